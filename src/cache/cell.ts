@@ -1,0 +1,45 @@
+/**
+ * What a backend holds for one key. `token` is fresh and random at every change of the cell, so that
+ * a later conditional write can tell whether anybody has written or deleted in between.
+ *
+ * One shape for all states: reading a cell is the hottest path there is.
+ */
+export interface Cell {
+  /**
+   * - `value`: alive.
+   * - `expired`: a value past its expiry whose token is still known.
+   * - `tombstone`: deleted, or superseded by a write on the other side.
+   * - `absent`: the store knows nothing (token `''`), or only a remnant dead for longer than the
+   *   tombstone lifetime (token of the remnant).
+   */
+  readonly state: CellState
+  readonly token: string
+  /** The encoded value; `''` unless `state` is `value`. */
+  readonly payload: string
+  /** Epoch milliseconds, by the clock of the store. 0 when absent. */
+  readonly writtenAt: number
+  /** Epoch milliseconds; {@link NEVER} when the value does not expire. 0 unless `value` or `expired`. */
+  readonly expiresAt: number
+  /**
+   * Only on tombstones: the token that the write which superseded this cell left on the *other*
+   * side. While the other side still shows that very token, its value is the latest one. `''` if none.
+   */
+  readonly successor: string
+}
+
+export type CellState = 'value' | 'expired' | 'tombstone' | 'absent'
+
+/** Expiry of a value that does not expire (13 digits, the year 2286). */
+export const NEVER = 9_999_999_999_999
+
+export const ABSENT: Cell = Object.freeze({
+  state: 'absent',
+  token: '',
+  payload: '',
+  writtenAt: 0,
+  expiresAt: 0,
+  successor: '',
+})
+
+/** Length of a token in characters: 72 random bits in base64url. */
+export const TOKEN_LENGTH = 12

@@ -1,0 +1,44 @@
+/**
+ * The one error class of Switchback. Every error that a user can cause or meet carries a stable
+ * `code`, quotes the offending value in its message, and says what to do about it in `hint`.
+ */
+export class SwitchbackError extends Error {
+  /** Stable, documented, `SB_` and upper case, e.g. `SB_TTL_INVALID`. */
+  readonly code: string
+  /** One sentence: what the reader can do now. */
+  readonly hint: string | undefined
+
+  constructor(code: string, message: string, options: SwitchbackErrorOptions = {}) {
+    super(message, options.cause === undefined ? undefined : { cause: options.cause })
+    this.name = 'SwitchbackError'
+    this.code = code
+    this.hint = options.hint
+  }
+}
+
+export interface SwitchbackErrorOptions {
+  readonly cause?: unknown
+  readonly hint?: string
+}
+
+/** True for errors made by Switchback, whichever copy of the package made them. */
+export function isSwitchbackError(error: unknown): error is SwitchbackError {
+  return (
+    error instanceof Error &&
+    'code' in error &&
+    typeof error.code === 'string' &&
+    error.code.startsWith('SB_')
+  )
+}
+
+/** A value as it may stand in an error message: quoted, one line, never longer than 80 characters. */
+export function quote(value: unknown): string {
+  let text: string
+  try {
+    text =
+      typeof value === 'string' ? JSON.stringify(value) : (JSON.stringify(value) ?? String(value))
+  } catch {
+    text = String(value)
+  }
+  return text.length > 80 ? `${text.slice(0, 77)}...` : text
+}

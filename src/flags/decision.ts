@@ -1,0 +1,52 @@
+import type { Side } from '../side.ts'
+
+/**
+ * Whom the flag is asked for. `targetingKey` is the user (any stable string); the rest are attributes
+ * that targeting rules may read, e.g. `plan`, and `feature`, which the cache sets to its own name.
+ */
+export interface DecisionContext {
+  readonly targetingKey?: string
+  readonly [attribute: string]: string | number | boolean | null | undefined
+}
+
+/**
+ * Where a decision came from:
+ * - `live`: evaluated just now;
+ * - `remembered`: evaluated before under the same configuration;
+ * - `held`: the flag service did not answer in time; the last known answer stands;
+ * - `default`: nobody knows this user yet and the flag service did not answer: `off`.
+ */
+export type DecisionSource = 'live' | 'remembered' | 'held' | 'default'
+
+export interface Decision {
+  readonly side: Side
+  /** The flag's variant, e.g. `on`; `''` when the provider names none. */
+  readonly variant: string
+  /** OpenFeature's reason, e.g. `TARGETING_MATCH`, `DEFAULT`, `ERROR`. */
+  readonly reason: string
+  /** OpenFeature's error code when the evaluation failed, else `''`. */
+  readonly errorCode: string
+  readonly source: DecisionSource
+}
+
+/** Asks the flag which side serves. Everything that the switch knows about feature flags. */
+export interface Decider {
+  /**
+   * The side for this context; without one, OpenFeature's transaction context. Synchronous when the
+   * answer is remembered (the hot path), else within the evaluation deadline. Never throws or rejects.
+   */
+  decide(context?: DecisionContext): Decision | Promise<Decision>
+  /** Whether the flag source can be asked, and since when it cannot. */
+  health(): FlagHealth
+  close(): Promise<void>
+}
+
+export interface FlagHealth {
+  readonly ok: boolean
+  /** OpenFeature's provider status, e.g. `READY`, `STALE`, `ERROR`, `NOT_READY`. */
+  readonly status: string
+  /** Epoch milliseconds of the last change of `ok`. */
+  readonly since: number
+  /** One line for people: what is wrong. `''` when ok. */
+  readonly detail: string
+}

@@ -1,0 +1,2 @@
+/** The two implementations behind the flag, named after its variants: `off` the old, `on` the new. */
+export type Side = 'off' | 'on'
