@@ -1,0 +1,9 @@
+/**
+ * What a cache is: `CacheService` for business code, `CacheBackend` for each side of the switch, and
+ * the backends themselves. Nothing in here knows of flags, users or the other side.
+ */
+export * from './cell.ts'
+export * from './backend.ts'
+export * from './service.ts'
+export { MAX_KEY_BYTES, storageKey } from './storage-key.ts'
+export { parseTtl } from './ttl.ts'

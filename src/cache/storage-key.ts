@@ -1,0 +1,43 @@
+import { hash } from 'node:crypto'
+import { SwitchbackError, quote } from '../errors.ts'
+
+/** Longest key, in bytes of UTF-8. */
+export const MAX_KEY_BYTES = 65_536
+
+/** Longest key that a store keeps as it is, in UTF-16 code units. Longer ones are hashed. */
+const MAX_PLAIN_LENGTH = 128
+
+const PLAIN_ASCII = /^[ -"$-~][ -~]*$/
+// No control characters, no lone surrogates (which UTF-8 cannot carry), and never a leading `#`.
+const PLAIN = /^(?!#)[^\p{Cc}\p{Cs}]+$/u
+
+/**
+ * The name under which a store keeps a key: unique for every string, at most 384 bytes of UTF-8,
+ * without control characters. A short, well-formed key is its own name, so that an operator can find
+ * it; any other becomes `#` and the SHA-256 of its UTF-16 code units in base64url. A key that begins
+ * with `#` is always hashed, so the two kinds never meet.
+ *
+ * @throws SwitchbackError `SB_KEY_INVALID`: not a string, or empty; `SB_KEY_TOO_LONG`: over 64 KiB of
+ * UTF-8.
+ */
+export function storageKey(key: string): string {
+  if (typeof key !== 'string' || key === '') {
+    throw new SwitchbackError(
+      'SB_KEY_INVALID',
+      `A cache key must be a string that is not empty; got ${quote(key)}.`,
+      {
+        hint: 'Build the key from something stable, such as `user:${id}`, and check that the id is set.',
+      },
+    )
+  }
+  if (key.length <= MAX_PLAIN_LENGTH && (PLAIN_ASCII.test(key) || PLAIN.test(key))) return key
+  // A UTF-16 code unit takes at most 3 bytes of UTF-8.
+  if (key.length * 3 > MAX_KEY_BYTES && Buffer.byteLength(key) > MAX_KEY_BYTES) {
+    throw new SwitchbackError(
+      'SB_KEY_TOO_LONG',
+      `A cache key may have ${MAX_KEY_BYTES} bytes of UTF-8; ${quote(key)} has ${Buffer.byteLength(key)}.`,
+      { hint: 'Use a digest of the long part as the key.' },
+    )
+  }
+  return `#${hash('sha256', Buffer.from(key, 'utf16le'), 'base64url')}`
+}
