@@ -1,0 +1,140 @@
+import { parseArgs } from 'node:util'
+import { isSwitchbackError, quote } from '../errors.ts'
+import {
+  type Command,
+  type CommandIo,
+  exitCode,
+  type Invocation,
+  type OptionTable,
+  type OptionValues,
+  usageError,
+} from './command.ts'
+import { closest } from './closest.ts'
+import { commandHelp } from './help.ts'
+import { createStyle } from './style.ts'
+
+/** What {@link defineCommand} makes a {@link Command} of. */
+export interface CommandSpec<T extends OptionTable> {
+  readonly usage: string
+  readonly summary: string
+  readonly details?: string
+  readonly options: T
+  readonly examples: readonly (readonly [string, string])[]
+  /**
+   * How many positional arguments it takes at most.
+   * @default 0
+   */
+  readonly positionals?: number
+  run(invocation: Invocation<T>): Promise<number>
+}
+
+/** Wraps a command with its argument parsing, `--help`, and errors as people and machines read them. */
+export function defineCommand<const T extends OptionTable>(spec: CommandSpec<T>): Command {
+  const command: Command = {
+    usage: spec.usage,
+    summary: spec.summary,
+    ...(spec.details === undefined ? {} : { details: spec.details }),
+    options: spec.options,
+    examples: spec.examples,
+    async execute(argv, io) {
+      if (wantsHelp(argv)) {
+        io.stdout.write(commandHelp(command, io.style))
+        return exitCode.done
+      }
+      const json = argv.includes('--json') && 'json' in spec.options
+      const plain: CommandIo = json ? { ...io, style: createStyle(false) } : io
+      try {
+        const { values, positionals } = parse(spec, argv)
+        return await spec.run({ ...plain, values, positionals })
+      } catch (error) {
+        if (json && isSwitchbackError(error)) {
+          const { code, message, hint } = error
+          io.stdout.write(`${JSON.stringify({ ok: false, error: { code, message, hint } })}\n`)
+        }
+        throw error
+      }
+    },
+  }
+  return command
+}
+
+function wantsHelp(argv: readonly string[]): boolean {
+  const end = argv.indexOf('--')
+  const own = end === -1 ? argv : argv.slice(0, end)
+  return own.includes('--help') || own.includes('-h')
+}
+
+function parse<T extends OptionTable>(
+  spec: CommandSpec<T>,
+  argv: readonly string[],
+): { values: OptionValues<T>; positionals: string[] } {
+  const name = spec.usage.split(' ')[0] ?? ''
+  const see = `see switchback ${name} --help`
+  const { tokens, values, positionals } = lenient(spec, argv)
+  for (const token of tokens) {
+    if (token.kind !== 'option') continue
+    const option = spec.options[token.name]
+    if (option === undefined) {
+      const near = closest(token.name, Object.keys(spec.options))
+      const remedy = near === undefined ? see : `did you mean --${near}? ${see}`
+      throw usageError(`unknown option ${quote(token.rawName)} for ${name}`, remedy)
+    }
+    if (option.type === 'string' && (token.value === undefined || looksLikeOption(token))) {
+      throw usageError(
+        `option --${token.name} needs a value`,
+        `write --${token.name}=${option.value ?? 'VALUE'}`,
+      )
+    }
+    if (option.type === 'boolean' && token.value !== undefined) {
+      throw usageError(`option --${token.name} takes no value`, `write --${token.name} alone`)
+    }
+  }
+  const extra = positionals[spec.positionals ?? 0]
+  if (extra !== undefined) throw usageError(`${name} does not take ${quote(extra)}`, see)
+  const complete: Record<string, unknown> = { ...values }
+  for (const [key, option] of Object.entries(spec.options)) {
+    complete[key] ??= option.type === 'boolean' ? false : option.multiple === true ? [] : undefined
+  }
+  return { values: complete as OptionValues<T>, positionals }
+}
+
+/** Node's own errors name no remedy, so nothing is left for its strict mode to find. */
+function lenient(spec: CommandSpec<OptionTable>, argv: readonly string[]): LenientResult {
+  const options: Record<
+    string,
+    { type: 'string' | 'boolean'; short?: string; multiple?: boolean }
+  > = {}
+  for (const [key, { type, short, multiple }] of Object.entries(spec.options)) {
+    options[key] = {
+      type,
+      ...(short === undefined ? {} : { short }),
+      ...(multiple === undefined ? {} : { multiple }),
+    }
+  }
+  return parseArgs({
+    args: [...argv],
+    options,
+    strict: false,
+    allowPositionals: true,
+    tokens: true,
+  }) as LenientResult
+}
+
+interface OptionToken {
+  readonly kind: 'option'
+  readonly name: string
+  readonly rawName: string
+  readonly value?: string | undefined
+  readonly inlineValue?: boolean | undefined
+}
+
+interface LenientResult {
+  readonly tokens: readonly (OptionToken | { readonly kind: 'positional' | 'option-terminator' })[]
+  readonly values: Readonly<Record<string, unknown>>
+  readonly positionals: string[]
+}
+
+/** `--file --json`: the value was forgotten. `--file=-x` and `--users -` are meant. */
+function looksLikeOption(token: OptionToken): boolean {
+  return token.inlineValue !== true && /^-./.test(token.value ?? '')
+}

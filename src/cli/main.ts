@@ -1,0 +1,76 @@
+import type { Readable } from 'node:stream'
+import { isSwitchbackError, quote } from '../errors.ts'
+import { closest } from './closest.ts'
+import { type Environment, exitCode, type Output } from './command.ts'
+import { commands } from './commands.ts'
+import { overview } from './help.ts'
+import { createStyle, wantsColor } from './style.ts'
+import { version } from './version.ts'
+
+/** All that the command line knows of the process; tests and other programs hand in their own. */
+export interface MainOptions {
+  /** What follows `switchback`. */
+  readonly argv: readonly string[]
+  readonly env: Environment
+  readonly stdin: Readable
+  readonly stdout: Output
+  readonly stderr: Output
+  /** Aborted when the command is to stop. */
+  readonly signal: AbortSignal
+}
+
+/** Runs one command line; resolves to its exit code and never rejects. */
+export async function main(options: MainOptions): Promise<number> {
+  const { argv, env, stdout, stderr } = options
+  const style = createStyle(wantsColor(stdout.isTTY, env))
+  const [name, ...rest] = argv
+  if (name === undefined || name === '--help' || name === '-h' || name === 'help') {
+    const asked = name === 'help' ? rest[0] : undefined
+    if (asked !== undefined) return main({ ...options, argv: [asked, '--help'] })
+    ;(name === undefined ? stderr : stdout).write(overview(groups(), style))
+    return name === undefined ? exitCode.usage : exitCode.done
+  }
+  if (name === '--version' || name === '-v') {
+    stdout.write(`${await version()}\n`)
+    return exitCode.done
+  }
+  const entry = Object.hasOwn(commands, name) ? commands[name] : undefined
+  if (entry === undefined) {
+    const near = closest(name, Object.keys(commands))
+    const remedy = near === undefined ? 'see switchback --help' : `did you mean ${quote(near)}?`
+    stderr.write(`error: unknown command ${quote(name)}: ${remedy}\n`)
+    return exitCode.usage
+  }
+  try {
+    const { command } = await entry.load()
+    return await command.execute(rest, { ...options, style })
+  } catch (error) {
+    return report(error, options)
+  }
+}
+
+/** `error: what`, then what to do; a stack only for what is a bug of ours, or with SWITCHBACK_DEBUG. */
+function report(error: unknown, { env, stderr, signal }: MainOptions): number {
+  const style = createStyle(wantsColor(stderr.isTTY, env))
+  if (isSwitchbackError(error)) {
+    const usage = error.code === 'SB_USAGE'
+    const hint = error.hint === undefined ? '' : `${usage ? ': ' : '\n  '}${error.hint}`
+    stderr.write(`${style.red('error:')} ${error.message}${hint}\n`)
+    if (env['SWITCHBACK_DEBUG']) stderr.write(`${error.stack ?? ''}\n`)
+    return usage ? exitCode.usage : exitCode.refused
+  }
+  if (signal.aborted) return exitCode.refused
+  const stack = error instanceof Error ? (error.stack ?? error.message) : String(error)
+  stderr.write(`${style.red('error:')} this is a bug of switchback:\n${stack}\n`)
+  return exitCode.refused
+}
+
+function groups(): [string, [string, string][]][] {
+  const byGroup = new Map<string, [string, string][]>()
+  for (const [name, { group, summary }] of Object.entries(commands)) {
+    const rows = byGroup.get(group) ?? []
+    rows.push([name, summary])
+    byGroup.set(group, rows)
+  }
+  return [...byGroup]
+}
