@@ -1,0 +1,230 @@
+import { type ChildProcess, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { existsSync, mkdtempSync, rmSync } from 'node:fs'
+import { connect, createServer } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { setTimeout as delay } from 'node:timers/promises'
+
+export interface StartRedisOptions {
+  /** @default a free one */
+  readonly port?: number
+  /** Added after the defaults, e.g. `['--maxmemory', '4mb']`: the last one wins. */
+  readonly args?: readonly string[]
+  /** Working directory (kept by `stop`). @default a temporary one (removed by `stop`) */
+  readonly dir?: string
+}
+
+/** A real redis-server on loopback, which dies with this process whatever kills it. */
+export interface TestRedis extends AsyncDisposable {
+  readonly port: number
+  readonly url: string
+  readonly dir: string
+  /** Of the running process; the last one when it is dead. */
+  readonly pid: number
+  readonly alive: boolean
+  /** Ends the process and removes its temporary directory. */
+  stop(): Promise<void>
+  /** SIGKILL; resolves when the process is gone. The data directory stays for `restart`. */
+  kill(): Promise<void>
+  /** SIGSTOP: accepts connections and bytes (the kernel does), answers nothing. */
+  freeze(): void
+  /** SIGCONT. */
+  thaw(): void
+  /** Writes the data to disk now: what a later `restart({ keepData: true })` of a dead server finds. */
+  snapshot(): Promise<void>
+  /**
+   * Kills the process when it is alive and starts it again on the same port. With `keepData` it comes
+   * back with the data of this moment (or of the last `snapshot` when it is already dead), else empty.
+   */
+  restart(options?: { readonly keepData?: boolean }): Promise<void>
+  /** One command on a connection of its own; the first line of the reply, without its type mark. */
+  command(...args: readonly string[]): Promise<string>
+}
+
+const BINARY = process.env['REDIS_SERVER_BIN'] ?? 'redis-server'
+const START_DEADLINE_MS = 10_000
+
+export async function startRedis(options: StartRedisOptions = {}): Promise<TestRedis> {
+  const dir = options.dir ?? mkdtempSync(join(tmpdir(), 'switchback-redis-'))
+  // Another process may take a free port between the look and the bind: then look again.
+  for (let attempt = 1; ; attempt++) {
+    const port = options.port ?? (await freePort())
+    const server = new RedisProcess(port, dir, options.args ?? [], options.dir === undefined)
+    try {
+      await server.start()
+      return server
+    } catch (error) {
+      await server.kill()
+      if (options.port === undefined && attempt < 5) continue
+      await server.stop()
+      throw error
+    }
+  }
+}
+
+class RedisProcess implements TestRedis {
+  readonly port: number
+  readonly url: string
+  readonly dir: string
+  readonly #args: readonly string[]
+  readonly #ownsDir: boolean
+  #child: ChildProcess | undefined
+  #exited: Promise<void> = Promise.resolve()
+
+  constructor(port: number, dir: string, args: readonly string[], ownsDir: boolean) {
+    this.port = port
+    this.url = `redis://127.0.0.1:${port}`
+    this.dir = dir
+    this.#args = args
+    this.#ownsDir = ownsDir
+  }
+
+  get pid(): number {
+    return this.#child?.pid ?? 0
+  }
+
+  get alive(): boolean {
+    const child = this.#child
+    return child !== undefined && child.exitCode === null && child.signalCode === null
+  }
+
+  async start(): Promise<void> {
+    const child = spawn(
+      BINARY,
+      [
+        '--port',
+        String(this.port),
+        '--bind',
+        '127.0.0.1',
+        '--dir',
+        this.dir,
+        '--save',
+        '',
+        '--appendonly',
+        'no',
+        ...this.#args,
+      ],
+      { stdio: ['ignore', 'pipe', 'pipe'] },
+    )
+    this.#child = child
+    let output = ''
+    const keep = (chunk: Buffer): void => {
+      output = (output + chunk.toString()).slice(-2000)
+    }
+    child.stdout?.on('data', keep)
+    child.stderr?.on('data', keep)
+    let dead = false
+    this.#exited = new Promise<void>((resolve) => {
+      const ended = (error: unknown): void => {
+        if (error instanceof Error) output += String(error)
+        dead = true
+        resolve()
+      }
+      child.once('exit', ended).once('error', ended)
+    })
+    if (child.pid !== undefined) guardWith(child, child.pid, this.#ownsDir ? this.dir : '')
+    const deadline = Date.now() + START_DEADLINE_MS
+    for (;;) {
+      const reply = await this.command('PING').catch(() => '')
+      // A server of somebody else may answer on this port while ours has failed to bind it.
+      if (dead) throw new Error(`redis-server ended at start: ${output}`)
+      if (reply === 'PONG' || reply.startsWith('NOAUTH')) return
+      if (Date.now() > deadline) throw new Error(`redis-server did not answer: ${output}`)
+      await delay(10)
+    }
+  }
+
+  async stop(): Promise<void> {
+    await this.kill()
+    if (this.#ownsDir) rmSync(this.dir, { recursive: true, force: true })
+  }
+
+  async kill(): Promise<void> {
+    if (this.alive) this.#child?.kill('SIGKILL')
+    await this.#exited
+  }
+
+  freeze(): void {
+    this.#child?.kill('SIGSTOP')
+  }
+
+  thaw(): void {
+    this.#child?.kill('SIGCONT')
+  }
+
+  async snapshot(): Promise<void> {
+    const reply = await this.command('SAVE')
+    if (reply !== 'OK') throw new Error(`SAVE: ${reply}`)
+  }
+
+  async restart(options: { readonly keepData?: boolean } = {}): Promise<void> {
+    if (options.keepData === true && this.alive) await this.snapshot()
+    await this.kill()
+    if (options.keepData !== true) rmSync(join(this.dir, 'dump.rdb'), { force: true })
+    await this.start()
+  }
+
+  command(...args: readonly string[]): Promise<string> {
+    return sendCommand(this.port, args)
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.stop()
+  }
+}
+
+/**
+ * A shell that reads a pipe whose other end only this process holds: the end of the file means that
+ * this process is dead, and the child (and its directory) must not outlive it. Ends with the child.
+ */
+export function guardWith(child: ChildProcess, pid: number, removeDir: string): void {
+  const script = 'read _; kill -9 "$1" 2>/dev/null; [ -z "$2" ] || rm -rf "$2"'
+  const guard = spawn('/bin/sh', ['-c', script, 'guard', String(pid), removeDir], {
+    stdio: ['pipe', 'ignore', 'ignore'],
+    detached: true,
+  })
+  guard.stdin?.on('error', () => undefined)
+  guard.unref()
+  child.once('exit', () => guard.kill('SIGKILL'))
+}
+
+/** A free loopback port, low enough that `port + 10000` (the cluster bus) is one as well. */
+export async function freePort(): Promise<number> {
+  for (;;) {
+    const server = createServer().listen(0, '127.0.0.1')
+    await once(server, 'listening')
+    const address = server.address()
+    server.close()
+    await once(server, 'close')
+    if (address !== null && typeof address === 'object' && address.port < 55_535) {
+      return address.port
+    }
+  }
+}
+
+/** Whether a redis-server can be started here at all. */
+export function redisServerAvailable(): boolean {
+  if (BINARY.includes('/')) return existsSync(BINARY)
+  return (process.env['PATH'] ?? '').split(':').some((path) => existsSync(join(path, BINARY)))
+}
+
+export async function sendCommand(port: number, args: readonly string[]): Promise<string> {
+  const socket = connect(port, '127.0.0.1')
+  try {
+    await once(socket, 'connect')
+    const parts = args.map((arg) => `$${Buffer.byteLength(arg)}\r\n${arg}\r\n`)
+    socket.write(`*${args.length}\r\n${parts.join('')}`)
+    let reply = ''
+    socket.setEncoding('utf8')
+    for await (const chunk of socket) {
+      reply += String(chunk)
+      const lines = reply.split('\r\n')
+      const bulk = reply.startsWith('$') && !reply.startsWith('$-1')
+      if (lines.length > (bulk ? 2 : 1)) return (bulk ? lines[1] : lines[0]?.slice(1)) ?? ''
+    }
+    throw new Error(`connection to port ${port} closed`)
+  } finally {
+    socket.destroy()
+  }
+}
