@@ -1,0 +1,99 @@
+import type { Cell, Entry } from '../cache/index.ts'
+import type { Recorder, Comparison } from '../telemetry/index.ts'
+import { createHash } from 'node:crypto'
+import type { Notify } from './events.ts'
+import type { GuardedSide } from './guarded-side.ts'
+import type { PinnedOperation } from './operation.ts'
+
+export interface BackgroundParts {
+  readonly recorder: Recorder
+  readonly notify: Notify
+  /** Legs that may be under way; more are shed. */
+  readonly limit: number
+}
+
+/** The legs that no caller waits for: mirroring, and comparing the two sides. */
+export class Background {
+  readonly #parts: BackgroundParts
+  readonly #underWay = new Set<Promise<void>>()
+  #lastReport = 0
+
+  constructor(parts: BackgroundParts) {
+    this.#parts = parts
+  }
+
+  /**
+   * Writes what the active side took to the standby, whose cell must still be the one seen before.
+   * "Is our own cell still ours?" comes after that: a later write on either side has by then changed
+   * one of the two tokens.
+   */
+  mirror(op: PinnedOperation, entry: Entry, activeToken: string, standbyToken: string): void {
+    const { active, standby, key } = op
+    this.#start(standby, async () => {
+      const own = await active.read(key)
+      if (own.token !== activeToken) return
+      const { written } = await standby.write(key, entry, standbyToken)
+      this.#parts.recorder.event(standby.side, written ? 'mirrored' : 'mirror_refused')
+    })
+  }
+
+  /** Reads the standby too, after a hit, and counts how the two agree. */
+  compare(op: PinnedOperation): void {
+    const { active, standby, key, cell } = op
+    const started = this.#start(standby, async () => {
+      const other = await standby.read(key)
+      let result = agreement(cell, other)
+      if (result === 'mismatch') {
+        // Somebody may have written between the two reads.
+        const again = await active.read(key)
+        const otherAgain = await standby.read(key)
+        if (again.token !== cell.token || otherAgain.token !== other.token) result = 'race'
+      }
+      this.#parts.recorder.comparison(result)
+      if (result === 'mismatch') this.#report(key, active, standby)
+    })
+    if (!started) this.#parts.recorder.comparison('shed')
+  }
+
+  /** Resolves when all legs have ended; each is bounded by its side's deadline. */
+  async drain(): Promise<void> {
+    await Promise.all(this.#underWay)
+  }
+
+  #start(standby: GuardedSide, leg: () => Promise<void>): boolean {
+    if (!standby.usable) return false
+    if (this.#underWay.size >= this.#parts.limit) {
+      this.#parts.recorder.event(standby.side, 'shed')
+      return false
+    }
+    const running = leg().catch(() => {
+      // The side's breaker and counters have noted it; nobody waits for this leg.
+    })
+    const tracked = running.finally(() => this.#underWay.delete(tracked))
+    this.#underWay.add(tracked)
+    return true
+  }
+
+  #report(key: string, active: GuardedSide, standby: GuardedSide): void {
+    const now = Date.now()
+    if (now - this.#lastReport < REPORT_INTERVAL_MS) return
+    this.#lastReport = now
+    const name = createHash('sha256').update(key).digest('hex').slice(0, 12)
+    this.#parts.notify({
+      type: 'mismatch',
+      side: active.side,
+      detail: `${active.backend.name} and ${standby.backend.name} differ for key sha256:${name}`,
+    })
+  }
+}
+
+/** One mismatch a second is enough to start looking; the counter has them all. */
+const REPORT_INTERVAL_MS = 1000
+/** The sides' clocks and the way between them account for this much. */
+const TTL_DRIFT_MS = 1000
+
+function agreement(cell: Cell, other: Cell): Comparison {
+  if (other.state !== 'value') return 'cold'
+  if (other.payload !== cell.payload) return 'mismatch'
+  return Math.abs(other.expiresAt - cell.expiresAt) > TTL_DRIFT_MS ? 'ttl_drift' : 'same'
+}

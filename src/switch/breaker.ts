@@ -1,0 +1,91 @@
+export interface BreakerOptions {
+  /** How many of the latest operations are looked at, at most 31. @default 10 */
+  readonly window?: number
+  /** How many of them must have failed for the breaker to open. @default 5 */
+  readonly failures?: number
+  /** Milliseconds between probes while open; jittered by a quarter. @default 250 */
+  readonly probeIntervalMs?: number
+}
+
+export interface BreakerParts extends BreakerOptions {
+  /** One request that proves the side can serve; it rejects, or takes no longer than the deadline. */
+  readonly probe: () => Promise<void>
+  readonly onOpen: () => void
+  readonly onClose: () => void
+}
+
+/**
+ * Spares callers the wait for a side that fails, and spares that side their requests. It is about
+ * latency and memory only: what keeps the two sides coherent is the ledger, so it may open and close
+ * at any time, and each process may see it differently.
+ *
+ * The window counts operations rather than seconds: it opens equally fast, after the same number of
+ * failures, under heavy and under light traffic, and one outcome costs one shift.
+ */
+export class Breaker {
+  readonly #parts: Required<BreakerParts>
+  readonly #mask: number
+  #recent = 0
+  #open = false
+  #timer: NodeJS.Timeout | undefined
+  #closed = false
+
+  constructor(parts: BreakerParts) {
+    this.#parts = { window: 10, failures: 5, probeIntervalMs: 250, ...parts }
+    this.#mask = 2 ** this.#parts.window - 1
+  }
+
+  get open(): boolean {
+    return this.#open
+  }
+
+  succeeded(): void {
+    this.#recent = (this.#recent << 1) & this.#mask
+  }
+
+  failed(): void {
+    this.#recent = ((this.#recent << 1) | 1) & this.#mask
+    if (!this.#open && countBits(this.#recent) >= this.#parts.failures) this.trip()
+  }
+
+  /** Opens at once. */
+  trip(): void {
+    if (this.#open || this.#closed) return
+    this.#open = true
+    this.#parts.onOpen()
+    this.#schedule()
+  }
+
+  close(): void {
+    this.#closed = true
+    clearTimeout(this.#timer)
+  }
+
+  #schedule(): void {
+    if (this.#closed) return
+    const interval = this.#parts.probeIntervalMs
+    this.#timer = setTimeout(
+      () => void this.#probe(),
+      interval * (0.75 + Math.random() / 2),
+    ).unref()
+  }
+
+  async #probe(): Promise<void> {
+    try {
+      await this.#parts.probe()
+    } catch {
+      this.#schedule()
+      return
+    }
+    if (this.#closed) return
+    this.#recent = 0
+    this.#open = false
+    this.#parts.onClose()
+  }
+}
+
+function countBits(bits: number): number {
+  let count = 0
+  for (let rest = bits; rest !== 0; rest &= rest - 1) count += 1
+  return count
+}

@@ -1,0 +1,252 @@
+import { ANY, type Cell, type Entry } from '../cache/index.ts'
+import type { Side } from '../side.ts'
+import type { Recorder, Outcome } from '../telemetry/index.ts'
+import type { Debts } from './debts.ts'
+import { type GuardedSide, isTimeout } from './guarded-side.ts'
+import type { PinnedOperation } from './operation.ts'
+
+export interface CoherenceParts {
+  readonly debts: Debts
+  readonly recorder: Recorder
+  readonly fleet: boolean
+}
+
+/** What a write or an erasure left on the two sides. */
+export interface Written {
+  /** Token of the value on the active side; `''` when it did not take it. */
+  readonly activeToken: string
+  /** Token of the tombstone on the standby; `''` when there is none. */
+  readonly standbyToken: string
+}
+
+/**
+ * The protocol that keeps two caches telling one truth: a read that starts after a write or delete was
+ * acknowledged never returns anything older, whichever side either of them used. Explored state by
+ * state with a model checker; docs/guarantees.md tells what each step is for.
+ *
+ * - A write goes to the active side, then leaves a tombstone on the standby, then is acknowledged.
+ * - What a side did not acknowledge is owed: written to the ledger before the caller is answered, and
+ *   consulted by every operation. A side that owes a key, or is out, is not used for that key.
+ * - Fills are conditional on the token seen at the miss, so nothing slow can resurrect an old value.
+ * - A value moves over only where the active side knows nothing at all, or where its tombstone names
+ *   the very write that the standby still holds.
+ */
+export class Coherence {
+  readonly #debts: Debts
+  readonly #recorder: Recorder
+  readonly #fleet: boolean
+
+  constructor(parts: CoherenceParts) {
+    this.#debts = parts.debts
+    this.#recorder = parts.recorder
+    this.#fleet = parts.fleet
+  }
+
+  /** Reads the key where it can be trusted. True: `op.cell` is alive. Never rejects. */
+  async read(op: PinnedOperation): Promise<boolean> {
+    if (this.#trusts(op.active, op.key)) {
+      try {
+        const read = op.active.read(op.key)
+        return this.#saw(op, op.active, read instanceof Promise ? await read : read)
+      } catch (error) {
+        op.outcome = failure(error)
+      }
+    } else {
+      op.outcome = 'fell_back'
+    }
+    if (op.single || !this.#trusts(op.standby, op.key)) return false
+    try {
+      return this.#saw(op, op.standby, await op.standby.read(op.key))
+    } catch {
+      return false
+    }
+  }
+
+  /** On a miss: takes the value over from the standby, with its expiry. True: `op.cell` is alive. */
+  async takeOver(op: PinnedOperation, readAnyway = false): Promise<boolean> {
+    const { active, standby, key, cell } = op
+    if (op.single || op.place !== active || !this.#trusts(standby, key)) return false
+    const blank = this.#isBlank(active.side, cell)
+    const named = cell.state === 'tombstone' && cell.successor !== ''
+    if (!blank && !named && !readAnyway) return false
+    try {
+      op.standbyCell = await standby.read(key)
+    } catch {
+      return false
+    }
+    const found = op.standbyCell
+    if (!this.#isAlive(standby.side, found)) return false
+    const latest = (named && found.token === cell.successor) || (blank && this.#mayMove(op, found))
+    if (!latest) return false
+    op.cell = found
+    op.servedBy = standby.side
+    await this.#fillFrom(op, cell, found)
+    return true
+  }
+
+  /** Writes the value; resolves when the write may be acknowledged. Never rejects. */
+  async store(op: PinnedOperation, entry: Entry): Promise<Written> {
+    const { active, standby, key } = op
+    let landsUntil = 0
+    if (this.#trusts(active, key)) {
+      try {
+        const { written, token } = await active.write(key, entry, ANY)
+        if (written) {
+          op.outcome = 'stored'
+          op.servedBy = active.side
+          const standbyToken = op.single ? '' : await this.#supersede(standby, key, token)
+          return { activeToken: token, standbyToken }
+        }
+        op.outcome = 'timed_out'
+      } catch (error) {
+        op.outcome = failure(error)
+      }
+      landsUntil = active.mayLandUntil()
+    } else {
+      op.outcome = 'fell_back'
+    }
+    // The value first, then what is owed: whoever repays it does so after the value is in place.
+    if (!op.single) await this.#storeOnStandby(op, entry)
+    await this.#debts.owe(active.side, key, landsUntil)
+    return NOTHING_WRITTEN
+  }
+
+  /** Deletes the key on both sides; resolves to whether a value was there. Never rejects. */
+  async erase(op: PinnedOperation): Promise<boolean> {
+    const { active, standby, key } = op
+    const onActive = this.#eraseOn(active, key)
+    const onStandby = op.single ? undefined : this.#eraseOn(standby, key)
+    const erased = await onActive
+    const alsoErased = await onStandby
+    op.outcome = erased.outcome
+    op.servedBy = erased.outcome === 'deleted' ? active.side : 'none'
+    return erased.existed || alsoErased?.existed === true
+  }
+
+  /** Stores a loaded value where the miss was seen, unless anybody wrote or deleted since. */
+  async fill(op: PinnedOperation, entry: Entry, loadMs: number): Promise<string> {
+    const { place, key, cell } = op
+    if (place === undefined) return ''
+    const slow = loadMs > place.backend.tombstoneTtl / 2
+    const moved = this.#debts.fencedBefore(place.side) !== op.fence
+    if (slow || moved || !this.#trusts(place, key)) {
+      this.#recorder.event(place.side, 'fill_refused')
+      return ''
+    }
+    try {
+      const { written, token } = await place.write(key, entry, cell.token)
+      this.#recorder.event(place.side, written ? 'fill' : 'fill_refused')
+      return token
+    } catch {
+      return ''
+    }
+  }
+
+  /** Whether the cell is a value that may be served. */
+  #isAlive(side: Side, cell: Cell): boolean {
+    return cell.state === 'value' && cell.writtenAt >= this.#debts.fencedBefore(side)
+  }
+
+  /** Whether the side knows nothing of the key: it holds nothing, or what it holds is distrusted. */
+  #isBlank(side: Side, cell: Cell): boolean {
+    if (cell.state === 'absent') return true
+    return cell.state === 'value' && cell.writtenAt < this.#debts.fencedBefore(side)
+  }
+
+  #trusts(side: GuardedSide, key: string): boolean {
+    return side.usable && !this.#debts.owes(side.side, key)
+  }
+
+  #saw(op: PinnedOperation, place: GuardedSide, cell: Cell): boolean {
+    op.place = place
+    op.cell = cell
+    op.fence = this.#debts.fencedBefore(place.side)
+    const alive = cell.state === 'value' && cell.writtenAt >= op.fence
+    if (alive) {
+      op.servedBy = place.side
+      if (op.outcome === 'miss') op.outcome = 'hit'
+    }
+    return alive
+  }
+
+  /**
+   * A store of this machine's own cannot know what other machines wrote to the shared side, so in a
+   * fleet its value moves there only while a write of theirs would still show as a tombstone.
+   */
+  #mayMove(op: PinnedOperation, found: Cell): boolean {
+    const { backend } = op.standby
+    if (!this.#fleet || backend.ledger === undefined) return true
+    return found.writtenAt > backend.now() - op.active.backend.tombstoneTtl
+  }
+
+  async #fillFrom(op: PinnedOperation, missed: Cell, found: Cell): Promise<void> {
+    const { active, key } = op
+    try {
+      const { written } = await active.write(key, found, missed.token)
+      this.#recorder.event(active.side, written ? 'backfill' : 'fill_refused')
+    } catch {
+      // The value is served all the same; the next miss tries again.
+    }
+  }
+
+  async #storeOnStandby(op: PinnedOperation, entry: Entry): Promise<void> {
+    const { standby, key } = op
+    let landsUntil = 0
+    if (standby.usable) {
+      try {
+        const { written } = await standby.write(key, entry, ANY)
+        if (written) {
+          op.servedBy = standby.side
+          return
+        }
+      } catch {
+        // Owed below, like a write that came too late.
+      }
+      landsUntil = standby.mayLandUntil()
+    }
+    await this.#debts.owe(standby.side, key, landsUntil)
+  }
+
+  async #supersede(standby: GuardedSide, key: string, successor: string): Promise<string> {
+    let landsUntil = 0
+    if (standby.usable) {
+      try {
+        const { done, token } = await standby.invalidate(key, successor)
+        if (done) return token
+      } catch {
+        // Owed below, like an invalidation that came too late.
+      }
+      landsUntil = standby.mayLandUntil()
+    }
+    await this.#debts.owe(standby.side, key, landsUntil)
+    return ''
+  }
+
+  async #eraseOn(side: GuardedSide, key: string): Promise<Erased> {
+    let outcome: Outcome = 'fell_back'
+    let landsUntil = 0
+    if (side.usable) {
+      try {
+        const { done, existed } = await side.invalidate(key)
+        if (done) return { existed, outcome: 'deleted' }
+        outcome = 'timed_out'
+      } catch (error) {
+        outcome = failure(error)
+      }
+      landsUntil = side.mayLandUntil()
+    }
+    await this.#debts.owe(side.side, key, landsUntil)
+    return { existed: false, outcome }
+  }
+}
+
+interface Erased {
+  readonly existed: boolean
+  readonly outcome: Outcome
+}
+
+const NOTHING_WRITTEN: Written = { activeToken: '', standbyToken: '' }
+
+function failure(error: unknown): Outcome {
+  return isTimeout(error) ? 'timed_out' : 'failed'
+}

@@ -1,0 +1,152 @@
+import type { CacheBackend } from '../cache/index.ts'
+import { SwitchbackError, quote } from '../errors.ts'
+import { createDecider, createStringFlag } from '../flags/index.ts'
+import type { Side } from '../side.ts'
+import { noTelemetry } from '../telemetry/index.ts'
+import { Background } from './background.ts'
+import { type CacheSwitch, SwitchedCache } from './cache-switch.ts'
+import { jsonCodec } from './codec.ts'
+import { Coherence } from './coherence.ts'
+import { Debts } from './debts.ts'
+import { Engine } from './engine.ts'
+import { Flights } from './flights.ts'
+import { GuardedSide } from './guarded-side.ts'
+import type { SideHealth } from './health.ts'
+import { type CacheSwitchOptions, STANDBY_POLICIES, type StandbyPolicy } from './options.ts'
+import { Origin } from './origin.ts'
+import { Replay } from './replay.ts'
+import { PolicyWatch } from './standby-policy.ts'
+
+const DEFAULT_DEADLINE_MS = 100
+const REPLAY_INTERVAL_MS = 250
+
+/**
+ * A cache with two implementations: the flag says per user which one serves, and the switch keeps them
+ * telling one truth, so that a user may move to the other side and back at any time.
+ *
+ * Closing it closes both backends, and the decider unless one was passed in.
+ *
+ * @throws SwitchbackError `SB_OPTION_INVALID` for an option that cannot work.
+ */
+export function createCacheSwitch(options: CacheSwitchOptions): CacheSwitch {
+  const recorder = options.telemetry ?? noTelemetry
+  const notify = options.onEvent ?? (() => {})
+  const name = options.name ?? 'cache'
+  check(options)
+
+  const decider = options.decider ?? createDecider({ flag: options.flag, feature: name })
+  const guard = (side: Side): GuardedSide =>
+    new GuardedSide({
+      side,
+      backend: options[side],
+      deadlineMs: deadlineOf(options, side),
+      breaker: options.breaker ?? {},
+      recorder,
+      notify,
+    })
+  const sides = { off: guard('off'), on: guard('on') }
+  const debts = new Debts({
+    ledger: options.off.ledger ?? options.on.ledger,
+    sides,
+    maxOwed: options.maxOwed ?? 10_000,
+    recorder,
+    notify,
+  })
+  const replay = new Replay({ sides, debts, intervalMs: REPLAY_INTERVAL_MS, recorder, notify })
+  const background = new Background({ recorder, notify, limit: options.maxBackground ?? 64 })
+  const policy = policyOf(options.standby ?? 'invalidate')
+  const engine = new Engine({
+    sides,
+    decider,
+    policy: new PolicyWatch({ read: policy.read, debts, notify }),
+    coherence: new Coherence({ debts, recorder, fleet: options.fleet ?? false }),
+    debts,
+    background,
+    flights: new Flights(),
+    origin: new Origin(options.originConcurrency ?? 64),
+    recorder,
+    notify,
+    codec: options.codec ?? jsonCodec,
+    maxValueBytes: options.maxValueBytes ?? 1_048_576,
+    defaultTtl: options.defaultTtl,
+    compareShare: options.compareShare ?? 0.01,
+  })
+  const unsubscribe = Object.values(sides).map((side) =>
+    side.backend.onReset?.(() => {
+      void debts.fence(side.side, 'the store restarted and may have lost acknowledged deletes')
+    }),
+  )
+
+  const sideHealth = (side: Side): SideHealth => {
+    const { backend, outSince, lastFailure, usable } = sides[side]
+    const owed = debts.count(side)
+    const detail = usable ? (owed > 0 ? `${owed} invalidations owed` : '') : lastFailure
+    return { ok: usable && owed === 0, backend: backend.name, outSince, owed, detail }
+  }
+
+  return new SwitchedCache({
+    engine,
+    health: () => {
+      const [off, on, flags] = [sideHealth('off'), sideHealth('on'), decider.health()]
+      return { ok: off.ok && on.ok && flags.ok, off, on, flags }
+    },
+    close: async () => {
+      for (const stop of unsubscribe) stop?.()
+      await background.drain()
+      await replay.close()
+      for (const side of Object.values(sides)) side.close()
+      policy.close()
+      if (options.decider === undefined) await decider.close()
+      await Promise.all([options.off.close(), options.on.close()])
+    },
+  })
+}
+
+interface PolicySource {
+  readonly read: () => StandbyPolicy
+  readonly close: () => void
+}
+
+function policyOf(standby: NonNullable<CacheSwitchOptions['standby']>): PolicySource {
+  if (typeof standby === 'string') return { read: () => standby, close: () => {} }
+  const flag = createStringFlag({
+    flag: standby.flag,
+    allowed: STANDBY_POLICIES,
+    fallback: 'invalidate',
+  })
+  return { read: () => flag.current(), close: () => flag.close() }
+}
+
+function deadlineOf(options: CacheSwitchOptions, side: Side): number {
+  const { deadlineMs } = options
+  const given = typeof deadlineMs === 'number' ? deadlineMs : deadlineMs?.[side]
+  return given ?? DEFAULT_DEADLINE_MS
+}
+
+function check(options: CacheSwitchOptions): void {
+  requireThat(typeof options.flag === 'string' && options.flag !== '', 'flag', options.flag)
+  for (const side of ['off', 'on'] as const) {
+    requireThat(isBackend(options[side]), side, options[side])
+    requireThat(deadlineOf(options, side) > 0, 'deadlineMs', options.deadlineMs)
+  }
+  const { standby } = options
+  if (typeof standby === 'string') {
+    requireThat(STANDBY_POLICIES.includes(standby), 'standby', standby)
+  }
+  const share = options.compareShare ?? 0
+  requireThat(share >= 0 && share <= 1, 'compareShare', share)
+  requireThat((options.originConcurrency ?? 1) >= 1, 'originConcurrency', options.originConcurrency)
+}
+
+function isBackend(value: Partial<CacheBackend> | undefined): boolean {
+  return typeof value?.read === 'function' && typeof value.invalidate === 'function'
+}
+
+function requireThat(holds: boolean, option: string, value: unknown): void {
+  if (holds) return
+  throw new SwitchbackError(
+    'SB_OPTION_INVALID',
+    `createCacheSwitch: ${option} cannot be ${quote(value)}`,
+    { hint: 'see CacheSwitchOptions for what it means and its default' },
+  )
+}

@@ -1,0 +1,135 @@
+import type { Ledger, Owed } from '../cache/index.ts'
+import type { Side } from '../side.ts'
+import type { Recorder } from '../telemetry/index.ts'
+import type { Notify } from './events.ts'
+import type { GuardedSide } from './guarded-side.ts'
+import { oneLine } from './guarded-side.ts'
+import { MemoryLedger } from './memory-ledger.ts'
+
+export interface DebtsParts {
+  /** The machine's ledger, when one of the backends keeps one. */
+  readonly ledger: Ledger | undefined
+  readonly sides: Readonly<Record<Side, GuardedSide>>
+  /** More than this many owed on a side: one fence replaces them. */
+  readonly maxOwed: number
+  readonly recorder: Recorder
+  readonly notify: Notify
+}
+
+/**
+ * What the two sides owe: invalidations that were not acknowledged. Written to the machine's ledger,
+ * where every process consults them; when that fails, the ledger distrusts the whole side; when even
+ * that fails, this process remembers.
+ */
+export class Debts {
+  readonly #parts: DebtsParts
+  readonly #memory = new MemoryLedger()
+  #ledgerFailed = false
+
+  constructor(parts: DebtsParts) {
+    this.#parts = parts
+  }
+
+  /** Whether the side's copy of the key must not be trusted. */
+  owes(side: Side, key: string): boolean {
+    if (this.#memory.owes(side, key)) return true
+    const { ledger } = this.#parts
+    if (ledger === undefined) return false
+    try {
+      return ledger.owes(side, key)
+    } catch (error) {
+      this.#ledgerIsFailing(error)
+      return false
+    }
+  }
+
+  fencedBefore(side: Side): number {
+    const remembered = this.#memory.fencedBefore(side)
+    const { ledger } = this.#parts
+    if (ledger === undefined) return remembered
+    try {
+      return Math.max(remembered, ledger.fencedBefore(side))
+    } catch (error) {
+      this.#ledgerIsFailing(error)
+      return remembered
+    }
+  }
+
+  /** Must be awaited before the caller is answered. Never rejects. */
+  async owe(side: Side, key: string, notBefore: number): Promise<void> {
+    const { ledger, recorder, maxOwed } = this.#parts
+    recorder.event(side, 'owed')
+    if (ledger === undefined) {
+      this.#memory.owe(side, key, notBefore)
+    } else {
+      try {
+        await ledger.owe(side, key, notBefore)
+        this.#ledgerWorks()
+      } catch (error) {
+        this.#ledgerIsFailing(error)
+        await this.#distrust(side, key, notBefore)
+      }
+    }
+    if (this.count(side) > maxOwed) await this.fence(side, 'too much is owed')
+  }
+
+  /** Distrusts everything that the side holds up to now, and all that may still land on it. */
+  async fence(side: Side, why: string): Promise<void> {
+    const { ledger, sides, recorder, notify } = this.#parts
+    const before = fenceTime(sides[side])
+    this.#memory.fence(side, before)
+    try {
+      await ledger?.fence(side, before)
+    } catch (error) {
+      this.#ledgerIsFailing(error)
+    }
+    recorder.event(side, 'fenced')
+    notify({ type: 'fenced', side, backend: sides[side].backend.name, detail: why })
+  }
+
+  count(side: Side): number {
+    try {
+      return this.#memory.count(side) + (this.#parts.ledger?.count(side) ?? 0)
+    } catch {
+      return this.#memory.count(side)
+    }
+  }
+
+  list(side: Side, limit: number): readonly Debt[] {
+    const { ledger } = this.#parts
+    const debts = this.#memory.list(side, limit).map((owed) => ({ owed, ledger: this.#memory }))
+    if (ledger === undefined || debts.length === limit) return debts
+    return [...debts, ...ledger.list(side, limit - debts.length).map((owed) => ({ owed, ledger }))]
+  }
+
+  /** Only this process will honour what is distrusted here; the ledger's fence is for all of them. */
+  async #distrust(side: Side, key: string, notBefore: number): Promise<void> {
+    const { ledger, sides } = this.#parts
+    try {
+      await ledger?.fence(side, fenceTime(sides[side]))
+    } catch {
+      this.#memory.owe(side, key, notBefore)
+    }
+  }
+
+  #ledgerIsFailing(error: unknown): void {
+    if (this.#ledgerFailed) return
+    this.#ledgerFailed = true
+    this.#parts.notify({ type: 'ledger-failed', detail: oneLine(error) })
+  }
+
+  #ledgerWorks(): void {
+    this.#ledgerFailed = false
+  }
+}
+
+/** An owed invalidation and the ledger that it stands in. */
+export interface Debt {
+  readonly owed: Owed
+  readonly ledger: Ledger
+}
+
+/** Late enough to cover a write that is on its way and the error of the clock's estimate. */
+function fenceTime(side: GuardedSide): number {
+  return side.mayLandUntil() + 1
+}

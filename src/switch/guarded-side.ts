@@ -1,0 +1,132 @@
+import type {
+  CacheBackend,
+  Cell,
+  Entry,
+  InvalidateResult,
+  MaybePromise,
+  WriteResult,
+} from '../cache/index.ts'
+import { SwitchbackError } from '../errors.ts'
+import type { Side } from '../side.ts'
+import type { Recorder } from '../telemetry/index.ts'
+import { Breaker, type BreakerOptions } from './breaker.ts'
+import { Deadlines } from './deadlines.ts'
+import type { Notify } from './events.ts'
+
+export interface GuardedSideParts {
+  readonly side: Side
+  readonly backend: CacheBackend
+  readonly deadlineMs: number
+  readonly breaker: BreakerOptions
+  readonly recorder: Recorder
+  readonly notify: Notify
+}
+
+/** One side under a deadline and a circuit breaker. Its methods throw or reject when it fails. */
+export class GuardedSide {
+  readonly side: Side
+  readonly backend: CacheBackend
+  readonly deadlineMs: number
+  readonly breaker: Breaker
+  /** Epoch milliseconds since when the breaker is open; 0 while it is closed. */
+  outSince = 0
+  /** Why the breaker opened: the last failure, in one line. */
+  lastFailure = ''
+  readonly #deadlines: Deadlines
+
+  constructor(parts: GuardedSideParts) {
+    const { side, backend, recorder, notify } = parts
+    this.side = side
+    this.backend = backend
+    this.deadlineMs = parts.deadlineMs
+    this.breaker = new Breaker({
+      ...parts.breaker,
+      probe: () => this.#probe(),
+      onOpen: () => {
+        this.outSince = Date.now()
+        recorder.event(side, 'breaker_opened')
+        notify({ type: 'side-out', side, backend: backend.name, detail: this.lastFailure })
+      },
+      onClose: () => {
+        const outMs = Date.now() - this.outSince
+        this.outSince = 0
+        recorder.event(side, 'breaker_closed')
+        notify({ type: 'side-back', side, backend: backend.name, detail: `after ${outMs} ms` })
+      },
+    })
+    this.#deadlines = new Deadlines(this.deadlineMs, `the ${side} side (${backend.name})`, {
+      succeeded: () => this.breaker.succeeded(),
+      failed: (error) => void this.#failed(error),
+    })
+  }
+
+  get usable(): boolean {
+    return !this.breaker.open
+  }
+
+  read(key: string): MaybePromise<Cell> {
+    try {
+      return this.#watch(this.backend.read(key))
+    } catch (error) {
+      throw this.#failed(error)
+    }
+  }
+
+  write(key: string, entry: Entry, expect: string): MaybePromise<WriteResult> {
+    try {
+      return this.#watch(this.backend.write(key, entry, { expect, within: this.deadlineMs }))
+    } catch (error) {
+      throw this.#failed(error)
+    }
+  }
+
+  invalidate(key: string, successor = '', notBefore = 0): MaybePromise<InvalidateResult> {
+    try {
+      const options = { within: this.deadlineMs, successor, notBefore }
+      return this.#watch(this.backend.invalidate(key, options))
+    } catch (error) {
+      throw this.#failed(error)
+    }
+  }
+
+  /** The latest time, by the store's clock, at which a write sent now may still be applied. */
+  mayLandUntil(): number {
+    return this.backend.now() + this.deadlineMs + CLOCK_SLACK_MS
+  }
+
+  close(): void {
+    this.breaker.close()
+    this.#deadlines.close()
+  }
+
+  #watch<T>(result: MaybePromise<T>): MaybePromise<T> {
+    if (result instanceof Promise) return this.#deadlines.hold(result)
+    this.breaker.succeeded()
+    return result
+  }
+
+  #failed(error: unknown): unknown {
+    this.lastFailure = oneLine(error)
+    this.breaker.failed()
+    return error
+  }
+
+  async #probe(): Promise<void> {
+    const pinged = this.backend.ping()
+    if (pinged instanceof Promise) await this.#deadlines.hold(pinged)
+  }
+}
+
+/** How far the estimate of a store's clock may be off: one round trip within the deadline. */
+const CLOCK_SLACK_MS = 100
+
+/** Whether the error says that the side was too slow, rather than that it refused. */
+export function isTimeout(error: unknown): boolean {
+  return error instanceof SwitchbackError && error.code === 'SB_DEADLINE'
+}
+
+/** An error as one log line; backends put no keys or values into their messages. */
+export function oneLine(error: unknown): string {
+  const text = error instanceof Error ? error.message : String(error)
+  return text.replaceAll(/\s+/gu, ' ').slice(0, 200)
+}

@@ -1,0 +1,13 @@
+/**
+ * The switch: sends each operation to the side that the flag picked, holds it to a deadline, falls
+ * back when that side fails, and keeps both sides telling the same truth.
+ */
+export { createCacheSwitch } from './create-cache-switch.ts'
+export type { CacheSwitch, CacheView, ViewHooks } from './cache-switch.ts'
+export type { BreakerOptions } from './breaker.ts'
+export { type Codec, jsonCodec } from './codec.ts'
+export type { SwitchEvent } from './events.ts'
+export type { CacheHealth, SideHealth } from './health.ts'
+export { MemoryLedger } from './memory-ledger.ts'
+export type { OnOperation, OperationInfo } from './operation.ts'
+export { type CacheSwitchOptions, STANDBY_POLICIES, type StandbyPolicy } from './options.ts'

@@ -1,0 +1,54 @@
+import type { Ledger, Owed } from '../cache/index.ts'
+import type { Side } from '../side.ts'
+
+/**
+ * A ledger that lasts as long as the process: for switches with no file store at hand, and the refuge
+ * when the machine's ledger cannot be written.
+ */
+export class MemoryLedger implements Ledger {
+  readonly #owed: Record<Side, Map<string, Owed>> = { off: new Map(), on: new Map() }
+  readonly #fenced: Record<Side, number> = { off: 0, on: 0 }
+  #generation = 0
+
+  owes(side: Side, key: string): boolean {
+    return this.#owed[side].size > 0 && this.#owed[side].has(key)
+  }
+
+  owe(side: Side, key: string, notBefore: number): void {
+    const before = this.#owed[side].get(key)?.notBefore ?? 0
+    this.#generation += 1
+    this.#owed[side].set(key, {
+      side,
+      key,
+      generation: String(this.#generation),
+      notBefore: Math.max(before, notBefore),
+    })
+  }
+
+  list(side: Side, limit: number): readonly Owed[] {
+    const oldest: Owed[] = []
+    for (const owed of this.#owed[side].values()) {
+      if (oldest.length === limit) break
+      oldest.push(owed)
+    }
+    return oldest
+  }
+
+  settle(owed: Owed): boolean {
+    if (this.#owed[owed.side].get(owed.key)?.generation !== owed.generation) return false
+    return this.#owed[owed.side].delete(owed.key)
+  }
+
+  count(side: Side): number {
+    return this.#owed[side].size
+  }
+
+  fence(side: Side, before: number): void {
+    this.#fenced[side] = Math.max(this.#fenced[side], before)
+    this.#owed[side].clear()
+  }
+
+  fencedBefore(side: Side): number {
+    return this.#fenced[side]
+  }
+}

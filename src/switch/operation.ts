@@ -1,0 +1,82 @@
+import { ABSENT, type Cell } from '../cache/index.ts'
+import type { Decision } from '../flags/index.ts'
+import type { Side } from '../side.ts'
+import type { Operation, Outcome, Recorder } from '../telemetry/index.ts'
+import type { GuardedSide } from './guarded-side.ts'
+import type { StandbyPolicy } from './options.ts'
+
+/** What one operation did, for response headers, traces and tests. Holds no key. */
+export interface OperationInfo {
+  readonly operation: Operation
+  /** The side that the flag picked. */
+  readonly side: Side
+  readonly outcome: Outcome
+  /** Who gave the value or took the write: a side, the origin, or nobody. */
+  readonly servedBy: Side | 'origin' | 'none'
+  readonly decision: Decision
+}
+
+export type OnOperation = (info: OperationInfo) => void
+
+/** The decision stands for the whole operation: a flip in its middle cannot make it straddle sides. */
+export class PinnedOperation {
+  readonly key: string
+  readonly operation: Operation
+  readonly decision: Decision
+  readonly active: GuardedSide
+  readonly standby: GuardedSide
+  readonly policy: StandbyPolicy
+  /** Who asks, as far as the counters may know. */
+  readonly bucket: number
+  readonly startedAt: number = performance.now()
+  /** Time spent in the loader, which is not the cache's. */
+  loadMs = 0
+  /** The side whose cell was read and to which a fill goes; none when neither can be trusted. */
+  place: GuardedSide | undefined
+  /** What the place held. Its token is what a fill is conditional on. */
+  cell: Cell = ABSENT
+  /** What the standby held, once it was read on a miss. */
+  standbyCell: Cell | undefined
+  /** The place's fence when the cell was read: a fill is refused when it has moved. */
+  fence = 0
+  outcome: Outcome = 'miss'
+  servedBy: Side | 'origin' | 'none' = 'none'
+
+  constructor(
+    operation: Operation,
+    key: string,
+    decision: Decision,
+    active: GuardedSide,
+    standby: GuardedSide,
+    policy: StandbyPolicy,
+    bucket: number,
+  ) {
+    this.operation = operation
+    this.key = key
+    this.decision = decision
+    this.active = active
+    this.standby = standby
+    this.policy = policy
+    this.bucket = bucket
+  }
+
+  /** In a single-backend mode the standby does not take part. */
+  get single(): boolean {
+    return this.policy === 'only-off' || this.policy === 'only-on'
+  }
+
+  /** Whether the standby is kept written too. */
+  get mirrored(): boolean {
+    return this.policy === 'mirror' || this.policy === 'compare'
+  }
+
+  finish(recorder: Recorder, onOperation: OnOperation | undefined): void {
+    const durationMs = performance.now() - this.startedAt - this.loadMs
+    const { side } = this.active
+    recorder.operation(side, this.operation, this.outcome, durationMs, this.bucket)
+    if (onOperation !== undefined) {
+      const { operation, outcome, servedBy, decision } = this
+      onOperation({ operation, side, outcome, servedBy, decision })
+    }
+  }
+}

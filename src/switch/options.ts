@@ -1,0 +1,76 @@
+import type { CacheBackend, Ttl } from '../cache/index.ts'
+import type { Decider } from '../flags/index.ts'
+import type { Side } from '../side.ts'
+import type { Recorder } from '../telemetry/index.ts'
+import type { BreakerOptions } from './breaker.ts'
+import type { Codec } from './codec.ts'
+import type { SwitchEvent } from './events.ts'
+
+/**
+ * What happens to the side that the flag did not pick:
+ * - `invalidate`: it is told that its copy is superseded (the default, the cheapest that is safe);
+ * - `mirror`: it is kept written too, so that a flip finds it warm;
+ * - `compare`: `mirror`, and a sample of reads runs on both sides;
+ * - `only-off`, `only-on`: one backend, the flag is not evaluated: before and after a migration.
+ *   Leaving such a mode distrusts what the other side held. Leave it on the whole fleet before the
+ *   first user is switched.
+ */
+export type StandbyPolicy = 'invalidate' | 'mirror' | 'compare' | 'only-off' | 'only-on'
+
+export const STANDBY_POLICIES: readonly StandbyPolicy[] = [
+  'invalidate',
+  'mirror',
+  'compare',
+  'only-off',
+  'only-on',
+]
+
+export interface CacheSwitchOptions {
+  /**
+   * Key of the boolean flag that picks the side for each user; false is `off`, true is `on`. Resolved
+   * through OpenFeature's default client, or by {@link decider} when that is given.
+   */
+  readonly flag: string
+  /** The old implementation. */
+  readonly off: CacheBackend
+  /** The new one. */
+  readonly on: CacheBackend
+  /**
+   * The cache's name. Targeting rules see it as the attribute `feature`, so that one cache can go
+   * first. @default 'cache'
+   */
+  readonly name?: string
+  /** Asks the flag; pass one to share it between caches or to choose its options. */
+  readonly decider?: Decider
+  /**
+   * A policy, or the key of a string flag whose variants are policies, read without a user.
+   * @default 'invalidate'
+   */
+  readonly standby?: StandbyPolicy | { readonly flag: string }
+  /** For values stored without a `ttl`. @default they do not expire */
+  readonly defaultTtl?: Ttl
+  /** @default JSON */
+  readonly codec?: Codec
+  /** Size limit of one encoded value in bytes. @default 1 MiB */
+  readonly maxValueBytes?: number
+  /** Milliseconds after which a side that did not answer has failed. @default 100 */
+  readonly deadlineMs?: number | Readonly<Partial<Record<Side, number>>>
+  readonly breaker?: BreakerOptions
+  /** How many loads may run at once in this process; the others wait. @default 64 */
+  readonly originConcurrency?: number
+  /**
+   * True when machines with file stores of their own share the other side. A value then moves from
+   * file to Redis only while it is provably the latest; see docs/guarantees.md. @default false
+   */
+  readonly fleet?: boolean
+  /** More owed invalidations than this on one side, and all it holds is distrusted. @default 10_000 */
+  readonly maxOwed?: number
+  /** Share of hits that `compare` reads on both sides, 0 to 1. @default 0.01 */
+  readonly compareShare?: number
+  /** Background legs (mirror, compare) that may be under way; more are shed. @default 64 */
+  readonly maxBackground?: number
+  /** Counts what each side does. @default nothing is counted */
+  readonly telemetry?: Recorder
+  /** Called on changes of state, for the log. @default nothing is logged */
+  readonly onEvent?: (event: SwitchEvent) => void
+}

@@ -1,0 +1,90 @@
+import type { Side } from '../side.ts'
+import type { Recorder } from '../telemetry/index.ts'
+import type { Debts } from './debts.ts'
+import type { Notify } from './events.ts'
+import type { GuardedSide } from './guarded-side.ts'
+
+export interface ReplayParts {
+  readonly sides: Readonly<Record<Side, GuardedSide>>
+  readonly debts: Debts
+  readonly intervalMs: number
+  readonly recorder: Recorder
+  readonly notify: Notify
+}
+
+/**
+ * Delivers what is owed, whoever owes it: any process that reaches the side may. Repaying is about
+ * memory and hit rate, not about safety, so it needs no order and no leader.
+ */
+export class Replay {
+  readonly #parts: ReplayParts
+  #timer: NodeJS.Timeout | undefined
+  #running: Promise<void> | undefined
+  #closed = false
+
+  constructor(parts: ReplayParts) {
+    this.#parts = parts
+    this.#schedule()
+  }
+
+  /** Repays what can be repaid now. */
+  run(): Promise<void> {
+    this.#running ??= this.#repayAll().finally(() => {
+      this.#running = undefined
+    })
+    return this.#running
+  }
+
+  async close(): Promise<void> {
+    this.#closed = true
+    clearTimeout(this.#timer)
+    await this.#running
+  }
+
+  #schedule(): void {
+    if (this.#closed) return
+    const { intervalMs } = this.#parts
+    this.#timer = setTimeout(() => {
+      void this.run().finally(() => this.#schedule())
+    }, intervalMs).unref()
+  }
+
+  async #repayAll(): Promise<void> {
+    for (const side of Object.values(this.#parts.sides)) {
+      try {
+        await this.#repay(side)
+      } catch {
+        // The side failed again, or the ledger did: the next round tries again.
+      }
+    }
+  }
+
+  async #repay(side: GuardedSide): Promise<void> {
+    const { debts, recorder, notify } = this.#parts
+    let repaid = 0
+    while (!this.#closed && side.usable && debts.count(side.side) > 0) {
+      const batch = debts.list(side.side, BATCH)
+      const settled = await Promise.all(
+        batch.map(async ({ owed, ledger }) => {
+          const { done } = await side.invalidate(owed.key, '', owed.notBefore)
+          return done && (await ledger.settle(owed))
+        }),
+      )
+      const count = settled.filter(Boolean).length
+      for (let i = 0; i < count; i += 1) recorder.event(side.side, 'repaid')
+      repaid += count
+      // Not yet due, or owed again meanwhile: later rounds.
+      if (count < batch.length || batch.length === 0) break
+    }
+    if (repaid > 0 && debts.count(side.side) === 0) {
+      notify({
+        type: 'repaid',
+        side: side.side,
+        backend: side.backend.name,
+        detail: `${repaid} owed invalidations delivered`,
+      })
+    }
+  }
+}
+
+const BATCH = 128
