@@ -1,8 +1,11 @@
-import { defineConfig } from 'vitest/config'
+import { configDefaults, defineConfig } from 'vitest/config'
+import { missingPrograms } from './test/support/needs.ts'
 
 export default defineConfig({
   test: {
     include: ['test/**/*.test.ts'],
+    // Said loudly by the global setup, which refuses them under CI.
+    exclude: [...configDefaults.exclude, ...missingPrograms().flatMap(({ files }) => files)],
     globalSetup: ['test/support/global-setup.ts'],
     testTimeout: 20_000,
     hookTimeout: 30_000,
