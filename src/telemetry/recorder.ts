@@ -35,8 +35,8 @@ export type Comparison = 'same' | 'mismatch' | 'cold' | 'ttl_drift' | 'race' | '
 export interface Recorder {
   /**
    * One operation of business code, once, when it ends.
-   * @param bucket the user's bucket (0 to 31), from {@link Recorder.bucketOf}
    * @param durationMs time on the caches, without the loader's
+   * @param bucket who asked, from {@link Recorder.bucketOf}
    */
   operation(
     side: Side,
@@ -45,10 +45,14 @@ export interface Recorder {
     durationMs: number,
     bucket: number,
   ): void
-  /** A salted hash of the targeting key, 0 to 31, independent of the rollout's own hash. */
+  /**
+   * A salted hash of the targeting key, independent of the rollout's own hash: a small integer to be
+   * handed back as it is. Its lowest five bits are the user's bucket (0 to 31).
+   */
   bucketOf(targetingKey: string | undefined): number
   decision(side: Side, variant: string, reason: string, source: string): void
-  event(side: Side, event: SideEvent): void
+  /** @param bucket who asked, from {@link Recorder.bucketOf}; wanted for `repeat_miss`, else unused */
+  event(side: Side, event: SideEvent, bucket?: number): void
   originLoad(side: Side, durationMs: number, ok: boolean): void
   bytes(side: Side, direction: 'read' | 'written', count: number): void
   comparison(result: Comparison): void

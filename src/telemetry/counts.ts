@@ -1,0 +1,157 @@
+import type { Side } from '../side.ts'
+import { DecisionCounts } from './decisions.ts'
+import {
+  COMPARISONS,
+  EVENTS,
+  FIRST_BAD,
+  LATENCY_BOUNDS,
+  OPERATIONS,
+  OUTCOMES,
+  USER_BUCKETS,
+} from './labels.ts'
+import type { Comparison, Operation, Outcome, Recorder, SideEvent } from './recorder.ts'
+import { DistinctUsers, userMark } from './users.ts'
+
+const BOUNDS = LATENCY_BOUNDS.length
+const BOUNDS_MS = Float64Array.from(LATENCY_BOUNDS, (seconds) => seconds * 1000)
+
+function sideIndex(side: Side): number {
+  return side === 'on' ? 1 : 0
+}
+
+function operationIndex(operation: Operation): number {
+  switch (operation) {
+    case 'get':
+      return 0
+    case 'set':
+      return 1
+    case 'getOrSet':
+      return 2
+    case 'has':
+      return 3
+    case 'delete':
+      return 4
+    default:
+      return 5
+  }
+}
+
+function outcomeIndex(outcome: Outcome): number {
+  switch (outcome) {
+    case 'hit':
+      return 0
+    case 'miss':
+      return 1
+    case 'stored':
+      return 2
+    case 'deleted':
+      return 3
+    case 'failed':
+      return 4
+    case 'timed_out':
+      return 5
+    default:
+      return 6
+  }
+}
+
+function latencyIndex(durationMs: number): number {
+  let index = 0
+  while (index < BOUNDS - 1 && durationMs > BOUNDS_MS[index]!) index++
+  return index
+}
+
+const EVENT_INDEX: ReadonlyMap<SideEvent, number> = new Map(EVENTS.map((name, i) => [name, i]))
+const COMPARISON_INDEX: ReadonlyMap<Comparison, number> = new Map(
+  COMPARISONS.map((name, i) => [name, i]),
+)
+const REPEAT_MISS = EVENTS.indexOf('repeat_miss')
+
+/**
+ * The counters of one process, all preallocated. The latency histogram is kept per user bucket: it is
+ * one increment either way, and whatever boundary the guard freezes later, the slow operations of
+ * every user bucket above it can be told.
+ */
+export class Counts implements Recorder {
+  /** side x operation x outcome */
+  readonly operations: Float64Array = new Float64Array(2 * OPERATIONS.length * OUTCOMES.length)
+  /** side x read or write x user bucket x latency bound */
+  readonly latency: Float64Array = new Float64Array(2 * 2 * USER_BUCKETS * BOUNDS)
+  /** side x read or write, milliseconds */
+  readonly latencySum: Float64Array = new Float64Array(2 * 2)
+  /** side x user bucket */
+  readonly bad: Float64Array = new Float64Array(2 * USER_BUCKETS)
+  /** side x user bucket */
+  readonly repeatMisses: Float64Array = new Float64Array(2 * USER_BUCKETS)
+  /** side x event */
+  readonly events: Float64Array = new Float64Array(2 * EVENTS.length)
+  /** side x latency bound */
+  readonly originLatency: Float64Array = new Float64Array(2 * BOUNDS)
+  /** side, milliseconds */
+  readonly originSum: Float64Array = new Float64Array(2)
+  /** side */
+  readonly originFailed: Float64Array = new Float64Array(2)
+  /** side x read or written */
+  readonly traffic: Float64Array = new Float64Array(2 * 2)
+  readonly comparisons: Float64Array = new Float64Array(COMPARISONS.length)
+  readonly decisions: DecisionCounts = new DecisionCounts()
+  readonly users: DistinctUsers
+
+  constructor(now: number, userWindowMs: number) {
+    this.users = new DistinctUsers(now, userWindowMs)
+  }
+
+  operation(
+    side: Side,
+    operation: Operation,
+    outcome: Outcome,
+    durationMs: number,
+    bucket: number,
+  ): void {
+    const s = sideIndex(side)
+    const op = operationIndex(operation)
+    const result = outcomeIndex(outcome)
+    const write = op === 1 || op >= 4 ? 1 : 0
+    const user = bucket & (USER_BUCKETS - 1)
+    // A clock that stepped back must not poison the sums.
+    const duration = durationMs > 0 ? durationMs : 0
+    this.operations[(s * OPERATIONS.length + op) * OUTCOMES.length + result]!++
+    this.latency[((s * 2 + write) * USER_BUCKETS + user) * BOUNDS + latencyIndex(duration)]!++
+    this.latencySum[s * 2 + write]! += duration
+    if (result >= FIRST_BAD) this.bad[s * USER_BUCKETS + user]!++
+    this.users.see(s, bucket)
+  }
+
+  bucketOf(targetingKey: string | undefined): number {
+    return userMark(targetingKey)
+  }
+
+  decision(side: Side, variant: string, reason: string, source: string): void {
+    this.decisions.add(sideIndex(side), variant, reason, source)
+  }
+
+  event(side: Side, event: SideEvent, bucket = 0): void {
+    const index = EVENT_INDEX.get(event)
+    if (index === undefined) return
+    const s = sideIndex(side)
+    this.events[s * EVENTS.length + index]!++
+    if (index === REPEAT_MISS) this.repeatMisses[s * USER_BUCKETS + (bucket & 31)]!++
+  }
+
+  originLoad(side: Side, durationMs: number, ok: boolean): void {
+    const s = sideIndex(side)
+    const duration = durationMs > 0 ? durationMs : 0
+    this.originLatency[s * BOUNDS + latencyIndex(duration)]!++
+    this.originSum[s]! += duration
+    if (!ok) this.originFailed[s]!++
+  }
+
+  bytes(side: Side, direction: 'read' | 'written', count: number): void {
+    if (count > 0) this.traffic[sideIndex(side) * 2 + (direction === 'written' ? 1 : 0)]! += count
+  }
+
+  comparison(result: Comparison): void {
+    const index = COMPARISON_INDEX.get(result)
+    if (index !== undefined) this.comparisons[index]!++
+  }
+}

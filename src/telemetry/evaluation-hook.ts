@@ -1,0 +1,43 @@
+import { createEvaluationEvent, TelemetryAttribute } from '@openfeature/core'
+import type { EvaluationDetails, FlagValue, HookContext } from '@openfeature/core'
+import { logs } from '@opentelemetry/api'
+import type { Attributes, Logger } from '@opentelemetry/api'
+
+export interface EvaluationHookOptions {
+  /** Where the events go. @default the global OpenTelemetry logger, which drops them when none is set */
+  readonly logger?: Pick<Logger, 'emit'>
+  /**
+   * Whether events carry `feature_flag.context.id`, the raw targeting key. Off by default: user ids do
+   * not belong into telemetry.
+   * @default false
+   */
+  readonly includeTargetingKey?: boolean
+}
+
+/** The part of OpenFeature's `Hook` that is used here. */
+export interface EvaluationHook {
+  readonly name: string
+  finally(context: Readonly<HookContext>, details: EvaluationDetails<FlagValue>): void
+}
+
+/**
+ * An OpenFeature hook that emits one `feature_flag.evaluation` event for each evaluation of a flag, by
+ * OpenFeature's own helper. It runs only when a decision is evaluated live, not when it is remembered.
+ *
+ * @see https://opentelemetry.io/docs/specs/semconv/feature-flags/feature-flags-events/
+ */
+export function evaluationHook(options: EvaluationHookOptions = {}): EvaluationHook {
+  const logger = options.logger ?? logs.getLogger('switchback')
+  return {
+    name: 'switchback-evaluation-events',
+    finally(context, details) {
+      const event = createEvaluationEvent(context, details)
+      const attributes: Attributes = {}
+      for (const [name, value] of Object.entries(event.attributes)) {
+        if (name === TelemetryAttribute.CONTEXT_ID && options.includeTargetingKey !== true) continue
+        attributes[name] = value
+      }
+      logger.emit({ eventName: event.name, attributes })
+    },
+  }
+}

@@ -1,0 +1,54 @@
+import { createNoopMeter, metrics } from '@opentelemetry/api'
+import type { BatchObservableCallback, Meter, Observable } from '@opentelemetry/api'
+import type { Family } from './families.ts'
+
+/** The meter of the global provider, or undefined when the application has set none. */
+export function globalMeter(): Meter | undefined {
+  const meter = metrics.getMeter('switchback')
+  return meter === createNoopMeter() ? undefined : meter
+}
+
+function dotted(name: string): string {
+  return name.replace(/_total$/, '').replaceAll('_', '.')
+}
+
+/** The observable names behind a family: the API has no observable histogram, so its parts go out. */
+function parts(family: Family): readonly string[] {
+  return family.type === 'histogram' ? ['_bucket', '_sum', '_count'] : ['']
+}
+
+/**
+ * Registers observable instruments on a meter: nothing is done on the hot path, the counters are read
+ * when the reader collects. Families meant for the guard alone are left out. Metric names are those
+ * of Prometheus with dots, e.g. `switchback.operations`; those of a histogram end in `.bucket` (with
+ * `le`), `.sum` and `.count`. The instruments are those that `read` returns at this moment.
+ *
+ * @returns a function that takes them away again
+ */
+export function observeWith(meter: Meter, read: () => readonly Family[]): () => void {
+  const instruments = new Map<string, Observable>()
+  for (const family of read()) {
+    if (family.detail === true) continue
+    for (const suffix of parts(family)) {
+      const name = dotted(family.name + suffix)
+      const options = { description: family.help }
+      instruments.set(
+        family.name + suffix,
+        family.type === 'gauge'
+          ? meter.createObservableGauge(name, options)
+          : meter.createObservableCounter(name, options),
+      )
+    }
+  }
+  const observe: BatchObservableCallback = (result) => {
+    for (const family of read()) {
+      for (const { suffix = '', labels, value } of family.samples) {
+        const instrument = instruments.get(family.name + suffix)
+        if (instrument !== undefined) result.observe(instrument, value, labels)
+      }
+    }
+  }
+  const observables = [...instruments.values()]
+  meter.addBatchObservableCallback(observe, observables)
+  return () => meter.removeBatchObservableCallback(observe, observables)
+}

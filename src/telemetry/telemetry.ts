@@ -1,0 +1,106 @@
+import { randomBytes } from 'node:crypto'
+import type { Meter } from '@opentelemetry/api'
+import { Counts } from './counts.ts'
+import { renderPrometheus } from './exposition.ts'
+import { snapshotFamilies } from './families.ts'
+import type { Family, Labels } from './families.ts'
+import { Gauges } from './gauges.ts'
+import { globalMeter, observeWith } from './open-telemetry.ts'
+import { ProcessHealth } from './process-health.ts'
+import type { Recorder } from './recorder.ts'
+import { takeSnapshot } from './snapshot.ts'
+import type { TelemetrySnapshot } from './snapshot.ts'
+
+export interface TelemetryOptions {
+  /**
+   * An OpenTelemetry meter to register observable instruments on; `false` for none.
+   * @default the global meter provider's when the application has set one before, else none
+   */
+  readonly meter?: Meter | false
+  /** Window in which each user counts once per arm, in milliseconds. @default 60000 */
+  readonly userWindowMs?: number
+  /** Epoch milliseconds. @default Date.now */
+  readonly now?: () => number
+}
+
+/** Counts what each side does, and tells it to whoever asks. */
+export interface Telemetry extends Recorder {
+  /** Both arms at one moment. */
+  snapshot(): TelemetrySnapshot
+  /** Prometheus text, to be served as {@link PROMETHEUS_CONTENT_TYPE}. */
+  prometheus(): string
+  /**
+   * Adds a value that is read when somebody looks. One that throws or returns NaN is left out.
+   * @param name `switchback_...`
+   * @returns a function that takes it away again
+   * @throws SwitchbackError `SB_METRIC_NAME_INVALID`
+   */
+  gauge(name: string, help: string, labels: Labels, read: () => number): () => void
+  close(): void
+  [Symbol.asyncDispose](): Promise<void>
+}
+
+class CountingTelemetry extends Counts implements Telemetry {
+  readonly #identity: { readonly instance: string; readonly startedAt: number }
+  readonly #gauges = new Gauges()
+  readonly #health = new ProcessHealth()
+  readonly #now: () => number
+  readonly #meter: Meter | false
+  #stopObserving: (() => void) | undefined
+
+  constructor(options: TelemetryOptions) {
+    const now = options.now ?? Date.now
+    super(now(), options.userWindowMs ?? 60_000)
+    this.#now = now
+    this.#identity = { instance: randomBytes(9).toString('base64url'), startedAt: now() }
+    this.#meter = options.meter ?? globalMeter() ?? false
+    this.#observe()
+  }
+
+  snapshot(): TelemetrySnapshot {
+    const now = this.#now()
+    const snapshot = takeSnapshot(this, this.#identity, now)
+    this.users.turn(now)
+    return snapshot
+  }
+
+  prometheus(): string {
+    return renderPrometheus(this.#families())
+  }
+
+  gauge(name: string, help: string, labels: Labels, read: () => number): () => void {
+    const remove = this.#gauges.register(name, help, labels, read)
+    this.#observe()
+    return remove
+  }
+
+  close(): void {
+    this.#stopObserving?.()
+    this.#stopObserving = undefined
+    this.#health.close()
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    this.close()
+    return Promise.resolve()
+  }
+
+  /** Anew for each gauge: instruments must be named when their callback is registered. */
+  #observe(): void {
+    if (this.#meter === false) return
+    this.#stopObserving?.()
+    this.#stopObserving = observeWith(this.#meter, () => this.#families())
+  }
+
+  #families(): Family[] {
+    return [
+      ...snapshotFamilies(this.snapshot()),
+      ...this.#gauges.families(),
+      ...this.#health.families(),
+    ]
+  }
+}
+
+export function createTelemetry(options: TelemetryOptions = {}): Telemetry {
+  return new CountingTelemetry(options)
+}
