@@ -1,0 +1,122 @@
+import assert from 'node:assert/strict'
+import { randomBytes } from 'node:crypto'
+import { setTimeout as delay } from 'node:timers/promises'
+import { ANY, type CacheBackend, type MaybePromise, type WriteResult } from '../backend.ts'
+import { type Cell, NEVER } from '../cell.ts'
+
+/** What a case asks of the backend under test. */
+export interface MakeBackendOptions {
+  /**
+   * Backends made with the same namespace must be handles on the same cells; with different ones they
+   * must share nothing. A new namespace is empty.
+   */
+  readonly namespace: string
+  /** The `tombstoneTtl` that the backend must have, in milliseconds. */
+  readonly tombstoneTtl: number
+}
+
+export type MakeBackend = (options: MakeBackendOptions) => MaybePromise<CacheBackend>
+
+export interface ConformanceOptions {
+  /**
+   * Whether two backends of one namespace are handles on the same cells. False for a store that lives
+   * in one object. @default true
+   */
+  readonly shared?: boolean
+  /** Whether the store refuses a write whose `within` has passed. @default true */
+  readonly refusesLateWrites?: boolean
+  /** Whether the store honours `notBefore`. @default true */
+  readonly honoursNotBefore?: boolean
+  /** Whether the store must have a {@link CacheBackend.ledger}. @default false */
+  readonly ledger?: boolean
+  /** Length of the largest payload tried, in characters. @default 1_048_576 */
+  readonly largestPayload?: number
+}
+
+/** One named expectation. Register `run` with any test runner; it rejects when the backend fails. */
+export interface ConformanceCase {
+  readonly name: string
+  run(): Promise<void>
+}
+
+/** Far longer than any case takes: the lifetime of what must not end while it is looked at. */
+export const LONG = 600_000
+
+/** The backends of one case, closed at its end. */
+export class Stand {
+  readonly #make: MakeBackend
+  readonly #shared: boolean
+  readonly #made: CacheBackend[] = []
+  readonly #namespace = `conformance-${randomBytes(6).toString('hex')}`
+
+  constructor(make: MakeBackend, options: ConformanceOptions) {
+    this.#make = make
+    this.#shared = options.shared ?? true
+  }
+
+  async backend(tombstoneTtl: number = LONG, namespace: string = 'a'): Promise<CacheBackend> {
+    const made = await this.#make({ namespace: `${this.#namespace}-${namespace}`, tombstoneTtl })
+    this.#made.push(made)
+    return made
+  }
+
+  /** Two handles on the same cells, or the same one twice where a store cannot be shared. */
+  async pair(): Promise<readonly [CacheBackend, CacheBackend]> {
+    const first = await this.backend()
+    return [first, this.#shared ? await this.backend() : first]
+  }
+
+  async close(): Promise<void> {
+    await Promise.all(this.#made.map((backend) => backend.close()))
+  }
+}
+
+export type Check = (stand: Stand) => Promise<void>
+
+/** Writes whatever the cell holds, and insists that it was written. */
+export async function put(
+  backend: CacheBackend,
+  key: string,
+  payload: string,
+  expiresAt: number = NEVER,
+): Promise<string> {
+  const result = await backend.write(key, { payload, expiresAt }, { expect: ANY, within: LONG })
+  assert.equal(result.written, true, 'an unconditional write must be written')
+  return result.token
+}
+
+export async function putIf(
+  backend: CacheBackend,
+  key: string,
+  payload: string,
+  expect: string,
+): Promise<WriteResult> {
+  return backend.write(key, { payload, expiresAt: NEVER }, { expect, within: LONG })
+}
+
+export async function expectValue(
+  backend: CacheBackend,
+  key: string,
+  payload: string,
+): Promise<Cell> {
+  const cell = await backend.read(key)
+  assert.equal(cell.state, 'value')
+  // Not assert.equal: its diff of two large texts takes minutes.
+  assert.ok(cell.payload === payload, `${JSON.stringify(key).slice(0, 60)} reads back changed`)
+  return cell
+}
+
+/** Reads until `done` says so. Every cell read on the way is seen by it. */
+export async function readUntil(
+  backend: CacheBackend,
+  key: string,
+  done: (cell: Cell) => boolean,
+): Promise<Cell> {
+  const deadline = Date.now() + 10_000
+  for (;;) {
+    const cell = await backend.read(key)
+    if (done(cell)) return cell
+    assert.ok(Date.now() < deadline, `still ${cell.state} after 10 s`)
+    await delay(10)
+  }
+}
