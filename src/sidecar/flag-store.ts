@@ -1,0 +1,49 @@
+import { isDeepStrictEqual } from 'node:util'
+import { emptyFlagSet } from './flag-set.ts'
+import type { FlagSet } from './flag-set.ts'
+
+export type FlagChange = 'write' | 'update' | 'delete'
+/** What changed, by flag key. */
+export type FlagChanges = ReadonlyMap<string, FlagChange>
+export type FlagListener = (changes: FlagChanges) => void
+
+/** The flags in force, and who wants to hear of their changes. */
+export class FlagStore {
+  #current: FlagSet = emptyFlagSet
+  readonly #listeners = new Set<FlagListener>()
+
+  get current(): FlagSet {
+    return this.#current
+  }
+
+  /** Puts new flags in force. Flags that say the same as before notify nobody. */
+  replace(next: FlagSet): void {
+    const previous = this.#current
+    this.#current = next
+    const changes = difference(previous, next)
+    if (changes.size === 0) return
+    for (const listener of this.#listeners) listener(changes)
+  }
+
+  /** @returns a function that ends the subscription */
+  subscribe(listener: FlagListener): () => void {
+    this.#listeners.add(listener)
+    return () => this.#listeners.delete(listener)
+  }
+}
+
+function difference(previous: FlagSet, next: FlagSet): FlagChanges {
+  const changes = new Map<string, FlagChange>()
+  // Flag set metadata is part of every flag's answer.
+  const touched = !isDeepStrictEqual(previous.metadata, next.metadata)
+  for (const key of next.keys) {
+    if (!Object.hasOwn(previous.flags, key)) changes.set(key, 'write')
+    else if (touched || !isDeepStrictEqual(previous.flags[key], next.flags[key])) {
+      changes.set(key, 'update')
+    }
+  }
+  for (const key of previous.keys) {
+    if (!Object.hasOwn(next.flags, key)) changes.set(key, 'delete')
+  }
+  return changes
+}

@@ -1,0 +1,85 @@
+import { stat } from 'node:fs/promises'
+import { resolve } from 'node:path'
+import { SwitchbackError, quote } from '../errors.ts'
+import { mergeFlagSets, parseFlagSet } from './flag-set.ts'
+import type { FlagStore } from './flag-store.ts'
+import { readSource } from './source.ts'
+import { SourceWatch } from './source-watch.ts'
+
+export interface SidecarLogEntry {
+  readonly level: 'info' | 'error'
+  readonly message: string
+}
+
+export interface FlagsFileOptions {
+  readonly path: string
+  readonly store: FlagStore
+  readonly onLog: (entry: SidecarLogEntry) => void
+}
+
+/** How long content must stay broken before it is called broken: a save may be under way. */
+const SETTLE_MS = 100
+
+/** Keeps the store at what the flags file says, and at the last good state while it is broken. */
+export class FlagsFile {
+  readonly #path: string
+  readonly #store: FlagStore
+  readonly #onLog: (entry: SidecarLogEntry) => void
+  readonly #watch: SourceWatch
+  #seen: string | undefined
+  #complaint: NodeJS.Timeout | undefined
+
+  private constructor(options: FlagsFileOptions) {
+    this.#path = resolve(options.path)
+    this.#store = options.store
+    this.#onLog = options.onLog
+    this.#watch = new SourceWatch({ path: this.#path, onChange: () => this.#load() })
+  }
+
+  /** @throws SwitchbackError `SB_FLAGS_FILE_MISSING` */
+  static async open(options: FlagsFileOptions): Promise<FlagsFile> {
+    try {
+      await stat(options.path)
+    } catch (cause) {
+      throw new SwitchbackError(
+        'SB_FLAGS_FILE_MISSING',
+        `There is no flags file at ${quote(options.path)}.`,
+        { cause, hint: 'Name an existing file, such as flags/use-redis.json.' },
+      )
+    }
+    const file = new FlagsFile(options)
+    await file.#watch.check()
+    return file
+  }
+
+  close(): void {
+    clearTimeout(this.#complaint)
+    this.#watch.close()
+  }
+
+  async #load(): Promise<void> {
+    try {
+      const files = await readSource(this.#path)
+      if (!this.#isNews(JSON.stringify(files))) return
+      const flags = mergeFlagSets(files.map(({ name, text }) => parseFlagSet(text, name)))
+      this.#store.replace(flags)
+      const count = flags.keys.length
+      this.#onLog({ level: 'info', message: `${count} ${count === 1 ? 'flag' : 'flags'} in force` })
+    } catch (error) {
+      const message = error instanceof Error ? error.message : String(error)
+      if (error instanceof SwitchbackError || this.#isNews(message)) this.#complain(message)
+    }
+  }
+
+  #isNews(content: string): boolean {
+    if (content === this.#seen) return false
+    this.#seen = content
+    clearTimeout(this.#complaint)
+    return true
+  }
+
+  #complain(message: string): void {
+    this.#complaint = setTimeout(() => this.#onLog({ level: 'error', message }), SETTLE_MS)
+    this.#complaint.unref()
+  }
+}

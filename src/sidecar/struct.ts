@@ -1,0 +1,62 @@
+/** JSON, and the wire form of `google.protobuf.Struct` that carries it. */
+export type JsonValue =
+  | null
+  | boolean
+  | number
+  | string
+  | readonly JsonValue[]
+  | { readonly [key: string]: JsonValue }
+
+export type JsonObject = { readonly [key: string]: JsonValue }
+
+export interface Struct {
+  readonly fields?: Readonly<Record<string, Value>>
+}
+
+export interface Value {
+  readonly nullValue?: unknown
+  readonly numberValue?: number
+  readonly stringValue?: string
+  readonly boolValue?: boolean
+  readonly structValue?: Struct
+  readonly listValue?: { readonly values?: readonly Value[] }
+}
+
+/** protobufjs refuses messages nested deeper than 100, so the recursion is bounded already. */
+export function fromStruct(struct: Struct | undefined): JsonObject {
+  const result: Record<string, JsonValue> = {}
+  for (const [key, value] of Object.entries(struct?.fields ?? {})) {
+    // A hostile `__proto__` would become the prototype of the evaluation context.
+    if (key !== '__proto__') result[key] = fromValue(value)
+  }
+  return result
+}
+
+function fromValue(value: Value): JsonValue {
+  if (value.stringValue !== undefined) return value.stringValue
+  if (value.numberValue !== undefined) return value.numberValue
+  if (value.boolValue !== undefined) return value.boolValue
+  if (value.structValue) return fromStruct(value.structValue)
+  if (value.listValue) return (value.listValue.values ?? []).map(fromValue)
+  return null
+}
+
+export function toStruct(object: JsonObject): Struct {
+  const fields: Record<string, Value> = {}
+  for (const [key, value] of Object.entries(object)) fields[key] = toValue(value)
+  return { fields }
+}
+
+function toValue(value: JsonValue): Value {
+  if (value === null) return { nullValue: 'NULL_VALUE' }
+  if (typeof value === 'string') return { stringValue: value }
+  if (typeof value === 'number') return { numberValue: value }
+  if (typeof value === 'boolean') return { boolValue: value }
+  if (isList(value)) return { listValue: { values: value.map(toValue) } }
+  return { structValue: toStruct(value) }
+}
+
+// `Array.isArray` does not narrow readonly arrays out of a union.
+function isList(value: readonly JsonValue[] | JsonObject): value is readonly JsonValue[] {
+  return Array.isArray(value)
+}
