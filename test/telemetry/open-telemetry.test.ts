@@ -48,6 +48,10 @@ class Collector {
   }
 }
 
+function hasUser(record: LogRecord): boolean {
+  return 'feature_flag.context.id' in (record.attributes ?? {})
+}
+
 afterEach(() => metrics.disable())
 
 test('observes counters and late gauges through a meter handed in, until closed', async () => {
@@ -89,8 +93,6 @@ test('a real evaluation emits one event, without the user unless asked', async (
   await client.getBooleanValue('use-redis', false, { targetingKey: 'ann' }, { hooks })
   await client.getBooleanValue('missing', false, { targetingKey: 'ann' }, { hooks: [hooks[0]!] })
   await OpenFeature.close()
-  const hasUser = (record: LogRecord): boolean =>
-    'feature_flag.context.id' in (record.attributes ?? {})
   const withUser = records.find((record) => hasUser(record))
   const plain = records.find((record) => !hasUser(record))
   expect(records).toHaveLength(3)
