@@ -1,4 +1,5 @@
 import { spawnSync } from 'node:child_process'
+import { appendFileSync } from 'node:fs'
 import { missingPrograms } from './needs.ts'
 
 /**
@@ -12,6 +13,13 @@ export default function setup(): void {
   for (const { program, files } of missingPrograms()) {
     const lack = `no ${program} on PATH, and ${files.length} test files need it`
     if (process.env['CI'] === 'true') throw new Error(lack)
+    noteSkipped(files)
     process.stderr.write(`\n!!! SKIPPED: ${lack}:\n${files.map((f) => `!!!   ${f}\n`).join('')}\n`)
   }
+}
+
+/** For the count that `npm test` ends with. */
+function noteSkipped(files: readonly string[]): void {
+  const note = process.env['SWITCHBACK_SKIPPED']
+  if (note !== undefined) appendFileSync(note, files.map((file) => `${file}\n`).join(''))
 }

@@ -1,0 +1,129 @@
+// Holds the arrows between the rooms of `src/` to the table of the architecture, and the library's
+// entry to the data plane. `node scripts/check-imports.mjs [directory]`; exit code 1 when an arrow is
+// wrong.
+import { readdirSync, readFileSync } from 'node:fs'
+import { dirname, join, relative, resolve } from 'node:path'
+import { fileURLToPath } from 'node:url'
+
+/** Room -> the rooms that it may import. `.` is the files of `src/` itself: the public API. */
+const ROOMS = {
+  cache: [],
+  flags: [],
+  telemetry: [],
+  switch: ['cache', 'flags', 'telemetry'],
+  rollout: [],
+  guard: ['rollout'],
+  sidecar: ['rollout'],
+  control: ['guard', 'rollout'],
+  app: ['switch', 'cache', 'flags', 'telemetry'],
+  cli: 'all',
+  '.': ['cache', 'flags', 'telemetry', 'switch'],
+}
+
+/** Words that every room uses. */
+const KERNEL = new Set(['side.ts', 'errors.ts'])
+
+/** What `import 'switchback'` may load. The other rooms, and the libraries that only they need, may not. */
+const DATA_PLANE = new Set(['cache', 'flags', 'telemetry', 'switch', '.'])
+const CONTROL_PLANE_LIBRARIES = ['fastify', 'pino', 'yaml', 'jsonc-parser', 'ajv', '@grpc/']
+
+/** What belongs to the one place that knows of the process: the command line. */
+const OF_THE_PROCESS = 'env|argv|exit|exitCode|on|once|off|stdin|stdout|stderr|cwd|chdir|abort'
+const PROCESS = new RegExp(
+  String.raw`\bprocess\s*\.\s*(?:${OF_THE_PROCESS})\b` +
+    String.raw`|\bimport\s+(?:\w+|\* as \w+|\{[^}]*\b(?:${OF_THE_PROCESS})\b[^}]*\})\s+from\s+'(?:node:)?process'`,
+)
+
+const src = resolve(process.argv[2] ?? fileURLToPath(new URL('../src', import.meta.url)))
+
+/** @type {Map<string, { specifier: string, target: string | undefined, typeOnly: boolean }[]>} */
+const graph = new Map()
+const problems = []
+
+for (const file of sources()) {
+  const text = withoutComments(readFileSync(join(src, file), 'utf8'))
+  const imports = importsOf(file, text)
+  graph.set(file, imports)
+  for (const { specifier, target } of imports) {
+    const problem = target === undefined ? undefined : wrongArrow(file, target)
+    if (problem !== undefined) problems.push(`src/${file}: '${specifier}' ${problem}`)
+  }
+  const word = roomOf(file) === 'cli' ? null : PROCESS.exec(text)
+  if (word !== null) problems.push(`src/${file}: ${word[0]} belongs in src/cli`)
+}
+problems.push(...loadedByTheLibrary())
+
+for (const problem of problems) console.error(problem)
+if (problems.length === 0) console.log(`${graph.size} files, every import follows the table`)
+process.exitCode = problems.length === 0 ? 0 : 1
+
+function sources() {
+  return readdirSync(src, { recursive: true, encoding: 'utf8' })
+    .filter((file) => /\.[cm]?ts$/.test(file))
+    .map((file) => file.replaceAll('\\', '/'))
+    .sort()
+}
+
+function roomOf(file) {
+  const slash = file.indexOf('/')
+  return slash === -1 ? '.' : file.slice(0, slash)
+}
+
+function wrongArrow(file, target) {
+  if (target.startsWith('..')) return 'leaves src/'
+  if (KERNEL.has(target)) return undefined
+  const [from, to] = [roomOf(file), roomOf(target)]
+  if (from === to) return undefined
+  if (!(from in ROOMS)) return `is imported by a room that the table does not know: ${from}`
+  const allowed = ROOMS[from]
+  if (to === '.') return 'is the public API: no room may import it'
+  if (allowed !== 'all' && !allowed.includes(to)) {
+    return `: ${from} may import ${allowed.join(', ') || 'no other room'}`
+  }
+  return target === `${to}/index.ts` ? undefined : `goes past ${to}/index.ts`
+}
+
+function importsOf(file, text) {
+  const found = []
+  const statement = /^[ \t]*(?:import|export)\b([^'"`;]*?\bfrom)?\s*(['"])([^'"\n]+)\2/gm
+  const dynamic = /\bimport\s*\(\s*(['"])([^'"\n]+)\1/g
+  for (const [, clause = '', , specifier] of text.matchAll(statement)) {
+    found.push(importOf(file, specifier, /^\s*type\b/.test(clause)))
+  }
+  for (const [, , specifier] of text.matchAll(dynamic)) {
+    found.push({ ...importOf(file, specifier, false), lazy: true })
+  }
+  return found
+}
+
+function importOf(file, specifier, typeOnly) {
+  const target = specifier.startsWith('.')
+    ? relative(src, join(src, dirname(file), specifier)).replaceAll('\\', '/')
+    : undefined
+  return { specifier, target, typeOnly }
+}
+
+/** Follows the imports that run when `src/index.ts` is loaded. */
+function loadedByTheLibrary() {
+  const found = []
+  const seen = new Set()
+  const open = graph.has('index.ts') ? ['index.ts'] : []
+  for (let file = open.pop(); file !== undefined; file = open.pop()) {
+    if (seen.has(file)) continue
+    seen.add(file)
+    for (const { specifier, target, typeOnly, lazy } of graph.get(file) ?? []) {
+      if (typeOnly || lazy) continue
+      const heavy =
+        target === undefined
+          ? CONTROL_PLANE_LIBRARIES.some((name) => specifier.startsWith(name))
+          : !DATA_PLANE.has(roomOf(target))
+      if (heavy) found.push(`src/${file}: loading the library would load '${specifier}'`)
+      else if (target !== undefined) open.push(target)
+    }
+  }
+  return found
+}
+
+function withoutComments(text) {
+  return text.replace(/\/\*[\s\S]*?\*\//g, '').replace(/^\s*\/\/.*$/gm, '')
+}

@@ -1,0 +1,49 @@
+// Packs the package as npm would publish it and has publint and are-the-types-wrong look at it.
+import { spawnSync } from 'node:child_process'
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+
+process.chdir(fileURLToPath(new URL('..', import.meta.url)))
+const scratch = mkdtempSync(join(tmpdir(), 'switchback-package-'))
+const problems = []
+
+try {
+  const pack = run('npm', 'pack', '--json', '--ignore-scripts', '--pack-destination', scratch)
+  const [{ filename, files }] = JSON.parse(pack)
+  const tarball = join(scratch, filename)
+  run('node_modules/.bin/publint', 'run', tarball, '--strict')
+  run('node_modules/.bin/attw', tarball, '--profile', 'esm-only', '--format', 'ascii', '--no-emoji')
+  missingFiles(new Set(files.map(({ path }) => path)))
+} catch (error) {
+  problems.push(error.message)
+} finally {
+  rmSync(scratch, { recursive: true, force: true })
+}
+
+if (problems.length > 0) console.error(problems.join('\n'))
+process.exitCode = problems.length === 0 ? 0 : 1
+
+function run(file, ...args) {
+  const { status, stdout, stderr, error } = spawnSync(file, args, { encoding: 'utf8' })
+  if (status !== 0) {
+    throw new Error(`${[file, ...args].join(' ')}\n${stdout ?? ''}${stderr ?? ''}${error ?? ''}`)
+  }
+  return stdout
+}
+
+/** Every path that package.json promises must be packed, and nothing of the tests. */
+function missingFiles(packed) {
+  const manifest = JSON.parse(readFileSync('package.json', 'utf8'))
+  const targets = Object.values(manifest.exports).flatMap((entry) =>
+    typeof entry === 'string' ? [entry] : Object.values(entry),
+  )
+  for (const target of [...targets, ...Object.values(manifest.bin)]) {
+    const path = target.replace(/^\.\//, '')
+    if (!packed.has(path)) problems.push(`package.json names ${target}, which is not packed`)
+  }
+  for (const name of ['LICENSE', 'README.md', 'CHANGELOG.md']) {
+    if (!packed.has(name)) problems.push(`${name} is not packed`)
+  }
+}

@@ -1,0 +1,126 @@
+// `npm test`: everything that CI checks, one line a step, failures in full, a plain count at the end.
+// With arguments (`npm test -- test/flags`) only the tests, handed on to vitest.
+import { spawn } from 'node:child_process'
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+
+process.chdir(fileURLToPath(new URL('..', import.meta.url)))
+
+const filters = process.argv.slice(2)
+const scratch = mkdtempSync(join(tmpdir(), 'switchback-npm-test-'))
+const failed = []
+let counts = { passed: 0, failed: 0, skipped: 0 }
+
+try {
+  if (await step('build', node('scripts/build.mjs'))) {
+    const programs = provision()
+    if (filters.length === 0) {
+      await step('lint', bin('oxlint', '--deny-warnings'))
+      await step('format', bin('oxfmt', '--check'))
+      await step('types', bin('tsc', '-p', 'tsconfig.json'))
+      await step('imports', node('scripts/check-imports.mjs'))
+      await step('package', node('scripts/check-package.mjs'))
+    }
+    await step('programs', () => programs)
+    await tests()
+  }
+} finally {
+  rmSync(scratch, { recursive: true, force: true })
+}
+
+if (failed.length > 0) console.log(`failed: ${failed.join(', ')}`)
+console.log(`tests: ${counts.passed} passed, ${counts.failed} failed, ${counts.skipped} skipped`)
+process.exitCode = failed.length === 0 ? 0 : 1
+
+/** Runs one step; its output is shown when it fails. */
+async function step(name, work) {
+  const started = performance.now()
+  const { ok, output } = await work()
+  const seconds = ((performance.now() - started) / 1000).toFixed(1)
+  console.log(`${ok ? 'ok    ' : 'FAILED'} ${name.padEnd(10)} ${seconds.padStart(6)} s`)
+  if (!ok) {
+    failed.push(name)
+    console.log(output)
+  }
+  return ok
+}
+
+function node(script, ...args) {
+  return () => run(process.execPath, [script, ...args])
+}
+
+function bin(name, ...args) {
+  return () => run(join('node_modules', '.bin', name), args)
+}
+
+function run(file, args, options = {}) {
+  return new Promise((resolve) => {
+    const child = spawn(file, args, { stdio: ['ignore', 'pipe', 'pipe'], ...options })
+    let output = ''
+    for (const stream of [child.stdout, child.stderr]) {
+      stream?.setEncoding('utf8').on('data', (chunk) => (output += chunk))
+    }
+    child.once('error', (error) => resolve({ ok: false, output: error.message }))
+    child.once('close', (code) => resolve({ ok: code === 0, output }))
+  })
+}
+
+/** Gets what the tests stand on, while the other steps run. A missing program fails CI only. */
+async function provision() {
+  const { chromium, obtainProgram, redisServer } = await import('../dist/cli/provision/index.js')
+  const options = { env: process.env, say: (line) => console.log(`       ${line}`) }
+  const missing = []
+  for (const program of [redisServer, chromium]) {
+    const obtained = await obtainProgram(program, options)
+    if (obtained.path === undefined) missing.push(obtained.reason)
+  }
+  if (process.env.CI === 'true') return { ok: missing.length === 0, output: missing.join('\n') }
+  for (const reason of missing) console.log(`!!!    tests will be SKIPPED: ${reason}`)
+  return { ok: true, output: '' }
+}
+
+async function tests() {
+  const report = join(scratch, 'report.json')
+  const reporters = ['--reporter=default', '--reporter=json', `--outputFile.json=${report}`]
+  const vitest = join('node_modules', '.bin', 'vitest')
+  await step('tests', () =>
+    run(vitest, ['run', ...reporters, ...filters], {
+      stdio: 'inherit',
+      env: { ...process.env, SWITCHBACK_BUILT: '1', SWITCHBACK_SKIPPED: join(scratch, 'skipped') },
+    }),
+  )
+  counts = count(report)
+}
+
+/** A file that fails to load has no tests in the report: it counts as one failure. */
+function count(report) {
+  try {
+    const { numPassedTests, numFailedTests, numPendingTests, numTodoTests, testResults } =
+      JSON.parse(readFileSync(report, 'utf8'))
+    const unloaded = testResults.filter(
+      (file) => file.status === 'failed' && !file.assertionResults.some(isFailed),
+    ).length
+    return {
+      passed: numPassedTests,
+      failed: numFailedTests + unloaded,
+      skipped: numPendingTests + numTodoTests + skippedFiles(),
+    }
+  } catch {
+    return { passed: 0, failed: 1, skipped: 0 }
+  }
+}
+
+function isFailed(test) {
+  return test.status === 'failed'
+}
+
+/** Whole files that were left out for want of a program, as the global setup noted them. */
+function skippedFiles() {
+  try {
+    return readFileSync(join(scratch, 'skipped'), 'utf8').split('\n').length - 1
+  } catch {
+    return 0
+  }
+}
