@@ -78,6 +78,13 @@ export interface CacheBackend {
   now(): number
   /** The cheapest round trip that proves the store can serve. Rejects when it cannot. */
   ping(): MaybePromise<void>
+  /**
+   * Tells when the store may have lost invalidations that it had acknowledged (restarted, failed over
+   * to a node that lags, restored from a snapshot). Cells written before `before` (store clock) must
+   * then not be trusted. What a listener returns is awaited before any cell of the store that came
+   * back is handed out. Returns the way to stop listening.
+   */
+  onReset?(listener: (before: number) => MaybePromise<void>): () => void
   /** Present on a store that can keep the machine's ledger of owed invalidations. */
   readonly ledger?: Ledger
   close(): Promise<void>
