@@ -36,6 +36,8 @@ export interface Decider {
    * answer is remembered (the hot path), else within the evaluation deadline. Never throws or rejects.
    */
   decide(context?: DecisionContext): Decision | Promise<Decision>
+  /** The targeting key that `decide` would use: the context's, else the transaction context's. */
+  targetingKeyOf(context?: DecisionContext): string | undefined
   /** Whether the flag source can be asked, and since when it cannot. */
   health(): FlagHealth
   close(): Promise<void>

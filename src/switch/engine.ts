@@ -278,12 +278,7 @@ export class Engine {
   }
 
   #finish(op: PinnedOperation, caller: Caller): void {
-    const { recorder, decider } = this.#parts
-    op.finish(
-      recorder,
-      recorder.bucketOf(decider.targetingKeyOf(caller.context)),
-      caller.onOperation,
-    )
+    op.finish(this.#parts.recorder, caller.onOperation)
   }
 
   #noteMiss(op: PinnedOperation): void {

@@ -1,0 +1,165 @@
+import { describe, expect, test } from 'vitest'
+import type { Ledger } from '../../src/cache/index.ts'
+import { noTelemetry } from '../../src/telemetry/index.ts'
+import { Background } from '../../src/switch/background.ts'
+import { jsonCodec } from '../../src/switch/codec.ts'
+import { Coherence } from '../../src/switch/coherence.ts'
+import { Debts } from '../../src/switch/debts.ts'
+import { Engine } from '../../src/switch/engine.ts'
+import { Flights } from '../../src/switch/flights.ts'
+import { GuardedSide } from '../../src/switch/guarded-side.ts'
+import { MemoryLedger } from '../../src/switch/memory-ledger.ts'
+import type { StandbyPolicy } from '../../src/switch/options.ts'
+import { Origin } from '../../src/switch/origin.ts'
+import { Replay } from '../../src/switch/replay.ts'
+import { PolicyWatch } from '../../src/switch/standby-policy.ts'
+import { FixedDecider } from '../support/fixed-decider.ts'
+import { History } from '../support/history.ts'
+import { DEADLINE_MS, Schedule, SimulatedLink, SimulatedStore } from '../support/simulation.ts'
+
+/** The switch's own code as one process, over simulated stores that it shares with the others. */
+class Process {
+  readonly engine: Engine
+  readonly replay: Replay
+
+  constructor(schedule: Schedule, stores: Stores, policy: StandbyPolicy, timeouts: number) {
+    const { ledger } = stores
+    const file = new SimulatedLink('file', {
+      schedule,
+      store: stores.file,
+      ledger,
+      timeouts: 0,
+      remote: schedule.chance(0.5),
+    })
+    const redis = new SimulatedLink('redis', {
+      schedule,
+      store: stores.redis,
+      timeouts,
+      remote: true,
+    })
+    // Some processes never open their breaker, some at the first failure and for good.
+    const breaker = schedule.chance(0.3) ? { window: 1, failures: 1 } : { window: 31, failures: 31 }
+    const common = { deadlineMs: DEADLINE_MS, breaker, recorder: noTelemetry, notify: () => {} }
+    const sides = {
+      off: new GuardedSide({ side: 'off', backend: file, ...common }),
+      on: new GuardedSide({ side: 'on', backend: redis, ...common }),
+    }
+    const { recorder, notify } = common
+    const debts = new Debts({ ledger, sides, maxOwed: 1000, recorder, notify })
+    this.replay = new Replay({ sides, debts, intervalMs: 1e9, recorder, notify })
+    this.engine = new Engine({
+      sides,
+      decider: new FixedDecider({ on: 'on' }),
+      policy: new PolicyWatch({ read: () => policy, debts, notify }),
+      coherence: new Coherence({ debts, recorder, fleet: false }),
+      debts,
+      background: new Background({ recorder, notify, limit: 100 }),
+      flights: new Flights(),
+      origin: new Origin(100),
+      recorder,
+      notify,
+      codec: jsonCodec,
+      maxValueBytes: 1000,
+      defaultTtl: undefined,
+      compareShare: 0,
+    })
+  }
+}
+
+interface Stores {
+  readonly file: SimulatedStore
+  readonly redis: SimulatedStore
+  readonly ledger: Ledger
+}
+
+const KEYS = ['k', 'l']
+
+/** Two processes, a few clients each, every operation on a side of its own choice. */
+async function run(seed: number, policy: StandbyPolicy): Promise<string[]> {
+  const schedule = new Schedule(seed)
+  const stores = {
+    file: new SimulatedStore(),
+    redis: new SimulatedStore(),
+    ledger: new MemoryLedger(),
+  }
+  const timeouts = schedule.pick([0, 0.1, 0.3])
+  const processes = [0, 1].map(() => new Process(schedule, stores, policy, timeouts))
+  const history = new History()
+  let clock = 0
+  let versions = 0
+  const origin = new Map(KEYS.map((key) => [key, 'none']))
+
+  const client = async (engine: Engine): Promise<void> => {
+    for (let i = 0; i < 4; i += 1) {
+      await schedule.turn()
+      const caller = {
+        context: { targetingKey: schedule.pick(['on', 'off']) },
+        onOperation: undefined,
+      }
+      const key = schedule.pick(KEYS)
+      const act = schedule.random()
+      if (act < 0.3) {
+        versions += 1
+        const value = `v${versions}`
+        origin.set(key, value)
+        const invokedAt = (clock += 1)
+        await engine.set(caller, key, value)
+        history.writes.push({ key, invokedAt, acknowledgedAt: (clock += 1), value })
+      } else if (act < 0.5) {
+        versions += 1
+        origin.set(key, `v${versions}`)
+        const invokedAt = (clock += 1)
+        await engine.delete(caller, key)
+        history.writes.push({ key, invokedAt, acknowledgedAt: (clock += 1), value: undefined })
+      } else if (act < 0.7) {
+        const invokedAt = (clock += 1)
+        const value = await engine.get<string>(caller, key)
+        history.reads.push({ key, invokedAt, value })
+      } else {
+        const invokedAt = (clock += 1)
+        const value = await engine.getOrSet(caller, key, async () => {
+          const at = (clock += 1)
+          versions += 1
+          const loaded = `${origin.get(key)} loaded ${versions}`
+          history.loads.push({ key, value: loaded, at })
+          await schedule.turn()
+          return loaded
+        })
+        history.reads.push({ key, invokedAt, value })
+      }
+    }
+  }
+  const repay = async (replay: Replay): Promise<void> => {
+    for (let i = 0; i < 6; i += 1) {
+      await schedule.turn()
+      await replay.run()
+    }
+  }
+  const all = processes.flatMap(({ engine, replay }) => [
+    client(engine),
+    client(engine),
+    repay(replay),
+  ])
+  await schedule.run()
+  await Promise.all(all)
+  await Promise.all(processes.map(({ replay }) => replay.close()))
+  return history.violations()
+}
+
+const RUNS = Number(process.env['SWITCHBACK_RUNS'] ?? 1500)
+const FIRST_SEED = Number(process.env['SWITCHBACK_SEED'] ?? 1)
+
+describe('no schedule returns anything older than what was acknowledged', () => {
+  for (const policy of ['invalidate', 'mirror'] as const) {
+    test(
+      `${policy}: ${RUNS} random schedules with lost and late answers`,
+      { timeout: 600_000 },
+      async () => {
+        for (let seed = FIRST_SEED; seed < FIRST_SEED + RUNS; seed += 1) {
+          const violations = await run(seed, policy)
+          expect(violations, `replay with SWITCHBACK_SEED=${seed} SWITCHBACK_RUNS=1`).toEqual([])
+        }
+      },
+    )
+  }
+})

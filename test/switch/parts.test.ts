@@ -1,0 +1,123 @@
+import fc from 'fast-check'
+import { describe, expect, test } from 'vitest'
+import { encodeValue, jsonCodec } from '../../src/switch/codec.ts'
+import { Flights } from '../../src/switch/flights.ts'
+import { MemoryLedger } from '../../src/switch/memory-ledger.ts'
+import { Origin } from '../../src/switch/origin.ts'
+import { RepeatMisses } from '../../src/switch/repeat-misses.ts'
+import { deferred } from '../support/deferred.ts'
+
+describe('flights', () => {
+  test('the same id is one flight, others are not joined, and an ended one is forgotten', async () => {
+    const flights = new Flights()
+    const load = deferred<string>()
+    let starts = 0
+    const start = (): Promise<string> => {
+      starts += 1
+      return load.promise
+    }
+    const both = Promise.all([flights.join('a', start), flights.join('a', start)])
+    expect(await flights.join('b', () => Promise.resolve('other'))).toBe('other')
+    load.resolve('value')
+    expect(await both).toEqual(['value', 'value'])
+    expect(starts).toBe(1)
+    await expect(flights.join('a', () => Promise.reject(new Error('x')))).rejects.toThrow('x')
+    expect(flights.size).toBe(0)
+  })
+})
+
+describe('origin', () => {
+  test('never runs more loads at once than its limit, and runs them all', async () => {
+    await fc.assert(
+      fc.asyncProperty(
+        fc.integer({ min: 1, max: 5 }),
+        fc.array(fc.boolean(), { maxLength: 30 }),
+        async (limit, failing) => {
+          const origin = new Origin(limit)
+          let running = 0
+          let most = 0
+          const results = await Promise.allSettled(
+            failing.map((fails, i) =>
+              origin.load(async () => {
+                running += 1
+                most = Math.max(most, running)
+                await Promise.resolve()
+                running -= 1
+                if (fails) throw new Error('load failed')
+                return i
+              }),
+            ),
+          )
+          expect(most).toBeLessThanOrEqual(limit)
+          expect(results.map(({ status }) => status === 'rejected')).toEqual(failing)
+          expect(origin.waiting).toBe(0)
+        },
+      ),
+      { numRuns: 50 },
+    )
+  })
+})
+
+describe('codec', () => {
+  test('round-trips every JSON value', () => {
+    fc.assert(
+      fc.property(fc.jsonValue(), (value) => {
+        const payload = encodeValue(jsonCodec, value, 1_000_000)
+        expect(jsonCodec.decode(payload)).toEqual(JSON.parse(JSON.stringify(value)))
+      }),
+    )
+  })
+
+  test('names what cannot be cached', () => {
+    const encode = (value: unknown, max = 100): string => encodeValue(jsonCodec, value, max)
+    expect(() => encode(undefined)).toThrow(expect.objectContaining({ code: 'SB_VALUE_UNDEFINED' }))
+    for (const value of [() => 1, Symbol('x'), 10n]) {
+      expect(() => encode(value)).toThrow(
+        expect.objectContaining({ code: 'SB_VALUE_NOT_SERIALIZABLE' }),
+      )
+    }
+    expect(encode('ä'.repeat(49))).toHaveLength(51)
+    expect(() => encode('ä'.repeat(50))).toThrow('102 bytes; the limit is 100')
+  })
+})
+
+describe('memory ledger', () => {
+  test('settles only what has not been owed again, and keeps the latest bound', () => {
+    const ledger = new MemoryLedger()
+    ledger.owe('on', 'k', 500)
+    const [first] = ledger.list('on', 10)
+    ledger.owe('on', 'k', 0)
+    expect(ledger.settle(first!)).toBe(false)
+    expect(ledger.owes('on', 'k')).toBe(true)
+    expect(ledger.owes('off', 'k')).toBe(false)
+    const [second] = ledger.list('on', 10)
+    expect(second!.notBefore).toBe(500)
+    expect(ledger.settle(second!)).toBe(true)
+    expect(ledger.count('on')).toBe(0)
+  })
+
+  test('a fence only ever moves forward and covers what is owed', () => {
+    const ledger = new MemoryLedger()
+    ledger.owe('on', 'k', 0)
+    ledger.fence('on', 10)
+    ledger.fence('on', 5)
+    expect(ledger.fencedBefore('on')).toBe(10)
+    expect(ledger.fencedBefore('off')).toBe(0)
+    expect(ledger.count('on')).toBe(0)
+  })
+})
+
+describe('repeat misses', () => {
+  test('counts a loss once, within 0.8 of the TTL, and never a key that was dropped', () => {
+    const misses = new RepeatMisses()
+    misses.stored('a', 1000, 0)
+    expect(misses.isRepeat('b', 1)).toBe(false)
+    expect(misses.isRepeat('a', 799)).toBe(true)
+    expect(misses.isRepeat('a', 799)).toBe(false)
+    misses.stored('a', 1000, 0)
+    expect(misses.isRepeat('a', 800)).toBe(false)
+    misses.stored('a', 1000, 0)
+    misses.dropped('a')
+    expect(misses.isRepeat('a', 1)).toBe(false)
+  })
+})

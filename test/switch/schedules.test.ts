@@ -1,0 +1,268 @@
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { deferred } from '../support/deferred.ts'
+import { until, World } from '../support/world.ts'
+
+/**
+ * The model checker's counter-examples, walked step by step on a real Redis and a real file store. Each
+ * is the shortest schedule that returns something stale when one mechanism is left out;
+ * `npm run test:mutations` leaves each out and sees its schedule fail.
+ */
+let world: World
+
+beforeAll(async () => {
+  world = await World.create()
+})
+
+afterAll(async () => {
+  await world.close()
+})
+
+describe('a slow reader cannot resurrect an old value', () => {
+  test('tombstone and conditional fill: a back-fill that read v1 lands after v2 was set', async () => {
+    const { offUser, onUser, on } = world.actor()
+    const key = world.key()
+    await offUser.getOrSet(key, () => 'v1')
+
+    const fill = on.hold('write', 'before')
+    const reading = onUser.get(key)
+    await fill.reached
+    await offUser.set(key, 'v2')
+    fill.open()
+
+    // It began before the write was acknowledged, so either answer is right; what comes after is not free.
+    expect(['v1', 'v2']).toContain(await reading)
+    expect(await onUser.get(key)).toBe('v2')
+  })
+
+  test('conditional fill: a loader that read v1 returns after v2 was set', async () => {
+    const { onUser } = world.actor()
+    const key = world.key()
+    const load = deferred<string>()
+    const started = deferred<void>()
+    const loading = onUser.getOrSet(key, () => {
+      started.resolve()
+      return load.promise
+    })
+    await started.promise
+    await onUser.set(key, 'v2')
+    load.resolve('v1')
+    expect(await loading).toBe('v1')
+    expect(await onUser.get(key)).toBe('v2')
+  })
+
+  test('back-fill is barred over a tombstone: a delete has marked one side, not yet the other', async () => {
+    const { offUser, onUser, on } = world.actor()
+    const key = world.key()
+    await onUser.set(key, 'v1')
+
+    const mark = on.hold('invalidate', 'before')
+    const deleting = offUser.delete(key)
+    await mark.reached
+    // The file side is marked, Redis still has v1: this reader must not carry it over the mark.
+    await offUser.get(key)
+    mark.open()
+    await deleting
+
+    expect(await offUser.get(key)).toBeUndefined()
+    expect(await onUser.get(key)).toBeUndefined()
+  })
+
+  test('a tombstone outlives the loader: a load slower than half of its life is not stored', async () => {
+    const { onUser } = world.actor({ tombstoneTtl: 200 })
+    const key = world.key()
+    const value = await onUser.getOrSet(key, async () => {
+      await onUser.set(key, 'v2', { ttl: 1 })
+      // Both the value and its tombstone are forgotten before this load ends.
+      await new Promise((resolve) => setTimeout(resolve, 450))
+      return 'v1'
+    })
+    expect(value).toBe('v1')
+    expect(await onUser.get(key)).toBeUndefined()
+  })
+})
+
+describe('the two sides never differ for ever', () => {
+  test('own then other: two sets on different sides cross', async () => {
+    const { offUser, onUser, off } = world.actor()
+    const key = world.key()
+    const own = off.hold('write', 'before')
+    const setting = offUser.set(key, 'v2')
+    await own.reached
+    await onUser.set(key, 'v3')
+    own.open()
+    await setting
+    expect(await onUser.get(key)).toBe(await offUser.get(key))
+  })
+
+  test('the decision is pinned: each operation asks the flag once', async () => {
+    const { offUser, onUser, decider } = world.actor()
+    const key = world.key()
+    for (const user of [offUser, onUser]) {
+      for (const run of [
+        () => user.get(key),
+        () => user.set(key, 1),
+        () => user.getOrSet(key, () => 2),
+        () => user.delete(key),
+        () => user.getOrSet(key, () => 3),
+        () => user.has(key),
+      ]) {
+        const before = decider.asked
+        await run()
+        expect(decider.asked - before).toBe(1)
+      }
+    }
+  })
+
+  test('mirror: both sides get the value of the later of two crossing sets', async () => {
+    const { offUser, onUser, on, off, cache } = world.actor({ standby: 'mirror' })
+    const key = world.key()
+    // The mirror leg of v1 is held at the other side's door while v2 is set over there.
+    const leg = on.hold('write', 'before')
+    await offUser.set(key, 'v1')
+    await leg.reached
+    await onUser.set(key, 'v2')
+    leg.open()
+    await until('the mirror has settled', async () => {
+      const [file, redis] = [await off.inner.read(key), await on.inner.read(key)]
+      return redis.payload === '"v2"' && (file.payload === '"v2"' || file.state === 'tombstone')
+    })
+    expect(await offUser.get(key)).toBe('v2')
+    expect(await onUser.get(key)).toBe('v2')
+    expect(cache.health().ok).toBe(true)
+  })
+
+  test('expiry is absolute: moving over does not renew it', async () => {
+    const { offUser, onUser, off, on } = world.actor()
+    const key = world.key()
+    await offUser.getOrSet(key, () => 'v1', { ttl: '1h' })
+    const { expiresAt } = await off.inner.read(key)
+    expect(await onUser.get(key)).toBe('v1')
+    expect((await on.inner.read(key)).expiresAt).toBe(expiresAt)
+  })
+
+  test('a value that was just set moves over, because its tombstone names it', async () => {
+    const { offUser, onUser } = world.actor()
+    const key = world.key()
+    await offUser.set(key, 'v1')
+    expect(await onUser.get(key)).toBe('v1')
+    await onUser.set(key, 'v2')
+    expect(await offUser.get(key)).toBe('v2')
+    await offUser.delete(key)
+    expect(await onUser.get(key)).toBeUndefined()
+    expect(await offUser.get(key)).toBeUndefined()
+  })
+})
+
+describe('what Redis did not acknowledge is honoured', () => {
+  test('the ledger: a set that Redis did not answer is not undone by its old value', async () => {
+    const { onUser, offUser, cache, on } = world.actor()
+    const key = world.key()
+    await onUser.set(key, 'v1')
+    world.redis.freeze()
+    try {
+      await onUser.set(key, 'v2')
+      expect(await onUser.get(key)).toBe('v2')
+    } finally {
+      world.redis.thaw()
+    }
+    await until('Redis answers', async () => {
+      try {
+        await on.inner.ping()
+        return true
+      } catch {
+        return false
+      }
+    })
+    expect(await onUser.get(key)).toBe('v2')
+    expect(await offUser.get(key)).toBe('v2')
+    await until('the debt is repaid', () => cache.health().ok)
+    expect(await onUser.get(key)).toBe('v2')
+  })
+
+  test('every process of the machine consults the ledger, not only the one that owes', async () => {
+    const p0 = world.actor({ deadlineMs: { on: 50 } })
+    const p1 = world.actor()
+    const key = world.key()
+    await p0.onUser.set(key, 'v1')
+    expect(await p1.onUser.get(key)).toBe('v1')
+    // Only p0 loses Redis: its delete never arrives, and no replay gets through either.
+    const lost = p0.on.hold('invalidate', 'before')
+    await p0.onUser.delete(key)
+    expect(await p1.onUser.get(key)).toBeUndefined()
+    expect(await p1.onUser.getOrSet(key, () => 'v2')).toBe('v2')
+    lost.open()
+  })
+
+  test('a load that began before a delete of another process is not joined after it', async () => {
+    const p0 = world.actor()
+    const p1 = world.actor()
+    const key = world.key()
+    let origin = 'v1'
+    let finish = (): void => {}
+    let loads = 0
+    const load = async (): Promise<string> => {
+      loads += 1
+      const seen = origin
+      if (loads === 1) {
+        await new Promise<void>((resolve) => {
+          finish = resolve
+        })
+      }
+      return seen
+    }
+    const early = p1.onUser.getOrSet(key, load)
+    await until('the first load runs', () => loads === 1)
+    origin = 'v2'
+    await p0.onUser.delete(key)
+    const late = await p1.onUser.getOrSet(key, load)
+    finish()
+    await early
+    expect(late).toBe('v2')
+    expect(loads).toBe(2)
+    expect(await p1.onUser.get(key)).toBe('v2')
+  })
+})
+
+describe('machines with file stores of their own', () => {
+  test('fleet: an old file value does not move to the shared side', async () => {
+    const [m1, m2] = [
+      world.actor({ machine: 'a', fleet: true, tombstoneTtl: 300 }),
+      world.actor({ machine: 'b', fleet: true, tombstoneTtl: 300 }),
+    ]
+    const key = world.key()
+    await m2.offUser.getOrSet(key, () => 'v1')
+    await m1.onUser.set(key, 'v2', { ttl: 1 })
+    // Until the trace of v2 is gone from Redis and v1 is older than any tombstone.
+    await until('the trace of v2 is gone', async () => (await m1.on.inner.read(key)).token === '')
+    expect(await m2.onUser.get(key)).toBeUndefined()
+    expect(await m1.onUser.get(key)).toBeUndefined()
+  })
+})
+
+describe('single-backend modes', () => {
+  test('leaving the mode distrusts what the other side held', async () => {
+    const before = world.actor({ machine: 'single' })
+    const key = world.key()
+    await before.onUser.set(key, 'v1')
+    // A migration is abandoned, and the application restarts with one backend only.
+    const alone = world.actor({ machine: 'single', standby: 'only-off' })
+    await alone.onUser.set(key, 'v2')
+    expect(await alone.onUser.get(key)).toBe('v2')
+    // And later it starts to roll out once more.
+    const after = world.actor({ machine: 'single' })
+    expect(await after.onUser.get(key)).toBe('v2')
+    expect(await after.offUser.get(key)).toBe('v2')
+    expect(after.events.map((event) => event.type)).toContain('fenced')
+  })
+
+  test('the flag is not asked', async () => {
+    const { onUser, decider, on, off } = world.actor({ machine: 'single-2', standby: 'only-off' })
+    const key = world.key()
+    await onUser.set(key, 'v1')
+    expect(await onUser.get(key)).toBe('v1')
+    expect(await onUser.delete(key)).toBe(true)
+    expect(decider.asked).toBe(0)
+    expect(on.calls).toEqual({ read: 0, write: 0, invalidate: 0 })
+    expect(off.calls.read).toBe(1)
+  })
+})
