@@ -1,0 +1,72 @@
+import { STATUS_CODES } from 'node:http'
+import type { Socket } from 'node:net'
+import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
+import { PROBLEM_CONTENT_TYPE, problemBody } from './problem.ts'
+
+/** Answers in the service's own words where the framework's would name its insides. */
+const DETAILS: Readonly<Record<string, string>> = {
+  FST_ERR_CTP_BODY_TOO_LARGE: 'The body is too large.',
+  FST_ERR_CTP_INVALID_MEDIA_TYPE: 'The body must be application/json.',
+  FST_ERR_CTP_EMPTY_JSON_BODY: 'The body is empty; it must be a JSON object.',
+  FST_ERR_CTP_INVALID_JSON_BODY: 'The body is not valid JSON.',
+  FST_ERR_CTP_INVALID_CONTENT_LENGTH: 'The body is not as long as Content-Length says.',
+  FST_ERR_BAD_URL: 'The path is not a valid URL component.',
+}
+
+/** Every answer that is not the one asked for is a problem document; none shows the insides. */
+export function answerProblems(app: FastifyInstance): void {
+  app.setErrorHandler<FastifyError>((error, request, reply) => answerError(error, request, reply))
+  app.setNotFoundHandler((_request, reply) => {
+    sendProblem(reply, 404, 'There is nothing at this path.')
+  })
+}
+
+/** For errors before routing, e.g. a malformed path. */
+export function answerError(
+  error: FastifyError,
+  request: FastifyRequest,
+  reply: FastifyReply,
+): void {
+  const status = error.statusCode ?? 500
+  if (status >= 400 && status < 500) {
+    sendProblem(reply, status, DETAILS[error.code] ?? error.message)
+    return
+  }
+  request.log.error({ error: describe(error) }, 'request failed')
+  sendProblem(reply, 500, 'The service failed to answer; the failure has been logged.')
+}
+
+/** For bytes that are not even HTTP. */
+export function answerBrokenRequest(error: Error & { code?: string }, socket: Socket): void {
+  if (socket.destroyed || !socket.writable || error.code === 'ECONNRESET') {
+    socket.destroy()
+    return
+  }
+  const status = BROKEN[error.code ?? ''] ?? 400
+  const body = JSON.stringify(problemBody(status, 'The request is not valid HTTP.'))
+  socket.end(
+    [
+      `HTTP/1.1 ${status} ${STATUS_CODES[status]}`,
+      'Connection: close',
+      `Content-Type: ${PROBLEM_CONTENT_TYPE}`,
+      `Content-Length: ${Buffer.byteLength(body)}`,
+      '',
+      body,
+    ].join('\r\n'),
+  )
+}
+
+const BROKEN: Readonly<Record<string, number>> = {
+  HPE_HEADER_OVERFLOW: 431,
+  ERR_HTTP_REQUEST_TIMEOUT: 408,
+}
+
+export function sendProblem(reply: FastifyReply, status: number, detail: string): void {
+  void reply.code(status).type(PROBLEM_CONTENT_TYPE).send(problemBody(status, detail))
+}
+
+/** An error fit for a log: messages may quote keys, so they stay out; the stack says where. */
+function describe(error: FastifyError): Readonly<Record<string, unknown>> {
+  const frames = (error.stack ?? '').split('\n').filter((line) => /^\s+at /.test(line))
+  return { type: error.name, code: error.code, stack: frames.map((line) => line.trim()) }
+}

@@ -1,0 +1,16 @@
+/**
+ * The reference service: users over HTTP, cached behind the flag. What a team's own service would
+ * look like: `users.ts` is business code that knows a cache and nothing of flags; the rest is HTTP.
+ */
+export { createApp } from './create-app.ts'
+export type { AppOptions } from './create-app.ts'
+export { createMetricsListener } from './metrics-listener.ts'
+export type { MetricsListenerOptions } from './metrics-listener.ts'
+export { readinessOf } from './readiness.ts'
+export type { Readiness } from './readiness.ts'
+export { startService } from './service.ts'
+export type { Service, ServiceOptions } from './service.ts'
+export { MemoryUserRepository } from './user-repository.ts'
+export type { MemoryUserRepositoryOptions, UserRepository } from './user-repository.ts'
+export { Users } from './users.ts'
+export type { UserCache } from './users.ts'

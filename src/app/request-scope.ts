@@ -1,0 +1,30 @@
+import { AsyncLocalStorage } from 'node:async_hooks'
+import { AsyncLocalStorageTransactionContextPropagator, OpenFeature } from '@openfeature/server-sdk'
+import type { CacheSwitch, CacheView, OperationInfo } from '../switch/index.ts'
+
+/** What the cache did for one request; the last operation's, for the response headers. */
+export interface CacheTrace {
+  operation: OperationInfo | undefined
+}
+
+const traces = new AsyncLocalStorage<CacheTrace>()
+
+/** Lets OpenFeature carry the user of a request through whatever runs on its behalf. */
+export function carryUsers(): void {
+  OpenFeature.setTransactionContextPropagator(new AsyncLocalStorageTransactionContextPropagator())
+}
+
+/** Runs what a request needs with its user as OpenFeature's transaction context. */
+export function asUser(userId: string, trace: CacheTrace, work: () => void): void {
+  OpenFeature.setTransactionContext({ targetingKey: userId }, () => traces.run(trace, work))
+}
+
+/** The cache for business code: it finds the user by itself and tells the request what it did. */
+export function tracedCache(cache: CacheSwitch): CacheView {
+  return cache.for(undefined, {
+    onOperation: (info) => {
+      const trace = traces.getStore()
+      if (trace !== undefined) trace.operation = info
+    },
+  })
+}
