@@ -1,0 +1,151 @@
+import { randomFillSync } from 'node:crypto'
+import { ABSENT, type Cell, NEVER, TOKEN_LENGTH } from './cell.ts'
+
+/*
+ * How a cell is kept as text in a store that knows only strings: a header of fixed width, then the
+ * payload. It is checked without parsing the payload, and a script inside the store can compare the
+ * token by its position.
+ *
+ *   at  0  version  '1'
+ *       1  kind     'v' value, 'b' value whose payload is not well-formed Unicode, 'x' tombstone
+ *       2  token
+ *      14  writtenAt, 13 digits
+ *      27  expiresAt, 13 digits
+ *      40  successor, or dots
+ *      52  length of the payload as stored, in UTF-16 units, 9 digits
+ *      61  '|'
+ *
+ * The kinds differ in two bits or more, so that no single flipped bit turns a tombstone into a value.
+ * The length tells a value that was cut short. What is stored under the payload is for the store to
+ * keep intact.
+ */
+
+export const ENVELOPE_VERSION = '1'
+export const HEADER_LENGTH = 62
+/** Where the token stands, from 0. */
+export const TOKEN_AT = 2
+export const WRITTEN_AT = 14
+export const EXPIRES_AT = 27
+const SUCCESSOR_AT = 40
+const LENGTH_AT = 52
+const SEPARATOR_AT = 61
+
+const VALUE = 'v'
+const ENCODED_VALUE = 'b'
+const TOMBSTONE = 'x'
+const NO_SUCCESSOR = '.'.repeat(TOKEN_LENGTH)
+const NO_EXPIRY = '0'.repeat(13)
+
+const CODE_VERSION = ENVELOPE_VERSION.charCodeAt(0)
+const CODE_VALUE = VALUE.charCodeAt(0)
+const CODE_ENCODED_VALUE = ENCODED_VALUE.charCodeAt(0)
+const CODE_TOMBSTONE = TOMBSTONE.charCodeAt(0)
+const CODE_SEPARATOR = 124
+const CODE_DOT = 46
+
+/** The text of a cell around its `writtenAt`, which the store itself may stamp. */
+export interface Envelope {
+  readonly token: string
+  /** Version, kind, token. */
+  readonly head: string
+  /** Everything after `writtenAt`. */
+  readonly tail: string
+}
+
+export function valueEnvelope(payload: string, expiresAt: number): Envelope {
+  // UTF-8 cannot carry a lone surrogate: such a payload travels as base64 of its UTF-16 units.
+  const plain = (payload as Es2024String).isWellFormed()
+  const stored = plain ? payload : Buffer.from(payload, 'utf16le').toString('base64')
+  const token = newToken()
+  return {
+    token,
+    head: ENVELOPE_VERSION + (plain ? VALUE : ENCODED_VALUE) + token,
+    tail: `${timeDigits(expiresAt)}${NO_SUCCESSOR}${String(stored.length).padStart(9, '0')}|${stored}`,
+  }
+}
+
+export function tombstoneEnvelope(successor: string): Envelope {
+  const token = newToken()
+  return {
+    token,
+    head: ENVELOPE_VERSION + TOMBSTONE + token,
+    tail: `${NO_EXPIRY}${successor === '' ? NO_SUCCESSOR : successor}000000000|`,
+  }
+}
+
+/** The whole text, for a store that does not stamp cells itself. */
+export function sealEnvelope(envelope: Envelope, writtenAt: number): string {
+  return envelope.head + timeDigits(writtenAt) + envelope.tail
+}
+
+/**
+ * The cell that a text stands for at the time `now` (store clock), or `undefined` when the text is
+ * not one of ours: another version, cut short, or anything else. Never throws.
+ *
+ * @param tombstoneTtl what has been dead for longer counts as absent (its token is kept)
+ */
+export function openEnvelope(text: string, now: number, tombstoneTtl: number): Cell | undefined {
+  if (text.charCodeAt(0) !== CODE_VERSION || text.charCodeAt(SEPARATOR_AT) !== CODE_SEPARATOR) {
+    return undefined
+  }
+  const kind = text.charCodeAt(1)
+  const writtenAt = digitsAt(text, WRITTEN_AT, EXPIRES_AT)
+  const expiresAt = digitsAt(text, EXPIRES_AT, SUCCESSOR_AT)
+  if (text.length - HEADER_LENGTH !== digitsAt(text, LENGTH_AT, SEPARATOR_AT)) return undefined
+  if (writtenAt < 0 || expiresAt < 0) return undefined
+  if (kind === CODE_VALUE || kind === CODE_ENCODED_VALUE) {
+    const token = text.slice(TOKEN_AT, WRITTEN_AT)
+    if (now < expiresAt || expiresAt === NEVER) {
+      const stored = text.slice(HEADER_LENGTH)
+      const payload = kind === CODE_VALUE ? stored : decodeUnits(stored)
+      return { state: 'value', token, payload, writtenAt, expiresAt, successor: '' }
+    }
+    if (now >= expiresAt + tombstoneTtl) return { ...ABSENT, token }
+    return { state: 'expired', token, payload: '', writtenAt, expiresAt, successor: '' }
+  }
+  if (kind !== CODE_TOMBSTONE || text.length !== HEADER_LENGTH) return undefined
+  const token = text.slice(TOKEN_AT, WRITTEN_AT)
+  if (now >= writtenAt + tombstoneTtl) return { ...ABSENT, token }
+  const successor =
+    text.charCodeAt(SUCCESSOR_AT) === CODE_DOT ? '' : text.slice(SUCCESSOR_AT, LENGTH_AT)
+  return { state: 'tombstone', token, payload: '', writtenAt, expiresAt: 0, successor }
+}
+
+/** Node 20 has it, the `es2023` library of the compiler does not. */
+type Es2024String = string & { isWellFormed(): boolean }
+
+/** A non-negative whole number, or -1. `NaN` of a position past the end fails the comparison. */
+function digitsAt(text: string, from: number, to: number): number {
+  let value = 0
+  for (let i = from; i < to; i++) {
+    const digit = text.charCodeAt(i) - 48
+    if (!(digit >= 0 && digit <= 9)) return -1
+    value = value * 10 + digit
+  }
+  return value
+}
+
+function decodeUnits(stored: string): string {
+  return Buffer.from(stored, 'base64').toString('utf16le')
+}
+
+/** Epoch milliseconds as 13 digits, within 0 and `NEVER`. */
+export function timeDigits(time: number): string {
+  const whole = Math.min(Math.max(Math.ceil(time), 0), NEVER)
+  return whole >= 1_000_000_000_000 ? String(whole) : String(whole).padStart(13, '0')
+}
+
+const POOL_TOKENS = 1024
+const pool = Buffer.alloc((POOL_TOKENS * TOKEN_LENGTH * 3) / 4)
+let poolText = ''
+let poolAt = 0
+
+/** 72 random bits. */
+export function newToken(): string {
+  if (poolAt === poolText.length) {
+    poolText = randomFillSync(pool).toString('base64url')
+    poolAt = 0
+  }
+  poolAt += TOKEN_LENGTH
+  return poolText.slice(poolAt - TOKEN_LENGTH, poolAt)
+}

@@ -1,0 +1,130 @@
+import { SwitchbackError } from '../../errors.ts'
+import { isCluster, type RedisClient } from './client.ts'
+
+/** The options that matter, as ioredis fills them in. */
+interface ClientOptions {
+  readonly autoResendUnfulfilledCommands?: boolean
+  readonly maxRetriesPerRequest?: number | null
+  readonly enableOfflineQueue?: boolean
+  readonly commandTimeout?: number
+  readonly socketTimeout?: number
+  readonly connectTimeout?: number
+  readonly retryStrategy?: unknown
+  readonly role?: string
+  readonly clusterRetryStrategy?: unknown
+  readonly scaleReads?: unknown
+  readonly redisOptions?: ClientOptions
+}
+
+const LONGEST_RETRY_DELAY_MS = 2000
+const LONGEST_CONNECT_TIMEOUT_MS = 2000
+
+/**
+ * Tells, in one warning (`SB_REDIS_CLIENT_UNSAFE`), which options of the application's client prolong
+ * an outage or serve stale values, and what to set instead. Coherence does not rest on the client's
+ * options, except for reads from replicas.
+ */
+export function checkClient(
+  client: RedisClient,
+  onWarning: (warning: SwitchbackError) => void,
+): void {
+  const options = client.options as ClientOptions
+  const findings = isCluster(client) ? ofCluster(options) : ofNode(options)
+  if (findings.length === 0) return
+  onWarning(
+    new SwitchbackError(
+      'SB_REDIS_CLIENT_UNSAFE',
+      `The Redis client has options that prolong an outage: ${findings.map(([what]) => what).join('; ')}.`,
+      { hint: `Set ${findings.map(([, remedy]) => remedy).join(', ')}.` },
+    ),
+  )
+}
+
+/** What is wrong, and the remedy. */
+type Finding = readonly [string, string]
+
+function ofNode(options: ClientOptions): readonly Finding[] {
+  return [
+    ...ofConnection(options, ''),
+    ...ofQueue(options, ''),
+    ...ofBackOff('retryStrategy', options.retryStrategy),
+    ...(options.role === 'slave'
+      ? [['`role: slave` reads stale values and cannot write', '`role: "master"`'] as const]
+      : []),
+  ]
+}
+
+function ofCluster(options: ClientOptions): readonly Finding[] {
+  const { redisOptions = {} } = options
+  const misplaced = (['enableOfflineQueue', 'retryStrategy'] as const).filter(
+    (name) => name in redisOptions,
+  )
+  return [
+    ...ofConnection(redisOptions, 'redisOptions.'),
+    ...ofQueue(options, ''),
+    ...ofBackOff('clusterRetryStrategy', options.clusterRetryStrategy),
+    ...(options.scaleReads === 'master' || options.scaleReads === undefined
+      ? []
+      : [
+          [
+            '`scaleReads` reads from replicas, which serve what was already deleted',
+            '`scaleReads: "master"`',
+          ] as const,
+        ]),
+    ...misplaced.map(
+      (name) =>
+        [
+          `\`redisOptions.${name}\` has no effect in a cluster`,
+          `\`${name === 'retryStrategy' ? 'clusterRetryStrategy' : name}\` at the level of the cluster options`,
+        ] as const,
+    ),
+  ]
+}
+
+function* ofConnection(options: ClientOptions, at: string): Generator<Finding> {
+  if (options.autoResendUnfulfilledCommands !== false) {
+    yield [
+      'commands that were given up are sent again after a reconnect',
+      `\`${at}autoResendUnfulfilledCommands: false\``,
+    ]
+  }
+  if (options.maxRetriesPerRequest !== 0) {
+    yield [
+      'commands outlive the connection that they were sent on',
+      `\`${at}maxRetriesPerRequest: 0\``,
+    ]
+  }
+  if (!(Number(options.commandTimeout) > 0) && !(Number(options.socketTimeout) > 0)) {
+    yield ['commands pile up while Redis hangs', `\`${at}socketTimeout: 1000\``]
+  }
+  if (!(Number(options.connectTimeout ?? 10_000) <= LONGEST_CONNECT_TIMEOUT_MS)) {
+    yield ['a lost packet can stop a reconnect for seconds', `\`${at}connectTimeout: 1000\``]
+  }
+}
+
+function* ofQueue(options: ClientOptions, at: string): Generator<Finding> {
+  if (options.enableOfflineQueue === false) return
+  yield ['commands pile up while disconnected', `\`${at}enableOfflineQueue: false\``]
+}
+
+function* ofBackOff(name: string, strategy: unknown): Generator<Finding> {
+  const delay = longestDelay(strategy)
+  if (delay <= LONGEST_RETRY_DELAY_MS) return
+  yield [
+    Number.isFinite(delay)
+      ? `it waits up to ${Math.round(delay)} ms before it reconnects`
+      : 'it gives up reconnecting',
+    `\`${name}: (n) => Math.min(n * 50, 500)\``,
+  ]
+}
+
+/** What the strategy answers after a minute or so of failures. A strategy that throws is left alone. */
+function longestDelay(strategy: unknown): number {
+  if (typeof strategy !== 'function') return Number.POSITIVE_INFINITY
+  try {
+    const delay: unknown = strategy(20)
+    return typeof delay === 'number' ? delay : Number.POSITIVE_INFINITY
+  } catch {
+    return 0
+  }
+}

@@ -1,0 +1,102 @@
+import { Redis } from 'ioredis'
+import { quote, SwitchbackError } from '../../errors.ts'
+
+/** One connection to one server, as far as Switchback uses it. An ioredis `Redis` is one. */
+export interface RedisNode {
+  readonly status: string
+  readonly options: object
+  get(key: string): Promise<string | null>
+  getBuffer(key: string): Promise<Buffer | null>
+  evalsha(sha: string, numKeys: number, ...args: string[]): Promise<unknown>
+  eval(script: string, numKeys: number, ...args: string[]): Promise<unknown>
+  time(): Promise<unknown>
+  info(section: string): Promise<string>
+  ping(): Promise<unknown>
+  scan(
+    cursor: string,
+    matchToken: 'MATCH',
+    pattern: string,
+    countToken: 'COUNT',
+    count: number,
+  ): Promise<[string, string[]]>
+  on(event: string, listener: (error: Error) => void): unknown
+  off(event: string, listener: (error: Error) => void): unknown
+}
+
+/** A client of a whole cluster. An ioredis `Cluster` is one. */
+export interface RedisCluster extends Omit<RedisNode, 'time' | 'info' | 'ping' | 'scan'> {
+  readonly isCluster: boolean
+  /** The nodes that own each slot, master first, as `host:port`. */
+  readonly slots: readonly (readonly string[])[]
+  nodes(role: 'master'): RedisNode[]
+}
+
+/**
+ * The client that the application already has: an ioredis 5 or 6 `Redis` (standalone or Sentinel) or
+ * `Cluster`. Told by what it can do, never by its class: another copy of ioredis is as good.
+ */
+export type RedisClient = RedisNode | RedisCluster
+
+export function isCluster(client: RedisClient): client is RedisCluster {
+  return 'isCluster' in client && client.isCluster
+}
+
+const METHODS = ['get', 'getBuffer', 'evalsha', 'eval', 'on', 'off'] as const
+
+/** @throws SwitchbackError `SB_REDIS_CLIENT` when it is not a client as ioredis makes them. */
+export function assertClient(client: unknown): asserts client is RedisClient {
+  const missing = METHODS.filter(
+    (method) => typeof (client as Record<string, unknown> | undefined)?.[method] !== 'function',
+  )
+  if (missing.length === 0) return
+  throw new SwitchbackError(
+    'SB_REDIS_CLIENT',
+    `The Redis client given has no method ${missing.map((name) => `${name}()`).join(', ')}.`,
+    { hint: 'Pass an ioredis `Redis` or `Cluster`, or `url` instead of `client`.' },
+  )
+}
+
+/** A hung server is given up after this long without a byte from it, and what waits for it fails. */
+const SILENCE_MS = 1000
+const CONNECT_MS = 1000
+const MAX_RETRY_DELAY_MS = 500
+
+/**
+ * A client of our own that fails fast and comes back fast.
+ *
+ * - Nothing is queued while disconnected, and what was in flight fails with the connection: no
+ *   command is ever sent twice. (`maxRetriesPerRequest` must be 0 for that: with 1 and no resending,
+ *   ioredis 6 leaves the commands of a lost connection pending for ever.)
+ * - `socketTimeout` instead of `commandTimeout`: one timer a connection instead of one a command, and
+ *   it ends the hung connection, so that later commands fail at once instead of piling up. It is the
+ *   backstop only: the switch has a deadline of its own.
+ *
+ * @throws SwitchbackError `SB_REDIS_URL` when it is not a `redis:` or `rediss:` URL
+ */
+export function createClient(url: string): Redis {
+  checkUrl(url)
+  return new Redis(url, {
+    lazyConnect: true,
+    enableOfflineQueue: false,
+    autoResendUnfulfilledCommands: false,
+    maxRetriesPerRequest: 0,
+    socketTimeout: SILENCE_MS,
+    connectTimeout: CONNECT_MS,
+    maxLoadingRetryTime: MAX_RETRY_DELAY_MS,
+    retryStrategy: (attempt) =>
+      Math.min(50 * 2 ** Math.min(attempt - 1, 4), MAX_RETRY_DELAY_MS) * (0.75 + Math.random() / 4),
+  })
+}
+
+function checkUrl(url: string): void {
+  const { protocol } = URL.canParse(url) ? new URL(url) : { protocol: '' }
+  if (protocol === 'redis:' || protocol === 'rediss:') return
+  throw new SwitchbackError('SB_REDIS_URL', `Not a Redis URL: ${quote(withoutCredentials(url))}.`, {
+    hint: 'Use redis://host:6379 or rediss://user:password@host:6380/0.',
+  })
+}
+
+/** Whatever stands before an `@` may be a password. */
+function withoutCredentials(url: string): string {
+  return String(url).replace(/(?:(\/\/)|^).*@/su, '$1***@')
+}

@@ -1,0 +1,69 @@
+import { SwitchbackError } from '../../errors.ts'
+
+/**
+ * Any failure of a Redis command as a `SwitchbackError`:
+ *
+ * - `SB_REDIS_UNREACHABLE`: no connection, or it was lost before the answer came;
+ * - `SB_REDIS_TIMEOUT`: the client gave up waiting; the command may still be applied;
+ * - `SB_REDIS_OUT_OF_MEMORY`: `maxmemory` is reached and nothing may be evicted;
+ * - `SB_REDIS_REFUSED`: the server answered with any other error.
+ */
+export function redisError(error: unknown): SwitchbackError {
+  if (error instanceof SwitchbackError) return error
+  const message = error instanceof Error ? error.message : String(error)
+  const name = error instanceof Error ? error.name : ''
+  const cause = withoutCommand(error)
+  if (/\bOOM\b/u.test(message)) return outOfMemory(cause)
+  if (name === 'ReplyError') {
+    return new SwitchbackError('SB_REDIS_REFUSED', `Redis refused the command: ${message}`, {
+      cause,
+      hint: refusalHint(message),
+    })
+  }
+  if (/timed out|timeout/iu.test(message)) {
+    return new SwitchbackError('SB_REDIS_TIMEOUT', `Redis did not answer: ${message}`, {
+      cause,
+      hint: 'Look for a hung server, a slow command (SLOWLOG) or a stalled event loop.',
+    })
+  }
+  return new SwitchbackError('SB_REDIS_UNREACHABLE', `Redis cannot be reached: ${message}`, {
+    cause,
+    hint: 'Check that Redis runs and that this host can reach it; the client reconnects by itself.',
+  })
+}
+
+export function outOfMemory(cause?: unknown): SwitchbackError {
+  return new SwitchbackError('SB_REDIS_OUT_OF_MEMORY', 'Redis is out of memory.', {
+    cause,
+    hint: 'Raise maxmemory, or set maxmemory-policy to volatile-lfu so that Redis may evict.',
+  })
+}
+
+function refusalHint(message: string): string {
+  const code = message.split(' ', 1)[0]
+  switch (code) {
+    case 'NOAUTH':
+    case 'WRONGPASS':
+      return 'Check the user name and password of the client.'
+    case 'NOPERM':
+      return 'Allow the ACL user: get, set, del, getrange, evalsha, eval, time, info, scan, ping.'
+    case 'READONLY':
+      return 'The client is connected to a replica; connect to the master.'
+    default:
+      return 'Look the error code up in the Redis documentation.'
+  }
+}
+
+/** ioredis hangs the whole command on its errors: key, value, even the password of an AUTH. */
+function withoutCommand(error: unknown): unknown {
+  if (!(error instanceof Error) || !('command' in error)) return error
+  const bare = new Error(error.message)
+  bare.name = error.name
+  if (error.stack !== undefined) bare.stack = error.stack
+  return bare
+}
+
+/** True for a key that holds a list, a hash or the like: not one of ours. */
+export function isWrongType(error: unknown): boolean {
+  return error instanceof Error && error.message.startsWith('WRONGTYPE')
+}

@@ -1,0 +1,320 @@
+import { quote, SwitchbackError } from '../../errors.ts'
+import type {
+  CacheBackend,
+  Entry,
+  InvalidateOptions,
+  InvalidateResult,
+  WriteOptions,
+  WriteResult,
+} from '../backend.ts'
+import { ABSENT, type Cell, NEVER } from '../cell.ts'
+import { type Envelope, openEnvelope, tombstoneEnvelope, valueEnvelope } from '../envelope.ts'
+import { storageKey } from '../storage-key.ts'
+import { checkClient } from './check-client.ts'
+import { assertClient, createClient, isCluster, type RedisClient } from './client.ts'
+import { isWrongType, outOfMemory, redisError } from './errors.ts'
+import { scanKeys } from './scan.ts'
+import {
+  OUTCOME,
+  PUT_SCRIPT,
+  runScript,
+  type Script,
+  TOMBSTONE_SCRIPT,
+  tokenOfGarbage,
+  WRONG_TYPE_TOKEN,
+} from './scripts.ts'
+import type { Server } from './server.ts'
+import { type ResetListener, Servers } from './servers.ts'
+
+export interface RedisCacheOptions {
+  /**
+   * The application's own ioredis client: `Redis` (standalone or Sentinel) or `Cluster`. It stays
+   * yours: `close()` leaves it connected. Unsafe options of it are named in one warning.
+   */
+  readonly client?: RedisClient
+  /** `redis://` or `rediss://`, instead of `client`: a client of its own, which fails fast. */
+  readonly url?: string
+  /** In logs, metrics and health. @default 'redis' */
+  readonly name?: string
+  /** Stands before every key in Redis. Caches that share a Redis need prefixes of their own.
+   * @default 'switchback:cache:' */
+  readonly prefix?: string
+  /** How long a tombstone lives, in milliseconds. @default 120_000 */
+  readonly tombstoneTtl?: number
+  /** Told of unsafe client options, and once for each time the own client loses Redis.
+   * @default console.warn */
+  readonly onWarning?: (warning: SwitchbackError) => void
+}
+
+const DEFAULT_PREFIX = 'switchback:cache:'
+const DEFAULT_TOMBSTONE_TTL_MS = 120_000
+/** Keys tombstoned at once by `clear`. */
+const CLEAR_BATCH = 200
+
+/**
+ * A cache in Redis 6.2 to 8 or Valkey: standalone, Sentinel or Cluster. Each cell is one string with
+ * an expiry; conditional writes and tombstones are one script each, which judges time by the server's
+ * own clock, so that what timed out at the client and lands later is refused by Redis itself.
+ *
+ * Never rejects at creation because Redis is away: operations fail until it is back.
+ *
+ * @throws SwitchbackError `SB_REDIS_CLIENT`, `SB_REDIS_URL`, `SB_REDIS_OPTIONS`. Operations reject with
+ * `SB_REDIS_UNREACHABLE`, `SB_REDIS_TIMEOUT`, `SB_REDIS_OUT_OF_MEMORY`, `SB_REDIS_REFUSED`.
+ */
+export function redisCache(options: RedisCacheOptions): CacheBackend {
+  return new RedisCache(options)
+}
+
+class RedisCache implements CacheBackend {
+  readonly name: string
+  readonly tombstoneTtl: number
+  readonly #client: RedisClient
+  readonly #disconnect: () => void
+  readonly #prefix: string
+  readonly #ttlArgument: string
+  readonly #servers: Servers
+  /** Until the first attempt to connect has ended: what is asked before waits for it. */
+  #starting: Promise<void> | undefined
+
+  constructor(options: RedisCacheOptions) {
+    const { prefix = DEFAULT_PREFIX, tombstoneTtl = DEFAULT_TOMBSTONE_TTL_MS } = options
+    const { onWarning = (warning) => console.warn(`${warning.message} ${warning.hint}`) } = options
+    checkOptions(options, prefix, tombstoneTtl)
+    this.name = options.name ?? 'redis'
+    this.tombstoneTtl = tombstoneTtl
+    this.#prefix = prefix
+    this.#ttlArgument = String(Math.ceil(tombstoneTtl))
+    if (options.url === undefined) {
+      assertClient(options.client)
+      this.#client = options.client
+      this.#disconnect = () => undefined
+      checkClient(options.client, onWarning)
+    } else {
+      const client = createClient(options.url)
+      this.#client = client
+      this.#disconnect = () => client.disconnect()
+      warnOfLosses(client, onWarning)
+      void client.connect().catch(() => undefined)
+    }
+    this.#servers = new Servers({ client: this.#client, onWarning })
+    this.#starting = firstAttempt(this.#client)?.then(() => {
+      this.#starting = undefined
+    })
+  }
+
+  async read(key: string): Promise<Cell> {
+    const name = this.#prefix + storageKey(key)
+    if (this.#starting !== undefined) await this.#starting
+    let text: string | null
+    try {
+      text = await this.#client.get(name)
+    } catch (error) {
+      if (isWrongType(error)) return { ...ABSENT, token: WRONG_TYPE_TOKEN }
+      throw redisError(error)
+    }
+    // Asked after the reply: a reply from a server that took over during the read is no exception.
+    const known = this.#servers.of(name)
+    const server = known?.trusted === true ? known : await this.#trusted(name)
+    if (text === null) return ABSENT
+    return openEnvelope(text, server.now(), this.tombstoneTtl) ?? this.#readGarbage(name, server)
+  }
+
+  async write(key: string, entry: Entry, options: WriteOptions): Promise<WriteResult> {
+    const envelope = valueEnvelope(entry.payload, entry.expiresAt)
+    const { outcome } = await this.#run(PUT_SCRIPT, key, envelope, options.within, options.expect)
+    const written = outcome === OUTCOME.done
+    return { written, token: written ? envelope.token : '' }
+  }
+
+  async invalidate(key: string, options: InvalidateOptions): Promise<InvalidateResult> {
+    const { within, successor = '', notBefore = 0 } = options
+    const envelope = tombstoneEnvelope(successor)
+    // Only a late tombstone that points at the other side can do harm.
+    const limit = successor === '' ? Number.POSITIVE_INFINITY : within
+    const { outcome } = await this.#run(
+      TOMBSTONE_SCRIPT,
+      key,
+      envelope,
+      limit,
+      String(Math.ceil(notBefore)),
+    )
+    if (outcome === OUTCOME.deleted) throw outOfMemory()
+    const done = outcome === OUTCOME.done || outcome === OUTCOME.existed
+    return { done, existed: outcome === OUTCOME.existed, token: done ? envelope.token : '' }
+  }
+
+  async clear({ signal }: { readonly signal?: AbortSignal } = {}): Promise<void> {
+    if (this.#starting !== undefined) await this.#starting
+    const nodes = isCluster(this.#client) ? this.#client.nodes('master') : [this.#client]
+    for (const node of nodes) {
+      for await (const names of scanKeys(node, this.#client, this.#prefix, signal)) {
+        for (let i = 0; i < names.length; i += CLEAR_BATCH) {
+          signal?.throwIfAborted()
+          const batch = names.slice(i, i + CLEAR_BATCH)
+          await Promise.all(batch.map((name) => this.#bury(name)))
+        }
+      }
+    }
+  }
+
+  now(): number {
+    return this.#servers.now()
+  }
+
+  async ping(): Promise<void> {
+    if (this.#starting !== undefined) await this.#starting
+    const client = this.#client
+    try {
+      // No key is empty, so nothing is ever there. Unlike PING it needs a cluster that serves.
+      await client.get(this.#prefix)
+      if (isCluster(client)) await Promise.all(client.nodes('master').map((node) => node.ping()))
+    } catch (error) {
+      throw redisError(error)
+    }
+  }
+
+  onReset(listener: ResetListener): () => void {
+    return this.#servers.onReset(listener)
+  }
+
+  async close(): Promise<void> {
+    this.#servers.close()
+    this.#disconnect()
+  }
+
+  async #bury(name: string): Promise<void> {
+    const envelope = tombstoneEnvelope('')
+    const limit = Number.POSITIVE_INFINITY
+    const { outcome } = await this.#runOn(TOMBSTONE_SCRIPT, name, envelope, limit, '0')
+    if (outcome === OUTCOME.deleted) throw outOfMemory()
+  }
+
+  async #run(
+    script: Script,
+    key: string,
+    envelope: Envelope,
+    within: number,
+    condition: string,
+  ): Promise<{ readonly outcome: number }> {
+    const name = this.#prefix + storageKey(key)
+    if (this.#starting !== undefined) await this.#starting
+    return this.#runOn(script, name, envelope, within, condition)
+  }
+
+  /**
+   * Runs a script with a deadline on the server's clock. When only the estimate of that clock was
+   * behind, the refusal itself corrects it, and the rest of the time is tried once more.
+   */
+  async #runOn(
+    script: Script,
+    name: string,
+    { head, tail }: Envelope,
+    within: number,
+    condition: string,
+  ): Promise<{ readonly outcome: number }> {
+    const startedAt = performance.now()
+    const known = this.#servers.of(name)
+    const server = known?.clock.known === true ? known : await this.#trusted(name)
+    for (let attempt = 1; ; attempt++) {
+      const sentAt = performance.now()
+      const left = within - (sentAt - startedAt)
+      const deadline = String(Math.min(server.clock.now() + left, NEVER))
+      const [first, second] = script === PUT_SCRIPT ? [condition, deadline] : [deadline, condition]
+      try {
+        const answer = await runScript(
+          this.#client,
+          script,
+          name,
+          first,
+          second,
+          head,
+          tail,
+          this.#ttlArgument,
+        )
+        server.clock.learn(answer.serverTime, sentAt)
+        const inTime = performance.now() - startedAt < within
+        if (answer.outcome !== OUTCOME.late || attempt > 1 || !inTime) return answer
+      } catch (error) {
+        throw redisError(error)
+      }
+    }
+  }
+
+  async #trusted(name: string): Promise<Server> {
+    try {
+      // A cluster that is still connecting queues this, or refuses it; either way it then knows more.
+      if (this.#servers.of(name) === undefined) await this.#client.get(this.#prefix)
+    } catch (error) {
+      throw redisError(error)
+    }
+    const server = this.#servers.of(name)
+    if (server === undefined) throw redisError(new Error('no node of the cluster holds this key'))
+    if (!server.trusted) await server.verify()
+    return server
+  }
+
+  /** Something that is not ours stands under the key: absent, with a token that only it has. */
+  async #readGarbage(name: string, server: Server): Promise<Cell> {
+    let raw: Buffer | null
+    try {
+      raw = await this.#client.getBuffer(name)
+    } catch (error) {
+      if (isWrongType(error)) return { ...ABSENT, token: WRONG_TYPE_TOKEN }
+      throw redisError(error)
+    }
+    if (raw === null) return ABSENT
+    // It may have been replaced since.
+    return (
+      openEnvelope(raw.toString(), server.now(), this.tombstoneTtl) ?? {
+        ...ABSENT,
+        token: tokenOfGarbage(raw),
+      }
+    )
+  }
+}
+
+function checkOptions(options: RedisCacheOptions, prefix: string, tombstoneTtl: number): void {
+  const wrong = (message: string, hint: string): SwitchbackError =>
+    new SwitchbackError('SB_REDIS_OPTIONS', message, { hint })
+  if ((options.client === undefined) === (options.url === undefined)) {
+    throw wrong('redisCache needs either `client` or `url`.', 'Pass exactly one of the two.')
+  }
+  if (typeof prefix !== 'string' || prefix === '') {
+    throw wrong(
+      `\`prefix\` must be a string that is not empty; got ${quote(prefix)}.`,
+      'Without a prefix, `clear` would take every key of the database.',
+    )
+  }
+  if (!(tombstoneTtl >= 1 && tombstoneTtl <= 86_400_000)) {
+    throw wrong(
+      `\`tombstoneTtl\` must be between 1 and 86400000 ms; got ${quote(tombstoneTtl)}.`,
+      'Use a few minutes: far longer than the slowest loader takes.',
+    )
+  }
+}
+
+/** Resolves when a client that is connecting has connected or failed to; `undefined` when it is not. */
+function firstAttempt(client: RedisClient): Promise<void> | undefined {
+  if (client.status !== 'connecting' && client.status !== 'connect') return undefined
+  return new Promise((resolve) => {
+    const events = ['ready', 'close', 'end'] as const
+    const settled = (): void => {
+      for (const event of events) client.off(event, settled)
+      resolve()
+    }
+    for (const event of events) client.on(event, settled)
+  })
+}
+
+/** One warning for each time Redis is lost, and no `error` event that nobody handles. */
+function warnOfLosses(client: RedisClient, onWarning: (warning: SwitchbackError) => void): void {
+  let warned = false
+  client.on('ready', () => {
+    warned = false
+  })
+  client.on('error', (error: Error) => {
+    if (warned) return
+    warned = true
+    onWarning(redisError(error))
+  })
+}

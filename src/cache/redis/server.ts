@@ -1,0 +1,120 @@
+import { SwitchbackError } from '../../errors.ts'
+import type { RedisNode } from './client.ts'
+import { redisError } from './errors.ts'
+import { ServerClock } from './server-clock.ts'
+
+const CLOCK_REFRESH_MS = 30_000
+
+export interface ServerParts {
+  /** The connection to the server as it is now; `undefined` while there is none. */
+  readonly node: () => RedisNode | undefined
+  /** Whether the first identity seen is taken as it is; else it counts as a change. */
+  readonly known: boolean
+  /** The server is not the one that acknowledged; `serverTime` is its clock. */
+  readonly onChange: (serverTime: number) => Promise<void>
+  /** The server does not say who it is. */
+  readonly onAnonymous: () => void
+}
+
+/**
+ * One server: its clock, and whether it is still the one that acknowledged. A server that restarted,
+ * or another that took its place, may hold cells whose invalidation was acknowledged and lost. Since
+ * no server restarts without dropping its connections, its identity (`run_id`) is asked again after
+ * every loss of the connection, before anything it says is believed.
+ */
+export class Server {
+  readonly clock: ServerClock = new ServerClock()
+  /** False from the loss of a connection until its identity was asked on the next. */
+  trusted = false
+  readonly #parts: ServerParts
+  #runId: string | undefined
+  #verifying: Promise<void> | undefined
+  #detach: (() => void) | undefined
+  #asking = false
+
+  constructor(parts: ServerParts) {
+    this.#parts = parts
+  }
+
+  /** Asks for identity and time. Concurrent callers share one question. */
+  verify(): Promise<void> {
+    this.#verifying ??= this.#verify().finally(() => {
+      this.#verifying = undefined
+    })
+    return this.#verifying
+  }
+
+  /** The server's clock, asked again in the background now and then. */
+  now(): number {
+    if (performance.now() - this.clock.learntAt > CLOCK_REFRESH_MS) this.#askTime()
+    return this.clock.now()
+  }
+
+  close(): void {
+    this.#detach?.()
+  }
+
+  async #verify(): Promise<void> {
+    const node = this.#node()
+    this.#detach?.()
+    const lost = (): void => {
+      this.trusted = false
+      this.#detach?.()
+    }
+    node.on('close', lost)
+    const detach = (): void => {
+      node.off('close', lost)
+      if (this.#detach === detach) this.#detach = undefined
+    }
+    this.#detach = detach
+    try {
+      const sentAt = performance.now()
+      const [time, info] = await Promise.all([node.time(), node.info('server').catch(ifDenied)])
+      const serverTime = millisecondsOf(time)
+      const runId = /^run_id:(\w+)/mu.exec(info)?.[1]
+      if (runId === undefined) this.#parts.onAnonymous()
+      const changed = this.#runId === undefined ? !this.#parts.known : this.#runId !== runId
+      if (changed) await this.#parts.onChange(serverTime)
+      this.clock.learn(serverTime, sentAt)
+      // An unknown identity never equals itself: without one, every new connection is suspect.
+      this.#runId = runId ?? 'unknown'
+      if (this.#detach !== detach) throw new Error('the connection was lost')
+      this.trusted = true
+    } catch (error) {
+      detach()
+      throw redisError(error)
+    }
+  }
+
+  #askTime(): void {
+    const node = this.#parts.node()
+    if (this.#asking || node === undefined) return
+    this.#asking = true
+    const sentAt = performance.now()
+    node
+      .time()
+      .then((time) => this.clock.learn(millisecondsOf(time), sentAt))
+      .catch(() => undefined)
+      .finally(() => {
+        this.#asking = false
+      })
+  }
+
+  #node(): RedisNode {
+    const node = this.#parts.node()
+    if (node !== undefined) return node
+    throw new SwitchbackError('SB_REDIS_UNREACHABLE', 'The Redis node of this key is not known.', {
+      hint: 'The cluster is changing or unreachable; the client asks for its nodes again by itself.',
+    })
+  }
+}
+
+function ifDenied(error: unknown): string {
+  if (error instanceof Error && error.message.startsWith('NOPERM')) return ''
+  throw error
+}
+
+function millisecondsOf(time: unknown): number {
+  const [seconds, microseconds] = time as readonly (string | number)[]
+  return Number(seconds) * 1000 + Math.floor(Number(microseconds) / 1000)
+}
