@@ -40,7 +40,8 @@ export const mutations = [
     file: 'src/switch/coherence.ts',
     from: '(named && found.token === cell.successor)',
     to: '(named && found.token !== "")',
-    tests: [interleavings],
+    // Only another machine's file store can hold anything else.
+    tests: [schedule('names the machine that holds the value')],
   },
   {
     name: 'the standby is told first',
@@ -71,7 +72,7 @@ export const mutations = [
     tests: [interleavings, schedule('a set that lands late is refused')],
   },
   {
-    name: 'what is owed is written down before the value',
+    name: 'a debt that was owed again is settled with the older one',
     file: 'src/switch/replay.ts',
     from: 'return done && (await ledger.settle(owed))',
     to: 'return done && (await ledger.settle({ ...owed, generation: ledger.list(side.side, 1000).find((other) => other.key === owed.key)?.generation ?? owed.generation }))',

@@ -142,8 +142,33 @@ async function run(seed: number, policy: StandbyPolicy): Promise<string[]> {
   ])
   await schedule.run()
   await Promise.all(all)
+  schedule.calm = true
+  const differing = differences(processes[0]!)
+  await schedule.run()
+  const violations = [...history.violations(), ...(await differing)]
   await Promise.all(processes.map(({ replay }) => replay.close()))
-  return history.violations()
+  return violations
+}
+
+/**
+ * Once all is quiet, users on different sides must agree about what was set. (A load may rightly see
+ * another of two concurrent writes than the caches kept: no single cache orders those either.)
+ */
+async function differences({ engine, replay }: Process): Promise<string[]> {
+  await replay.run()
+  const found: string[] = []
+  for (const key of KEYS) {
+    const [off, on] = await Promise.all(
+      ['off', 'on'].map((targetingKey) =>
+        engine.get<string>({ context: { targetingKey }, onOperation: undefined }, key),
+      ),
+    )
+    const wereSet = [off, on].every((value) => value !== undefined && !value.includes('loaded'))
+    if (wereSet && off !== on) {
+      found.push(`${key}: in the end the file side says ${off}, Redis ${on}`)
+    }
+  }
+  return found
 }
 
 const RUNS = Number(process.env['SWITCHBACK_RUNS'] ?? 1500)

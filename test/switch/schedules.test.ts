@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { deferred } from '../support/deferred.ts'
+import { startTcpProxy } from '../support/tcp-proxy.ts'
 import { until, World } from '../support/world.ts'
 
 /**
@@ -223,6 +224,27 @@ describe('what Redis did not acknowledge is honoured', () => {
   })
 })
 
+describe('late writes', () => {
+  test('a set that lands late is refused: it was replaced, deleted and repaid meanwhile', async () => {
+    await using path = await startTcpProxy(world.redis.port)
+    const url = `redis://127.0.0.1:${path.port}`
+    const slow = world.actor({ redisUrl: url, machine: 'late' })
+    const direct = world.actor({ machine: 'late' })
+    const key = world.key()
+    await slow.onUser.set(key, 'v1')
+
+    path.stall()
+    await slow.onUser.set(key, 'v2')
+    await until('another process has repaid it', () => direct.cache.health().on.owed === 0)
+    await direct.onUser.set(key, 'v3')
+    await direct.onUser.delete(key)
+    path.resume()
+    await until('the held bytes have landed', () => slow.cache.health().ok)
+    expect(await direct.onUser.get(key)).toBeUndefined()
+    expect(await slow.onUser.get(key)).toBeUndefined()
+  })
+})
+
 describe('machines with file stores of their own', () => {
   test('fleet: an old file value does not move to the shared side', async () => {
     const [m1, m2] = [
@@ -236,6 +258,17 @@ describe('machines with file stores of their own', () => {
     await until('the trace of v2 is gone', async () => (await m1.on.inner.read(key)).token === '')
     expect(await m2.onUser.get(key)).toBeUndefined()
     expect(await m1.onUser.get(key)).toBeUndefined()
+  })
+
+  test('fleet: a tombstone names the machine that holds the value, not another one', async () => {
+    const m1 = world.actor({ machine: 'c', fleet: true })
+    const m2 = world.actor({ machine: 'd', fleet: true })
+    const key = world.key()
+    await m2.offUser.getOrSet(key, () => 'v1')
+    await m1.offUser.set(key, 'v2')
+    expect(await m2.onUser.get(key)).toBeUndefined()
+    expect(await m1.onUser.get(key)).toBe('v2')
+    expect(await m2.onUser.get(key)).toBe('v2')
   })
 })
 
