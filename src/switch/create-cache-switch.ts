@@ -19,6 +19,7 @@ import { PolicyWatch } from './standby-policy.ts'
 
 const DEFAULT_DEADLINE_MS = 100
 const REPLAY_INTERVAL_MS = 250
+const RESET_REASON = 'the store was replaced or restarted and may have lost acknowledged deletes'
 
 /**
  * A cache with two implementations: the flag says per user which one serves, and the switch keeps them
@@ -72,9 +73,8 @@ export function createCacheSwitch(options: CacheSwitchOptions): CacheSwitch {
     compareShare: options.compareShare ?? 0.01,
   })
   const unsubscribe = Object.values(sides).map((side) =>
-    side.backend.onReset?.(() => {
-      void debts.fence(side.side, 'the store restarted and may have lost acknowledged deletes')
-    }),
+    // Awaited by the backend before it serves again.
+    side.backend.onReset?.(() => debts.fence(side.side, RESET_REASON)),
   )
 
   const sideHealth = (side: Side): SideHealth => {
