@@ -9,7 +9,6 @@ import {
   type OptionValues,
   usageError,
 } from './command.ts'
-import { closest } from './closest.ts'
 import { commandHelp } from './help.ts'
 import { createStyle } from './style.ts'
 
@@ -44,7 +43,7 @@ export function defineCommand<const T extends OptionTable>(spec: CommandSpec<T>)
       const json = argv.includes('--json') && 'json' in spec.options
       const plain: CommandIo = json ? { ...io, style: createStyle(false) } : io
       try {
-        const { values, positionals } = parse(spec, argv)
+        const { values, positionals } = await parse(spec, argv)
         return await spec.run({ ...plain, values, positionals })
       } catch (error) {
         if (json && isSwitchbackError(error)) {
@@ -64,10 +63,10 @@ function wantsHelp(argv: readonly string[]): boolean {
   return own.includes('--help') || own.includes('-h')
 }
 
-function parse<T extends OptionTable>(
+async function parse<T extends OptionTable>(
   spec: CommandSpec<T>,
   argv: readonly string[],
-): { values: OptionValues<T>; positionals: string[] } {
+): Promise<{ values: OptionValues<T>; positionals: string[] }> {
   const name = spec.usage.split(' ')[0] ?? ''
   const see = `see switchback ${name} --help`
   const { tokens, values, positionals } = lenient(spec, argv)
@@ -75,7 +74,8 @@ function parse<T extends OptionTable>(
     if (token.kind !== 'option') continue
     const option = spec.options[token.name]
     if (option === undefined) {
-      const near = closest(token.name, Object.keys(spec.options))
+      const { closestName } = await import('../rollout/index.ts')
+      const near = closestName(token.name, Object.keys(spec.options))
       const remedy = near === undefined ? see : `did you mean --${near}? ${see}`
       throw usageError(`unknown option ${quote(token.rawName)} for ${name}`, remedy)
     }

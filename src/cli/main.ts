@@ -1,6 +1,5 @@
 import type { Readable } from 'node:stream'
 import { isSwitchbackError, quote } from '../errors.ts'
-import { closest } from './closest.ts'
 import { type Environment, exitCode, type Output } from './command.ts'
 import { commands } from './commands.ts'
 import { overview } from './help.ts'
@@ -36,7 +35,8 @@ export async function main(options: MainOptions): Promise<number> {
   }
   const entry = Object.hasOwn(commands, name) ? commands[name] : undefined
   if (entry === undefined) {
-    const near = closest(name, Object.keys(commands))
+    const { closestName } = await import('../rollout/index.ts')
+    const near = closestName(name, Object.keys(commands))
     const remedy = near === undefined ? 'see switchback --help' : `did you mean ${quote(near)}?`
     stderr.write(`error: unknown command ${quote(name)}: ${remedy}\n`)
     return exitCode.usage

@@ -1,13 +1,83 @@
+import {
+  compareServed,
+  describe,
+  type Description,
+  type HistoryEntry,
+  loadFlags,
+  locate,
+  readHistory,
+  type ServedComparison,
+} from '../../rollout/index.ts'
 import { type Command, exitCode } from '../command.ts'
 import { defineCommand } from '../define.ts'
+import { ago, createRows, percent, printJson } from '../format.ts'
+import type { Style } from '../style.ts'
+import { findTarget, targetOptions } from '../target.ts'
 
 export const command: Command = defineCommand({
   usage: 'status [options]',
   summary: 'the split, who gets what, and whether flagd serves it',
-  options: { json: { type: 'boolean', help: 'print JSON' } },
+  details: `Exit code 1 when flagd serves something else than the file says or the rule is not understood,
+3 when flagd does not answer.`,
+  options: targetOptions,
   examples: [
-    ['switchback status', 'the split of use-redis'],
-    ['switchback status --json', 'the same for machines'],
+    ['switchback status', 'the split of use-redis, and what flagd makes of it'],
+    ['switchback status --no-flagd --json', 'what the file says, for machines'],
   ],
-  run: () => Promise.resolve(exitCode.done),
+  async run({ values, env, stdout, style, signal }) {
+    const { flag, file, flagd } = await findTarget(values, env)
+    const document = await loadFlags(file)
+    const description = describe(document, flag)
+    const history = await readHistory((await locate(file)).file)
+    const last = history.findLast((entry) => entry.flag === flag)
+    const served =
+      flagd === false ? undefined : await compareServed(document, { flag, url: flagd, signal })
+    const code = codeOf(description, served)
+    if (values.json) {
+      printJson(stdout, {
+        ok: code === exitCode.done,
+        command: 'status',
+        file,
+        hash: document.hash,
+        ...description,
+        share: description.share ?? null,
+        ...(served === undefined ? {} : { flagd: { url: flagd, ...served } }),
+        ...(last === undefined ? {} : { last }),
+      })
+      return code
+    }
+    const row = createRows(stdout, style)
+    const { shape, weights, reason, at, state, defaultVariant } = description
+    const ratio = weights === undefined ? '' : `  (on ${weights.on} : off ${weights.off})`
+    const place = at === undefined ? '' : `, line ${at.line}, column ${at.column}`
+    stdout.write(`${style.bold(flag)}  ${file}\n`)
+    row('share', `${style.bold(percent(description.share))}${ratio}`)
+    row('shape', reason === undefined ? shape : style.red(`${shape}: ${reason}${place}`))
+    row('state', `${state}, default ${defaultVariant ?? 'of the code'}`)
+    row('who', description.sentence)
+    if (served !== undefined) row('flagd', servedText(served, String(flagd), style))
+    if (last !== undefined) row('last', lastText(last))
+    return code
+  },
 })
+
+function codeOf(description: Description, served: ServedComparison | undefined): number {
+  if (served?.state === 'different' || description.shape === 'unknown') return exitCode.refused
+  return served?.state === 'unreachable' ? exitCode.unconfirmed : exitCode.done
+}
+
+function servedText(served: ServedComparison, url: string, style: Style): string {
+  if (served.state === 'same') {
+    return style.green(`serves what the file says (${served.probes} probe users at ${url})`)
+  }
+  if (served.state === 'unreachable') return style.yellow(served.detail)
+  const wrong = served.probes - served.agreeing
+  return style.red(
+    `does not serve what the file says: ${wrong} of ${served.probes} probe users differ (${served.detail})`,
+  )
+}
+
+function lastText({ action, from, to, who, at, reason }: HistoryEntry): string {
+  const move = from === undefined || to === undefined ? '' : ` ${from} % -> ${to} %`
+  return `${action}${move} by ${who}, ${ago(at)}${reason === undefined ? '' : `: ${reason}`}`
+}

@@ -1,5 +1,5 @@
 /** The name that a person probably meant: the nearest within two typing errors, if any. */
-export function closest(word: string, names: readonly string[]): string | undefined {
+export function closestName(word: string, names: readonly string[]): string | undefined {
   let best: string | undefined
   let least = 3
   for (const name of names) {

@@ -1,0 +1,214 @@
+import { createInterface } from 'node:readline/promises'
+import {
+  changedLines,
+  type ChangeOptions,
+  type ChangeResult,
+  type Confirmation,
+  type FlagsEdit,
+  preview,
+  type Preview,
+} from '../rollout/index.ts'
+import { type CommandIo, exitCode, usageError } from './command.ts'
+import { count, createRows, milliseconds, percent, printJson } from './format.ts'
+import { findTarget, type Target, type TargetValues, whoAmI } from './target.ts'
+
+/** The options of every command that changes the flags file, besides `targetOptions`. */
+export const changeOptions = {
+  timeout: { type: 'string', value: 'SECONDS', help: 'how long to wait for flagd (5)' },
+  reason: { type: 'string', value: 'TEXT', help: 'why, for the history' },
+  print: { type: 'boolean', help: 'print the new file to stdout instead of writing it' },
+} as const
+
+/** Asked for on a terminal unless `--yes` is given; a rollback never asks. */
+export const askOptions = {
+  yes: { type: 'boolean', short: 'y', help: 'do not ask before writing' },
+} as const
+
+/** The parsed {@link changeOptions}. */
+export interface ChangeValues extends TargetValues {
+  readonly json: boolean
+  readonly print: boolean
+  readonly timeout: string | undefined
+  readonly reason: string | undefined
+}
+
+/** A command that changes the file: what it is called and how it makes its change. */
+export interface Changing {
+  readonly name: string
+  readonly io: CommandIo
+  readonly values: ChangeValues
+  /** Look at who moves first, and ask on a terminal. */
+  readonly careful: boolean
+  /** Do not ask even on a terminal. */
+  readonly yes: boolean
+  change(options: ChangeOptions): Promise<ChangeResult>
+}
+
+/** Users looked at before a careful change. */
+const sample = 10_000
+
+/** Makes the change, tells what it did, and resolves to the exit code. */
+export async function runChange(changing: Changing): Promise<number> {
+  const { io, values } = changing
+  const target = await findTarget(values, io.env)
+  const told = createTeller(changing, target)
+  let moves: Preview | undefined
+  let agreed = true
+  const timeoutMs = readSeconds(values.timeout)
+  const by = whoAmI(io.env)
+  const result = await changing
+    .change({
+      ...target,
+      by: values.reason === undefined ? by : { ...by, reason: values.reason },
+      ...(timeoutMs === undefined ? {} : { timeoutMs }),
+      signal: io.signal,
+      dryRun: values.print,
+      async onEdit(edit) {
+        if (changing.careful && edit.changes.length > 0) {
+          moves = await preview({ ...edit, users: sample, signal: io.signal })
+        }
+        told.edit(edit, moves)
+        agreed = values.print || edit.changes.length === 0 || (await ask(changing))
+        if (!agreed) throw new DeclinedError()
+      },
+    })
+    .catch((error: unknown) => {
+      if (error instanceof DeclinedError) return undefined
+      throw error
+    })
+  if (result === undefined) {
+    io.stderr.write('nothing was written\n')
+    return exitCode.refused
+  }
+  if (values.print) {
+    io.stdout.write(result.edit.after.text)
+    return exitCode.done
+  }
+  return told.result(result, moves)
+}
+
+class DeclinedError extends Error {}
+
+/** What a change prints as it goes: lines for people, or one JSON document at the end. */
+interface Teller {
+  edit(edit: FlagsEdit, moves: Preview | undefined): void
+  result(result: ChangeResult, moves: Preview | undefined): number
+}
+
+function createTeller({ name, io, values }: Changing, target: Target): Teller {
+  if (values.json || values.print) {
+    return {
+      edit() {},
+      result(result, moves) {
+        const code = codeOf(result.confirmation)
+        printJson(io.stdout, { ok: code === exitCode.done, ...jsonOf(name, target, result, moves) })
+        return code
+      },
+    }
+  }
+  const { style, stdout } = io
+  const row = createRows(stdout, style)
+  return {
+    edit(edit, moves) {
+      stdout.write(`${style.bold(edit.flag)}  ${target.file}\n`)
+      if (edit.changes.length === 0) {
+        row('share', `${percent(edit.from)}, as it is: nothing to write`)
+        return
+      }
+      row(
+        'share',
+        edit.to === undefined ? 'disabled' : `${percent(edit.from)} -> ${percent(edit.to)}`,
+      )
+      if (moves !== undefined) row('users', movesText(moves, style.red))
+      const { removed, added } = changedLines(edit.before.text, edit.after.text)
+      const lines = [
+        ...removed.map((line) => style.red(`- ${line.trim()}`)),
+        ...added.map((line) => style.green(`+ ${line.trim()}`)),
+      ]
+      row('diff', lines.join('\n'))
+    },
+    result({ edit, applied, confirmation }) {
+      if (applied !== undefined && applied.warning !== '')
+        row('warning', style.yellow(applied.warning))
+      if (confirmation === undefined) {
+        if (applied !== undefined) row('written', 'flagd was not asked')
+      } else if (confirmation.confirmed) row('served', servedText(edit, confirmation))
+      else {
+        const wrote = applied === undefined ? 'not served' : 'written, but not served'
+        row('flagd', style.red(`${wrote}: ${confirmation.cause}`))
+        row('', confirmation.hint)
+      }
+      return codeOf(confirmation)
+    },
+  }
+}
+
+function codeOf(confirmation: Confirmation | undefined): number {
+  return confirmation?.confirmed === false ? exitCode.unconfirmed : exitCode.done
+}
+
+function servedText(edit: FlagsEdit, confirmation: Confirmation): string {
+  const { servedMs, lastMs, movers, probes } = confirmation
+  const whom = edit.action === 'rollback' || edit.action === 'disable' ? 'back' : 'moved'
+  if (edit.changes.length === 0) return `flagd serves this (${probes} probe users)`
+  return movers === 0
+    ? `after ${milliseconds(lastMs)}; no probe user had to move (${probes} asked)`
+    : `after ${milliseconds(servedMs)}; the last of ${movers} probe users ${whom} after ${milliseconds(lastMs)}`
+}
+
+/** `1,512 of 10,000 sample users join, nobody leaves`, loudly if anybody leaves on a widening. */
+export function movesText(moves: Preview, loud: (text: string) => string): string {
+  const { users, joins, leaves, on } = moves
+  const widening = on.after >= on.before
+  const left = leaves.count === 0 ? 'nobody leaves' : `${count(leaves.count)} leave`
+  const text = `${count(joins.count)} of ${count(users)} sample users join, ${left}`
+  return widening && leaves.count > 0 ? loud(`${text}, although the share grows!`) : text
+}
+
+function jsonOf(
+  command: string,
+  target: Target,
+  { edit, applied, confirmation }: ChangeResult,
+  moves: Preview | undefined,
+): object {
+  return {
+    command,
+    flag: edit.flag,
+    file: target.file,
+    action: edit.action,
+    from: edit.from ?? null,
+    to: edit.to ?? null,
+    written: applied !== undefined,
+    hash: { before: edit.before.hash, after: edit.after.hash },
+    ...(moves === undefined
+      ? {}
+      : { users: { sample: moves.users, joins: moves.joins.count, leaves: moves.leaves.count } }),
+    ...(confirmation === undefined ? {} : { flagd: { url: target.flagd, ...confirmation } }),
+    ...(applied === undefined ? {} : { historyId: applied.history.id, warning: applied.warning }),
+  }
+}
+
+/** Only a person at a terminal is asked. */
+async function ask({ careful, yes, io, values }: Changing): Promise<boolean> {
+  const { stdin, stdout, signal } = io
+  const terminal = stdout.isTTY === true && 'isTTY' in stdin && stdin.isTTY === true
+  if (!careful || yes || values.json || !terminal) return true
+  stdout.write('  write it? [Y/n] ')
+  const lines = createInterface({ input: stdin })
+  try {
+    const answer = await lines.question('', { signal })
+    return /^(y|yes|)$/i.test(answer.trim())
+  } finally {
+    lines.close()
+  }
+}
+
+function readSeconds(text: string | undefined): number | undefined {
+  if (text === undefined) return undefined
+  const seconds = Number(text)
+  if (text.trim() !== '' && seconds >= 0 && seconds <= 3600) return seconds * 1000
+  throw usageError(
+    `--timeout ${JSON.stringify(text)} is no number of seconds`,
+    'write --timeout 10',
+  )
+}

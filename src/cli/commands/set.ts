@@ -1,0 +1,40 @@
+import { changeShare } from '../../rollout/index.ts'
+import { askOptions, changeOptions, runChange } from '../changing.ts'
+import { type Command, usageError } from '../command.ts'
+import { defineCommand } from '../define.ts'
+import { readShare } from '../share.ts'
+import { targetOptions } from '../target.ts'
+
+export const command: Command = defineCommand({
+  usage: 'set PERCENT [options]',
+  summary: 'sets the share of users who are on, and waits until flagd serves it',
+  details: `PERCENT has at most three decimals. Only the weights change: the order of the entries and the
+bucketing key stay, so that a wider share loses nobody. Shapes that are not understood are
+refused with the reason.`,
+  options: {
+    ...targetOptions,
+    ...changeOptions,
+    ...askOptions,
+    from: { type: 'string', value: 'PERCENT', help: 'refuse unless the share is this now' },
+  },
+  examples: [
+    ['switchback set 25', 'a quarter of the users, confirmed by flagd'],
+    ['switchback set 25 --from 10 --yes --json', 'for scripts: refused if it is no longer 10 %'],
+  ],
+  positionals: 1,
+  run({ values, positionals, ...io }) {
+    const [text] = positionals
+    if (text === undefined)
+      throw usageError('set needs a share in per cent', 'write switchback set 25')
+    const share = readShare(text)
+    const from = values.from === undefined ? {} : { from: readShare(values.from) }
+    return runChange({
+      name: 'set',
+      io,
+      values,
+      careful: true,
+      yes: values.yes,
+      change: (options) => changeShare({ ...options, percent: share, ...from }),
+    })
+  },
+})

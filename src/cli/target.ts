@@ -1,0 +1,84 @@
+import { readdir } from 'node:fs/promises'
+import { hostname, userInfo } from 'node:os'
+import { join } from 'node:path'
+import { quote } from '../errors.ts'
+import { defaultFlagdUrl, flagNames, type HistoryNote, loadFlags } from '../rollout/index.ts'
+import { type Environment, usageError } from './command.ts'
+
+/** The options by which every command of a rollout finds its flag, file and flagd. */
+export const targetOptions = {
+  flag: { type: 'string', value: 'NAME', help: 'the flag (use-redis, or SWITCHBACK_FLAG)' },
+  file: {
+    type: 'string',
+    value: 'FILE',
+    help: 'the flags file (the one in flags/ that has the flag, or SWITCHBACK_FILE)',
+  },
+  flagd: {
+    type: 'string',
+    value: 'URL',
+    help: "flagd's OFREP address (http://127.0.0.1:8016, or SWITCHBACK_FLAGD, or by FLAGD_HOST)",
+  },
+  'no-flagd': { type: 'boolean', help: 'do not ask flagd what it serves' },
+  json: { type: 'boolean', help: 'print JSON' },
+} as const
+
+/** The parsed {@link targetOptions}. */
+export interface TargetValues {
+  readonly flag: string | undefined
+  readonly file: string | undefined
+  readonly flagd: string | undefined
+  readonly 'no-flagd': boolean
+}
+
+/** What a command works on. */
+export interface Target {
+  readonly flag: string
+  readonly file: string
+  /** `false`: flagd is not asked. */
+  readonly flagd: string | false
+}
+
+/** Options first, then the environment, then what stands in `flags/`. */
+export async function findTarget(values: TargetValues, env: Environment): Promise<Target> {
+  const flag = values.flag ?? env['SWITCHBACK_FLAG'] ?? 'use-redis'
+  const file = values.file ?? env['SWITCHBACK_FILE'] ?? (await findFile(flag))
+  return { flag, file, flagd: values['no-flagd'] ? false : flagdUrl(values, env) }
+}
+
+/** Where flagd answers OFREP. */
+export function flagdUrl(values: { readonly flagd: string | undefined }, env: Environment): string {
+  const host = env['FLAGD_HOST']
+  const fromHost = host ? `http://${host.includes(':') ? `[${host}]` : host}:8016` : undefined
+  return values.flagd ?? env['SWITCHBACK_FLAGD'] ?? fromHost ?? defaultFlagdUrl
+}
+
+async function findFile(flag: string): Promise<string> {
+  const names = (await readdir('flags').catch(() => [])).filter((name) => name.endsWith('.json'))
+  const having: string[] = []
+  for (const name of names.sort()) {
+    const file = join('flags', name)
+    const flags = await loadFlags(file).then(flagNames, (): string[] => [])
+    // A file that is broken at the moment still is the one that is meant.
+    if (flags.includes(flag) || name === `${flag}.json`) having.push(file)
+  }
+  const [only] = having
+  if (only !== undefined && having.length === 1) return only
+  throw having.length === 0
+    ? usageError(`no file in flags/ has the flag ${quote(flag)}`, 'name it with --file')
+    : usageError(`${having.join(' and ')} have the flag ${quote(flag)}`, 'name one with --file')
+}
+
+/** Who sits at the keyboard, for the history. */
+export function whoAmI(env: Environment): HistoryNote {
+  const user = env['SUDO_USER'] ?? attempt(() => userInfo().username) ?? 'unknown'
+  return { who: env['SWITCHBACK_WHO'] ?? `${user}@${hostname()}`, via: 'cli' }
+}
+
+/** A user without an entry in the password file has no name. */
+function attempt(read: () => string): string | undefined {
+  try {
+    return read()
+  } catch {
+    return undefined
+  }
+}

@@ -1,0 +1,235 @@
+import type { Stats } from 'node:fs'
+import { type FileHandle, open, readdir, readFile, rename, rm, stat } from 'node:fs/promises'
+import { basename, dirname, join } from 'node:path'
+import { quote, SwitchbackError } from '../errors.ts'
+import { type FlagsDocument, hashOf, readFlags } from './document.ts'
+import type { FlagsEdit } from './edit.ts'
+import type { Finding } from './findings.ts'
+import { appendHistory, type HistoryEntry, type HistoryNote } from './history.ts'
+import { locate, notWritable } from './location.ts'
+import { isAlive, lockFile, uniqueName } from './lock.ts'
+import { validate } from './validate.ts'
+
+export interface ApplyOptions {
+  /** The flags file; symbolic links are followed. */
+  readonly file: string
+  /** Who and through what, for the history. */
+  readonly by: HistoryNote
+  /**
+   * How long to wait for other editors, in ms.
+   * @default 5000
+   */
+  readonly timeoutMs?: number
+  readonly signal?: AbortSignal
+  /** Called before each step; tests kill the process there. */
+  readonly onStep?: (step: ApplyStep) => void
+}
+
+export type ApplyStep =
+  | 'temp'
+  | 'write'
+  | 'sync'
+  | 'lock'
+  | 'compare'
+  | 'rename'
+  | 'history'
+  | 'unlock'
+  | 'done'
+
+export interface Applied {
+  /** The file that was replaced, behind symbolic links. */
+  readonly file: string
+  /** SHA-256 of what stands there now. */
+  readonly hash: string
+  /** `performance.now()` of the rename: what "served after ... ms" counts from. */
+  readonly at: number
+  readonly history: HistoryEntry
+  /** What went wrong behind the write, e.g. the history could not be written; `''` when nothing did. */
+  readonly warning: string
+}
+
+/**
+ * Reads a flags file from disk.
+ *
+ * @throws {SwitchbackError} `SB_FILE_MISSING`, `SB_FILE_UNREADABLE`, `SB_FLAGS_SYNTAX`.
+ */
+export async function loadFlags(file: string): Promise<FlagsDocument> {
+  return readFlags(await readText(file))
+}
+
+/** The text of a flags file; refuses what is not UTF-8, which an edit would destroy. */
+export async function readText(file: string): Promise<string> {
+  let content: Buffer
+  try {
+    content = await readFile(file)
+  } catch (error) {
+    const code = error instanceof Error && 'code' in error ? String(error.code) : ''
+    if (code === 'ENOENT') {
+      throw new SwitchbackError('SB_FILE_MISSING', `there is no flags file ${quote(file)}`, {
+        cause: error,
+        hint: 'name it with --file, or run where the directory flags/ is',
+      })
+    }
+    throw new SwitchbackError('SB_FILE_UNREADABLE', `cannot read ${quote(file)}: ${code}`, {
+      cause: error,
+      hint: code === 'EACCES' ? 'flagd may not be able to read it either' : 'look at the path',
+    })
+  }
+  try {
+    return new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(content)
+  } catch (error) {
+    throw new SwitchbackError('SB_FLAGS_SYNTAX', `${quote(file)} is not UTF-8`, {
+      cause: error,
+      hint: 'save it as UTF-8',
+    })
+  }
+}
+
+/**
+ * Writes an edit: nobody ever sees half a file, and no other edit is lost. The new text is checked,
+ * written to a temporary file of the same mode and owner in the same directory, synced, and renamed
+ * over the old one under a lock, after the old one was compared with what the edit was made of. Its
+ * modification time is newer than the old one's, since flagd's default watcher ignores older files.
+ * Killed at any moment, it leaves the old file or the new one.
+ *
+ * @throws {SwitchbackError} `SB_FLAGS_CHANGED` when the file is no longer what the edit was made of;
+ * `SB_FLAGS_REFUSED` when flagd would not take the new text; `SB_FILE_READ_ONLY`, `SB_LOCK_BUSY`.
+ */
+export async function apply(edit: FlagsEdit, options: ApplyOptions): Promise<Applied> {
+  const { by, signal, onStep = () => {}, timeoutMs = 5000 } = options
+  refuseBroken(edit)
+  const location = await locate(options.file)
+  if (location.kind !== 'writable') throw notWritable(location)
+  const { file } = location
+  const old = await stat(file)
+
+  onStep('temp')
+  const temporary = join(dirname(file), `${temporaryPrefix(file)}${uniqueName()}`)
+  try {
+    await writeTemporary(temporary, edit.after.text, old, onStep)
+    onStep('lock')
+    const lock = await lockFile(file, { timeoutMs, ...(signal === undefined ? {} : { signal }) })
+    try {
+      onStep('compare')
+      await removeDebris(file)
+      const now = await readFile(file)
+      if (hashOf(now) !== edit.before.hash) throw changedMeanwhile(options.file)
+      await makeNewer(temporary, await stat(file))
+      onStep('rename')
+      await rename(temporary, file)
+      const at = performance.now()
+      await syncDirectory(dirname(file))
+      onStep('history')
+      const history = await appendHistory(file, edit, by)
+      onStep('unlock')
+      return { file, hash: edit.after.hash, at, ...history }
+    } finally {
+      await lock.release()
+      onStep('done')
+    }
+  } catch (error) {
+    await rm(temporary, { force: true })
+    throw error
+  }
+}
+
+/** Findings that make flagd refuse the new file, or that the edit brought in, stop it. */
+function refuseBroken(edit: FlagsEdit): void {
+  const known = new Set(validate(edit.before.text).map(keyOf))
+  const stopping = validate(edit.after.text).find(
+    (finding) => finding.rejected || (finding.severity === 'error' && !known.has(keyOf(finding))),
+  )
+  if (stopping === undefined) return
+  throw new SwitchbackError(
+    'SB_FLAGS_REFUSED',
+    `flagd would not take the file: line ${stopping.line}, column ${stopping.column}: ${stopping.message}`,
+    { hint: stopping.fix },
+  )
+}
+
+function keyOf({ code, pointer }: Finding): string {
+  return `${code} ${pointer}`
+}
+
+function changedMeanwhile(file: string): SwitchbackError {
+  return new SwitchbackError('SB_FLAGS_CHANGED', `${quote(file)} was changed meanwhile`, {
+    hint: 'nothing was written; look at switchback status and try again',
+  })
+}
+
+async function writeTemporary(
+  temporary: string,
+  text: string,
+  old: Stats,
+  onStep: (step: ApplyStep) => void,
+): Promise<void> {
+  const handle = await open(temporary, 'wx', 0o600)
+  try {
+    onStep('write')
+    await handle.writeFile(text)
+    await keepOwner(handle, old)
+    await handle.chmod(old.mode & 0o7777)
+    onStep('sync')
+    await handle.sync()
+  } finally {
+    await handle.close()
+  }
+}
+
+/** A file that flagd's user can no longer read kills flagd's watch, so the owner must stay. */
+async function keepOwner(handle: FileHandle, old: Stats): Promise<void> {
+  const own = await handle.stat()
+  if (own.uid === old.uid && own.gid === old.gid) return
+  try {
+    await handle.chown(old.uid, old.gid)
+  } catch (error) {
+    const readableByAll = (old.mode & 0o004) !== 0
+    if (readableByAll) return
+    throw new SwitchbackError(
+      'SB_FILE_READ_ONLY',
+      `the file belongs to user ${old.uid}, group ${old.gid}, and only they may read it`,
+      { cause: error, hint: 'run as its owner, or make it readable for all (chmod o+r)' },
+    )
+  }
+}
+
+/**
+ * Makes the temporary file's time strictly newer than the old file's: now, unless the old file is from
+ * the future. Coarse file systems round down, hence the growing steps.
+ */
+async function makeNewer(temporary: string, old: Stats): Promise<void> {
+  const handle = await open(temporary, 'r+')
+  try {
+    for (const step of [0, 2, 1000, 2000, 4000]) {
+      const time = new Date(step === 0 ? Date.now() : Math.max(Date.now(), old.mtimeMs + step))
+      await handle.utimes(time, time)
+      if ((await handle.stat()).mtimeMs > old.mtimeMs) return
+    }
+  } finally {
+    await handle.close()
+  }
+}
+
+async function syncDirectory(directory: string): Promise<void> {
+  const handle = await open(directory, 'r')
+  try {
+    // Some network file systems refuse this; the rename stands all the same.
+    await handle.sync().catch(() => {})
+  } finally {
+    await handle.close()
+  }
+}
+
+function temporaryPrefix(file: string): string {
+  return `.${basename(file)}.tmp-`
+}
+
+/** Removes the temporary files of editors that died. */
+async function removeDebris(file: string): Promise<void> {
+  const prefix = temporaryPrefix(file)
+  for (const entry of await readdir(dirname(file))) {
+    if (!entry.startsWith(prefix)) continue
+    const path = join(dirname(file), entry)
+    if (!(await isAlive(entry.slice(prefix.length), path))) await rm(path, { force: true })
+  }
+}

@@ -1,0 +1,89 @@
+import { type FlagsDocument, type JsonNode, pathOf, type Position, positionAt } from './document.ts'
+
+/**
+ * Something that a flags file gets wrong, with its place, why it matters and what to write instead.
+ */
+export interface Finding extends Position {
+  /** Stable name, e.g. `weights-zero`; the README lists them. */
+  readonly code: FindingCode
+  /** `error`: flagd refuses it or answers wrongly. `warning`: it does something else than it looks. */
+  readonly severity: 'error' | 'warning'
+  /** flagd refuses the whole file for it and goes on serving the last good one. */
+  readonly rejected: boolean
+  /** The flag that it concerns; `''` when it concerns the file. */
+  readonly flag: string
+  /** Where in the JSON, as a JSON pointer (RFC 6901). */
+  readonly pointer: string
+  /** What is wrong and what flagd makes of it. */
+  readonly message: string
+  /** What to write instead. */
+  readonly fix: string
+}
+
+export type FindingCode =
+  | 'syntax'
+  | 'comment'
+  | 'byte-order-mark'
+  | 'duplicate-key'
+  | 'no-flags'
+  | 'flags-array'
+  | 'wrong-type'
+  | 'unknown-field'
+  | 'state'
+  | 'variants'
+  | 'variant-types'
+  | 'variant-swapped'
+  | 'default-variant'
+  | 'default-variant-on'
+  | 'unknown-variant'
+  | 'unknown-operator'
+  | 'unknown-ref'
+  | 'operator-count'
+  | 'arguments'
+  | 'weights'
+  | 'weights-zero'
+  | 'fractional-in-condition'
+  | 'anonymous-bucket'
+  | 'substring'
+  | 'order-changed'
+  | 'bucketing-changed'
+  | 'default-variant-changed'
+
+/** Where a finding is and what it says; the place is worked out from the node. */
+export interface FindingDetails {
+  readonly code: FindingCode
+  readonly severity?: 'error' | 'warning'
+  readonly rejected?: boolean
+  readonly flag?: string
+  readonly node: JsonNode
+  readonly message: string
+  readonly fix: string
+}
+
+/** A finding at a node of the document; an error unless it says otherwise. */
+export function findingAt(document: FlagsDocument, details: FindingDetails): Finding {
+  const { code, node, message, fix } = details
+  return {
+    code,
+    severity: details.severity ?? 'error',
+    rejected: details.rejected ?? false,
+    flag: details.flag ?? '',
+    pointer: pointer(pathOf(node)),
+    ...positionAt(document.text, node.offset),
+    message,
+    fix,
+  }
+}
+
+/** A JSON pointer (RFC 6901). */
+export function pointer(path: readonly (string | number)[]): string {
+  return path.map((part) => `/${String(part).replaceAll('~', '~0').replaceAll('/', '~1')}`).join('')
+}
+
+/** Takes down a finding. */
+export type Report = (details: FindingDetails) => void
+
+/** `a string`, `an object`: how a message names what stands there. */
+export function article({ type }: JsonNode): string {
+  return type === 'null' ? 'null' : `${/^[aeiou]/.test(type) ? 'an' : 'a'} ${type}`
+}

@@ -1,0 +1,226 @@
+import { createHash, randomBytes } from 'node:crypto'
+import { open, readFile } from 'node:fs/promises'
+import { basename, dirname, extname, join } from 'node:path'
+import { isDeepStrictEqual } from 'node:util'
+import { quote, SwitchbackError } from '../errors.ts'
+import { type FlagsDocument, type JsonPath, type JsonValue, nodeAt, valueOf } from './document.ts'
+import type { Change, EditAction, FlagsEdit, Pilot } from './edit.ts'
+import { pointer } from './findings.ts'
+import { removePilot } from './pilot.ts'
+import { currentShare, finish } from './set-share.ts'
+import { parseShare } from './share.ts'
+
+/** Who changed the file and through what. */
+export interface HistoryNote {
+  /** A person or a program, e.g. `ann@host` or `guard`. */
+  readonly who: string
+  /** What they used, e.g. `cli`, `control`, `guard`. */
+  readonly via: string
+  /** Why, for people. */
+  readonly reason?: string
+}
+
+/**
+ * One line of the history, an audit log beside the flags file: append-only, one JSON object a line.
+ * Users' names never stand in it: the values of a pilot are hashed.
+ */
+export interface HistoryEntry extends HistoryNote {
+  readonly version: 1
+  readonly id: string
+  /** ISO 8601, UTC. */
+  readonly at: string
+  /** `outside`: the file was changed by somebody else since the entry before. */
+  readonly action: EditAction | 'outside'
+  readonly flag: string
+  /** The `on` share in per cent before and after, where the shape has one. */
+  readonly from?: number
+  readonly to?: number
+  /** SHA-256 of the whole file before and after. */
+  readonly before: string
+  readonly after: string
+  /** What `undo` takes back; pilots are not told here. */
+  readonly changes?: readonly RecordedChange[]
+  readonly pilot?: Pilot
+  /** The entry that an `undo` took back. */
+  readonly undoes?: string
+}
+
+export interface RecordedChange {
+  readonly path: JsonPath
+  readonly from?: JsonValue
+  readonly to?: JsonValue
+}
+
+/** The history of `flags/use-redis.json` is `flags/use-redis.history.jsonl`. */
+export function historyFile(file: string): string {
+  return join(dirname(file), `${basename(file, extname(file))}.history.jsonl`)
+}
+
+/** Reads the history, oldest first; lines that were torn by a crash are left out. */
+export async function readHistory(file: string): Promise<HistoryEntry[]> {
+  let text: string
+  try {
+    text = await readFile(historyFile(file), 'utf8')
+  } catch (error) {
+    if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return []
+    throw error
+  }
+  return text.split('\n').flatMap((line) => {
+    try {
+      const entry: unknown = JSON.parse(line)
+      return isEntry(entry) ? [entry] : []
+    } catch {
+      return []
+    }
+  })
+}
+
+function isEntry(value: unknown): value is HistoryEntry {
+  return (
+    typeof value === 'object' &&
+    value !== null &&
+    'version' in value &&
+    value.version === 1 &&
+    'action' in value &&
+    'after' in value
+  )
+}
+
+/** Appends an edit, and first an `outside` line when the file had changed behind the history's back. */
+export async function appendHistory(
+  file: string,
+  edit: FlagsEdit,
+  by: HistoryNote,
+): Promise<{ history: HistoryEntry; warning: string }> {
+  const entry: HistoryEntry = {
+    version: 1,
+    id: newId(),
+    at: new Date().toISOString(),
+    ...by,
+    action: edit.action,
+    flag: edit.flag,
+    ...(edit.from === undefined ? {} : { from: edit.from }),
+    ...(edit.to === undefined ? {} : { to: edit.to }),
+    before: edit.before.hash,
+    after: edit.after.hash,
+    ...(edit.pilot === undefined
+      ? { changes: edit.changes.map(recorded) }
+      : { pilot: { ...edit.pilot, values: edit.pilot.values.map(hashName) } }),
+    ...(edit.undoes === undefined ? {} : { undoes: edit.undoes }),
+  }
+  try {
+    const last = (await readHistory(file)).at(-1)
+    const lines: HistoryEntry[] = [entry]
+    if (last !== undefined && last.after !== edit.before.hash) {
+      lines.unshift({
+        version: 1,
+        id: newId(),
+        at: entry.at,
+        who: 'unknown',
+        via: 'outside',
+        action: 'outside',
+        flag: '',
+        before: last.after,
+        after: edit.before.hash,
+      })
+    }
+    await append(historyFile(file), lines)
+    return { history: entry, warning: '' }
+  } catch (error) {
+    const message = error instanceof Error ? error.message : String(error)
+    return { history: entry, warning: `the history could not be written: ${message}` }
+  }
+}
+
+async function append(path: string, lines: readonly HistoryEntry[]): Promise<void> {
+  const handle = await open(path, 'a+', 0o644)
+  try {
+    const { size } = await handle.stat()
+    const { buffer } = await handle.read(Buffer.alloc(1), 0, 1, Math.max(0, size - 1))
+    // A writer killed half way left a torn line; the next one begins on a line of its own.
+    const start = size === 0 || buffer.toString() === '\n' ? '' : '\n'
+    await handle.appendFile(`${start}${lines.map((line) => `${JSON.stringify(line)}\n`).join('')}`)
+    await handle.sync()
+  } finally {
+    await handle.close()
+  }
+}
+
+function recorded({ path, from, to }: Change): RecordedChange {
+  return { path, ...(from === undefined ? {} : { from }), ...(to === undefined ? {} : { to }) }
+}
+
+/** A user's name, recognisable only to who knows it. */
+export function hashName(name: string): string {
+  return `sha256:${createHash('sha256').update(name).digest('hex').slice(0, 16)}`
+}
+
+function newId(): string {
+  return randomBytes(4).toString('hex')
+}
+
+/**
+ * Takes the last edit of a flag back, as a new edit; asked again, the one before it. What was edited
+ * otherwise since then is left alone.
+ *
+ * @throws {SwitchbackError} `SB_UNDO_NOTHING` when the history has none left; `SB_UNDO_CONFLICT` when
+ * what the edit wrote no longer stands; `SB_UNDO_UNKNOWN` for a removed pilot, whose names the history
+ * does not keep.
+ */
+export function undo(
+  document: FlagsDocument,
+  options: { readonly flag: string; readonly history: readonly HistoryEntry[] },
+): FlagsEdit {
+  const { flag, history } = options
+  const undone = new Set(history.flatMap((entry) => entry.undoes ?? []))
+  const entry = history.findLast(
+    (each) => each.flag === flag && each.action !== 'undo' && !undone.has(each.id),
+  )
+  if (entry === undefined) {
+    throw new SwitchbackError('SB_UNDO_NOTHING', `there is no edit of ${quote(flag)} to undo`, {
+      hint: 'switchback history shows what was changed; switchback set sets any share',
+    })
+  }
+  if (entry.pilot !== undefined) return undoPilot(document, entry)
+  const changes = (entry.changes ?? []).map(({ path, from, to }): Change => {
+    const node = nodeAt(document.root, path)
+    const now = node === undefined ? undefined : valueOf(node)
+    if (!isDeepStrictEqual(now, to)) throw conflict(entry, path)
+    return { path, from: to, to: from }
+  })
+  const from = currentShare(document, flag)
+  const edit = finish(document, {
+    action: 'undo',
+    flag,
+    changes,
+    from: from === undefined ? undefined : parseShare(from),
+    to: undefined,
+  })
+  const to = currentShare(edit.after, flag)
+  return { ...edit, to, undoes: entry.id }
+}
+
+function undoPilot(document: FlagsDocument, entry: HistoryEntry): FlagsEdit {
+  const { attribute } = entry.pilot ?? { attribute: '' }
+  if (entry.action !== 'pilot' || entry.pilot?.replaces === true) {
+    throw new SwitchbackError(
+      'SB_UNDO_UNKNOWN',
+      `the pilot on ${quote(attribute)} as it was cannot be put back: the history keeps no names`,
+      { hint: `add it again: switchback pilot --attribute ${attribute} --in ...` },
+    )
+  }
+  const edit = removePilot(document, { flag: entry.flag, attribute })
+  const names = (edit.pilot?.values ?? []).map(hashName)
+  if (!isDeepStrictEqual(names, entry.pilot?.values)) {
+    throw conflict(entry, ['flags', entry.flag, 'targeting'])
+  }
+  return { ...edit, action: 'undo', undoes: entry.id }
+}
+
+function conflict(entry: HistoryEntry, path: JsonPath): SwitchbackError {
+  return new SwitchbackError(
+    'SB_UNDO_CONFLICT',
+    `the ${entry.action} of ${entry.at} was changed since, at ${pointer(path)}`,
+    { hint: 'set the share that you want: switchback set 10' },
+  )
+}

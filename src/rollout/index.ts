@@ -1,0 +1,61 @@
+/**
+ * Reads, checks, previews and edits the flags file that flagd serves. An edit is a value: `setShare`
+ * and its like are pure, and only `apply` (and the `change...` calls, which edit, apply and confirm in
+ * one go) write.
+ */
+export {
+  apply,
+  type Applied,
+  type ApplyOptions,
+  type ApplyStep,
+  loadFlags,
+  readText,
+} from './apply.ts'
+export {
+  changeBack,
+  type ChangeOptions,
+  changePilot,
+  type ChangeResult,
+  changeShare,
+  changeUndo,
+} from './change.ts'
+export { closestName } from './closest.ts'
+export { confirm, type Confirmation, type ConfirmOptions } from './confirm.ts'
+export { describe, type Description } from './describe.ts'
+export {
+  type FlagsDocument,
+  flagNames,
+  type JsonPath,
+  type JsonValue,
+  type Position,
+  readFlags,
+} from './document.ts'
+export { type Change, changedLines, type EditAction, type FlagsEdit, type Pilot } from './edit.ts'
+export {
+  type Answer,
+  codeDefault,
+  createEvaluator,
+  evaluationError,
+  type User,
+  type UserContext,
+} from './evaluate.ts'
+export type { Finding, FindingCode } from './findings.ts'
+export {
+  historyFile,
+  type HistoryEntry,
+  type HistoryNote,
+  readHistory,
+  type RecordedChange,
+  undo,
+} from './history.ts'
+export { type FlagsLocation, locate } from './location.ts'
+export { createOfrepClient, defaultFlagdUrl, type OfrepClient, type Served } from './ofrep.ts'
+export { addPilot, pilotsOf, removePilot } from './pilot.ts'
+export { type Moved, preview, type Preview, type PreviewOptions } from './preview.ts'
+export { findProbes, type Probe, type Probes } from './probes.ts'
+export { rollBack, type RollBackOptions } from './roll-back.ts'
+export { compareServed, type ServedComparison } from './served.ts'
+export { currentShare, setShare, type SetShareOptions } from './set-share.ts'
+export { parseShare } from './share.ts'
+export { parseUsers } from './users.ts'
+export { validate, type ValidateOptions } from './validate.ts'

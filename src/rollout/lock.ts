@@ -1,0 +1,152 @@
+import { randomBytes } from 'node:crypto'
+import { readFileSync, readlinkSync } from 'node:fs'
+import { open, readdir, rename, rm, stat, utimes } from 'node:fs/promises'
+import { hostname } from 'node:os'
+import { basename, dirname, join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { SwitchbackError } from '../errors.ts'
+import { hashOf } from './document.ts'
+
+/**
+ * A lock among processes that survives the death of any of them: Lamport's bakery ("A New Solution of
+ * Dijkstra's Concurrent Programming Problem", CACM 17, 1974) with one file per contender.
+ *
+ * A contender draws a ticket one higher than all it sees, and enters when no living contender holds a
+ * lower one. Every file has a name of its own and is only ever written by its owner, so the files of
+ * the dead can be ignored and removed by anybody at any time: there is nothing to take over, and so
+ * no race in taking it over. Node has no flock, which would be shorter.
+ */
+export interface FileLock {
+  release(): Promise<void>
+}
+
+/** Another machine's or container's contender is taken for dead after this long, in ms. */
+const foreignLease = 10_000
+
+/**
+ * Waits for the lock of a file.
+ *
+ * @throws {SwitchbackError} `SB_LOCK_BUSY` when living processes held it for `timeoutMs`.
+ */
+export async function lockFile(
+  file: string,
+  options: { readonly timeoutMs?: number; readonly signal?: AbortSignal } = {},
+): Promise<FileLock> {
+  const { timeoutMs = 5000, signal } = options
+  const directory = dirname(file)
+  const prefix = `.${basename(file)}.lock-`
+  const me = uniqueName()
+  const choosing = join(directory, `${prefix}choosing-${me}`)
+  await (await open(choosing, 'wx', 0o600)).close()
+  let mine = choosing
+  try {
+    const others = await contenders(directory, prefix)
+    const number = Math.max(0, ...others.map((other) => other.ticket ?? 0)) + 1
+    const ticket = join(directory, `${prefix}${number}-${me}`)
+    await rename(choosing, ticket)
+    mine = ticket
+    const deadline = performance.now() + timeoutMs
+    const waitWhile = async (blocks: (other: Contender) => boolean): Promise<void> => {
+      for (;;) {
+        const all = await contenders(directory, prefix)
+        if (!all.some((other) => other.name !== me && blocks(other))) return
+        signal?.throwIfAborted()
+        if (performance.now() > deadline) throw busy(file)
+        // The lease that another machine sees is the age of this file.
+        await utimes(ticket, new Date(), new Date())
+        await sleep(1 + Math.random() * 4)
+      }
+    }
+    // Who is choosing while my ticket stands has seen it or will: after this, tickets are comparable.
+    await waitWhile((other) => other.ticket === undefined)
+    await waitWhile(
+      ({ ticket: theirs = 0, name }) =>
+        theirs !== 0 && (theirs < number || (theirs === number && name < me)),
+    )
+    return { release: () => rm(ticket, { force: true }) }
+  } catch (error) {
+    await rm(mine, { force: true })
+    throw error
+  }
+}
+
+function busy(file: string): SwitchbackError {
+  return new SwitchbackError('SB_LOCK_BUSY', `another process is editing ${file}`, {
+    hint: 'wait for it or end it, then try again',
+  })
+}
+
+interface Contender {
+  readonly name: string
+  /** `undefined` while it is choosing. */
+  readonly ticket: number | undefined
+}
+
+/** The living contenders; the files of dead ones are removed on the way. */
+async function contenders(directory: string, prefix: string): Promise<Contender[]> {
+  const living: Contender[] = []
+  for (const entry of await readdir(directory)) {
+    const match = entry.startsWith(prefix)
+      ? /^(choosing|\d+)-(.+)$/.exec(entry.slice(prefix.length))
+      : null
+    if (match === null) continue
+    const [, ticket = '', name = ''] = match
+    if (await isAlive(name, join(directory, entry))) {
+      living.push({ name, ticket: ticket === 'choosing' ? undefined : Number(ticket) })
+    } else await rm(join(directory, entry), { force: true })
+  }
+  return living
+}
+
+/** A name that no other process ever has, and that tells whether its process lives. */
+export function uniqueName(): string {
+  return [world(), process.pid, startOf(process.pid), randomBytes(4).toString('hex')].join('-')
+}
+
+/** Whether the process that made a {@link uniqueName} lives; by the age of `file` where it cannot tell. */
+export async function isAlive(name: string, file: string): Promise<boolean> {
+  const [theirWorld, pid = '', start = ''] = name.split('-')
+  if (theirWorld !== world()) {
+    const age = await stat(file).then(
+      ({ mtimeMs }) => Date.now() - mtimeMs,
+      () => Infinity,
+    )
+    return age < foreignLease
+  }
+  try {
+    process.kill(Number(pid), 0)
+  } catch (error) {
+    // EPERM: it lives and belongs to somebody else.
+    return error instanceof Error && 'code' in error && error.code === 'EPERM'
+  }
+  return startOf(Number(pid)) === start
+}
+
+let cachedWorld: string | undefined
+
+/** Where a process number means something: one boot of one machine, one PID namespace. */
+function world(): string {
+  cachedWorld ??= hashOf(
+    [
+      hostname(),
+      attempt(() => readFileSync('/proc/sys/kernel/random/boot_id', 'utf8')),
+      attempt(() => readlinkSync('/proc/self/ns/pid')),
+    ].join('|'),
+  ).slice(0, 12)
+  return cachedWorld
+}
+
+/** When a process started, so that a later one with the same number is not taken for it. */
+function startOf(pid: number): string {
+  const line = attempt(() => readFileSync(`/proc/${pid}/stat`, 'utf8'))
+  // The command, in parentheses, may hold anything; the start is the 20th field behind it.
+  return line.slice(line.lastIndexOf(')') + 2).split(' ')[19] ?? '0'
+}
+
+function attempt(read: () => string): string {
+  try {
+    return read()
+  } catch {
+    return ''
+  }
+}

@@ -1,0 +1,169 @@
+import { quote, SwitchbackError } from '../errors.ts'
+import {
+  type FlagsDocument,
+  flagNode,
+  type JsonNode,
+  type JsonPath,
+  type JsonValue,
+  pathOf,
+  property,
+  textOf,
+  valueOf,
+} from './document.ts'
+import { type Change, changeAt, type FlagsEdit, inline, type Pilot } from './edit.ts'
+import { finish, unknownShape } from './set-share.ts'
+import { shareOf } from './share.ts'
+import { type Segment, shapeOf, sidesOf } from './shape.ts'
+
+export interface PilotOptions {
+  readonly flag: string
+  readonly attribute: string
+  /** The values that get `on`; they replace those of a pilot on the same attribute. */
+  readonly values: readonly string[]
+}
+
+/**
+ * Puts a segment in front of the split: users whose attribute has one of the values get `on`, all
+ * others are split as before, in the same buckets.
+ *
+ * @throws {SwitchbackError} `SB_SHAPE_UNKNOWN`, `SB_PILOT_INVALID`, `SB_FLAG_UNKNOWN`.
+ */
+export function addPilot(document: FlagsDocument, options: PilotOptions): FlagsEdit {
+  const { flag, attribute, values } = options
+  if (!/^[^\s.]+$/u.test(attribute) || values.length === 0 || values.includes('')) {
+    throw new SwitchbackError(
+      'SB_PILOT_INVALID',
+      `no pilot of ${quote(attribute)} in ${quote(values)}`,
+      {
+        hint: 'name one attribute and at least one value, e.g. attribute "plan", values ["internal"]',
+      },
+    )
+  }
+  const definition = flagNode(document, flag)
+  const sides = sidesOf(definition)
+  const shape = shapeOf(document, flag)
+  if (sides === undefined || shape.kind === 'unknown') throw unknownShape(document, flag)
+  const share = shareOf(definition, shape, sides)
+  const condition: JsonValue = { in: [{ var: attribute }, [...values]] }
+  const existing =
+    shape.kind === 'none' || shape.kind === 'plain'
+      ? undefined
+      : shape.segments.find((segment) => readPilot(segment)?.attribute === attribute)
+  const targeting: JsonPath = ['flags', flag, 'targeting']
+  const change = (() => {
+    if (existing !== undefined) return changeAt(document, pathOf(existing.condition), condition)
+    if (shape.kind === 'none') {
+      const [on, off] = share === 0 ? [0, 100] : [100, 0]
+      const split = {
+        fractional: [
+          [sides.on, on],
+          [sides.off, off],
+        ],
+      }
+      return changeAt(document, targeting, { if: [condition, sides.on, split] })
+    }
+    const rule = property(definition, 'targeting')
+    if (rule === undefined) throw unknownShape(document, flag)
+    const text = `{ "if": [${inline(condition)}, ${inline(sides.on)}, ${textOf(document, rule)}] }`
+    return { ...changeAt(document, targeting, { if: [condition, sides.on, valueOf(rule)] }), text }
+  })()
+  return finish(document, {
+    action: 'pilot',
+    flag,
+    changes: [change],
+    from: share,
+    to: share,
+    pilot: { attribute, values, ...(existing === undefined ? {} : { replaces: true }) },
+  })
+}
+
+/**
+ * Takes a pilot away again; everything behind it stays.
+ *
+ * @throws {SwitchbackError} `SB_PILOT_UNKNOWN` when no segment on this attribute stands in front.
+ */
+export function removePilot(
+  document: FlagsDocument,
+  options: { readonly flag: string; readonly attribute: string },
+): FlagsEdit {
+  const { flag, attribute } = options
+  const definition = flagNode(document, flag)
+  const shape = shapeOf(document, flag)
+  if (shape.kind === 'unknown') throw unknownShape(document, flag)
+  const segments = shape.kind === 'none' || shape.kind === 'plain' ? [] : shape.segments
+  const segment = segments.find((each) => readPilot(each)?.attribute === attribute)
+  const list = segment?.condition.parent
+  const pilot = segment === undefined ? undefined : readPilot(segment)
+  if (segment === undefined || list === undefined) {
+    const names = segments.flatMap((each) => readPilot(each)?.attribute ?? [])
+    throw new SwitchbackError(
+      'SB_PILOT_UNKNOWN',
+      `no pilot on ${quote(attribute)} in ${quote(flag)}`,
+      {
+        hint:
+          names.length === 0
+            ? 'it has no pilots'
+            : `it has pilots on ${names.map(quote).join(', ')}`,
+      },
+    )
+  }
+  const share = shareOf(definition, shape, sidesOf(definition))
+  return finish(document, {
+    action: 'pilot-remove',
+    flag,
+    changes: [withoutSegment(document, segment.condition, list)],
+    from: share,
+    to: share,
+    ...(pilot === undefined ? {} : { pilot }),
+  })
+}
+
+/** An `if` without one of its conditions, the rest of its text as it is. */
+function withoutSegment(document: FlagsDocument, condition: JsonNode, list: JsonNode): Change {
+  const parts = list.children ?? []
+  const index = parts.indexOf(condition)
+  const next = parts[index + 2]
+  const rule = list.parent?.parent
+  if (parts.length === 3 && next !== undefined && rule !== undefined) {
+    return {
+      ...changeAt(document, pathOf(rule), valueOf(next)),
+      text: textOf(document, next),
+    }
+  }
+  const left = valueOf(list) as readonly JsonValue[]
+  const change = changeAt(document, pathOf(list), left.toSpliced(index, 2))
+  if (next === undefined) return change
+  const text =
+    document.text.slice(list.offset, condition.offset) +
+    document.text.slice(next.offset, list.offset + list.length)
+  return { ...change, text }
+}
+
+/** The pilots of a flag, in order; segments of another form are none. */
+export function pilotsOf(document: FlagsDocument, flag: string): Pilot[] {
+  const shape = shapeOf(document, flag)
+  if (shape.kind !== 'segment first' && shape.kind !== 'nested') return []
+  const on = sidesOf(flagNode(document, flag))?.on
+  return shape.segments.flatMap((segment) =>
+    segment.variant === on ? (readPilot(segment) ?? []) : [],
+  )
+}
+
+/** A segment as a pilot: `{"in": [{"var": attribute}, [values]]}`, or `==` with one value. */
+export function readPilot(segment: Pick<Segment, 'condition'>): Pilot | undefined {
+  const inList = argumentsOf(segment.condition, 'in')
+  const equal = argumentsOf(segment.condition, '==') ?? argumentsOf(segment.condition, '===')
+  const [variable, operand] = inList ?? equal ?? []
+  const attribute = variable === undefined ? undefined : property(variable, 'var')
+  if (attribute?.type !== 'string' || operand === undefined) return undefined
+  const values = inList === undefined ? [operand] : (operand.children ?? [])
+  if (inList !== undefined && operand.type !== 'array') return undefined
+  return values.every((value) => value.type === 'string')
+    ? { attribute: String(attribute.value), values: values.map((value) => String(value.value)) }
+    : undefined
+}
+
+function argumentsOf(node: JsonNode, operator: string): JsonNode[] | undefined {
+  const args = property(node, operator)
+  return args?.type === 'array' && args.children?.length === 2 ? args.children : undefined
+}

@@ -1,0 +1,86 @@
+import type { FlagsDocument } from './document.ts'
+import { type Answer, createEvaluator, syntheticUser, type User } from './evaluate.ts'
+import { pilotsOf } from './pilot.ts'
+import { currentShare, setShare } from './set-share.ts'
+
+/** A made-up user to ask flagd for, and what it must answer before and after an edit. */
+export interface Probe {
+  readonly user: User
+  readonly before: Answer
+  readonly after: Answer
+}
+
+/** Probe users for an edit: those whose answer changes, and some whose answer does not. */
+export interface Probes {
+  readonly movers: readonly Probe[]
+  readonly stayers: readonly Probe[]
+}
+
+export interface ProbeSearch {
+  readonly flag: string
+  readonly before: FlagsDocument
+  readonly after: FlagsDocument
+  /** How many movers at most. */
+  readonly count: number
+}
+
+const mostCandidates = 400_000
+const longestSearchMs = 1000
+
+/**
+ * Finds users whose buckets lie between the old and the new boundary. A change of a thousandth of a
+ * per cent moves one in 100,000, hence the long search; it ends after a second at the latest.
+ */
+export function findProbes({ flag, before, after, count }: ProbeSearch): Probes {
+  const evaluateBefore = createEvaluator(before, flag)
+  const evaluateAfter = createEvaluator(after, flag)
+  const make = syntheticUser(after, flag)
+  const dress = wardrobe(before, after, flag)
+  const movers: Probe[] = []
+  const stayers = new Map<Answer, Probe[]>()
+  const until = performance.now() + longestSearchMs
+  for (let index = 0; index < mostCandidates && movers.length < count; index++) {
+    const user = dress(make(index), index)
+    const probe = { user, before: evaluateBefore(user), after: evaluateAfter(user) }
+    if (probe.before !== probe.after) movers.push(probe)
+    else {
+      const same = stayers.get(probe.after) ?? []
+      if (same.length < 4) stayers.set(probe.after, [...same, probe])
+    }
+    if (before === after && index > 500) break
+    if (index % 1024 === 0 && performance.now() > until) break
+  }
+  return { movers, stayers: [...stayers.values()].flat() }
+}
+
+/** Every other user gets an attribute of a pilot, so that edits of pilots have movers too. */
+function wardrobe(
+  before: FlagsDocument,
+  after: FlagsDocument,
+  flag: string,
+): (user: User, index: number) => User {
+  const outfits = [...pilotsOf(before, flag), ...pilotsOf(after, flag)].flatMap(
+    ({ attribute, values }) => values.map((value) => ({ [attribute]: value })),
+  )
+  return (user, index) => {
+    const outfit = index % 2 === 1 ? outfits[((index - 1) / 2) % outfits.length] : undefined
+    if (outfit === undefined) return user
+    return typeof user === 'string' ? { targetingKey: user, ...outfit } : { ...user, ...outfit }
+  }
+}
+
+/**
+ * Users next to the boundary of the split as it is: the last who are on and the first who are off.
+ * If flagd gives them what the file says, it serves this share.
+ */
+export function boundaryProbes(document: FlagsDocument, flag: string, count: number): Probe[] {
+  const share = currentShare(document, flag)
+  const found: Probe[] = []
+  if (share !== undefined) {
+    for (const neighbour of [Math.max(0, share - 1), Math.min(100, share + 1)]) {
+      const before = setShare(document, { flag, percent: neighbour.toFixed(3) }).after
+      found.push(...findProbes({ flag, before, after: document, count: count / 2 }).movers)
+    }
+  }
+  return [...found, ...findProbes({ flag, before: document, after: document, count: 1 }).stayers]
+}

@@ -1,0 +1,68 @@
+import { type FlagsDocument, flagNode, pathOf, property } from './document.ts'
+import { type Change, changeAt, type FlagsEdit } from './edit.ts'
+import { finish, unknownShape } from './set-share.ts'
+import { shareOf, weightsFor } from './share.ts'
+import { leaves, pathOfWeight, readSplit, shapeOf, sidesOf } from './shape.ts'
+
+export interface RollBackOptions {
+  readonly flag: string
+  /**
+   * Leave segments on that get `on` before the split is asked (pilots).
+   * @default false
+   */
+  readonly keepPilots?: boolean
+  /**
+   * Set the flag's state to DISABLED instead: the one edit that works for every shape, since callers
+   * then take the default of their code, which is off.
+   * @default false
+   */
+  readonly disable?: boolean
+}
+
+/**
+ * Takes everybody back to `off` by the fewest changed characters: every split to 0, segments and the
+ * default variant that give `on` to `off`. Works on flags with several splits too, where `setShare`
+ * does not know which one is meant.
+ *
+ * @throws {SwitchbackError} `SB_SHAPE_UNKNOWN` when something in the rule is not understood and could
+ * still give `on`; `disable` works then.
+ */
+export function rollBack(document: FlagsDocument, options: RollBackOptions): FlagsEdit {
+  const { flag, keepPilots = false } = options
+  const definition = flagNode(document, flag)
+  const sides = sidesOf(definition)
+  const shape = shapeOf(document, flag)
+  const from = shareOf(definition, shape, sides)
+  const at = ['flags', flag]
+  if (options.disable === true) {
+    const changes = [changeAt(document, [...at, 'state'], 'DISABLED')]
+    return finish(document, { action: 'disable', flag, changes, from, to: undefined })
+  }
+  if (sides === undefined) throw unknownShape(document, flag)
+
+  const changes: Change[] = []
+  const offInstead = (path: readonly (string | number)[]) =>
+    changes.push(changeAt(document, path, sides.off))
+  if (property(definition, 'defaultVariant')?.value === sides.on) {
+    offInstead([...at, 'defaultVariant'])
+  }
+  const targeting = property(definition, 'targeting')
+  const rule = targeting?.type === 'object' && targeting.children?.length ? targeting : undefined
+  for (const { outcome } of rule === undefined ? [] : leaves(rule)) {
+    if (outcome.kind === 'opaque') throw unknownShape(document, flag)
+    if (outcome.kind === 'variant' && outcome.variant === sides.on && !keepPilots) {
+      offInstead(pathOf(outcome.node))
+    }
+    if (outcome.kind !== 'split') continue
+    const split = readSplit(outcome.node, outcome.list, sides)
+    if ('reason' in split) throw unknownShape(document, flag)
+    // Both weights 0 gives everyone the default variant, which is off by now.
+    if (split.on.weight === 0) continue
+    const weights = weightsFor(0, split.total)
+    changes.push(
+      changeAt(document, pathOfWeight(split.on), weights.on),
+      changeAt(document, pathOfWeight(split.off), weights.off),
+    )
+  }
+  return finish(document, { action: 'rollback', flag, changes, from, to: 0 })
+}

@@ -1,0 +1,264 @@
+import {
+  duplicateKeys,
+  entriesOf,
+  type FlagsDocument,
+  flagNode,
+  type JsonNode,
+  pathOf,
+  type Position,
+  positionAt,
+  property,
+  valueOf,
+  walk,
+} from './document.ts'
+import { quote } from '../errors.ts'
+
+/** flagd's bound for the sum of the weights of one `fractional`. */
+export const largestTotal = 2_147_483_647
+
+/** A two-way `fractional` with whole weights: what `setShare` edits. */
+export interface Split {
+  /** The `{ "fractional": [...] }` object. */
+  readonly node: JsonNode
+  readonly on: SplitEntry
+  readonly off: SplitEntry
+  readonly total: number
+  /** An expression says whom to bucket by, instead of the targeting key. */
+  readonly bucketing: JsonNode | undefined
+}
+
+/** One entry of a split, e.g. `["on", 10]`. */
+export interface SplitEntry {
+  readonly variant: string
+  readonly weight: number
+  readonly node: JsonNode
+}
+
+/** A condition that gives its users one variant before the split is asked. */
+export interface Segment {
+  readonly condition: JsonNode
+  readonly variant: string
+  /** The variant as written, e.g. `"on"`. */
+  readonly node: JsonNode
+}
+
+/**
+ * How a flag decides:
+ * - `none`: no targeting; everyone gets the default variant;
+ * - `plain`: a split and nothing else;
+ * - `segment first`: conditions with a fixed variant, then the split for the rest;
+ * - `nested`: one split, deeper in conditions;
+ * - `unknown`: anything else, with the reason; described by evaluation, never edited.
+ */
+export type Shape =
+  | { readonly kind: 'none' }
+  | { readonly kind: 'plain'; readonly split: Split }
+  | { readonly kind: 'segment first'; readonly split: Split; readonly segments: readonly Segment[] }
+  | { readonly kind: 'nested'; readonly split: Split; readonly segments: readonly Segment[] }
+  | { readonly kind: 'unknown'; readonly reason: string; readonly at: Position }
+
+/** What stands where a rule ends: a variant, a split, the default, or something not understood. */
+export type Outcome =
+  | { readonly kind: 'variant'; readonly variant: string; readonly node: JsonNode }
+  | { readonly kind: 'split'; readonly node: JsonNode; readonly list: JsonNode }
+  | { readonly kind: 'default'; readonly node: JsonNode }
+  | { readonly kind: 'opaque'; readonly node: JsonNode; readonly reason: string }
+
+/** An outcome, the conditions passed on the way to it, and how deep it stands. */
+export interface Leaf {
+  readonly outcome: Outcome
+  readonly condition: JsonNode | undefined
+  readonly depth: number
+}
+
+/** The ends of a targeting rule in the order of evaluation, following `if` only. */
+export function leaves(
+  rule: JsonNode,
+  condition: JsonNode | undefined = undefined,
+  depth = 0,
+): Leaf[] {
+  const leaf = (outcome: Outcome): Leaf[] => [{ outcome, condition, depth }]
+  if (rule.type === 'string' || rule.type === 'boolean') {
+    return leaf({ kind: 'variant', variant: String(rule.value), node: rule })
+  }
+  if (rule.type === 'null') return leaf({ kind: 'default', node: rule })
+  const [only, second] = entriesOf(rule)
+  if (only === undefined || second !== undefined) {
+    const empty = rule.type === 'object' && only === undefined && depth === 0
+    if (empty) return leaf({ kind: 'default', node: rule })
+    return leaf({ kind: 'opaque', node: rule, reason: 'a rule is an object with one operator' })
+  }
+  const [operator, args] = only
+  if (operator === 'fractional') return leaf({ kind: 'split', node: rule, list: args })
+  const parts = args.children ?? []
+  if (operator !== 'if' || args.type !== 'array' || parts.length < 2) {
+    const reason =
+      operator === '$ref'
+        ? `it refers to the shared rule ${quote(args.value)}`
+        : `the operator ${quote(operator)} decides, and only "if" and "fractional" are understood`
+    return leaf({ kind: 'opaque', node: rule, reason })
+  }
+  const found: Leaf[] = []
+  for (let index = 0; index < parts.length; index += 2) {
+    const test = parts[index]
+    const result = parts[index + 1]
+    if (test === undefined) break
+    if (result === undefined) {
+      found.push(...leaves(test, undefined, depth + 1))
+      break
+    }
+    const splitting = [...walk(test)].find(isFractional)
+    if (splitting === undefined) found.push(...leaves(result, test, depth + 1))
+    else {
+      const reason = 'a "fractional" stands inside a condition, where it splits nothing'
+      found.push({
+        outcome: { kind: 'opaque', node: splitting, reason },
+        condition: test,
+        depth: depth + 1,
+      })
+    }
+  }
+  if (parts.length % 2 === 0) {
+    found.push({ outcome: { kind: 'default', node: rule }, condition: undefined, depth: depth + 1 })
+  }
+  return found
+}
+
+function isFractional(node: JsonNode): boolean {
+  return node.type === 'object' && property(node, 'fractional') !== undefined
+}
+
+/** The variants that stand for the two sides of a flag. */
+export interface Sides {
+  readonly on: string
+  readonly off: string
+}
+
+/** `on` and `off`, or the variants of a boolean flag by their values; `undefined` when unclear. */
+export function sidesOf(flag: JsonNode): Sides | undefined {
+  const values = entriesOf(property(flag, 'variants')).map(
+    ([name, node]) => [name, valueOf(node)] as const,
+  )
+  const on = values.filter(([, value]) => value === true)
+  const off = values.filter(([, value]) => value === false)
+  const [onOnly] = on
+  const [offOnly] = off
+  if (on.length === 1 && off.length === 1 && onOnly && offOnly) {
+    return { on: onOnly[0], off: offOnly[0] }
+  }
+  const names = new Set(values.map(([name]) => name))
+  const booleans = on.length + off.length > 0
+  return !booleans && names.has('on') && names.has('off') ? { on: 'on', off: 'off' } : undefined
+}
+
+/** How the flag decides, with the nodes that an edit would touch. */
+export function shapeOf(document: FlagsDocument, flag: string): Shape {
+  const definition = flagNode(document, flag)
+  const unknown = (reason: string, node: JsonNode): Shape => ({
+    kind: 'unknown',
+    reason,
+    at: positionAt(document.text, node.offset),
+  })
+  const twice = ambiguousKey(document, flag, definition)
+  if (twice !== undefined) {
+    return unknown(`the key ${quote(twice.value)} stands twice in one object`, twice)
+  }
+  const sides = sidesOf(definition)
+  if (sides === undefined) {
+    const node = property(definition, 'variants') ?? definition
+    return unknown('it is unclear which variant is on and which is off', node)
+  }
+  const targeting = property(definition, 'targeting')
+  if (targeting === undefined || targeting.type === 'null') return { kind: 'none' }
+  if (targeting.type !== 'object') return unknown('"targeting" is not an object', targeting)
+  if ((targeting.children ?? []).length === 0) return { kind: 'none' }
+
+  const all = leaves(targeting)
+  for (const { outcome } of all) {
+    if (outcome.kind === 'opaque') return unknown(outcome.reason, outcome.node)
+  }
+  const splits = all.filter((leaf) => leaf.outcome.kind === 'split')
+  const [leaf] = splits
+  if (leaf === undefined || leaf.outcome.kind !== 'split') {
+    return unknown('it has no split: no "fractional" decides', targeting)
+  }
+  if (splits.length > 1) {
+    return unknown(`it has ${splits.length} splits, and which one to set is unclear`, targeting)
+  }
+  const split = readSplit(leaf.outcome.node, leaf.outcome.list, sides)
+  if ('reason' in split) return unknown(split.reason, split.node)
+  if (leaf.depth === 0) return { kind: 'plain', split }
+  const segments = all.flatMap(({ outcome, condition }) =>
+    outcome.kind === 'variant' && condition !== undefined
+      ? [{ condition, variant: outcome.variant, node: outcome.node }]
+      : [],
+  )
+  const first = leaf.depth === 1 && all.at(-1) === leaf && segments.length === all.length - 1
+  return { kind: first ? 'segment first' : 'nested', split, segments }
+}
+
+/** A key that stands twice where it could make an edit miss what flagd reads. */
+function ambiguousKey(
+  document: FlagsDocument,
+  flag: string,
+  definition: JsonNode,
+): JsonNode | undefined {
+  const outside = [document.root, property(document.root, 'flags')]
+  const path = new Set(['flags', flag])
+  for (const node of outside) {
+    const keys = entriesOf(node).filter(([key]) => path.has(key))
+    const seen = new Set<string>()
+    for (const [key, , keyNode] of keys) {
+      if (seen.has(key)) return keyNode
+      seen.add(key)
+    }
+  }
+  return duplicateKeys(definition)[0]
+}
+
+/** A `fractional` as a two-way split, or why it is none. */
+export function readSplit(
+  node: JsonNode,
+  list: JsonNode,
+  sides: Sides,
+): Split | { readonly reason: string; readonly node: JsonNode } {
+  const parts = list.type === 'array' ? (list.children ?? []) : []
+  const bucketing = parts[0]?.type === 'array' ? undefined : parts[0]
+  const entries = bucketing === undefined ? parts : parts.slice(1)
+  if (entries.length !== 2) {
+    return { reason: `its split has ${entries.length} entries, not two`, node: list }
+  }
+  const read: SplitEntry[] = []
+  for (const entry of entries) {
+    const [variant, weight, extra] = entry.children ?? []
+    if (entry.type !== 'array' || variant?.type !== 'string' || extra !== undefined) {
+      return { reason: 'an entry of its split is not ["variant", weight]', node: entry }
+    }
+    if (weight !== undefined && !isWeight(weight)) {
+      const reason = `the weight ${quote(valueOf(weight))} is not a whole number from 0 up`
+      return { reason, node: weight }
+    }
+    const amount = weight === undefined ? 1 : Number(weight.value)
+    read.push({ variant: String(variant.value), weight: amount, node: entry })
+  }
+  const on = read.find((entry) => entry.variant === sides.on)
+  const off = read.find((entry) => entry.variant === sides.off)
+  if (on === undefined || off === undefined) {
+    const reason = `its split is not between ${quote(sides.on)} and ${quote(sides.off)}`
+    return { reason, node: list }
+  }
+  const total = on.weight + off.weight
+  if (total > largestTotal) {
+    return { reason: `the weights add up to ${total}, more than ${largestTotal}`, node: list }
+  }
+  return { node, on, off, total, bucketing }
+}
+
+function isWeight(node: JsonNode): boolean {
+  return node.type === 'number' && Number.isSafeInteger(node.value) && Number(node.value) >= 0
+}
+
+/** The path of a split's entry list, for messages and audit lines. */
+export function pathOfWeight(entry: SplitEntry): (string | number)[] {
+  return [...pathOf(entry.node), 1]
+}
