@@ -38,6 +38,13 @@ let count = 0
 let slowest = 0
 const fresh = () => `${id}.${process.pid}.${(count += 1)}`
 
+async function load(key) {
+  const value = fresh()
+  log('load', key, now(), value)
+  if (Math.random() < 0.2) await new Promise((done) => setTimeout(done, Math.random() * 30))
+  return value
+}
+
 async function client() {
   while (running) {
     const view = cache.for({ targetingKey: Math.random() < 0.5 ? 'off' : 'on' })
@@ -58,13 +65,7 @@ async function client() {
         const value = await view.get(key)
         log('read', key, invokedAt, value ?? '')
       } else {
-        const load = async () => {
-          const value = fresh()
-          log('load', key, now(), value)
-          if (Math.random() < 0.2) await new Promise((done) => setTimeout(done, Math.random() * 30))
-          return value
-        }
-        const value = await view.getOrSet(key, load, { ttl: '10m' })
+        const value = await view.getOrSet(key, () => load(key), { ttl: '10m' })
         log('read', key, invokedAt, value)
       }
     } catch (error) {
