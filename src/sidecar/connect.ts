@@ -1,78 +1,73 @@
-import { status } from '@grpc/grpc-js'
-import type { Evaluator } from './evaluation-service.ts'
-import { ResolveError } from './evaluation-service.ts'
-import { readBody, sendJson } from './http.ts'
+import { ResolveError } from './evaluator.ts'
+import type { Evaluator } from './evaluator.ts'
+import type { Answer, ErrorCode } from './flag-set.ts'
+import { readBody, refuse, sendJson } from './http.ts'
 import type { HttpHandler } from './http.ts'
+import { isObject, parseJson } from './json.ts'
+import type { JsonObject } from './json.ts'
 import { VALUE_TYPES } from './protocol.ts'
 import type { ValueTypeName } from './protocol.ts'
-import type { JsonObject } from './struct.ts'
 
 const PATH = /^\/flagd\.evaluation\.v[12]\.Service\/Resolve(\w+)$/
 
-/** Connect's error names and HTTP statuses. */
-const ERRORS: Partial<Record<status, readonly [code: string, httpStatus: number]>> = {
-  [status.NOT_FOUND]: ['not_found', 404],
-  [status.INVALID_ARGUMENT]: ['invalid_argument', 400],
-  [status.DATA_LOSS]: ['data_loss', 500],
-  [status.UNKNOWN]: ['unknown', 500],
+/** Connect's names and HTTP statuses for flagd's gRPC codes. */
+const ERRORS: Readonly<Record<ErrorCode, readonly [code: string, httpStatus: number]>> = {
+  FLAG_NOT_FOUND: ['not_found', 404],
+  TYPE_MISMATCH: ['invalid_argument', 400],
+  PARSE_ERROR: ['data_loss', 500],
+  GENERAL: ['unknown', 500],
 }
 
-/** The unary RPCs as plain HTTP and JSON, for `curl` and scripts. Streams are gRPC only. */
-export function connectHandler(evaluator: Evaluator, maxBodyBytes: number): HttpHandler {
+export interface ConnectOptions {
+  readonly evaluator: Evaluator
+  /** Largest request body in bytes. */
+  readonly maxRequestBytes: number
+}
+
+/** The single-flag RPCs as plain HTTP and JSON, for `curl` and scripts. Streams are gRPC only. */
+export function connectHandler({ evaluator, maxRequestBytes }: ConnectOptions): HttpHandler {
   return async (request, response) => {
     const type = PATH.exec(request.url ?? '')?.[1] ?? ''
     if (!Object.hasOwn(VALUE_TYPES, type)) {
-      return sendJson(response, 404, { code: 'unimplemented', message: '404 Not Found' })
+      return refuse(response, 404, { code: 'unimplemented', message: 'not found' })
     }
     if (request.method !== 'POST') {
-      return sendJson(
-        response,
-        405,
-        { code: 'unimplemented', message: 'use POST' },
-        { allow: 'POST' },
-      )
+      return refuse(response, 405, { code: 'unimplemented', message: 'use POST' })
     }
-    const body = await readBody(request, maxBodyBytes)
-    if (!body.ok) {
-      const code = body.status === 413 ? 'resource_exhausted' : 'invalid_argument'
-      return sendJson(response, body.status, {
-        code,
-        message: 'the body is too large or was cut off',
-      })
+    const text = await readBody(request, maxRequestBytes)
+    if (text === undefined) {
+      return refuse(response, 413, { code: 'resource_exhausted', message: 'the body is too large' })
     }
-    const call = parse(body.text)
+    const call = parse(text)
     if (!call) {
-      return sendJson(response, 400, {
-        code: 'invalid_argument',
-        message: 'the body is not a request',
-      })
+      return refuse(response, 400, { code: 'invalid_argument', message: 'the body is no request' })
     }
     try {
       const answer = evaluator.resolve(type as ValueTypeName, call.flagKey, call.context)
-      const { value, reason, variant, metadata } = answer
-      // protojson writes 64-bit integers as strings.
-      sendJson(response, 200, {
-        value: type === 'Int' && value !== undefined ? String(value) : value,
-        reason,
-        ...(variant === '' ? {} : { variant }),
-        metadata,
-      })
+      // A connection is not kept: it is not tracked here, and the close of the sidecar would wait.
+      sendJson(response, 200, body(type, answer), { connection: 'close' })
     } catch (error) {
       if (!(error instanceof ResolveError)) throw error
-      const [code, httpStatus] = ERRORS[error.code] ?? ['internal', 500]
-      sendJson(response, httpStatus, { code, message: error.message })
+      const [code, httpStatus] = ERRORS[error.errorCode]
+      refuse(response, httpStatus, { code, message: error.message })
     }
   }
 }
 
+function body(type: string, { value, reason, variant, metadata }: Answer): object {
+  if (value === undefined) return { reason, metadata }
+  // 64-bit integers are strings in protobuf's JSON.
+  return { value: type === 'Int' ? String(value) : value, reason, variant, metadata }
+}
+
 function parse(text: string): { flagKey: string; context: JsonObject } | undefined {
   try {
-    const parsed = JSON.parse(text, (key, value: unknown) =>
-      key === '__proto__' ? undefined : value,
-    ) as { flagKey?: unknown; context?: unknown } | null
-    const { flagKey = '', context = {} } = parsed ?? {}
-    if (typeof flagKey !== 'string' || typeof context !== 'object') return undefined
-    return { flagKey, context: (context ?? {}) as JsonObject }
+    const parsed = text.trim() === '' ? {} : parseJson(text)
+    if (!isObject(parsed)) return undefined
+    const { flagKey = '', context } = parsed
+    if (typeof flagKey !== 'string') return undefined
+    if (context === undefined || context === null) return { flagKey, context: {} }
+    return isObject(context) ? { flagKey, context } : undefined
   } catch {
     return undefined
   }

@@ -1,5 +1,5 @@
 import { isDeepStrictEqual } from 'node:util'
-import { emptyFlagSet } from './flag-set.ts'
+import { noFlags } from './flag-set.ts'
 import type { FlagSet } from './flag-set.ts'
 
 export type FlagChange = 'write' | 'update' | 'delete'
@@ -9,7 +9,7 @@ export type FlagListener = (changes: FlagChanges) => void
 
 /** The flags in force, and who wants to hear of their changes. */
 export class FlagStore {
-  #current: FlagSet = emptyFlagSet
+  #current: FlagSet = noFlags
   readonly #listeners = new Set<FlagListener>()
 
   get current(): FlagSet {

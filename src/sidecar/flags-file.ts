@@ -1,7 +1,8 @@
 import { stat } from 'node:fs/promises'
 import { resolve } from 'node:path'
 import { SwitchbackError, quote } from '../errors.ts'
-import { mergeFlagSets, parseFlagSet } from './flag-set.ts'
+import { mergeDefinitions, readDefinitions } from './definitions.ts'
+import { flagSet } from './flag-set.ts'
 import type { FlagStore } from './flag-store.ts'
 import { readSource } from './source.ts'
 import { SourceWatch } from './source-watch.ts'
@@ -61,7 +62,8 @@ export class FlagsFile {
     try {
       const files = await readSource(this.#path)
       if (!this.#isNews(JSON.stringify(files))) return
-      const flags = mergeFlagSets(files.map(({ name, text }) => parseFlagSet(text, name)))
+      const parts = files.map(({ name, text }) => readDefinitions(text, name))
+      const flags = flagSet(mergeDefinitions(parts))
       this.#store.replace(flags)
       const count = flags.keys.length
       this.#onLog({ level: 'info', message: `${count} ${count === 1 ? 'flag' : 'flags'} in force` })

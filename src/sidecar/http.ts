@@ -1,63 +1,18 @@
 import { createServer } from 'node:http'
 import type { IncomingMessage, Server, ServerResponse } from 'node:http'
 
-/** Reads a body of at most `limit` bytes. */
-export type BodyResult =
-  | { readonly ok: true; readonly text: string }
-  | { readonly ok: false; readonly status: 400 | 413 }
-
-export async function readBody(request: IncomingMessage, limit: number): Promise<BodyResult> {
-  const chunks: Buffer[] = []
-  let size = 0
-  try {
-    for await (const chunk of request as AsyncIterable<Buffer>) {
-      size += chunk.length
-      if (size > limit) return { ok: false, status: 413 }
-      chunks.push(chunk)
-    }
-  } catch {
-    return { ok: false, status: 400 }
-  }
-  return { ok: true, text: Buffer.concat(chunks).toString('utf8') }
-}
-
-export function sendJson(
-  response: ServerResponse,
-  status: number,
-  body: unknown,
-  headers: Readonly<Record<string, string>> = {},
-): void {
-  sendText(response, status, JSON.stringify(body), {
-    'content-type': 'application/json',
-    ...headers,
-  })
-}
-
-export function sendText(
-  response: ServerResponse,
-  status: number,
-  text: string,
-  headers: Readonly<Record<string, string>>,
-): void {
-  response.writeHead(status, {
-    'content-length': Buffer.byteLength(text),
-    'x-content-type-options': 'nosniff',
-    ...headers,
-  })
-  response.end(text)
-}
-
 export type HttpHandler = (
   request: IncomingMessage,
   response: ServerResponse,
 ) => Promise<void> | void
 
-/** An HTTP/1 server whose handler cannot take the process down, and with bounds on slow senders. */
+/** An HTTP/1 server whose handler cannot take the process down, with bounds on slow senders. */
 export function httpServer(handle: HttpHandler): Server {
   const server = createServer(
     { headersTimeout: 10_000, requestTimeout: 15_000, maxHeaderSize: 16_384 },
     (request, response) => void serve(handle, request, response),
   )
+  server.timeout = 30_000
   server.on('clientError', (_error, socket) => {
     if (socket.writable) socket.end('HTTP/1.1 400 Bad Request\r\nconnection: close\r\n\r\n')
     else socket.destroy()
@@ -75,8 +30,51 @@ async function serve(
     await handle(request, response)
   } catch {
     if (response.headersSent) response.destroy()
-    else sendJson(response, 500, { errorCode: 'GENERAL', errorDetails: 'internal error' })
+    else sendJson(response, 500, { errorDetails: 'internal error' })
   }
-  // What is left of a refused body is not read: the connection ends instead.
-  if (!request.complete) request.destroy()
+}
+
+/** Reads a body of at most `limit` bytes; `undefined` when it is larger or was cut off. */
+export async function readBody(
+  request: IncomingMessage,
+  limit: number,
+): Promise<string | undefined> {
+  if (Number(request.headers['content-length'] ?? 0) > limit) return undefined
+  const chunks: Buffer[] = []
+  let size = 0
+  try {
+    for await (const chunk of request.iterator({ destroyOnReturn: false })) {
+      size += (chunk as Buffer).length
+      if (size > limit) return undefined
+      chunks.push(chunk as Buffer)
+    }
+  } catch {
+    return undefined
+  }
+  return Buffer.concat(chunks).toString('utf8')
+}
+
+/** Answers a request whose body was not read to its end: what follows of it is not waited for. */
+export function refuse(response: ServerResponse, status: number, body: object): void {
+  response.once('finish', () => response.req.socket.destroySoon())
+  sendJson(response, status, body, { connection: 'close' })
+}
+
+export function sendJson(
+  response: ServerResponse,
+  status: number,
+  body: object,
+  headers: Readonly<Record<string, string>> = {},
+): void {
+  const type = { 'content-type': 'application/json', 'x-content-type-options': 'nosniff' }
+  send(response, status, JSON.stringify(body), { ...type, ...headers })
+}
+
+export function send(
+  response: ServerResponse,
+  status: number,
+  text: string,
+  headers: Readonly<Record<string, string>> = {},
+): void {
+  response.writeHead(status, { 'content-length': Buffer.byteLength(text), ...headers }).end(text)
 }

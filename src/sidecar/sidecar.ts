@@ -1,17 +1,16 @@
-import type { Socket } from 'node:net'
 import { connectHandler } from './connect.ts'
-import { Evaluator, evaluationService } from './evaluation-service.ts'
+import { grpcEndpoint, httpEndpoint } from './endpoint.ts'
+import type { Endpoint } from './endpoint.ts'
+import { evaluationService } from './evaluation-service.ts'
+import { Evaluator } from './evaluator.ts'
+import { FlagStore } from './flag-store.ts'
 import { FlagsFile } from './flags-file.ts'
 import type { SidecarLogEntry } from './flags-file.ts'
-import { FlagStore } from './flag-store.ts'
-import { grpcServer } from './grpc.ts'
-import { httpServer } from './http.ts'
-import { Listener, splitByProtocol } from './listener.ts'
-import { OpenStreams } from './latest-stream.ts'
 import { managementHandler } from './management.ts'
 import { SidecarMetrics } from './metrics.ts'
 import { ofrepHandler } from './ofrep.ts'
 import { evaluationV1, evaluationV2, flagSync } from './protocol.ts'
+import { OpenStreams } from './streams.ts'
 import { syncService } from './sync-service.ts'
 
 export interface SidecarPorts {
@@ -63,58 +62,59 @@ export async function startSidecar(options: SidecarOptions): Promise<Sidecar> {
   const { host = '127.0.0.1', maxRequestBytes = 1_048_576, keepAlive = 20_000 } = options
   const ports = { ...DEFAULT_PORTS, ...options.ports }
   const store = new FlagStore()
-  const metrics = new SidecarMetrics()
-  const evaluator = new Evaluator(store, metrics)
-
   const streams = new OpenStreams()
+  const metrics = new SidecarMetrics([
+    { name: 'sidecar_flags', help: 'Flags in force.', read: () => store.current.keys.length },
+    { name: 'sidecar_streams', help: 'Open gRPC streams.', read: () => streams.size },
+  ])
+  const evaluator = new Evaluator(store, metrics)
   const evaluations = evaluationService({ store, evaluator, streams, keepAlive })
-  const evaluation = grpcServer({
-    maxRequestBytes,
-    services: [
-      [evaluationV1, evaluations],
-      [evaluationV2, evaluations],
-    ],
-  })
-  const sync = grpcServer({ maxRequestBytes, services: [[flagSync, syncService(store, streams)]] })
-  const connect = httpServer(connectHandler(evaluator, maxRequestBytes))
-  const ofrep = httpServer(ofrepHandler({ store, maxBodyBytes: maxRequestBytes }))
-  const management = httpServer(managementHandler(metrics))
-
-  const listeners: Listener[] = []
-  const file = await FlagsFile.open({
-    path: options.file,
-    store,
-    onLog: options.onLog ?? (() => {}),
-  })
+  const endpoints: Endpoint[] = []
+  const file = await FlagsFile.open({ path: options.file, store, onLog: options.onLog ?? silence })
   const stop = async (deadline: number): Promise<void> => {
     file.close()
-    const closed = Promise.all(listeners.map((listener) => listener.close(deadline)))
     streams.end()
-    for (const server of [evaluation, sync]) server.close(deadline)
-    for (const server of [connect, ofrep, management]) server.closeIdleConnections()
-    await closed
+    await Promise.all(endpoints.map((endpoint) => endpoint.close(deadline)))
   }
-  const listen = async (port: number, onConnection: (socket: Socket) => void): Promise<number> => {
-    const listener = await Listener.open({ host, port, onConnection })
-    listeners.push(listener)
-    return listener.port
+  const open = async (endpoint: Promise<Endpoint>): Promise<number> => {
+    endpoints.push(await endpoint)
+    return (await endpoint).port
   }
   try {
-    const used = {
-      evaluation: await listen(
-        ports.evaluation,
-        splitByProtocol(evaluation.accept, (socket) => connect.emit('connection', socket)),
+    const evaluation = await open(
+      grpcEndpoint(
+        { host, port: ports.evaluation },
+        {
+          maxRequestBytes,
+          services: [
+            [evaluationV1, evaluations],
+            [evaluationV2, evaluations],
+          ],
+          http1: connectHandler({ evaluator, maxRequestBytes }),
+        },
       ),
-      sync: await listen(ports.sync, sync.accept),
-      ofrep: await listen(ports.ofrep, (socket) => ofrep.emit('connection', socket)),
-      // Last, so that whoever finds it ready finds the others listening.
-      management: await listen(ports.management, (socket) => management.emit('connection', socket)),
-    }
+    )
+    const sync = await open(
+      grpcEndpoint(
+        { host, port: ports.sync },
+        { maxRequestBytes, services: [[flagSync, syncService(store, streams)]] },
+      ),
+    )
+    const ofrep = await open(
+      httpEndpoint({ host, port: ports.ofrep }, ofrepHandler({ store, maxRequestBytes })),
+    )
+    // Last: whoever finds the sidecar ready finds the other ports open.
+    const management = await open(
+      httpEndpoint({ host, port: ports.management }, managementHandler(metrics)),
+    )
     let closing: Promise<void> | undefined
     const close = (deadline: number = 1_000): Promise<void> => (closing ??= stop(deadline))
+    const used = { evaluation, management, sync, ofrep }
     return { ports: used, close, [Symbol.asyncDispose]: () => close() }
   } catch (error) {
     await stop(0)
     throw error
   }
 }
+
+function silence(): void {}

@@ -1,14 +1,7 @@
-/** JSON, and the wire form of `google.protobuf.Struct` that carries it. */
-export type JsonValue =
-  | null
-  | boolean
-  | number
-  | string
-  | readonly JsonValue[]
-  | { readonly [key: string]: JsonValue }
+import { isList } from './json.ts'
+import type { JsonObject, JsonValue } from './json.ts'
 
-export type JsonObject = { readonly [key: string]: JsonValue }
-
+/** The wire form of JSON objects: `google.protobuf.Struct`. */
 export interface Struct {
   readonly fields?: Readonly<Record<string, Value>>
 }
@@ -22,11 +15,10 @@ export interface Value {
   readonly listValue?: { readonly values?: readonly Value[] }
 }
 
-/** protobufjs refuses messages nested deeper than 100, so the recursion is bounded already. */
+// protobufjs refuses messages nested deeper than 100, which bounds the recursion.
 export function fromStruct(struct: Struct | undefined): JsonObject {
   const result: Record<string, JsonValue> = {}
   for (const [key, value] of Object.entries(struct?.fields ?? {})) {
-    // A hostile `__proto__` would become the prototype of the evaluation context.
     if (key !== '__proto__') result[key] = fromValue(value)
   }
   return result
@@ -54,9 +46,4 @@ function toValue(value: JsonValue): Value {
   if (typeof value === 'boolean') return { boolValue: value }
   if (isList(value)) return { listValue: { values: value.map(toValue) } }
   return { structValue: toStruct(value) }
-}
-
-// `Array.isArray` does not narrow readonly arrays out of a union.
-function isList(value: readonly JsonValue[] | JsonObject): value is readonly JsonValue[] {
-  return Array.isArray(value)
 }

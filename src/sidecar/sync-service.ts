@@ -6,8 +6,7 @@ import type {
 } from '@grpc/grpc-js'
 import type { FlagSet } from './flag-set.ts'
 import type { FlagStore } from './flag-store.ts'
-import { LatestStream } from './latest-stream.ts'
-import type { OpenStreams } from './latest-stream.ts'
+import type { OpenStreams } from './streams.ts'
 import { toStruct } from './struct.ts'
 
 interface SyncMessage {
@@ -20,15 +19,15 @@ export function syncService(store: FlagStore, streams: OpenStreams): UntypedServ
   return {
     SyncFlags(call: ServerWritableStream<object, SyncMessage>): void {
       let sent: SyncMessage | undefined
-      const stream = new LatestStream<SyncMessage>(call, () => {
+      const next = (): SyncMessage | undefined => {
         const message = payload()
         if (message === sent) return undefined
         sent = message
         return message
-      })
-      const unsubscribe = store.subscribe(() => stream.wake())
-      streams.add(call, unsubscribe)
-      stream.wake()
+      }
+      const wake = streams.open(call, next, () => unsubscribe())
+      const unsubscribe = store.subscribe(wake)
+      wake()
     },
     FetchAllFlags(_call: ServerUnaryCall<object, object>, reply: sendUnaryData<SyncMessage>): void {
       reply(null, payload())
@@ -39,7 +38,7 @@ export function syncService(store: FlagStore, streams: OpenStreams): UntypedServ
   }
 }
 
-/** Every stream sends the same text, so it is made once a configuration. */
+/** Every stream sends the same text, made once for a configuration. */
 function payloadOf(store: FlagStore): () => SyncMessage {
   let made: { readonly from: FlagSet; readonly message: SyncMessage } | undefined
   return () => {

@@ -1,0 +1,80 @@
+import type { Answer, ErrorCode, Resolution } from './flag-set.ts'
+import type { FlagStore } from './flag-store.ts'
+import { isObject } from './json.ts'
+import type { JsonObject, JsonValue } from './json.ts'
+import type { SidecarMetrics } from './metrics.ts'
+import type { ValueTypeName } from './protocol.ts'
+
+/** There is no answer; says so in flagd's words. */
+export class ResolveError extends Error {
+  readonly errorCode: ErrorCode
+
+  constructor(errorCode: ErrorCode) {
+    super(MESSAGES[errorCode])
+    this.errorCode = errorCode
+  }
+}
+
+const MESSAGES: Record<ErrorCode, string> = {
+  FLAG_NOT_FOUND: 'Flag not found',
+  PARSE_ERROR: 'Error parsing input or configuration',
+  TYPE_MISMATCH: 'Type mismatch error',
+  GENERAL: 'General error',
+}
+
+/** Resolves flags as values of a type, and counts what it answered. */
+export class Evaluator {
+  readonly #store: FlagStore
+  readonly #metrics: SidecarMetrics
+
+  constructor(store: FlagStore, metrics: SidecarMetrics) {
+    this.#store = store
+    this.#metrics = metrics
+  }
+
+  /** @throws ResolveError */
+  resolve(type: ValueTypeName, key: string, context: JsonObject): Answer {
+    const answer = typed(type, this.#store.current.resolve(key, context))
+    this.#metrics.evaluated(key, answer)
+    if (answer instanceof ResolveError) throw answer
+    return answer
+  }
+
+  /** Every flag but those that fail. */
+  resolveAll(context: JsonObject): Map<string, Answer> {
+    const answers = new Map<string, Answer>()
+    const { keys, resolve } = this.#store.current
+    for (const key of keys) {
+      const resolution = resolve(key, context)
+      if ('errorCode' in resolution) {
+        this.#metrics.evaluated(key, new ResolveError(resolution.errorCode))
+      } else {
+        this.#metrics.evaluated(key, resolution)
+        answers.set(key, resolution)
+      }
+    }
+    return answers
+  }
+}
+
+function typed(type: ValueTypeName, resolution: Resolution): Answer | ResolveError {
+  if ('errorCode' in resolution) return new ResolveError(resolution.errorCode)
+  const { value } = resolution
+  if (value === undefined) return resolution
+  if (!fits(type, value)) return new ResolveError('TYPE_MISMATCH')
+  return type === 'Int' ? { ...resolution, value: Math.trunc(value as number) } : resolution
+}
+
+function fits(type: ValueTypeName, value: JsonValue): boolean {
+  switch (type) {
+    case 'Boolean':
+      return typeof value === 'boolean'
+    case 'String':
+      return typeof value === 'string'
+    case 'Float':
+    case 'Int':
+      return typeof value === 'number'
+    case 'Object':
+      return isObject(value)
+  }
+}
