@@ -1,0 +1,180 @@
+import { ABSENT, type Cell, type CellState } from '../cell.ts'
+import { type Database, fromSql, toSql } from './database.ts'
+import { freshToken } from './stamps.ts'
+import type { Transaction } from './transaction.ts'
+
+export const TOMBSTONE = 0
+export const VALUE = 1
+
+/** What a row takes beside its key and payload: its columns and its places in three indexes. */
+const ROW_BYTES = 100
+
+/** A cell as it stands in the store, whatever the time. */
+export interface Row {
+  readonly kind: number
+  readonly token: string
+  readonly writtenAt: number
+  readonly expiresAt: number
+  readonly successor: string
+  readonly payload: string
+}
+
+type SelectedRow = [number, string, number, number, string, string | Uint8Array]
+
+export function readRow(database: Database, key: string): Row | undefined {
+  const row = database
+    .statement(
+      `SELECT kind, token, written_at, expires_at, successor, payload FROM cells WHERE key = ?`,
+    )
+    .get(key) as SelectedRow | undefined
+  if (row === undefined) return undefined
+  return {
+    kind: row[0],
+    token: row[1],
+    writtenAt: row[2],
+    expiresAt: row[3],
+    successor: row[4],
+    payload: fromSql(row[5]),
+  }
+}
+
+/** The cell of a key that has no row: a tombstone while the floor lives. */
+export function readFloor(database: Database, now: number, tombstoneTtl: number): Cell {
+  const [token, at] = database
+    .statement('SELECT floor_token, floor_at FROM meta WHERE id = 1')
+    .get() as [string, number]
+  return floorCell(token, at, now, tombstoneTtl)
+}
+
+function floorCell(token: string, at: number, now: number, tombstoneTtl: number): Cell {
+  return token === '' || now >= at + tombstoneTtl
+    ? ABSENT
+    : { ...ABSENT, state: 'tombstone', token, writtenAt: at }
+}
+
+export function stateOf(
+  kind: number,
+  writtenAt: number,
+  expiresAt: number,
+  now: number,
+  tombstoneTtl: number,
+): CellState {
+  if (kind === VALUE) {
+    if (now < expiresAt) return 'value'
+    return now < expiresAt + tombstoneTtl ? 'expired' : 'absent'
+  }
+  return now < writtenAt + tombstoneTtl ? 'tombstone' : 'absent'
+}
+
+export function cellOf(row: Row, now: number, tombstoneTtl: number): Cell {
+  const { token, writtenAt } = row
+  const state = stateOf(row.kind, writtenAt, row.expiresAt, now, tombstoneTtl)
+  switch (state) {
+    case 'value':
+      return {
+        state,
+        token,
+        payload: row.payload,
+        writtenAt,
+        expiresAt: row.expiresAt,
+        successor: '',
+      }
+    case 'expired':
+      return { state, token, payload: '', writtenAt, expiresAt: row.expiresAt, successor: '' }
+    case 'tombstone':
+      return { state, token, payload: '', writtenAt, expiresAt: 0, successor: row.successor }
+    case 'absent':
+      return { state, token, payload: '', writtenAt, expiresAt: 0, successor: '' }
+  }
+}
+
+/** What a writer has to know of the row that it replaces. `id` is 0 if there is none. */
+export interface Found {
+  readonly id: number
+  readonly token: string
+  readonly state: CellState
+  readonly kind: number
+  readonly size: number
+}
+
+type PeekedRow = [number, number, string, number, number, number]
+
+export function peek(tx: Transaction, key: string, now: number, tombstoneTtl: number): Found {
+  const row = tx.database
+    .statement('SELECT id, kind, token, written_at, expires_at, size FROM cells WHERE key = ?')
+    .get(key) as PeekedRow | undefined
+  if (row === undefined) {
+    const { state, token } = floorCell(tx.floorToken, tx.floorAt, now, tombstoneTtl)
+    return { id: 0, token, state, kind: TOMBSTONE, size: 0 }
+  }
+  const [id, kind, token, writtenAt, expiresAt, size] = row
+  return { id, token, state: stateOf(kind, writtenAt, expiresAt, now, tombstoneTtl), kind, size }
+}
+
+export interface NewCell {
+  readonly kind: number
+  readonly payload: string
+  readonly writtenAt: number
+  /** 0 for a tombstone. */
+  readonly expiresAt: number
+  readonly diesAt: number
+  readonly successor: string
+}
+
+export function sizeOf(key: string, payload: string): number {
+  return Buffer.byteLength(key) + Buffer.byteLength(payload) + ROW_BYTES
+}
+
+/** Replaces what was found, and keeps count. The result is the new token. */
+export function store(
+  tx: Transaction,
+  key: string,
+  found: Found,
+  cell: NewCell,
+  size: number,
+): string {
+  const token = freshToken()
+  if (found.id === 0) {
+    tx.database
+      .statement(
+        `INSERT INTO cells
+         (kind, token, written_at, expires_at, dies_at, size, successor, payload, key)
+         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+      )
+      .run(
+        cell.kind,
+        token,
+        cell.writtenAt,
+        cell.expiresAt,
+        cell.diesAt,
+        size,
+        cell.successor,
+        toSql(cell.payload),
+        key,
+      )
+  } else {
+    tx.database
+      .statement(
+        `UPDATE cells SET kind = ?, token = ?, written_at = ?, expires_at = ?, dies_at = ?,
+         size = ?, successor = ?, payload = ? WHERE id = ?`,
+      )
+      .run(
+        cell.kind,
+        token,
+        cell.writtenAt,
+        cell.expiresAt,
+        cell.diesAt,
+        size,
+        cell.successor,
+        toSql(cell.payload),
+        found.id,
+      )
+    if (found.kind === VALUE) tx.entries--
+    else tx.tombstones--
+  }
+  if (cell.kind === VALUE) tx.entries++
+  else tx.tombstones++
+  tx.bytes += size - found.size
+  tx.changed = true
+  return token
+}

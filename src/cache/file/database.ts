@@ -1,0 +1,165 @@
+import type { Side } from '../../side.ts'
+import { openSqlite, pragma, type Sqlite, type Statement, transact } from './sqlite.ts'
+
+/** Changes with every incompatible change of the tables; an older store is set aside. */
+const SCHEMA_VERSION = 1
+
+/**
+ * `dies_at` is when the sweep may remove the row: the end of what its token must outlive. Each row
+ * stands in one of the two partial indexes. `used` is the second chance of the eviction clock, whose
+ * hand goes by `id`, the order of first insertion.
+ *
+ * `floor_token`, `floor_at`: rows without which their keys look as if they had never been written were
+ * removed at that time (by `clear`, or since there were too many tombstones). Until the tombstone
+ * lifetime has passed, every key without a row is a tombstone with this token, so that a filler which
+ * saw nothing before cannot write over what was there since.
+ */
+const SCHEMA = `
+CREATE TABLE cells (
+  id INTEGER PRIMARY KEY,
+  key TEXT NOT NULL UNIQUE,
+  kind INTEGER NOT NULL,
+  token TEXT NOT NULL,
+  written_at INTEGER NOT NULL,
+  expires_at INTEGER NOT NULL,
+  dies_at INTEGER NOT NULL,
+  size INTEGER NOT NULL,
+  used INTEGER NOT NULL DEFAULT 0,
+  successor TEXT NOT NULL,
+  payload NOT NULL
+);
+CREATE INDEX dying_values ON cells (dies_at) WHERE kind = 1 AND dies_at < 9999999999999;
+CREATE INDEX dying_tombstones ON cells (dies_at) WHERE kind = 0;
+CREATE TABLE owed (
+  seq INTEGER PRIMARY KEY,
+  side TEXT NOT NULL,
+  key TEXT NOT NULL,
+  raw NOT NULL,
+  generation TEXT NOT NULL,
+  not_before INTEGER NOT NULL,
+  UNIQUE (side, key)
+);
+CREATE TABLE meta (
+  id INTEGER PRIMARY KEY CHECK (id = 1),
+  version INTEGER NOT NULL,
+  boot_id TEXT NOT NULL,
+  commits INTEGER NOT NULL DEFAULT 0,
+  entries INTEGER NOT NULL DEFAULT 0,
+  tombstones INTEGER NOT NULL DEFAULT 0,
+  bytes INTEGER NOT NULL DEFAULT 0,
+  hand INTEGER NOT NULL DEFAULT 0,
+  swept_at INTEGER NOT NULL DEFAULT 0,
+  floor_token TEXT NOT NULL DEFAULT '',
+  floor_at INTEGER NOT NULL DEFAULT 0,
+  owed_off INTEGER NOT NULL DEFAULT 0,
+  owed_on INTEGER NOT NULL DEFAULT 0,
+  fence_off INTEGER NOT NULL DEFAULT 0,
+  fence_on INTEGER NOT NULL DEFAULT 0
+);`
+
+export interface Identity {
+  readonly version: number
+  readonly bootId: string
+  readonly commits: number
+  readonly fences: Fences
+}
+
+export type Fences = Readonly<Record<Side, number>>
+
+/**
+ * One connection. With `synchronous=OFF` an acknowledged write is in the system's page cache: it
+ * outlives the process however that ends, not a loss of power. Whoever cannot tell the two apart (no
+ * boot id) waits for the disk instead.
+ */
+export class Database {
+  readonly sqlite: Sqlite
+  readonly #statements: Map<string, Statement> = new Map()
+
+  constructor(path: string, durability: 'OFF' | 'FULL') {
+    this.sqlite = openSqlite(path)
+    try {
+      // Takes effect only while the file is still empty.
+      pragma(this.sqlite, 'auto_vacuum=INCREMENTAL')
+      pragma(this.sqlite, 'journal_mode=WAL')
+      pragma(this.sqlite, `synchronous=${durability}`)
+      // A truncated file would end a process that has it mapped with SIGBUS.
+      pragma(this.sqlite, 'mmap_size=0')
+      pragma(this.sqlite, 'cell_size_check=ON')
+      pragma(this.sqlite, 'cache_size=-8192')
+      // A checkpoint runs inside a commit. Small ones stall the event loop less.
+      pragma(this.sqlite, 'wal_autocheckpoint=500')
+      pragma(this.sqlite, 'journal_size_limit=8388608')
+    } catch (error) {
+      this.close()
+      throw error
+    }
+  }
+
+  /** What the store says of itself; undefined while it is empty. */
+  identity(): Identity | undefined {
+    const tables = this.sqlite.prepare("SELECT 1 FROM sqlite_master WHERE name = 'meta'").get()
+    if (tables === undefined) return undefined
+    const row = this.statement(
+      'SELECT version, boot_id, commits, fence_off, fence_on FROM meta WHERE id = 1',
+    ).get() as [number, string, number, number, number] | undefined
+    if (row === undefined) return undefined
+    const [version, bootId, commits, off, on] = row
+    return version === SCHEMA_VERSION
+      ? { version, bootId, commits, fences: { off, on } }
+      : { version: -1, bootId, commits: 0, fences: { off: 0, on: 0 } }
+  }
+
+  create(bootId: string, floorToken: string, fences: Fences): void {
+    transact(this.sqlite, () => {
+      this.sqlite.exec(SCHEMA)
+      this.sqlite
+        .prepare(
+          `INSERT INTO meta (id, version, boot_id, floor_token, floor_at, fence_off, fence_on)
+           VALUES (1, ?, ?, ?, ?, ?, ?)`,
+        )
+        .run(
+          SCHEMA_VERSION,
+          bootId,
+          floorToken,
+          floorToken === '' ? 0 : Date.now(),
+          fences.off,
+          fences.on,
+        )
+    })
+  }
+
+  /** A statement that gives rows as arrays, prepared once for each connection. */
+  statement(sql: string): Statement {
+    let statement = this.#statements.get(sql)
+    if (statement === undefined) {
+      statement = this.sqlite.prepare(sql)
+      if (/^(?:SELECT|UPDATE.*RETURNING|DELETE.*RETURNING)/s.test(sql)) statement.raw()
+      this.#statements.set(sql, statement)
+    }
+    return statement
+  }
+
+  close(): void {
+    // libsql keeps the file open until the last statement is collected.
+    this.#statements.clear()
+    this.sqlite.close()
+  }
+}
+
+/** SQLite TEXT ends at a NUL and cannot hold a lone surrogate; such a string is kept as UTF-16 bytes. */
+export function toSql(text: string): string | Uint8Array {
+  return text.includes('\0') || !(text as string & WellFormed).isWellFormed()
+    ? Buffer.from(text, 'utf16le')
+    : text
+}
+
+export function fromSql(value: string | Uint8Array): string {
+  return typeof value === 'string'
+    ? value
+    : Buffer.from(value.buffer, value.byteOffset, value.byteLength).toString('utf16le')
+}
+
+/** Every supported Node has it; the `es2023` library does not declare it. */
+interface WellFormed {
+  isWellFormed(): boolean
+}

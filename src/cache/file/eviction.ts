@@ -1,0 +1,93 @@
+import { TOMBSTONE, VALUE } from './cells.ts'
+import type { FileCacheConfig } from './options.ts'
+import { freshToken } from './stamps.ts'
+import type { Transaction } from './transaction.ts'
+
+/** Rows that the clock's hand passes in one step. */
+const STEP = 32
+
+/** Most steps within one write, so that it stays short. The next write goes on. */
+const MAX_STEPS = 64
+
+/** Tombstones that give way to the floor at a time. */
+const DROPPED = 500
+
+type ClockRow = [number, number, number, number, number, string]
+
+/**
+ * Brings the store back within its bounds, inside the transaction of a write that may have exceeded
+ * them. Eviction is a clock: its hand goes round by age and takes each value that was not used since it
+ * last came by. (A read does not write; the sweeper notes what was used, see `sweeper.ts`.)
+ *
+ * A value written less than a tombstone lifetime ago leaves a tombstone: a slow filler that saw the cell
+ * before the value was written must still be refused.
+ */
+export function makeRoom(tx: Transaction, config: FileCacheConfig, now: number): void {
+  if (tx.tombstones > config.maxTombstones) dropTombstones(tx, now)
+  if (tx.entries <= config.maxEntries && tx.bytes <= config.maxBytes) return
+  // A little more than needed, so that not each write has to come here.
+  const entries = config.maxEntries - Math.min(16, config.maxEntries >> 5)
+  const bytes = config.maxBytes - (config.maxBytes >> 8)
+  for (let step = 0; step < MAX_STEPS; step++) {
+    const rows = tx.database
+      .statement(
+        `SELECT id, kind, used, written_at, size, key FROM cells WHERE id > ? ORDER BY id LIMIT ${STEP}`,
+      )
+      .all(tx.hand) as ClockRow[]
+    for (const row of rows) {
+      if (tx.entries <= entries && tx.bytes <= bytes) return
+      pass(tx, row, now, config.tombstoneTtl)
+    }
+    if (rows.length < STEP) tx.hand = 0
+  }
+  // Nothing but tombstones takes the space.
+  if (tx.bytes > config.maxBytes) dropTombstones(tx, now)
+}
+
+function pass(tx: Transaction, row: ClockRow, now: number, tombstoneTtl: number): void {
+  const [id, kind, used, writtenAt, size, key] = row
+  tx.hand = id
+  tx.changed = true
+  if (kind !== VALUE) return
+  if (used !== 0) {
+    tx.database.statement('UPDATE cells SET used = 0 WHERE id = ?').run(id)
+    return
+  }
+  tx.entries--
+  tx.bytes -= size
+  if (now >= writtenAt + tombstoneTtl) {
+    tx.database.statement('DELETE FROM cells WHERE id = ?').run(id)
+    return
+  }
+  const left = Buffer.byteLength(key) + 100
+  tx.database
+    .statement(
+      `UPDATE cells SET kind = ${TOMBSTONE}, token = ?, expires_at = 0, dies_at = ?, size = ?,
+       successor = '', payload = '' WHERE id = ?`,
+    )
+    .run(freshToken(), writtenAt + tombstoneTtl, left, id)
+  tx.tombstones++
+  tx.bytes += left
+}
+
+/** The oldest tombstones go; the floor says in their place that something was there. */
+export function dropTombstones(tx: Transaction, now: number): void {
+  const rows = tx.database
+    .statement(
+      `DELETE FROM cells WHERE id IN
+       (SELECT id FROM cells WHERE kind = ${TOMBSTONE} ORDER BY dies_at LIMIT ${DROPPED})
+       RETURNING size`,
+    )
+    .all() as [number][]
+  if (rows.length === 0) return
+  tx.tombstones -= rows.length
+  for (const [size] of rows) tx.bytes -= size
+  raiseFloor(tx, now)
+}
+
+/** See `database.ts` on the floor. */
+export function raiseFloor(tx: Transaction, now: number): void {
+  tx.floorToken = freshToken()
+  tx.floorAt = now
+  tx.changed = true
+}

@@ -1,0 +1,115 @@
+import {
+  closeSync,
+  existsSync,
+  mkdirSync,
+  openSync,
+  readdirSync,
+  renameSync,
+  rmSync,
+  statSync,
+  truncateSync,
+} from 'node:fs'
+import { join } from 'node:path'
+import { isDamage, openSqlite, type Sqlite } from './sqlite.ts'
+
+/** Sets of damaged files kept for a look; older ones are removed. */
+const KEPT_DAMAGED = 3
+
+const PARTS = ['', '-wal', '-shm'] as const
+
+/** The files of one store. */
+export class StoreFiles {
+  readonly directory: string
+  readonly database: string
+  readonly control: string
+  readonly #lock: string
+  readonly #name: string
+
+  constructor(directory: string, name: string) {
+    this.directory = directory
+    this.#name = name
+    this.database = join(directory, `${name}.db`)
+    this.control = join(directory, `${name}.control`)
+    this.#lock = join(directory, `${name}.lock`)
+  }
+
+  makeDirectory(): void {
+    mkdirSync(this.directory, { recursive: true, mode: 0o700 })
+  }
+
+  hasDatabase(): boolean {
+    return existsSync(this.database)
+  }
+
+  /** SQLite gives its other files the mode of this one. */
+  createDatabase(): void {
+    closeSync(openSync(this.database, 'wx', 0o600))
+  }
+
+  /** Which files these are: changes when somebody deleted or replaced them. `''` if one is missing. */
+  identity(): string {
+    const database = statSync(this.database, { throwIfNoEntry: false })
+    const control = statSync(this.control, { throwIfNoEntry: false })
+    return database === undefined || control === undefined
+      ? ''
+      : `${database.dev}:${database.ino}:${control.ino}`
+  }
+
+  /**
+   * Runs `work` while no other process does. The lock is SQLite's own on an empty file, so that the
+   * system releases it whatever ends the process. Throws `SQLITE_BUSY` if it is taken.
+   */
+  exclusively<T>(work: () => T): T {
+    const lock = this.#takeLock()
+    try {
+      return work()
+    } finally {
+      lock.close()
+    }
+  }
+
+  /** Renames the database out of the way. */
+  setAside(now: number): string {
+    const aside = `${this.database}.damaged-${new Date(now).toISOString().replace(/[:.]/g, '')}`
+    for (const part of PARTS) {
+      if (existsSync(this.database + part)) renameSync(this.database + part, aside + part)
+    }
+    this.#forgetOldDamage()
+    return aside
+  }
+
+  removeDatabase(): void {
+    for (const part of PARTS) rmSync(this.database + part, { force: true })
+  }
+
+  /** A log without its database would be taken for the log of the next one. */
+  removeStrayLog(): void {
+    rmSync(`${this.database}-wal`, { force: true })
+    rmSync(`${this.database}-shm`, { force: true })
+  }
+
+  #takeLock(): Sqlite {
+    if (!existsSync(this.#lock)) closeSync(openSync(this.#lock, 'a', 0o600))
+    for (let tries = 0; ; tries++) {
+      const lock = openSqlite(this.#lock)
+      try {
+        lock.exec('BEGIN EXCLUSIVE')
+        return lock
+      } catch (error) {
+        lock.close()
+        if (!isDamage(error) || tries > 0) throw error
+        truncateSync(this.#lock)
+      }
+    }
+  }
+
+  #forgetOldDamage(): void {
+    const prefix = `${this.#name}.db.damaged-`
+    const sets = readdirSync(this.directory)
+      .filter((file) => file.startsWith(prefix) && !/-(?:wal|shm)$/.test(file))
+      .sort()
+    for (const file of sets.slice(0, -KEPT_DAMAGED)) {
+      for (const part of PARTS) rmSync(join(this.directory, file + part), { force: true })
+    }
+  }
+}

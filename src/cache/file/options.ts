@@ -1,0 +1,72 @@
+import { resolve } from 'node:path'
+import { quote, SwitchbackError } from '../../errors.ts'
+
+export interface FileCacheOptions {
+  /** Where the files live. Made with mode 0700 if missing. Must be on a local disk, not on NFS. */
+  readonly directory: string
+  /**
+   * Names the files within the directory; caches of different names share nothing.
+   * Letters, digits, `_` and `-`. @default 'cache'
+   */
+  readonly name?: string
+  /** Most values kept. The least recently used ones (approximately) go first. @default 100_000 */
+  readonly maxEntries?: number
+  /**
+   * Most bytes kept, counting keys, values and about 100 bytes a row. The files take some 20 % more.
+   * @default 268_435_456 (256 MiB)
+   */
+  readonly maxBytes?: number
+  /** Most bytes of values that this process keeps in memory; 0 for none. @default 16_777_216 */
+  readonly maxMemory?: number
+  /** See {@link CacheBackend.tombstoneTtl}, in milliseconds. @default 120_000 */
+  readonly tombstoneTtl?: number
+  /** Milliseconds between two rounds that remove what has expired. @default 5_000 */
+  readonly sweepInterval?: number
+  /**
+   * Longest that an operation waits while other processes write, in milliseconds. Waiting does not
+   * block the event loop. @default 1_000
+   */
+  readonly busyTimeout?: number
+  /** Told of what was repaired, such as damaged files set aside: one call by one process. */
+  readonly onWarning?: (warning: SwitchbackError) => void
+}
+
+export interface FileCacheConfig extends Required<FileCacheOptions> {
+  /** Most tombstones kept; beyond, the oldest give way to the floor. */
+  readonly maxTombstones: number
+}
+
+export function configOf(options: FileCacheOptions): FileCacheConfig {
+  const { directory, name = 'cache', maxEntries = 100_000, maxBytes = 268_435_456 } = options
+  if (typeof directory !== 'string' || directory === '') {
+    throw invalid('directory', directory, 'Name a directory of the local disk, e.g. ".cache".')
+  }
+  if (!/^[\w-]{1,64}$/.test(name)) {
+    throw invalid('name', name, 'Use 1 to 64 letters, digits, "_" and "-".')
+  }
+  return {
+    directory: resolve(directory),
+    name,
+    maxEntries: positive('maxEntries', maxEntries, 1),
+    maxBytes: positive('maxBytes', maxBytes, 1),
+    maxMemory: positive('maxMemory', options.maxMemory ?? 16_777_216, 0),
+    tombstoneTtl: positive('tombstoneTtl', options.tombstoneTtl ?? 120_000, 1),
+    sweepInterval: positive('sweepInterval', options.sweepInterval ?? 5000, 1),
+    busyTimeout: positive('busyTimeout', options.busyTimeout ?? 1000, 0),
+    onWarning: options.onWarning ?? (() => {}),
+    maxTombstones: Math.max(1000, maxEntries),
+  }
+}
+
+function positive(option: string, value: number, least: number): number {
+  if (typeof value === 'number' && value >= least && value < Infinity) return Math.floor(value)
+  throw invalid(option, value, `Give a finite number of at least ${least}.`)
+}
+
+function invalid(option: string, value: unknown, hint: string): SwitchbackError {
+  return new SwitchbackError(
+    'SB_FILE_OPTION_INVALID',
+    `fileCache: the option ${option} cannot be ${typeof value === 'number' ? value : quote(value)}.`,
+    { hint },
+  )
+}

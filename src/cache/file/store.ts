@@ -1,0 +1,221 @@
+import { SwitchbackError } from '../../errors.ts'
+import type { MaybePromise } from '../backend.ts'
+import type { FileCacheConfig } from './options.ts'
+import { storeError } from './failures.ts'
+import { StoreFiles } from './files.ts'
+import { readBootId } from './machine.ts'
+import { type Opened, openStore } from './opening.ts'
+import { isBusy, isDamage } from './sqlite.ts'
+import { Transaction } from './transaction.ts'
+
+/** How often a reader looks whether somebody deleted the files under it, in milliseconds. */
+const LOOK_INTERVAL = 100
+
+/** How long a store that failed to open is left alone, in milliseconds. */
+const REOPEN_INTERVAL = 500
+
+/** Longest wait of a call that must answer at once, in milliseconds. It blocks the event loop. */
+const SYNC_PATIENCE = 250
+
+/** The database was replaced while this process wrote into the old one. */
+const MOVED: Error = new Error('the store was replaced')
+
+/**
+ * The files of one cache, opened at their first use and again whenever they were replaced. Everything
+ * that can be overcome is overcome in here: other processes' locks, damage, files that vanish.
+ */
+export class Store {
+  readonly #config: FileCacheConfig
+  readonly #files: StoreFiles
+  readonly #bootId: string
+  readonly #idle: Int32Array = new Int32Array(new SharedArrayBuffer(4))
+  #opened: Opened | undefined
+  #previous: Opened | undefined
+  #damage: unknown
+  #lookedAt: number = 0
+  #failure: unknown
+  #failedAt: number = 0
+  #closed: boolean = false
+  /** Called each time that the store was opened. */
+  onOpen: () => void = () => {}
+
+  constructor(config: FileCacheConfig, bootId: string = readBootId()) {
+    this.#config = config
+    this.#files = new StoreFiles(config.directory, config.name)
+    this.#bootId = bootId
+  }
+
+  get closed(): boolean {
+    return this.#closed
+  }
+
+  /** The open store, for a read. Throws as {@link openStore} does. */
+  current(now: number): Opened {
+    const opened = this.#opened
+    if (opened !== undefined && now - this.#lookedAt < LOOK_INTERVAL && now >= this.#lookedAt) {
+      return opened
+    }
+    return this.#look(now)
+  }
+
+  /** The open store, its control file's header read just now. */
+  withHeader(): Opened {
+    for (let tries = 0; tries < 5; tries++) {
+      const opened = this.current(Date.now())
+      if (isCurrent(opened)) return opened
+      this.#forget()
+    }
+    throw MOVED
+  }
+
+  /**
+   * Runs `work` in one transaction that changes what the given slot of the control file stands for (0:
+   * none). If `work` returns without having changed anything, nothing is written.
+   */
+  transact<T>(slot: number, work: (tx: Transaction) => T): T {
+    const opened = this.#look(Date.now())
+    const { control, database } = opened
+    const tx = new Transaction(opened)
+    let begun = 0
+    database.sqlite.exec('BEGIN IMMEDIATE')
+    let result: T
+    try {
+      tx.load()
+      result = work(tx)
+      if (!tx.changed) {
+        database.sqlite.exec('ROLLBACK')
+        return result
+      }
+      if (slot !== 0) begun = control.begin(slot)
+      tx.save()
+      database.sqlite.exec('COMMIT')
+    } catch (error) {
+      if (database.sqlite.inTransaction) database.sqlite.exec('ROLLBACK')
+      if (begun !== 0) control.end(slot, begun)
+      throw error
+    }
+    if (begun !== 0) control.end(slot, begun)
+    if (!isCurrent(opened)) throw MOVED
+    return result
+  }
+
+  /**
+   * Runs `work`, which may throw what SQLite throws. While other processes hold the lock it is tried
+   * again, in the background, for `patience` milliseconds.
+   */
+  run<T>(work: () => T, patience: number = this.#config.busyTimeout): MaybePromise<T> {
+    try {
+      return this.#attempt(work)
+    } catch (error) {
+      if (isBusy(error)) return this.#again(work, performance.now() + patience, error)
+      throw this.#failed(error)
+    }
+  }
+
+  /** As {@link run}, for callers that cannot wait. */
+  runSync<T>(work: () => T): T {
+    const deadline = performance.now() + SYNC_PATIENCE
+    for (;;) {
+      try {
+        return this.#attempt(work)
+      } catch (error) {
+        if (!isBusy(error) || performance.now() >= deadline) throw this.#failed(error)
+        Atomics.wait(this.#idle, 0, 0, 1 + Math.random())
+      }
+    }
+  }
+
+  close(): void {
+    this.#closed = true
+    this.#forget()
+    this.#previous = undefined
+  }
+
+  async #again<T>(work: () => T, deadline: number, busy: unknown): Promise<T> {
+    for (let wait = 1; ; wait = Math.min(wait * 1.5, 8)) {
+      const left = deadline - performance.now()
+      if (left <= 0) throw this.#failed(busy)
+      await new Promise((resolve) => {
+        setTimeout(resolve, Math.min(left, wait * (0.5 + Math.random())))
+      })
+      try {
+        return this.#attempt(work)
+      } catch (error) {
+        if (!isBusy(error)) throw this.#failed(error)
+      }
+    }
+  }
+
+  #attempt<T>(work: () => T): T {
+    for (let tries = 0; ; tries++) {
+      try {
+        return work()
+      } catch (error) {
+        const overcome = error === MOVED || isDamage(error)
+        if (!overcome || tries >= 3 || this.#closed) throw error
+        this.#forget()
+        if (error !== MOVED) this.#damage = error
+      }
+    }
+  }
+
+  #look(now: number): Opened {
+    if (this.#closed) {
+      throw new SwitchbackError('SB_FILE_STORE_CLOSED', 'The file cache was closed.', {
+        hint: 'Close it only after the last operation.',
+      })
+    }
+    if (this.#opened !== undefined) {
+      this.#lookedAt = now
+      if (this.#files.identity() === this.#opened.identity) return this.#opened
+      this.#forget()
+    }
+    return this.#open(now)
+  }
+
+  #open(now: number): Opened {
+    if (this.#failure !== undefined && Math.abs(now - this.#failedAt) < REOPEN_INTERVAL) {
+      throw this.#failure
+    }
+    try {
+      this.#opened = openStore({
+        files: this.#files,
+        bootId: this.#bootId,
+        previous: this.#previous,
+        damage: this.#damage,
+        onWarning: this.#config.onWarning,
+      })
+    } catch (error) {
+      if (!isBusy(error)) {
+        this.#failure = error
+        this.#failedAt = now
+      }
+      throw error
+    }
+    this.#previous = undefined
+    this.#damage = undefined
+    this.#failure = undefined
+    this.#lookedAt = now
+    this.onOpen()
+    return this.#opened
+  }
+
+  /** Closes what is open, and opens anew at the next use. */
+  #forget(): void {
+    const opened = this.#opened
+    if (opened === undefined) return
+    this.#opened = undefined
+    this.#previous = opened
+    opened.database.close()
+    opened.control.close()
+  }
+
+  #failed(error: unknown): SwitchbackError {
+    return storeError(error, this.#config.directory)
+  }
+}
+
+/** Whether the database has not been replaced. Reads the header of the control file. */
+export function isCurrent({ control, generation }: Opened): boolean {
+  return control.readHeader() && control.generation === generation
+}

@@ -1,0 +1,130 @@
+import { TOMBSTONE, VALUE } from './cells.ts'
+import { dropTombstones, makeRoom } from './eviction.ts'
+import type { Memory } from './memory.ts'
+import type { FileCacheConfig } from './options.ts'
+import { pragma } from './sqlite.ts'
+import type { Store } from './store.ts'
+import type { Transaction } from './transaction.ts'
+
+/** Rows removed in one transaction. */
+const BATCH = 200
+
+/** Milliseconds between two batches of one round. */
+const PAUSE = 20
+
+/** Free pages (of 4 KiB) that the file may keep, and how many are given back at a time. */
+const SPARE_PAGES = 512
+const RETURNED_PAGES = 128
+
+/** The eviction clock is told what was used only once the store is this full. */
+const NEARLY_FULL = 0.7
+
+type StateRow = [number, number, number, number, number]
+
+/**
+ * Removes what is dead, a small batch at a time, and gives the space back to the file system. One
+ * process at a time does a round; which one does not matter. A failure is no concern of its own:
+ * operations meet it too, and report it.
+ */
+export class Sweeper {
+  readonly #store: Store
+  readonly #memory: Memory
+  readonly #config: FileCacheConfig
+  #timer: NodeJS.Timeout | undefined
+
+  constructor(store: Store, memory: Memory, config: FileCacheConfig) {
+    this.#store = store
+    this.#memory = memory
+    this.#config = config
+  }
+
+  start(): void {
+    if (this.#timer === undefined)
+      this.#next(this.#config.sweepInterval * (0.8 + Math.random() * 0.4))
+  }
+
+  stop(): void {
+    clearTimeout(this.#timer)
+    this.#timer = undefined
+  }
+
+  #next(wait: number, continued: boolean = false): void {
+    this.#timer = setTimeout(() => {
+      let more = false
+      try {
+        more = this.#sweep(Date.now(), continued)
+      } catch {
+        // Busy, full or broken: the next round tries again.
+      }
+      if (!this.#store.closed) this.#next(more ? PAUSE : this.#config.sweepInterval, more)
+    }, wait)
+    this.#timer.unref()
+  }
+
+  /** One step of a round. True if there is more to do at once. */
+  #sweep(now: number, continued: boolean): boolean {
+    const { database, control } = this.#store.withHeader()
+    const [entries, bytes, sweptAt, fenceOff, fenceOn] = database
+      .statement('SELECT entries, bytes, swept_at, fence_off, fence_on FROM meta WHERE id = 1')
+      .get() as StateRow
+    const used = this.#memory.takeUsed()
+    const { maxEntries, maxBytes, sweepInterval } = this.#config
+    if (entries > maxEntries * NEARLY_FULL || bytes > maxBytes * NEARLY_FULL) this.#noteUsed(used)
+
+    if (!continued && now >= sweptAt && now < sweptAt + sweepInterval * 0.8) return false
+    const removed = this.#store.transact(0, (tx) => {
+      tx.changed = true
+      tx.database
+        .statement(
+          `UPDATE meta SET swept_at = ?, fence_off = max(fence_off, ?), fence_on = max(fence_on, ?)
+           WHERE id = 1`,
+        )
+        .run(now, Math.max(fenceOff, control.fence('off')), Math.max(fenceOn, control.fence('on')))
+      const dead = removeDead(tx, now)
+      if (tx.tombstones > this.#config.maxTombstones) dropTombstones(tx, now)
+      makeRoom(tx, this.#config, now)
+      return dead
+    })
+    const spare = this.#returnSpace()
+    return removed || spare
+  }
+
+  #noteUsed(keys: readonly string[]): void {
+    if (keys.length === 0) return
+    this.#store.transact(0, (tx) => {
+      const note = tx.database.statement('UPDATE cells SET used = 1 WHERE key = ? AND used = 0')
+      for (const key of keys) if (note.run(key).changes > 0) tx.changed = true
+    })
+  }
+
+  #returnSpace(): boolean {
+    const { database } = this.#store.withHeader()
+    const [free] = database.statement('SELECT freelist_count FROM pragma_freelist_count').get() as [
+      number,
+    ]
+    if (free <= SPARE_PAGES) return false
+    pragma(database.sqlite, `incremental_vacuum(${RETURNED_PAGES})`)
+    return true
+  }
+}
+
+/** True if a whole batch was removed, so that there may be more. */
+function removeDead(tx: Transaction, now: number): boolean {
+  const values = tx.database
+    .statement(
+      `DELETE FROM cells WHERE id IN (SELECT id FROM cells WHERE kind = ${VALUE}
+       AND dies_at < 9999999999999 AND dies_at <= ? ORDER BY dies_at LIMIT ${BATCH}) RETURNING size`,
+    )
+    .all(now) as [number][]
+  const tombstones = tx.database
+    .statement(
+      `DELETE FROM cells WHERE id IN (SELECT id FROM cells WHERE kind = ${TOMBSTONE}
+       AND dies_at <= ? ORDER BY dies_at LIMIT ${BATCH}) RETURNING size`,
+    )
+    .all(now) as [number][]
+  for (const [size] of values) tx.bytes -= size
+  for (const [size] of tombstones) tx.bytes -= size
+  tx.entries -= values.length
+  tx.tombstones -= tombstones.length
+  return values.length === BATCH || tombstones.length === BATCH
+}

@@ -1,0 +1,67 @@
+import type { Side } from '../../side.ts'
+import type { Database } from './database.ts'
+import type { Opened } from './opening.ts'
+
+type MetaRow = [number, number, number, number, number, string, number, number, number]
+
+/** What a transaction knows and changes of the store's own counts, read once and written once. */
+export class Transaction {
+  readonly database: Database
+  readonly #opened: Opened
+  /** Set by whoever changes anything; else the transaction is rolled back. */
+  changed: boolean = false
+  commits: number = 0
+  /** Values, expired ones that were not swept yet included. */
+  entries: number = 0
+  tombstones: number = 0
+  bytes: number = 0
+  /** Where the eviction clock stands: an id of `cells`. */
+  hand: number = 0
+  floorToken: string = ''
+  floorAt: number = 0
+  readonly owed: Record<Side, number> = { off: 0, on: 0 }
+
+  constructor(opened: Opened) {
+    this.#opened = opened
+    this.database = opened.database
+  }
+
+  load(): void {
+    const row = this.database
+      .statement(
+        `SELECT commits, entries, tombstones, bytes, hand, floor_token, floor_at, owed_off, owed_on
+         FROM meta WHERE id = 1`,
+      )
+      .get() as MetaRow
+    this.commits = row[0]
+    this.entries = row[1]
+    this.tombstones = row[2]
+    this.bytes = row[3]
+    this.hand = row[4]
+    this.floorToken = row[5]
+    this.floorAt = row[6]
+    this.owed.off = row[7]
+    this.owed.on = row[8]
+  }
+
+  save(): void {
+    this.commits++
+    this.database
+      .statement(
+        `UPDATE meta SET commits = ?, entries = ?, tombstones = ?, bytes = ?, hand = ?,
+         floor_token = ?, floor_at = ?, owed_off = ?, owed_on = ? WHERE id = 1`,
+      )
+      .run(
+        this.commits,
+        this.entries,
+        this.tombstones,
+        this.bytes,
+        this.hand,
+        this.floorToken,
+        this.floorAt,
+        this.owed.off,
+        this.owed.on,
+      )
+    this.#opened.control.setCommits(this.commits)
+  }
+}

@@ -1,0 +1,28 @@
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterAll, describe, test } from 'vitest'
+import { fileCache } from '../../../src/cache/file/index.ts'
+import { backendConformance } from '../../../src/cache/testing/index.ts'
+
+const directory = mkdtempSync(join(tmpdir(), 'switchback-conformance-'))
+afterAll(() => rmSync(directory, { recursive: true }))
+
+describe('FileCache conforms', () => {
+  for (const { name, run } of backendConformance(
+    ({ namespace, tombstoneTtl }) => fileCache({ directory, name: namespace, tombstoneTtl }),
+    { ledger: true },
+  )) {
+    test.concurrent(name, run)
+  }
+
+  describe('without memory', () => {
+    for (const { name, run } of backendConformance(
+      ({ namespace, tombstoneTtl }) =>
+        fileCache({ directory, name: namespace, tombstoneTtl, maxMemory: 0 }),
+      { ledger: true },
+    )) {
+      test.concurrent(name, run)
+    }
+  })
+})
