@@ -1,6 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { existsSync, mkdtempSync, rmSync } from 'node:fs'
+import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { connect, createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -11,6 +11,8 @@ export interface StartRedisOptions {
   readonly port?: number
   /** Added after the defaults, e.g. `['--maxmemory', '4mb']`: the last one wins. */
   readonly args?: readonly string[]
+  /** Runs a Sentinel instead, with these lines in its configuration file. */
+  readonly sentinel?: readonly string[]
   /** Working directory (kept by `stop`). @default a temporary one (removed by `stop`) */
   readonly dir?: string
 }
@@ -38,7 +40,7 @@ export interface TestRedis extends AsyncDisposable {
    * back with the data of this moment (or of the last `snapshot` when it is already dead), else empty.
    */
   restart(options?: { readonly keepData?: boolean }): Promise<void>
-  /** One command on a connection of its own; the first line of the reply, without its type mark. */
+  /** One command on a connection of its own: see `sendCommand`. */
   command(...args: readonly string[]): Promise<string>
 }
 
@@ -50,7 +52,7 @@ export async function startRedis(options: StartRedisOptions = {}): Promise<TestR
   // Another process may take a free port between the look and the bind: then look again.
   for (let attempt = 1; ; attempt++) {
     const port = options.port ?? (await freePort())
-    const server = new RedisProcess(port, dir, options.args ?? [], options.dir === undefined)
+    const server = new RedisProcess(port, dir, options)
     try {
       await server.start()
       return server
@@ -67,17 +69,15 @@ class RedisProcess implements TestRedis {
   readonly port: number
   readonly url: string
   readonly dir: string
-  readonly #args: readonly string[]
-  readonly #ownsDir: boolean
+  readonly #options: StartRedisOptions
   #child: ChildProcess | undefined
   #exited: Promise<void> = Promise.resolve()
 
-  constructor(port: number, dir: string, args: readonly string[], ownsDir: boolean) {
+  constructor(port: number, dir: string, options: StartRedisOptions) {
     this.port = port
     this.url = `redis://127.0.0.1:${port}`
     this.dir = dir
-    this.#args = args
-    this.#ownsDir = ownsDir
+    this.#options = options
   }
 
   get pid(): number {
@@ -90,23 +90,7 @@ class RedisProcess implements TestRedis {
   }
 
   async start(): Promise<void> {
-    const child = spawn(
-      BINARY,
-      [
-        '--port',
-        String(this.port),
-        '--bind',
-        '127.0.0.1',
-        '--dir',
-        this.dir,
-        '--save',
-        '',
-        '--appendonly',
-        'no',
-        ...this.#args,
-      ],
-      { stdio: ['ignore', 'pipe', 'pipe'] },
-    )
+    const child = spawn(BINARY, this.#arguments(), { stdio: ['ignore', 'pipe', 'pipe'] })
     this.#child = child
     let output = ''
     const keep = (chunk: Buffer): void => {
@@ -133,6 +117,19 @@ class RedisProcess implements TestRedis {
       if (Date.now() > deadline) throw new Error(`redis-server did not answer: ${output}`)
       await delay(10)
     }
+  }
+
+  get #ownsDir(): boolean {
+    return this.#options.dir === undefined
+  }
+
+  #arguments(): readonly string[] {
+    const address = ['--port', String(this.port), '--bind', '127.0.0.1', '--dir', this.dir]
+    const { sentinel, args = [] } = this.#options
+    if (sentinel === undefined) return [...address, '--save', '', '--appendonly', 'no', ...args]
+    const file = join(this.dir, 'sentinel.conf')
+    writeFileSync(file, `${sentinel.join('\n')}\n`)
+    return [file, '--sentinel', ...address, ...args]
   }
 
   async stop(): Promise<void> {
@@ -209,19 +206,23 @@ export function redisServerAvailable(): boolean {
   return (process.env['PATH'] ?? '').split(':').some((path) => existsSync(join(path, BINARY)))
 }
 
+/** The reply as text, without its type mark; of an array, only its length. */
 export async function sendCommand(port: number, args: readonly string[]): Promise<string> {
   const socket = connect(port, '127.0.0.1')
   try {
     await once(socket, 'connect')
     const parts = args.map((arg) => `$${Buffer.byteLength(arg)}\r\n${arg}\r\n`)
     socket.write(`*${args.length}\r\n${parts.join('')}`)
-    let reply = ''
-    socket.setEncoding('utf8')
+    let reply = Buffer.alloc(0)
     for await (const chunk of socket) {
-      reply += String(chunk)
-      const lines = reply.split('\r\n')
-      const bulk = reply.startsWith('$') && !reply.startsWith('$-1')
-      if (lines.length > (bulk ? 2 : 1)) return (bulk ? lines[1] : lines[0]?.slice(1)) ?? ''
+      reply = Buffer.concat([reply, chunk as Buffer])
+      const end = reply.indexOf('\r\n')
+      if (end === -1) continue
+      const line = reply.toString('utf8', 1, end)
+      if (reply[0] !== 36 || line === '-1') return line
+      const from = end + 2
+      if (reply.length >= from + Number(line))
+        return reply.toString('utf8', from, from + Number(line))
     }
     throw new Error(`connection to port ${port} closed`)
   } finally {

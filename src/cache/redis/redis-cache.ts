@@ -1,3 +1,4 @@
+import type { Redis } from 'ioredis'
 import { quote, SwitchbackError } from '../../errors.ts'
 import type {
   CacheBackend,
@@ -92,8 +93,11 @@ class RedisCache implements CacheBackend {
     } else {
       const client = createClient(options.url)
       this.#client = client
-      this.#disconnect = () => client.disconnect()
-      warnOfLosses(client, onWarning)
+      const stopWarning = warnOfLosses(client, onWarning)
+      this.#disconnect = () => {
+        stopWarning()
+        client.disconnect()
+      }
       void client.connect().catch(() => undefined)
     }
     this.#servers = new Servers({ client: this.#client, onWarning })
@@ -306,15 +310,25 @@ function firstAttempt(client: RedisClient): Promise<void> | undefined {
   })
 }
 
-/** One warning for each time Redis is lost, and no `error` event that nobody handles. */
-function warnOfLosses(client: RedisClient, onWarning: (warning: SwitchbackError) => void): void {
+/**
+ * One warning for each time Redis is lost, and no `error` event that nobody handles. Returns the way
+ * to stop warning.
+ */
+function warnOfLosses(client: Redis, onWarning: (warning: SwitchbackError) => void): () => void {
   let warned = false
+  let reason = new Error('the connection was lost')
+  client.on('error', (error: Error) => {
+    reason = error
+  })
   client.on('ready', () => {
     warned = false
+    reason = new Error('the connection was lost')
   })
-  client.on('error', (error: Error) => {
+  const onClose = (): void => {
     if (warned) return
     warned = true
-    onWarning(redisError(error))
-  })
+    onWarning(redisError(reason))
+  }
+  client.on('close', onClose)
+  return () => client.off('close', onClose)
 }

@@ -1,0 +1,152 @@
+import { setTimeout as delay } from 'node:timers/promises'
+import { Cluster, Redis } from 'ioredis'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { ANY, type CacheBackend, type Cell, NEVER, redisCache } from '../../../src/cache/index.ts'
+import { keySlot } from '../../../src/cache/redis/key-slot.ts'
+import { backendConformance } from '../../../src/cache/testing/index.ts'
+import { startRedisCluster, type TestCluster } from '../../support/redis-cluster.ts'
+import { startRedisSentinel, type TestSentinel } from '../../support/redis-sentinel.ts'
+
+const WITHIN = 5000
+const onWarning = (): void => undefined
+
+async function put(backend: CacheBackend, key: string, payload: string): Promise<string> {
+  const options = { expect: ANY, within: WITHIN }
+  const { written, token } = await backend.write(key, { payload, expiresAt: NEVER }, options)
+  expect(written).toBe(true)
+  return token
+}
+
+describe('Redis Cluster', () => {
+  let cluster: TestCluster
+  let client: Cluster
+
+  beforeAll(async () => {
+    cluster = await startRedisCluster({ masters: 3, replicas: 1 })
+    client = new Cluster([...cluster.nodes], {
+      enableOfflineQueue: false,
+      lazyConnect: true,
+      clusterRetryStrategy: () => 100,
+      slotsRefreshTimeout: 500,
+      redisOptions: { socketTimeout: 500, connectTimeout: 500, maxRetriesPerRequest: 0 },
+    })
+    client.on('error', () => undefined)
+    await client.connect()
+  })
+
+  afterAll(async () => {
+    client.disconnect()
+    await cluster.stop()
+  })
+
+  describe('conformance', () => {
+    const cases = backendConformance(
+      ({ namespace, tombstoneTtl }) =>
+        redisCache({ client, prefix: `${namespace}:`, tombstoneTtl, onWarning }),
+      { largestPayload: 10_000 },
+    )
+    for (const { name, run } of cases) test.concurrent(name, run)
+  })
+
+  test('finds the slot of a key as Redis does', async () => {
+    const keys = ['', 'k', 'foo', '{a}b', 'x{a}', '{}a', '{a', 'a}{b}', '日本{語}', '{{a}}', 'é']
+    for (const key of keys) {
+      expect([key, keySlot(key)]).toEqual([key, Number(await client.cluster('KEYSLOT', key))])
+    }
+  })
+
+  test('clear finds the keys of every master', async () => {
+    const backend = redisCache({ client, prefix: 'clear:', onWarning })
+    const keys = Array.from({ length: 300 }, (_, i) => `key ${i}`)
+    await Promise.all(keys.map((key) => put(backend, key, 'v')))
+    const masters = new Set(keys.map((key) => client.slots[keySlot(`clear:${key}`)]?.[0]))
+    expect(masters.size).toBe(3)
+    await backend.clear()
+    for (const key of keys) expect((await backend.read(key)).state).toBe('tombstone')
+    await backend.close()
+  })
+
+  test('a replica that takes over may lack acknowledged deletes, and that is told before it is read', async () => {
+    const backend = redisCache({ client, prefix: 'failover:', onWarning })
+    const resets: number[] = []
+    backend.onReset?.((before) => void resets.push(before))
+    await put(backend, 'k', 'v')
+    await put(backend, 'other', 'v')
+    expect(resets).toEqual([])
+    const address = client.slots[keySlot('failover:k')]?.[0] ?? ''
+    const master = cluster.masters.find(({ port }) => address.endsWith(`:${port}`))!
+    await master.kill()
+    const cell = await readAgain(backend, 'k')
+    expect(resets.length).toBeGreaterThan(0)
+    expect(resets[0]).toBeGreaterThan(cell.writtenAt)
+    await put(backend, 'k', 'v2')
+    await backend.close()
+  })
+})
+
+describe('Redis Sentinel', () => {
+  let sentinel: TestSentinel
+  let client: Redis
+
+  beforeAll(async () => {
+    sentinel = await startRedisSentinel()
+    client = new Redis({
+      sentinels: [...sentinel.sentinels],
+      name: sentinel.name,
+      enableOfflineQueue: false,
+      autoResendUnfulfilledCommands: false,
+      maxRetriesPerRequest: 0,
+      socketTimeout: 1000,
+      connectTimeout: 500,
+      lazyConnect: true,
+      retryStrategy: () => 100,
+      sentinelRetryStrategy: () => 100,
+    })
+    client.on('error', () => undefined)
+    await client.connect()
+  })
+
+  afterAll(async () => {
+    client.disconnect()
+    await sentinel.stop()
+  })
+
+  describe('conformance', () => {
+    const cases = backendConformance(
+      ({ namespace, tombstoneTtl }) =>
+        redisCache({ client, prefix: `${namespace}:`, tombstoneTtl, onWarning }),
+      { largestPayload: 10_000 },
+    )
+    for (const { name, run } of cases) test.concurrent(name, run)
+  })
+
+  test('fails over to the replica, and says so before anything is read from it', async () => {
+    const backend = redisCache({ client, prefix: 'failover:', onWarning })
+    const resets: number[] = []
+    backend.onReset?.((before) => void resets.push(before))
+    await put(backend, 'k', 'v')
+    await expect
+      .poll(() => sentinel.replica.command('EXISTS', 'failover:k'), { timeout: 5000 })
+      .toBe('1')
+    await sentinel.master.kill()
+    const cell = await readAgain(backend, 'k')
+    expect(cell.payload).toBe('v')
+    expect(resets).toHaveLength(1)
+    expect(resets[0]).toBeGreaterThan(cell.writtenAt)
+    await put(backend, 'k', 'v2')
+    await backend.close()
+  })
+})
+
+/** Reads until the store serves again. */
+async function readAgain(backend: CacheBackend, key: string): Promise<Cell> {
+  const deadline = Date.now() + 15_000
+  for (;;) {
+    try {
+      return await backend.read(key)
+    } catch (error) {
+      if (Date.now() > deadline) throw error
+      await delay(50)
+    }
+  }
+}

@@ -1,0 +1,50 @@
+import { setTimeout as delay } from 'node:timers/promises'
+import { startRedis, type TestRedis } from './redis-server.ts'
+
+/** A real master, its replica and one Sentinel that fails over within about two seconds. */
+export interface TestSentinel extends AsyncDisposable {
+  readonly master: TestRedis
+  readonly replica: TestRedis
+  /** The name under which the Sentinel knows the master. */
+  readonly name: string
+  readonly sentinels: readonly { readonly host: string; readonly port: number }[]
+  stop(): Promise<void>
+}
+
+const NAME = 'switchback-test'
+const FORMING_DEADLINE_MS = 20_000
+
+export async function startRedisSentinel(): Promise<TestSentinel> {
+  const servers: TestRedis[] = []
+  const stop = async (): Promise<void> => {
+    await Promise.all(servers.map((server) => server.stop()))
+  }
+  try {
+    const master = await startRedis()
+    servers.push(master)
+    const replicaOf = ['--replicaof', '127.0.0.1', String(master.port)]
+    const replica = await startRedis({ args: [...replicaOf, '--repl-diskless-sync-delay', '0'] })
+    servers.push(replica)
+    const sentinel = await startRedis({
+      sentinel: [
+        `sentinel monitor ${NAME} 127.0.0.1 ${master.port} 1`,
+        `sentinel down-after-milliseconds ${NAME} 500`,
+        `sentinel failover-timeout ${NAME} 3000`,
+      ],
+    })
+    servers.push(sentinel)
+    const deadline = Date.now() + FORMING_DEADLINE_MS
+    for (;;) {
+      const linked = (await replica.command('INFO', 'replication')).includes('link_status:up')
+      const seen = (await sentinel.command('INFO', 'sentinel')).includes('slaves=1')
+      if (linked && seen) break
+      if (Date.now() > deadline) throw new Error('the Sentinel did not find its replica')
+      await delay(50)
+    }
+    const sentinels = [{ host: '127.0.0.1', port: sentinel.port }]
+    return { master, replica, name: NAME, sentinels, stop, [Symbol.asyncDispose]: stop }
+  } catch (error) {
+    await stop()
+    throw error
+  }
+}
