@@ -65,7 +65,7 @@ export class FileLedger implements Ledger {
       const rows = this.#store
         .withHeader()
         .database.statement(
-          'SELECT raw, generation, not_before FROM owed WHERE side = ? ORDER BY seq LIMIT ?',
+          'SELECT raw, generation, not_before FROM owed WHERE +side = ? ORDER BY seq LIMIT ?',
         )
         .all(side, limit) as OwedRow[]
       return rows.map(([raw, generation, notBefore]) => ({
@@ -177,7 +177,7 @@ export class FileLedger implements Ledger {
       const { changes } = tx.database
         .statement(
           `DELETE FROM owed WHERE seq IN
-           (SELECT seq FROM owed WHERE side = ? AND seq <= ? ORDER BY seq LIMIT ${DROPPED})`,
+           (SELECT seq FROM owed WHERE +side = ? AND seq <= ? ORDER BY seq LIMIT ${DROPPED})`,
         )
         .run(side, until)
       tx.owed[side] -= changes
