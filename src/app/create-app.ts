@@ -1,4 +1,4 @@
-import { fastify, type FastifyBaseLogger, type FastifyInstance } from 'fastify'
+import { fastify, LogController, type FastifyBaseLogger, type FastifyInstance } from 'fastify'
 import type { CacheSwitch } from '../switch/index.ts'
 import { answerBrokenRequest, answerError, answerProblems } from './errors.ts'
 import { readinessOf } from './readiness.ts'
@@ -27,7 +27,7 @@ export function createApp(options: AppOptions): FastifyInstance {
   const app = fastify({
     loggerInstance: logger,
     // The framework's own lines hold the path, and the path holds the user.
-    disableRequestLogging: true,
+    logController: new LogController({ disableRequestLogging: true }),
     bodyLimit: BODY_LIMIT,
     // Ids are measured by us: a longer one deserves a 400 that says so, not a 404.
     routerOptions: { maxParamLength: 64 * 1024 },
@@ -37,15 +37,20 @@ export function createApp(options: AppOptions): FastifyInstance {
     frameworkErrors: answerError,
     clientErrorHandler: answerBrokenRequest,
   })
+  app.removeContentTypeParser('text/plain')
   answerProblems(app)
+  endConnections(app, draining)
   reportRequests(app)
   userRoutes(app, new Users(tracedCache(cache), repository))
   resource(app, '/healthz', { GET: () => ({ status: 'ok' }) })
-  resource(app, '/readyz', {
-    GET: (_request, reply) => {
-      const readiness = readinessOf(cache.health(), draining())
-      return reply.code(readiness.status === 'draining' ? 503 : 200).send(readiness)
-    },
-  })
+  resource(app, '/readyz', { GET: () => readinessOf(cache.health()) })
   return app
+}
+
+/** While draining, a connection ends with the answer that is under way on it. */
+function endConnections(app: FastifyInstance, draining: () => boolean): void {
+  app.addHook('onSend', (_request, reply, payload, done) => {
+    if (draining()) reply.header('connection', 'close')
+    done(null, payload)
+  })
 }

@@ -3,7 +3,7 @@ import type { CacheHealth } from '../switch/index.ts'
 /** The answer of `/readyz`. */
 export interface Readiness {
   /** `degraded`: requests are served, but not everything is as it should be. */
-  readonly status: 'ok' | 'degraded' | 'draining'
+  readonly status: 'ok' | 'degraded'
   readonly checks: Readonly<Record<string, Check>>
 }
 
@@ -17,15 +17,14 @@ interface Check {
   readonly owed?: number
 }
 
-/** Says what is degraded. Only draining makes the service unready: without Redis, flagd or both it serves. */
-export function readinessOf(health: CacheHealth, draining: boolean): Readiness {
+/** Says what is degraded. Nothing of it makes the service unready: without Redis, flagd or both it serves. */
+export function readinessOf(health: CacheHealth): Readiness {
   const { flags, off, on } = health
   const checks = {
     flags: check(flags.ok, flags.status, flags.detail),
     off: { ...check(off.ok, off.backend, off.detail), ...owed(off.owed) },
     on: { ...check(on.ok, on.backend, on.detail), ...owed(on.owed) },
   }
-  if (draining) return { status: 'draining', checks }
   return { status: health.ok ? 'ok' : 'degraded', checks }
 }
 
