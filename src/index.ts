@@ -8,13 +8,28 @@ export {
   type CacheService,
   type Cell,
   type Entry,
+  type FileCache,
+  fileCache,
+  type FileCacheOptions,
   type GetOrSetOptions,
   type Ledger,
   type Loader,
+  redisCache,
+  type RedisCacheOptions,
   type SetOptions,
   type Ttl,
 } from './cache/index.ts'
 export { isSwitchbackError, SwitchbackError } from './errors.ts'
+export {
+  createDecider,
+  type Decider,
+  type DeciderOptions,
+  type Decision,
+  type DecisionContext,
+  type FlagHealth,
+  runAs,
+  setUpTransactionContext,
+} from './flags/index.ts'
 export type { Side } from './side.ts'
 export {
   type BreakerOptions,
@@ -33,3 +48,9 @@ export {
   type SwitchEvent,
   type ViewHooks,
 } from './switch/index.ts'
+export {
+  createTelemetry,
+  type Recorder,
+  type Telemetry,
+  type TelemetryOptions,
+} from './telemetry/index.ts'

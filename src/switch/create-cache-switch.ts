@@ -53,14 +53,22 @@ export function createCacheSwitch(options: CacheSwitchOptions): CacheSwitch {
     recorder,
     notify,
   })
-  const replay = new Replay({ sides, debts, intervalMs: REPLAY_INTERVAL_MS, recorder, notify })
+  const fleet = options.fleet ?? false
+  const replay = new Replay({
+    sides,
+    debts,
+    intervalMs: REPLAY_INTERVAL_MS,
+    fleet,
+    recorder,
+    notify,
+  })
   const background = new Background({ recorder, notify, limit: options.maxBackground ?? 64 })
   const policy = policyOf(options.standby ?? 'invalidate')
   const engine = new Engine({
     sides,
     decider,
     policy: new PolicyWatch({ read: policy.read, debts, notify }),
-    coherence: new Coherence({ debts, recorder, fleet: options.fleet ?? false }),
+    coherence: new Coherence({ debts, recorder, fleet }),
     debts,
     background,
     flights: new Flights(),

@@ -6,6 +6,12 @@ import type { GuardedSide } from './guarded-side.ts'
 import { oneLine } from './guarded-side.ts'
 import { MemoryLedger } from './memory-ledger.ts'
 
+/**
+ * Stands in the ledger as something that the unused side owes for as long as a single-backend mode
+ * lasts, so that a process which restarts into another mode still knows what it must distrust.
+ */
+export const SINGLE_MODE_MARK = '\u0000single-backend-mode'
+
 export interface DebtsParts {
   /** The machine's ledger, when one of the backends keeps one. */
   readonly ledger: Ledger | undefined
@@ -87,11 +93,15 @@ export class Debts {
     notify({ type: 'fenced', side, backend: sides[side].backend.name, detail: why })
   }
 
+  /** How many invalidations the side has not received yet. */
   count(side: Side): number {
+    const remembered = this.#memory.count(side)
     try {
-      return this.#memory.count(side) + (this.#parts.ledger?.count(side) ?? 0)
+      const written = this.#parts.ledger?.count(side) ?? 0
+      const all = remembered + written
+      return all > 0 && this.owes(side, SINGLE_MODE_MARK) ? all - 1 : all
     } catch {
-      return this.#memory.count(side)
+      return remembered
     }
   }
 

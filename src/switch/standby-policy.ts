@@ -1,13 +1,7 @@
 import type { Side } from '../side.ts'
-import type { Debts } from './debts.ts'
+import { type Debts, SINGLE_MODE_MARK } from './debts.ts'
 import type { Notify } from './events.ts'
 import type { StandbyPolicy } from './options.ts'
-
-/**
- * Stands in the ledger as something that the unused side owes for as long as a single-backend mode
- * lasts, so that a process which restarts into another mode still knows what it must distrust.
- */
-export const SINGLE_MODE_MARK = '\u0000single-backend-mode'
 
 /** The side that a policy leaves out, if it leaves one out. */
 export function unusedSide(policy: StandbyPolicy): Side | undefined {

@@ -34,8 +34,20 @@ interface Stage {
   readonly workers: Worker[]
 }
 
+export type FaultName =
+  | 'freeze'
+  | 'killEmpty'
+  | 'killWithOldData'
+  | 'clientKill'
+  | 'clientPause'
+  | 'stall'
+  | 'cut'
+  | 'slow'
+  | 'refuse'
+  | 'killProcess'
+
 /** Each fault ends with the system able to recover, so that the next meets it at any stage of that. */
-export const FAULTS = {
+export const FAULTS: Readonly<Record<FaultName, (stage: Stage) => Promise<void>>> = {
   async freeze({ redis, random }: Stage) {
     redis.freeze()
     await delay(random() * 700)
@@ -80,9 +92,7 @@ export const FAULTS = {
   async killProcess({ workers, random }: Stage) {
     await workers[Math.floor(random() * workers.length)]!.killAndRestart()
   },
-} as const satisfies Record<string, (stage: Stage) => Promise<void>>
-
-export type FaultName = keyof typeof FAULTS
+}
 
 export interface ChaosReport extends ChaosRecord {
   /** The faults in the order in which they were made. */

@@ -3,7 +3,7 @@ import type { Side } from '../../src/side.ts'
 
 /** Users whose side the test moves by hand; everybody else is `off`. */
 export class FixedDecider implements Decider {
-  readonly sides = new Map<string, Side>()
+  readonly sides: Map<string, Side> = new Map()
   /** How many decisions were asked for. */
   asked = 0
   healthy: FlagHealth = { ok: true, status: 'READY', since: 0, detail: '' }

@@ -5,6 +5,7 @@ import type {
   InvalidateOptions,
   InvalidateResult,
   Ledger,
+  MaybePromise,
   WriteOptions,
   WriteResult,
 } from '../../src/cache/index.ts'
@@ -27,11 +28,13 @@ export interface Gate {
  */
 export class GatedBackend implements CacheBackend {
   readonly inner: CacheBackend
+  readonly ledger?: Ledger
   readonly calls: Record<Step, number> = { read: 0, write: 0, invalidate: 0 }
   readonly #gates = new Map<string, { arrive: () => void; opened: Promise<void> }[]>()
 
   constructor(inner: CacheBackend) {
     this.inner = inner
+    if (inner.ledger !== undefined) this.ledger = inner.ledger
   }
 
   get name(): string {
@@ -40,10 +43,6 @@ export class GatedBackend implements CacheBackend {
 
   get tombstoneTtl(): number {
     return this.inner.tombstoneTtl
-  }
-
-  get ledger(): Ledger | undefined {
-    return this.inner.ledger
   }
 
   /** Holds the next operation that comes to this step; several gates are met in turn. */
@@ -81,11 +80,11 @@ export class GatedBackend implements CacheBackend {
     return this.inner.now()
   }
 
-  ping(): void | Promise<void> {
+  ping(): MaybePromise<void> {
     return this.inner.ping()
   }
 
-  onReset(listener: (before: number) => void): () => void {
+  onReset(listener: (before: number) => MaybePromise<void>): () => void {
     return this.inner.onReset?.(listener) ?? (() => {})
   }
 

@@ -69,7 +69,7 @@ export class Schedule {
 
 /** What the two stores of a machine hold, shared by the simulated processes. */
 export class SimulatedStore {
-  readonly cells = new Map<string, Cell>()
+  readonly cells: Map<string, Cell> = new Map()
   #tokens = 0
 
   token(): string {
@@ -181,7 +181,9 @@ export class SimulatedLink implements CacheBackend {
     const until = schedule.now + within + Math.floor(schedule.random() * 50)
     const arrive = (): T =>
       bounded && refuse !== undefined && schedule.now > until ? refuse() : apply()
-    return !schedule.calm && schedule.chance(timeouts) ? this.#lose(within, arrive) : this.#travel(arrive)
+    return !schedule.calm && schedule.chance(timeouts)
+      ? this.#lose(within, arrive)
+      : this.#travel(arrive)
   }
 
   async #travel<T>(arrive: () => T): Promise<T> {

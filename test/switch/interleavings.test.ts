@@ -46,7 +46,7 @@ class Process {
     }
     const { recorder, notify } = common
     const debts = new Debts({ ledger, sides, maxOwed: 1000, recorder, notify })
-    this.replay = new Replay({ sides, debts, intervalMs: 1e9, recorder, notify })
+    this.replay = new Replay({ sides, debts, intervalMs: 1e9, fleet: false, recorder, notify })
     this.engine = new Engine({
       sides,
       decider: new FixedDecider({ on: 'on' }),

@@ -1,0 +1,49 @@
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { createServer } from 'node:net'
+import { setTimeout as delay } from 'node:timers/promises'
+import { Redis } from 'ioredis'
+
+/** Runs with the Redis at `url`, or with a redis-server of its own for the time. */
+export async function withRedis(url, run) {
+  if (url !== undefined) return run(url)
+  const port = await freePort()
+  const server = spawn(
+    'redis-server',
+    ['--port', String(port), '--save', '', '--bind', '127.0.0.1'],
+    {
+      stdio: 'ignore',
+    },
+  )
+  try {
+    await answers(port)
+    return await run(`redis://127.0.0.1:${port}`)
+  } finally {
+    server.kill()
+    await once(server, 'exit')
+  }
+}
+
+async function answers(port) {
+  const client = new Redis(port, { lazyConnect: true, retryStrategy: () => 20 })
+  client.on('error', () => {})
+  for (let i = 0; i < 200; i += 1) {
+    try {
+      await client.ping()
+      client.disconnect()
+      return
+    } catch {
+      await delay(20)
+    }
+  }
+  throw new Error('redis-server did not start')
+}
+
+async function freePort() {
+  const server = createServer().listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  const { port } = server.address()
+  server.close()
+  await once(server, 'close')
+  return port
+}
