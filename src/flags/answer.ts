@@ -1,0 +1,46 @@
+import type { Decision } from './decision.ts'
+import type { Side } from '../side.ts'
+
+/** One answer of the flag, in the three ways in which it may be given again. Shared and frozen. */
+export interface Answer {
+  readonly live: Decision
+  readonly remembered: Decision
+  readonly held: Decision
+}
+
+export interface AnswerParts {
+  readonly side: Side
+  readonly variant: string
+  readonly reason: string
+  readonly errorCode: string
+}
+
+/** A provider that makes up reasons must not fill the memory. */
+const MAX_SHARED = 256
+
+/** Makes equal answers one object: a million users share a handful. */
+export class Answers {
+  readonly #shared = new Map<string, Answer>()
+
+  of(parts: AnswerParts): Answer {
+    const name = JSON.stringify([parts.side, parts.variant, parts.reason, parts.errorCode])
+    const known = this.#shared.get(name)
+    if (known !== undefined) return known
+    const answer = {
+      live: Object.freeze({ ...parts, source: 'live' as const }),
+      remembered: Object.freeze({ ...parts, source: 'remembered' as const }),
+      held: Object.freeze({ ...parts, source: 'held' as const }),
+    }
+    if (this.#shared.size < MAX_SHARED) this.#shared.set(name, answer)
+    return answer
+  }
+}
+
+/** For users whom nobody knows while the flag service does not answer. */
+export const NOT_ANSWERED: Decision = Object.freeze({
+  side: 'off',
+  variant: '',
+  reason: 'ERROR',
+  errorCode: 'GENERAL',
+  source: 'default',
+})

@@ -1,0 +1,261 @@
+import type { Client } from '@openfeature/server-sdk'
+import { SwitchbackError, quote } from '../errors.ts'
+import { Answers, NOT_ANSWERED } from './answer.ts'
+import type { Answer } from './answer.ts'
+import { clientOf } from './client.ts'
+import type { ClientChoice } from './client.ts'
+import { evaluationContext, memoryKeyOf, targetingKeyIn } from './context.ts'
+import type { Decider, Decision, DecisionContext, FlagHealth } from './decision.ts'
+import { evaluateBoolean } from './evaluation.ts'
+import type { Evaluation } from './evaluation.ts'
+import { safely } from './events.ts'
+import type { OnFlagsEvent } from './events.ts'
+import { Memory, elapsed, ticks } from './memory.ts'
+import type { Remembered } from './memory.ts'
+import { ServiceWatch } from './service-watch.ts'
+import { transactionContext } from './transaction-context.ts'
+
+export interface DeciderOptions extends ClientChoice {
+  /** Key of a boolean flag: true is `on`, false is `off`. A flag of another type decides nothing. */
+  readonly flag: string
+  /** The cache's name, which targeting rules see as the attribute `feature`. @default no attribute */
+  readonly feature?: string
+  /** Milliseconds that an operation waits for an evaluation. @default 50 */
+  readonly deadlineMs?: number
+  /**
+   * Milliseconds that a decision is given again without asking, while the provider announces no change
+   * of the configuration. From half of it on it is refreshed in the background. @default 1000
+   */
+  readonly rememberMs?: number
+  /** Most decisions remembered; the ones longest not used are forgotten. @default 100_000 */
+  readonly maxRemembered?: number
+  /** Called on changes of state, for the log. @default nothing is logged */
+  readonly onEvent?: OnFlagsEvent
+}
+
+/** Evaluations under way for users who have an answer that can be held instead. */
+const MAX_REFRESHES = 64
+/** Evaluations under way in all. */
+const MAX_EVALUATIONS = 1_024
+/** Milliseconds after which a failed evaluation is tried again, however long decisions are remembered. */
+const RETRY_AFTER = 250
+
+/**
+ * Asks a boolean flag which side serves, and remembers the answers.
+ *
+ * @throws SwitchbackError `SB_OPTION_INVALID` for an option that cannot work.
+ */
+export function createDecider(options: DeciderOptions): Decider {
+  const { flag, deadlineMs = 50, rememberMs = 1_000, maxRemembered = 100_000 } = options
+  requireThat(typeof flag === 'string' && flag !== '', 'flag', flag)
+  requireThat(deadlineMs > 0 && deadlineMs <= 60_000, 'deadlineMs', deadlineMs)
+  requireThat(rememberMs >= 0 && rememberMs <= 86_400_000, 'rememberMs', rememberMs)
+  requireThat(Number.isInteger(maxRemembered) && maxRemembered > 0, 'maxRemembered', maxRemembered)
+  return new RememberingDecider({ ...options, deadlineMs, rememberMs, maxRemembered })
+}
+
+interface Limits {
+  readonly deadlineMs: number
+  readonly rememberMs: number
+  readonly maxRemembered: number
+}
+
+class RememberingDecider implements Decider {
+  readonly #options: DeciderOptions & Limits
+  readonly #client: Client
+  readonly #service: ServiceWatch
+  readonly #answers = new Answers()
+  readonly #memory: Memory
+  readonly #flights = new Map<string, Promise<Decision>>()
+  readonly #rememberMs: number
+  readonly #refreshAfterMs: number
+  /** Evaluations that have not come back, be they waited for or given up. */
+  #underWay = 0
+  #epoch = 0
+  #closed = false
+
+  constructor(options: DeciderOptions & Limits) {
+    this.#options = options
+    this.#client = clientOf(options)
+    this.#memory = new Memory(options.maxRemembered)
+    this.#rememberMs = options.rememberMs
+    this.#refreshAfterMs = Math.floor(options.rememberMs / 2)
+    this.#service = new ServiceWatch({
+      client: this.#client,
+      flag: options.flag,
+      onEvent: safely(options.onEvent),
+      onChange: () => {
+        this.#epoch = (this.#epoch + 1) | 0
+      },
+    })
+  }
+
+  decide(context?: DecisionContext): Decision | Promise<Decision> {
+    const asked = context ?? transactionContext()
+    let key: string
+    try {
+      key = memoryKeyOf(asked)
+    } catch {
+      // Attributes that cannot be named, e.g. an object that contains itself.
+      return NOT_ANSWERED
+    }
+    const known = this.#memory.get(key)
+    if (known !== undefined && known.epoch === this.#epoch) {
+      const age = elapsed(known.at, ticks())
+      if (age < this.#refreshAfterMs) return known.decision
+      if (age < this.#rememberMs) {
+        this.#refresh(key, asked)
+        return known.decision
+      }
+    }
+    return this.#ask(key, asked, known)
+  }
+
+  targetingKeyOf(context?: DecisionContext): string | undefined {
+    return targetingKeyIn(context ?? transactionContext())
+  }
+
+  health(): FlagHealth {
+    return this.#service.health()
+  }
+
+  close(): Promise<void> {
+    this.#closed = true
+    this.#service.close()
+    return Promise.resolve()
+  }
+
+  #refresh(key: string, context: DecisionContext): void {
+    if (this.#closed || this.#service.gate.shut) return
+    if (this.#underWay >= MAX_REFRESHES || this.#flights.has(key)) return
+    void this.#start(key, context)
+  }
+
+  #ask(
+    key: string,
+    context: DecisionContext,
+    known: Remembered | undefined,
+  ): Decision | Promise<Decision> {
+    const instead = known?.answer.held ?? NOT_ANSWERED
+    if (this.#closed) return instead
+    if (this.#service.gate.shut) {
+      if (this.#service.gate.takeProbe(this.#underWay)) void this.#start(key, context)
+      return instead
+    }
+    const flight = this.#flights.get(key)
+    if (flight !== undefined) return flight
+    if (this.#underWay >= (known === undefined ? MAX_EVALUATIONS : MAX_REFRESHES)) return instead
+    return this.#start(key, context)
+  }
+
+  #start(key: string, context: DecisionContext): Promise<Decision> {
+    const { flag, feature, deadlineMs } = this.#options
+    const trial = { key, at: ticks(), epoch: this.#epoch, changes: this.#service.changes }
+    const flight = new Promise<Decision>((resolve) => {
+      let late = false
+      const land = (decision: Decision): void => {
+        this.#flights.delete(key)
+        resolve(decision)
+      }
+      const miss = (): void => {
+        if (late) return
+        late = true
+        this.#service.gate.failed(`no answer within ${deadlineMs} ms`, this.#service.ready)
+        land(this.#memory.get(key)?.answer.held ?? NOT_ANSWERED)
+      }
+      // After a stall of the event loop the answer may be there, unread: let it be read first.
+      const timer = setTimeout(() => setImmediate(miss), deadlineMs)
+      this.#underWay++
+      void evaluateBoolean(this.#client, flag, evaluationContext(context, feature)).then(
+        (result) => {
+          this.#underWay--
+          if (late) return this.#learnLate(trial, result)
+          late = true
+          clearTimeout(timer)
+          land(this.#learn(trial, result))
+        },
+      )
+    })
+    this.#flights.set(key, flight)
+    return flight
+  }
+
+  #learn(trial: Trial, result: Evaluation<boolean>): Decision {
+    if (result.ok) return this.#accept(trial, result).live
+    const { gate, ready, changes } = this.#service
+    if (result.answered) gate.open()
+    else gate.failed(`${result.errorCode} ${quote(result.message)}`, ready)
+
+    const { key, at, epoch } = trial
+    const known = this.#memory.get(key)
+    const retryAt = at - Math.max(0, this.#refreshAfterMs - RETRY_AFTER)
+    // A ready provider that misses the flag is an answer: the flag was deleted. Anything else is a
+    // mistake in the rule or an outage, and changes nothing for those who have an answer.
+    const deleted =
+      result.errorCode === 'FLAG_NOT_FOUND' && result.answered && changes === trial.changes
+    if (known !== undefined && !deleted) {
+      known.at = retryAt
+      known.epoch = epoch
+      known.decision = known.answer.held
+      return known.decision
+    }
+    const answer = this.#answers.of({
+      side: 'off',
+      variant: '',
+      reason: 'ERROR',
+      errorCode: result.errorCode,
+    })
+    this.#remember(trial, answer, retryAt)
+    return answer.live
+  }
+
+  /** An answer that nobody waits for any more is good for the next time; an error is not. */
+  #learnLate(trial: Trial, result: Evaluation<boolean>): void {
+    if (result.ok) this.#accept(trial, result)
+  }
+
+  #accept(trial: Trial, result: Evaluation<boolean> & { readonly ok: true }): Answer {
+    const { value, variant, reason } = result
+    const answer = this.#answers.of({
+      side: value ? 'on' : 'off',
+      variant,
+      reason,
+      errorCode: '',
+    })
+    this.#remember(trial, answer, trial.at)
+    this.#service.gate.open()
+    return answer
+  }
+
+  #remember(trial: Trial, answer: Answer, at: number): void {
+    const { key, epoch } = trial
+    const known = this.#memory.get(key)
+    if (known === undefined) {
+      this.#memory.set(key, { decision: answer.remembered, answer, at, epoch })
+      return
+    }
+    // Somebody who asked later may have been answered earlier.
+    if (elapsed(known.at, trial.at) < 0) return
+    known.decision = answer.remembered
+    known.answer = answer
+    known.at = at
+    known.epoch = epoch
+  }
+}
+
+/** One evaluation, as it was when it began. */
+interface Trial {
+  readonly key: string
+  readonly at: number
+  readonly epoch: number
+  readonly changes: number
+}
+
+function requireThat(holds: boolean, option: string, value: unknown): void {
+  if (holds) return
+  throw new SwitchbackError(
+    'SB_OPTION_INVALID',
+    `createDecider: ${option} cannot be ${quote(value)}`,
+    { hint: 'see DeciderOptions for what it means and its default' },
+  )
+}

@@ -1,0 +1,68 @@
+import type { Client, EvaluationContext, EvaluationDetails } from '@openfeature/server-sdk'
+import { outsideTransaction } from './transaction-context.ts'
+
+/** What came of asking the provider: a value of the type asked for, or why there is none. */
+export type Evaluation<T> =
+  | { readonly ok: true; readonly value: T; readonly variant: string; readonly reason: string }
+  | {
+      readonly ok: false
+      readonly errorCode: string
+      readonly message: string
+      /** The service is alive; it is the flag or the request that is wrong. */
+      readonly answered: boolean
+    }
+
+/** Error codes that only a service that answers can give; the provider must be ready, too. */
+const ABOUT_THE_FLAG = new Set([
+  'FLAG_NOT_FOUND',
+  'TYPE_MISMATCH',
+  'PARSE_ERROR',
+  'TARGETING_KEY_MISSING',
+  'INVALID_CONTEXT',
+])
+
+export function evaluateBoolean(
+  client: Client,
+  flag: string,
+  context: EvaluationContext,
+): Promise<Evaluation<boolean>> {
+  return evaluation(client, 'boolean', () => client.getBooleanDetails(flag, false, context))
+}
+
+export function evaluateString(
+  client: Client,
+  flag: string,
+  fallback: string,
+): Promise<Evaluation<string>> {
+  return evaluation(client, 'string', () => client.getStringDetails(flag, fallback, {}))
+}
+
+/** Never rejects; may never resolve: a provider has no deadline. */
+async function evaluation<T extends boolean | string>(
+  client: Client,
+  type: 'boolean' | 'string',
+  ask: () => Promise<EvaluationDetails<T>>,
+): Promise<Evaluation<T>> {
+  try {
+    const details = await new Promise<EvaluationDetails<T>>((resolve, reject) => {
+      outsideTransaction(() => {
+        ask().then(resolve, reject)
+      })
+    })
+    const { value, errorCode, variant, reason } = details
+    if (errorCode !== undefined) {
+      // flagd's provider says FLAG_NOT_FOUND, too, when flagd is gone.
+      const answered = ABOUT_THE_FLAG.has(errorCode) && client.providerStatus === 'READY'
+      return { ok: false, errorCode, message: details.errorMessage ?? '', answered }
+    }
+    // The SDK hands on whatever a provider returns.
+    if (typeof value !== type) {
+      const message = `the flag is not a ${type} but ${typeof value}`
+      return { ok: false, errorCode: 'TYPE_MISMATCH', message, answered: true }
+    }
+    return { ok: true, value, variant: variant ?? '', reason: reason ?? 'UNKNOWN' }
+  } catch (error) {
+    const message = error instanceof Error ? error.message : String(error)
+    return { ok: false, errorCode: 'GENERAL', message, answered: false }
+  }
+}

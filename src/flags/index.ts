@@ -1,0 +1,10 @@
+// Flags: asks OpenFeature which side serves a user. Sets up the provider from the environment, finds
+// the evaluation context, and remembers decisions so that a known user costs no evaluation and keeps
+// the side when the flag service is gone. Reads flags only; editing them is `rollout`'s.
+export { createDecider } from './decider.ts'
+export type { DeciderOptions } from './decider.ts'
+export type { Decider, Decision, DecisionContext, DecisionSource, FlagHealth } from './decision.ts'
+export type { FlagsEvent, OnFlagsEvent } from './events.ts'
+export { createStringFlag } from './string-flag.ts'
+export type { StringFlag, StringFlagOptions } from './string-flag.ts'
+export { runAs, setUpTransactionContext } from './transaction-context.ts'

@@ -1,0 +1,79 @@
+import type { Answer } from './answer.ts'
+import type { Decision } from './decision.ts'
+
+/** The last answer for one user. Small: there is one per user. */
+export interface Remembered {
+  /** What to give: the answer as remembered, or as held. */
+  decision: Decision
+  answer: Answer
+  /** When its evaluation began, by {@link ticks}. */
+  at: number
+  /** The configuration that it was evaluated under. */
+  epoch: number
+}
+
+/**
+ * Milliseconds as a 32-bit integer, which costs an entry 8 bytes where a fraction would cost 24. It
+ * wraps after 24 days: compare by {@link elapsed}. Monotonic: a clock set back ages nothing.
+ */
+export function ticks(): number {
+  return performance.now() | 0
+}
+
+/** Milliseconds from `then` to `now`, right for anything under 24 days. */
+export function elapsed(then: number, now: number): number {
+  return (now - then) | 0
+}
+
+/**
+ * The remembered answers, at most `max` of them: two generations, so that a hit moves nothing. When
+ * the young one is half of the allowance, it becomes the old one and the former old one is forgotten;
+ * whoever was seen meanwhile has moved to the young one.
+ */
+export class Memory {
+  readonly #half: number
+  #young = new Map<string, Remembered>()
+  #old = new Map<string, Remembered>()
+
+  constructor(max: number) {
+    this.#half = Math.max(1, Math.floor(max / 2))
+  }
+
+  get size(): number {
+    return this.#young.size + this.#old.size
+  }
+
+  get(key: string): Remembered | undefined {
+    return this.#young.get(key) ?? this.#promoted(key)
+  }
+
+  set(key: string, entry: Remembered): void {
+    this.#old.delete(key)
+    this.#insert(key, entry)
+  }
+
+  clear(): void {
+    this.#young.clear()
+    this.#old.clear()
+  }
+
+  #promoted(key: string): Remembered | undefined {
+    const entry = this.#old.get(key)
+    if (entry === undefined) return undefined
+    this.#old.delete(key)
+    this.#insert(key, entry)
+    return entry
+  }
+
+  #insert(key: string, entry: Remembered): void {
+    this.#young.set(compact(key), entry)
+    if (this.#young.size < this.#half) return
+    this.#old = this.#young
+    this.#young = new Map()
+  }
+}
+
+/** A copy of its own: a user id cut out of a request would keep the whole request alive. */
+function compact(key: string): string {
+  return JSON.parse(JSON.stringify(key)) as string
+}
