@@ -4,8 +4,9 @@
  *
  * A reply says that the server's clock showed `t` somewhen between sending and receiving; the offset
  * therefore lies between `t - receivedAt` and `t + 1 - sentAt` (the server cuts off the fraction).
- * The estimate is the lowest offset that no reply contradicts: never ahead of the server, behind it by
- * less than the fastest round trip seen. A deadline made from it is never later than was meant.
+ * The estimate is the lowest offset that no reply contradicts: behind the server by less than the
+ * fastest round trip seen, and never ahead of it, unless its clock was set back by less than a round
+ * trip. A deadline made from it is not later than was meant.
  */
 export class ServerClock {
   #offset = Number.NaN
