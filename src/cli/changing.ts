@@ -64,7 +64,8 @@ export async function runChange(changing: Changing): Promise<number> {
       signal: io.signal,
       dryRun: values.print,
       async onEdit(edit) {
-        if (changing.careful && edit.changes.length > 0) {
+        // Made-up users have no attributes, so they tell nothing about a pilot.
+        if (changing.careful && edit.changes.length > 0 && edit.pilot === undefined) {
           moves = await preview({ ...edit, users: sample, signal: io.signal })
         }
         told.edit(edit, moves)
@@ -119,12 +120,11 @@ function createTeller({ name, io, values }: Changing, target: Target): Teller {
         'share',
         edit.to === undefined ? 'disabled' : `${percent(edit.from)} -> ${percent(edit.to)}`,
       )
+      if (edit.pilot !== undefined) row('pilot', pilotText(edit))
       if (moves !== undefined) row('users', movesText(moves, style.red))
-      const { removed, added } = changedLines(edit.before.text, edit.after.text)
-      const lines = [
-        ...removed.map((line) => style.red(`- ${line.trim()}`)),
-        ...added.map((line) => style.green(`+ ${line.trim()}`)),
-      ]
+      const lines = changedLines(edit.before.text, edit.after.text).map(({ kind, line }) =>
+        kind === 'removed' ? style.red(`- ${line.trim()}`) : style.green(`+ ${line.trim()}`),
+      )
       row('diff', lines.join('\n'))
     },
     result({ edit, applied, confirmation }) {
@@ -154,6 +154,11 @@ function servedText(edit: FlagsEdit, confirmation: Confirmation): string {
   return movers === 0
     ? `after ${milliseconds(lastMs)}; no probe user had to move (${probes} asked)`
     : `after ${milliseconds(servedMs)}; the last of ${movers} probe users ${whom} after ${milliseconds(lastMs)}`
+}
+
+function pilotText({ action, pilot }: FlagsEdit): string {
+  const values = (pilot?.values ?? []).map((value) => JSON.stringify(value)).join(', ')
+  return `${pilot?.attribute} ${values} ${action === 'pilot' ? 'get on' : 'no longer'}`
 }
 
 /** `1,512 of 10,000 sample users join, nobody leaves`, loudly if anybody leaves on a widening. */

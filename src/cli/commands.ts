@@ -35,4 +35,34 @@ export const commands: Readonly<Record<string, CommandEntry>> = {
     summary: 'takes everybody back to off in one go, and tells when the last one was',
     load: () => import('./commands/rollback.ts'),
   },
+  undo: {
+    group: groups.rollout,
+    summary: 'takes the last change back, as a new change',
+    load: () => import('./commands/undo.ts'),
+  },
+  pilot: {
+    group: groups.rollout,
+    summary: 'gives some users on before the split is asked, or takes that away',
+    load: () => import('./commands/pilot.ts'),
+  },
+  preview: {
+    group: groups.check,
+    summary: 'who would join and who would leave; writes nothing',
+    load: () => import('./commands/preview.ts'),
+  },
+  diff: {
+    group: groups.check,
+    summary: 'who joins and who leaves between two flags files',
+    load: () => import('./commands/diff.ts'),
+  },
+  validate: {
+    group: groups.check,
+    summary: 'what flagd rejects, and what does something else than it looks',
+    load: () => import('./commands/validate.ts'),
+  },
+  history: {
+    group: groups.check,
+    summary: 'who changed what and when',
+    load: () => import('./commands/history.ts'),
+  },
 }

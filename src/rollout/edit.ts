@@ -167,16 +167,42 @@ export function changeAt(
   return { path, from: node === undefined ? undefined : valueOf(node), to }
 }
 
-/** The lines that differ, as `git diff` would mark them. */
-export function changedLines(
-  before: string,
-  after: string,
-): { removed: string[]; added: string[] } {
+/** A line that an edit took away or put in. */
+export interface LineChange {
+  readonly kind: 'removed' | 'added'
+  readonly line: string
+}
+
+/** The lines that differ, in order, as a line diff marks them (longest common subsequence). */
+export function changedLines(before: string, after: string): LineChange[] {
   const [a, b] = [before.split('\n'), after.split('\n')]
   let start = 0
   while (start < a.length && start < b.length && a[start] === b[start]) start++
   let end = 0
-  while (end < a.length - start && end < b.length - start && a.at(-1 - end) === b.at(-1 - end))
-    end++
-  return { removed: a.slice(start, a.length - end), added: b.slice(start, b.length - end) }
+  while (end < Math.min(a.length, b.length) - start && a.at(-1 - end) === b.at(-1 - end)) end++
+  return lineDiff(a.slice(start, a.length - end), b.slice(start, b.length - end))
+}
+
+function lineDiff(a: readonly string[], b: readonly string[]): LineChange[] {
+  // common[i][j]: the length of the longest common subsequence of a from i and b from j.
+  const common = Array.from({ length: a.length + 1 }, () => new Uint32Array(b.length + 1))
+  const at = (i: number, j: number): number => common[i]?.[j] ?? 0
+  for (let i = a.length - 1; i >= 0; i--) {
+    const row = common[i]
+    if (row === undefined) continue
+    for (let j = b.length - 1; j >= 0; j--) {
+      row[j] = a[i] === b[j] ? at(i + 1, j + 1) + 1 : Math.max(at(i + 1, j), at(i, j + 1))
+    }
+  }
+  const changes: LineChange[] = []
+  let [i, j] = [0, 0]
+  while (i < a.length || j < b.length) {
+    if (i < a.length && j < b.length && a[i] === b[j]) {
+      i++
+      j++
+    } else if (i < a.length && (j === b.length || at(i + 1, j) >= at(i, j + 1))) {
+      changes.push({ kind: 'removed', line: a[i++] ?? '' })
+    } else changes.push({ kind: 'added', line: b[j++] ?? '' })
+  }
+  return changes
 }

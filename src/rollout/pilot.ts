@@ -49,32 +49,58 @@ export function addPilot(document: FlagsDocument, options: PilotOptions): FlagsE
     shape.kind === 'none' || shape.kind === 'plain'
       ? undefined
       : shape.segments.find((segment) => readPilot(segment)?.attribute === attribute)
-  const targeting: JsonPath = ['flags', flag, 'targeting']
-  const change = (() => {
-    if (existing !== undefined) return changeAt(document, pathOf(existing.condition), condition)
-    if (shape.kind === 'none') {
-      const [on, off] = share === 0 ? [0, 100] : [100, 0]
-      const split = {
-        fractional: [
-          [sides.on, on],
-          [sides.off, off],
-        ],
-      }
-      return changeAt(document, targeting, { if: [condition, sides.on, split] })
-    }
-    const rule = property(definition, 'targeting')
-    if (rule === undefined) throw unknownShape(document, flag)
-    const text = `{ "if": [${inline(condition)}, ${inline(sides.on)}, ${textOf(document, rule)}] }`
-    return { ...changeAt(document, targeting, { if: [condition, sides.on, valueOf(rule)] }), text }
-  })()
+  const changes =
+    existing === undefined
+      ? [inFront(document, flag, condition, share === 100_000)]
+      : [
+          changeAt(document, pathOf(existing.condition), condition),
+          changeAt(document, pathOf(existing.node), sides.on),
+        ]
   return finish(document, {
     action: 'pilot',
     flag,
-    changes: [change],
+    changes,
     from: share,
     to: share,
     pilot: { attribute, values, ...(existing === undefined ? {} : { replaces: true }) },
   })
+}
+
+/** A condition before all others: in the `if` that stands there, else in one around the rule. */
+function inFront(
+  document: FlagsDocument,
+  flag: string,
+  condition: JsonValue,
+  defaultOn: boolean,
+): Change {
+  const path: JsonPath = ['flags', flag, 'targeting']
+  const definition = flagNode(document, flag)
+  const { on, off } = sidesOf(definition) ?? { on: 'on', off: 'off' }
+  const rule = property(definition, 'targeting')
+  if (rule === undefined || !rule.children?.length) {
+    const split = {
+      fractional: [
+        [on, defaultOn ? 100 : 0],
+        [off, defaultOn ? 0 : 100],
+      ],
+    }
+    return changeAt(document, path, { if: [condition, on, split] })
+  }
+  const opening = `${inline(condition)}, ${inline(on)}, `
+  const list = property(rule, 'if')
+  if (list?.type === 'array') {
+    const own = textOf(document, list)
+    const start = (list.children?.[0]?.offset ?? list.offset + 1) - list.offset
+    const text = own.slice(0, start) + opening + own.slice(start)
+    const change = changeAt(document, pathOf(list), [
+      condition,
+      on,
+      ...(valueOf(list) as JsonValue[]),
+    ])
+    return { ...change, text }
+  }
+  const text = `{ "if": [${opening}${textOf(document, rule)}] }`
+  return { ...changeAt(document, path, { if: [condition, on, valueOf(rule)] }), text }
 }
 
 /**

@@ -1,3 +1,4 @@
+import { isDeepStrictEqual } from 'node:util'
 import { quote, SwitchbackError } from '../errors.ts'
 import { type FlagsDocument, flagNode, property } from './document.ts'
 import {
@@ -67,7 +68,7 @@ export function finish(
     readonly pilot?: Pilot
   },
 ): FlagsEdit {
-  const changes = parts.changes.filter(({ from, to }) => from !== to)
+  const changes = parts.changes.filter(({ from, to }) => !isDeepStrictEqual(from, to))
   return {
     ...parts,
     changes,

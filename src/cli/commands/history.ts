@@ -1,0 +1,62 @@
+import { type HistoryEntry, historyFile, locate, readHistory } from '../../rollout/index.ts'
+import { type Command, exitCode, usageError } from '../command.ts'
+import { defineCommand } from '../define.ts'
+import { printJson } from '../format.ts'
+import { findTarget, targetOptions } from '../target.ts'
+
+export const command: Command = defineCommand({
+  usage: 'history [options]',
+  summary: 'who changed what and when, newest first',
+  details: `Reads the audit log beside the flags file (use-redis.json: use-redis.history.jsonl). "outside"
+stands for a change by hand or by another tool. Values of pilots are hashed in it.`,
+  options: {
+    limit: { type: 'string', value: 'N', help: 'how many at most (20)' },
+    ...targetOptions,
+  },
+  examples: [
+    ['switchback history', 'the last 20 changes'],
+    ['switchback history --limit 1 --json', 'the last one, for machines'],
+  ],
+  async run({ values, env, stdout, style }) {
+    const limit = Number(values.limit ?? 20)
+    if (!Number.isSafeInteger(limit) || limit < 1) {
+      throw usageError(`--limit ${JSON.stringify(values.limit)} is no number`, 'write --limit 20')
+    }
+    const { flag, file } = await findTarget(values, env)
+    const place = await locate(file)
+    const entries = (await readHistory(place.file))
+      .filter((entry) => entry.flag === flag || entry.action === 'outside')
+      .slice(-limit)
+      .toReversed()
+    if (values.json) {
+      printJson(stdout, {
+        ok: true,
+        command: 'history',
+        flag,
+        file: historyFile(place.file),
+        entries,
+      })
+      return exitCode.done
+    }
+    stdout.write(`${style.bold(flag)}  ${historyFile(place.file)}\n`)
+    if (entries.length === 0) stdout.write('  nothing was changed through switchback yet\n')
+    const width = Math.max(0, ...entries.map(({ who }) => who.length))
+    for (const entry of entries) {
+      const time = entry.at.replace('T', ' ').replace(/\.\d+Z$/, 'Z')
+      const reason = entry.reason === undefined ? '' : `  ${style.dim(entry.reason)}`
+      stdout.write(
+        `  ${style.dim(time)}  ${entry.who.padEnd(width)}  ${entry.action.padEnd(12)}  ${moveText(entry)}${reason}\n`,
+      )
+    }
+    return exitCode.done
+  },
+})
+
+function moveText({ action, from, to, pilot }: HistoryEntry): string {
+  if (action === 'outside') return 'changed by hand or by another tool'
+  if (action === 'disable') return 'disabled'
+  const share = from === to ? `${to ?? '?'} %` : `${from ?? '?'} % -> ${to ?? '?'} %`
+  return pilot === undefined
+    ? share
+    : `${share}, ${pilot.attribute} (${pilot.values.length} values)`
+}

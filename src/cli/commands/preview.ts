@@ -1,0 +1,41 @@
+import { currentShare, loadFlags, setShare } from '../../rollout/index.ts'
+import { type Command, usageError } from '../command.ts'
+import { defineCommand } from '../define.ts'
+import { percent } from '../format.ts'
+import { previewOptions, runPreview } from '../previewing.ts'
+import { readShare } from '../share.ts'
+import { findTarget, targetOptions } from '../target.ts'
+
+export const command: Command = defineCommand({
+  usage: 'preview PERCENT [options]',
+  summary: 'who would join and who would leave; writes nothing',
+  details: `Evaluates every user before and after with flagd's official evaluator. Exit code 1 when anybody
+leaves although the share does not shrink.`,
+  options: { ...targetOptions, ...previewOptions },
+  examples: [
+    ['switchback preview 25', 'over 100,000 made-up users'],
+    ['psql -Atc "select id from users" | switchback preview 25 --users -', 'over your own'],
+  ],
+  positionals: 1,
+  async run({ values, positionals, ...io }) {
+    const [text] = positionals
+    if (text === undefined) {
+      throw usageError('preview needs a share in per cent', 'write switchback preview 25')
+    }
+    const share = readShare(text)
+    const { flag, file } = await findTarget(values, io.env)
+    const before = await loadFlags(file)
+    const { after, from, to } = setShare(before, { flag, percent: share })
+    return runPreview({
+      command: 'preview',
+      io,
+      values,
+      flag,
+      before,
+      after,
+      title: file,
+      rows: [['share', `${percent(currentShare(before, flag))} -> ${percent(to)}`]],
+      extra: { file, from, to },
+    })
+  },
+})

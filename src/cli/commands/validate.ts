@@ -1,0 +1,69 @@
+import { readdir } from 'node:fs/promises'
+import { join } from 'node:path'
+import { type Finding, readText, validate } from '../../rollout/index.ts'
+import { type Command, exitCode, usageError } from '../command.ts'
+import { defineCommand } from '../define.ts'
+import { printJson } from '../format.ts'
+import type { Style } from '../style.ts'
+
+export const command: Command = defineCommand({
+  usage: 'validate [FILES] [options]',
+  summary: 'checks flags files: what flagd rejects, and what does something else than it looks',
+  details: `Without FILES, all of flags/. Exit code 1 when an error is found; with --strict, a warning too.`,
+  options: {
+    against: {
+      type: 'string',
+      value: 'FILE',
+      help: 'the file as it was: finds changes that move users by surprise',
+    },
+    strict: { type: 'boolean', help: 'take warnings for errors' },
+    json: { type: 'boolean', help: 'print JSON' },
+  },
+  examples: [
+    ['switchback validate', 'every file in flags/'],
+    ['switchback validate new.json --against old.json --strict', 'for a pull request'],
+  ],
+  positionals: 1000,
+  async run({ values, positionals, env, stdout, style }) {
+    const own = env['SWITCHBACK_FILE']
+    const fallback = own === undefined ? await ownFiles() : [own]
+    const files = positionals.length > 0 ? positionals : fallback
+    if (files.length === 0) throw usageError('there is no file in flags/', 'name the files')
+    const before = values.against === undefined ? undefined : await readText(values.against)
+    const results: { file: string; findings: Finding[] }[] = []
+    for (const file of files) {
+      const text = await readText(file)
+      results.push({ file, findings: validate(text, before === undefined ? {} : { before }) })
+    }
+    const all = results.flatMap(({ findings }) => findings)
+    const errors = all.filter(({ severity }) => severity === 'error').length
+    const wrong = errors > 0 || (values.strict && all.length > 0)
+    if (values.json) printJson(stdout, { ok: !wrong, command: 'validate', files: results })
+    else {
+      for (const { file, findings } of results) {
+        if (findings.length === 0) stdout.write(`${file}  ${style.green('fine')}\n`)
+        for (const finding of findings) stdout.write(lines(file, finding, style))
+      }
+      const warnings = all.length - errors
+      if (all.length > 0)
+        stdout.write(`${plural(errors, 'error')}, ${plural(warnings, 'warning')}\n`)
+    }
+    return wrong ? exitCode.refused : exitCode.done
+  },
+})
+
+function lines(file: string, finding: Finding, style: Style): string {
+  const { line, column, severity, code, message, fix, rejected } = finding
+  const kind = severity === 'error' ? style.red('error') : style.yellow('warning')
+  const what = rejected ? ' (flagd goes on serving the last good file)' : ''
+  return `${style.bold(`${file}:${line}:${column}`)}  ${kind} ${style.dim(code)}\n  ${message}${what}\n  ${style.green('fix:')} ${fix}\n`
+}
+
+function plural(number: number, word: string): string {
+  return `${number} ${word}${number === 1 ? '' : 's'}`
+}
+
+async function ownFiles(): Promise<string[]> {
+  const names = await readdir('flags').catch(() => [])
+  return names.filter((name) => name.endsWith('.json')).map((name) => join('flags', name))
+}

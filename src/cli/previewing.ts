@@ -1,0 +1,142 @@
+import { open } from 'node:fs/promises'
+import { quote, SwitchbackError } from '../errors.ts'
+import {
+  type FlagsDocument,
+  parseUsers,
+  preview,
+  type Preview,
+  type PreviewOptions,
+} from '../rollout/index.ts'
+import { type CommandIo, exitCode, usageError } from './command.ts'
+import { count, createRows, printJson } from './format.ts'
+
+/** The options of the commands that tell who moves. */
+export const previewOptions = {
+  users: {
+    type: 'string',
+    value: 'FILE',
+    help: 'users, one a line: a targeting key or a JSON context; - reads stdin',
+  },
+  count: { type: 'string', value: 'N', help: 'how many users to make up (100000)' },
+} as const
+
+/** What to compare, and how to tell it. */
+export interface Previewing {
+  readonly command: string
+  readonly io: CommandIo
+  readonly values: {
+    readonly json: boolean
+    readonly users: string | undefined
+    readonly count: string | undefined
+  }
+  readonly flag: string
+  readonly before: FlagsDocument
+  readonly after: FlagsDocument
+  /** The first line for people. */
+  readonly title: string
+  /** Rows before those of the preview. */
+  readonly rows: readonly (readonly [label: string, text: string])[]
+  /** Goes into the JSON document. */
+  readonly extra: object
+}
+
+/** Evaluates, shows a progress bar past a second, and tells who joins and who leaves. */
+export async function runPreview(options: Previewing): Promise<number> {
+  const { io, values, flag, before, after } = options
+  const bar = createBar(io)
+  const start = performance.now()
+  let moves: Preview
+  try {
+    moves = await preview({
+      flag,
+      before,
+      after,
+      users: await readUsers(values, io),
+      onProgress: bar.show,
+      signal: io.signal,
+    })
+  } finally {
+    bar.clear()
+  }
+  const seconds = (performance.now() - start) / 1000
+  const shrinking = moves.on.after < moves.on.before
+  const surprising = moves.leaves.count > 0 && !shrinking
+  const code = surprising ? exitCode.refused : exitCode.done
+  if (values.json) {
+    const { users, on, variants, joins, leaves } = moves
+    const document = { users, on, variants, joins, leaves, moves: moves.moves }
+    printJson(io.stdout, {
+      ok: !surprising,
+      command: options.command,
+      flag,
+      ...options.extra,
+      ...document,
+    })
+    return code
+  }
+  const { stdout, style } = io
+  const row = createRows(stdout, style)
+  stdout.write(`${style.bold(flag)}  ${options.title}\n`)
+  for (const [label, text] of options.rows) row(label, text)
+  row('users', `${count(moves.users)} in ${seconds.toFixed(1)} s`)
+  row('on', `${count(moves.on.before)} -> ${count(moves.on.after)}`)
+  row('join', movedText(moves.joins))
+  row('leave', surprising ? style.red(movedText(moves.leaves)) : movedText(moves.leaves))
+  const others = moves.moves - moves.joins.count - moves.leaves.count
+  if (others > 0)
+    row('change', `${count(others)} others get another variant, ${variantsText(moves)}`)
+  if (surprising) row('', style.red(style.bold('Users LEAVE although the share does not shrink.')))
+  return code
+}
+
+function movedText({ count: number, examples }: Preview['joins']): string {
+  if (number === 0) return 'nobody'
+  const more = number > examples.length ? ', ...' : ''
+  return `${count(number)}  (${examples.join(', ')}${more})`
+}
+
+function variantsText({ variants }: Preview): string {
+  const names = [...new Set([...Object.keys(variants.before), ...Object.keys(variants.after)])]
+  return names
+    .map((name) => `${name} ${variants.before[name] ?? 0} -> ${variants.after[name] ?? 0}`)
+    .join(', ')
+}
+
+async function readUsers(
+  values: Previewing['values'],
+  { stdin }: CommandIo,
+): Promise<NonNullable<PreviewOptions['users']>> {
+  if (values.users === undefined) {
+    const number = Number(values.count ?? 100_000)
+    if (Number.isSafeInteger(number) && number > 0) return number
+    throw usageError(`--count ${quote(values.count)} is no number of users`, 'write --count 100000')
+  }
+  if (values.count !== undefined) {
+    throw usageError('--users and --count exclude one another', 'give one of them')
+  }
+  if (values.users === '-') return parseUsers(stdin)
+  const file = await open(values.users).catch((error: unknown) => {
+    throw new SwitchbackError('SB_FILE_MISSING', `cannot read ${quote(values.users)}`, {
+      cause: error,
+      hint: 'name a file with one user a line, or - for stdin',
+    })
+  })
+  return parseUsers(file.createReadStream())
+}
+
+/** A line on stderr that overwrites itself, on terminals only, and only after a second. */
+function createBar({ stderr }: CommandIo): { show: (done: number) => void; clear: () => void } {
+  const start = performance.now()
+  let shown = false
+  return {
+    show(done) {
+      if (stderr.isTTY !== true || performance.now() - start < 1000) return
+      shown = true
+      const rate = Math.round((done / (performance.now() - start)) * 1000)
+      stderr.write(`\r${count(done)} users, ${count(rate)} a second `)
+    },
+    clear() {
+      if (shown) stderr.write('\r\u001B[K')
+    },
+  }
+}
