@@ -1,0 +1,48 @@
+// One process of `test/cache/file/coherence.test.ts`. A writer puts the number of its last
+// acknowledged write of each key into a shared file; a reader looks there *before* it reads the cache,
+// and must not find anything older.
+import { openSync, readSync, writeSync } from 'node:fs'
+import { setImmediate } from 'node:timers/promises'
+import { ANY, fileCache, NEVER } from '../../dist/cache/index.js'
+
+const [role, directory, acksPath, first, count, ms] = process.argv.slice(2)
+const cache = fileCache({ directory, busyTimeout: 10_000 })
+const acks = openSync(acksPath, 'r+')
+const word = new Float64Array(1)
+const keys = Array.from({ length: Number(count) }, (_, i) => Number(first) + i)
+const end = Date.now() + Number(ms)
+let done = 0
+let hits = 0
+let stale = 0
+
+while (Date.now() < end) {
+  for (const key of keys) await (role === 'write' ? write(key) : read(key))
+  // A writer leaves readers time to keep copies in memory, or there would be nothing to invalidate.
+  for (let i = 0; i < (role === 'write' ? 20 : 1); i++) await setImmediate()
+}
+process.send({ done, hits, stale })
+await cache.close()
+process.disconnect()
+
+async function write(key) {
+  const n = ++done
+  if (n % 3 === 0) {
+    await cache.invalidate(`k${key}`, { within: 10_000, successor: String(n).padStart(12, '0') })
+  } else {
+    const entry = { payload: String(n), expiresAt: NEVER }
+    await cache.write(`k${key}`, entry, { expect: ANY, within: 10_000 })
+  }
+  word[0] = n
+  writeSync(acks, word, 0, 8, key * 8)
+}
+
+async function read(key) {
+  readSync(acks, word, 0, 8, key * 8)
+  const least = word[0]
+  const cell = cache.read(`k${key}`)
+  const { state, payload, successor } = await cell
+  const n = state === 'value' ? Number(payload) : state === 'tombstone' ? Number(successor) : 0
+  done++
+  if (n === least) hits++
+  if (n < least) stale++
+}
