@@ -1,0 +1,26 @@
+/**
+ * The guard's decision rule, pure: no clock, no I/O. Fed with what both arms did between two polls, it
+ * says regressed, safe, undecided or starved, and shows the numbers.
+ */
+export { Baseline } from './baseline.ts'
+export {
+  addPair,
+  armOverdispersion,
+  designEffect,
+  effectiveBuckets,
+  emptyPair,
+  sum,
+} from './buckets.ts'
+export type { ArmPair, BucketCounts } from './buckets.ts'
+export { HARM_BETS, HarmEvidence } from './harm.ts'
+export type { HarmReading } from './harm.ts'
+export { edgeOf, increment, nearestNull } from './increment.ts'
+export type { Margin, Stratum } from './increment.ts'
+export { Judge } from './judge.ts'
+export type { JudgeSettings, JudgeState, MetricRule, Step } from './judge.ts'
+export { logFactorial, logMeanExp, logSumExp } from './logarithms.ts'
+export { SafetyEvidence } from './safety.ts'
+export type { SafetyReading } from './safety.ts'
+export { shareMismatch } from './share.ts'
+export type { Answer, Lack, MetricVerdict, Verdict } from './verdict.ts'
+export { whyNotYet } from './verdict.ts'

@@ -1,0 +1,16 @@
+import { logFactorial } from './logarithms.ts'
+
+/**
+ * Logarithm of the Bayes factor of "users arrive in another ratio than the one set" (uniform prior)
+ * against "in the ratio set": `B(1 + t, 1 + c) / (p^t (1-p)^c)`. A martingale under the latter, so it
+ * may be looked at after every poll: P(it ever exceeds 1000) <= 0.1 %. (Sample-ratio mismatch; Lindon
+ * & Malek 2022.)
+ *
+ * @param share of the users that was set for treatment, 0 to 1
+ */
+export function shareMismatch(treatment: number, control: number, share: number): number {
+  const t = Math.floor(treatment)
+  const c = Math.floor(control)
+  const expected = (t === 0 ? 0 : t * Math.log(share)) + (c === 0 ? 0 : c * Math.log(1 - share))
+  return logFactorial(t) + logFactorial(c) - logFactorial(t + c + 1) - expected
+}
