@@ -9,3 +9,10 @@ export { type FileCache, fileCache, type FileCacheOptions } from './file/index.t
 export { MAX_KEY_BYTES, storageKey } from './storage-key.ts'
 export { parseTtl } from './ttl.ts'
 export { redisCache, type RedisCacheOptions, type RedisClient } from './redis/index.ts'
+export {
+  adaptCache,
+  type AdaptCacheOptions,
+  type KeyValueStore,
+  memoryCache,
+  type MemoryCacheOptions,
+} from './adapter/index.ts'

@@ -1,0 +1,170 @@
+import { quote, SwitchbackError } from '../../errors.ts'
+import {
+  ANY,
+  type CacheBackend,
+  type Entry,
+  type InvalidateOptions,
+  type InvalidateResult,
+  type MaybePromise,
+  type WriteOptions,
+  type WriteResult,
+} from '../backend.ts'
+import { ABSENT, type Cell, NEVER } from '../cell.ts'
+import {
+  type Envelope,
+  openEnvelope,
+  sealEnvelope,
+  tombstoneEnvelope,
+  valueEnvelope,
+} from '../envelope.ts'
+import { storageKey } from '../storage-key.ts'
+import { KeyLock } from './key-lock.ts'
+
+/**
+ * A cache that the application already has, shaped as Keyv is (`new Keyv(...)` of version 4 or 5 is
+ * one); each method may be synchronous or return a promise.
+ */
+export interface KeyValueStore {
+  get(key: string): unknown
+  /** @param ttl milliseconds; `undefined`: it does not expire. Answers `false` when it has failed. */
+  set(key: string, value: string, ttl?: number): unknown
+  delete(key: string): unknown
+  clear(): unknown
+}
+
+export interface AdaptCacheOptions {
+  /** In logs, metrics and health. @default 'adapted' */
+  readonly name?: string
+  /** How long a tombstone lives, in milliseconds. @default 120_000 */
+  readonly tombstoneTtl?: number
+}
+
+const DEFAULT_TOMBSTONE_TTL_MS = 120_000
+/** No key of a cache is this: a key that begins with `#` is always hashed. */
+const PROBE_KEY = '#ping'
+
+/**
+ * A backend over a cache that the application already has. Give it a store (or a namespace) of its
+ * own: `clear` empties it.
+ *
+ * Such a store has no conditional write, so this one makes do with a queue for each key: writes are
+ * atomic **within this process only**. It suits a cache that only this process writes. It cannot keep
+ * the store from applying a write late, after a timeout; and it sees failures only where the store
+ * reports them (Keyv reports failed reads as misses unless `throwOnErrors` is set).
+ *
+ * @throws SwitchbackError `SB_STORE_INVALID`: a method is missing. Operations reject with the store's
+ * own errors, or `SB_STORE_FAILED` when `set` answers `false`.
+ */
+export function adaptCache(store: KeyValueStore, options: AdaptCacheOptions = {}): CacheBackend {
+  return new AdaptedCache(store, options)
+}
+
+class AdaptedCache implements CacheBackend {
+  readonly name: string
+  readonly tombstoneTtl: number
+  readonly #store: KeyValueStore
+  readonly #lock = new KeyLock()
+
+  constructor(store: KeyValueStore, options: AdaptCacheOptions) {
+    checkStore(store)
+    this.#store = store
+    this.name = options.name ?? 'adapted'
+    this.tombstoneTtl = options.tombstoneTtl ?? DEFAULT_TOMBSTONE_TTL_MS
+  }
+
+  read(key: string): MaybePromise<Cell> {
+    return this.#load(storageKey(key))
+  }
+
+  write(key: string, entry: Entry, { expect, within }: WriteOptions): MaybePromise<WriteResult> {
+    const name = storageKey(key)
+    const deadline = performance.now() + within
+    return this.#lock.run(name, () =>
+      after(expect === ANY ? undefined : this.#load(name), (cell) => {
+        const refused = cell !== undefined && cell.token !== expect
+        if (refused || performance.now() > deadline) return { written: false, token: '' }
+        const envelope = valueEnvelope(entry.payload, entry.expiresAt)
+        return after(this.#save(name, envelope, entry.expiresAt), () => ({
+          written: true,
+          token: envelope.token,
+        }))
+      }),
+    )
+  }
+
+  invalidate(key: string, options: InvalidateOptions): MaybePromise<InvalidateResult> {
+    const { successor = '', notBefore = 0 } = options
+    const name = storageKey(key)
+    return this.#lock.run(name, () => {
+      if (this.now() < notBefore) return { done: false, existed: false, token: '' }
+      return after(this.#load(name), (cell) => {
+        const envelope = tombstoneEnvelope(successor)
+        return after(this.#save(name, envelope, 0), () => ({
+          done: true,
+          existed: cell.state === 'value',
+          token: envelope.token,
+        }))
+      })
+    })
+  }
+
+  async clear({ signal }: { readonly signal?: AbortSignal } = {}): Promise<void> {
+    signal?.throwIfAborted()
+    await this.#lock.runAlone(() => this.#store.clear())
+  }
+
+  now(): number {
+    return Date.now()
+  }
+
+  async ping(): Promise<void> {
+    await this.#store.get(PROBE_KEY)
+  }
+
+  /** Leaves the store open: it is the application's. */
+  async close(): Promise<void> {}
+
+  #load(name: string): MaybePromise<Cell> {
+    return after(this.#store.get(name), (text) =>
+      // Something else under our key: a miss, which any writer that saw it may replace.
+      typeof text === 'string'
+        ? (openEnvelope(text, this.now(), this.tombstoneTtl) ?? ABSENT)
+        : ABSENT,
+    )
+  }
+
+  #save(name: string, envelope: Envelope, expiresAt: number): MaybePromise<void> {
+    const now = this.now()
+    const ttl =
+      expiresAt === NEVER ? undefined : Math.ceil(Math.max(expiresAt - now, 0) + this.tombstoneTtl)
+    return after(this.#store.set(name, sealEnvelope(envelope, now), ttl), (answer) => {
+      if (answer !== false) return
+      throw new SwitchbackError('SB_STORE_FAILED', `The store of ${this.name} refused a write.`, {
+        hint: 'Keyv tells the reason by its `error` event, or throws it with `throwOnErrors`.',
+      })
+    })
+  }
+}
+
+/** The next step: at once after a value, later after a promise. */
+function after<T, R>(
+  value: T | PromiseLike<T>,
+  step: (value: T) => MaybePromise<R>,
+): MaybePromise<R> {
+  return isThenable(value) ? Promise.resolve(value).then(step) : step(value)
+}
+
+function isThenable<T>(value: T | PromiseLike<T>): value is PromiseLike<T> {
+  return typeof (value as { readonly then?: unknown } | undefined | null)?.then === 'function'
+}
+
+function checkStore(store: KeyValueStore): void {
+  const methods = ['get', 'set', 'delete', 'clear'] as const
+  const missing = methods.filter((method) => typeof store?.[method] !== 'function')
+  if (missing.length === 0) return
+  throw new SwitchbackError(
+    'SB_STORE_INVALID',
+    `A store to adapt needs the methods ${methods.join(', ')}; ${quote(missing.join(', '))} missing.`,
+    { hint: 'Pass a Keyv, or an object with the same four methods.' },
+  )
+}
