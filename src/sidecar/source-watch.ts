@@ -11,6 +11,11 @@ export interface SourceWatchOptions {
    * @default 50
    */
   readonly pollInterval?: number
+  /**
+   * Whether to ask the system for notices; some network file systems give none.
+   * @default true
+   */
+  readonly notices?: boolean
 }
 
 /**
@@ -22,6 +27,7 @@ export class SourceWatch {
   readonly #path: string
   readonly #onChange: () => Promise<void>
   readonly #watchers = new Map<string, FSWatcher>()
+  readonly #notices: boolean
   readonly #timer: NodeJS.Timeout
   #signature = ''
   #running: Promise<void> | undefined
@@ -31,6 +37,7 @@ export class SourceWatch {
   constructor(options: SourceWatchOptions) {
     this.#path = options.path
     this.#onChange = options.onChange
+    this.#notices = options.notices ?? true
     this.#timer = setInterval(() => void this.#poll(), options.pollInterval ?? 50)
     this.#timer.unref()
   }
@@ -54,7 +61,7 @@ export class SourceWatch {
   async #run(): Promise<void> {
     while (this.#again && !this.#closed) {
       this.#again = false
-      await this.#follow()
+      if (this.#notices) await this.#follow()
       // Before the read: what changes during it shows at the next poll.
       this.#signature = await signatureOf(this.#path)
       if (!this.#closed) await this.#onChange()
