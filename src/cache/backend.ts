@@ -106,7 +106,7 @@ export interface Owed {
  * here before the caller is answered is honoured by all processes at once.
  */
 export interface Ledger {
-  /** Whether this side's copy of the key must not be trusted. On the hot path: about 1 us. */
+  /** Whether this side's copy of the key must not be trusted. */
   owes(side: Side, key: string): boolean
   owe(side: Side, key: string, notBefore: number): MaybePromise<void>
   /** The oldest owed invalidations of a side, at most `limit`. */
@@ -119,6 +119,11 @@ export interface Ledger {
    * keep their token. Also drops what is owed on that side: the fence covers it.
    */
   fence(side: Side, before: number): MaybePromise<void>
-  /** Cells written before this (store clock) are not trusted. 0 when nothing is fenced. On the hot path. */
+  /** Cells written before this (store clock) are not trusted. 0 when nothing is fenced. */
   fencedBefore(side: Side): number
+  /**
+   * Both questions in one look, on the hot path: cells of this key written before this are not to be
+   * trusted; `Infinity` while the side owes the key.
+   */
+  trustedFrom(side: Side, key: string): number
 }

@@ -1,5 +1,4 @@
 import { ANY, type Cell, type Entry } from '../cache/index.ts'
-import type { Side } from '../side.ts'
 import type { Recorder, Outcome } from '../telemetry/index.ts'
 import type { Debts } from './debts.ts'
 import { type GuardedSide, isTimeout } from './guarded-side.ts'
@@ -44,19 +43,24 @@ export class Coherence {
 
   /** Reads the key where it can be trusted. True: `op.cell` is alive. Never rejects. */
   async read(op: PinnedOperation): Promise<boolean> {
-    if (this.#trusts(op.active, op.key)) {
+    const { active, standby, key } = op
+    // Before the read: what is acknowledged from here on need not be seen.
+    const trusted = this.#trustedFrom(active, key)
+    if (trusted === NEVER_TRUSTED) {
+      op.outcome = 'fell_back'
+    } else {
       try {
-        const read = op.active.read(op.key)
-        return this.#saw(op, op.active, read instanceof Promise ? await read : read)
+        const read = active.read(key)
+        return this.#saw(op, active, read instanceof Promise ? await read : read, trusted)
       } catch (error) {
         op.outcome = failure(error)
       }
-    } else {
-      op.outcome = 'fell_back'
     }
-    if (op.single || !this.#trusts(op.standby, op.key)) return false
+    if (op.single) return false
+    const standbyTrusted = this.#trustedFrom(standby, key)
+    if (standbyTrusted === NEVER_TRUSTED) return false
     try {
-      return this.#saw(op, op.standby, await op.standby.read(op.key))
+      return this.#saw(op, standby, await standby.read(key), standbyTrusted)
     } catch {
       return false
     }
@@ -65,17 +69,22 @@ export class Coherence {
   /** On a miss: takes the value over from the standby, with its expiry. True: `op.cell` is alive. */
   async takeOver(op: PinnedOperation, readAnyway = false): Promise<boolean> {
     const { active, standby, key, cell } = op
-    if (op.single || op.place !== active || !this.#trusts(standby, key)) return false
-    const blank = this.#isBlank(active.side, cell)
+    if (op.single || op.place !== active) return false
+    const blank = this.#isBlank(op)
     const named = cell.state === 'tombstone' && cell.successor !== ''
     if (!blank && !named && !readAnyway) return false
+    const trusted = this.#trustedFrom(standby, key)
+    if (trusted === NEVER_TRUSTED) return false
     try {
       op.standbyCell = await standby.read(key)
     } catch {
       return false
     }
     const found = op.standbyCell
-    if (!this.#isAlive(standby.side, found)) return false
+    const alive =
+      found.state === 'value' &&
+      found.writtenAt >= Math.max(trusted, this.#debts.ownFence(standby.side))
+    if (!alive) return false
     const latest = (named && found.token === cell.successor) || (blank && this.#mayMove(op, found))
     if (!latest) return false
     op.cell = found
@@ -128,8 +137,8 @@ export class Coherence {
     const { place, key, cell } = op
     if (place === undefined) return ''
     const slow = loadMs > place.backend.tombstoneTtl / 2
-    const moved = this.#debts.fencedBefore(place.side) !== op.fence
-    if (slow || moved || !this.#trusts(place, key)) {
+    // Another fence than at the miss, or out by now, or owed.
+    if (slow || this.#trustedFrom(place, key) > op.fence) {
       this.#recorder.event(place.side, 'fill_refused')
       return ''
     }
@@ -142,25 +151,24 @@ export class Coherence {
     }
   }
 
-  /** Whether the cell is a value that may be served. */
-  #isAlive(side: Side, cell: Cell): boolean {
-    return cell.state === 'value' && cell.writtenAt >= this.#debts.fencedBefore(side)
-  }
-
   /** Whether the side knows nothing of the key: it holds nothing, or what it holds is distrusted. */
-  #isBlank(side: Side, cell: Cell): boolean {
-    if (cell.state === 'absent') return true
-    return cell.state === 'value' && cell.writtenAt < this.#debts.fencedBefore(side)
+  #isBlank(op: PinnedOperation): boolean {
+    return op.cell.state === 'absent' || (op.cell.state === 'value' && op.cell.writtenAt < op.fence)
   }
 
   #trusts(side: GuardedSide, key: string): boolean {
-    return side.usable && !this.#debts.owes(side.side, key)
+    return this.#trustedFrom(side, key) !== NEVER_TRUSTED
   }
 
-  #saw(op: PinnedOperation, place: GuardedSide, cell: Cell): boolean {
+  #trustedFrom(side: GuardedSide, key: string): number {
+    return side.usable ? this.#debts.trustedFrom(side.side, key) : NEVER_TRUSTED
+  }
+
+  #saw(op: PinnedOperation, place: GuardedSide, cell: Cell, trusted: number): boolean {
     op.place = place
     op.cell = cell
-    op.fence = this.#debts.fencedBefore(place.side)
+    // A store that restarted during the read has raised this process's own fence before it answered.
+    op.fence = Math.max(trusted, this.#debts.ownFence(place.side))
     const alive = cell.state === 'value' && cell.writtenAt >= op.fence
     if (alive) {
       op.servedBy = place.side
@@ -239,6 +247,8 @@ export class Coherence {
     return { existed: false, outcome }
   }
 }
+
+const NEVER_TRUSTED = Number.POSITIVE_INFINITY
 
 interface Erased {
   readonly existed: boolean

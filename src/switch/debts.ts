@@ -36,29 +36,29 @@ export class Debts {
     this.#parts = parts
   }
 
-  /** Whether the side's copy of the key must not be trusted. */
-  owes(side: Side, key: string): boolean {
-    if (this.#memory.owes(side, key)) return true
-    const { ledger } = this.#parts
-    if (ledger === undefined) return false
-    try {
-      return ledger.owes(side, key)
-    } catch (error) {
-      this.#ledgerIsFailing(error)
-      return false
-    }
-  }
-
-  fencedBefore(side: Side): number {
-    const remembered = this.#memory.fencedBefore(side)
+  /**
+   * The side's cells of the key are to be trusted if they were written at this time (store clock) or
+   * later; `Infinity` while the side owes the key. One look at the ledger.
+   */
+  trustedFrom(side: Side, key: string): number {
+    const remembered = this.#memory.trustedFrom(side, key)
     const { ledger } = this.#parts
     if (ledger === undefined) return remembered
     try {
-      return Math.max(remembered, ledger.fencedBefore(side))
+      return Math.max(remembered, ledger.trustedFrom(side, key))
     } catch (error) {
       this.#ledgerIsFailing(error)
       return remembered
     }
+  }
+
+  owes(side: Side, key: string): boolean {
+    return this.trustedFrom(side, key) === Number.POSITIVE_INFINITY
+  }
+
+  /** The fence as far as this process raised it itself: no look at the ledger. */
+  ownFence(side: Side): number {
+    return this.#memory.fencedBefore(side)
   }
 
   /** Must be awaited before the caller is answered. Never rejects. */

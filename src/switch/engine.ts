@@ -54,7 +54,7 @@ export class Engine {
     this.#parts = parts
   }
 
-  async get<T>(caller: Caller, key: string): Promise<T | undefined> {
+  get<T>(caller: Caller, key: string): Promise<T | undefined> {
     return this.#readOnly<T>('get', caller, key)
   }
 

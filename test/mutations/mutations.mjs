@@ -31,8 +31,8 @@ export const mutations = [
   {
     name: 'back-fill over a tombstone',
     file: 'src/switch/coherence.ts',
-    from: "if (cell.state === 'absent') return true",
-    to: "if (cell.state === 'absent' || cell.state === 'tombstone') return true",
+    from: "return op.cell.state === 'absent' ||",
+    to: "return op.cell.state === 'absent' || op.cell.state === 'tombstone' ||",
     tests: [interleavings, schedule('a delete has marked one side, not yet the other')],
   },
   {
@@ -60,15 +60,15 @@ export const mutations = [
   {
     name: 'reads do not consult the ledger',
     file: 'src/switch/coherence.ts',
-    from: 'return side.usable && !this.#debts.owes(side.side, key)',
-    to: 'return side.usable && (key !== "" || !this.#debts.owes(side.side, key))',
+    from: 'return side.usable ? this.#debts.trustedFrom(side.side, key) : NEVER_TRUSTED',
+    to: 'return side.usable ? (key === "" ? this.#debts.trustedFrom(side.side, key) : 0) : NEVER_TRUSTED',
     tests: [interleavings, schedule('every process of the machine consults the ledger')],
   },
   {
     name: 'debts are repaid before a late write can have landed',
     file: 'src/switch/replay.ts',
-    from: "await side.invalidate(owed.key, '', owed.notBefore)",
-    to: "await side.invalidate(owed.key, '', 0)",
+    from: 'await side.invalidate(owed.key, successor, owed.notBefore)',
+    to: 'await side.invalidate(owed.key, successor, 0)',
     tests: [interleavings, schedule('a set that lands late is refused')],
   },
   {

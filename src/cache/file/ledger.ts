@@ -60,6 +60,12 @@ export class FileLedger implements Ledger {
     }
   }
 
+  trustedFrom(side: Side, key: string): number {
+    if (this.owes(side, key)) return Number.POSITIVE_INFINITY
+    // The header that `owes` has just read.
+    return this.#store.current(Date.now()).control.fence(side)
+  }
+
   list(side: Side, limit: number): readonly Owed[] {
     return this.#store.runSync(() => {
       const rows = this.#store
