@@ -4,7 +4,7 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { onTestFinished } from 'vitest'
+import type { TestContext } from 'vitest'
 import {
   ANY,
   type Cell,
@@ -41,7 +41,6 @@ export class FilePeer {
         answer({ error: { code: `${signal ?? code}`, message: 'the process ended' } })
       }
     })
-    onTestFinished(() => this.kill())
   }
 
   async call(target: 'cache' | 'ledger', method: string, ...args: unknown[]): Promise<unknown> {
@@ -81,9 +80,21 @@ export class FilePeer {
   }
 }
 
-/** A directory that is gone after the test. */
-export function scratchDirectory(): string {
-  const directory = mkdtempSync(join(tmpdir(), 'switchback-file-'))
-  onTestFinished(() => rmSync(directory, { recursive: true, force: true }))
-  return directory
+/** A directory and processes that are gone after the test. */
+export class FileStand {
+  readonly directory: string = mkdtempSync(join(tmpdir(), 'switchback-file-'))
+  readonly #peers: FilePeer[] = []
+
+  constructor({ onTestFinished }: Pick<TestContext, 'onTestFinished'>) {
+    onTestFinished(async () => {
+      await Promise.all(this.#peers.map((peer) => peer.kill()))
+      rmSync(this.directory, { recursive: true, force: true })
+    })
+  }
+
+  peer(options: Partial<FileCacheOptions> = {}): FilePeer {
+    const peer = new FilePeer({ directory: this.directory, ...options })
+    this.#peers.push(peer)
+    return peer
+  }
 }

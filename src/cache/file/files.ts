@@ -17,6 +17,12 @@ const KEPT_DAMAGED = 3
 
 const PARTS = ['', '-wal', '-shm'] as const
 
+/** Device and inode of each file; `''` for one that is missing. */
+export interface FilesIdentity {
+  readonly database: string
+  readonly control: string
+}
+
 /** The files of one store. */
 export class StoreFiles {
   readonly directory: string
@@ -46,13 +52,9 @@ export class StoreFiles {
     closeSync(openSync(this.database, 'wx', 0o600))
   }
 
-  /** Which files these are: changes when somebody deleted or replaced them. `''` if one is missing. */
-  identity(): string {
-    const database = statSync(this.database, { throwIfNoEntry: false })
-    const control = statSync(this.control, { throwIfNoEntry: false })
-    return database === undefined || control === undefined
-      ? ''
-      : `${database.dev}:${database.ino}:${control.ino}`
+  /** Which files these are: tells whether somebody deleted or replaced them. */
+  identity(): FilesIdentity {
+    return { database: identityOf(this.database), control: identityOf(this.control) }
   }
 
   /**
@@ -112,4 +114,9 @@ export class StoreFiles {
       for (const part of PARTS) rmSync(join(this.directory, file + part), { force: true })
     }
   }
+}
+
+function identityOf(path: string): string {
+  const stat = statSync(path, { throwIfNoEntry: false })
+  return stat === undefined ? '' : `${stat.dev}:${stat.ino}`
 }

@@ -2,7 +2,7 @@ import { isDamage } from './sqlite.ts'
 import { SwitchbackError, quote } from '../../errors.ts'
 import { ControlFile } from './control-file.ts'
 import { Database, type Fences } from './database.ts'
-import type { StoreFiles } from './files.ts'
+import type { FilesIdentity, StoreFiles } from './files.ts'
 import { freshToken } from './stamps.ts'
 
 /**
@@ -17,8 +17,7 @@ export interface Opened {
   readonly control: ControlFile
   /** Of the control file, when this was opened. */
   readonly generation: number
-  /** See {@link StoreFiles.identity}. */
-  readonly identity: string
+  readonly identity: FilesIdentity
 }
 
 export interface Opening {
@@ -26,6 +25,8 @@ export interface Opening {
   readonly bootId: string
   /** What this process had open until now, closed already. */
   readonly previous: Opened | undefined
+  /** When the files of `previous` were last seen in their place. */
+  readonly intactAt: number
   /** Why the database in `previous` cannot be used any more. */
   readonly damage: unknown
   readonly onWarning: (warning: SwitchbackError) => void
@@ -54,7 +55,13 @@ export function openStore(opening: Opening): Opened {
 function openWith(opening: Opening, control: ControlFile): Opened {
   const { files, previous } = opening
   const whole = control.isWhole()
-  const replaced = previous !== undefined && whole && control.generation !== previous.generation
+  const now = files.identity()
+  // By a process that knew what it did: it has fenced what was lost.
+  const replaced =
+    previous !== undefined &&
+    whole &&
+    now.control === previous.identity.control &&
+    control.generation !== previous.generation
   let database: Database | undefined
   let loss: Loss | undefined
   if (!files.hasDatabase()) {
@@ -66,14 +73,8 @@ function openWith(opening: Opening, control: ControlFile): Opened {
     if (found instanceof Database) database = found
     else loss = found
   }
-  if (
-    database !== undefined &&
-    previous !== undefined &&
-    !replaced &&
-    files.identity() !== previous.identity
-  ) {
-    // Somebody deleted the files, and another process has begun new ones without knowing of the loss.
-    fence(control, database)
+  if (database !== undefined && previous !== undefined && !replaced) {
+    if (now.database !== previous.identity.database) fenceUnknown(opening, control, database)
   }
   if (database === undefined) {
     database = begin(opening, control, whole, loss)
@@ -147,11 +148,15 @@ function begin(
   return database
 }
 
-function fence(control: ControlFile, database: Database): void {
+/** Somebody deleted the files, and another process has begun new ones without knowing of the loss. */
+function fenceUnknown(opening: Opening, control: ControlFile, database: Database): void {
   const { off, on } = fenceNow()
+  const covered = opening.intactAt + CLOCK_MARGIN
+  if (control.fence('off') >= covered && control.fence('on') >= covered) return
   control.raiseFence('off', off)
   control.raiseFence('on', on)
   database.sqlite.exec(`UPDATE meta SET fence_off = ${off}, fence_on = ${on}`)
+  warn(opening, { why: 'its files were deleted' })
 }
 
 function fenceNow(known: Fences = NO_FENCES): Fences {

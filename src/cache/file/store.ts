@@ -171,8 +171,12 @@ export class Store {
       })
     }
     if (this.#opened !== undefined) {
-      this.#lookedAt = now
-      if (this.#files.identity() === this.#opened.identity) return this.#opened
+      const { database, control } = this.#files.identity()
+      const { identity } = this.#opened
+      if (database === identity.database && control === identity.control) {
+        this.#lookedAt = now
+        return this.#opened
+      }
       this.#forget()
     }
     return this.#open(now)
@@ -187,6 +191,7 @@ export class Store {
         files: this.#files,
         bootId: this.#bootId,
         previous: this.#previous,
+        intactAt: this.#lookedAt,
         damage: this.#damage,
         onWarning: this.#config.onWarning,
       })

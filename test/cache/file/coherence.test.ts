@@ -4,7 +4,7 @@ import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { expect, test } from 'vitest'
-import { FilePeer, scratchDirectory } from '../../support/file-peers.ts'
+import { FileStand } from '../../support/file-peers.ts'
 
 const WORKER = fileURLToPath(new URL('../../support/file-coherence-worker.mjs', import.meta.url))
 
@@ -17,8 +17,8 @@ interface Tally {
 test(
   'no process reads anything older than what another was told is written',
   { timeout: 60_000 },
-  async () => {
-    const directory = scratchDirectory()
+  async (context) => {
+    const { directory } = new FileStand(context)
     const acks = join(directory, 'acks')
     writeFileSync(acks, new Uint8Array(8 * 8))
     const run = async (role: string, first: number, count: number): Promise<Tally> => {
@@ -43,9 +43,9 @@ test(
   },
 )
 
-test('what one process was told is done, another sees at once', async () => {
-  const directory = scratchDirectory()
-  const [a, b] = [new FilePeer({ directory }), new FilePeer({ directory })]
+test('what one process was told is done, another sees at once', async (context) => {
+  const stand = new FileStand(context)
+  const [a, b] = [stand.peer(), stand.peer()]
   for (let i = 0; i < 300; i++) {
     await a.put('k', `a${i}`)
     expect((await b.read('k')).payload).toBe(`a${i}`)
