@@ -7,7 +7,7 @@ import type { FlagsEdit } from './edit.ts'
 import type { Finding } from './findings.ts'
 import { appendHistory, type HistoryEntry, type HistoryNote } from './history.ts'
 import { locate, notWritable } from './location.ts'
-import { isAlive, lockFile, uniqueName } from './lock.ts'
+import { type FileLock, isAlive, lockFile, uniqueName } from './lock.ts'
 import { validate } from './validate.ts'
 
 export interface ApplyOptions {
@@ -21,6 +21,11 @@ export interface ApplyOptions {
    */
   readonly timeoutMs?: number
   readonly signal?: AbortSignal
+  /**
+   * The lock of the file, when the caller holds it already; the caller releases it.
+   * @default taken and released here
+   */
+  readonly lock?: FileLock
   /** Called before each step; tests kill the process there. */
   readonly onStep?: (step: ApplyStep) => void
 }
@@ -101,6 +106,8 @@ export async function apply(edit: FlagsEdit, options: ApplyOptions): Promise<App
   const location = await locate(options.file)
   if (location.kind !== 'writable') throw notWritable(location)
   const { file } = location
+  // A look before the work: a lost race need not wait for the lock to be told.
+  await refuseChanged(edit, file)
   const old = await stat(file)
 
   onStep('temp')
@@ -108,12 +115,13 @@ export async function apply(edit: FlagsEdit, options: ApplyOptions): Promise<App
   try {
     await writeTemporary(temporary, edit.after.text, old, onStep)
     onStep('lock')
-    const lock = await lockFile(file, { timeoutMs, ...(signal === undefined ? {} : { signal }) })
+    const lock =
+      options.lock ??
+      (await lockFile(file, { timeoutMs, ...(signal === undefined ? {} : { signal }) }))
     try {
       onStep('compare')
       await removeDebris(file)
-      const now = await readFile(file)
-      if (hashOf(now) !== edit.before.hash) throw changedMeanwhile(options.file)
+      await refuseChanged(edit, file)
       await makeNewer(temporary, await stat(file))
       onStep('rename')
       await rename(temporary, file)
@@ -124,7 +132,7 @@ export async function apply(edit: FlagsEdit, options: ApplyOptions): Promise<App
       onStep('unlock')
       return { file, hash: edit.after.hash, at, ...history }
     } finally {
-      await lock.release()
+      if (options.lock === undefined) await lock.release()
       onStep('done')
     }
   } catch (error) {
@@ -151,8 +159,9 @@ function keyOf({ code, pointer }: Finding): string {
   return `${code} ${pointer}`
 }
 
-function changedMeanwhile(file: string): SwitchbackError {
-  return new SwitchbackError('SB_FLAGS_CHANGED', `${quote(file)} was changed meanwhile`, {
+async function refuseChanged(edit: FlagsEdit, file: string): Promise<void> {
+  if (hashOf(await readFile(file)) === edit.before.hash) return
+  throw new SwitchbackError('SB_FLAGS_CHANGED', `${quote(file)} was changed meanwhile`, {
     hint: 'nothing was written; look at switchback status and try again',
   })
 }

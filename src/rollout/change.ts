@@ -3,10 +3,11 @@ import { apply, type Applied, loadFlags } from './apply.ts'
 import { confirm, type Confirmation } from './confirm.ts'
 import type { FlagsDocument } from './document.ts'
 import type { FlagsEdit } from './edit.ts'
-import { type HistoryEntry, type HistoryNote, readHistory, undo } from './history.ts'
+import { type HistoryNote, readHistory, undo } from './history.ts'
 import { locate } from './location.ts'
 import { addPilot, removePilot } from './pilot.ts'
-import { findProbes } from './probes.ts'
+import { type FileLock, lockFile } from './lock.ts'
+import { findProbes, type Probes } from './probes.ts'
 import { rollBack } from './roll-back.ts'
 import { setShare } from './set-share.ts'
 
@@ -31,10 +32,11 @@ export interface ChangeOptions {
    */
   readonly probes?: number
   /**
-   * How often to start over when another editor was faster. 0 tells the caller instead.
-   * @default 0
+   * Start over when another editor was faster, under the lock, so that the change goes through however
+   * many others are editing. Without it the caller is told.
+   * @default false
    */
-  readonly retries?: number
+  readonly insist?: boolean
   /**
    * Make the edit and stop there: nothing is written, flagd is not asked.
    * @default false
@@ -68,7 +70,7 @@ export function changeBack(
   options: ChangeOptions & { readonly keepPilots?: boolean; readonly disable?: boolean },
 ): Promise<ChangeResult> {
   const { flag, keepPilots = false, disable = false } = options
-  return change({ retries: 20, probes: 100, ...options }, (document) =>
+  return change({ insist: true, probes: 100, ...options }, (document) =>
     rollBack(document, { flag, keepPilots, disable }),
   )
 }
@@ -91,38 +93,77 @@ export function changePilot(
 
 /** Takes the last change of the flag back, as a new one. */
 export function changeUndo(options: ChangeOptions): Promise<ChangeResult> {
-  return change(options, (document, history) => undo(document, { flag: options.flag, history }))
+  return change(options, async (document) => {
+    const { file } = await locate(options.file)
+    return undo(document, { flag: options.flag, history: await readHistory(file) })
+  })
 }
 
-async function change(
-  options: ChangeOptions,
-  make: (document: FlagsDocument, history: readonly HistoryEntry[]) => FlagsEdit,
-): Promise<ChangeResult> {
-  const { file, flag, by, flagd, timeoutMs, probes: count = 20, signal } = options
-  for (let retries = options.retries ?? 0; ; retries--) {
-    const document = await loadFlags(file)
-    const edit = make(document, await readHistory((await locate(file)).file))
-    await options.onEdit?.(edit)
-    if (options.dryRun === true) return { edit, applied: undefined, confirmation: undefined }
-    const asking = flagd === false ? undefined : findProbes({ ...edit, flag, count })
-    let applied: Applied | undefined
-    try {
-      if (edit.changes.length > 0) {
-        applied = await apply(edit, { file, by, ...(signal === undefined ? {} : { signal }) })
-      }
-    } catch (error) {
-      if (isSwitchbackError(error) && error.code === 'SB_FLAGS_CHANGED' && retries > 0) continue
-      throw error
-    }
-    if (asking === undefined) return { edit, applied, confirmation: undefined }
-    const confirmation = await confirm({
-      flag,
-      probes: asking,
-      ...(flagd === undefined || flagd === false ? {} : { url: flagd }),
-      ...(timeoutMs === undefined ? {} : { timeoutMs }),
-      ...(applied === undefined ? {} : { since: applied.at }),
-      ...(signal === undefined ? {} : { signal }),
-    })
-    return { edit, applied, confirmation }
+type Make = (document: FlagsDocument) => FlagsEdit | Promise<FlagsEdit>
+
+async function change(options: ChangeOptions, make: Make): Promise<ChangeResult> {
+  const { flag, flagd, timeoutMs, signal } = options
+  const { edit, probes, applied } = await write(options, make)
+  if (probes === undefined) return { edit, applied, confirmation: undefined }
+  const confirmation = await confirm({
+    flag,
+    probes,
+    ...(flagd === undefined || flagd === false ? {} : { url: flagd }),
+    ...(timeoutMs === undefined ? {} : { timeoutMs }),
+    ...(applied === undefined ? {} : { since: applied.at }),
+    ...(signal === undefined ? {} : { signal }),
+  })
+  return { edit, applied, confirmation }
+}
+
+interface Written {
+  readonly edit: FlagsEdit
+  readonly applied: Applied | undefined
+  /** Found before the write, so that flagd is asked the moment it could serve the change. */
+  readonly probes: Probes | undefined
+}
+
+/** Edits without the lock, since a person may take their time over it; under it when insisting. */
+async function write(options: ChangeOptions, make: Make): Promise<Written> {
+  try {
+    return await attempt(options, make)
+  } catch (error) {
+    const lost = isSwitchbackError(error) && error.code === 'SB_FLAGS_CHANGED'
+    if (!lost || options.insist !== true) throw error
   }
+  const { signal } = options
+  const { file } = await locate(options.file)
+  const lock = await lockFile(file, {
+    timeoutMs: 10_000,
+    ...(signal === undefined ? {} : { signal }),
+  })
+  try {
+    // Whoever edits by hand does not know of the lock, hence a few attempts.
+    for (let left = 5; ; left--) {
+      try {
+        return await attempt(options, make, lock)
+      } catch (error) {
+        const lost = isSwitchbackError(error) && error.code === 'SB_FLAGS_CHANGED'
+        if (!lost || left === 0) throw error
+      }
+    }
+  } finally {
+    await lock.release()
+  }
+}
+
+async function attempt(options: ChangeOptions, make: Make, lock?: FileLock): Promise<Written> {
+  const { file, flag, by, flagd, probes: count = 20, signal } = options
+  const edit = await make(await loadFlags(file))
+  await options.onEdit?.(edit)
+  if (options.dryRun === true) return { edit, applied: undefined, probes: undefined }
+  const probes = flagd === false ? undefined : findProbes({ ...edit, flag, count })
+  if (edit.changes.length === 0) return { edit, applied: undefined, probes }
+  const applied = await apply(edit, {
+    file,
+    by,
+    ...(signal === undefined ? {} : { signal }),
+    ...(lock === undefined ? {} : { lock }),
+  })
+  return { edit, applied, probes }
 }

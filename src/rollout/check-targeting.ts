@@ -193,10 +193,7 @@ function checkFractional(
     })
   }
   if (list.type !== 'array') {
-    weights(
-      list,
-      `"fractional" takes a list, not ${article(list)}; everyone gets the default variant`,
-    )
+    weights(list, `"fractional" takes a list, not ${article(list)}; it splits nobody`)
     return
   }
   const parts = list.children ?? []

@@ -40,8 +40,8 @@ export async function lockFile(
   await (await open(choosing, 'wx', 0o600)).close()
   let mine = choosing
   try {
-    const others = await contenders(directory, prefix)
-    const number = Math.max(0, ...others.map((other) => other.ticket ?? 0)) + 1
+    const seen = await contenders(directory, prefix)
+    const number = Math.max(0, ...seen.map((other) => other.ticket ?? 0)) + 1
     const ticket = join(directory, `${prefix}${number}-${me}`)
     await rename(choosing, ticket)
     mine = ticket
@@ -49,19 +49,20 @@ export async function lockFile(
     const waitWhile = async (blocks: (other: Contender) => boolean): Promise<void> => {
       for (;;) {
         const all = await contenders(directory, prefix)
-        if (!all.some((other) => other.name !== me && blocks(other))) return
+        const blockers = all.filter((other) => other.name !== me && blocks(other))
+        if (!(await anyAlive(blockers))) return
         signal?.throwIfAborted()
         if (performance.now() > deadline) throw busy(file)
-        // The lease that another machine sees is the age of this file.
+        // The age of this file is the lease that contenders of another machine see.
         await utimes(ticket, new Date(), new Date())
-        await sleep(1 + Math.random() * 4)
+        await sleep(blockers.length * (1 + Math.random()))
       }
     }
-    // Who is choosing while my ticket stands has seen it or will: after this, tickets are comparable.
+    // Whoever is choosing may not have seen my ticket; who starts to choose from now on has.
     await waitWhile((other) => other.ticket === undefined)
     await waitWhile(
-      ({ ticket: theirs = 0, name }) =>
-        theirs !== 0 && (theirs < number || (theirs === number && name < me)),
+      ({ ticket: theirs, name }) =>
+        theirs !== undefined && (theirs < number || (theirs === number && name < me)),
     )
     return { release: () => rm(ticket, { force: true }) }
   } catch (error) {
@@ -78,24 +79,32 @@ function busy(file: string): SwitchbackError {
 
 interface Contender {
   readonly name: string
+  readonly path: string
   /** `undefined` while it is choosing. */
   readonly ticket: number | undefined
 }
 
-/** The living contenders; the files of dead ones are removed on the way. */
 async function contenders(directory: string, prefix: string): Promise<Contender[]> {
-  const living: Contender[] = []
+  const found: Contender[] = []
   for (const entry of await readdir(directory)) {
     const match = entry.startsWith(prefix)
       ? /^(choosing|\d+)-(.+)$/.exec(entry.slice(prefix.length))
       : null
     if (match === null) continue
     const [, ticket = '', name = ''] = match
-    if (await isAlive(name, join(directory, entry))) {
-      living.push({ name, ticket: ticket === 'choosing' ? undefined : Number(ticket) })
-    } else await rm(join(directory, entry), { force: true })
+    const path = join(directory, entry)
+    found.push({ name, path, ticket: ticket === 'choosing' ? undefined : Number(ticket) })
   }
-  return living
+  return found
+}
+
+/** Whether one of them lives; the files of dead ones met on the way are removed. */
+async function anyAlive(some: readonly Contender[]): Promise<boolean> {
+  for (const { name, path } of some) {
+    if (await isAlive(name, path)) return true
+    await rm(path, { force: true })
+  }
+  return false
 }
 
 /** A name that no other process ever has, and that tells whether its process lives. */

@@ -1,0 +1,174 @@
+import { Readable } from 'node:stream'
+import { describe, expect, it } from 'vitest'
+import {
+  createEvaluator,
+  parseUsers,
+  preview,
+  readFlags,
+  setShare,
+  type User,
+} from '../../src/rollout/index.ts'
+
+function flags(targeting: unknown): string {
+  return JSON.stringify({
+    flags: {
+      'use-redis': {
+        state: 'ENABLED',
+        variants: { on: true, off: false },
+        defaultVariant: 'off',
+        targeting,
+      },
+    },
+  })
+}
+
+const flag = 'use-redis'
+const at = (percent: number) =>
+  setShare(
+    readFlags(
+      flags({
+        fractional: [
+          ['on', 10],
+          ['off', 90],
+        ],
+      }),
+    ),
+    { flag, percent },
+  ).after
+
+describe('preview', () => {
+  it('counts as a real flagd does', async () => {
+    // Measured on flagd 0.16.1 for user_0 to user_9999.
+    const users = 10_000
+    const up = await preview({ flag, before: at(10), after: at(25), users })
+    expect(up.on).toEqual({ before: 1033, after: 2545 })
+    expect(up.joins.count).toBe(1512)
+    expect(up.leaves.count).toBe(0)
+    const half = await preview({ flag, before: at(25), after: at(50), users })
+    expect(half.on).toEqual({ before: 2545, after: 5047 })
+    expect(half.joins.examples).toHaveLength(5)
+    const down = await preview({ flag, before: at(25), after: at(10), users })
+    expect([down.joins.count, down.leaves.count]).toEqual([0, 1512])
+  })
+
+  it('tells that swapping the entries moves nearly everyone', async () => {
+    const before = readFlags(
+      flags({
+        fractional: [
+          ['on', 10],
+          ['off', 90],
+        ],
+      }),
+    )
+    const after = readFlags(
+      flags({
+        fractional: [
+          ['off', 90],
+          ['on', 10],
+        ],
+      }),
+    )
+    const moves = await preview({ flag, before, after, users: 10_000 })
+    expect(moves.on.before).toBe(1033)
+    expect(moves.leaves.count).toBe(1033)
+    expect(moves.joins.count).toBeGreaterThan(900)
+  })
+
+  it('is fast enough for a whole user base', async () => {
+    const start = performance.now()
+    await preview({ flag, before: at(10), after: at(25), users: 100_000 })
+    expect(performance.now() - start).toBeLessThan(2000)
+  })
+
+  it('lets the event loop breathe, reports progress and can be stopped', async () => {
+    const stop = new AbortController()
+    const seen: number[] = []
+    const running = preview({
+      flag,
+      before: at(10),
+      after: at(25),
+      users: 1_000_000_000,
+      onProgress(done) {
+        seen.push(done)
+        if (seen.length === 2) stop.abort(new Error('enough'))
+      },
+      signal: stop.signal,
+    })
+    await expect(running).rejects.toThrow('enough')
+    expect(seen[1]).toBeGreaterThan(seen[0] ?? Infinity)
+  })
+
+  it('takes users from any source, with their attributes', async () => {
+    const before = at(10)
+    const pilot = { in: [{ var: 'plan' }, ['beta']] }
+    const rule = {
+      fractional: [
+        ['on', 10],
+        ['off', 90],
+      ],
+    }
+    const after = readFlags(flags({ if: [pilot, 'on', rule] }))
+    const input = Readable.from(['user_0\n\n{"targetingKey":"user', '_1","plan":"beta"}\r\nuser_2'])
+    const moves = await preview({ flag, before, after, users: parseUsers(input) })
+    expect(moves.users).toBe(3)
+    expect(moves.joins).toEqual({ count: 1, examples: ['user_1'] })
+  })
+
+  it('names the line that is no user', async () => {
+    const users = parseUsers(Readable.from(['a\n{"key":"b"}\n']))
+    await expect(preview({ flag, before: at(10), after: at(25), users })).rejects.toThrow(
+      expect.objectContaining({
+        code: 'SB_USERS_INVALID',
+        message: expect.stringContaining('line 2'),
+      }),
+    )
+  })
+
+  it('gives non-ASCII users what flagd gives them, by the bytes of their UTF-8', () => {
+    const evaluate = createEvaluator(at(50), flag)
+    const bytes = (text: string) => Buffer.from(text, 'utf8').toString('latin1')
+    const plain = (key: string) => (murmur3(`${flag}${bytes(key)}`) * 100) / 2 ** 32 < 50
+    const users = Array.from({ length: 500 }, (_, index) => `用户_${index}_é`)
+    expect(users.map((user) => evaluate(user) === 'on')).toEqual(users.map(plain))
+  })
+
+  it('still compares non-ASCII attributes and names rightly', () => {
+    const text = JSON.stringify({
+      flags: {
+        größe: {
+          state: 'ENABLED',
+          variants: { groß: 'L', klein: 'S' },
+          defaultVariant: 'klein',
+          targeting: { if: [{ in: [{ var: 'straße' }, ['Höhe']] }, 'groß', null] },
+        },
+      },
+    })
+    const evaluate = createEvaluator(readFlags(text), 'größe')
+    const user: User = { targetingKey: 'ü', straße: 'Höhe' }
+    expect([evaluate(user), evaluate('ü')]).toEqual(['groß', 'klein'])
+  })
+})
+
+/** MurmurHash3 x86 32, seed 0, over Latin-1 text: https://en.wikipedia.org/wiki/MurmurHash */
+function murmur3(text: string): number {
+  const data = Buffer.from(text, 'latin1')
+  let hash = 0
+  const mix = (k: number) => {
+    const rotated = Math.imul(k, 0xcc_9e_2d_51)
+    return Math.imul((rotated << 15) | (rotated >>> 17), 0x1b_87_35_93)
+  }
+  const blocks = data.length - (data.length % 4)
+  for (let index = 0; index < blocks; index += 4) {
+    hash ^= mix(data.readUInt32LE(index))
+    hash = (hash << 13) | (hash >>> 19)
+    hash = (Math.imul(hash, 5) + 0xe6_54_6b_64) | 0
+  }
+  let tail = 0
+  for (let index = data.length - 1; index >= blocks; index--)
+    tail = (tail << 8) | (data[index] ?? 0)
+  if (data.length > blocks) hash ^= mix(tail)
+  hash ^= data.length
+  hash = Math.imul(hash ^ (hash >>> 16), 0x85_eb_ca_6b)
+  hash = Math.imul(hash ^ (hash >>> 13), 0xc2_b2_ae_35)
+  return (hash ^ (hash >>> 16)) >>> 0
+}

@@ -1,0 +1,318 @@
+import { describe, expect, it } from 'vitest'
+import {
+  createEvaluator,
+  type FindingCode,
+  readFlags,
+  type User,
+  validate,
+} from '../../src/rollout/index.ts'
+
+const users: readonly User[] = Array.from({ length: 400 }, (_, index) => `user_${index}`)
+
+function fileWith(flag: object, more: object = {}): string {
+  const definition = {
+    state: 'ENABLED',
+    variants: { on: true, off: false },
+    defaultVariant: 'off',
+    ...flag,
+  }
+  return JSON.stringify({ ...more, flags: { f: definition } }, null, 2)
+}
+
+function codes(text: string): FindingCode[] {
+  return validate(text).map(({ code }) => code)
+}
+
+/** Everyone's answers, for the claim that a finding makes about flagd. */
+function answers(text: string): Set<string> {
+  return new Set(users.map(createEvaluator(readFlags(text), 'f')))
+}
+
+const split = {
+  fractional: [
+    ['on', 50],
+    ['off', 50],
+  ],
+}
+const pilot = { in: [{ var: 'plan' }, ['beta']] }
+
+describe('validate', () => {
+  it('finds nothing in a file that is fine', () => {
+    expect(validate(fileWith({ targeting: split }))).toEqual([])
+    expect(validate(fileWith({ targeting: {} }))).toEqual([])
+    expect(validate(fileWith({ targeting: { if: [pilot, 'on', split] } }))).toEqual([])
+    expect(
+      validate(fileWith({ targeting: { if: [pilot, split, null] }, defaultVariant: null })),
+    ).toEqual([])
+    expect(
+      validate(
+        fileWith(
+          { targeting: { if: [{ $ref: 'team' }, 'on', split] }, metadata: { owner: 'x' } },
+          { $evaluators: { team: { ends_with: [{ var: 'email' }, '@x.com'] } } },
+        ),
+      ),
+    ).toEqual([])
+    const boolean = { variants: { true: 'a', false: 'b' }, defaultVariant: 'true' }
+    expect(validate(fileWith({ ...boolean, targeting: { if: [pilot, true, false] } }))).toEqual([])
+  })
+
+  it.each<[string, string, FindingCode, number, number]>([
+    ['a comment', '{\n  // split\n  "flags": {}\n}', 'comment', 2, 3],
+    ['a trailing comma', '{\n  "flags": {},\n}', 'syntax', 3, 1],
+    ['a byte order mark', '\uFEFF{"flags":{}}', 'byte-order-mark', 1, 1],
+    ['an empty file', '', 'syntax', 1, 1],
+    ['a torn file', '{"flags": {"f": ', 'syntax', 1, 17],
+    ['text behind the end', '{"flags":{}} x', 'syntax', 1, 14],
+    ['a raw tab in a string', '{"flags":{"a\tb":{}}}', 'syntax', 1, 11],
+    ['single quotes', "{'flags':{}}", 'syntax', 1, 2],
+    ['an array', '[]', 'wrong-type', 1, 1],
+    ['null', 'null', 'wrong-type', 1, 1],
+    ['an empty object', '{}', 'no-flags', 1, 1],
+    ['a flag that is a string', '{"flags":{"f":"on"}}', 'wrong-type', 1, 15],
+    ['flags that are a string', '{"flags":"on"}', 'wrong-type', 1, 10],
+    ['no variants', '{"flags":{"f":{"state":"ENABLED"}}}', 'variants', 1, 11],
+    [
+      'a default variant that is missing',
+      fileWith({ defaultVariant: 'new' }),
+      'default-variant',
+      9,
+      25,
+    ],
+  ])('%s: flagd rejects the file', (_, text, code, line, column) => {
+    const [finding] = validate(text)
+    expect(finding).toMatchObject({ code, severity: 'error', rejected: true, line, column })
+    expect(finding?.fix).not.toBe('')
+  })
+
+  it.each<[string, unknown, FindingCode, string | number]>([
+    [
+      'weights all zero',
+      {
+        fractional: [
+          ['on', 0],
+          ['off', 0],
+        ],
+      },
+      'weights-zero',
+      '/fractional',
+    ],
+    [
+      'a string weight',
+      {
+        fractional: [
+          ['on', '0'],
+          ['off', 90],
+        ],
+      },
+      'weights',
+      '/fractional/0/1',
+    ],
+    [
+      'a weight of 12.5',
+      {
+        fractional: [
+          ['on', 12.5],
+          ['off', 87],
+        ],
+      },
+      'weights',
+      '/fractional/0/1',
+    ],
+    [
+      'weights beyond 2^31',
+      {
+        fractional: [
+          ['on', 2_147_483_647],
+          ['off', 1],
+        ],
+      },
+      'weights',
+      '/fractional',
+    ],
+    ['an entry without a list', { fractional: ['on', 'off'] }, 'weights', '/fractional/1'],
+    [
+      'an entry of three',
+      {
+        fractional: [
+          ['on', 1, 2],
+          ['off', 1],
+        ],
+      },
+      'weights',
+      '/fractional/0',
+    ],
+    ['no list at all', { fractional: 'on' }, 'weights', '/fractional'],
+  ])('%s: everyone silently gets the default', (_, targeting, code, at) => {
+    const text = fileWith({ targeting })
+    const finding = validate(text).find((each) => each.code === code)
+    expect(finding).toMatchObject({ severity: 'error', rejected: false, flag: 'f' })
+    expect(finding?.pointer).toBe(`/flags/f/targeting${at}`)
+    expect(answers(text)).toEqual(new Set(['off']))
+  })
+
+  it('a fractional as a condition: found, and it splits nobody', () => {
+    const text = fileWith({ targeting: { if: [split, 'on', 'off'] } })
+    expect(validate(text)).toMatchObject([{ code: 'fractional-in-condition', line: 12 }])
+    expect(answers(text)).toEqual(new Set(['on']))
+  })
+
+  it('a fractional as an operand', () => {
+    expect(codes(fileWith({ targeting: { if: [{ '==': [split, 'on'] }, 'on', 'off'] } }))).toEqual([
+      'fractional-in-condition',
+    ])
+  })
+
+  it('an unknown variant: those who land on it get an error', () => {
+    const text = fileWith({
+      targeting: {
+        fractional: [
+          ['on', 50],
+          ['of', 50],
+        ],
+      },
+    })
+    expect(validate(text)).toMatchObject([{ code: 'unknown-variant', fix: 'did you mean "on"?' }])
+    expect(answers(text)).toEqual(new Set(['on', '(error)']))
+    expect(codes(fileWith({ targeting: { if: [pilot, 'onn', split] } }))).toEqual([
+      'unknown-variant',
+    ])
+  })
+
+  it('an unknown operator, shared or not: nobody gets an answer', () => {
+    const text = fileWith({ targeting: { if: [{ equals: [1, 1] }, 'on', split] } })
+    expect(codes(text)).toEqual(['unknown-operator'])
+    expect(answers(text)).toEqual(new Set(['(error)']))
+    const typo = fileWith({ targeting: { fractionl: [['on', 1]] } })
+    expect(validate(typo)[0]?.fix).toBe('did you mean "fractional"?')
+    const shared = fileWith({ targeting: split }, { $evaluators: { a: { foo: [1] } } })
+    expect(codes(shared)).toEqual(['unknown-operator'])
+    const proto = fileWith({ targeting: { if: [{ constructor: [1] }, 'on', 'off'] } })
+    expect(codes(proto)).toEqual(['unknown-operator'])
+  })
+
+  it('an unknown $ref', () => {
+    const text = fileWith(
+      { targeting: { if: [{ $ref: 'tean' }, 'on', split] } },
+      { $evaluators: { team: { in: ['x', { var: 'email' }] } } },
+    )
+    expect(validate(text)).toMatchObject([{ code: 'unknown-ref', fix: 'did you mean "team"?' }])
+    expect(answers(text)).toEqual(new Set(['(error)']))
+  })
+
+  it('an anonymous bucket: all users without a key on one side', () => {
+    const cat = { cat: [{ var: '$flagd.flagKey' }, { var: 'targetingKey' }] }
+    const text = fileWith({ targeting: { fractional: [cat, ['on', 50], ['off', 50]] } })
+    expect(validate(text)).toMatchObject([{ code: 'anonymous-bucket', severity: 'warning' }])
+    const evaluate = createEvaluator(readFlags(text), 'f')
+    const anonymous = Array.from({ length: 50 }, () => evaluate({ targetingKey: '' }))
+    expect(new Set(anonymous).size).toBe(1)
+    const fixed = fileWith({ targeting: { fractional: ['all', ['on', 50], ['off', 50]] } })
+    expect(validate(fixed)).toMatchObject([{ code: 'anonymous-bucket', severity: 'error' }])
+    expect(answers(fixed).size).toBe(1)
+  })
+
+  it('a state that is missing or misspelt', () => {
+    const text = fileWith({ state: 'enabled', targeting: split })
+    expect(validate(text)).toMatchObject([{ code: 'state', line: 4, column: 16, rejected: false }])
+    expect(codes('{"flags":{"f":{"variants":{"on":true}}}}')).toEqual(['state'])
+    // flagd serves it, and so does a preview.
+    expect(answers(text)).toEqual(new Set(['on', 'off']))
+  })
+
+  it('mixed variant types', () => {
+    expect(codes(fileWith({ variants: { on: true, off: 'no' } }))).toEqual(['variant-types'])
+    expect(codes(fileWith({ variants: { on: null, off: null } }))).toEqual(['variant-types'])
+  })
+
+  it('misspelt fields, which flagd ignores', () => {
+    expect(validate(fileWith({ targetting: split }))).toMatchObject([
+      { code: 'unknown-field', severity: 'warning', fix: 'did you mean "targeting"?' },
+    ])
+    expect(codes('{"flag":{}}')).toEqual(['no-flags', 'unknown-field'])
+    expect(codes('{"flags":{}}')).toEqual(['no-flags'])
+  })
+
+  it('keys that stand twice, swapped variants, a default of on, a list of flags, a substring', () => {
+    expect(
+      codes('{"flags":{"f":{"state":"ENABLED","state":"DISABLED","variants":{"a":1}}}}'),
+    ).toEqual(['duplicate-key'])
+    expect(codes(fileWith({ variants: { on: false, off: true } }))).toEqual(['variant-swapped'])
+    expect(codes(fileWith({ defaultVariant: 'on', targeting: split }))).toEqual([
+      'default-variant-on',
+    ])
+    expect(codes('{"flags":[]}')).toEqual(['flags-array'])
+    expect(
+      codes(fileWith({ targeting: { if: [{ in: [{ var: 'plan' }, 'beta'] }, 'on', 'off'] } })),
+    ).toEqual(['substring'])
+  })
+
+  it('rules with two operators and operators with the wrong number of operands', () => {
+    expect(codes(fileWith({ targeting: { if: [pilot, 'on'], or: [1] } }))).toEqual([
+      'operator-count',
+    ])
+    expect(codes(fileWith({ targeting: { if: [{ in: ['a'] }, 'on', 'off'] } }))).toEqual([
+      'arguments',
+    ])
+    expect(codes(fileWith({ targeting: { if: [{ sem_ver: ['1.0.0', '='] }, 'on'] } }))).toEqual([
+      'arguments',
+    ])
+  })
+
+  it('between two versions: order swapped, bucketing changed, default variant edited', () => {
+    const before = fileWith({
+      targeting: {
+        fractional: [
+          ['on', 10],
+          ['off', 90],
+        ],
+      },
+    })
+    const compare = (flag: object) => validate(fileWith(flag), { before }).map(({ code }) => code)
+    expect(
+      compare({
+        targeting: {
+          fractional: [
+            ['off', 90],
+            ['on', 10],
+          ],
+        },
+      }),
+    ).toEqual(['order-changed'])
+    expect(
+      compare({ targeting: { fractional: [{ var: 'account' }, ['on', 10], ['off', 90]] } }),
+    ).toEqual(['bucketing-changed'])
+    expect(
+      compare({
+        defaultVariant: 'on',
+        targeting: {
+          fractional: [
+            ['on', 10],
+            ['off', 90],
+          ],
+        },
+      }),
+    ).toEqual(['default-variant-on', 'default-variant-changed'])
+    expect(
+      compare({
+        targeting: {
+          fractional: [
+            ['on', 20],
+            ['off', 80],
+          ],
+        },
+      }),
+    ).toEqual([])
+  })
+
+  it('never throws, whatever the text', () => {
+    for (const text of [
+      '{"flags":{"f":{"targeting":[[[[]]]],"variants":[1]}}}',
+      '['.repeat(100_000),
+      '"',
+      '{"__proto__":{"flags":1},"flags":{"__proto__":{}}}',
+      '{"flags":{"f":{"state":1,"variants":{"":null},"defaultVariant":{},"targeting":{"if":[]}}}}',
+    ]) {
+      expect(validate(text).length).toBeGreaterThan(0)
+    }
+  })
+})
