@@ -1,16 +1,26 @@
-// A process with a file cache of its own, which does what it is told over IPC.
+// A process with file caches of its own, which does what it is told over IPC.
 import { fileCache } from '../../dist/cache/index.js'
 
-const cache = fileCache({
-  ...JSON.parse(process.argv[2]),
-  onWarning: (warning) => process.send({ warning: warning.code }),
-})
+const caches = new Map()
 
-process.on('message', async ({ id, target, method, args }) => {
+process.on('message', async ({ id, options, target, method, args }) => {
   try {
+    const cache = cacheOf(options)
     const on = target === 'ledger' ? cache.ledger : cache
     process.send({ id, result: await on[method](...args) })
   } catch (error) {
     process.send({ id, error: { code: error.code, message: error.message } })
   }
 })
+
+function cacheOf(options) {
+  const name = JSON.stringify(options)
+  let cache = caches.get(name)
+  if (cache === undefined) {
+    const { directory } = options
+    const onWarning = ({ code }) => process.send({ warning: code, directory })
+    cache = fileCache({ ...options, onWarning })
+    caches.set(name, cache)
+  }
+  return cache
+}

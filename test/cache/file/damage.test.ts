@@ -1,8 +1,10 @@
 import { randomBytes } from 'node:crypto'
 import {
-  existsSync,
-  openSync,
   closeSync,
+  cpSync,
+  existsSync,
+  mkdtempSync,
+  openSync,
   readdirSync,
   rmSync,
   statSync,
@@ -10,11 +12,14 @@ import {
   writeFileSync,
   writeSync,
 } from 'node:fs'
+import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { describe, expect, test } from 'vitest'
-import { type FilePeer, FileStand } from '../../support/file-peers.ts'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { ANY, fileCache, NEVER } from '../../../src/cache/index.ts'
+import { openSqlite } from '../../../src/cache/file/sqlite.ts'
+import { type FilePeer, FileStand, PeerProcess } from '../../support/file-peers.ts'
 
-const KEYS = 400
+const KEYS = 300
 const PAYLOAD = 'x'.repeat(3000)
 
 type Damage = (path: string) => void
@@ -70,30 +75,55 @@ const IN_USE: typeof AT_REST = [
   ['.lock', 'deleted', deleted, false],
 ]
 
+/** A full store as a killed process leaves it: its log not yet merged into the database. */
+const image = mkdtempSync(join(tmpdir(), 'switchback-image-'))
+let processes: readonly [PeerProcess, PeerProcess]
+
+beforeAll(async () => {
+  processes = [new PeerProcess(), new PeerProcess()]
+  const directory = mkdtempSync(join(tmpdir(), 'switchback-image-'))
+  const cache = fileCache({ directory })
+  const options = { expect: ANY, within: 10_000 }
+  for (const round of ['old', '']) {
+    for (let i = 0; i < KEYS; i++) {
+      await cache.write(`k${i}`, { payload: `${i} ${round}${PAYLOAD}`, expiresAt: NEVER }, options)
+    }
+  }
+  cpSync(directory, image, { recursive: true })
+  await cache.close()
+  rmSync(directory, { recursive: true })
+})
+
+afterAll(async () => {
+  await Promise.all(processes.map((process) => process.kill()))
+  rmSync(image, { recursive: true })
+})
+
 describe('damage at rest', () => {
-  test.concurrent.for(AT_REST)('%s %s', async ([file, , damage, lost], context) => {
+  test.for(AT_REST)('%s %s', async ([file, , damage, lost], context) => {
     const stand = new FileStand(context)
     const { directory } = stand
-    const before = stand.peer()
-    await fill(before)
-    await before.kill()
+    cpSync(image, directory, { recursive: true })
     damage(join(directory, `cache${file}`))
-    const peers = [stand.peer(), stand.peer()] as const
-    await Promise.all(peers.map((peer) => peer.read('k0')))
+    const peers = [stand.local(), stand.local()]
     await expectSound(peers, lost, directory)
   })
 })
 
 describe('damage in use', () => {
-  test.concurrent.for(IN_USE)('%s %s', async ([file, , damage, lost], context) => {
+  test.for(IN_USE)('%s %s', async ([file, , damage, lost], context) => {
     const stand = new FileStand(context)
     const { directory } = stand
-    const peers = [stand.peer(), stand.peer({ maxMemory: 0 })] as const
-    await fill(peers[0])
+    cpSync(image, directory, { recursive: true })
+    const peers = [
+      stand.peer({}, processes[0]),
+      stand.peer({ maxMemory: 0 }, processes[1]),
+    ] as const
+    await fill(peers[0], 20)
     await peers[1].read('k1')
     damage(join(directory, `cache${file}`))
     // A reader looks only every 100 ms whether a file is still the same; a writer looks each time.
-    if (damage === deleted) await Promise.all(peers.map((peer) => peer.call('cache', 'ping')))
+    if (damage === deleted) for (const peer of peers) await peer.call('cache', 'ping')
     await expectSound(peers, lost, directory)
   })
 })
@@ -117,11 +147,12 @@ test('damaged files are kept for a look, but not for ever', async (context) => {
   const stand = new FileStand(context)
   const { directory } = stand
   for (let i = 0; i < 5; i++) {
-    const peer = stand.peer()
-    await peer.put('k', '1')
-    await peer.kill()
-    garbled(join(directory, 'cache.db-wal'))
+    cpSync(image, directory, { recursive: true })
     garbled(join(directory, 'cache.db'))
+    garbled(join(directory, 'cache.db-wal'))
+    const peer = stand.local()
+    await peer.read('k')
+    await peer.cache.close()
   }
   const kept = readdirSync(directory).filter((file) => /\.db\.damaged-[\dTZ-]+$/.test(file))
   expect(kept).toHaveLength(3)
@@ -130,23 +161,17 @@ test('damaged files are kept for a look, but not for ever', async (context) => {
 test('after a loss of power nothing from before is trusted', async (context) => {
   const stand = new FileStand(context)
   const { directory } = stand
-  const peer = stand.peer()
-  await fill(peer)
-  await peer.kill()
-  // What another boot would have left there.
-  const { openSqlite } = await import('../../../src/cache/file/sqlite.ts')
+  cpSync(image, directory, { recursive: true })
   const database = openSqlite(join(directory, 'cache.db'))
   database.exec("UPDATE meta SET boot_id = 'another'")
   database.close()
-  const peers = [stand.peer(), stand.peer()] as const
-  await Promise.all(peers.map((peer) => peer.read('k0')))
+  const peers = [stand.local(), stand.local()]
   await expectSound(peers, true, directory)
   expect(peers.flatMap(({ warnings }) => warnings)).toEqual(['SB_FILE_STORE_RESET'])
 })
 
-async function fill(peer: FilePeer): Promise<void> {
-  for (let i = 0; i < KEYS; i++) await peer.put(`k${i}`, `${i} old ${PAYLOAD}`)
-  for (let i = 0; i < KEYS; i++) await peer.put(`k${i}`, `${i} ${PAYLOAD}`)
+async function fill(peer: FilePeer, keys: number = KEYS): Promise<void> {
+  for (let i = 0; i < keys; i++) await peer.put(`k${i}`, `${i} ${PAYLOAD}`)
 }
 
 /** Nobody crashed, nothing old came back, whatever was lost is fenced, and all go on together. */
