@@ -10,6 +10,7 @@ import { Coherence } from './coherence.ts'
 import { Debts } from './debts.ts'
 import { Engine } from './engine.ts'
 import { Flights } from './flights.ts'
+import { registerGauges } from './gauges.ts'
 import { GuardedSide } from './guarded-side.ts'
 import type { SideHealth } from './health.ts'
 import { type CacheSwitchOptions, STANDBY_POLICIES, type StandbyPolicy } from './options.ts'
@@ -85,6 +86,8 @@ export function createCacheSwitch(options: CacheSwitchOptions): CacheSwitch {
     side.backend.onReset?.(() => debts.fence(side.side, RESET_REASON)),
   )
 
+  const removeGauges = registerGauges({ name, recorder, sides, debts, decider })
+
   const sideHealth = (side: Side): SideHealth => {
     const { backend, outSince, lastFailure, usable } = sides[side]
     const owed = debts.count(side)
@@ -100,6 +103,7 @@ export function createCacheSwitch(options: CacheSwitchOptions): CacheSwitch {
     },
     close: async () => {
       for (const stop of unsubscribe) stop?.()
+      removeGauges()
       await background.drain()
       await replay.close()
       for (const side of Object.values(sides)) side.close()

@@ -56,4 +56,14 @@ export interface Recorder {
   originLoad(side: Side, durationMs: number, ok: boolean): void
   bytes(side: Side, direction: 'read' | 'written', count: number): void
   comparison(result: Comparison): void
+  /**
+   * Adds a value that is read when somebody looks, where the recorder has an output for it.
+   * @returns a function that takes it away again
+   */
+  gauge?(
+    name: string,
+    help: string,
+    labels: Readonly<Record<string, string>>,
+    read: () => number,
+  ): () => void
 }
