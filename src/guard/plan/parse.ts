@@ -1,0 +1,260 @@
+import { parse } from 'yaml'
+import { isSwitchbackError, SwitchbackError } from '../../errors.ts'
+import type { MetricRule } from '../rule/index.ts'
+import { checkUrl } from '../samples/replicas.ts'
+import { parseSelector } from '../samples/selector.ts'
+import type { Selector } from '../samples/selector.ts'
+import type { CustomMetric, Limit, Plan } from './plan.ts'
+import { PlanReader } from './reader.ts'
+
+const BUCKETS = 32
+
+/** The built-in metrics with their margins. */
+const BUILT_IN: readonly MetricRule[] = [
+  {
+    id: 'errors',
+    tolerate: { ratio: 1.05, add: 0 },
+    allow: { ratio: 1.25, budget: 0.001 },
+    buckets: BUCKETS,
+    outage: true,
+  },
+  {
+    id: 'slow',
+    // A local file cache answers at once, even while the event loop stalls; a remote cache cannot. A
+    // few stalls must not look like a regression.
+    tolerate: { ratio: 1.05, add: 0.002 },
+    allow: { ratio: 1.25, budget: 0.005 },
+    buckets: BUCKETS,
+    outage: false,
+  },
+  {
+    id: 'repeat-misses',
+    tolerate: { ratio: 1.05, add: 0.02 },
+    allow: { ratio: 1.25, budget: 0.01 },
+    buckets: BUCKETS,
+    outage: false,
+  },
+]
+
+const DEFAULT_LIMIT = {
+  selector: 'switchback_event_loop_delay_seconds{quantile="0.99"}',
+  above: 0.5,
+  forS: 30,
+} as const
+
+/**
+ * Reads a plan, YAML or JSON. Everything has a default; `{}` is a plan.
+ *
+ * ```yaml
+ * steps: [1, 5, 10, 25, 50, 100]   # per cent
+ * hold: 60s                        # at each step, at least
+ * users: 100                       # distinct users on the new side, at least
+ * alpha: 1%                        # chance to take a healthy rollout back
+ * starved: { after: 1h, then: hold }
+ * lost: { after: 30s, giveUpAfter: 10m, then: page }
+ * latencyBudget: 25ms
+ * metrics:
+ *   errors: { tolerate: { ratio: 1.05 }, allow: { budget: 0.1% } }
+ *   repeat-misses: off
+ * custom:
+ *   - { id: checkout, bad: 'checkout_failed_total', total: 'checkout_total', allow: { budget: 0.1% } }
+ * limits:
+ *   - { rate: 'switchback_origin_load_duration_seconds_count', above: 500, for: 30s, then: rollback }
+ * advance: auto                    # or ask
+ * interval: 1s
+ * replicas: [http://127.0.0.1:9090/metrics]
+ * ```
+ *
+ * @throws SwitchbackError `SB_PLAN_INVALID` with everything that is wrong
+ */
+export function parsePlan(text: string): Plan {
+  let value: unknown
+  try {
+    value = parse(text, { maxAliasCount: 20 })
+  } catch (error) {
+    throw invalid([`not YAML: ${error instanceof Error ? error.message : String(error)}`], error)
+  }
+  const reader = new PlanReader(value ?? {})
+  const plan = readPlan(reader)
+  if (reader.problems.length > 0) throw invalid(reader.problems)
+  return plan
+}
+
+function invalid(problems: readonly string[], cause?: unknown): SwitchbackError {
+  const [first = ''] = problems
+  const rest = problems.length - 1
+  const message = rest === 0 ? first : `${first} (and ${rest} more)`
+  return new SwitchbackError('SB_PLAN_INVALID', `Plan: ${message}`, {
+    hint: problems.length > 1 ? problems.join('; ') : 'See docs/guard.md for a plan with all keys.',
+    cause,
+  })
+}
+
+function readPlan(reader: PlanReader): Plan {
+  reader.only(
+    ...['flag', 'steps', 'hold', 'settle', 'users', 'operations', 'alpha', 'evidence', 'baseline'],
+    ...['starved', 'lost', 'latencyBudget', 'metrics', 'custom', 'limits', 'advance', 'interval'],
+    ...['replicas', 'prometheus'],
+  )
+  const starved = reader.at('starved')
+  starved.only('after', 'then')
+  const lost = reader.at('lost')
+  lost.only('after', 'giveUpAfter', 'then', 'quorum')
+  const custom = reader.at('custom').list()
+  return {
+    flag: reader.at('flag').missing ? undefined : reader.at('flag').text(''),
+    steps: readSteps(reader.at('steps')),
+    metrics: [
+      ...readBuiltIn(reader.at('metrics')),
+      ...custom.map((entry) => readCustomRule(entry)),
+    ],
+    custom: custom.map((entry) => readCustom(entry)),
+    limits: readLimits(reader.at('limits')),
+    judge: {
+      alpha: reader.at('alpha').share(0.01, 0.2),
+      advanceEvidence: reader.at('evidence').number(20, 2, 1e6),
+      baselineOperations: reader.at('baseline').number(3000, 100, 1e9),
+      minOperations: reader.at('operations').number(100, 1, 1e9),
+      minHoldS: reader.at('hold').duration(60_000) / 1000,
+      settleS: reader.at('settle').duration(10_000) / 1000,
+      starvedAfterS: starved.at('after').duration(3_600_000) / 1000,
+    },
+    latencyBudgetS: reader.at('latencyBudget').duration(25) / 1000,
+    minUsers: reader.at('users').number(0, 0, 1e9),
+    starved: starved.at('then').oneOf(['hold', 'rollback'], 'hold'),
+    blindness: {
+      alarmAfterS: lost.at('after').duration(30_000) / 1000,
+      giveUpAfterS: lost.at('giveUpAfter').duration(600_000) / 1000,
+      quorum: lost.at('quorum').share(0.5),
+    },
+    lost: lost.at('then').oneOf(['page', 'rollback'], 'page'),
+    advance: reader.at('advance').oneOf(['auto', 'ask'], 'auto'),
+    intervalMs: reader.at('interval').duration(1000, 100),
+    sources: readSources(reader),
+  }
+}
+
+function readSteps(reader: PlanReader): readonly number[] {
+  if (reader.missing) return [1, 5, 10, 25, 50, 100]
+  const steps = reader.list().map((entry) => entry.number(0, 0.001, 100))
+  if (steps.length === 0) reader.problem('no steps')
+  if (steps.some((step, i) => i > 0 && step <= steps[i - 1]!)) reader.problem('steps must rise')
+  if (steps.some((step) => Math.abs(step * 1000 - Math.round(step * 1000)) > 1e-9)) {
+    reader.problem('steps have at most three decimals')
+  }
+  return steps
+}
+
+function readMargins(reader: PlanReader, base: MetricRule): MetricRule {
+  const tolerate = reader.at('tolerate')
+  tolerate.only('ratio', 'add')
+  const allow = reader.at('allow')
+  allow.only('ratio', 'budget')
+  const rule = {
+    ...base,
+    tolerate: {
+      ratio: tolerate.at('ratio').number(base.tolerate.ratio, 1, 10),
+      add: tolerate.at('add').share(base.tolerate.add),
+    },
+    allow: {
+      ratio: allow.at('ratio').number(base.allow.ratio, 1, 10),
+      budget: allow.at('budget').share(base.allow.budget),
+    },
+  }
+  if (rule.allow.budget === 0 && rule.allow.ratio === 1) {
+    allow.problem('with ratio 1 and budget 0 nothing can ever be proven safe')
+  }
+  return rule
+}
+
+function readBuiltIn(reader: PlanReader): MetricRule[] {
+  reader.only(...BUILT_IN.map(({ id }) => id))
+  return BUILT_IN.flatMap((base) => {
+    const entry = reader.at(base.id)
+    if (entry.value === 'off' || entry.value === false) return []
+    entry.only('tolerate', 'allow')
+    return [readMargins(entry, base)]
+  })
+}
+
+function readCustomRule(reader: PlanReader): MetricRule {
+  reader.only('id', 'bad', 'total', 'tolerate', 'allow', 'designEffect')
+  const id = reader.at('id').text('')
+  if (!/^[a-z][a-z0-9-]*$/.test(id) || BUILT_IN.some((rule) => rule.id === id)) {
+    reader.at('id').problem('needs a name of its own, in lower case, e.g. checkout')
+  }
+  return readMargins(reader, {
+    id,
+    tolerate: { ratio: 1.05, add: 0 },
+    allow: { ratio: 1.25, budget: 0.001 },
+    buckets: 1,
+    designEffect: reader.at('designEffect').number(5, 1, 1000),
+    outage: false,
+  })
+}
+
+function readSelector(reader: PlanReader): Selector {
+  try {
+    return parseSelector(reader.text('missing'))
+  } catch (error) {
+    if (!isSwitchbackError(error)) throw error
+    reader.problem(error.message)
+    return parseSelector('missing')
+  }
+}
+
+function readCustom(reader: PlanReader): CustomMetric {
+  for (const key of ['bad', 'total']) {
+    if (reader.at(key).missing) reader.at(key).problem('needs a selector of a counter')
+  }
+  return {
+    id: reader.at('id').text(''),
+    bad: readSelector(reader.at('bad')),
+    total: readSelector(reader.at('total')),
+  }
+}
+
+function readLimits(reader: PlanReader): readonly Limit[] {
+  if (reader.missing) {
+    const { selector, above, forS } = DEFAULT_LIMIT
+    return [{ selector: parseSelector(selector), of: 'value', above, forS, then: 'hold' }]
+  }
+  return reader.list().map((entry) => {
+    entry.only('value', 'rate', 'above', 'for', 'then')
+    const of = entry.at('rate').missing ? 'value' : 'rate'
+    if (entry.at('rate').missing === entry.at('value').missing) {
+      entry.problem('needs either value or rate')
+    }
+    if (entry.at('above').missing) entry.problem('needs above')
+    return {
+      selector: readSelector(entry.at(of)),
+      of,
+      above: entry.at('above').number(0, -1e15, 1e15),
+      forS: entry.at('for').duration(30_000) / 1000,
+      then: entry.at('then').oneOf(['hold', 'rollback'], 'hold'),
+    }
+  })
+}
+
+function readSources(reader: PlanReader): Plan['sources'] {
+  const url = (entry: PlanReader): string => {
+    const text = entry.text('http://missing')
+    try {
+      return checkUrl(text).href
+    } catch {
+      entry.problem(`${JSON.stringify(text)} is no http address`)
+      return text
+    }
+  }
+  const prometheus = reader.at('prometheus')
+  if (!prometheus.missing) prometheus.only('url', 'matchers')
+  return {
+    replicas: reader
+      .at('replicas')
+      .list()
+      .map((entry) => url(entry)),
+    prometheus: prometheus.missing
+      ? undefined
+      : { url: url(prometheus.at('url')), matchers: prometheus.at('matchers').text('').trim() },
+  }
+}

@@ -1,0 +1,51 @@
+import type { BlindnessSettings, JudgeSettings, MetricRule } from '../rule/index.ts'
+import type { Selector } from '../samples/selector.ts'
+
+/** What the guard may do, and when. See {@link parsePlan} for the file. */
+export interface Plan {
+  readonly flag: string | undefined
+  /** Shares of `on` in per cent, rising. */
+  readonly steps: readonly number[]
+  /** The built-in metrics and the plan's own. */
+  readonly metrics: readonly MetricRule[]
+  readonly custom: readonly CustomMetric[]
+  readonly limits: readonly Limit[]
+  /** Everything of the judge but its metrics. */
+  readonly judge: Omit<JudgeSettings, 'metrics'>
+  /** Below this, in seconds, no operation is called slow. */
+  readonly latencyBudgetS: number
+  /** Distinct users on `on` before a step may be left. */
+  readonly minUsers: number
+  readonly starved: 'hold' | 'rollback'
+  readonly blindness: BlindnessSettings
+  /** What to do when metrics stay lost. */
+  readonly lost: 'page' | 'rollback'
+  /** `ask`: a step is taken only after somebody approved it. */
+  readonly advance: 'auto' | 'ask'
+  readonly intervalMs: number
+  readonly sources: Sources
+}
+
+export interface Sources {
+  /** Addresses of the replicas' `/metrics`. */
+  readonly replicas: readonly string[]
+  readonly prometheus: { readonly url: string; readonly matchers: string } | undefined
+}
+
+/** Two counters of the team's own that tell the sides apart by their label `side`. */
+export interface CustomMetric {
+  readonly id: string
+  readonly bad: Selector
+  readonly total: Selector
+}
+
+/** Harm that may fall on both arms, which no comparison shows. */
+export interface Limit {
+  readonly selector: Selector
+  /** `value`: the largest of all series; `rate`: of the counters together, per second. */
+  readonly of: 'value' | 'rate'
+  readonly above: number
+  /** Seconds that it must last. */
+  readonly forS: number
+  readonly then: 'hold' | 'rollback'
+}

@@ -1,0 +1,62 @@
+export interface BlindnessSettings {
+  /** Seconds without enough replicas after which it is an alarm. @default 30 */
+  readonly alarmAfterS?: number
+  /** Seconds without enough replicas after which the guard gives up waiting. @default 600 */
+  readonly giveUpAfterS?: number
+  /** Share of the known replicas that must be heard. @default 0.5 */
+  readonly quorum?: number
+  /** Seconds after which a silent replica is taken for scaled down. @default 300 */
+  readonly forgetAfterS?: number
+}
+
+export interface BlindnessState {
+  /** When each replica was last heard, seconds. */
+  readonly heard: Readonly<Record<string, number>>
+  /** Since when fewer than the quorum are heard; undefined while they are. */
+  readonly blindSince: number | undefined
+}
+
+/**
+ * - `seeing`: enough replicas were heard in this poll;
+ * - `waiting`: not; nothing advances;
+ * - `blind`: not for so long that somebody should know;
+ * - `lost`: not for so long that waiting is no answer any more.
+ */
+export type Sight = 'seeing' | 'waiting' | 'blind' | 'lost'
+
+export interface SightReport {
+  readonly state: BlindnessState
+  readonly sight: Sight
+  /** Replicas that are not heard but still expected. */
+  readonly silent: readonly string[]
+  /** How long, in seconds, the quorum has been missing. */
+  readonly blindS: number
+}
+
+/** Nobody heard yet. */
+export const unseen: BlindnessState = { heard: {}, blindSince: undefined }
+
+/**
+ * Lost metrics are not success. One step of the state: who was heard at `at`. Replicas come and go, so
+ * those silent for long are forgotten, but never the last ones.
+ */
+export function look(
+  state: BlindnessState,
+  at: number,
+  heardNow: readonly string[],
+  settings: BlindnessSettings = {},
+): SightReport {
+  const { alarmAfterS = 30, giveUpAfterS = 600, quorum = 0.5, forgetAfterS = 300 } = settings
+  const all = { ...state.heard, ...Object.fromEntries(heardNow.map((replica) => [replica, at])) }
+  const known = Object.entries(all)
+  const kept = heardNow.length === 0 ? known : known.filter(([, time]) => at - time < forgetAfterS)
+  const silent = kept.filter(([replica]) => !heardNow.includes(replica)).map(([replica]) => replica)
+  const seeing = heardNow.length > 0 && heardNow.length >= kept.length * quorum
+  const blindSince = seeing ? undefined : (state.blindSince ?? at)
+  const blindS = blindSince === undefined ? 0 : at - blindSince
+  let sight: Sight = 'seeing'
+  if (!seeing) sight = 'waiting'
+  if (!seeing && blindS >= alarmAfterS) sight = 'blind'
+  if (!seeing && blindS >= giveUpAfterS) sight = 'lost'
+  return { state: { heard: Object.fromEntries(kept), blindSince }, sight, silent, blindS }
+}

@@ -1,0 +1,85 @@
+import type { ArmReading, Reading, Selected } from './reading.ts'
+
+/** What one replica did between two readings. */
+export interface Difference {
+  readonly replica: string
+  readonly elapsedS: number
+  /** The process or a counter began anew: everything since then counts, on both arms. */
+  readonly reset: boolean
+  readonly arms: Reading['arms']
+  readonly selected: ReadonlyMap<string, Selected>
+}
+
+/**
+ * The first sight of a replica is a baseline and yields nothing. A restart or a fallen counter counts
+ * from zero for BOTH arms: from zero for one alone would give it operations that the other has not.
+ * The same sample twice yields nothing either.
+ */
+export function difference(before: Reading | undefined, now: Reading): Difference | undefined {
+  if (before === undefined || now.at <= before.at) return undefined
+  const restarted = now.instance !== before.instance || now.startedAt !== before.startedAt
+  const reset =
+    restarted || fell(before.arms.off, now.arms.off) || fell(before.arms.on, now.arms.on)
+  const rest = { replica: now.replica, elapsedS: now.at - before.at, reset }
+  if (reset) return { ...rest, arms: now.arms, selected: now.selected }
+  return {
+    ...rest,
+    arms: {
+      off: subtractArm(before.arms.off, now.arms.off),
+      on: subtractArm(before.arms.on, now.arms.on),
+    },
+    selected: new Map(
+      Array.from(now.selected, ([text, value]) => [
+        text,
+        subtract(before.selected.get(text), value),
+      ]),
+    ),
+  }
+}
+
+function anyFell(before: Float64Array, now: Float64Array | undefined): boolean {
+  return before.some((value, i) => (now?.[i] ?? 0) < value)
+}
+
+function fell(before: ArmReading, now: ArmReading): boolean {
+  return (
+    anyFell(before.operations, now.operations) ||
+    anyFell(before.bad, now.bad) ||
+    anyFell(before.repeatMisses, now.repeatMisses) ||
+    Array.from(before.slow).some(([bound, list]) => anyFell(list, now.slow.get(bound))) ||
+    now.users < before.users
+  )
+}
+
+function minus(now: Float64Array, before: Float64Array | undefined): Float64Array {
+  return now.map((value, i) => value - (before?.[i] ?? 0))
+}
+
+function subtractArm(before: ArmReading, now: ArmReading): ArmReading {
+  return {
+    operations: minus(now.operations, before.operations),
+    bad: minus(now.bad, before.bad),
+    repeatMisses: minus(now.repeatMisses, before.repeatMisses),
+    slow: new Map(
+      Array.from(now.slow, ([bound, list]) => [bound, minus(list, before.slow.get(bound))]),
+    ),
+    latency: new Map(
+      Array.from(now.latency, ([bound, n]) => [
+        bound,
+        Math.max(0, n - (before.latency.get(bound) ?? 0)),
+      ]),
+    ),
+    users: now.users - before.users,
+  }
+}
+
+/** A selected counter that fell alone is somebody else's: it counts from zero, and gauges keep `max`. */
+function subtract(before: Selected | undefined, now: Selected): Selected {
+  const since = (a: number, b: number): number => (b >= a ? b - a : b)
+  return {
+    sum: since(before?.sum ?? 0, now.sum),
+    max: now.max,
+    off: since(before?.off ?? 0, now.off),
+    on: since(before?.on ?? 0, now.on),
+  }
+}

@@ -1,0 +1,110 @@
+import { quote, SwitchbackError } from '../../errors.ts'
+
+/** One sample of one series. */
+export interface Series {
+  readonly name: string
+  readonly labels: Readonly<Record<string, string>>
+  readonly value: number
+}
+
+export interface ParseLimits {
+  /** Series kept at most. @default 50_000 */
+  readonly maxSeries?: number
+  /** Longer lines are refused, in characters. @default 16_384 */
+  readonly maxLine?: number
+}
+
+const NAME = /^[a-zA-Z_:][a-zA-Z0-9_:]*/
+const LABEL = /^([a-zA-Z_][a-zA-Z0-9_]*)\s*=\s*"((?:[^"\\]|\\.)*)"\s*(,\s*|(?=\}))/
+
+/**
+ * Reads Prometheus text (format 0.0.4), piece by piece, keeping only the series that are wanted. What
+ * replicas send is not trusted: anything that is not this format is refused with its line, and memory
+ * is bounded by what is kept and one line.
+ */
+export class ExpositionReader {
+  readonly series: Series[] = []
+  readonly #wanted: (name: string) => boolean
+  readonly #maxSeries: number
+  readonly #maxLine: number
+  #rest = ''
+  #line = 0
+
+  constructor(wanted: (name: string) => boolean, limits: ParseLimits = {}) {
+    this.#wanted = wanted
+    this.#maxSeries = limits.maxSeries ?? 50_000
+    this.#maxLine = limits.maxLine ?? 16_384
+  }
+
+  /** @throws SwitchbackError `SB_METRICS_SYNTAX`, `SB_METRICS_TOO_LARGE` */
+  push(text: string): void {
+    let start = 0
+    for (;;) {
+      const end = text.indexOf('\n', start)
+      if (end === -1) break
+      this.#take(this.#rest + text.slice(start, end))
+      this.#rest = ''
+      start = end + 1
+    }
+    this.#rest += text.slice(start)
+    if (this.#rest.length > this.#maxLine) this.#refuseLength()
+  }
+
+  end(): readonly Series[] {
+    if (this.#rest !== '') this.#take(this.#rest)
+    this.#rest = ''
+    return this.series
+  }
+
+  #take(raw: string): void {
+    this.#line++
+    if (raw.length > this.#maxLine) this.#refuseLength()
+    const line = raw.trim()
+    if (line === '' || line.startsWith('#')) return
+    const name = NAME.exec(line)?.[0]
+    if (name === undefined) return this.#refuse(line)
+    if (!this.#wanted(name)) return
+    let rest = line.slice(name.length)
+    const labels: Record<string, string> = Object.create(null) as Record<string, string>
+    if (rest.startsWith('{')) {
+      rest = rest.slice(1).trimStart()
+      while (!rest.startsWith('}')) {
+        const match = LABEL.exec(rest)
+        if (match === null) return this.#refuse(line)
+        labels[match[1]!] = unescape(match[2]!)
+        rest = rest.slice(match[0].length)
+      }
+      rest = rest.slice(1)
+    }
+    const [text = '', , extra] = rest.trim().split(/\s+/)
+    const value = valueOf(text)
+    if (value === undefined || extra !== undefined) return this.#refuse(line)
+    if (this.series.length >= this.#maxSeries) {
+      throw new SwitchbackError('SB_METRICS_TOO_LARGE', `more than ${this.#maxSeries} series`)
+    }
+    this.series.push({ name, labels, value })
+  }
+
+  #refuse(line: string): never {
+    throw new SwitchbackError('SB_METRICS_SYNTAX', `metrics line ${this.#line}: ${quote(line)}`, {
+      hint: 'This is not Prometheus text; is the address that of /metrics?',
+    })
+  }
+
+  #refuseLength(): never {
+    throw new SwitchbackError('SB_METRICS_TOO_LARGE', `metrics line ${this.#line} is too long`)
+  }
+}
+
+function unescape(text: string): string {
+  return text.includes('\\')
+    ? text.replaceAll(/\\(.)/g, (_, c: string) => (c === 'n' ? '\n' : c))
+    : text
+}
+
+function valueOf(text: string): number | undefined {
+  if (text === '+Inf' || text === 'Inf') return Infinity
+  if (text === '-Inf') return -Infinity
+  if (text === 'NaN') return Number.NaN
+  return /^[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?$/i.test(text) ? Number(text) : undefined
+}

@@ -1,0 +1,62 @@
+import { quote, SwitchbackError } from '../../errors.ts'
+import { ExpositionReader } from './exposition.ts'
+import { explain, fetchText } from './fetch-bounded.ts'
+import { readingOf } from './reading.ts'
+import type { Reading } from './reading.ts'
+import type { Selector } from './selector.ts'
+import type { Failure, MetricsSource } from './source.ts'
+
+export interface ReplicaSourceOptions {
+  /** Addresses of `/metrics`, one per replica. */
+  readonly urls: readonly string[]
+  /** Series to be kept besides Switchback's own. */
+  readonly selectors?: readonly Selector[]
+  /** For a whole answer, in milliseconds. @default 1000 */
+  readonly timeoutMs?: number
+  /** An answer may have so many bytes. @default 8 MiB */
+  readonly maxBytes?: number
+  /** Epoch milliseconds. @default Date.now */
+  readonly now?: () => number
+}
+
+/** Series that a reading is made of. */
+export function isWanted(selectors: readonly Selector[]): (name: string) => boolean {
+  const names = new Set(selectors.map(({ name }) => name))
+  return (name) => name.startsWith('switchback_') || names.has(name)
+}
+
+/** Reads `/metrics` of every replica itself, all at once. */
+export function replicaSource(options: ReplicaSourceOptions): MetricsSource {
+  const { selectors = [], timeoutMs = 1000, maxBytes = 8 * 2 ** 20, now = Date.now } = options
+  const urls = options.urls.map((url) => checkUrl(url))
+  const wanted = isWanted(selectors)
+
+  async function read(url: URL, signal: AbortSignal | undefined): Promise<Reading> {
+    const reader = new ExpositionReader(wanted)
+    await fetchText(url.href, (text) => reader.push(text), { maxBytes, timeoutMs, signal })
+    return readingOf(url.host, now() / 1000, reader.end(), selectors)
+  }
+
+  return {
+    name: urls.map(({ host }) => host).join(', '),
+    async poll(signal) {
+      const results = await Promise.allSettled(urls.map((url) => read(url, signal)))
+      const readings: Reading[] = []
+      const failures: Failure[] = []
+      for (const [index, result] of results.entries()) {
+        if (result.status === 'fulfilled') readings.push(result.value)
+        else failures.push({ replica: urls[index]!.host, message: explain(result.reason) })
+      }
+      return { readings, failures }
+    },
+  }
+}
+
+/** @throws SwitchbackError `SB_METRICS_URL_INVALID` */
+export function checkUrl(text: string): URL {
+  const url = URL.canParse(text) ? new URL(text) : undefined
+  if (url?.protocol === 'http:' || url?.protocol === 'https:') return url
+  throw new SwitchbackError('SB_METRICS_URL_INVALID', `Metrics address ${quote(text)}`, {
+    hint: 'Write it as http://host:port/metrics.',
+  })
+}
