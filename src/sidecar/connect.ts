@@ -24,7 +24,10 @@ export interface ConnectOptions {
   readonly maxRequestBytes: number
 }
 
-/** The single-flag RPCs as plain HTTP and JSON, for `curl` and scripts. Streams are gRPC only. */
+/**
+ * The single-flag RPCs as HTTP/1 and JSON, for `curl` and scripts. Of Connect, flagd also speaks
+ * `ResolveAll`, streams, HTTP/2, GET and binary messages, which the sidecar leaves to gRPC.
+ */
 export function connectHandler({ evaluator, maxRequestBytes }: ConnectOptions): HttpHandler {
   return async (request, response) => {
     const type = PATH.exec(request.url ?? '')?.[1] ?? ''
@@ -33,6 +36,13 @@ export function connectHandler({ evaluator, maxRequestBytes }: ConnectOptions): 
     }
     if (request.method !== 'POST') {
       return refuse(response, 405, { code: 'unimplemented', message: 'use POST' })
+    }
+    // As flagd: a request that it would refuse should not work here.
+    if (!/^application\/json\s*(;|$)/i.test(request.headers['content-type'] ?? '')) {
+      return refuse(response, 415, {
+        code: 'unknown',
+        message: 'use content-type application/json',
+      })
     }
     const text = await readBody(request, maxRequestBytes)
     if (text === undefined) {

@@ -34,7 +34,7 @@ export class Evaluator {
 
   /** @throws ResolveError */
   resolve(type: ValueTypeName, key: string, context: JsonObject): Answer {
-    const answer = typed(type, this.#store.current.resolve(key, context))
+    const answer = typed(type, this.#store.current.asking(context)(key))
     this.#metrics.evaluated(key, answer)
     if (answer instanceof ResolveError) throw answer
     return answer
@@ -43,9 +43,10 @@ export class Evaluator {
   /** Every flag but those that fail. */
   resolveAll(context: JsonObject): Map<string, Answer> {
     const answers = new Map<string, Answer>()
-    const { keys, resolve } = this.#store.current
+    const { keys, asking } = this.#store.current
+    const resolve = asking(context)
     for (const key of keys) {
-      const resolution = resolve(key, context)
+      const resolution = resolve(key)
       if ('errorCode' in resolution) {
         this.#metrics.evaluated(key, new ResolveError(resolution.errorCode))
       } else {

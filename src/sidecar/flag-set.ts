@@ -1,5 +1,6 @@
 import type { EvaluationContext } from '@openfeature/core'
 import { FlagdCore } from '@openfeature/flagd-core'
+import type { FeatureFlag } from '@openfeature/flagd-core'
 import { SwitchbackError } from '../errors.ts'
 import type { Definitions } from './definitions.ts'
 import { isList, mapEntries } from './json.ts'
@@ -28,7 +29,8 @@ export type ErrorCode = 'FLAG_NOT_FOUND' | 'PARSE_ERROR' | 'TYPE_MISMATCH' | 'GE
 /** Accepted definitions, and the answers that they give. */
 export interface FlagSet extends Definitions {
   readonly keys: readonly string[]
-  resolve(this: void, key: string, context: JsonObject): Resolution
+  /** Answers for one evaluation context, by flag key. */
+  asking(this: void, context: JsonObject): (key: string) => Resolution
 }
 
 const silent = {
@@ -53,23 +55,35 @@ export function flagSet({ flags, metadata }: Definitions): FlagSet {
     flags,
     metadata,
     keys: Object.keys(flags),
-    resolve(key, context) {
-      const flag = core.getFlag(utf8Bytes(key))
-      const definition = Object.hasOwn(flags, key) ? flags[key] : undefined
-      if (!flag || !definition) return { errorCode: 'FLAG_NOT_FOUND', metadata }
-      const own = { ...metadata, ...(definition['metadata'] as JsonObject | undefined) }
-      if (flag.state === 'DISABLED') return noValue('DISABLED', own)
-      const result = flag.evaluate(evaluationContext(context), silent)
-      if (result.errorCode !== undefined) {
-        return { errorCode: result.errorCode as ErrorCode, metadata: own }
+    asking(context) {
+      const evaluationContext = contextOf(context)
+      return (key) => {
+        const flag = core.getFlag(utf8Bytes(key))
+        const definition = Object.hasOwn(flags, key) ? flags[key] : undefined
+        if (!flag || !definition) return { errorCode: 'FLAG_NOT_FOUND', metadata }
+        return evaluate(flag, definition, metadata, evaluationContext)
       }
-      const reason = result.reason as string
-      if (result.variant === undefined) return noValue(reason, own)
-      const variant = fromUtf8Bytes(result.variant)
-      const value = (definition['variants'] as JsonObject)[variant]
-      return { value, variant, reason, metadata: own }
     },
   }
+}
+
+function evaluate(
+  flag: FeatureFlag,
+  definition: JsonObject,
+  setMetadata: JsonObject,
+  context: EvaluationContext,
+): Resolution {
+  const metadata = { ...setMetadata, ...(definition['metadata'] as JsonObject | undefined) }
+  if (flag.state === 'DISABLED') return noValue('DISABLED', metadata)
+  const result = flag.evaluate(context, silent)
+  if (result.errorCode !== undefined) {
+    return { errorCode: result.errorCode as ErrorCode, metadata }
+  }
+  const reason = result.reason as string
+  if (result.variant === undefined) return noValue(reason, metadata)
+  const variant = fromUtf8Bytes(result.variant)
+  const value = (definition['variants'] as JsonObject)[variant]
+  return { value, variant, reason, metadata }
 }
 
 export const noFlags: FlagSet = flagSet({ flags: {}, metadata: {} })
@@ -104,7 +118,7 @@ function fromUtf8Bytes(text: string): string {
   return Buffer.from(text, 'latin1').toString('utf8')
 }
 
-function evaluationContext(context: JsonObject): EvaluationContext {
+function contextOf(context: JsonObject): EvaluationContext {
   const { targetingKey, ...rest } = bytesOf(context) as JsonObject
   // flagd buckets strings only and gives anything else the default.
   return (typeof targetingKey === 'string' ? { ...rest, targetingKey } : rest) as EvaluationContext

@@ -1,10 +1,9 @@
-import { stat } from 'node:fs/promises'
 import { resolve } from 'node:path'
 import { SwitchbackError, quote } from '../errors.ts'
 import { mergeDefinitions, readDefinitions } from './definitions.ts'
 import { flagSet } from './flag-set.ts'
 import type { FlagStore } from './flag-store.ts'
-import { readSource } from './source.ts'
+import { filesOf, readSource } from './source.ts'
 import { SourceWatch } from './source-watch.ts'
 
 export interface SidecarLogEntry {
@@ -39,13 +38,11 @@ export class FlagsFile {
 
   /** @throws SwitchbackError `SB_FLAGS_FILE_MISSING` */
   static async open(options: FlagsFileOptions): Promise<FlagsFile> {
-    try {
-      await stat(options.path)
-    } catch (cause) {
+    if (!(await hasFiles(options.path))) {
       throw new SwitchbackError(
         'SB_FLAGS_FILE_MISSING',
         `There is no flags file at ${quote(options.path)}.`,
-        { cause, hint: 'Name an existing file, such as flags/use-redis.json.' },
+        { hint: 'Name an existing file, such as flags/use-redis.json, or a directory with one.' },
       )
     }
     const file = new FlagsFile(options)
@@ -83,5 +80,13 @@ export class FlagsFile {
   #complain(message: string): void {
     this.#complaint = setTimeout(() => this.#onLog({ level: 'error', message }), SETTLE_MS)
     this.#complaint.unref()
+  }
+}
+
+async function hasFiles(path: string): Promise<boolean> {
+  try {
+    return (await filesOf(path)).length > 0
+  } catch {
+    return false
   }
 }

@@ -26,7 +26,7 @@ export function ofrepHandler({ store, maxRequestBytes }: OfrepOptions): HttpHand
     const context = contextOf(text)
     if (!context) return sendJson(response, 400, invalidContext(target))
     if (target.key === undefined) return bulk(request, response, store, context)
-    const { status, body } = single(target.key, store.current.resolve(target.key, context))
+    const { status, body } = single(target.key, store.current.asking(context)(target.key))
     sendJson(response, status, body)
   }
 }
@@ -96,8 +96,9 @@ function bulk(
   store: FlagStore,
   context: JsonObject,
 ): void {
-  const { keys, metadata, resolve } = store.current
-  const body = { flags: keys.map((key) => single(key, resolve(key, context)).body), metadata }
+  const { keys, metadata, asking } = store.current
+  const resolve = asking(context)
+  const body = { flags: keys.map((key) => single(key, resolve(key)).body), metadata }
   // Of the answer and not of the file, since the answer is this context's own.
   const etag = `"${createHash('sha256').update(JSON.stringify(body)).digest('base64url')}"`
   if (request.headers['if-none-match']?.includes(etag)) {

@@ -33,7 +33,7 @@ export interface SidecarOptions {
   readonly ports?: Partial<SidecarPorts>
   /** Hears of flags put in force, and of content that was refused. @default nobody */
   readonly onLog?: (entry: SidecarLogEntry) => void
-  /** Largest request in bytes. @default 1048576 */
+  /** Largest request in bytes: bounds what one evaluation context costs. @default 65536 */
   readonly maxRequestBytes?: number
   /** Milliseconds between the keep-alive events of an event stream. @default 20000 */
   readonly keepAlive?: number
@@ -59,7 +59,7 @@ const DEFAULT_PORTS: SidecarPorts = { evaluation: 8013, management: 8014, sync: 
  * when a port is taken. Broken content does not throw: flags are FLAG_NOT_FOUND until it is mended.
  */
 export async function startSidecar(options: SidecarOptions): Promise<Sidecar> {
-  const { host = '127.0.0.1', maxRequestBytes = 1_048_576, keepAlive = 20_000 } = options
+  const { host = '127.0.0.1', maxRequestBytes = 65_536, keepAlive = 20_000 } = options
   const ports = { ...DEFAULT_PORTS, ...options.ports }
   const store = new FlagStore()
   const streams = new OpenStreams()

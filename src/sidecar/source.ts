@@ -8,7 +8,7 @@ export interface SourceFile {
 
 /** The flags file, or the `*.json` of a directory in the order of their names. */
 export async function readSource(path: string): Promise<readonly SourceFile[]> {
-  const paths = await pathsOf(path)
+  const paths = await filesOf(path)
   return Promise.all(
     paths.map(async (file) => ({ name: basename(file), text: await readFile(file, 'utf8') })),
   )
@@ -20,7 +20,7 @@ export async function readSource(path: string): Promise<readonly SourceFile[]> {
  */
 export async function signatureOf(path: string): Promise<string> {
   try {
-    const parts = (await pathsOf(path)).map(async (file) => {
+    const parts = (await filesOf(path)).map(async (file) => {
       const { dev, ino, size, mtimeNs, ctimeNs } = await stat(file, { bigint: true })
       return [file, dev, ino, size, mtimeNs, ctimeNs].join(' ')
     })
@@ -52,7 +52,8 @@ export async function directoriesOf(path: string): Promise<ReadonlyMap<string, s
   return directories
 }
 
-async function pathsOf(path: string): Promise<string[]> {
+/** @throws when there is nothing at `path` */
+export async function filesOf(path: string): Promise<string[]> {
   if (!(await stat(path)).isDirectory()) return [path]
   const names = (await readdir(path)).filter(
     (name) => name.endsWith('.json') && !name.startsWith('.'),

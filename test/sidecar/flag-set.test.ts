@@ -34,7 +34,7 @@ describe('fractional', () => {
           ],
         }
         const flag = { state: 'ENABLED', variants, defaultVariant: 'off', targeting }
-        const answer = flags({ flags: { [key]: flag } }).resolve(key, { targetingKey })
+        const answer = flags({ flags: { [key]: flag } }).asking({ targetingKey })(key)
         expect(answer).toMatchObject({ value: isOn(key, targetingKey, share) })
       }),
       { numRuns: 300 },
@@ -50,7 +50,7 @@ describe('fractional', () => {
     })
     for (let index = 0; index < 200; index++) {
       const größe = `größe-${index}-東`
-      expect(set.resolve('x', { größe })).toMatchObject({ value: isOn('use-redis', größe, 50) })
+      expect(set.asking({ größe })('x')).toMatchObject({ value: isOn('use-redis', größe, 50) })
     }
   })
 })
@@ -73,7 +73,7 @@ describe('definitions', () => {
       fc.property(tree, (value) => {
         try {
           const set = flagSet(readDefinitions(JSON.stringify({ flags: value }), 'test'))
-          for (const name of set.keys) set.resolve(name, { targetingKey: 'x' })
+          for (const name of set.keys) set.asking({ targetingKey: 'x' })(name)
         } catch (error) {
           expect(isSwitchbackError(error) && error.code).toBe('SB_FLAGS_INVALID')
         }
@@ -85,7 +85,7 @@ describe('definitions', () => {
 
   test('flags may be a list, as flagd has it', () => {
     const list = [{ key: 'x', state: 'ENABLED', variants, defaultVariant: 'on' }]
-    expect(flags({ flags: list }).resolve('x', {})).toMatchObject({ value: true, reason: 'STATIC' })
+    expect(flags({ flags: list }).asking({})('x')).toMatchObject({ value: true, reason: 'STATIC' })
   })
 
   test('several files: the last flag of a name counts, metadata is merged', () => {
@@ -108,7 +108,7 @@ describe('definitions', () => {
       targeting: { if: [{ $ref: 'outer' }, 'on', 'off'] },
     }
     const nested = { $evaluators: { outer: { and: [{ $ref: 'inner' }] }, inner: rule } }
-    expect(flags({ ...nested, flags: { flag } }).resolve('flag', {})).toMatchObject({ value: true })
+    expect(flags({ ...nested, flags: { flag } }).asking({})('flag')).toMatchObject({ value: true })
     const circle = { $evaluators: { outer: { and: [{ $ref: 'outer' }] } } }
     expect(() => flags({ ...circle, flags: { flag } })).toThrow(/"outer" that leads to itself/)
   })

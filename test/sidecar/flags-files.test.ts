@@ -13,7 +13,7 @@ const silent = { error(): void {}, warn(): void {}, info(): void {}, debug(): vo
 function shareOn(set: FlagSet, context: JsonObject): number {
   let on = 0
   for (let index = 0; index < 10_000; index++) {
-    const answer = set.resolve('use-redis', { ...context, targetingKey: `user_${index}` })
+    const answer = set.asking({ ...context, targetingKey: `user_${index}` })('use-redis')
     if ('value' in answer && answer.value === true) on++
   }
   return on
@@ -35,7 +35,7 @@ describe.each(shipped)('%s', (path) => {
   test('is a boolean use-redis with the sides as its variants, and off for the nameless', () => {
     const set = load(path)
     expect(set.flags['use-redis']).toMatchObject({ variants: { on: true, off: false } })
-    expect(set.resolve('use-redis', {})).toMatchObject({ value: false, variant: 'off' })
+    expect(set.asking({})('use-redis')).toMatchObject({ value: false, variant: 'off' })
   })
 })
 
@@ -60,6 +60,6 @@ test('a feature: half of the users of the avatars, nobody elsewhere', () => {
 
 test('the standby: a string flag beside the split', () => {
   const set = load('flags/examples/standby.json')
-  expect(set.resolve('use-redis-standby', {})).toMatchObject({ value: 'mirror', reason: 'STATIC' })
+  expect(set.asking({})('use-redis-standby')).toMatchObject({ value: 'mirror', reason: 'STATIC' })
   expect(shareOn(set, {})).toBe(1_033)
 })

@@ -268,6 +268,18 @@ describe('HTTP', () => {
       sent.end(body)
     })
   const FLAGS = '/ofrep/v1/evaluate/flags'
+  const json = { 'content-type': 'application/json' }
+
+  test('HTTP/JSON wants its content type, as flagd does', async () => {
+    const path = '/flagd.evaluation.v2.Service/ResolveBoolean'
+    const body = '{"flagKey":"f"}'
+    const { evaluation } = sidecar.ports
+    const form = { 'content-type': 'application/x-www-form-urlencoded' }
+    expect((await post(evaluation, path, body, form)).status).toBe(415)
+    expect((await post(evaluation, path, body)).status).toBe(415)
+    const utf8 = { 'content-type': 'application/json; charset=utf-8' }
+    expect((await post(evaluation, path, body, utf8)).status).toBe(200)
+  })
 
   test('a body over the limit: 413, announced or not', async () => {
     const large = Buffer.alloc(LIMIT + 1, ' ')
@@ -277,7 +289,7 @@ describe('HTTP', () => {
     expect((await post(ofrep, `${FLAGS}/f`, large, chunked)).status).toBe(413)
     expect((await post(ofrep, FLAGS, large, chunked)).status).toBe(413)
     const path = '/flagd.evaluation.v2.Service/ResolveBoolean'
-    expect((await post(evaluation, path, large, chunked)).status).toBe(413)
+    expect((await post(evaluation, path, large, { ...chunked, ...json })).status).toBe(413)
   })
 
   test('bodies of any JSON are answered with 200 or 4xx', async () => {
@@ -287,7 +299,7 @@ describe('HTTP', () => {
         const wrapped = `{"context":${body},"flagKey":"f"}`
         for (const text of [body, wrapped]) {
           expect((await post(sidecar.ports.ofrep, `${FLAGS}/f`, text)).status).toBeLessThan(500)
-          expect((await post(sidecar.ports.evaluation, path, text)).status).toBeLessThan(500)
+          expect((await post(sidecar.ports.evaluation, path, text, json)).status).toBeLessThan(500)
         }
       }),
       { numRuns: 40 },
@@ -316,7 +328,7 @@ describe('HTTP', () => {
     expect((await post(sidecar.ports.ofrep, `${FLAGS}/f`, deep)).status).toBe(400)
     const call = deep.replace('{', '{"flagKey":"f",')
     const path = '/flagd.evaluation.v2.Service/ResolveBoolean'
-    expect((await post(sidecar.ports.evaluation, path, call)).status).toBe(400)
+    expect((await post(sidecar.ports.evaluation, path, call, json)).status).toBe(400)
   })
 
   test('a body that never ends is not waited for when the sidecar has said no', async () => {

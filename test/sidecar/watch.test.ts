@@ -212,6 +212,10 @@ describe('the flags file', () => {
     const thrown = await startSidecar({ file: '/no/such/flags.json' }).catch((e: unknown) => e)
     expect(error).toContain('"/no/such/flags.json"')
     expect(isSwitchbackError(thrown) && thrown.code).toBe('SB_FLAGS_FILE_MISSING')
+    using empty = flagsFixture(config('unused'))
+    rmSync(empty.file)
+    const nothing = await startSidecar({ file: empty.directory }).catch((e: unknown) => e)
+    expect(isSwitchbackError(nothing) && nothing.code).toBe('SB_FLAGS_FILE_MISSING')
   })
 })
 
