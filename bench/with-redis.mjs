@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { createServer } from 'node:net'
+import { connect, createServer } from 'node:net'
 import { setTimeout as delay } from 'node:timers/promises'
 import { Redis } from 'ioredis'
 
@@ -24,7 +24,7 @@ export async function withRedis(url, run) {
   }
 }
 
-async function answers(port) {
+export async function answers(port) {
   const client = new Redis(port, { lazyConnect: true, retryStrategy: () => 20 })
   client.on('error', () => {})
   for (let i = 0; i < 200; i += 1) {
@@ -39,11 +39,26 @@ async function answers(port) {
   throw new Error('redis-server did not start')
 }
 
-async function freePort() {
+export async function freePort() {
   const server = createServer().listen(0, '127.0.0.1')
   await once(server, 'listening')
   const { port } = server.address()
   server.close()
   await once(server, 'close')
   return port
+}
+
+/** Resolves once something listens on the port. */
+export async function answersOn(port) {
+  for (let i = 0; i < 500; i += 1) {
+    const socket = connect(port, '127.0.0.1')
+    const [first] = await Promise.race([
+      once(socket, 'connect').then(() => [true]),
+      once(socket, 'error').then(() => [false]),
+    ]).catch(() => [false])
+    socket.destroy()
+    if (first) return
+    await delay(20)
+  }
+  throw new Error(`nothing listens on port ${port}`)
 }
