@@ -1,0 +1,138 @@
+import { readFile } from 'node:fs/promises'
+import { basename, resolve } from 'node:path'
+import type { FlagdCore } from '@openfeature/flagd-core'
+import {
+  OpenFeatureEventEmitter,
+  ProviderEvents,
+  ProviderNotReadyError,
+} from '@openfeature/server-sdk'
+import type {
+  EvaluationContext,
+  FlagValueType,
+  JsonValue,
+  Logger,
+  Provider,
+  ResolutionDetails,
+} from '@openfeature/server-sdk'
+import { safely } from './events.ts'
+import type { OnFlagsEvent } from './events.ts'
+import { FileWatch } from './file-watch.ts'
+import { forEvaluator } from './flags-document.ts'
+import { quietLogger } from './quiet-logger.ts'
+import { contextInBytes, resolutionInText, toBytes, valueInBytes } from './utf8-bytes.ts'
+
+export interface FileProviderOptions {
+  /** A flags file as flagd reads it. */
+  readonly path: string
+  /** Told of content that was refused. @default nobody */
+  readonly onEvent?: OnFlagsEvent
+}
+
+/**
+ * An OpenFeature provider for a flags file, without a flagd: flagd's evaluator, and a watch that sees a
+ * change at once. flagd's own provider looks every 5 s, takes `{}` for "no flags", and never recovers
+ * from a file that was missing or broken at the start.
+ *
+ * Content that flagd would refuse changes nothing: the last good flags stay, the status is STALE until
+ * it is mended.
+ */
+export class FileProvider implements Provider {
+  readonly metadata: { readonly name: string } = { name: 'flags-file' }
+  readonly runsOn = 'server'
+  readonly events: OpenFeatureEventEmitter = new OpenFeatureEventEmitter()
+  readonly #path: string
+  readonly #onEvent: OnFlagsEvent
+  readonly #logger: Logger
+  readonly #watch: FileWatch
+  #core: FlagdCore | undefined
+  /** The flags are those of the evaluator. */
+  #loaded = false
+  #problem: Error | undefined
+
+  constructor(options: FileProviderOptions) {
+    this.#path = resolve(options.path)
+    this.#onEvent = safely(options.onEvent)
+    this.#logger = quietLogger(this.#onEvent)
+    this.#watch = new FileWatch({ path: this.#path, onChange: () => this.#load() })
+  }
+
+  /** Rejects when the file cannot be used now; it is used as soon as it can. */
+  async initialize(): Promise<void> {
+    const { FlagdCore } = await import('@openfeature/flagd-core')
+    this.#core ??= new FlagdCore(undefined, this.#logger)
+    await this.#watch.check()
+    if (this.#problem !== undefined) throw this.#problem
+  }
+
+  async onClose(): Promise<void> {
+    this.#watch.close()
+  }
+
+  async resolveBooleanEvaluation(
+    flag: string,
+    value: boolean,
+    context: EvaluationContext,
+  ): Promise<ResolutionDetails<boolean>> {
+    return this.#resolve('boolean', flag, value, context)
+  }
+
+  async resolveStringEvaluation(
+    flag: string,
+    value: string,
+    context: EvaluationContext,
+  ): Promise<ResolutionDetails<string>> {
+    return this.#resolve('string', flag, value, context)
+  }
+
+  async resolveNumberEvaluation(
+    flag: string,
+    value: number,
+    context: EvaluationContext,
+  ): Promise<ResolutionDetails<number>> {
+    return this.#resolve('number', flag, value, context)
+  }
+
+  async resolveObjectEvaluation<T extends JsonValue>(
+    flag: string,
+    value: T,
+    context: EvaluationContext,
+  ): Promise<ResolutionDetails<T>> {
+    return this.#resolve('object', flag, value, context)
+  }
+
+  #resolve<T extends JsonValue>(
+    type: FlagValueType,
+    flag: string,
+    value: T,
+    context: EvaluationContext,
+  ): ResolutionDetails<T> {
+    if (this.#core === undefined || !this.#loaded) {
+      throw new ProviderNotReadyError(this.#problem?.message ?? 'the flags file was not read yet')
+    }
+    const [key, fallback, asked] = [toBytes(flag), valueInBytes(value), contextInBytes(context)]
+    return resolutionInText(this.#core.resolve(type, key, fallback, asked, this.#logger))
+  }
+
+  /** Never rejects. */
+  async #load(): Promise<void> {
+    const before = this.#problem
+    try {
+      const text = await readFile(this.#path, 'utf8')
+      const changed = this.#core?.setConfigurations(forEvaluator(text, basename(this.#path))) ?? []
+      const first = !this.#loaded
+      this.#loaded = true
+      this.#problem = undefined
+      if (before !== undefined) this.events.emit(ProviderEvents.Ready)
+      if (!first && changed.length > 0) {
+        this.events.emit(ProviderEvents.ConfigurationChanged, { flagsChanged: changed })
+      }
+    } catch (error) {
+      const problem = error instanceof Error ? error : new Error(String(error))
+      this.#problem = problem
+      if (before?.message === problem.message) return
+      const kept = this.#loaded ? 'the last good flags stay' : 'there are no flags yet'
+      this.#onEvent({ level: 'warn', message: `flags file: ${problem.message}; ${kept}` })
+      if (this.#loaded) this.events.emit(ProviderEvents.Stale, { message: problem.message })
+    }
+  }
+}

@@ -1,0 +1,49 @@
+import { SwitchbackError, quote } from '../errors.ts'
+import { toBytes } from './utf8-bytes.ts'
+
+type JsonObject = Readonly<Record<string, unknown>>
+
+/**
+ * Reads a flag configuration as flagd does, for its JavaScript evaluator, which is laxer in one thing
+ * (`{}` is no flags at all) and stricter in another (a flag without `state` voids the whole file).
+ *
+ * @returns the configuration as the evaluator must be given it
+ * @throws SwitchbackError `SB_FLAGS_INVALID` for content that flagd refuses
+ */
+export function forEvaluator(text: string, name: string): string {
+  const problem = (detail: string, cause?: unknown): SwitchbackError =>
+    new SwitchbackError('SB_FLAGS_INVALID', `${quote(name)} ${detail}`, {
+      cause,
+      hint: 'The last good flags stay in force until it is mended.',
+    })
+  let parsed: unknown
+  try {
+    parsed = JSON.parse(text)
+  } catch (cause) {
+    throw problem(text === '' ? 'is empty' : `is not JSON: ${(cause as Error).message}`, cause)
+  }
+  if (!isObject(parsed)) throw problem(`is ${quote(parsed)}, not an object`)
+  const { flags } = parsed
+  if (!isObject(flags)) {
+    throw problem(flags === undefined ? 'has no "flags"' : `has the flags ${quote(flags)}`)
+  }
+  const accepted: [string, JsonObject][] = []
+  for (const [key, flag] of Object.entries(flags)) {
+    if (!isObject(flag)) throw problem(`has a flag ${quote(key)} that is ${quote(flag)}`)
+    const { variants, defaultVariant } = flag
+    if (!isObject(variants)) throw problem(`has no variants for the flag ${quote(key)}`)
+    if (defaultVariant !== undefined && defaultVariant !== null) {
+      if (typeof defaultVariant !== 'string' || !Object.hasOwn(variants, defaultVariant)) {
+        const named = `a defaultVariant ${quote(defaultVariant)}`
+        throw problem(`names ${named} that the flag ${quote(key)} does not have`)
+      }
+    }
+    const state = flag['state'] === 'DISABLED' ? 'DISABLED' : 'ENABLED'
+    accepted.push([key, { ...flag, state }])
+  }
+  return toBytes(JSON.stringify({ ...parsed, flags: Object.fromEntries(accepted) }))
+}
+
+function isObject(value: unknown): value is JsonObject {
+  return typeof value === 'object' && value !== null && !Array.isArray(value)
+}

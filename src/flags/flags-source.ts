@@ -1,0 +1,161 @@
+import { OpenFeature } from '@openfeature/server-sdk'
+import type { Provider } from '@openfeature/server-sdk'
+import type { ClientChoice } from './client.ts'
+import { createDecider } from './decider.ts'
+import type { DeciderOptions } from './decider.ts'
+import type { Decider } from './decision.ts'
+import { safely } from './events.ts'
+import type { OnFlagsEvent } from './events.ts'
+import { FileProvider } from './file-provider.ts'
+import { FlagdConnection } from './flagd-connection.ts'
+import { readFlagdEnvironment } from './flagd-environment.ts'
+import type { Environment, FlagdProviderOptions, FlagdSettings } from './flagd-environment.ts'
+import { forEvaluator } from './flags-document.ts'
+import { quietLogger } from './quiet-logger.ts'
+import { addressText, isReachable } from './reachable.ts'
+import { SupervisedProvider } from './supervised-provider.ts'
+import { setUpTransactionContext } from './transaction-context.ts'
+
+export interface FlagsSourceOptions {
+  /** Any OpenFeature provider, instead of flagd's: the environment is then not read. */
+  readonly provider?: Provider
+  /** The OpenFeature domain to set the provider for. @default the default provider is set */
+  readonly domain?: string
+  /**
+   * Milliseconds to wait for the flags at the start; after that the source goes on trying while
+   * everybody gets `off`. @default 2000
+   */
+  readonly startMs?: number
+  /** Called on changes of state and on options that contradict, for the log. @default nobody */
+  readonly onEvent?: OnFlagsEvent
+}
+
+/** Where flags come from, set up in OpenFeature. */
+export interface FlagsSource extends AsyncDisposable {
+  readonly mode: FlagdSettings['mode'] | 'provider'
+  /** One line for people, e.g. `flagd rpc at localhost:8013`. */
+  readonly description: string
+  /** A decider on this source, remembering decisions for as long as suits it. */
+  createDecider(options: Omit<DeciderOptions, keyof ClientChoice>): Decider
+  /** Ends the provider, one handed in as well: its connection, and all attempts to be back. */
+  close(): Promise<void>
+}
+
+/**
+ * How long decisions are remembered. In-process and file evaluations cost some 20 us; an rpc evaluation
+ * costs 0.8 ms and a round trip, and flagd announces every change on its event stream, so that the
+ * bound only matters to a stream that was cut without a sign.
+ */
+const REMEMBER_MS = { rpc: 10_000, 'in-process': 1_000, file: 1_000, provider: 1_000 } as const
+
+/**
+ * Sets OpenFeature up with flagd as the environment says (see `readFlagdEnvironment`), or with the
+ * provider handed in, and lets OpenFeature carry the user through `await`. A flagd that is not there
+ * yet is no error: decisions are `off` until it is, within a second of its start.
+ *
+ * @param env where the variables are looked up; `process.env` is never read
+ * @throws SwitchbackError `SB_FLAGS_ENVIRONMENT` when the variables contradict one another
+ */
+export async function flagsFromEnvironment(
+  env: Environment,
+  options: FlagsSourceOptions = {},
+): Promise<FlagsSource> {
+  const { domain, startMs = 2_000 } = options
+  const onEvent = safely(options.onEvent)
+  const { mode, description, provider } =
+    options.provider === undefined
+      ? flagdProvider(readFlagdEnvironment(env), onEvent)
+      : {
+          mode: 'provider' as const,
+          description: `provider ${options.provider.metadata.name}`,
+          provider: options.provider,
+        }
+  setUpTransactionContext()
+  await started(set(provider, domain), startMs, (problem) => {
+    onEvent({ level: 'warn', message: `${description}: ${problem}; still trying` })
+  })
+
+  let closing: Promise<void> | undefined
+  // It stays in place: operations that are still under way keep what is known of their users.
+  const close = async (): Promise<void> => provider.onClose?.()
+  return {
+    mode,
+    description,
+    createDecider: (deciderOptions) =>
+      createDecider({
+        rememberMs: REMEMBER_MS[mode],
+        ...(options.onEvent === undefined ? {} : { onEvent: options.onEvent }),
+        ...deciderOptions,
+        ...(domain === undefined ? {} : { domain }),
+      }),
+    close: () => (closing ??= close()),
+    [Symbol.asyncDispose]: () => (closing ??= close()),
+  }
+}
+
+interface Described {
+  readonly mode: FlagdSettings['mode']
+  readonly description: string
+  readonly provider: Provider
+}
+
+function flagdProvider(settings: FlagdSettings, onEvent: OnFlagsEvent): Described {
+  for (const message of settings.warnings) onEvent({ level: 'warn', message })
+  if (settings.mode === 'file') {
+    const provider = new FileProvider({ path: settings.path, onEvent })
+    return { mode: 'file', description: `flags file ${settings.path}`, provider }
+  }
+  const { mode, address } = settings
+  const provider = new SupervisedProvider({
+    connect: async (listener) => {
+      const { FlagdProvider } = await import('@openfeature/flagd-provider')
+      const flagd = new FlagdProvider(
+        settings.provider as FlagdProviderOptions,
+        quietLogger(onEvent),
+      )
+      if (mode === 'rpc') return new FlagdConnection({ provider: flagd }, listener)
+      return new FlagdConnection({ provider: flagd, read: reader(onEvent) }, listener)
+    },
+    reachable: () => isReachable(address),
+    connectMs: settings.provider.deadlineMs + 500,
+    graceMs: settings.provider.retryGracePeriod * 1_000,
+  })
+  return { mode, description: `flagd ${mode} at ${addressText(address)}`, provider }
+}
+
+/** Refused flags change nothing, and the provider would say so to its debug log only. */
+function reader(onEvent: OnFlagsEvent): (text: string) => string {
+  return (text) => {
+    try {
+      return forEvaluator(text, 'what flagd sent')
+    } catch (error) {
+      const { message } = error as Error
+      onEvent({ level: 'warn', message: `flags: ${message}; the last good flags stay` })
+      throw error
+    }
+  }
+}
+
+function set(provider: Provider, domain: string | undefined): Promise<void> {
+  return domain === undefined
+    ? OpenFeature.setProviderAndWait(provider)
+    : OpenFeature.setProviderAndWait(domain, provider)
+}
+
+async function started(
+  ready: Promise<void>,
+  timeoutMs: number,
+  onProblem: (problem: string) => void,
+): Promise<void> {
+  let timer: NodeJS.Timeout | undefined
+  const timeout = new Promise<never>((_, reject) => {
+    timer = setTimeout(() => reject(new Error(`not ready within ${timeoutMs} ms`)), timeoutMs)
+  })
+  try {
+    await Promise.race([ready, timeout])
+  } catch (error) {
+    onProblem(error instanceof Error ? error.message : String(error))
+  } finally {
+    clearTimeout(timer)
+  }
+}

@@ -1,0 +1,191 @@
+import { setTimeout as delay } from 'node:timers/promises'
+import {
+  ErrorCode,
+  OpenFeatureEventEmitter,
+  ProviderEvents,
+  ProviderNotReadyError,
+} from '@openfeature/server-sdk'
+import type {
+  EvaluationContext,
+  JsonValue,
+  Logger,
+  Provider,
+  ResolutionDetails,
+} from '@openfeature/server-sdk'
+import type { ConnectionListener, FlagdConnection } from './flagd-connection.ts'
+
+export interface SupervisedProviderOptions {
+  /** Makes a connection that was not opened yet. */
+  readonly connect: (listener: ConnectionListener) => Promise<FlagdConnection>
+  /** Whether flagd can be reached; asked before each attempt. */
+  readonly reachable: () => Promise<boolean>
+  /** Milliseconds that the first attempt may take; later ones may take longer. */
+  readonly connectMs: number
+  /** Milliseconds between the attempts to be back. @default 400 */
+  readonly retryMs?: number
+  /** Milliseconds from STALE to ERROR. @default 10_000 */
+  readonly graceMs?: number
+}
+
+const MAX_CONNECT_MS = 10_000
+
+/**
+ * flagd's provider, supervised: when it loses flagd, a fresh one takes its place as soon as flagd is
+ * back, since its own reconnect takes 1 to 60 s, and it may never notice that it was cut off. Until
+ * then the old one goes on answering as well as it can.
+ */
+export class SupervisedProvider implements Provider, ConnectionListener {
+  readonly metadata: { readonly name: string } = { name: 'flagd' }
+  readonly runsOn = 'server'
+  readonly events: OpenFeatureEventEmitter = new OpenFeatureEventEmitter()
+  readonly #options: SupervisedProviderOptions
+  #current: FlagdConnection | undefined
+  #up = false
+  #recovering = false
+  readonly #closed = new AbortController()
+
+  constructor(options: SupervisedProviderOptions) {
+    this.#options = options
+  }
+
+  get hooks(): NonNullable<Provider['hooks']> {
+    return this.#current?.hooks ?? []
+  }
+
+  /** Rejects when flagd is not there; READY follows as soon as it is. */
+  async initialize(): Promise<void> {
+    try {
+      await this.#connect(this.#options.connectMs)
+    } catch (error) {
+      if (isFatal(error)) throw error
+      void this.#recover()
+      throw error
+    }
+  }
+
+  async onClose(): Promise<void> {
+    if (this.#closed.signal.aborted) return
+    this.#closed.abort()
+    this.#up = false
+    this.#current?.close()
+  }
+
+  onBack(connection: FlagdConnection): void {
+    if (connection !== this.#current || this.#up) return
+    this.#up = true
+    this.events.emit(ProviderEvents.Ready)
+  }
+
+  onLost(connection: FlagdConnection, message: string): void {
+    if (connection !== this.#current || !this.#up) return
+    this.#up = false
+    this.events.emit(ProviderEvents.Stale, { message })
+    void this.#recover()
+  }
+
+  onChanged(connection: FlagdConnection, flagsChanged: readonly string[]): void {
+    if (connection !== this.#current) return
+    this.events.emit(ProviderEvents.ConfigurationChanged, { flagsChanged: [...flagsChanged] })
+  }
+
+  async resolveBooleanEvaluation(
+    flag: string,
+    value: boolean,
+    context: EvaluationContext,
+    logger: Logger,
+  ): Promise<ResolutionDetails<boolean>> {
+    return this.#resolver.resolveBooleanEvaluation(flag, value, context, logger)
+  }
+
+  async resolveStringEvaluation(
+    flag: string,
+    value: string,
+    context: EvaluationContext,
+    logger: Logger,
+  ): Promise<ResolutionDetails<string>> {
+    return this.#resolver.resolveStringEvaluation(flag, value, context, logger)
+  }
+
+  async resolveNumberEvaluation(
+    flag: string,
+    value: number,
+    context: EvaluationContext,
+    logger: Logger,
+  ): Promise<ResolutionDetails<number>> {
+    return this.#resolver.resolveNumberEvaluation(flag, value, context, logger)
+  }
+
+  async resolveObjectEvaluation<T extends JsonValue>(
+    flag: string,
+    value: T,
+    context: EvaluationContext,
+    logger: Logger,
+  ): Promise<ResolutionDetails<T>> {
+    return this.#resolver.resolveObjectEvaluation(flag, value, context, logger)
+  }
+
+  get #resolver(): FlagdConnection['resolve'] {
+    if (this.#current === undefined) throw new ProviderNotReadyError('flagd was not reached yet')
+    return this.#current.resolve
+  }
+
+  /** @returns whether a fresh connection took the place of the old one */
+  async #connect(timeoutMs: number): Promise<boolean> {
+    const fresh = await this.#options.connect(this)
+    try {
+      await fresh.open(timeoutMs)
+    } catch (error) {
+      fresh.close()
+      throw error
+    }
+    if (this.#up || this.#closed.signal.aborted) {
+      // The old one was faster, or nobody wants one any more.
+      fresh.close()
+      return false
+    }
+    const old = this.#current
+    this.#current = fresh
+    this.#up = true
+    old?.close()
+    return true
+  }
+
+  /** Tries until flagd is back, by whichever connection. Never rejects. */
+  async #recover(): Promise<void> {
+    if (this.#recovering) return
+    this.#recovering = true
+    const { retryMs = 400, graceMs = 10_000, reachable } = this.#options
+    const end = this.#closed.signal
+    const since = performance.now()
+    let told = this.#current === undefined
+    let connectMs = this.#options.connectMs
+    try {
+      while (!this.#up) {
+        await delay(retryMs, undefined, { ref: false, signal: end })
+        if (!told && performance.now() - since > graceMs) {
+          told = true
+          this.events.emit(ProviderEvents.Error, { message: 'flagd has not come back yet' })
+        }
+        if (this.#up || !(await reachable()) || end.aborted) continue
+        try {
+          if (await this.#connect(connectMs)) this.events.emit(ProviderEvents.Ready)
+        } catch (error) {
+          connectMs = Math.min(connectMs * 2, MAX_CONNECT_MS)
+          if (!isFatal(error)) continue
+          const { message } = error
+          this.events.emit(ProviderEvents.Error, { message, errorCode: ErrorCode.PROVIDER_FATAL })
+          return
+        }
+      }
+    } catch {
+      // Closed.
+    } finally {
+      this.#recovering = false
+    }
+  }
+}
+
+/** flagd answered with a code that the user declared fatal: no use in trying again. */
+function isFatal(error: unknown): error is Error {
+  return error instanceof Error && 'code' in error && error.code === ErrorCode.PROVIDER_FATAL
+}

@@ -1,0 +1,39 @@
+import { mkdtempSync, renameSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+
+/** The flag `use-redis` at a share of its users. */
+export function useRedis(share: number): object {
+  return {
+    flags: {
+      'use-redis': {
+        state: 'ENABLED',
+        variants: { on: true, off: false },
+        defaultVariant: 'off',
+        targeting: {
+          fractional: [
+            ['on', share],
+            ['off', 100 - share],
+          ],
+        },
+      },
+    },
+  }
+}
+
+/** A flags file in a directory of its own. */
+export class FlagsFile implements Disposable {
+  readonly directory: string = mkdtempSync(join(tmpdir(), 'switchback-flags-'))
+  readonly path: string = join(this.directory, 'flags.json')
+
+  /** As an editor saves: a rename over it. */
+  write(content: object | string): void {
+    const next = join(this.directory, `.next-${process.hrtime.bigint()}`)
+    writeFileSync(next, typeof content === 'string' ? content : JSON.stringify(content))
+    renameSync(next, this.path)
+  }
+
+  [Symbol.dispose](): void {
+    rmSync(this.directory, { recursive: true, force: true })
+  }
+}
