@@ -1,7 +1,7 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
-import { connect, createServer } from 'node:net'
+import { connect, createServer, Socket } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
@@ -57,7 +57,7 @@ export async function startRedis(options: StartRedisOptions = {}): Promise<TestR
       await server.start()
       return server
     } catch (error) {
-      await server.kill()
+      await server.release()
       if (options.port === undefined && attempt < 5) continue
       await server.stop()
       throw error
@@ -71,6 +71,7 @@ class RedisProcess implements TestRedis {
   readonly dir: string
   readonly #options: StartRedisOptions
   #child: ChildProcess | undefined
+  #guard: Guard | undefined
   #exited: Promise<void> = Promise.resolve()
 
   constructor(port: number, dir: string, options: StartRedisOptions) {
@@ -107,7 +108,8 @@ class RedisProcess implements TestRedis {
       }
       child.once('exit', ended).once('error', ended)
     })
-    if (child.pid !== undefined) guardWith(child, child.pid, this.#ownsDir ? this.dir : '')
+    this.#guard ??= new Guard(this.#ownsDir ? this.dir : '')
+    this.#guard.watch(child)
     const deadline = Date.now() + START_DEADLINE_MS
     for (;;) {
       const reply = await this.command('PING').catch(() => '')
@@ -133,8 +135,15 @@ class RedisProcess implements TestRedis {
   }
 
   async stop(): Promise<void> {
-    await this.kill()
+    await this.release()
     if (this.#ownsDir) rmSync(this.dir, { recursive: true, force: true })
+  }
+
+  /** Ends the process and its guard; the directory stays. */
+  async release(): Promise<void> {
+    await this.kill()
+    this.#guard?.dismiss()
+    this.#guard = undefined
   }
 
   async kill(): Promise<void> {
@@ -173,17 +182,39 @@ class RedisProcess implements TestRedis {
 
 /**
  * A shell that reads a pipe whose other end only this process holds: the end of the file means that
- * this process is dead, and the child (and its directory) must not outlive it. Ends with the child.
+ * this process is dead, however it died, and the server and its directory must not outlive it.
  */
-export function guardWith(child: ChildProcess, pid: number, removeDir: string): void {
-  const script = 'read _; kill -9 "$1" 2>/dev/null; [ -z "$2" ] || rm -rf "$2"'
-  const guard = spawn('/bin/sh', ['-c', script, 'guard', String(pid), removeDir], {
-    stdio: ['pipe', 'ignore', 'ignore'],
-    detached: true,
-  })
-  guard.stdin?.on('error', () => undefined)
-  guard.unref()
-  child.once('exit', () => guard.kill('SIGKILL'))
+class Guard {
+  readonly #shell: ChildProcess
+
+  constructor(removeDir: string) {
+    const script = `pid=
+      while read -r line; do
+        [ "$line" = bye ] && exit
+        pid=$line
+      done
+      [ -z "$pid" ] || kill -9 "$pid" 2>/dev/null
+      [ -z "$1" ] || rm -rf "$1"`
+    // Detached: Ctrl-C reaches the whole group, and must not reach the guard.
+    this.#shell = spawn('/bin/sh', ['-c', script, 'guard', removeDir], {
+      stdio: ['pipe', 'ignore', 'ignore'],
+      detached: true,
+    })
+    this.#shell.stdin?.on('error', () => undefined)
+    if (this.#shell.stdin instanceof Socket) this.#shell.stdin.unref()
+    this.#shell.unref()
+  }
+
+  watch(child: ChildProcess): void {
+    if (child.pid === undefined) return
+    this.#shell.stdin?.write(`${child.pid}\n`)
+    // The number may soon be another process's.
+    child.once('exit', () => this.#shell.stdin?.write('\n'))
+  }
+
+  dismiss(): void {
+    this.#shell.stdin?.end('bye\n')
+  }
 }
 
 /** A free loopback port, low enough that `port + 10000` (the cluster bus) is one as well. */

@@ -12,6 +12,7 @@ interface ClientOptions {
   readonly retryStrategy?: unknown
   readonly role?: string
   readonly clusterRetryStrategy?: unknown
+  readonly clusterNodeRetryStrategy?: unknown
   readonly scaleReads?: unknown
   readonly redisOptions?: ClientOptions
 }
@@ -45,8 +46,9 @@ type Finding = readonly [string, string]
 
 function ofNode(options: ClientOptions): readonly Finding[] {
   return [
+    ...ofResending(options, ''),
     ...ofConnection(options, ''),
-    ...ofQueue(options, ''),
+    ...ofQueue(options),
     ...ofBackOff('retryStrategy', options.retryStrategy),
     ...(options.role === 'slave'
       ? [['`role: slave` reads stale values and cannot write', '`role: "master"`'] as const]
@@ -60,8 +62,12 @@ function ofCluster(options: ClientOptions): readonly Finding[] {
     (name) => name in redisOptions,
   )
   return [
+    // A node's connection is not made anew, so its commands end with it, unless this is set.
+    ...(typeof options.clusterNodeRetryStrategy === 'function'
+      ? ofResending(redisOptions, 'redisOptions.')
+      : []),
     ...ofConnection(redisOptions, 'redisOptions.'),
-    ...ofQueue(options, ''),
+    ...ofQueue(options),
     ...ofBackOff('clusterRetryStrategy', options.clusterRetryStrategy),
     ...(options.scaleReads === 'master' || options.scaleReads === undefined
       ? []
@@ -81,19 +87,18 @@ function ofCluster(options: ClientOptions): readonly Finding[] {
   ]
 }
 
+/** A client that keeps the commands of a lost connection sends them again, or (ioredis 6) forgets them. */
+function* ofResending(options: ClientOptions, at: string): Generator<Finding> {
+  if (options.maxRetriesPerRequest === 0) return
+  yield ['commands outlive the connection they were sent on', `\`${at}maxRetriesPerRequest: 0\``]
+  if (options.autoResendUnfulfilledCommands === false) return
+  yield [
+    'commands that were given up are sent again after a reconnect',
+    `\`${at}autoResendUnfulfilledCommands: false\``,
+  ]
+}
+
 function* ofConnection(options: ClientOptions, at: string): Generator<Finding> {
-  if (options.autoResendUnfulfilledCommands !== false) {
-    yield [
-      'commands that were given up are sent again after a reconnect',
-      `\`${at}autoResendUnfulfilledCommands: false\``,
-    ]
-  }
-  if (options.maxRetriesPerRequest !== 0) {
-    yield [
-      'commands outlive the connection that they were sent on',
-      `\`${at}maxRetriesPerRequest: 0\``,
-    ]
-  }
   if (!(Number(options.commandTimeout) > 0) && !(Number(options.socketTimeout) > 0)) {
     yield ['commands pile up while Redis hangs', `\`${at}socketTimeout: 1000\``]
   }
@@ -102,9 +107,9 @@ function* ofConnection(options: ClientOptions, at: string): Generator<Finding> {
   }
 }
 
-function* ofQueue(options: ClientOptions, at: string): Generator<Finding> {
+function* ofQueue(options: ClientOptions): Generator<Finding> {
   if (options.enableOfflineQueue === false) return
-  yield ['commands pile up while disconnected', `\`${at}enableOfflineQueue: false\``]
+  yield ['commands pile up while disconnected', '`enableOfflineQueue: false`']
 }
 
 function* ofBackOff(name: string, strategy: unknown): Generator<Finding> {

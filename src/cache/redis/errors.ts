@@ -26,7 +26,8 @@ export function redisError(error: unknown): SwitchbackError {
       hint: 'Look for a hung server, a slow command (SLOWLOG) or a stalled event loop.',
     })
   }
-  return new SwitchbackError('SB_REDIS_UNREACHABLE', `Redis cannot be reached: ${message}`, {
+  const reason = plainReason(name, message)
+  return new SwitchbackError('SB_REDIS_UNREACHABLE', `Redis cannot be reached: ${reason}`, {
     cause,
     hint: 'Check that Redis runs and that this host can reach it; the client reconnects by itself.',
   })
@@ -37,6 +38,12 @@ export function outOfMemory(cause?: unknown): SwitchbackError {
     cause,
     hint: 'Raise maxmemory, or set maxmemory-policy to volatile-lfu so that Redis may evict.',
   })
+}
+
+/** Two errors of ioredis say what it did with its options instead of what happened. */
+function plainReason(name: string, message: string): string {
+  if (name === 'MaxRetriesPerRequestError') return 'the connection was lost before the answer came'
+  return message.startsWith("Stream isn't writeable") ? 'not connected' : message
 }
 
 function refusalHint(message: string): string {

@@ -1,5 +1,3 @@
-import type { Redis } from 'ioredis'
-import { quote, SwitchbackError } from '../../errors.ts'
 import type {
   CacheBackend,
   Entry,
@@ -12,8 +10,10 @@ import { ABSENT, type Cell, NEVER } from '../cell.ts'
 import { type Envelope, openEnvelope, tombstoneEnvelope, valueEnvelope } from '../envelope.ts'
 import { storageKey } from '../storage-key.ts'
 import { checkClient } from './check-client.ts'
+import { firstAttempt, warnOfLosses } from './client-events.ts'
 import { assertClient, createClient, isCluster, type RedisClient } from './client.ts'
 import { isWrongType, outOfMemory, redisError } from './errors.ts'
+import { checkOptions, type RedisCacheOptions } from './options.ts'
 import { scanKeys } from './scan.ts'
 import {
   OUTCOME,
@@ -26,26 +26,6 @@ import {
 } from './scripts.ts'
 import type { Server } from './server.ts'
 import { type ResetListener, Servers } from './servers.ts'
-
-export interface RedisCacheOptions {
-  /**
-   * The application's own ioredis client: `Redis` (standalone or Sentinel) or `Cluster`. It stays
-   * yours: `close()` leaves it connected. Unsafe options of it are named in one warning.
-   */
-  readonly client?: RedisClient
-  /** `redis://` or `rediss://`, instead of `client`: a client of its own, which fails fast. */
-  readonly url?: string
-  /** In logs, metrics and health. @default 'redis' */
-  readonly name?: string
-  /** Stands before every key in Redis. Caches that share a Redis need prefixes of their own.
-   * @default 'switchback:cache:' */
-  readonly prefix?: string
-  /** How long a tombstone lives, in milliseconds. @default 120_000 */
-  readonly tombstoneTtl?: number
-  /** Told of unsafe client options, and once for each time the own client loses Redis.
-   * @default console.warn */
-  readonly onWarning?: (warning: SwitchbackError) => void
-}
 
 const DEFAULT_PREFIX = 'switchback:cache:'
 const DEFAULT_TOMBSTONE_TTL_MS = 120_000
@@ -275,60 +255,4 @@ class RedisCache implements CacheBackend {
       }
     )
   }
-}
-
-function checkOptions(options: RedisCacheOptions, prefix: string, tombstoneTtl: number): void {
-  const wrong = (message: string, hint: string): SwitchbackError =>
-    new SwitchbackError('SB_REDIS_OPTIONS', message, { hint })
-  if ((options.client === undefined) === (options.url === undefined)) {
-    throw wrong('redisCache needs either `client` or `url`.', 'Pass exactly one of the two.')
-  }
-  if (typeof prefix !== 'string' || prefix === '') {
-    throw wrong(
-      `\`prefix\` must be a string that is not empty; got ${quote(prefix)}.`,
-      'Without a prefix, `clear` would take every key of the database.',
-    )
-  }
-  if (!(tombstoneTtl >= 1 && tombstoneTtl <= 86_400_000)) {
-    throw wrong(
-      `\`tombstoneTtl\` must be between 1 and 86400000 ms; got ${quote(tombstoneTtl)}.`,
-      'Use a few minutes: far longer than the slowest loader takes.',
-    )
-  }
-}
-
-/** Resolves when a client that is connecting has connected or failed to; `undefined` when it is not. */
-function firstAttempt(client: RedisClient): Promise<void> | undefined {
-  if (client.status !== 'connecting' && client.status !== 'connect') return undefined
-  return new Promise((resolve) => {
-    const events = ['ready', 'close', 'end'] as const
-    const settled = (): void => {
-      for (const event of events) client.off(event, settled)
-      resolve()
-    }
-    for (const event of events) client.on(event, settled)
-  })
-}
-
-/**
- * One warning for each time Redis is lost, and no `error` event that nobody handles. Returns the way
- * to stop warning.
- */
-function warnOfLosses(client: Redis, onWarning: (warning: SwitchbackError) => void): () => void {
-  let warned = false
-  let reason = new Error('the connection was lost')
-  client.on('error', (error: Error) => {
-    reason = error
-  })
-  client.on('ready', () => {
-    warned = false
-    reason = new Error('the connection was lost')
-  })
-  const onClose = (): void => {
-    if (warned) return
-    warned = true
-    onWarning(redisError(reason))
-  }
-  client.on('close', onClose)
-  return () => client.off('close', onClose)
 }

@@ -41,6 +41,8 @@ describe('the check of the client given', () => {
     expect(await ofNode(SAFE)).toEqual([])
     expect(await ofNode({ ...SAFE, socketTimeout: undefined, commandTimeout: 250 })).toEqual([])
     expect(await ofCluster(SAFE_CLUSTER)).toEqual([])
+    // Nothing is left to resend.
+    expect(await ofNode({ ...SAFE, autoResendUnfulfilledCommands: true })).toEqual([])
   })
 
   test('names every unsafe default of ioredis in one warning, with what to set', async () => {
@@ -51,7 +53,6 @@ describe('the check of the client given', () => {
   })
 
   test.each<[object, string]>([
-    [{ autoResendUnfulfilledCommands: true }, 'autoResendUnfulfilledCommands: false'],
     [{ maxRetriesPerRequest: 1 }, 'maxRetriesPerRequest: 0'],
     [{ maxRetriesPerRequest: null }, 'maxRetriesPerRequest: 0'],
     [{ enableOfflineQueue: true }, 'enableOfflineQueue: false'],
@@ -80,7 +81,14 @@ describe('the check of the client given', () => {
       'clusterRetryStrategy` at the level of the cluster options',
     ],
     [
-      { redisOptions: { ...SAFE_NODE, autoResendUnfulfilledCommands: true } },
+      {
+        clusterNodeRetryStrategy: () => 100,
+        redisOptions: {
+          ...SAFE_NODE,
+          maxRetriesPerRequest: 20,
+          autoResendUnfulfilledCommands: true,
+        },
+      },
       '`redisOptions.autoResendUnfulfilledCommands: false`',
     ],
   ])('cluster %o', async (unsafe, remedy) => {

@@ -1,0 +1,51 @@
+import { quote, SwitchbackError } from '../../errors.ts'
+import type { RedisClient } from './client.ts'
+
+export interface RedisCacheOptions {
+  /**
+   * The application's own ioredis client: `Redis` (standalone or Sentinel) or `Cluster`. It stays
+   * yours: `close()` leaves it connected. Unsafe options of it are named in one warning.
+   */
+  readonly client?: RedisClient
+  /** `redis://` or `rediss://`, instead of `client`: a client of its own, which fails fast. */
+  readonly url?: string
+  /** In logs, metrics and health. @default 'redis' */
+  readonly name?: string
+  /**
+   * Stands before every key in Redis. Caches that share a Redis need prefixes of which none begins
+   * with another: `clear` takes all that begin with it. @default 'switchback:cache:'
+   */
+  readonly prefix?: string
+  /** How long a tombstone lives, in milliseconds. @default 120_000 */
+  readonly tombstoneTtl?: number
+  /**
+   * Told of unsafe options of the client given, and once for each time the own client loses Redis.
+   * @default console.warn
+   */
+  readonly onWarning?: (warning: SwitchbackError) => void
+}
+
+/** @throws SwitchbackError `SB_REDIS_OPTIONS` */
+export function checkOptions(
+  options: RedisCacheOptions,
+  prefix: string,
+  tombstoneTtl: number,
+): void {
+  const wrong = (message: string, hint: string): SwitchbackError =>
+    new SwitchbackError('SB_REDIS_OPTIONS', message, { hint })
+  if ((options.client === undefined) === (options.url === undefined)) {
+    throw wrong('redisCache needs either `client` or `url`.', 'Pass exactly one of the two.')
+  }
+  if (typeof prefix !== 'string' || prefix === '') {
+    throw wrong(
+      `\`prefix\` must be a string that is not empty; got ${quote(prefix)}.`,
+      'Without a prefix, `clear` would take every key of the database.',
+    )
+  }
+  if (!(tombstoneTtl >= 1 && tombstoneTtl <= 86_400_000)) {
+    throw wrong(
+      `\`tombstoneTtl\` must be between 1 and 86400000 ms; got ${quote(tombstoneTtl)}.`,
+      'Use a few minutes: far longer than the slowest loader takes.',
+    )
+  }
+}
