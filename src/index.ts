@@ -4,6 +4,8 @@
  * @packageDocumentation
  */
 export {
+  adaptCache,
+  type AdaptCacheOptions,
   type CacheBackend,
   type CacheService,
   type Cell,
@@ -14,6 +16,8 @@ export {
   type GetOrSetOptions,
   type Ledger,
   type Loader,
+  memoryCache,
+  type MemoryCacheOptions,
   redisCache,
   type RedisCacheOptions,
   type SetOptions,
@@ -27,6 +31,11 @@ export {
   type Decision,
   type DecisionContext,
   type FlagHealth,
+  FileProvider,
+  type FileProviderOptions,
+  flagsFromEnvironment,
+  type FlagsSource,
+  type FlagsSourceOptions,
   runAs,
   setUpTransactionContext,
 } from './flags/index.ts'

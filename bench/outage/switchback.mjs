@@ -1,6 +1,5 @@
 import {
   createCacheSwitch,
-  createDecider,
   createTelemetry,
   fileCache,
   flagsFromEnvironment,
@@ -13,7 +12,7 @@ export async function openSwitchback({ redisUrl, directory, flagd }) {
     FLAGD_PORT: String(flagd.rpcPort),
     FLAGD_RESOLVER: 'rpc',
   })
-  const decider = createDecider({ flag: 'use-redis', feature: 'users' })
+  const decider = provider.createDecider({ flag: 'use-redis', feature: 'users' })
   const cache = createCacheSwitch({
     flag: 'use-redis',
     name: 'users',
