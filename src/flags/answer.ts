@@ -44,3 +44,10 @@ export const NOT_ANSWERED: Decision = Object.freeze({
   errorCode: 'GENERAL',
   source: 'default',
 })
+
+/** Remembered for them, so that the next operation need not wait for nothing again. */
+export const UNANSWERED: Answer = {
+  live: NOT_ANSWERED,
+  remembered: NOT_ANSWERED,
+  held: NOT_ANSWERED,
+}

@@ -1,6 +1,6 @@
 import type { Client } from '@openfeature/server-sdk'
 import { SwitchbackError, quote } from '../errors.ts'
-import { Answers, NOT_ANSWERED } from './answer.ts'
+import { Answers, NOT_ANSWERED, UNANSWERED } from './answer.ts'
 import type { Answer } from './answer.ts'
 import { clientOf } from './client.ts'
 import type { ClientChoice } from './client.ts'
@@ -160,8 +160,7 @@ class RememberingDecider implements Decider {
       const miss = (): void => {
         if (late) return
         late = true
-        this.#service.gate.failed(`no answer within ${deadlineMs} ms`, this.#service.ready)
-        land(this.#memory.get(key)?.answer.held ?? NOT_ANSWERED)
+        land(this.#learnNothing(trial))
       }
       // After a stall of the event loop the answer may be there, unread: let it be read first.
       const timer = setTimeout(() => setImmediate(miss), deadlineMs)
@@ -182,31 +181,47 @@ class RememberingDecider implements Decider {
 
   #learn(trial: Trial, result: Evaluation<boolean>): Decision {
     if (result.ok) return this.#accept(trial, result).live
+    const { errorCode, answered } = result
     const { gate, ready, changes } = this.#service
-    if (result.answered) gate.open()
-    else gate.failed(`${result.errorCode} ${quote(result.message)}`, ready)
+    if (answered) gate.open()
+    else gate.failed(`${errorCode} ${quote(result.message)}`, ready)
 
-    const { key, at, epoch } = trial
-    const known = this.#memory.get(key)
-    const retryAt = at - Math.max(0, this.#refreshAfterMs - RETRY_AFTER)
+    const error = this.#answers.of({ side: 'off', variant: '', reason: 'ERROR', errorCode })
     // A ready provider that misses the flag is an answer: the flag was deleted. Anything else is a
     // mistake in the rule or an outage, and changes nothing for those who have an answer.
-    const deleted =
-      result.errorCode === 'FLAG_NOT_FOUND' && result.answered && changes === trial.changes
-    if (known !== undefined && !deleted) {
-      known.at = retryAt
-      known.epoch = epoch
-      known.decision = known.answer.held
-      return known.decision
+    const deleted = errorCode === 'FLAG_NOT_FOUND' && answered && changes === trial.changes
+    if (!deleted) return this.#hold(trial, error)
+    this.#remember(trial, error, this.#retryAt(trial))
+    return error.live
+  }
+
+  #learnNothing(trial: Trial): Decision {
+    this.#service.gate.failed(
+      `no answer within ${this.#options.deadlineMs} ms`,
+      this.#service.ready,
+    )
+    return this.#hold(trial, UNANSWERED)
+  }
+
+  /**
+   * The last answer stands, or `instead` when there is none, until the evaluation is tried again in the
+   * background: the next operations do not wait.
+   */
+  #hold(trial: Trial, instead: Answer): Decision {
+    const known = this.#memory.get(trial.key)
+    if (known === undefined || known.answer.live.errorCode !== '') {
+      this.#remember(trial, instead, this.#retryAt(trial))
+      return instead.live
     }
-    const answer = this.#answers.of({
-      side: 'off',
-      variant: '',
-      reason: 'ERROR',
-      errorCode: result.errorCode,
-    })
-    this.#remember(trial, answer, retryAt)
-    return answer.live
+    known.at = this.#retryAt(trial)
+    known.epoch = trial.epoch
+    known.decision = known.answer.held
+    return known.decision
+  }
+
+  /** So far in the past that a refresh is due soon, however long decisions are remembered. */
+  #retryAt({ at }: Trial): number {
+    return at - Math.max(0, this.#refreshAfterMs - RETRY_AFTER)
   }
 
   /** An answer that nobody waits for any more is good for the next time; an error is not. */

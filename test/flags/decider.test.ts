@@ -238,6 +238,21 @@ describe('a flag service that fails', () => {
     expect(decider.decide(early)).toMatchObject({ side: 'on' })
   })
 
+  it('lets a user wait for nothing once, not at each operation', async () => {
+    const provider = new ScriptedProvider()
+    provider.resolveBooleanEvaluation = async (_flag, _value, context) => {
+      if (context.targetingKey === 'unlucky') await new Promise(() => {})
+      return { value: true, variant: 'on' }
+    }
+    const decider = await deciderOn(provider, { deadlineMs: 10 })
+    const unlucky = { targetingKey: 'unlucky' }
+    expect(await decider.decide(unlucky)).toMatchObject({ side: 'off', source: 'default' })
+    expect(decider.decide(unlucky)).toMatchObject({ side: 'off', source: 'default' })
+    // The others are served as ever.
+    expect(await decider.decide(user)).toMatchObject({ side: 'on', source: 'live' })
+    expect(decider.health().ok).toBe(true)
+  })
+
   it('keeps the newer answer when an older evaluation comes back after it', async () => {
     const answers: ((value: boolean) => void)[] = []
     const provider = new ScriptedProvider()
@@ -247,6 +262,7 @@ describe('a flag service that fails', () => {
       })
     const decider = await deciderOn(provider, { deadlineMs: 20, ...LONG })
     await decider.decide(user)
+    provider.emit(ProviderEvents.ConfigurationChanged)
     const second = decider.decide(user)
     await until(() => answers.length === 2)
     answers[1]?.(false)
