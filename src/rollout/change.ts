@@ -7,7 +7,7 @@ import { type HistoryNote, readHistory, undo } from './history.ts'
 import { locate } from './location.ts'
 import { addPilot, removePilot } from './pilot.ts'
 import { type FileLock, lockFile } from './lock.ts'
-import { findProbes, type Probes } from './probes.ts'
+import { type Probes, probesForEdit } from './probes.ts'
 import { rollBack } from './roll-back.ts'
 import { setShare } from './set-share.ts'
 
@@ -153,11 +153,13 @@ async function write(options: ChangeOptions, make: Make): Promise<Written> {
 }
 
 async function attempt(options: ChangeOptions, make: Make, lock?: FileLock): Promise<Written> {
-  const { file, flag, by, flagd, probes: count = 20, signal } = options
+  const { file, by, flagd, probes: count = 20, signal } = options
   const edit = await make(await loadFlags(file))
   await options.onEdit?.(edit)
   if (options.dryRun === true) return { edit, applied: undefined, probes: undefined }
-  const probes = flagd === false ? undefined : findProbes({ ...edit, flag, count })
+  // Who insists is in a hurry.
+  const patienceMs = options.insist === true ? 500 : 3000
+  const probes = flagd === false ? undefined : probesForEdit(edit, { count, patienceMs })
   if (edit.changes.length === 0) return { edit, applied: undefined, probes }
   const applied = await apply(edit, {
     file,

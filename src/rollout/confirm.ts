@@ -51,7 +51,10 @@ const patienceMs = 1500
  */
 export async function confirm(options: ConfirmOptions): Promise<Confirmation> {
   const { flag, probes, url, timeoutMs = 5000, since = performance.now(), signal } = options
-  using client = createOfrepClient(url === undefined ? {} : { url })
+  using client = createOfrepClient({
+    ...(url === undefined ? {} : { url }),
+    timeoutMs: Math.max(100, Math.min(2000, timeoutMs)),
+  })
   const all = [...probes.movers, ...probes.stayers]
   const deadline = performance.now() + timeoutMs
   const start = performance.now()

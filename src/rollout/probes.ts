@@ -1,4 +1,5 @@
 import type { FlagsDocument } from './document.ts'
+import type { FlagsEdit } from './edit.ts'
 import { type Answer, createEvaluator, syntheticUser, type User } from './evaluate.ts'
 import { pilotsOf } from './pilot.ts'
 import { currentShare, setShare } from './set-share.ts'
@@ -22,25 +23,27 @@ export interface ProbeSearch {
   readonly after: FlagsDocument
   /** How many movers at most. */
   readonly count: number
+  /**
+   * How long to look for the first mover, in ms; a change of a thousandth of a per cent moves one user
+   * in 100,000. Once there is one, the search ends after a third of it.
+   * @default 3000
+   */
+  readonly patienceMs?: number
 }
 
-const mostCandidates = 400_000
-const longestSearchMs = 1000
-
-/**
- * Finds users whose buckets lie between the old and the new boundary. A change of a thousandth of a
- * per cent moves one in 100,000, hence the long search; it ends after a second at the latest.
- */
-export function findProbes({ flag, before, after, count }: ProbeSearch): Probes {
+/** Finds users whose buckets lie between the old and the new boundary, and a few beside it. */
+export function findProbes(search: ProbeSearch): Probes {
+  const { flag, before, after, count, patienceMs = 3000 } = search
   const evaluateBefore = createEvaluator(before, flag)
   const evaluateAfter = createEvaluator(after, flag)
   const make = syntheticUser(after, flag)
   const dress = wardrobe(before, after, flag)
   const movers: Probe[] = []
   const stayers = new Map<Answer, Probe[]>()
-  const until = performance.now() + longestSearchMs
-  for (let index = 0; index < mostCandidates && movers.length < count; index++) {
-    const user = dress(make(index), index)
+  const start = performance.now()
+  for (let index = 0; movers.length < count; index++) {
+    // The first has no key: whom only the default variant decides for.
+    const user = index === 0 ? { targetingKey: '' } : dress(make(index), index)
     const probe = { user, before: evaluateBefore(user), after: evaluateAfter(user) }
     if (probe.before !== probe.after) movers.push(probe)
     else {
@@ -48,7 +51,9 @@ export function findProbes({ flag, before, after, count }: ProbeSearch): Probes 
       if (same.length < 4) stayers.set(probe.after, [...same, probe])
     }
     if (before === after && index > 500) break
-    if (index % 1024 === 0 && performance.now() > until) break
+    if (index % 1024 !== 0) continue
+    const spent = performance.now() - start
+    if (spent > (movers.length > 0 ? patienceMs / 3 : patienceMs)) break
   }
   return { movers, stayers: [...stayers.values()].flat() }
 }
@@ -66,6 +71,25 @@ function wardrobe(
     const outfit = index % 2 === 1 ? outfits[((index - 1) / 2) % outfits.length] : undefined
     if (outfit === undefined) return user
     return typeof user === 'string' ? { targetingKey: user, ...outfit } : { ...user, ...outfit }
+  }
+}
+
+/** Probes for an edit: movers, and users next to the new boundary, who tell one share from another. */
+export function probesForEdit(
+  edit: FlagsEdit,
+  options: Pick<ProbeSearch, 'count' | 'patienceMs'>,
+): Probes {
+  const { flag, before, after } = edit
+  const { movers, stayers } = findProbes({ ...options, flag, before, after })
+  const evaluateBefore = createEvaluator(before, flag)
+  const beside = boundaryProbes(after, flag, 16).map((probe) => ({
+    ...probe,
+    before: evaluateBefore(probe.user),
+  }))
+  const moves = (probe: Probe): boolean => probe.before !== probe.after
+  return {
+    movers: [...beside.filter(moves), ...movers].slice(0, options.count),
+    stayers: [...stayers, ...beside.filter((probe) => !moves(probe))],
   }
 }
 
