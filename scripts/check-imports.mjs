@@ -3,7 +3,7 @@
 // wrong.
 import { readdirSync, readFileSync } from 'node:fs'
 import { dirname, join, relative, resolve } from 'node:path'
-import { fileURLToPath } from 'node:url'
+import { fileURLToPath, pathToFileURL } from 'node:url'
 
 /** Room -> the rooms that it may import. `.` is the files of `src/` itself: the public API. */
 const ROOMS = {
@@ -34,30 +34,33 @@ const PROCESS = new RegExp(
     String.raw`|\bimport\s+(?:\w+|\* as \w+|\{[^}]*\b(?:${OF_THE_PROCESS})\b[^}]*\})\s+from\s+'(?:node:)?process'`,
 )
 
-const src = resolve(process.argv[2] ?? fileURLToPath(new URL('../src', import.meta.url)))
-
-/** @type {Map<string, { specifier: string, target: string | undefined, typeOnly: boolean }[]>} */
-const graph = new Map()
-const problems = []
-
-for (const file of sources()) {
-  const text = withoutComments(readFileSync(join(src, file), 'utf8'))
-  const imports = importsOf(file, text)
-  graph.set(file, imports)
-  for (const { specifier, target } of imports) {
-    const problem = target === undefined ? undefined : wrongArrow(file, target)
-    if (problem !== undefined) problems.push(`src/${file}: '${specifier}' ${problem}`)
+/** @returns {{ files: number, problems: string[] }} */
+export function checkImports(src) {
+  const graph = new Map()
+  const problems = []
+  for (const file of sources(src)) {
+    const text = withoutComments(readFileSync(join(src, file), 'utf8'))
+    const imports = importsOf(src, file, text)
+    graph.set(file, imports)
+    for (const { specifier, target } of imports) {
+      const problem = target === undefined ? undefined : wrongArrow(file, target)
+      if (problem !== undefined) problems.push(`src/${file}: '${specifier}' ${problem}`)
+    }
+    const word = roomOf(file) === 'cli' ? null : PROCESS.exec(text)
+    if (word !== null) problems.push(`src/${file}: ${word[0]} belongs in src/cli`)
   }
-  const word = roomOf(file) === 'cli' ? null : PROCESS.exec(text)
-  if (word !== null) problems.push(`src/${file}: ${word[0]} belongs in src/cli`)
+  return { files: graph.size, problems: [...problems, ...loadedByTheLibrary(graph)] }
 }
-problems.push(...loadedByTheLibrary())
 
-for (const problem of problems) console.error(problem)
-if (problems.length === 0) console.log(`${graph.size} files, every import follows the table`)
-process.exitCode = problems.length === 0 ? 0 : 1
+if (import.meta.url === pathToFileURL(process.argv[1] ?? '').href) {
+  const src = process.argv[2] ?? fileURLToPath(new URL('../src', import.meta.url))
+  const { files, problems } = checkImports(resolve(src))
+  for (const problem of problems) console.error(problem)
+  if (problems.length === 0) console.log(`${files} files, every import follows the table`)
+  process.exitCode = problems.length === 0 ? 0 : 1
+}
 
-function sources() {
+function sources(src) {
   return readdirSync(src, { recursive: true, encoding: 'utf8' })
     .filter((file) => /\.[cm]?ts$/.test(file))
     .map((file) => file.replaceAll('\\', '/'))
@@ -83,20 +86,20 @@ function wrongArrow(file, target) {
   return target === `${to}/index.ts` ? undefined : `goes past ${to}/index.ts`
 }
 
-function importsOf(file, text) {
+function importsOf(src, file, text) {
   const found = []
   const statement = /^[ \t]*(?:import|export)\b([^'"`;]*?\bfrom)?\s*(['"])([^'"\n]+)\2/gm
   const dynamic = /\bimport\s*\(\s*(['"])([^'"\n]+)\1/g
   for (const [, clause = '', , specifier] of text.matchAll(statement)) {
-    found.push(importOf(file, specifier, /^\s*type\b/.test(clause)))
+    found.push(importOf(src, file, specifier, /^\s*type\b/.test(clause)))
   }
   for (const [, , specifier] of text.matchAll(dynamic)) {
-    found.push({ ...importOf(file, specifier, false), lazy: true })
+    found.push({ ...importOf(src, file, specifier, false), lazy: true })
   }
   return found
 }
 
-function importOf(file, specifier, typeOnly) {
+function importOf(src, file, specifier, typeOnly) {
   const target = specifier.startsWith('.')
     ? relative(src, join(src, dirname(file), specifier)).replaceAll('\\', '/')
     : undefined
@@ -104,7 +107,7 @@ function importOf(file, specifier, typeOnly) {
 }
 
 /** Follows the imports that run when `src/index.ts` is loaded. */
-function loadedByTheLibrary() {
+function loadedByTheLibrary(graph) {
   const found = []
   const seen = new Set()
   const open = graph.has('index.ts') ? ['index.ts'] : []

@@ -2,7 +2,7 @@ import { fastify, LogController, type FastifyBaseLogger, type FastifyInstance } 
 import type { CacheSwitch } from '../switch/index.ts'
 import { answerBrokenRequest, answerError, answerProblems } from './errors.ts'
 import { readinessOf } from './readiness.ts'
-import { carryUsers, tracedCache } from './request-scope.ts'
+import { tracedCache } from './request-scope.ts'
 import { reportRequests } from './request-report.ts'
 import { resource } from './resource.ts'
 import type { UserRepository } from './user-repository.ts'
@@ -23,7 +23,6 @@ const BODY_LIMIT = 64 * 1024
 /** The HTTP service, not yet listening. */
 export function createApp(options: AppOptions): FastifyInstance {
   const { cache, repository, logger, draining = () => false } = options
-  carryUsers()
   const app = fastify({
     loggerInstance: logger,
     // The framework's own lines hold the path, and the path holds the user.

@@ -1,5 +1,5 @@
 import { AsyncLocalStorage } from 'node:async_hooks'
-import { AsyncLocalStorageTransactionContextPropagator, OpenFeature } from '@openfeature/server-sdk'
+import { runAs } from '../flags/index.ts'
 import type { CacheSwitch, CacheView, OperationInfo } from '../switch/index.ts'
 
 /** What the cache did for one request; the last operation's, for the response headers. */
@@ -9,14 +9,9 @@ export interface CacheTrace {
 
 const traces = new AsyncLocalStorage<CacheTrace>()
 
-/** Lets OpenFeature carry the user of a request through whatever runs on its behalf. */
-export function carryUsers(): void {
-  OpenFeature.setTransactionContextPropagator(new AsyncLocalStorageTransactionContextPropagator())
-}
-
 /** Runs what a request needs with its user as OpenFeature's transaction context. */
 export function asUser(userId: string, trace: CacheTrace, work: () => void): void {
-  OpenFeature.setTransactionContext({ targetingKey: userId }, () => traces.run(trace, work))
+  runAs(userId, () => traces.run(trace, work))
 }
 
 /** The cache for business code: it finds the user by itself and tells the request what it did. */

@@ -1,3 +1,4 @@
+import { setMaxListeners } from 'node:events'
 import { setTimeout as sleep } from 'node:timers/promises'
 
 /** Where users come from: the origin that the cache spares. */
@@ -15,18 +16,30 @@ export interface MemoryUserRepositoryOptions {
 export class MemoryUserRepository implements UserRepository {
   readonly #saved = new Map<string, string>()
   readonly #latencyMs: number
+  readonly #end = new AbortController()
 
   constructor(options: MemoryUserRepositoryOptions = {}) {
     this.#latencyMs = options.latencyMs ?? 25
+    // One for each call under way: no leak.
+    setMaxListeners(0, this.#end.signal)
   }
 
   async load(userId: string): Promise<string> {
-    await sleep(this.#latencyMs)
+    await this.#takeTime()
     return this.#saved.get(userId) ?? `UserData for ${userId}`
   }
 
   async save(userId: string, data: string): Promise<void> {
-    await sleep(this.#latencyMs)
+    await this.#takeTime()
     this.#saved.set(userId, data)
+  }
+
+  /** Calls under way reject. */
+  close(): void {
+    this.#end.abort()
+  }
+
+  #takeTime(): Promise<void> {
+    return sleep(this.#latencyMs, undefined, { signal: this.#end.signal })
   }
 }

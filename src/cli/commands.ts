@@ -15,6 +15,16 @@ const groups = {
 
 /** Every command of `switchback`, in the order of its help. */
 export const commands: Readonly<Record<string, CommandEntry>> = {
+  start: {
+    group: groups.run,
+    summary: 'the reference service, on the flags and the Redis that it finds',
+    load: () => import('./commands/start.ts'),
+  },
+  demo: {
+    group: groups.run,
+    summary: 'five users, a rollout by editing the flags file, and the way back',
+    load: () => import('./commands/demo.ts'),
+  },
   sidecar: {
     group: groups.run,
     summary: 'serves a flags file as flagd does, for laptops and tests',

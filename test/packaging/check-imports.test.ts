@@ -1,12 +1,14 @@
-import { spawnSync } from 'node:child_process'
 import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { expect, it, onTestFinished } from 'vitest'
 
-const CHECKER = new URL('../../scripts/check-imports.mjs', import.meta.url).pathname
+const CHECKER = new URL('../../scripts/check-imports.mjs', import.meta.url).href
+const { checkImports } = (await import(CHECKER)) as {
+  checkImports(src: string): { readonly files: number; readonly problems: string[] }
+}
 
-/** Runs the checker on a tree of these files; gives its complaints, one a line. */
+/** Runs the checker on a tree of these files. */
 async function complaints(files: Readonly<Record<string, string>>): Promise<string[]> {
   const root = await mkdtemp(join(tmpdir(), 'switchback-imports-'))
   onTestFinished(() => rm(root, { recursive: true, force: true }))
@@ -14,10 +16,9 @@ async function complaints(files: Readonly<Record<string, string>>): Promise<stri
     await mkdir(dirname(join(root, name)), { recursive: true })
     await writeFile(join(root, name), text)
   }
-  const { status, stderr } = spawnSync(process.execPath, [CHECKER, root], { encoding: 'utf8' })
-  const lines = stderr.split('\n').filter((line) => line !== '')
-  expect(status).toBe(lines.length === 0 ? 0 : 1)
-  return lines
+  const result = checkImports(root)
+  expect(result.files).toBe(Object.keys(files).length)
+  return result.problems
 }
 
 it.each<[string, Record<string, string>, string | undefined]>([

@@ -30,6 +30,8 @@ export interface ProvisionedRedis {
 export interface ProvisionRedisOptions extends ObtainOptions {
   /** Where a Redis is looked for that nobody named. @default 6379 */
   readonly defaultPort?: number
+  /** Leave a Redis that nobody named alone. @default false */
+  readonly isolated?: boolean
 }
 
 /** Pinned to the line that the compose file runs. */
@@ -51,12 +53,12 @@ const ATTEMPTS = 3
  * rejects for the want of a Redis: `url` is then `undefined` and `detail` says why.
  */
 export async function provisionRedis(options: ProvisionRedisOptions): Promise<ProvisionedRedis> {
-  const { env, defaultPort = 6379, signal } = options
+  const { env, defaultPort = 6379, isolated = false, signal } = options
   const configured = env['REDIS_URL'] ?? ''
   if (configured !== '') {
     return borrowed(configured, 'configured', `${withoutPassword(configured)} (REDIS_URL)`)
   }
-  if (await answersPing('127.0.0.1', defaultPort)) {
+  if (!isolated && (await answersPing('127.0.0.1', defaultPort))) {
     const url = `redis://127.0.0.1:${defaultPort}`
     return borrowed(url, 'found', `${url} (already running)`)
   }

@@ -1,0 +1,80 @@
+import { cp, mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { type Command, type Environment, exitCode } from '../command.ts'
+import { defineCommand } from '../define.ts'
+import { Closers } from '../running/closers.ts'
+import { defaultFlags } from '../running/default-flags.ts'
+import { askFiveUsers, moveTo, prepareFlags, type Step } from '../running/demo-story.ts'
+import { demoReport } from '../running/demo-report.ts'
+import { openStack } from '../running/stack.ts'
+
+/** 0 -> 50 -> 100 %, then the rollback. The story begins at 50 %. */
+const SHARES = [0, 50, 100, 0] as const
+
+const SILENT = { info() {}, warn() {} }
+
+export const command: Command = defineCommand({
+  usage: 'demo [options]',
+  summary: 'five users, a rollout by editing the flags file, and the way back',
+  details:
+    'Runs on a copy of the flags file, with an embedded sidecar, a Redis and a file cache of its own, ' +
+    'and leaves nothing behind.',
+  options: { json: { type: 'boolean', help: 'print JSON' } },
+  examples: [
+    ['switchback demo', 'the whole story in a few seconds'],
+    ['switchback demo --json', 'the same for machines'],
+  ],
+  async run({ values, env, stdout, style, signal }) {
+    const started = performance.now()
+    const tell = demoReport(values.json ? { write() {} } : stdout, style)
+    const closers = new Closers()
+    try {
+      const directory = await mkdtemp(join(tmpdir(), 'switchback-demo-'))
+      closers.add(() => rm(directory, { recursive: true, force: true }))
+      const file = join(directory, 'use-redis.json')
+      await cp(join(defaultFlags(), 'use-redis.json'), file)
+      await prepareFlags(file, 50)
+
+      const stack = await openStack({
+        env: ownParts(env),
+        flags: file,
+        cacheDirectory: join(directory, 'cache'),
+        isolated: true,
+        log: SILENT,
+        say: tell.note,
+        signal,
+      })
+      closers.add(() => stack.close())
+      tell.opening(stack.redis)
+
+      const users = await askFiveUsers(stack)
+      tell.users(users)
+      const steps: Step[] = []
+      for (const share of SHARES) {
+        signal.throwIfAborted()
+        const step = await moveTo(stack, file, share)
+        steps.push(step)
+        tell.step(step, steps.length)
+      }
+      await stack.cache.clear()
+      const failed = steps.reduce((sum, step) => sum + step.failed, 0)
+      const seconds = (performance.now() - started) / 1000
+      tell.ending(steps, seconds)
+      if (values.json) {
+        const redis = { url: stack.redis.url ?? null, detail: stack.redis.detail }
+        stdout.write(`${JSON.stringify({ ok: failed === 0, redis, users, steps, seconds })}\n`)
+      }
+      return failed === 0 ? exitCode.done : exitCode.refused
+    } finally {
+      await closers.close()
+    }
+  },
+})
+
+/** The demo brings its own parts: whatever is configured belongs to somebody. */
+function ownParts(env: Environment): Environment {
+  return Object.fromEntries(
+    Object.entries(env).filter(([name]) => !name.startsWith('FLAGD_') && name !== 'REDIS_URL'),
+  )
+}

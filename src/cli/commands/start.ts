@@ -1,0 +1,117 @@
+import { once } from 'node:events'
+import { pino, type Logger } from 'pino'
+import { MemoryUserRepository, startService } from '../../app/index.ts'
+import { type Command, exitCode, type Output } from '../command.ts'
+import { defineCommand } from '../define.ts'
+import { Closers } from '../running/closers.ts'
+import { pickPort } from '../running/pick-port.ts'
+import { openStack } from '../running/stack.ts'
+import { startReport } from '../running/start-report.ts'
+import { readStartSettings } from '../running/start-settings.ts'
+import { version } from '../version.ts'
+
+export const command: Command = defineCommand({
+  usage: 'start [options]',
+  summary: 'the reference service, on the flags and the Redis that it finds',
+  details:
+    'Flags: FLAGD_HOST, FLAGD_PORT, FLAGD_RESOLVER; else a flagd on localhost; else the embedded ' +
+    'sidecar. Redis: REDIS_URL; else one on localhost:6379; else one is started, or installed ' +
+    '(SWITCHBACK_NO_INSTALL=1 forbids that); else the file side serves everybody. ' +
+    'The log is on stderr, as lines of JSON.',
+  options: {
+    port: { type: 'string', value: 'PORT', help: 'where to listen; 0 is a free one (PORT, 3000)' },
+    host: { type: 'string', value: 'HOST', help: 'on which address (HOST, 127.0.0.1)' },
+    'metrics-port': { type: 'string', value: 'PORT', help: 'for /metrics (METRICS_PORT, 3002)' },
+    'metrics-host': { type: 'string', value: 'HOST', help: '(METRICS_HOST, 127.0.0.1)' },
+    flags: {
+      type: 'string',
+      value: 'PATH',
+      help: 'flags file or directory for the sidecar (SWITCHBACK_FLAGS, flags)',
+    },
+    'cache-dir': {
+      type: 'string',
+      value: 'DIR',
+      help: 'of the file cache (SWITCHBACK_CACHE_DIR, .cache/switchback)',
+    },
+    isolated: {
+      type: 'boolean',
+      help: 'use no flagd and no Redis that happens to run here',
+    },
+    'origin-latency': {
+      type: 'string',
+      value: 'MS',
+      help: 'how long the origin takes to load a user (ORIGIN_LATENCY_MS, 25)',
+    },
+    drain: {
+      type: 'string',
+      value: 'SECONDS',
+      help: 'how long requests may take to end after Ctrl-C (DRAIN_SECONDS, 10)',
+    },
+    'log-level': {
+      type: 'string',
+      value: 'LEVEL',
+      help: 'debug, info, warn, error, silent (LOG_LEVEL, info)',
+    },
+  },
+  examples: [
+    ['switchback start', 'on whatever this machine has'],
+    ['REDIS_URL=redis://cache:6379 FLAGD_HOST=flagd switchback start', 'on what is configured'],
+    ['switchback start --port 0 --log-level silent', 'on a free port, without a log'],
+  ],
+  async run({ values, env, stdout, stderr, style, signal }) {
+    const settings = readStartSettings(values, env)
+    const logger = createLogger(settings.logLevel, stderr)
+    const http = await pickPort({
+      host: settings.host,
+      asked: settings.port,
+      preferred: 3000,
+      option: '--port or PORT',
+    })
+    const metrics = await pickPort({
+      host: settings.metricsHost,
+      asked: settings.metricsPort,
+      preferred: 3002,
+      option: '--metrics-port or METRICS_PORT',
+    })
+    const closers = new Closers()
+    try {
+      const stack = await openStack({
+        env,
+        flags: settings.flags,
+        cacheDirectory: settings.cacheDirectory,
+        isolated: values.isolated,
+        log: logger,
+        say: (line) => stdout.write(`${style.dim(line)}\n`),
+        signal,
+      })
+      closers.add(() => stack.close())
+      const repository = new MemoryUserRepository({ latencyMs: settings.latencyMs })
+      closers.add(() => repository.close())
+      const service = await startService({
+        cache: stack.cache,
+        repository,
+        telemetry: stack.telemetry,
+        logger,
+        http: { host: settings.host, port: http.port },
+        metrics: { host: settings.metricsHost, port: metrics.port },
+        drainMs: settings.drainMs,
+      })
+      closers.add(() => service.close())
+      const { url, metricsUrl } = service
+      const lines = startReport({ url, metricsUrl, http, metrics, stack, settings }, style)
+      stdout.write(`\n${style.bold(`switchback ${await version()}`)}\n\n${lines}\n`)
+      if (!signal.aborted) await once(signal, 'abort')
+      stdout.write(`\nstopping: requests under way have ${settings.drainMs / 1000} s to end\n`)
+    } finally {
+      await closers.close()
+    }
+    return exitCode.done
+  },
+})
+
+function createLogger(level: string, output: Output): Logger {
+  return pino(
+    { level, base: null, timestamp: pino.stdTimeFunctions.isoTime },
+    { write: (line) => void output.write(line) },
+  )
+}

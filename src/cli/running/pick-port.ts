@@ -1,0 +1,58 @@
+import { createServer } from 'node:net'
+import { SwitchbackError } from '../../errors.ts'
+
+export interface PortWish {
+  readonly host: string
+  /** What the user asked for; `undefined` when nothing was asked. 0: any. */
+  readonly asked: number | undefined
+  readonly preferred: number
+  /** How to ask for another one, e.g. `--port or PORT`. */
+  readonly option: string
+}
+
+export interface PickedPort {
+  readonly port: number
+  /** The preferred port when somebody else has it, for people to be told. */
+  readonly instead: number | undefined
+}
+
+/** Ten apart: the neighbours of our ports are our own other listeners. */
+const STRIDE = 10
+const TRIES = 20
+
+/**
+ * A port to listen on. One that was asked for must be free; the default makes way, since a newcomer's
+ * machine has something on 3000 already.
+ * @throws SwitchbackError `SB_PORT_TAKEN`
+ */
+export async function pickPort(wish: PortWish): Promise<PickedPort> {
+  const { host, asked, preferred, option } = wish
+  if (asked !== undefined) {
+    const problem = asked === 0 ? undefined : await bindProblem(host, asked)
+    if (problem === undefined) return { port: asked, instead: undefined }
+    throw portTaken(host, asked, option, problem)
+  }
+  let problem: string | undefined
+  for (let attempt = 0; attempt < TRIES; attempt += 1) {
+    const port = preferred + attempt * STRIDE
+    problem = await bindProblem(host, port)
+    if (problem === undefined) return { port, instead: port === preferred ? undefined : preferred }
+    if (problem !== 'EADDRINUSE') break
+  }
+  throw portTaken(host, preferred, option, problem ?? '')
+}
+
+function portTaken(host: string, port: number, option: string, problem: string): SwitchbackError {
+  const why = problem === 'EADDRINUSE' ? 'is taken' : `cannot be listened on (${problem})`
+  return new SwitchbackError('SB_PORT_TAKEN', `port ${port} of ${host} ${why}`, {
+    hint: `choose another one with ${option}`,
+  })
+}
+
+function bindProblem(host: string, port: number): Promise<string | undefined> {
+  return new Promise((resolve) => {
+    const server = createServer()
+    server.once('error', (error: NodeJS.ErrnoException) => resolve(error.code ?? error.message))
+    server.listen({ host, port }, () => server.close(() => resolve(undefined)))
+  })
+}

@@ -1,0 +1,116 @@
+import { fileCache, redisCache } from '../../cache/index.ts'
+import type { SwitchbackError } from '../../errors.ts'
+import { flagsFromEnvironment, type Decider } from '../../flags/index.ts'
+import { createCacheSwitch, type CacheSwitch, type SwitchEvent } from '../../switch/index.ts'
+import { createTelemetry, type Telemetry } from '../../telemetry/index.ts'
+import type { Environment } from '../command.ts'
+import { provisionRedis, type ProvisionedRedis } from '../provision/index.ts'
+import { Closers } from './closers.ts'
+import { openFlagPlace } from './flag-place.ts'
+
+/** The flag that picks the side. */
+export const FLAG = 'use-redis'
+
+/** The part of a logger that the stack uses; pino has it. */
+export interface StackLog {
+  info(fields: object, message: string): void
+  warn(fields: object, message: string): void
+}
+
+export interface StackOptions {
+  readonly env: Environment
+  /** A flags file or a directory of them, for the embedded sidecar. */
+  readonly flags: string
+  readonly cacheDirectory: string
+  /** Stands before every key in Redis. @default the Redis cache's own */
+  readonly redisPrefix?: string
+  /**
+   * Use neither a flagd nor a Redis that happens to run on this machine. What the environment names
+   * still counts. @default false
+   */
+  readonly isolated?: boolean
+  readonly log: StackLog
+  /** Told in one line what takes its time. */
+  readonly say: (line: string) => void
+  readonly signal: AbortSignal
+}
+
+/** A switched cache and all that it stands on. */
+export interface Stack {
+  readonly cache: CacheSwitch
+  readonly decider: Decider
+  readonly telemetry: Telemetry
+  readonly redis: ProvisionedRedis
+  readonly flags: {
+    /** Whether the flags file is served from here, so that editing it moves users. */
+    readonly local: boolean
+    /** One line for people. */
+    readonly detail: string
+  }
+  close(): Promise<void>
+}
+
+/** Where Redis is looked for again and again when there is none: one started later is taken up. */
+const HOPED_FOR_REDIS = 'redis://127.0.0.1:6379'
+
+/** Finds or makes a flag source and a Redis, and puts the switched cache on top. */
+export async function openStack(options: StackOptions): Promise<Stack> {
+  const { env, isolated = false, log, say, signal } = options
+  const closers = new Closers()
+  try {
+    const [redis, place] = await Promise.all([
+      provisionRedis({ env, isolated, say, signal }).then((opened) => {
+        closers.add(() => opened.close())
+        return opened
+      }),
+      openFlagPlace({
+        env,
+        flags: options.flags,
+        isolated,
+        onLog: ({ level, message }) => {
+          log[level === 'error' ? 'warn' : 'info']({ from: 'sidecar' }, message)
+        },
+      }).then((opened) => {
+        closers.add(() => opened.close())
+        return opened
+      }),
+    ])
+    const source = await flagsFromEnvironment(place.env, {
+      onEvent: ({ level, message }) => log[level]({ from: 'flags' }, message),
+    })
+    closers.add(() => source.close())
+    const telemetry = createTelemetry()
+    closers.add(() => telemetry.close())
+    const decider = source.createDecider({ flag: FLAG, feature: 'users' })
+    closers.add(() => decider.close())
+    const onWarning = (warning: SwitchbackError): void => {
+      log.warn({ code: warning.code }, warning.message)
+    }
+    const cache = createCacheSwitch({
+      flag: FLAG,
+      name: 'users',
+      off: fileCache({ directory: options.cacheDirectory, onWarning }),
+      on: redisCache({
+        url: redis.url ?? HOPED_FOR_REDIS,
+        onWarning,
+        ...(options.redisPrefix === undefined ? {} : { prefix: options.redisPrefix }),
+      }),
+      decider,
+      telemetry,
+      onEvent: (event) => logEvent(log, event),
+    })
+    closers.add(() => cache.close())
+    const flags = { local: place.local, detail: place.detail ?? source.description }
+    return { cache, decider, telemetry, redis, flags, close: () => closers.close() }
+  } catch (error) {
+    await closers.close()
+    throw error
+  }
+}
+
+const GOOD_NEWS: ReadonlySet<SwitchEvent['type']> = new Set(['side-back', 'repaid'])
+
+function logEvent(log: StackLog, event: SwitchEvent): void {
+  const { type, side, backend, detail } = event
+  log[GOOD_NEWS.has(type) ? 'info' : 'warn']({ event: type, side, backend }, detail)
+}
