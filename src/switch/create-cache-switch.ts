@@ -83,7 +83,7 @@ export function createCacheSwitch(options: CacheSwitchOptions): CacheSwitch {
   })
   const unsubscribe = Object.values(sides).map((side) =>
     // Awaited by the backend before it serves again.
-    side.backend.onReset?.(() => debts.fence(side.side, RESET_REASON)),
+    side.backend.onReset?.((before) => debts.fence(side.side, RESET_REASON, before)),
   )
 
   const removeGauges = registerGauges({ name, recorder, sides, debts, decider })

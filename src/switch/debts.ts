@@ -79,10 +79,12 @@ export class Debts {
     if (this.count(side) > maxOwed) await this.fence(side, 'too much is owed')
   }
 
-  /** Distrusts everything that the side holds up to now, and all that may still land on it. */
-  async fence(side: Side, why: string): Promise<void> {
+  /**
+   * Distrusts everything that the side holds.
+   * @param before store clock. @default late enough to cover what may still land on the side
+   */
+  async fence(side: Side, why: string, before: number = this.#fenceTime(side)): Promise<void> {
     const { ledger, sides, recorder, notify } = this.#parts
-    const before = fenceTime(sides[side])
     this.#memory.fence(side, before)
     try {
       await ledger?.fence(side, before)
@@ -114,12 +116,15 @@ export class Debts {
 
   /** Only this process will honour what is distrusted here; the ledger's fence is for all of them. */
   async #distrust(side: Side, key: string, notBefore: number): Promise<void> {
-    const { ledger, sides } = this.#parts
     try {
-      await ledger?.fence(side, fenceTime(sides[side]))
+      await this.#parts.ledger?.fence(side, this.#fenceTime(side))
     } catch {
       this.#memory.owe(side, key, notBefore)
     }
+  }
+
+  #fenceTime(side: Side): number {
+    return this.#parts.sides[side].mayLandUntil() + 1
   }
 
   #ledgerIsFailing(error: unknown): void {
@@ -137,9 +142,4 @@ export class Debts {
 export interface Debt {
   readonly owed: Owed
   readonly ledger: Ledger
-}
-
-/** Late enough to cover a write that is on its way and the error of the clock's estimate. */
-function fenceTime(side: GuardedSide): number {
-  return side.mayLandUntil() + 1
 }

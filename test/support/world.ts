@@ -57,7 +57,9 @@ export class World {
     const { machine = 'm1', tombstoneTtl = 60_000, redisUrl = this.redis.url, ...rest } = options
     const directory = join(this.directory, machine)
     const off = new GatedBackend(fileCache({ directory, tombstoneTtl }))
-    const on = new GatedBackend(redisCache({ url: redisUrl, prefix: 'world:', tombstoneTtl }))
+    const on = new GatedBackend(
+      redisCache({ url: redisUrl, prefix: 'world:', tombstoneTtl, onWarning: () => {} }),
+    )
     return this.#add(off, on, rest)
   }
 
