@@ -5,8 +5,9 @@ import { openSync, readSync, writeSync } from 'node:fs'
 import { setImmediate } from 'node:timers/promises'
 import { ANY, fileCache, NEVER } from '../../dist/cache/index.js'
 
-const [role, directory, acksPath, first, count, ms] = process.argv.slice(2)
-const cache = fileCache({ directory, busyTimeout: 10_000 })
+const [role, directory, acksPath, first, count, ms, damaged] = process.argv.slice(2)
+let warned = 0
+const cache = fileCache({ directory, busyTimeout: 10_000, onWarning: () => warned++ })
 const acks = openSync(acksPath, 'r+')
 const word = new Float64Array(1)
 const keys = Array.from({ length: Number(count) }, (_, i) => Number(first) + i)
@@ -20,7 +21,7 @@ while (Date.now() < end) {
   // A writer leaves readers time to keep copies in memory, or there would be nothing to invalidate.
   for (let i = 0; i < (role === 'write' ? 20 : 1); i++) await setImmediate()
 }
-process.send({ done, hits, stale })
+process.send({ done, hits, stale, warned })
 await cache.close()
 process.disconnect()
 
@@ -44,5 +45,6 @@ async function read(key) {
   const n = state === 'value' ? Number(payload) : state === 'tombstone' ? Number(successor) : 0
   done++
   if (n === least) hits++
-  if (n < least) stale++
+  // 0: nothing is there. Damage may take a value, but must not bring an older one back.
+  if (n < least && (n > 0 || !damaged)) stale++
 }

@@ -28,7 +28,7 @@ export function memoryBackends(flaw?: Flaw): MakeBackend {
       const cell = cells.get(flaw === 'well-forms-keys' ? Buffer.from(key).toString() : key)
       if (cell === undefined) return ABSENT
       const dies = (cell.state === 'value' ? cell.expiresAt : cell.writtenAt) + tombstoneTtl
-      const early = flaw === 'tombstone-ends-early' ? tombstoneTtl / 2 : 0
+      const early = flaw === 'tombstone-ends-early' ? tombstoneTtl * 0.9 : 0
       if (Date.now() >= dies - early) return { ...ABSENT, token: cell.token }
       if (cell.state === 'value' && Date.now() >= cell.expiresAt) {
         return { ...cell, state: 'expired', payload: '' }

@@ -1,8 +1,8 @@
 import type { Side } from '../../side.ts'
 import { openSqlite, pragma, type Sqlite, type Statement, transact } from './sqlite.ts'
 
-/** Changes with every incompatible change of the tables; an older store is set aside. */
-const SCHEMA_VERSION = 1
+/** Changes with every incompatible change of the tables. */
+export const SCHEMA_VERSION = 1
 
 /**
  * `dies_at` is when the sweep may remove the row: the end of what its token must outlive. Each row
@@ -99,14 +99,14 @@ export class Database {
   identity(): Identity | undefined {
     const tables = this.sqlite.prepare("SELECT 1 FROM sqlite_master WHERE name = 'meta'").get()
     if (tables === undefined) return undefined
-    const row = this.statement(
-      'SELECT version, boot_id, commits, fence_off, fence_on FROM meta WHERE id = 1',
-    ).get() as [number, string, number, number, number] | undefined
-    if (row === undefined) return undefined
-    const [version, bootId, commits, off, on] = row
-    return version === SCHEMA_VERSION
-      ? { version, bootId, commits, fences: { off, on } }
-      : { version: -1, bootId, commits: 0, fences: { off: 0, on: 0 } }
+    const [version] = this.statement('SELECT version FROM meta WHERE id = 1').get() as [number]
+    if (version !== SCHEMA_VERSION) {
+      return { version, bootId: '', commits: 0, fences: { off: 0, on: 0 } }
+    }
+    const [bootId, commits, off, on] = this.statement(
+      'SELECT boot_id, commits, fence_off, fence_on FROM meta WHERE id = 1',
+    ).get() as [string, number, number, number]
+    return { version, bootId, commits, fences: { off, on } }
   }
 
   create(bootId: string, floorToken: string, fences: Fences): void {

@@ -10,7 +10,7 @@ import {
   truncateSync,
 } from 'node:fs'
 import { join } from 'node:path'
-import { isDamage, openSqlite, type Sqlite } from './sqlite.ts'
+import { errorCode, isDamage, openSqlite, type Sqlite } from './sqlite.ts'
 
 /** Sets of damaged files kept for a look; older ones are removed. */
 const KEPT_DAMAGED = 3
@@ -40,7 +40,13 @@ export class StoreFiles {
   }
 
   makeDirectory(): void {
-    mkdirSync(this.directory, { recursive: true, mode: 0o700 })
+    try {
+      mkdirSync(this.directory, { recursive: true, mode: 0o700 })
+    } catch (error) {
+      // On a read-only disk Node's recursive form says ENOENT; the plain one says what is wrong.
+      if (errorCode(error) === 'ENOENT') mkdirSync(this.directory)
+      throw error
+    }
   }
 
   hasDatabase(): boolean {

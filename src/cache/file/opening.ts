@@ -1,7 +1,7 @@
 import { isDamage } from './sqlite.ts'
 import { SwitchbackError, quote } from '../../errors.ts'
 import { ControlFile } from './control-file.ts'
-import { Database, type Fences } from './database.ts'
+import { Database, type Fences, type Identity, SCHEMA_VERSION } from './database.ts'
 import type { FilesIdentity, StoreFiles } from './files.ts'
 import { freshToken } from './stamps.ts'
 
@@ -102,16 +102,8 @@ function inspect({ files, bootId }: Opening, control: ControlFile | undefined): 
   try {
     database = new Database(files.database, durabilityOf(bootId))
     const identity = database.identity()
-    const loss: Loss | undefined =
-      identity === undefined
-        ? { why: 'it was emptied' }
-        : identity.version === -1
-          ? { why: 'another version of Switchback made it' }
-          : identity.bootId !== bootId
-            ? { why: 'the machine was started anew, and may have lost power' }
-            : control !== undefined && identity.commits < control.commits - 1
-              ? { why: 'its last writes are missing', aside: true }
-              : undefined
+    if (identity !== undefined && identity.version > SCHEMA_VERSION) throw newer(files.database)
+    const loss = lossOf(identity, bootId, control)
     if (loss === undefined) return database
     database.close()
     return loss
@@ -120,6 +112,29 @@ function inspect({ files, bootId }: Opening, control: ControlFile | undefined): 
     if (!isDamage(error)) throw error
     return { why: reason(error), cause: error, aside: true }
   }
+}
+
+function lossOf(
+  identity: Identity | undefined,
+  bootId: string,
+  control: ControlFile | undefined,
+): Loss | undefined {
+  if (identity === undefined) return { why: 'it was emptied' }
+  if (identity.version < SCHEMA_VERSION) return { why: 'an older Switchback made it' }
+  if (identity.bootId !== bootId) {
+    return { why: 'the machine was started anew, and may have lost power' }
+  }
+  // A writer counts in the control file just before it commits, so that may be ahead by one.
+  return control !== undefined && identity.commits < control.commits - 1
+    ? { why: 'its last writes are missing', aside: true }
+    : undefined
+}
+
+/** It must not be replaced: its maker would replace ours in turn. */
+function newer(path: string): SwitchbackError {
+  return new SwitchbackError('SB_FILE_STORE_NEWER', `A newer Switchback made ${quote(path)}.`, {
+    hint: 'Give this version a directory of its own until it is updated too.',
+  })
 }
 
 function begin(

@@ -54,6 +54,14 @@ export class Store {
     return this.#closed
   }
 
+  /** Whether the store is open and nobody has deleted or replaced its files. */
+  isInPlace(): boolean {
+    if (this.#opened === undefined) return false
+    const { database, control } = this.#files.identity()
+    const { identity } = this.#opened
+    return database === identity.database && control === identity.control
+  }
+
   /** The open store, for a read. Throws as {@link openStore} does. */
   current(now: number): Opened {
     const opened = this.#opened
@@ -171,9 +179,7 @@ export class Store {
       })
     }
     if (this.#opened !== undefined) {
-      const { database, control } = this.#files.identity()
-      const { identity } = this.#opened
-      if (database === identity.database && control === identity.control) {
+      if (this.isInPlace()) {
         this.#lookedAt = now
         return this.#opened
       }

@@ -63,6 +63,8 @@ export class Sweeper {
 
   /** One step of a round. True if there is more to do at once. */
   #sweep(now: number, continued: boolean): boolean {
+    // Only an operation makes anew what somebody deleted.
+    if (!this.#store.isInPlace()) return false
     const { database, control } = this.#store.withHeader()
     const [entries, bytes, sweptAt, fenceOff, fenceOn] = database
       .statement('SELECT entries, bytes, swept_at, fence_off, fence_on FROM meta WHERE id = 1')
