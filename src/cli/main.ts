@@ -1,6 +1,6 @@
 import type { Readable } from 'node:stream'
-import { isSwitchbackError, quote } from '../errors.ts'
-import { type Environment, exitCode, type Output } from './command.ts'
+import { isSwitchbackError, quote, type SwitchbackError } from '../errors.ts'
+import { type Environment, exitCode, type Output, usageError } from './command.ts'
 import { commands } from './commands.ts'
 import { overview } from './help.ts'
 import { createStyle, wantsColor } from './style.ts'
@@ -33,20 +33,23 @@ export async function main(options: MainOptions): Promise<number> {
     stdout.write(`${await version()}\n`)
     return exitCode.done
   }
-  const entry = Object.hasOwn(commands, name) ? commands[name] : undefined
-  if (entry === undefined) {
-    const { closestName } = await import('../rollout/index.ts')
-    const near = closestName(name, Object.keys(commands))
-    const remedy = near === undefined ? 'see switchback --help' : `did you mean ${quote(near)}?`
-    stderr.write(`error: unknown command ${quote(name)}: ${remedy}\n`)
-    return exitCode.usage
-  }
   try {
+    const entry = Object.hasOwn(commands, name) ? commands[name] : undefined
+    if (entry === undefined) throw await unknownCommand(name)
     const { command } = await entry.load()
     return await command.execute(rest, { ...options, style })
   } catch (error) {
     return report(error, options)
   }
+}
+
+async function unknownCommand(name: string): Promise<SwitchbackError> {
+  const { closestName } = await import('../rollout/index.ts')
+  const near = closestName(name, Object.keys(commands))
+  return usageError(
+    `unknown command ${quote(name)}`,
+    near === undefined ? 'see switchback --help' : `did you mean ${quote(near)}?`,
+  )
 }
 
 /** `error: what`, then what to do; a stack only for what is a bug of ours, or with SWITCHBACK_DEBUG. */

@@ -171,7 +171,7 @@ describe('validate', () => {
         ],
       },
     })
-    expect(validate(text)).toMatchObject([{ code: 'unknown-variant', fix: 'did you mean "on"?' }])
+    expect(validate(text)).toMatchObject([{ code: 'unknown-variant', fix: 'did you mean "off"?' }])
     expect(answers(text)).toEqual(new Set(['on', '(error)']))
     expect(codes(fileWith({ targeting: { if: [pilot, 'onn', split] } }))).toEqual([
       'unknown-variant',

@@ -1,0 +1,112 @@
+import { Readable } from 'node:stream'
+import { describe, expect, it } from 'vitest'
+import { main } from '../../src/cli/index.ts'
+import { commands } from '../../src/cli/commands.ts'
+import { switchback } from './support.ts'
+
+/** Runs a command line in this process, with a terminal or without. */
+async function run(
+  argv: readonly string[],
+  options: { readonly env?: Record<string, string>; readonly isTTY?: boolean } = {},
+): Promise<{ code: number; stdout: string; stderr: string }> {
+  const texts = { stdout: '', stderr: '' }
+  const output = (name: keyof typeof texts) => ({
+    write: (text: string) => void (texts[name] += text),
+    isTTY: options.isTTY ?? false,
+  })
+  const code = await main({
+    argv,
+    env: options.env ?? {},
+    stdin: Readable.from([]),
+    stdout: output('stdout'),
+    stderr: output('stderr'),
+    signal: new AbortController().signal,
+  })
+  return { code, ...texts }
+}
+
+describe('the command line', () => {
+  it('lists every command', async () => {
+    const { code, stdout, stderr } = await run(['--help'])
+    expect([code, stderr]).toEqual([0, ''])
+    for (const name of Object.keys(commands)) expect(stdout).toContain(`  ${name} `)
+  })
+
+  it.each(Object.keys(commands))(
+    '%s has help with two examples, within 100 columns',
+    async (name) => {
+      const { code, stdout, stderr } = await run([name, '--help'])
+      expect([code, stderr]).toEqual([0, ''])
+      const examples = stdout.slice(stdout.indexOf('Examples')).match(/switchback /g) ?? []
+      expect(examples.length).toBeGreaterThanOrEqual(2)
+      expect(stdout.startsWith(`switchback ${name}`)).toBe(true)
+      expect((await run(['help', name])).stdout).toBe(stdout)
+    },
+  )
+
+  it.each<[string, string[], string]>([
+    ['no command', [], ''],
+    ['an unknown command', ['stauts'], 'unknown command "stauts": did you mean "status"?'],
+    ['a prototype’s name', ['constructor'], 'unknown command "constructor"'],
+    [
+      'an unknown option',
+      ['status', '--flile', 'x'],
+      'unknown option "--flile" for status: did you mean --file?',
+    ],
+    ['a missing value', ['status', '--file'], 'option --file needs a value: write --file=FILE'],
+    ['an option for a value', ['status', '--file', '--flag', 'x'], 'option --file needs a value'],
+    ['a value for a switch', ['status', '--json=1'], 'option --json takes no value'],
+    ['too much', ['status', 'now'], 'status does not take "now"'],
+    ['a share that is none', ['set', '101'], '"101" is not a share in per cent'],
+    ['no share', ['set'], 'set needs a share'],
+    [
+      'a wrong count',
+      ['preview', '5', '--count', 'x', '--file', 'flags/use-redis.json'],
+      '--count "x"',
+    ],
+    ['a pilot of nothing', ['pilot', '--attribute', 'plan'], 'pilot needs values'],
+    [
+      'a timeout that is none',
+      ['set', '5', '--timeout', 'soon', '--file', 'x'],
+      '--timeout "soon"',
+    ],
+  ])('%s: one line that names the input and the remedy, exit 2', async (_, argv, message) => {
+    const { code, stdout, stderr } = await run(argv)
+    expect(code).toBe(2)
+    expect(stdout).toBe('')
+    expect(stderr).toContain(message)
+    if (message !== '') expect(stderr.trim().split('\n')).toHaveLength(1)
+  })
+
+  it('refusals are a message and what to do, exit 1; with --json on stdout too', async () => {
+    const { code, stdout, stderr } = await run(['status', '--file', 'nix.json', '--json'])
+    expect(code).toBe(1)
+    expect(stderr).toMatch(/^error: there is no flags file "nix.json"\n {2}name it with --file/)
+    expect(JSON.parse(stdout)).toMatchObject({ ok: false, error: { code: 'SB_FILE_MISSING' } })
+  })
+
+  it('colours on terminals only, and not when asked not to', async () => {
+    const escape = '\u001B['
+    expect((await run(['--help'], { isTTY: true })).stdout).toContain(escape)
+    expect((await run(['--help'])).stdout).not.toContain(escape)
+    expect((await run(['--help'], { isTTY: true, env: { NO_COLOR: '1' } })).stdout).not.toContain(
+      escape,
+    )
+    expect((await run(['--help'], { isTTY: true, env: { TERM: 'dumb' } })).stdout).not.toContain(
+      escape,
+    )
+    expect((await run(['stauts'], { isTTY: true })).stderr).toContain(escape)
+  })
+
+  it('is a program: version, help, exit codes', async () => {
+    const [version, help, wrong] = await Promise.all([
+      switchback(['--version']),
+      switchback(['set', '--help']),
+      switchback(['sett']),
+    ])
+    expect(version).toMatchObject({ code: 0, stderr: '' })
+    expect(version.stdout).toMatch(/^\d+\.\d+\.\d+\n$/)
+    expect(help.code).toBe(0)
+    expect(wrong).toMatchObject({ code: 2, stdout: '' })
+  })
+})
