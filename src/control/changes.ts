@@ -1,0 +1,66 @@
+import type { HistoryEntry } from '../rollout/index.ts'
+import { WINDOW_S } from './metrics/replica.ts'
+import type { Series } from './series.ts'
+
+/** A line of the audit log, as the page shows it. */
+export interface ChangeReading {
+  readonly id: string
+  /** Epoch milliseconds. */
+  readonly at: number
+  readonly action: HistoryEntry['action']
+  /** The `on` share in per cent before and after; `null` where there is none. */
+  readonly from: number | null
+  readonly to: number | null
+  readonly who: string
+  readonly via: string
+  readonly reason: string
+}
+
+/** What all users felt in the minute before a change and since. */
+export interface ChangeEffect {
+  readonly id: string
+  readonly bad: BeforeAfter
+  /** Milliseconds. */
+  readonly p99: BeforeAfter
+  /** Seconds of "since" that were looked at: at most five minutes, and none while it settles. */
+  readonly seconds: number
+}
+
+export interface BeforeAfter {
+  readonly before: number | null
+  readonly after: number | null
+}
+
+const BEFORE_S = 60
+const AFTER_S = 300
+
+export function changeReading(entry: HistoryEntry): ChangeReading {
+  const { id, at, action, from, to, who, via, reason } = entry
+  return {
+    id,
+    at: Date.parse(at),
+    action,
+    from: from ?? null,
+    to: to ?? null,
+    who,
+    via,
+    reason: reason ?? '',
+  }
+}
+
+/** Numbers that still hold seconds of before the change, those of the window, count for neither. */
+export function effectOf(change: ChangeReading, series: Series, now: number): ChangeEffect {
+  const at = change.at / 1000
+  const from = at + WINDOW_S + 1
+  const to = Math.min(now / 1000, at + AFTER_S)
+  const compare = (column: string): BeforeAfter => ({
+    before: series.mean(column, at - BEFORE_S, at),
+    after: to > from ? series.mean(column, from, to) : null,
+  })
+  return {
+    id: change.id,
+    bad: compare('all.bad'),
+    p99: compare('all.p99'),
+    seconds: Math.max(0, Math.round(to - from)),
+  }
+}

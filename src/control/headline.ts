@@ -1,0 +1,137 @@
+import type { FlagReading } from './flag-watch.ts'
+import type { GuardReading } from './guard-view.ts'
+import type { FleetReading } from './metrics/index.ts'
+
+/** `ok`, something to keep an eye on, trouble, or nothing known. */
+export type Level = 'ok' | 'watch' | 'trouble' | 'unknown'
+
+/** Is it healthy: the worst thing first. */
+export interface Headline {
+  readonly level: Level
+  /** One sentence. */
+  readonly sentence: string
+  /** Everything that is not as it should be, the worst first. */
+  readonly findings: readonly { readonly level: Level; readonly sentence: string }[]
+}
+
+export interface HeadlineInput {
+  /** Epoch milliseconds. */
+  readonly now: number
+  readonly flag: FlagReading
+  readonly fleet: FleetReading
+  readonly guard: GuardReading | undefined
+}
+
+/** Shares of bad operations from which a person should look, and from which they should act. */
+const WATCH_BAD = 0.01
+const TROUBLE_BAD = 0.05
+/** Fewer operations a second than this say nothing about shares. */
+const MIN_OPERATIONS = 1
+/** An edit takes flagd's watcher a second or two: this long a difference is no fault. In milliseconds. */
+const SERVING_GRACE_MS = 4000
+const WATCH_LOOP_DELAY_MS = 200
+
+const RANK: Readonly<Record<Level, number>> = { trouble: 0, watch: 1, unknown: 2, ok: 3 }
+
+/** Pure: the same readings give the same sentence. */
+export function headlineOf(input: HeadlineInput): Headline {
+  const findings = [
+    ...sideFindings(input.fleet),
+    ...guardFindings(input),
+    ...flagFindings(input),
+    ...fleetFindings(input.fleet),
+  ].sort((a, b) => RANK[a.level] - RANK[b.level])
+  const [worst] = findings
+  if (worst !== undefined) return { ...worst, findings }
+  return {
+    level: 'ok',
+    sentence: 'Both sides answer, and flagd serves what the file says',
+    findings,
+  }
+}
+
+type Finding = Headline['findings'][number]
+
+function sideFindings({ arms, breakersOpen, owed }: FleetReading): Finding[] {
+  const found: Finding[] = []
+  for (const side of ['on', 'off'] as const) {
+    const arm = arms?.[side]
+    const bad = arm?.bad ?? 0
+    if (arm !== undefined && arm.operations >= MIN_OPERATIONS && bad >= WATCH_BAD) {
+      const sentence = `${percent(bad)} of the operations on the ${side} side fail or fall back`
+      found.push({ level: bad >= TROUBLE_BAD ? 'trouble' : 'watch', sentence })
+    }
+    if (breakersOpen[side] > 0) {
+      const where = breakersOpen[side] === 1 ? 'one replica' : `${breakersOpen[side]} replicas`
+      found.push({
+        level: 'trouble',
+        sentence: `The ${side} side is out: breaker open on ${where}`,
+      })
+    }
+    const due = owed[side] ?? 0
+    if (due > 0) {
+      const what = due === 1 ? 'One invalidation is' : `${due} invalidations are`
+      found.push({ level: 'watch', sentence: `${what} owed to the ${side} side` })
+    }
+  }
+  return found
+}
+
+function guardFindings({ guard }: HeadlineInput): Finding[] {
+  if (guard === undefined) return []
+  const found: Finding[] = guard.alarms.map((sentence) => ({ level: 'watch', sentence }))
+  if (guard.answer === 'regressed') found.unshift({ level: 'trouble', sentence: guard.sentence })
+  else if (guard.answer === 'starved') found.push({ level: 'watch', sentence: guard.sentence })
+  if (guard.mode === 'blind' || guard.mode === 'stopped') {
+    found.push({
+      level: 'watch',
+      sentence: `The guard is ${guard.mode}: nobody goes back by itself`,
+    })
+  }
+  return found
+}
+
+function flagFindings({ now, flag }: HeadlineInput): Finding[] {
+  const found: Finding[] = []
+  const { error, served, description } = flag
+  if (error !== null) found.push({ level: 'trouble', sentence: `The flags file: ${error.message}` })
+  else if (description?.shape === 'unknown') {
+    found.push({ level: 'watch', sentence: 'The rule of the flag is not understood' })
+  }
+  if (served.state === 'different' && now - served.since > SERVING_GRACE_MS) {
+    const sentence = `flagd does not serve what the file says: ${served.detail}`
+    found.push({ level: 'trouble', sentence })
+  }
+  if (served.state === 'unreachable') {
+    found.push({ level: 'watch', sentence: 'flagd does not answer: changes cannot be confirmed' })
+  }
+  return found
+}
+
+function fleetFindings({ arms, replicas, eventLoopDelay }: FleetReading): Finding[] {
+  if (replicas.length === 0) {
+    return [{ level: 'unknown', sentence: 'No metrics are read: name the replicas with --metrics' }]
+  }
+  const found: Finding[] = []
+  const silent = replicas.filter(({ live }) => !live)
+  const [first] = silent
+  if (first !== undefined) {
+    const all = silent.length === replicas.length
+    const who = silent.length === 1 ? first.url : `${silent.length} of ${replicas.length} replicas`
+    const what = all ? 'No metrics' : `No metrics of ${who}`
+    found.push({ level: all ? 'trouble' : 'watch', sentence: `${what}: ${first.error}` })
+  } else if (arms === undefined) {
+    found.push({ level: 'unknown', sentence: 'Waiting for the second scrape' })
+  } else if (arms.all.operations === 0) {
+    found.push({ level: 'unknown', sentence: 'No traffic' })
+  }
+  if (eventLoopDelay !== null && eventLoopDelay > WATCH_LOOP_DELAY_MS) {
+    const sentence = `The application's event loop is ${Math.round(eventLoopDelay)} ms late`
+    found.push({ level: 'watch', sentence })
+  }
+  return found
+}
+
+function percent(share: number): string {
+  return `${Number((share * 100).toPrecision(2))} %`
+}

@@ -1,0 +1,150 @@
+import type { Side } from '../../side.ts'
+import { Replica, type ReplicaOptions } from './replica.ts'
+import {
+  addTo,
+  type Arms,
+  type ArmVector,
+  bucketsOf,
+  emptyArms,
+  indexOf,
+  quantile,
+} from './vector.ts'
+import type { Field } from './vector.ts'
+
+/** What one arm does now: rates a second and shares, over the last five seconds. */
+export interface ArmReading {
+  readonly operations: number
+  /** Share of the operations that failed, timed out or fell back; `null` without operations. */
+  readonly bad: number | null
+  /** Share that failed or timed out. */
+  readonly errors: number | null
+  /** Share that the other side or the origin served instead. */
+  readonly fallbacks: number | null
+  /** Milliseconds on the caches, the loader's time left out. */
+  readonly p50: number | null
+  readonly p95: number | null
+  readonly p99: number | null
+  /** Share of the reads that were hits. */
+  readonly hitRate: number | null
+  /** Loads from the origin, a second. */
+  readonly originLoads: number
+  /** Loads that threw, a second. */
+  readonly originFailures: number
+  /** Misses on what the same process had stored recently, as a share of the reads. */
+  readonly repeatMisses: number | null
+}
+
+export interface ReplicaReading {
+  readonly url: string
+  readonly live: boolean
+  /** What is wrong with it; `''` when nothing is. */
+  readonly error: string
+  readonly operations: number
+  readonly bad: number | null
+}
+
+export interface FleetReading {
+  /** `undefined` while no replica tells. */
+  readonly arms: Readonly<Record<Side | 'all', ArmReading>> | undefined
+  readonly replicas: readonly ReplicaReading[]
+  /** Replicas whose breaker to that side is open. */
+  readonly breakersOpen: Readonly<Record<Side, number>>
+  /** Invalidations owed, the most that any replica tells; `null` when none exports it. */
+  readonly owed: Readonly<Record<Side, number | null>>
+  /** The worst of all replicas, in milliseconds. */
+  readonly eventLoopDelay: number | null
+}
+
+/** All replicas of the application, as one. */
+export class Fleet {
+  readonly #replicas: readonly Replica[]
+
+  constructor(urls: readonly string[], options: Omit<ReplicaOptions, 'url'> = {}) {
+    this.#replicas = urls.map((url) => new Replica({ ...options, url }))
+  }
+
+  get size(): number {
+    return this.#replicas.length
+  }
+
+  read(): FleetReading {
+    const sum = emptyArms()
+    let told = 0
+    const replicas = this.#replicas.map((replica): ReplicaReading => {
+      const rates = replica.rates()
+      const own = emptyArms().on
+      if (rates !== undefined) {
+        told++
+        addTo(sum.off, rates.off)
+        addTo(sum.on, rates.on)
+        addTo(own, rates.off)
+        addTo(own, rates.on)
+      }
+      const { operations, bad } = armReading(own)
+      return { url: replica.url, live: replica.live, error: replica.error, operations, bad }
+    })
+    const scrapes = this.#replicas.flatMap(({ latest }) => latest ?? [])
+    const open = (side: Side): number =>
+      scrapes.filter(
+        ({ arms }) => value(arms, side, 'breakerOpened') > value(arms, side, 'breakerClosed'),
+      ).length
+    // Processes of one machine share a ledger and tell the same number: the sum would count it twice.
+    const owed = (side: Side): number | null =>
+      most(scrapes.flatMap((scrape) => scrape.owed[side] ?? []))
+    const delay = most(scrapes.flatMap(({ eventLoopDelay }) => eventLoopDelay ?? []))
+    const all = emptyArms().on
+    addTo(all, sum.off)
+    addTo(all, sum.on)
+    return {
+      arms:
+        told === 0
+          ? undefined
+          : { off: armReading(sum.off), on: armReading(sum.on), all: armReading(all) },
+      replicas,
+      breakersOpen: { off: open('off'), on: open('on') },
+      owed: { off: owed('off'), on: owed('on') },
+      eventLoopDelay: delay === null ? null : delay * 1000,
+    }
+  }
+
+  close(): void {
+    for (const replica of this.#replicas) replica.close()
+  }
+}
+
+/** What a vector of rates says. */
+export function armReading(rates: ArmVector): ArmReading {
+  const of = (field: Field): number => rates[indexOf(field)] ?? 0
+  const operations = of('operations')
+  const reads = of('hits') + of('misses')
+  const errors = of('failed') + of('timedOut')
+  const ms = (q: number): number | null => {
+    const seconds = quantile(bucketsOf(rates), q)
+    return seconds === undefined ? null : seconds * 1000
+  }
+  return {
+    operations,
+    bad: share(errors + of('fellBack'), operations),
+    errors: share(errors, operations),
+    fallbacks: share(of('fellBack'), operations),
+    p50: ms(0.5),
+    p95: ms(0.95),
+    p99: ms(0.99),
+    hitRate: share(of('hits'), reads),
+    originLoads: of('originLoads'),
+    originFailures: of('originFailures'),
+    repeatMisses: share(of('repeatMisses'), reads),
+  }
+}
+
+function share(part: number, whole: number): number | null {
+  return whole > 1e-9 ? Math.min(1, part / whole) : null
+}
+
+function value(arms: Arms, side: Side, field: Field): number {
+  return arms[side][indexOf(field)] ?? 0
+}
+
+function most(values: readonly number[]): number | null {
+  return values.length === 0 ? null : Math.max(...values)
+}

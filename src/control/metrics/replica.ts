@@ -1,0 +1,176 @@
+import { Agent as HttpAgent } from 'node:http'
+import { Agent as HttpsAgent } from 'node:https'
+import { quote, SwitchbackError } from '../../errors.ts'
+import { readExposition, type Scrape } from './exposition.ts'
+import { fetchText } from './fetch-text.ts'
+import { addTo, type Arms, emptyArms, VECTOR_LENGTH } from './vector.ts'
+
+export interface ReplicaOptions {
+  /** The `/metrics` of one process. */
+  readonly url: string
+  /** @default 1000 */
+  readonly intervalMs?: number
+  /** From the request to the last byte. @default 2000 */
+  readonly timeoutMs?: number
+  /** @default 4194304 */
+  readonly maxBytes?: number
+}
+
+/** Rates are taken over this many seconds: long enough to be calm, short enough to see an outage. */
+export const WINDOW_S = 5
+
+/** Without a scrape for this long, a replica's numbers no longer count. In milliseconds. */
+const STALE_MS = 5000
+
+interface Point {
+  readonly at: number
+  /** Since the first scrape, restarts of the process allowed for. */
+  readonly total: Arms
+}
+
+/**
+ * One process of the application, scraped once a second. A replica that is slow, broken or gone
+ * delays nobody else: it has its own loop, its own deadline, and one request under way at most.
+ */
+export class Replica {
+  readonly url: string
+  readonly #target: URL
+  readonly #options: Required<ReplicaOptions>
+  readonly #agent: HttpAgent
+  readonly #stop = new AbortController()
+  #points: Point[] = []
+  #last: Scrape | undefined
+  #lastAt = -Infinity
+  #error = 'not scraped yet'
+
+  constructor(options: ReplicaOptions) {
+    this.#options = { intervalMs: 1000, timeoutMs: 2000, maxBytes: 4 * 1_048_576, ...options }
+    this.#target = parseTarget(options.url)
+    this.url = withoutSecrets(this.#target)
+    const settings = { keepAlive: true, maxSockets: 1 }
+    this.#agent =
+      this.#target.protocol === 'https:' ? new HttpsAgent(settings) : new HttpAgent(settings)
+    void this.#run()
+  }
+
+  /** Seen within the last seconds. */
+  get live(): boolean {
+    return performance.now() - this.#lastAt < STALE_MS
+  }
+
+  /** What is wrong with it; `''` when nothing is. */
+  get error(): string {
+    return this.#error
+  }
+
+  /** The latest scrape, while it counts. */
+  get latest(): Scrape | undefined {
+    return this.live ? this.#last : undefined
+  }
+
+  /** What happens a second, over the last {@link WINDOW_S} seconds; `undefined` when that is unknown. */
+  rates(): Arms | undefined {
+    const newest = this.#points.at(-1)
+    if (newest === undefined || !this.live) return undefined
+    const oldest = this.#points.find(({ at }) => newest.at - at <= WINDOW_S * 1000 + 500)
+    if (oldest === undefined || oldest === newest) return undefined
+    const factor = 1000 / (newest.at - oldest.at)
+    const rates = emptyArms()
+    for (const side of ['off', 'on'] as const) {
+      const [now, then] = [newest.total[side], oldest.total[side]]
+      for (let i = 0; i < VECTOR_LENGTH; i++) rates[side][i] = (now[i]! - then[i]!) * factor
+    }
+    return rates
+  }
+
+  close(): void {
+    this.#stop.abort()
+    this.#agent.destroy()
+  }
+
+  async #run(): Promise<void> {
+    const { intervalMs } = this.#options
+    while (!this.#stop.signal.aborted) {
+      const started = performance.now()
+      await this.#scrape()
+      await pause(Math.max(50, intervalMs - (performance.now() - started)), this.#stop.signal)
+    }
+  }
+
+  async #scrape(): Promise<void> {
+    const { timeoutMs, maxBytes } = this.#options
+    try {
+      const text = await fetchText({
+        url: this.#target,
+        agent: this.#agent,
+        timeoutMs,
+        maxBytes,
+        signal: this.#stop.signal,
+      })
+      this.#take(readExposition(text), performance.now())
+      this.#error = ''
+    } catch (error) {
+      this.#error = error instanceof Error ? error.message : String(error)
+    }
+  }
+
+  /** A process that restarted counts from zero, for both arms alike. The first sight is the baseline. */
+  #take(scrape: Scrape, at: number): void {
+    const before = this.#last
+    const total = emptyArms()
+    const previous = this.#points.at(-1)
+    if (before !== undefined && previous !== undefined) {
+      const restarted = before.instance !== scrape.instance || fell(before.arms, scrape.arms)
+      for (const side of ['off', 'on'] as const) {
+        addTo(total[side], previous.total[side])
+        addTo(total[side], scrape.arms[side])
+        if (!restarted) addTo(total[side], before.arms[side], -1)
+      }
+    }
+    this.#last = scrape
+    this.#lastAt = at
+    this.#points.push({ at, total })
+    const first = this.#points.findIndex((point) => at - point.at <= (WINDOW_S + 5) * 1000)
+    if (first > 0) this.#points = this.#points.slice(first)
+  }
+}
+
+function fell(before: Arms, now: Arms): boolean {
+  for (const side of ['off', 'on'] as const) {
+    for (let i = 0; i < VECTOR_LENGTH; i++) if (now[side][i]! < before[side][i]!) return true
+  }
+  return false
+}
+
+function parseTarget(url: string): URL {
+  const parsed = URL.canParse(url) ? new URL(url) : undefined
+  if (parsed?.protocol === 'http:' || parsed?.protocol === 'https:') return parsed
+  throw new SwitchbackError('SB_METRICS_URL', `${quote(url)} is no address of metrics`, {
+    hint: 'write it as a URL, e.g. http://127.0.0.1:3002/metrics',
+  })
+}
+
+/** The address as it may be shown. */
+function withoutSecrets(url: URL): string {
+  const shown = new URL(url)
+  shown.username = ''
+  shown.password = ''
+  shown.search = ''
+  return shown.href
+}
+
+function pause(ms: number, signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    if (signal.aborted) {
+      resolve()
+      return
+    }
+    const done = (): void => {
+      clearTimeout(timer)
+      signal.removeEventListener('abort', done)
+      resolve()
+    }
+    const timer = setTimeout(done, ms).unref()
+    signal.addEventListener('abort', done, { once: true })
+  })
+}

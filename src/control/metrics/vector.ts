@@ -1,0 +1,91 @@
+import type { Side } from '../../side.ts'
+
+/** What the control room reads of one arm, in the order of {@link ArmVector}. */
+export const FIELDS = [
+  'operations',
+  'failed',
+  'timedOut',
+  'fellBack',
+  'hits',
+  'misses',
+  'originLoads',
+  'originFailures',
+  'repeatMisses',
+  'backfills',
+  'breakerOpened',
+  'breakerClosed',
+] as const
+
+export type Field = (typeof FIELDS)[number]
+
+/** Upper ends of the latency histogram in seconds, as the data plane exports it. */
+export const LATENCY_BOUNDS: readonly number[] = [
+  0.000_05,
+  0.000_1,
+  0.000_25,
+  0.000_5,
+  0.001,
+  0.002_5,
+  0.005,
+  0.01,
+  0.025,
+  0.05,
+  0.1,
+  0.25,
+  0.5,
+  1,
+  2.5,
+  5,
+  Infinity,
+]
+
+/**
+ * Counters of one arm: {@link FIELDS}, then the cumulative latency buckets. As a sum since a process
+ * began, as what happened between two scrapes, or as a rate a second.
+ */
+export type ArmVector = Float64Array
+
+export type Arms = Readonly<Record<Side, ArmVector>>
+
+export const VECTOR_LENGTH: number = FIELDS.length + LATENCY_BOUNDS.length
+
+const INDEX: ReadonlyMap<Field, number> = new Map(FIELDS.map((field, index) => [field, index]))
+
+export function indexOf(field: Field): number {
+  return INDEX.get(field) ?? 0
+}
+
+export function emptyArms(): Arms {
+  return { off: new Float64Array(VECTOR_LENGTH), on: new Float64Array(VECTOR_LENGTH) }
+}
+
+/** `into += from * factor` */
+export function addTo(into: ArmVector, from: ArmVector, factor = 1): void {
+  for (let i = 0; i < into.length; i++) into[i]! += from[i]! * factor
+}
+
+/** Cumulative bucket counts, one for each of {@link LATENCY_BOUNDS}. */
+export function bucketsOf(vector: ArmVector): Float64Array {
+  return vector.subarray(FIELDS.length)
+}
+
+/**
+ * A quantile of a histogram with cumulative buckets, linear within its bucket as Prometheus has it.
+ *
+ * @returns seconds; the last finite bound when it lies above; `undefined` of an empty histogram
+ * @see https://prometheus.io/docs/prometheus/latest/querying/functions/#histogram_quantile
+ */
+export function quantile(cumulative: ArrayLike<number>, q: number): number | undefined {
+  const total = cumulative[cumulative.length - 1] ?? 0
+  if (!(total > 0)) return undefined
+  const rank = q * total
+  for (const [index, bound] of LATENCY_BOUNDS.entries()) {
+    const count = cumulative[index] ?? 0
+    if (count < rank) continue
+    const below = index === 0 ? 0 : (cumulative[index - 1] ?? 0)
+    const from = index === 0 ? 0 : (LATENCY_BOUNDS[index - 1] ?? 0)
+    if (bound === Infinity) return from
+    return count === below ? bound : from + ((bound - from) * (rank - below)) / (count - below)
+  }
+  return LATENCY_BOUNDS.at(-2)
+}

@@ -1,0 +1,72 @@
+import type { ControlState } from '../state.ts'
+import { byId, h, whenChanged } from './dom.ts'
+import { ago, ms, rate, share } from './format.ts'
+import { servedText } from './serving.ts'
+
+type Tone = '' | 'tick-ok' | 'tick-bad' | 'tick-watch'
+
+/** What the two sides stand on: flagd, breakers, debts, replicas. */
+export function beneath(): { update(state: ControlState): void } {
+  const list = h('dl', { class: 'rows' })
+  byId('beneath').append(list)
+  return {
+    update(state) {
+      const rows = rowsOf(state)
+      whenChanged(list, JSON.stringify(rows), () =>
+        rows.flatMap(([name, text, tone]) => [h('dt', {}, name), h('dd', { class: tone }, text)]),
+      )
+    },
+  }
+}
+
+function rowsOf({ flag, fleet, at }: ControlState): [name: string, text: string, tone: Tone][] {
+  const { served, description } = flag
+  const { tone, text } = servedText(served)
+  const since = served.state === 'same' ? '' : `, ${ago(served.since, at)}`
+  const live = fleet.replicas.filter(({ live: up }) => up).length
+  const total = fleet.replicas.length
+  const rows: [string, string, Tone][] = [
+    ['flagd against the file', `${text}${since}`, `tick-${tone}`],
+    [
+      'rule',
+      description === null ? 'unknown' : `${description.shape}, ${description.state.toLowerCase()}`,
+      '',
+    ],
+    ...(['on', 'off'] as const).map((side): [string, string, Tone] => {
+      const open = fleet.breakersOpen[side]
+      if (live === 0) return [`breaker to ${side}`, 'unknown', '']
+      return open === 0
+        ? [`breaker to ${side}`, 'closed', 'tick-ok']
+        : [`breaker to ${side}`, `open on ${open} of ${live}`, 'tick-bad']
+    }),
+    ...(['on', 'off'] as const).map((side): [string, string, Tone] => {
+      const owed = fleet.owed[side]
+      if (owed === null) return [`owed to ${side}`, live === 0 ? 'unknown' : 'not exported', '']
+      return [
+        `owed to ${side}`,
+        owed === 0 ? 'nothing' : `${rate(owed)} invalidations`,
+        owed === 0 ? 'tick-ok' : 'tick-watch',
+      ]
+    }),
+    [
+      'event loop delay',
+      ms(fleet.eventLoopDelay),
+      (fleet.eventLoopDelay ?? 0) > 200 ? 'tick-watch' : '',
+    ],
+    ['replicas', `${live} of ${total} tell`, live === total ? '' : 'tick-bad'],
+  ]
+  for (const replica of fleet.replicas.slice(0, 12)) {
+    const name = replica.url.replace(/^https?:\/\//, '').replace(/\/metrics$/, '')
+    rows.push(
+      replica.live && replica.error === ''
+        ? [
+            name,
+            `${rate(replica.operations)}/s, ${share(replica.bad)} bad`,
+            (replica.bad ?? 0) >= 0.05 ? 'tick-bad' : '',
+          ]
+        : [name, replica.error, 'tick-bad'],
+    )
+  }
+  if (total > 12) rows.push(['', `and ${total - 12} more`, ''])
+  return rows
+}

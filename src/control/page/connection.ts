@@ -1,0 +1,64 @@
+import type { ControlHistory, ControlSeries, ControlState } from '../state.ts'
+import { get } from './api.ts'
+import type { PageData } from './data.ts'
+
+export interface ConnectionEvents {
+  tick(state: ControlState): void
+  history(history: ControlHistory): void
+  /** Whether news come in; called on every change and once a second while they do not. */
+  live(live: boolean, silentMs: number): void
+}
+
+/** Without news for this long, what the page shows is old. */
+const SILENCE_MS = 4000
+
+/**
+ * Listens to the server for as long as the page is open. The browser reconnects by itself after a cut;
+ * after an answer that is none it gives up, and we do not.
+ */
+export function connect(data: PageData, events: ConnectionEvents): void {
+  let source: EventSource | undefined
+  let heard = performance.now()
+  let opened = heard
+  let live = false
+
+  const setLive = (now: boolean): void => {
+    if (now !== live || !now) events.live(now, performance.now() - heard)
+    live = now
+  }
+  const open = (): void => {
+    source?.close()
+    opened = performance.now()
+    source = new EventSource('/api/events')
+    source.addEventListener('open', () => void catchUp(data))
+    source.addEventListener('tick', (event) => {
+      heard = performance.now()
+      const state = JSON.parse(event.data as string) as ControlState
+      data.push(state.point)
+      setLive(true)
+      events.tick(state)
+    })
+    source.addEventListener('history', (event) => {
+      events.history(JSON.parse(event.data as string) as ControlHistory)
+    })
+    source.addEventListener('error', () => setLive(false))
+  }
+  open()
+  setInterval(() => {
+    const now = performance.now()
+    if (now - heard <= SILENCE_MS) return
+    setLive(false)
+    // A connection may be open and dead: a laptop that slept, a proxy that went away.
+    if (now - opened > SILENCE_MS || source?.readyState === EventSource.CLOSED) open()
+  }, 1000)
+}
+
+/** What was missed: everything at first, the gap after a cut. */
+async function catchUp(data: PageData): Promise<void> {
+  try {
+    const series = await get<ControlSeries>(`/api/series?since=${Math.floor(data.last)}`)
+    data.merge(series.points)
+  } catch {
+    // The next tick goes on without the gap.
+  }
+}

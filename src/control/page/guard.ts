@@ -1,0 +1,186 @@
+import type { GuardMetric, GuardPlan, GuardReading } from '../guard-view.ts'
+import type { ControlState } from '../state.ts'
+import { byId, h, setAttribute, setText, whenChanged } from './dom.ts'
+import { odds, share } from './format.ts'
+
+/** Natural logarithms at the ends of the picture: 1,000 : 1 for safe, 100,000 : 1 for regressed. */
+const LEFT = Math.log(1000)
+const RIGHT = Math.log(100_000)
+
+const NAMES: Readonly<Record<string, string>> = {
+  errors: 'Errors',
+  slow: 'Slow operations',
+  'repeat-misses': 'Repeat misses',
+}
+
+const ANSWERS = {
+  regressed: { text: 'regressed', tone: 'trouble' },
+  safe: { text: 'safe to widen', tone: 'ok' },
+  undecided: { text: 'gathering evidence', tone: '' },
+  starved: { text: 'not enough traffic', tone: 'watch' },
+} as const
+
+/** Where on the picture some evidence stands, in per cent from the left; 1 : 1 lies between. */
+function place(logOdds: number): number {
+  return ((Math.max(-LEFT, Math.min(RIGHT, logOdds)) + LEFT) / (LEFT + RIGHT)) * 100
+}
+
+/** The guard's evidence: to the left that widening is safe, to the right that the new side is worse. */
+export function guardPanel(): { update(state: ControlState): void } {
+  const sentence = h('p', { class: 'guard-sentence' })
+  const plan = h('div', {})
+  const metrics = h('div', {})
+  const scale = h('div', { class: 'scale', 'aria-hidden': 'true' })
+  const alarms = h('ul', { class: 'alarms' })
+  byId('guard').append(sentence, plan, metrics, scale, alarms)
+  const chip = byId('guard-mode')
+
+  return {
+    update({ guard, at }) {
+      if (guard === null) {
+        setText(
+          sentence,
+          'No guard runs here: going back is up to you. The guard compares both sides and goes back by itself.',
+        )
+        sentence.className = 'empty'
+        setText(chip, 'none')
+        for (const part of [plan, metrics, scale, alarms]) part.replaceChildren()
+        return
+      }
+      sentence.className = 'guard-sentence'
+      setText(sentence, guard.sentence)
+      showChip(chip, guard, at)
+      whenChanged(plan, JSON.stringify([guard.plan?.steps, stepOf(guard.plan)]), () =>
+        guard.plan === undefined ? [] : [stepList(guard.plan)],
+      )
+      whenChanged(metrics, JSON.stringify(guard.metrics), () => guard.metrics.map(picture))
+      whenChanged(scale, String(guard.metrics[0]?.harm.logThreshold), () =>
+        scaleTexts(guard.metrics),
+      )
+      whenChanged(alarms, guard.alarms.join('\n'), () =>
+        guard.alarms.map((text) => h('li', {}, text)),
+      )
+    },
+  }
+
+  function stepOf(given: GuardPlan | undefined): number {
+    return given === undefined ? -1 : Math.floor(given.heldS / 10)
+  }
+}
+
+function showChip(chip: Element, guard: GuardReading, now: number): void {
+  const silent = now - guard.at > 15_000
+  const answer = guard.answer === undefined ? undefined : ANSWERS[guard.answer]
+  const acting = guard.mode === 'acting'
+  const tone = silent ? 'watch' : (answer?.tone ?? (acting ? '' : 'watch'))
+  const words = [acting ? '' : guard.mode, silent ? 'silent' : '', answer?.text ?? ''].filter(
+    Boolean,
+  )
+  setText(chip, words.join(', '))
+  setAttribute(chip, 'data-tone', tone)
+}
+
+function stepList({ steps, heldS, minHoldS }: GuardPlan): Node {
+  const current = steps.findLastIndex((step) => step <= Number(document.body.dataset['share'] ?? 0))
+  const items = steps.map((step, index) =>
+    h(
+      'li',
+      {
+        'data-done': String(index <= current),
+        ...(index === current ? { 'aria-current': 'step' } : {}),
+        title: index === current ? `held for ${Math.round(heldS)} s, at least ${minHoldS} s` : '',
+      },
+      `${step} %`,
+    ),
+  )
+  return h('ol', { class: 'steps', 'aria-label': 'Plan' }, ...items)
+}
+
+function picture(metric: GuardMetric): Node {
+  const { harm, safety, treatment, control, heldBack } = metric
+  const zero = place(0)
+  const edge = { harm: place(harm.logThreshold), safe: place(-(safety?.logThreshold ?? LEFT)) }
+  const grown = {
+    harm: place(Math.max(0, harm.logEvidence)),
+    safe: place(-Math.max(0, safety?.logEvidence ?? 0)),
+  }
+  const over = harm.logEvidence >= harm.logThreshold
+  const rates = `on ${rateOf(treatment)}, off ${rateOf(control)}`
+  const track = h(
+    'div',
+    { class: 'track', role: 'img', 'aria-label': words(metric) },
+    ...(safety === undefined ? [] : [zone('safe', 0, edge.safe)]),
+    zone('harm', edge.harm, 100),
+    ...(safety === undefined ? [] : [grow('safe', grown.safe, zero, false)]),
+    grow('harm', zero, grown.harm, over),
+    at(h('span', { class: 'mark' }), zero),
+    ...(safety === undefined ? [] : [at(h('span', { class: 'mark edge safe' }), edge.safe)]),
+    at(h('span', { class: 'mark edge harm' }), edge.harm),
+  )
+  const note =
+    over && heldBack !== '' ? [h('p', { class: 'soft' }, `Does not count yet: ${heldBack}.`)] : []
+  return h(
+    'div',
+    { class: 'evidence', title: words(metric) },
+    h(
+      'div',
+      { class: 'evidence-head' },
+      h('b', {}, nameOf(metric)),
+      h('span', { class: 'soft' }, rates),
+    ),
+    track,
+    ...note,
+  )
+}
+
+function words(metric: GuardMetric): string {
+  const { harm, safety } = metric
+  const worse = `evidence that on is worse ${odds(harm.logEvidence)}, goes back at ${odds(harm.logThreshold)}`
+  const safe =
+    safety === undefined
+      ? 'no wider step to judge'
+      : `evidence that widening is safe ${odds(safety.logEvidence)}, needs ${odds(safety.logThreshold)}`
+  return `${nameOf(metric)}: ${safe}; ${worse}`
+}
+
+function nameOf({ id }: GuardMetric): string {
+  return NAMES[id] ?? id
+}
+
+function rateOf({ bad, total }: { readonly bad: number; readonly total: number }): string {
+  return total === 0 ? 'no operations' : share(bad / total)
+}
+
+function zone(kind: 'safe' | 'harm', from: number, to: number): HTMLElement {
+  return between(h('span', { class: `zone ${kind}` }), from, to)
+}
+
+function grow(kind: 'safe' | 'harm', from: number, to: number, over: boolean): HTMLElement {
+  return between(h('span', { class: `grow ${kind}`, 'data-over': String(over) }), from, to)
+}
+
+function between(element: HTMLElement, from: number, to: number): HTMLElement {
+  element.style.left = `${from}%`
+  element.style.width = `${Math.max(0, to - from)}%`
+  return element
+}
+
+function at(element: HTMLElement, left: number): HTMLElement {
+  element.style.left = `${left}%`
+  return element
+}
+
+function scaleTexts(metrics: readonly GuardMetric[]): Node[] {
+  const [first] = metrics
+  if (first === undefined) return []
+  const safe = metrics.find(({ safety }) => safety !== undefined)?.safety
+  const label = (logOdds: number, ...lines: readonly string[]): HTMLElement =>
+    at(h('span', {}, lines[0] ?? '', h('br'), lines[1] ?? ''), place(logOdds))
+  return [
+    ...(safe === undefined
+      ? []
+      : [label(-safe.logThreshold, odds(safe.logThreshold), 'safe to widen')]),
+    label(0, '1 : 1', 'no evidence'),
+    label(first.harm.logThreshold, odds(first.harm.logThreshold), 'go back'),
+  ]
+}

@@ -1,0 +1,101 @@
+import type { BeforeAfter } from '../changes.ts'
+import type { ControlHistory, ControlState } from '../state.ts'
+import { ApiError, undo } from './api.ts'
+import { byId, h, setText, whenChanged } from './dom.ts'
+import { ago, ms, percent, share } from './format.ts'
+
+/** What was changed last, by whom, and what all users have felt since. */
+export function lastChange(): {
+  update(state: ControlState): void
+  history(history: ControlHistory): void
+} {
+  const root = byId('last')
+  const what = h('p', { class: 'last-what' }, 'None yet')
+  const when = h('p', { class: 'soft' })
+  const effect = h('div', { class: 'effect' })
+  const outcome = h('p', { class: 'outcome', role: 'status' })
+  const back = h('button', { class: 'link', type: 'button' }, 'Undo this change')
+  back.hidden = true
+  root.append(what, when, effect, back, outcome)
+  let last: ControlHistory[number] | undefined
+
+  back.addEventListener('click', () => void takeBack())
+  async function takeBack(): Promise<void> {
+    back.disabled = true
+    try {
+      const answer = await undo()
+      setText(outcome, `Undone: ${percent(answer.from)} \u2192 ${percent(answer.to)}`)
+    } catch (error) {
+      setText(
+        outcome,
+        error instanceof ApiError ? `${error.message}. ${error.hint}` : String(error),
+      )
+    } finally {
+      back.disabled = false
+    }
+  }
+
+  return {
+    history(history) {
+      last = history.findLast(({ action }) => action !== 'outside')
+      if (last === undefined) return
+      setText(what, changeText(last))
+      back.hidden = last.action === 'undo'
+    },
+    update(state) {
+      if (last === undefined) return
+      const why = last.reason === '' ? '' : `: ${last.reason}`
+      setText(when, `${ago(last.at, state.at)} by ${last.who}${why}`)
+      const felt = state.effect
+      const rows =
+        felt === null ? '' : JSON.stringify([texts(felt.bad, share), texts(felt.p99, ms)])
+      whenChanged(effect, rows, () =>
+        felt === null || felt.seconds === 0
+          ? []
+          : [...row('errors', felt.bad, share), ...row('p99', felt.p99, ms)],
+      )
+    },
+  }
+}
+
+/** `10 % -> 25 %`, `rolled back from 25 %` */
+export function changeText({ action, from, to }: ControlHistory[number]): string {
+  const move = `${percent(from)} \u2192 ${percent(to)}`
+  switch (action) {
+    case 'rollback':
+      return `Rolled back: ${move}`
+    case 'undo':
+      return `Undone: ${move}`
+    case 'set':
+      return move
+    case 'disable':
+      return 'Flag disabled'
+    case 'pilot':
+      return 'Pilot added'
+    case 'pilot-remove':
+      return 'Pilot taken away'
+    default:
+      return 'Edited by other means'
+  }
+}
+
+type Format = (value: number | null) => string
+
+function texts({ before, after }: BeforeAfter, format: Format): string[] {
+  return [format(before), format(after)]
+}
+
+function row(name: string, value: BeforeAfter, format: Format): Node[] {
+  const { before, after } = value
+  const [was, is] = texts(value, format)
+  const floor = name === 'errors' ? 0.001 : 0.1
+  const worse = before !== null && after !== null && after > before * 1.5 + floor
+  const better = before !== null && after !== null && before > after * 1.5 + floor
+  const tone = worse ? 'now worse' : better ? 'now better' : 'now'
+  return [
+    h('span', { class: 'soft' }, `${name}, all users`),
+    h('span', {}, was ?? ''),
+    h('span', { class: 'soft' }, '\u2192'),
+    h('span', { class: tone }, `${is ?? ''}${worse ? ', worse' : better ? ', better' : ''}`),
+  ]
+}

@@ -1,0 +1,74 @@
+import type { ControlInfo, ControlState } from '../state.ts'
+import { get } from './api.ts'
+import { beneath } from './beneath.ts'
+import { charts } from './charts.ts'
+import { connect } from './connection.ts'
+import { PageData } from './data.ts'
+import { byId, h, setText, whenChanged } from './dom.ts'
+import { guardPanel } from './guard.ts'
+import { historyList } from './history.ts'
+import { lastChange } from './last-change.ts'
+import { rollbackButton } from './rollback.ts'
+import { serving } from './serving.ts'
+import { sides } from './sides.ts'
+import { splitControl } from './split.ts'
+
+let info: ControlInfo | undefined
+const data = new PageData()
+// First of all: going back must not wait for anything else, nor fail with it.
+const rollback = rollbackButton(() => info)
+const last = lastChange()
+const picture = charts(data)
+const list = historyList()
+const parts = [rollback, serving(), last, sides(), picture, splitControl(), guardPanel(), beneath()]
+
+void learn()
+connect(data, {
+  tick(state) {
+    showHeadline(state)
+    document.body.dataset['share'] = String(state.flag.description?.share ?? 0)
+    for (const part of parts) part.update(state)
+  },
+  history(history) {
+    for (const part of [last, picture, list]) part.history(history)
+  },
+  live: showLive,
+})
+
+function showHeadline({ headline, flag }: ControlState): void {
+  document.body.dataset['level'] = headline.level
+  setText(byId('headline'), headline.sentence)
+  const share = flag.description?.share
+  document.title = `${share === undefined ? '' : `${share} % `}${flag.name} \u00b7 Switchback`
+  const findings = byId('findings')
+  const others = headline.findings.slice(1)
+  findings.hidden = others.length === 0
+  whenChanged(findings, JSON.stringify(others), () =>
+    others.map(({ level, sentence }) => h('li', { 'data-level': level }, sentence)),
+  )
+}
+
+function showLive(live: boolean, silentMs: number): void {
+  const silent = Math.round(silentMs / 1000)
+  document.body.dataset['live'] = live ? 'live' : 'lost'
+  setText(
+    byId('live'),
+    live ? 'live' : `no news for ${silent} s: the numbers are old, reconnecting`,
+  )
+  if (live && info === undefined) void learn()
+}
+
+async function learn(): Promise<void> {
+  try {
+    info = await get<ControlInfo>('/api/info')
+    setText(byId('flag-name'), info.flag)
+    const flagd = info.flagd === '' ? 'flagd is not asked' : `flagd at ${info.flagd}`
+    const signed = info.token ? 'changes need the token' : `changes are signed ${info.operator}`
+    setText(
+      byId('about'),
+      `Switchback ${info.version} \u00b7 ${info.file} \u00b7 ${flagd} \u00b7 ${signed}`,
+    )
+  } catch {
+    // The next news try again.
+  }
+}

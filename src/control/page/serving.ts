@@ -1,0 +1,94 @@
+import type { ControlState } from '../state.ts'
+import { byId, h, setAttribute, setText, whenChanged } from './dom.ts'
+import { percent } from './format.ts'
+
+/** Who is served by which side: as the file has it, as flagd serves it, as the traffic shows it. */
+export function serving(): { update(state: ControlState): void } {
+  const off = h('b', { class: 'side-off', id: 'share-off' })
+  const on = h('b', { class: 'side-on', id: 'share-on' })
+  const fill = h('div', { class: 'fill' })
+  const bar = h('div', { class: 'splitbar', role: 'img' }, fill)
+  const facts = h('div', { class: 'facts' })
+  byId('serving').append(h('div', { class: 'serving-numbers' }, on, off), bar, facts)
+
+  return {
+    update({ flag, point }) {
+      const { description, error } = flag
+      const disabled = description?.state === 'DISABLED'
+      const share = disabled ? 0 : description?.share
+      const known = share !== undefined
+      setText(on, known ? `${percent(share)} on` : 'on: unknown')
+      setText(off, known ? `${percent(100 - share)} off` : 'off: unknown')
+      fill.style.width = `${share ?? 0}%`
+      setAttribute(fill, 'data-zero', String((share ?? 0) === 0))
+      setAttribute(bar, 'aria-label', `${percent(share)} of the users get on, the others off`)
+      const seen = point[2]
+      const pilots = description?.pilots ?? 0
+      const key = JSON.stringify([
+        flag.served.state,
+        flag.served.detail,
+        error?.code,
+        disabled,
+        pilots,
+      ])
+      whenChanged(facts, `${key} ${seen === null ? '' : Math.round((seen ?? 0) * 10)}`, () => [
+        fileFact(error, disabled),
+        servedFact(flag.served),
+        h('span', { class: 'fact' }, 'traffic seen on ', h('b', {}, seenText(seen))),
+        ...(pilots > 0
+          ? [h('span', { class: 'fact' }, `and ${pilots} pilot${pilots === 1 ? '' : 's'} first`)]
+          : []),
+      ])
+      setAttribute(facts, 'title', description?.sentence ?? '')
+    },
+  }
+}
+
+function seenText(seen: number | null | undefined): string {
+  return seen === null || seen === undefined ? '\u2013' : `${seen.toFixed(1)} %`
+}
+
+function fileFact(error: ControlState['flag']['error'], disabled: boolean): Node {
+  if (error !== null) {
+    return h(
+      'span',
+      { class: 'fact tick-bad' },
+      h('b', {}, '\u2717 '),
+      `the file cannot be read: ${error.message}`,
+    )
+  }
+  return disabled
+    ? h('span', { class: 'fact tick-watch' }, 'the flag is disabled: the code takes off')
+    : h('span', { class: 'fact' }, 'as the file has it')
+}
+
+/** The words for what flagd serves; used beneath too. */
+export function servedText({ state, detail, agreeing, probes }: ControlState['flag']['served']): {
+  readonly tone: 'ok' | 'watch' | 'bad'
+  readonly text: string
+} {
+  switch (state) {
+    case 'same':
+      return { tone: 'ok', text: 'flagd serves it' }
+    case 'different':
+      return {
+        tone: 'bad',
+        text: `flagd serves something else (${agreeing} of ${probes} probes agree)`,
+      }
+    case 'unreachable':
+      return { tone: 'watch', text: 'flagd does not answer' }
+    case 'unasked':
+      return { tone: 'watch', text: 'flagd is not asked' }
+    default:
+      return {
+        tone: 'watch',
+        text: detail === '' ? 'asking flagd' : `flagd cannot be asked: ${detail}`,
+      }
+  }
+}
+
+function servedFact(served: ControlState['flag']['served']): Node {
+  const { tone, text } = servedText(served)
+  const mark = { ok: '\u2713 ', watch: '? ', bad: '\u2717 ' }[tone]
+  return h('span', { class: `fact tick-${tone}`, title: served.detail }, h('b', {}, mark), text)
+}

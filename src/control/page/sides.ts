@@ -1,0 +1,132 @@
+import type { ArmReading } from '../metrics/index.ts'
+import type { ControlState } from '../state.ts'
+import { byId, h, setAttribute, setText } from './dom.ts'
+import { ms, rate, share } from './format.ts'
+
+interface Row {
+  readonly name: string
+  readonly title: string
+  readonly lead?: boolean
+  readonly read: (arm: ArmReading) => number | null
+  readonly format: (value: number | null | undefined) => string
+  /** From which ratio of on to off the difference is worth a word; and what difference is nothing. */
+  readonly worse?: { readonly more: number; readonly floor: number }
+  readonly alarm?: (value: number) => boolean
+}
+
+const ROWS: readonly Row[] = [
+  {
+    name: 'operations / s',
+    title: 'Cache operations of business code',
+    lead: true,
+    read: (arm) => arm.operations,
+    format: rate,
+  },
+  {
+    name: 'failed or timed out',
+    title: 'Share of the operations that the side did not answer in time or at all',
+    lead: true,
+    read: (arm) => arm.errors,
+    format: share,
+    worse: { more: 1.5, floor: 0.001 },
+    alarm: (value) => value >= 0.01,
+  },
+  {
+    name: 'fell back',
+    title: 'Share that the other side or the origin served instead: users got their answer',
+    read: (arm) => arm.fallbacks,
+    format: share,
+    worse: { more: 1.5, floor: 0.001 },
+    alarm: (value) => value >= 0.01,
+  },
+  { name: 'p50', title: 'Half of the operations are faster', read: (arm) => arm.p50, format: ms },
+  { name: 'p95', title: '95 % of the operations are faster', read: (arm) => arm.p95, format: ms },
+  {
+    name: 'p99',
+    title: '99 % of the operations are faster',
+    lead: true,
+    read: (arm) => arm.p99,
+    format: ms,
+    worse: { more: 3, floor: 5 },
+  },
+  {
+    name: 'hit rate',
+    title: 'A younger, smaller share of users hits less, even when all is well: see repeat misses',
+    read: (arm) => arm.hitRate,
+    format: share,
+  },
+  {
+    name: 'repeat misses',
+    title: 'Misses on what the same process had stored here recently: a cache that forgets',
+    read: (arm) => arm.repeatMisses,
+    format: share,
+    worse: { more: 1.5, floor: 0.02 },
+  },
+  {
+    name: 'origin loads / s',
+    title: 'Values loaded from the origin because no cache had them',
+    read: (arm) => arm.originLoads,
+    format: rate,
+  },
+]
+
+/** Both arms side by side. */
+export function sides(): { update(state: ControlState): void } {
+  const cells = ROWS.map((row) => {
+    const number = `num${row.lead === true ? ' lead' : ''}`
+    return {
+      row,
+      on: h('td', { class: number }),
+      off: h('td', { class: number }),
+      diff: h('td', { class: 'num diff' }),
+    }
+  })
+  const head = h(
+    'tr',
+    {},
+    h('th', { scope: 'col' }, h('span', { class: 'sr' }, 'What')),
+    h('th', { scope: 'col', class: 'num' }, h('span', { class: 'key' }), 'on'),
+    h('th', { scope: 'col', class: 'num' }, h('span', { class: 'key off' }), 'off'),
+    h('th', { scope: 'col', class: 'num' }, 'on against off'),
+  )
+  const body = cells.map(({ row, on, off, diff }) =>
+    h('tr', { title: row.title }, h('th', { scope: 'row' }, row.name), on, off, diff),
+  )
+  const table = h('table', {}, h('thead', {}, head), h('tbody', {}, ...body))
+  const caption = h('caption', { class: 'sr' }, 'Both sides over the last five seconds')
+  table.prepend(caption)
+  byId('sides').append(table)
+
+  return {
+    update({ fleet }) {
+      for (const { row, on, off, diff } of cells) {
+        const [a, b] = (['on', 'off'] as const).map((side) =>
+          fleet.arms === undefined ? null : row.read(fleet.arms[side]),
+        ) as [number | null, number | null]
+        setText(on, row.format(a))
+        setText(off, row.format(b))
+        setAttribute(on, 'data-alarm', String(a !== null && row.alarm?.(a) === true))
+        setAttribute(off, 'data-alarm', String(b !== null && row.alarm?.(b) === true))
+        const { text, worse } = difference(row, a, b)
+        setText(diff, text)
+        diff.classList.toggle('worse', worse)
+      }
+    },
+  }
+}
+
+function difference(
+  row: Row,
+  on: number | null,
+  off: number | null,
+): { text: string; worse: boolean } {
+  if (row.worse === undefined || on === null || off === null) return { text: '', worse: false }
+  const { more, floor } = row.worse
+  if (Math.abs(on - off) < floor) return { text: 'alike', worse: false }
+  const worse = on > off * more + floor
+  if (off === 0) return { text: worse ? 'worse' : '', worse }
+  const ratio = on / off
+  if (ratio > 1)
+    return { text: `${ratio < 10 ? ratio.toFixed(1) : Math.round(ratio)} times`, worse }
+  return { text: `1/${(1 / ratio).toFixed(1)}`, worse }
+}

@@ -1,0 +1,176 @@
+import type { ChangeAnswer, ControlState, PreviewAnswer } from '../state.ts'
+import { ApiError, askPreview, setShare } from './api.ts'
+import { confirmChange } from './confirm.ts'
+import { byId, h, setAttribute, setText } from './dom.ts'
+import { percent, wholeMs } from './format.ts'
+
+const STEPS = [0, 1, 5, 10, 25, 50, 100] as const
+/** While somebody drags, nobody is asked. */
+const SETTLE_MS = 150
+
+/** The slider: who would move, then the diff, then the change. */
+export function splitControl(): { update(state: ControlState): void } {
+  const range = h('input', {
+    type: 'range',
+    min: '0',
+    max: '100',
+    step: '1',
+    'aria-label': 'Share of the users who get on, in per cent',
+  })
+  const number = h('input', {
+    type: 'number',
+    min: '0',
+    max: '100',
+    step: '0.001',
+    'aria-label': 'Share in per cent, exactly',
+    inputmode: 'decimal',
+  })
+  const steps = STEPS.map((step) =>
+    h('button', { type: 'button', 'data-step': String(step) }, `${step} %`),
+  )
+  const preview = h('p', { class: 'preview', role: 'status', 'aria-live': 'polite' })
+  const review = h('button', { class: 'primary', type: 'button', id: 'review' }, 'Review')
+  const reset = h('button', { class: 'link', type: 'button' }, 'Leave it as it is')
+  const outcome = h('p', { class: 'outcome', role: 'status' })
+  byId('split').append(
+    h(
+      'div',
+      { class: 'slide' },
+      range,
+      h('label', { class: 'percent' }, number, '%'),
+      h('div', { class: 'chips' }, ...steps),
+    ),
+    preview,
+    h('div', { class: 'actions' }, review, reset),
+    outcome,
+  )
+
+  let now: number | undefined
+  let wanted: number | undefined
+  let looked: PreviewAnswer | undefined
+  let asking = new AbortController()
+  let timer: ReturnType<typeof setTimeout> | undefined
+
+  const shown = (): number | undefined => wanted ?? now
+  const render = (): void => {
+    const value = shown()
+    range.disabled = number.disabled = now === undefined
+    if (document.activeElement !== number) number.value = value === undefined ? '' : String(value)
+    range.value = String(value ?? 0)
+    setAttribute(range, 'aria-valuetext', percent(value))
+    for (const button of steps)
+      setAttribute(button, 'aria-pressed', String(Number(button.dataset['step']) === value))
+    const changed = wanted !== undefined && wanted !== now
+    review.disabled = !changed || looked === undefined
+    setText(review, changed ? `Review ${percent(now)} \u2192 ${percent(wanted)}` : 'Review')
+    reset.hidden = !changed
+    if (!changed) {
+      setText(
+        preview,
+        now === undefined
+          ? 'The share cannot be changed from here now.'
+          : 'Move the slider to see who would move. Nothing is written until you confirm.',
+      )
+      setAttribute(preview, 'data-tone', '')
+    }
+  }
+  const want = (value: number | undefined): void => {
+    wanted = value === now ? undefined : value
+    looked = undefined
+    asking.abort()
+    clearTimeout(timer)
+    setText(outcome, '')
+    if (wanted !== undefined) {
+      setText(preview, 'Looking who would move \u2026')
+      timer = setTimeout(() => void look(), SETTLE_MS)
+    }
+    render()
+  }
+  const look = async (): Promise<void> => {
+    if (wanted === undefined) return
+    asking = new AbortController()
+    const { signal } = asking
+    try {
+      const answer = await askPreview(wanted, signal)
+      if (signal.aborted) return
+      looked = answer
+      const losing = answer.leaves > 0 && (answer.to ?? 0) >= (answer.from ?? 0)
+      setText(preview, `${answer.sentence}${losing ? ', although the share grows!' : ''}`)
+      setAttribute(preview, 'data-tone', losing ? 'trouble' : '')
+    } catch (error) {
+      if (signal.aborted) return
+      setText(preview, messageOf(error))
+      setAttribute(preview, 'data-tone', 'trouble')
+    }
+    render()
+  }
+  const confirm = async (): Promise<void> => {
+    if (looked === undefined || wanted === undefined) return
+    const { hash } = looked
+    const share = wanted
+    const agreed = await confirmChange(looked)
+    if (agreed === undefined) {
+      review.focus()
+      return
+    }
+    setAttribute(outcome, 'data-outcome', '')
+    setText(outcome, 'Written when flagd serves it \u2026')
+    review.disabled = true
+    try {
+      const answer = await setShare({ share, hash, reason: agreed.reason })
+      const [tone, text] = outcomeText(answer)
+      now = answer.to ?? now
+      want(undefined)
+      setAttribute(outcome, 'data-outcome', tone)
+      setText(outcome, text)
+    } catch (error) {
+      setAttribute(outcome, 'data-outcome', 'failed')
+      setText(outcome, `Not changed: ${messageOf(error)}`)
+      looked = undefined
+      timer = setTimeout(() => void look(), SETTLE_MS)
+    }
+    render()
+  }
+
+  range.addEventListener('input', () => want(range.valueAsNumber))
+  number.addEventListener('input', () => {
+    const { value } = number
+    const parsed = Number(value)
+    if (value.trim() !== '' && parsed >= 0 && parsed <= 100) want(parsed)
+  })
+  number.addEventListener('blur', render)
+  for (const button of steps)
+    button.addEventListener('click', () => want(Number(button.dataset['step'])))
+  review.addEventListener('click', () => void confirm())
+  reset.addEventListener('click', () => {
+    want(undefined)
+    range.focus()
+  })
+  render()
+
+  return {
+    update({ flag }) {
+      const { description, error } = flag
+      const share =
+        error === null && description?.shape !== 'unknown' ? description?.share : undefined
+      if (share === now) return
+      now = share
+      // Somebody else moved it: what was looked at no longer holds.
+      want(wanted)
+    },
+  }
+}
+
+function outcomeText(answer: ChangeAnswer): [tone: string, text: string] {
+  const move = `${percent(answer.from)} \u2192 ${percent(answer.to)}`
+  if (!answer.confirmed)
+    return ['unconfirmed', `${move} is written, but not confirmed: ${answer.cause}. ${answer.hint}`]
+  const served = wholeMs(answer.servedMs ?? 0)
+  return ['done', `${move}: flagd serves it, after ${served}. ${answer.warning}`.trim()]
+}
+
+function messageOf(error: unknown): string {
+  if (error instanceof ApiError)
+    return `${error.message}${error.hint === '' ? '' : `; ${error.hint}`}`
+  return String(error)
+}

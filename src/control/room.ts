@@ -1,0 +1,148 @@
+import { randomBytes } from 'node:crypto'
+import { type ChangeEffect, changeReading, effectOf } from './changes.ts'
+import { FlagWatch } from './flag-watch.ts'
+import type { Evidence, GuardReading, GuardView } from './guard-view.ts'
+import { headlineOf } from './headline.ts'
+import { Fleet } from './metrics/index.ts'
+import { pointOf, Series } from './series.ts'
+import type { ControlHistory, ControlState } from './state.ts'
+
+export interface RoomOptions {
+  readonly file: string
+  readonly flag: string
+  readonly flagd: string | false
+  readonly replicas: readonly string[]
+  readonly guard: GuardView | undefined
+}
+
+/** Hears what is new. */
+export interface RoomListener {
+  tick(state: ControlState): void
+  history(history: ControlHistory): void
+}
+
+const TICK_MS = 1000
+
+/**
+ * Everything that the page shows, gathered: replicas, flags file, flagd and guard, each of which may be
+ * broken without the others noticing. It changes nothing.
+ */
+export class Room {
+  readonly boot: string = randomBytes(6).toString('base64url')
+  readonly series: Series = new Series()
+  readonly #fleet: Fleet
+  readonly #watch: FlagWatch
+  readonly #guard: GuardView | undefined
+  #listener: RoomListener | undefined
+  #timer: NodeJS.Timeout | undefined
+  #state: ControlState | undefined
+
+  constructor({ file, flag, flagd, replicas, guard }: RoomOptions) {
+    this.#fleet = new Fleet(replicas)
+    this.#guard = guard
+    const onChange = (): void => this.#listener?.history(this.history)
+    this.#watch = new FlagWatch({ file, flag, flagd, onChange })
+  }
+
+  async start(listener: RoomListener): Promise<void> {
+    await this.#watch.start()
+    this.#listener = listener
+    this.#tick()
+    this.#timer = setInterval(() => this.#tick(), TICK_MS).unref()
+  }
+
+  /** As of the last tick. */
+  get state(): ControlState {
+    return (this.#state ??= this.#read())
+  }
+
+  /** The last changes, oldest first. */
+  get history(): ControlHistory {
+    return this.#watch.history.slice(-200).map(changeReading)
+  }
+
+  /** Somebody has just changed the file: do not wait for the next look. */
+  async refresh(): Promise<void> {
+    await this.#watch.look()
+    this.#state = this.#read()
+    this.#listener?.tick(this.#state)
+  }
+
+  close(): void {
+    clearInterval(this.#timer)
+    this.#listener = undefined
+    this.#fleet.close()
+    this.#watch.close()
+  }
+
+  #tick(): void {
+    const state = this.#read()
+    this.#state = state
+    this.series.push(state.point)
+    this.#listener?.tick(state)
+  }
+
+  #read(): ControlState {
+    const at = Date.now()
+    const flag = this.#watch.read()
+    const fleet = this.#fleet.read()
+    const guard = this.#readGuard()
+    const share = flag.error === null ? shownShare(flag.description) : undefined
+    return {
+      at,
+      boot: this.boot,
+      headline: headlineOf({ now: at, flag, fleet, guard }),
+      flag,
+      fleet,
+      guard: guard ?? null,
+      point: pointOf(at, share, fleet.arms),
+      effect: this.#effect(at),
+    }
+  }
+
+  /** A guard that throws is a guard that stopped: the page goes on. */
+  #readGuard(): GuardReading | undefined {
+    if (this.#guard === undefined) return undefined
+    try {
+      return finite(this.#guard.read())
+    } catch (error) {
+      const why = error instanceof Error ? error.message : String(error)
+      const sentence = `The guard cannot be read: ${why}`
+      return { ...STOPPED, sentence, at: Date.now() }
+    }
+  }
+
+  #effect(at: number): ChangeEffect | null {
+    const last = this.#watch.history.findLast(({ action }) => action !== 'outside')
+    return last === undefined ? null : effectOf(changeReading(last), this.series, at)
+  }
+}
+
+/** JSON has no infinity, and no evidence at all is the logarithm of nothing. */
+function finite(guard: GuardReading): GuardReading {
+  const clamp = ({ logEvidence, logThreshold }: Evidence): Evidence => ({
+    logEvidence: Math.max(-1e6, Math.min(1e6, logEvidence || 0)),
+    logThreshold,
+  })
+  const metrics = guard.metrics.map((metric) => ({
+    ...metric,
+    harm: clamp(metric.harm),
+    safety: metric.safety && clamp(metric.safety),
+  }))
+  return { ...guard, metrics }
+}
+
+const STOPPED = {
+  mode: 'stopped',
+  answer: undefined,
+  metrics: [],
+  plan: undefined,
+  alarms: [],
+} as const
+
+/** A disabled flag gives everybody the default of the code: off. */
+function shownShare(
+  description: { readonly state: string; readonly share: number | undefined } | null,
+): number | undefined {
+  return description?.state === 'DISABLED' ? 0 : description?.share
+}

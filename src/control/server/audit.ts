@@ -1,0 +1,41 @@
+import type { FastifyInstance } from 'fastify'
+import { problemOf } from './problem.ts'
+
+/** One attempt at a change, whatever became of it. The flag's history holds what was written. */
+export interface AuditLine {
+  /** ISO 8601, UTC. */
+  readonly at: string
+  /** The address that asked. */
+  readonly from: string
+  /** The name that was given; `''` when none was. */
+  readonly who: string
+  /** E.g. `/api/share`. */
+  readonly action: string
+  readonly status: number
+  /** `done`, or the code of the problem. */
+  readonly outcome: string
+  readonly ms: number
+}
+
+/** Tells of each request that would change something, refused ones too. */
+export function audit(app: FastifyInstance, tell: (line: AuditLine) => void): void {
+  const outcomes = new WeakMap<object, string>()
+  app.addHook('onError', async (request, _reply, error) => {
+    outcomes.set(request, problemOf(error).code)
+  })
+  app.addHook('onResponse', async (request, reply) => {
+    const action = request.routeOptions.url ?? '(nothing)'
+    if (request.method === 'GET' || request.method === 'HEAD' || action === '/api/preview') return
+    const body = request.body as { who?: unknown } | null | undefined
+    const status = reply.statusCode
+    tell({
+      at: new Date().toISOString(),
+      from: request.ip,
+      who: status < 400 && typeof body?.who === 'string' ? body.who : '',
+      action,
+      status,
+      outcome: outcomes.get(request) ?? (status < 400 ? 'done' : 'refused'),
+      ms: Math.round(reply.elapsedTime),
+    })
+  })
+}

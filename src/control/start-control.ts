@@ -1,0 +1,141 @@
+import { readFile } from 'node:fs/promises'
+import type { AddressInfo } from 'node:net'
+import { fastify } from 'fastify'
+import { quote, SwitchbackError } from '../errors.ts'
+import { defaultFlagdUrl } from '../rollout/index.ts'
+import type { GuardView } from './guard-view.ts'
+import { Room } from './room.ts'
+import { builtPage, loadAssets, serveAssets } from './server/assets.ts'
+import { audit, type AuditLine } from './server/audit.ts'
+import { Changer } from './server/changes.ts'
+import { EventHub } from './server/events.ts'
+import { answerProblems, sendProblem } from './server/problem.ts'
+import { isLoopback, protect } from './server/protection.ts'
+import { apiRoutes } from './server/routes.ts'
+
+export interface ControlOptions {
+  /** The flags file. */
+  readonly file: string
+  /** @default 'use-redis' */
+  readonly flag?: string
+  /** flagd's OFREP address; `false` does not ask it. @default 'http://127.0.0.1:8016' */
+  readonly flagd?: string | false
+  /** The `/metrics` of each process of the application. @default none */
+  readonly replicas?: readonly string[]
+  /** @default none: the page says so */
+  readonly guard?: GuardView
+  /** Where to listen. Anything but loopback needs a {@link token}. @default '127.0.0.1' */
+  readonly host?: string
+  /** 0: any free port. @default 3001 */
+  readonly port?: number
+  /** Changes need it, as `authorization: Bearer ...`. @default none on loopback */
+  readonly token?: string
+  /** Names under which the server may be asked, besides its address, e.g. behind a proxy. @default none */
+  readonly allowedHosts?: readonly string[]
+  /** Who changes are written down as, when nobody says a name. @default 'control' */
+  readonly operator?: string
+  /** Hears of every attempt at a change. @default nobody */
+  readonly onAudit?: (line: AuditLine) => void
+  /** The directory of the page's compiled scripts. @default beside this module */
+  readonly page?: string
+}
+
+/** The control room, listening. */
+export interface Control extends AsyncDisposable {
+  /** E.g. `http://127.0.0.1:3001`. */
+  readonly url: string
+  close(): Promise<void>
+}
+
+/** Shorter tokens can be guessed. */
+const SHORTEST_TOKEN = 16
+const BODY_LIMIT = 16 * 1024
+
+/**
+ * Starts the control room: the page and its API. It works with whatever of its surroundings does: no
+ * metrics, no guard and no flagd leave the slider and the rollback as they are.
+ *
+ * @throws {SwitchbackError} `SB_CONTROL_TOKEN_MISSING` when others than this machine could reach it
+ * without a token, `SB_CONTROL_TOKEN_WEAK`, `SB_CONTROL_LISTEN`, `SB_CONTROL_PAGE`, `SB_METRICS_URL`.
+ */
+export async function startControl(options: ControlOptions): Promise<Control> {
+  const { file, flag = 'use-redis', flagd = defaultFlagdUrl, operator = 'control' } = options
+  const { host = '127.0.0.1', port = 3001, token, allowedHosts = [], onAudit } = options
+  checkToken(host, allowedHosts, token)
+  const assets = await loadAssets(options.page ?? builtPage)
+  const { replicas = [], guard } = options
+  const room = new Room({ file, flag, flagd, replicas, guard })
+  const hub = new EventHub()
+  const app = fastify({
+    bodyLimit: BODY_LIMIT,
+    requestTimeout: 10_000,
+    forceCloseConnections: true,
+    ajv: { customOptions: { coerceTypes: false, removeAdditional: false } },
+    frameworkErrors: (error, _request, reply) => void sendProblem(error, reply),
+  })
+  protect(app, { token, hosts: [host, ...allowedHosts] })
+  audit(app, (line) => onAudit?.(line))
+  answerProblems(app)
+  serveAssets(app, assets)
+  const version = await versionOf()
+  const info = {
+    version,
+    flag,
+    file,
+    flagd: flagd === false ? '' : flagd,
+    token: token !== undefined,
+    operator,
+    boot: room.boot,
+  }
+  apiRoutes(app, { room, changer: new Changer({ file, flag, flagd, operator }), hub, info })
+
+  let closing: Promise<void> | undefined
+  const stop = async (): Promise<void> => {
+    room.close()
+    hub.close()
+    await app.close()
+  }
+  try {
+    await app.listen({ host, port })
+  } catch (error) {
+    await stop()
+    throw new SwitchbackError('SB_CONTROL_LISTEN', `cannot listen on ${host}:${port}`, {
+      cause: error,
+      hint: 'is another one running? name another port with --port, or 0 for a free one',
+    })
+  }
+  await room.start({
+    tick: (state) => hub.send('tick', state),
+    history: (history) => hub.send('history', history),
+  })
+  const close = (): Promise<void> => (closing ??= stop())
+  const { address, port: used } = app.server.address() as AddressInfo
+  return { url: `http://${bracketed(address)}:${used}`, close, [Symbol.asyncDispose]: close }
+}
+
+function checkToken(
+  host: string,
+  allowedHosts: readonly string[],
+  token: string | undefined,
+): void {
+  if (token === undefined) {
+    const open = [host, ...allowedHosts].find((each) => !isLoopback(each))
+    if (open === undefined) return
+    throw new SwitchbackError('SB_CONTROL_TOKEN_MISSING', `others could reach ${quote(open)}`, {
+      hint: 'set a token for changes (SWITCHBACK_CONTROL_TOKEN), or listen on 127.0.0.1',
+    })
+  }
+  if (token.length >= SHORTEST_TOKEN && /^[\x21-\x7e]+$/.test(token)) return
+  throw new SwitchbackError('SB_CONTROL_TOKEN_WEAK', 'the token is too short or not printable', {
+    hint: `take ${SHORTEST_TOKEN} characters or more, e.g. of openssl rand -base64 24`,
+  })
+}
+
+function bracketed(address: string): string {
+  return address.includes(':') ? `[${address}]` : address
+}
+
+async function versionOf(): Promise<string> {
+  const text = await readFile(new URL('../../package.json', import.meta.url), 'utf8')
+  return (JSON.parse(text) as { readonly version: string }).version
+}

@@ -1,0 +1,86 @@
+import type { ChangeEffect, ChangeReading } from './changes.ts'
+import type { FlagReading } from './flag-watch.ts'
+import type { GuardReading } from './guard-view.ts'
+import type { Headline } from './headline.ts'
+import type { FleetReading } from './metrics/index.ts'
+import type { SeriesPoint } from './series.ts'
+
+/** All that the page shows at one moment: what `GET /api/state` answers, and each `tick` event. */
+export interface ControlState {
+  /** Epoch milliseconds. */
+  readonly at: number
+  /** Random for each start of the control room. */
+  readonly boot: string
+  readonly headline: Headline
+  readonly flag: FlagReading
+  readonly fleet: FleetReading
+  readonly guard: GuardReading | null
+  /** The latest second, as in the series. */
+  readonly point: SeriesPoint
+  /** What the last change did; `null` when there was none. */
+  readonly effect: ChangeEffect | null
+}
+
+/** What `GET /api/history` answers, and each `history` event: oldest first. */
+export type ControlHistory = readonly ChangeReading[]
+
+/** What `GET /api/series` answers. */
+export interface ControlSeries {
+  readonly boot: string
+  readonly columns: readonly string[]
+  readonly points: readonly SeriesPoint[]
+}
+
+/** What the page is told of itself once: `GET /api/info`. */
+export interface ControlInfo {
+  readonly version: string
+  readonly flag: string
+  readonly file: string
+  readonly flagd: string
+  /** Whether changes need a token. */
+  readonly token: boolean
+  /** Who changes are written down as, when nobody says a name. */
+  readonly operator: string
+  readonly boot: string
+}
+
+/** What became of a change: the answer to `POST /api/share`, `/api/rollback` and `/api/undo`. */
+export interface ChangeAnswer {
+  readonly action: string
+  readonly from: number | null
+  readonly to: number | null
+  /** `false` when there was nothing to change. */
+  readonly written: boolean
+  readonly confirmed: boolean
+  /** Milliseconds from the write until flagd served the change to the first user, and to the last. */
+  readonly servedMs: number | null
+  readonly lastMs: number | null
+  /** Users who moved and were asked for. */
+  readonly movers: number
+  /** Why it is not confirmed, and what to do; `''` when it is. */
+  readonly cause: string
+  readonly hint: string
+  /** What went wrong behind the write; `''` when nothing did. */
+  readonly warning: string
+  readonly diff: readonly DiffLine[]
+}
+
+/** A line of the file that changes. */
+export interface DiffLine {
+  readonly kind: 'removed' | 'added'
+  readonly line: string
+}
+
+/** What `POST /api/preview` answers. */
+export interface PreviewAnswer {
+  readonly from: number | null
+  readonly to: number | null
+  /** Of the file that was looked at: sent back with the change, which is refused if it is another. */
+  readonly hash: string
+  readonly users: number
+  readonly joins: number
+  readonly leaves: number
+  readonly diff: readonly DiffLine[]
+  /** One sentence: `1,512 of 10,000 sample users join, nobody leaves`. */
+  readonly sentence: string
+}
