@@ -156,7 +156,7 @@ export function store(
     tx.database
       .statement(
         `UPDATE cells SET kind = ?, token = ?, written_at = ?, expires_at = ?, dies_at = ?,
-         size = ?, successor = ?, payload = ? WHERE id = ?`,
+         size = ?, used = 1, successor = ?, payload = ? WHERE id = ?`,
       )
       .run(
         cell.kind,

@@ -50,7 +50,8 @@ export interface FileCache extends CacheBackend {
  *
  * Operations answer synchronously, and with a promise only while another process writes. They throw
  * (or reject with) a `SwitchbackError`: `SB_FILE_STORE_FULL`, `SB_FILE_STORE_READONLY`,
- * `SB_FILE_STORE_DIRECTORY`, `SB_FILE_STORE_BUSY`, `SB_FILE_STORE_FAILED`, `SB_FILE_STORE_CLOSED`; and
+ * `SB_FILE_STORE_DIRECTORY`, `SB_FILE_STORE_BUSY`, `SB_FILE_STORE_NEWER`, `SB_FILE_STORE_UNAVAILABLE`,
+ * `SB_FILE_STORE_FAILED`, `SB_FILE_STORE_CLOSED`; and
  * `SB_KEY_INVALID`, `SB_KEY_TOO_LONG`, `SB_VALUE_TOO_LARGE` for what they were given.
  *
  * @throws SwitchbackError `SB_FILE_OPTION_INVALID`
@@ -110,7 +111,10 @@ class SqliteFileCache implements FileCache {
   invalidate(key: string, options: InvalidateOptions): MaybePromise<InvalidateResult> {
     const name = storageKey(key)
     if (options.notBefore !== undefined && this.now() < options.notBefore) return NOT_DONE
-    return this.#store.run(() => this.#invalidate(key, name, options.successor ?? ''))
+    return this.#store.run(
+      () => this.#invalidate(key, name, options.successor ?? ''),
+      Math.min(options.within, this.#config.busyTimeout),
+    )
   }
 
   async clear({ signal }: { readonly signal?: AbortSignal } = {}): Promise<void> {

@@ -28,7 +28,7 @@ export class Memory {
   readonly #max: number
   readonly #copies: Map<string, Copy> = new Map()
   #bytes: number = 0
-  #used: Copy[] = []
+  readonly #used: Copy[] = []
 
   constructor(max: number) {
     this.#max = max
@@ -43,11 +43,9 @@ export class Memory {
     if (this.#used.length < MAX_USED) this.#used.push(copy)
   }
 
-  /** The storage keys used since this was last asked. */
-  takeUsed(): readonly string[] {
-    const used = this.#used
-    this.#used = []
-    return used.map((copy) => {
+  /** At most `limit` of the storage keys used since they were last asked for. */
+  takeUsed(limit: number): readonly string[] {
+    return this.#used.splice(0, limit).map((copy) => {
       copy.used = false
       return copy.storageKey
     })
@@ -74,7 +72,7 @@ export class Memory {
 
   clear(): void {
     this.#copies.clear()
-    this.#used = []
+    this.#used.length = 0
     this.#bytes = 0
   }
 

@@ -6,7 +6,7 @@ import { pragma } from './sqlite.ts'
 import type { Store } from './store.ts'
 import type { Transaction } from './transaction.ts'
 
-/** Rows removed in one transaction. */
+/** Rows removed, or noted as used, in one transaction. */
 const BATCH = 200
 
 /** Milliseconds between two batches of one round. */
@@ -69,11 +69,13 @@ export class Sweeper {
     const [entries, bytes, sweptAt, fenceOff, fenceOn] = database
       .statement('SELECT entries, bytes, swept_at, fence_off, fence_on FROM meta WHERE id = 1')
       .get() as StateRow
-    const used = this.#memory.takeUsed()
     const { maxEntries, maxBytes, sweepInterval } = this.#config
-    if (entries > maxEntries * NEARLY_FULL || bytes > maxBytes * NEARLY_FULL) this.#noteUsed(used)
+    const full = entries > maxEntries * NEARLY_FULL || bytes > maxBytes * NEARLY_FULL
+    const used = this.#memory.takeUsed(full ? BATCH : Infinity)
+    if (full) this.#noteUsed(used)
+    const moreUsed = full && used.length === BATCH
 
-    if (!continued && now >= sweptAt && now < sweptAt + sweepInterval * 0.8) return false
+    if (!continued && now >= sweptAt && now < sweptAt + sweepInterval * 0.8) return moreUsed
     const removed = this.#store.transact(0, (tx) => {
       tx.changed = true
       tx.database
@@ -88,7 +90,7 @@ export class Sweeper {
       return dead
     })
     const spare = this.#returnSpace()
-    return removed || spare
+    return removed || spare || moreUsed
   }
 
   #noteUsed(keys: readonly string[]): void {
