@@ -36,6 +36,11 @@ const BUILT_IN: readonly MetricRule[] = [
   },
 ]
 
+const KEYS =
+  'flag steps hold settle users operations alpha evidence baseline starved lost latencyBudget metrics custom limits advance interval replicas prometheus'.split(
+    ' ',
+  )
+
 const DEFAULT_LIMIT = {
   selector: 'switchback_event_loop_delay_seconds{quantile="0.99"}',
   above: 0.5,
@@ -91,11 +96,7 @@ function invalid(problems: readonly string[], cause?: unknown): SwitchbackError 
 }
 
 function readPlan(reader: PlanReader): Plan {
-  reader.only(
-    ...['flag', 'steps', 'hold', 'settle', 'users', 'operations', 'alpha', 'evidence', 'baseline'],
-    ...['starved', 'lost', 'latencyBudget', 'metrics', 'custom', 'limits', 'advance', 'interval'],
-    ...['replicas', 'prometheus'],
-  )
+  reader.only(...KEYS)
   const starved = reader.at('starved')
   starved.only('after', 'then')
   const lost = reader.at('lost')
@@ -217,7 +218,7 @@ function readCustom(reader: PlanReader): CustomMetric {
 function readLimits(reader: PlanReader): readonly Limit[] {
   if (reader.missing) {
     const { selector, above, forS } = DEFAULT_LIMIT
-    return [{ selector: parseSelector(selector), of: 'value', above, forS, then: 'hold' }]
+    return [{ selector: parseSelector(selector), of: 'value', above, forS, action: 'hold' }]
   }
   return reader.list().map((entry) => {
     entry.only('value', 'rate', 'above', 'for', 'then')
@@ -231,7 +232,7 @@ function readLimits(reader: PlanReader): readonly Limit[] {
       of,
       above: entry.at('above').number(0, -1e15, 1e15),
       forS: entry.at('for').duration(30_000) / 1000,
-      then: entry.at('then').oneOf(['hold', 'rollback'], 'hold'),
+      action: entry.at('then').oneOf(['hold', 'rollback'], 'hold'),
     }
   })
 }

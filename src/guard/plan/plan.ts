@@ -47,5 +47,5 @@ export interface Limit {
   readonly above: number
   /** Seconds that it must last. */
   readonly forS: number
-  readonly then: 'hold' | 'rollback'
+  readonly action: 'hold' | 'rollback'
 }

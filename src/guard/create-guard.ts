@@ -1,0 +1,94 @@
+import { basename, dirname, extname, join } from 'node:path'
+import { SwitchbackError } from '../errors.ts'
+import { flagsActuator } from './actuator.ts'
+import { fileAudit } from './audit.ts'
+import type { AuditEntry } from './audit.ts'
+import { Guard } from './guard.ts'
+import { fileLease } from './lease.ts'
+import type { Plan } from './plan/plan.ts'
+import { prometheusSource } from './samples/prometheus-api.ts'
+import { replicaSource } from './samples/replicas.ts'
+import type { Selector } from './samples/selector.ts'
+import type { MetricsSource } from './samples/source.ts'
+import { fileStore } from './store.ts'
+
+export interface CreateGuardOptions {
+  readonly plan: Plan
+  readonly flag: string
+  /** The flags file. */
+  readonly file: string
+  /** flagd's OFREP address; `false` does not ask it. */
+  readonly flagd?: string | false
+  /** Shown in the history and to another guard, e.g. `guard@host`. */
+  readonly name: string
+  /** Bearer token of the Prometheus server. */
+  readonly prometheusToken?: string
+  /** @default false */
+  readonly dryRun?: boolean
+  /** @default false */
+  readonly resume?: boolean
+  /** Where state, lease and audit lines lie. @default beside the flags file */
+  readonly directory?: string
+  /** Gets every decision besides the audit file. */
+  readonly onAudit?: (entry: AuditEntry) => void
+}
+
+export interface GuardFiles {
+  readonly state: string
+  readonly lease: string
+  readonly audit: string
+}
+
+/** The files of the guard of `flags/use-redis.json` are `flags/use-redis.guard.json` and its like. */
+export function guardFiles(flagsFile: string, directory: string = dirname(flagsFile)): GuardFiles {
+  const stem = join(directory, basename(flagsFile, extname(flagsFile)))
+  return {
+    state: `${stem}.guard.json`,
+    lease: `${stem}.guard.lease`,
+    audit: `${stem}.guard.jsonl`,
+  }
+}
+
+function sourceOf(plan: Plan, token: string | undefined): MetricsSource {
+  const { replicas, prometheus } = plan.sources
+  const selectors: Selector[] = [
+    ...plan.custom.flatMap(({ bad, total }) => [bad, total]),
+    ...plan.limits.map(({ selector }) => selector),
+  ]
+  if (prometheus !== undefined) {
+    return prometheusSource({
+      ...prometheus,
+      selectors,
+      ...(token === undefined ? {} : { token }),
+    })
+  }
+  if (replicas.length > 0) return replicaSource({ urls: replicas, selectors })
+  throw new SwitchbackError('SB_PLAN_INVALID', 'Plan: nowhere to read metrics from', {
+    hint: 'Give replicas: [http://host:port/metrics] or prometheus: { url: http://host:9090 }.',
+  })
+}
+
+/**
+ * A guard with real parts: the flags file, flagd, and state, lease and audit log on disk.
+ *
+ * @throws SwitchbackError `SB_PLAN_INVALID` without a source of metrics
+ */
+export function createGuard(options: CreateGuardOptions): Guard {
+  const { plan, flag, file, flagd, name, dryRun = false, resume = false } = options
+  const files = guardFiles(file, options.directory)
+  const write = fileAudit(files.audit)
+  return new Guard({
+    flag,
+    plan,
+    source: sourceOf(plan, options.prometheusToken),
+    actuator: flagsActuator({ file, flag, who: name, ...(flagd === undefined ? {} : { flagd }) }),
+    store: fileStore(files.state),
+    lease: fileLease({ file: files.lease, name }),
+    dryRun,
+    resume,
+    async audit(entry) {
+      options.onAudit?.(entry)
+      if (!dryRun) await write(entry)
+    },
+  })
+}

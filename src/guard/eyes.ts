@@ -1,0 +1,136 @@
+import type { Alarms } from './alarms.ts'
+import { LimitWatch } from './limit-watch.ts'
+import type { Breach } from './limit-watch.ts'
+import { Observer } from './observer.ts'
+import type { Plan } from './plan/plan.ts'
+import { disagreements, Judge, look, unseen } from './rule/index.ts'
+import type {
+  BlindnessState,
+  Disagreement,
+  JudgeState,
+  SightReport,
+  Step,
+  Verdict,
+} from './rule/index.ts'
+import type { Failure, Poll } from './samples/source.ts'
+import { ShareWatch } from './share-watch.ts'
+
+/** Evidence against the share set of a thousand to one. */
+const MISMATCH = Math.log(1000)
+
+export interface EyesState {
+  readonly slowBoundS: number | undefined
+  readonly judge: JudgeState | undefined
+  readonly blindness: BlindnessState
+}
+
+/** All that the guard sees: it judges polls and raises alarms, and changes nothing. */
+export class Eyes {
+  verdict: Verdict | undefined
+  sight: SightReport = { state: unseen, sight: 'waiting', silent: [], blindS: 0 }
+  failures: readonly Failure[] = []
+  disagreements: readonly Disagreement[] = []
+  broken: readonly Breach[] = []
+  readonly #plan: Plan
+  readonly #observer: Observer
+  readonly #judge: Judge
+  readonly #limits: LimitWatch
+  readonly #users = new ShareWatch()
+  #lastAt = 0
+
+  constructor(plan: Plan, state?: EyesState) {
+    const settings = { ...plan.judge, metrics: plan.metrics }
+    this.#plan = plan
+    this.#limits = new LimitWatch(plan.limits)
+    this.#observer = new Observer(plan, state?.slowBoundS)
+    this.#judge = state?.judge ? Judge.restore(settings, state.judge) : new Judge(settings)
+    if (state !== undefined) this.sight = { ...this.sight, state: state.blindness }
+  }
+
+  get slowBoundS(): number | undefined {
+    return this.#observer.slowBoundS
+  }
+
+  /** Metrics whose baseline is too short yet. */
+  get unready(): readonly string[] {
+    return this.#judge.unready
+  }
+
+  /** Distinct users of the step, and the logarithm of the evidence that their ratio is wrong. */
+  users(percent: number): ReturnType<ShareWatch['read']> {
+    return this.#users.read(percent / 100)
+  }
+
+  /** @param now epoch milliseconds @returns the rule's time, in seconds; it never goes back */
+  see(poll: Poll, now: number): number {
+    const at = Math.max(this.#lastAt, now / 1000)
+    this.#lastAt = at
+    this.failures = poll.failures
+    const { elapsedS, differences, strata } = this.#observer.observe(poll.readings)
+    for (const reading of poll.readings) this.#users.add(reading)
+    this.#judge.observe(at, elapsedS, strata)
+    this.verdict = this.#judge.verdict(at)
+    const heard = poll.readings.map(({ replica }) => replica)
+    this.sight = look(this.sight.state, at, heard, this.#plan.blindness)
+    this.broken = this.#limits.add(at, differences)
+    this.disagreements = disagreements(this.#observer.replicas)
+    return at
+  }
+
+  beginStep(step: Step): void {
+    this.#judge.beginStep(step)
+    this.shareChanged()
+  }
+
+  /** Whatever was counted by share so far is of another one. */
+  shareChanged(): void {
+    this.#observer.beginStep()
+    this.#users.restart()
+  }
+
+  state(): EyesState {
+    return {
+      slowBoundS: this.slowBoundS,
+      judge: this.#judge.state(),
+      blindness: this.sight.state,
+    }
+  }
+
+  /** @param plain nothing but a split decides, so that the share seen must be the share set */
+  async raise(alarms: Alarms, now: number, percent: number, plain: boolean): Promise<void> {
+    const { sight, silent, blindS, state } = this.sight
+    const lost = sight === 'blind' || sight === 'lost'
+    const why = this.failures.map(({ replica, message }) => `: ${replica} ${message}`).join('')
+    const alarmAfterS = this.#plan.blindness.alarmAfterS ?? 30
+    const quiet = silent.filter((name) => now / 1000 - (state.heard[name] ?? 0) >= alarmAfterS)
+    const { off, on, logFactor } = this.users(percent)
+    const seen = `${Math.round(on)} of ${Math.round(on + off)} users are on, at ${percent} %`
+    const limits = this.broken.map(
+      ({ limit, value, forS }) =>
+        `${limit.selector.text} is ${Number(value.toPrecision(3))}, above ${limit.above}, for ${Math.round(forS)} s`,
+    )
+    const odd = this.disagreements.map(({ replica, what }) => `${replica} ${what}`)
+    await alarms.set(
+      'metrics-lost',
+      lost ? `no metrics for ${Math.round(blindS)} s${why}` : '',
+      now,
+    )
+    const names = lost || quiet.length === 0 ? '' : `not heard: ${quiet.join(', ')}${why}`
+    await alarms.set('replica-silent', names, now)
+    await alarms.set('replica-disagrees', odd.join('; '), now)
+    await alarms.set('share-mismatch', plain && logFactor >= MISMATCH ? seen : '', now)
+    await alarms.set('limit', limits.join('; '), now)
+  }
+
+  /** Why to go back now; '' when there is no reason. */
+  harm(): string {
+    if (this.verdict?.answer === 'regressed') return this.verdict.reason
+    const breach = this.broken.find(({ limit }) => limit.action === 'rollback')
+    if (breach !== undefined) return `${breach.limit.selector.text} is above ${breach.limit.above}`
+    if (this.sight.sight === 'lost' && this.#plan.lost === 'rollback') {
+      return `metrics have been lost for ${Math.round(this.sight.blindS)} s`
+    }
+    const starved = this.verdict?.answer === 'starved' && this.#plan.starved === 'rollback'
+    return starved ? this.verdict!.reason : ''
+  }
+}

@@ -1,0 +1,42 @@
+/**
+ * The guard: compares the two arms of a rollout and says roll back, hold or advance; moves the split
+ * through the rollout room. Its decision rule is a pure module of its own (`rule/`).
+ */
+export { flagsActuator } from './actuator.ts'
+export type { Actuator, Effect, FlagsActuatorOptions, Split } from './actuator.ts'
+export type { Alarm, AlarmCode } from './alarms.ts'
+export { fileAudit } from './audit.ts'
+export type { AuditAction, AuditEntry, AuditNumbers } from './audit.ts'
+export { createGuard, guardFiles } from './create-guard.ts'
+export type { CreateGuardOptions, GuardFiles } from './create-guard.ts'
+export { Guard } from './guard.ts'
+export type { GuardOptions } from './guard.ts'
+export { fileLease } from './lease.ts'
+export type { FileLeaseOptions, Lease } from './lease.ts'
+export type { CustomMetric, Limit, Plan, Sources } from './plan/plan.ts'
+export { parsePlan } from './plan/parse.ts'
+export type {
+  Answer,
+  Disagreement,
+  Lack,
+  Margin,
+  MetricRule,
+  MetricVerdict,
+  Sight,
+  Verdict,
+} from './rule/index.ts'
+export { Judge } from './rule/index.ts'
+export type { JudgeSettings } from './rule/index.ts'
+export { ExpositionReader } from './samples/exposition.ts'
+export type { ParseLimits, Series } from './samples/exposition.ts'
+export { prometheusSource } from './samples/prometheus-api.ts'
+export type { PrometheusSourceOptions } from './samples/prometheus-api.ts'
+export type { ArmReading, Reading, Selected } from './samples/reading.ts'
+export { replicaSource } from './samples/replicas.ts'
+export type { ReplicaSourceOptions } from './samples/replicas.ts'
+export { parseSelector } from './samples/selector.ts'
+export type { Selector } from './samples/selector.ts'
+export type { Failure, MetricsSource, Poll } from './samples/source.ts'
+export type { GuardPosition, GuardStatus } from './status.ts'
+export { fileStore, leaveApproval } from './store.ts'
+export type { GuardState, Phase, StateStore } from './store.ts'

@@ -1,0 +1,52 @@
+import type { Alarm } from './alarms.ts'
+import type { Eyes } from './eyes.ts'
+import type { Disagreement, Sight, Verdict } from './rule/index.ts'
+import type { Failure } from './samples/source.ts'
+import type { Phase } from './store.ts'
+
+/** What the guard itself knows. */
+export interface GuardPosition {
+  /** Epoch milliseconds. */
+  readonly at: number
+  readonly flag: string
+  /** It says what it would do, and does nothing. */
+  readonly dryRun: boolean
+  /** `''` when this guard acts, else the name of the one that does. */
+  readonly standbyFor: string
+  readonly phase: Phase
+  /** Share of `on` in per cent. */
+  readonly percent: number
+  /** The next share of the plan; undefined at its end. */
+  readonly next: number | undefined
+  /** A share that waits for approval. */
+  readonly awaiting: number | undefined
+  /** Why it rolled back or yielded; else `''`. */
+  readonly reason: string
+  readonly alarms: readonly Alarm[]
+}
+
+/** What a person wants to see of a guard, after every poll. */
+export interface GuardStatus extends GuardPosition {
+  readonly verdict: Verdict | undefined
+  readonly sight: Sight
+  readonly silent: readonly string[]
+  readonly failures: readonly Failure[]
+  readonly disagreements: readonly Disagreement[]
+  /** Operations above this, in seconds, are slow; undefined until the baseline is taken. */
+  readonly slowBoundS: number | undefined
+  /** Distinct users seen in the step, and the logarithm of the evidence that their ratio is wrong. */
+  readonly users: { readonly off: number; readonly on: number; readonly logFactor: number }
+}
+
+export function statusOf(eyes: Eyes, position: GuardPosition): GuardStatus {
+  return {
+    ...position,
+    verdict: eyes.verdict,
+    sight: eyes.sight.sight,
+    silent: eyes.sight.silent,
+    failures: eyes.failures,
+    disagreements: eyes.disagreements,
+    slowBoundS: eyes.slowBoundS,
+    users: eyes.users(position.percent),
+  }
+}

@@ -1,0 +1,85 @@
+import { open, readFile, rename, rm, writeFile } from 'node:fs/promises'
+import { quote, SwitchbackError } from '../errors.ts'
+import type { EyesState } from './eyes.ts'
+
+/**
+ * - `baseline`: the old side's rates are taken;
+ * - `step`: a share is served and judged;
+ * - `finished`: the last step was reached; harm is still looked for;
+ * - `rolled back`: by the guard; it does nothing more until told to;
+ * - `yielded`: a person changed the split; the guard only watches.
+ */
+export type Phase = 'baseline' | 'step' | 'finished' | 'rolled back' | 'yielded'
+
+/** All that a guard must know after a restart. */
+export interface GuardState extends EyesState {
+  readonly version: 1
+  readonly flag: string
+  readonly phase: Phase
+  /** The share, in per cent, that the file should have. */
+  readonly percent: number
+  /** A share that was about to be written; after a crash it tells our own edit from a person's. */
+  readonly intent: number | undefined
+  /** Share that waits for approval. */
+  readonly awaiting: number | undefined
+  /** Why it rolled back or yielded. */
+  readonly reason: string
+  /** Epoch milliseconds. */
+  readonly savedAt: number
+}
+
+export interface StateStore {
+  load(): Promise<GuardState | undefined>
+  save(state: GuardState): Promise<void>
+  /** Takes an approval that somebody left: the share in per cent that may be set. */
+  takeApproval(): Promise<number | undefined>
+}
+
+/** Leaves an approval for the guard that keeps its state in `file`. */
+export async function leaveApproval(file: string, percent: number): Promise<void> {
+  await writeFile(`${file}.approve`, `${percent}\n`)
+}
+
+/** Keeps the state in a file: written aside and renamed, so that a crash leaves the old or the new. */
+export function fileStore(file: string): StateStore {
+  return {
+    async load() {
+      let text: string
+      try {
+        text = await readFile(file, 'utf8')
+      } catch (error) {
+        if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined
+        throw error
+      }
+      try {
+        const state = JSON.parse(text) as GuardState
+        if (state.version === 1) return state
+      } catch {
+        // Told below.
+      }
+      throw new SwitchbackError('SB_GUARD_STATE_BROKEN', `The guard's state ${quote(file)}`, {
+        hint: 'Delete it; the guard then begins with a baseline at the share that is served.',
+      })
+    },
+    async save(state) {
+      const temporary = `${file}.new`
+      const handle = await open(temporary, 'w', 0o600)
+      try {
+        await handle.writeFile(JSON.stringify(state))
+        await handle.sync()
+      } finally {
+        await handle.close()
+      }
+      await rename(temporary, file)
+    },
+    async takeApproval() {
+      try {
+        const percent = Number(await readFile(`${file}.approve`, 'utf8'))
+        await rm(`${file}.approve`, { force: true })
+        return Number.isFinite(percent) ? percent : undefined
+      } catch {
+        return undefined
+      }
+    },
+  }
+}
