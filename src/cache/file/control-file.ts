@@ -41,7 +41,7 @@ const F_FENCE: Readonly<Record<Side, number>> = { off: 5, on: 7 }
  * older than W's commit, so its stamp was read before that commit, so before W's `end`. At `end` W
  * leaves in the slot either a stamp that it has just drawn, or the dirty stamp of another writer
  * (which no reader remembers, and which that writer replaces with a fresh one). All later contents of
- * the slot are drawn later still. 64 random bits do not repeat; so the copy's stamp is not found.
+ * the slot are drawn later still. What is compared is 53 random bits, which do not repeat; so the copy's stamp is not found.
  *
  * *Why a process that dies between commit and `end` does no harm.* It leaves a dirty stamp: readers go
  * to the database until the next write to that slot.

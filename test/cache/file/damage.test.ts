@@ -170,6 +170,22 @@ test('after a loss of power nothing from before is trusted', async (context) => 
   expect(peers.flatMap(({ warnings }) => warnings)).toEqual(['SB_FILE_STORE_RESET'])
 })
 
+test("a newer version's files are left alone, an older one's are replaced", async (context) => {
+  const stand = new FileStand(context)
+  cpSync(image, stand.directory, { recursive: true })
+  const setVersion = (version: number): void => {
+    const database = openSqlite(join(stand.directory, 'cache.db'))
+    database.exec(`UPDATE meta SET version = ${version}`)
+    database.close()
+  }
+  setVersion(99)
+  await expect(stand.local().read('k0')).rejects.toMatchObject({ code: 'SB_FILE_STORE_NEWER' })
+  setVersion(0)
+  const here = stand.local()
+  expect((await here.read('k0')).state).toBe('tombstone')
+  expect(here.warnings).toEqual(['SB_FILE_STORE_RESET'])
+})
+
 async function fill(peer: FilePeer, keys: number = KEYS): Promise<void> {
   for (let i = 0; i < keys; i++) await peer.put(`k${i}`, `${i} ${PAYLOAD}`)
 }
