@@ -100,7 +100,8 @@ export class Eyes {
   async raise(alarms: Alarms, now: number, percent: number, plain: boolean): Promise<void> {
     const { sight, silent, blindS, state } = this.sight
     const lost = sight === 'blind' || sight === 'lost'
-    const why = this.failures.map(({ replica, message }) => `: ${replica} ${message}`).join('')
+    const failures = this.failures.map(({ replica, message }) => `${replica} ${message}`)
+    const why = failures.length === 0 ? '' : ` (${failures.join('; ')})`
     const alarmAfterS = this.#plan.blindness.alarmAfterS ?? 30
     const quiet = silent.filter((name) => now / 1000 - (state.heard[name] ?? 0) >= alarmAfterS)
     const { off, on, logFactor } = this.users(percent)
@@ -115,7 +116,8 @@ export class Eyes {
       lost ? `no metrics for ${Math.round(blindS)} s${why}` : '',
       now,
     )
-    const names = lost || quiet.length === 0 ? '' : `not heard: ${quiet.join(', ')}${why}`
+    const calm = sight !== 'seeing' || quiet.length === 0
+    const names = calm ? '' : `not heard: ${quiet.join(', ')}${why}`
     await alarms.set('replica-silent', names, now)
     await alarms.set('replica-disagrees', odd.join('; '), now)
     await alarms.set('share-mismatch', plain && logFactor >= MISMATCH ? seen : '', now)

@@ -215,6 +215,7 @@ export class Guard {
       .served()
       .catch((error: unknown) => ({ same: undefined, detail: messageOf(error) }))
     // Twice in a row: a change made just now takes flagd a second.
+    if (same !== false && this.#unserved >= 2) this.#eyes.shareChanged()
     this.#unserved = same === false ? this.#unserved + 1 : 0
     await this.#alarms.set('not-served', this.#unserved >= 2 ? detail : '', now)
   }

@@ -1,0 +1,310 @@
+import { afterEach, describe, expect, test } from 'vitest'
+import { World } from './world.ts'
+
+const worlds: World[] = []
+function world(seed = 1, replicas = 2): World {
+  const made = new World(seed, replicas)
+  worlds.push(made)
+  return made
+}
+afterEach(() => {
+  for (const made of worlds.splice(0)) made.close()
+})
+
+/** Begins at a share of its own, with the baseline already taken. */
+async function atStep(made: World, plan = '', percent = 25): ReturnType<typeof begin> {
+  return begin(made, plan, percent)
+}
+async function begin(
+  made: World,
+  plan: string,
+  percent: number,
+): Promise<ReturnType<World['guard']>> {
+  made.percent = percent
+  const guard = made.guard(plan)
+  await made.until(guard, ({ phase }) => phase === 'step', 60)
+  return guard
+}
+
+describe('a rollout', () => {
+  test('of a healthy side goes through all its steps to the end', async () => {
+    const made = world()
+    const guard = made.guard('')
+    await made.until(guard, ({ phase }) => phase === 'finished', 3000)
+    expect(made.changes).toEqual(['1', '5', '10', '25', '50', '100'])
+    expect(made.audit.every(({ action }) => action !== 'alarm')).toBe(true)
+    const steps = made.audit.filter(({ action }) => action === 'advance')
+    expect(steps[0]?.reason).toContain('slow is above 25 ms')
+    expect(steps.at(-1)).toMatchObject({ from: 50, to: 100, confirmed: true, servedMs: 40 })
+    const numbers = steps.at(-1)?.numbers?.[0]
+    expect(numbers).toMatchObject({
+      metric: 'errors',
+      harmThreshold: 5.704,
+      safetyThreshold: 2.996,
+    })
+    expect(numbers?.safety).toBeGreaterThan(2.996)
+    expect(JSON.parse(JSON.stringify(made.audit))).toEqual(made.audit)
+  }, 30_000)
+
+  test.each([
+    ['errors', 0.02],
+    ['slow', 0.06],
+    ['repeatMisses', 0.2],
+  ] as const)('goes back when %s rise', async (metric, rate) => {
+    const made = world(2)
+    const guard = await atStep(made)
+    await made.run(guard, 30)
+    made.on[metric] = rate
+    expect(await made.until(guard, ({ phase }) => phase === 'rolled back')).toBeLessThan(60)
+    expect(made.percent).toBe(0)
+    const entry = made.find('rollback')
+    expect(entry).toMatchObject({ from: 25, to: 0, confirmed: true })
+    expect(entry?.reason).toMatch(/^worse than tolerated: .* % on, .* % off$/)
+    const status = await made.run(guard, 20)
+    expect(status).toMatchObject({ phase: 'rolled back', percent: 0 })
+    expect(made.changes).toEqual(['0'])
+  })
+
+  test('an outage is taken back within seconds', async () => {
+    const made = world(3)
+    const guard = await atStep(made, '', 5)
+    await made.run(guard, 20)
+    made.on.errors = 1
+    expect(await made.until(guard, ({ phase }) => phase === 'rolled back')).toBeLessThanOrEqual(4)
+  })
+
+  test('errors that hit both sides are no regression, and hold nobody for ever', async () => {
+    const made = world(4)
+    const guard = await atStep(made)
+    for (let burst = 0; burst < 20; burst++) {
+      made.on.errors = made.off.errors = burst % 4 === 0 ? 0.3 : 0.001
+      await made.run(guard, 6)
+    }
+    made.on.errors = made.off.errors = 0.001
+    expect(made.find('rollback')).toBeUndefined()
+    await made.until(guard, ({ percent }) => percent > 25)
+  })
+
+  test('a replica that restarts, comes or goes changes nothing', async () => {
+    const made = world(5, 3)
+    const guard = await atStep(made)
+    for (let i = 0; i < 10; i++) {
+      made.restart(i % 3)
+      await made.run(guard, 5)
+    }
+    expect(made.find('rollback')).toBeUndefined()
+    expect(guard.status.disagreements).toEqual([])
+  })
+})
+
+describe('people', () => {
+  test('who edit the split win: the guard yields, says so, and still warns', async () => {
+    const made = world(6)
+    const guard = await atStep(made)
+    made.percent = 40
+    await made.run(guard, 2)
+    expect(guard.status).toMatchObject({ phase: 'yielded', percent: 40 })
+    expect(made.find('yield')?.reason).toContain('somebody set 40 % where the guard expected 25 %')
+    made.on.errors = 0.5
+    await made.until(guard, ({ alarms }) => alarms.some(({ code }) => code === 'regressed'), 30)
+    expect(made.changes).toEqual([])
+    expect(made.percent).toBe(40)
+  })
+
+  test('make a yielded guard act again by resuming it', async () => {
+    const made = world(7)
+    const first = await atStep(made)
+    made.percent = 30
+    await made.run(first, 2)
+    await first.close()
+    const still = made.guard('')
+    await made.run(still, 2)
+    expect(still.status.phase).toBe('yielded')
+    await still.close()
+    const resumed = made.guard('', { resume: true })
+    await made.until(resumed, ({ phase }) => phase === 'step', 60)
+    expect(resumed.status.percent).toBe(30)
+    await made.until(resumed, ({ percent }) => percent === 50)
+  })
+
+  test('approve steps when the plan asks; a rollback never asks', async () => {
+    const made = world(8)
+    const guard = await atStep(made, 'advance: ask')
+    await made.until(guard, ({ awaiting }) => awaiting === 50)
+    made.approval = 100
+    await made.run(guard, 30)
+    expect(made.percent).toBe(25)
+    expect(made.audit.filter(({ action }) => action === 'ask')).toHaveLength(1)
+    made.approval = 50
+    await made.run(guard, 1)
+    expect(guard.status).toMatchObject({ percent: 50, awaiting: undefined })
+    made.on.errors = 0.5
+    await made.until(guard, ({ phase }) => phase === 'rolled back', 20)
+  })
+
+  test('see with a dry run what would be done, and nothing is', async () => {
+    const made = world(9)
+    made.percent = 25
+    const guard = made.guard('', { dryRun: true })
+    await made.until(guard, () => made.find('advance') !== undefined)
+    made.on.errors = 0.3
+    await made.until(guard, () => made.find('rollback') !== undefined, 60)
+    await made.run(guard, 10)
+    expect(made.audit.filter(({ action }) => action === 'rollback')).toHaveLength(1)
+    expect(made.audit.every(({ dryRun }) => dryRun)).toBe(true)
+    expect([made.changes, made.saved, made.holder]).toEqual([[], undefined, undefined])
+  })
+})
+
+describe('blindness', () => {
+  test('no metrics: nothing advances, an alarm after 30 s, and by default nobody is moved', async () => {
+    const made = world(10)
+    const guard = await atStep(made)
+    made.down.add(0).add(1)
+    await made.run(guard, 29)
+    expect(guard.status).toMatchObject({ sight: 'waiting', alarms: [] })
+    await made.run(guard, 3)
+    expect(guard.status.alarms[0]).toMatchObject({ code: 'metrics-lost' })
+    expect(guard.status.alarms[0]?.message).toContain('app-0:9464 refused the connection')
+    await made.run(guard, 700)
+    expect(guard.status).toMatchObject({ sight: 'lost', percent: 25, phase: 'step' })
+    made.down.clear()
+    await made.run(guard, 3)
+    expect(guard.status.alarms).toEqual([])
+    expect(made.find('clear')?.reason).toContain('metrics-lost')
+  })
+
+  test('no metrics for long goes back when the plan says so', async () => {
+    const made = world(11)
+    const guard = await atStep(made, 'lost: { giveUpAfter: 2m, then: rollback }')
+    made.down.add(0).add(1)
+    const seconds = await made.until(guard, ({ phase }) => phase === 'rolled back', 200)
+    expect(seconds).toBeGreaterThanOrEqual(120)
+    expect(made.find('rollback')?.reason).toContain('metrics have been lost')
+  })
+
+  test('one silent replica of three is named and stops nobody', async () => {
+    const made = world(12, 3)
+    const guard = await atStep(made)
+    made.down.add(1)
+    await made.run(guard, 40)
+    expect(guard.status.alarms).toMatchObject([{ code: 'replica-silent' }])
+    expect(guard.status.alarms[0]?.message).toContain('app-1:9464')
+    await made.until(guard, ({ percent }) => percent === 50)
+  })
+
+  test('a share seen that is not the share set is an alarm and holds', async () => {
+    const made = world(13)
+    const guard = await atStep(made, 'interval: 1s')
+    // The file and flagd agree on 25 %, the applications serve 15 %.
+    const rest = made.second.bind(made)
+    made.second = () => {
+      made.stuck = true
+      made.served = 15
+      rest()
+      made.served = 25
+    }
+    await made.until(
+      guard,
+      ({ alarms }) => alarms.some(({ code }) => code === 'share-mismatch'),
+      400,
+    )
+    expect(guard.status.users.on / (guard.status.users.on + guard.status.users.off)).toBeCloseTo(
+      0.15,
+      1,
+    )
+    await made.run(guard, 200)
+    expect(made.changes.length).toBeLessThanOrEqual(1)
+  })
+
+  test('a flagd that does not serve the file is an alarm and holds', async () => {
+    const made = world(14)
+    const guard = await atStep(made)
+    made.stuck = true
+    await made.until(guard, ({ percent }) => percent === 50)
+    await made.run(guard, 1)
+    expect(guard.status.alarms.map(({ code }) => code)).toContain('not-served')
+    await made.run(guard, 300)
+    expect(made.percent).toBe(50)
+    made.stuck = false
+    await made.until(guard, ({ alarms }) => alarms.length === 0, 60)
+  })
+
+  test('harm on both sides breaks an absolute limit', async () => {
+    const made = world(15)
+    const limit = 'value: \'switchback_event_loop_delay_seconds{quantile="0.99"}\', above: 0.2'
+    const plan = `limits: [{ ${limit}, for: 10s, then: rollback }]`
+    const guard = await atStep(made, plan)
+    made.eventLoopDelay = 0.4
+    const seconds = await made.until(guard, ({ phase }) => phase === 'rolled back', 30)
+    expect(seconds).toBeGreaterThanOrEqual(10)
+    expect(guard.status.alarms.map(({ code }) => code)).toContain('limit')
+  })
+})
+
+describe('accidents', () => {
+  test('killed and started again, it goes on with its evidence', async () => {
+    const made = world(16)
+    const first = await atStep(made)
+    await made.run(first, 40)
+    made.on.errors = 0.003
+    await made.run(first, 20)
+    const before = first.status.verdict?.metrics[0]?.harm.logEvidence ?? 0
+    const second = made.guard('')
+    await made.run(second, 1)
+    expect(second.status.phase).toBe('step')
+    const after = second.status.verdict?.metrics[0]
+    expect(after?.harm.logEvidence).toBeGreaterThan(before / 4)
+    expect(after?.control.total).toBeGreaterThan(5000)
+  })
+
+  test('killed between its edit and the note of it, it does not yield to itself', async () => {
+    const made = world(17)
+    const first = await atStep(made)
+    await made.until(first, () => {
+      const intent = made.saved === undefined ? undefined : JSON.parse(made.saved).intent
+      return intent === undefined && made.percent === 25
+    })
+    const state = JSON.parse(made.saved!) as Record<string, unknown>
+    made.saved = JSON.stringify({ ...state, percent: 25, intent: 50 })
+    made.percent = 50
+    const second = made.guard('')
+    await made.run(second, 3)
+    expect(second.status).toMatchObject({ percent: 50, phase: 'step' })
+    expect(made.find('yield')).toBeUndefined()
+  })
+
+  test('two guards: one acts, the other takes over when it is gone', async () => {
+    const made = world(18)
+    made.percent = 25
+    const [first, second] = [made.guard(''), made.guard('', { name: 'second' })]
+    await made.run(first, 5)
+    expect((await second.tick()).standbyFor).toBe('first')
+    await first.close()
+    expect((await second.tick()).standbyFor).toBe('')
+  })
+
+  test('a rollback that fails is the loudest alarm, and is tried again until it works', async () => {
+    const made = world(19)
+    const guard = await atStep(made)
+    made.failEdits = true
+    made.on.errors = 0.5
+    await made.until(
+      guard,
+      ({ alarms }) => alarms.some(({ code }) => code === 'rollback-failed'),
+      20,
+    )
+    await made.run(guard, 5)
+    expect(made.percent).toBe(25)
+    made.failEdits = false
+    await made.run(guard, 1)
+    expect(guard.status).toMatchObject({ phase: 'rolled back', percent: 0 })
+    expect(made.audit.filter(({ action }) => action === 'alarm')).toHaveLength(1)
+  })
+
+  test('a rule that it does not understand is refused at the start', async () => {
+    const made = world(20)
+    made.percent = undefined as unknown as number
+    await expect(made.guard('').tick()).rejects.toMatchObject({ code: 'SB_GUARD_SHAPE' })
+  })
+})

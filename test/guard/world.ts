@@ -1,0 +1,203 @@
+// A simulated deployment: real counters and metrics text, users, a flags file, a clock; no waiting.
+import { Guard, parsePlan } from '../../src/guard/index.ts'
+import type {
+  Actuator,
+  AuditEntry,
+  GuardState,
+  GuardStatus,
+  Lease,
+  MetricsSource,
+  Reading,
+  StateStore,
+} from '../../src/guard/index.ts'
+import { ExpositionReader } from '../../src/guard/index.ts'
+import { readingOf } from '../../src/guard/samples/reading.ts'
+import { createTelemetry } from '../../src/telemetry/index.ts'
+import type { Outcome, Telemetry } from '../../src/telemetry/index.ts'
+import { SwitchbackError } from '../../src/errors.ts'
+import { Random } from '../../bench/guard/random.ts'
+
+export interface SideWorld {
+  /** Shares of operations. */
+  errors: number
+  slow: number
+  repeatMisses: number
+}
+
+const USERS = 3000
+
+export class World {
+  now = 1_700_000_000_000
+  readonly off: SideWorld = { errors: 0.001, slow: 0.002, repeatMisses: 0.001 }
+  readonly on: SideWorld = { errors: 0.001, slow: 0.002, repeatMisses: 0.001 }
+  /** What the file says; what flagd serves follows unless it is stuck. */
+  percent = 0
+  served = 0
+  stuck = false
+  plain = true
+  perSecond = 1000
+  eventLoopDelay = 0
+  replicas: Telemetry[]
+  readonly down: Set<number> = new Set()
+  readonly audit: AuditEntry[] = []
+  readonly changes: string[] = []
+  failEdits = false
+  saved: string | undefined
+  approval: number | undefined
+  holder: string | undefined
+  readonly #random: Random
+  readonly #rank: number[]
+
+  constructor(seed: number, replicas = 2) {
+    this.#random = new Random(seed)
+    this.#rank = Array.from({ length: USERS }, () => this.#random.next() * 100)
+    this.replicas = Array.from({ length: replicas }, () => this.#process())
+  }
+
+  close(): void {
+    for (const replica of this.replicas) replica.close()
+  }
+
+  restart(replica: number): void {
+    this.replicas[replica]?.close()
+    this.replicas[replica] = this.#process()
+  }
+
+  /** One second of traffic. */
+  second(): void {
+    this.now += 1000
+    if (!this.stuck) this.served = this.percent
+    for (let i = 0; i < this.perSecond; i++) {
+      const user = this.#random.below(USERS)
+      const side = this.#rank[user]! < this.served ? 'on' : 'off'
+      const world = this[side]
+      const replica = this.replicas[this.#random.below(this.replicas.length)]!
+      const mark = replica.bucketOf(`user-${user}`)
+      const outcome: Outcome = this.#random.next() < world.errors ? 'failed' : 'hit'
+      const slow = this.#random.next() < world.slow
+      replica.operation(side, 'getOrSet', outcome, slow ? 80 : side === 'on' ? 1.5 : 0.3, mark)
+      if (this.#random.next() < world.repeatMisses) replica.event(side, 'repeat_miss', mark)
+    }
+  }
+
+  guard(plan: string, options: { dryRun?: boolean; resume?: boolean; name?: string } = {}): Guard {
+    const { name = 'first', ...rest } = options
+    const parsed = parsePlan(plan)
+    return new Guard({
+      flag: 'use-redis',
+      plan: parsed,
+      source: this.#source(parsed.limits.map(({ selector }) => selector)),
+      actuator: this.#actuator(),
+      store: this.#store(),
+      lease: this.#lease(name),
+      audit: (entry) => void this.audit.push(entry),
+      now: () => this.now,
+      ...rest,
+    })
+  }
+
+  /** Ticks once a second until the condition holds; the seconds it took. */
+  async until(
+    guard: Guard,
+    condition: (status: GuardStatus) => boolean,
+    seconds = 4000,
+  ): Promise<number> {
+    for (let second = 1; second <= seconds; second++) {
+      this.second()
+      if (condition(await guard.tick())) return second
+    }
+    throw new Error(`not within ${seconds} s: ${JSON.stringify(guard.status.verdict?.reason)}`)
+  }
+
+  async run(guard: Guard, seconds: number): Promise<GuardStatus> {
+    for (let second = 0; second < seconds; second++) {
+      this.second()
+      await guard.tick()
+    }
+    return guard.status
+  }
+
+  actions(): string[] {
+    return this.audit.map(({ action, from, to }) => `${action} ${from}->${to}`)
+  }
+
+  find(action: AuditEntry['action']): AuditEntry | undefined {
+    return this.audit.find((entry) => entry.action === action)
+  }
+
+  #process(): Telemetry {
+    return createTelemetry({ meter: false, now: () => this.now })
+  }
+
+  #source(selectors: Parameters<typeof readingOf>[3]): MetricsSource {
+    return {
+      name: 'world',
+      poll: async () => {
+        const readings: Reading[] = []
+        const failures: { replica: string; message: string }[] = []
+        for (const [index, telemetry] of this.replicas.entries()) {
+          const replica = `app-${index}:9464`
+          if (this.down.has(index)) {
+            failures.push({ replica, message: 'refused the connection' })
+            continue
+          }
+          const reader = new ExpositionReader((name) => name.startsWith('switchback_'))
+          const delay = 'switchback_event_loop_delay_seconds{quantile="0.99"}'
+          const text = telemetry.prometheus().replaceAll(/^switchback_event_loop_delay.*\n/gm, '')
+          reader.push(`${text}${delay} ${this.eventLoopDelay}\n`)
+          readings.push(readingOf(replica, this.now / 1000, reader.end(), selectors))
+        }
+        return { readings, failures }
+      },
+    }
+  }
+
+  #actuator(): Actuator {
+    const change = (to: number): { confirmed: boolean; lastMs: number; detail: string } => {
+      if (this.failEdits) throw new SwitchbackError('SB_FILE_READ_ONLY', 'the file is read-only')
+      this.percent = to
+      this.changes.push(`${to}`)
+      if (!this.stuck) this.served = to
+      return { confirmed: !this.stuck, lastMs: 40, detail: this.stuck ? 'flagd sleeps' : '' }
+    }
+    return {
+      read: async () => ({ percent: this.percent, plain: this.plain, detail: '' }),
+      setShare: async (percent, from) => {
+        if (this.percent !== from) throw new SwitchbackError('SB_SHARE_MOVED', 'moved')
+        return change(percent)
+      },
+      rollBack: async () => change(0),
+      served: async () => ({
+        same: this.served === this.percent,
+        detail: this.served === this.percent ? '' : 'flagd serves something else',
+      }),
+    }
+  }
+
+  #store(): StateStore {
+    return {
+      load: async () =>
+        this.saved === undefined ? undefined : (JSON.parse(this.saved) as GuardState),
+      save: async (state) => {
+        this.saved = JSON.stringify(state)
+      },
+      takeApproval: async () => {
+        const { approval } = this
+        this.approval = undefined
+        return approval
+      },
+    }
+  }
+
+  #lease(name: string): Lease {
+    return {
+      hold: async () => {
+        this.holder ??= name
+        return this.holder === name ? '' : this.holder
+      },
+      release: async () => {
+        if (this.holder === name) this.holder = undefined
+      },
+    }
+  }
+}
