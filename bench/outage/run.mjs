@@ -115,7 +115,8 @@ async function runScenario(name, kind) {
     renameSync(`${flagsFile}.new`, flagsFile)
   }
   mkdirSync(flags)
-  setSplit(50)
+  // A change of the split starts from files only; an outage meets users on both sides.
+  setSplit(/flip|rollback/.test(name) ? 0 : 50)
   const redis = await ownRedis()
   const flagd = await startSidecarProcess(flagsFile)
   const options = {

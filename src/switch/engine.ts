@@ -120,6 +120,8 @@ export class Engine {
       Object.values(sides).map(async (side) => {
         try {
           if (!side.usable) throw new Error('the side is out')
+          // So that no load that began before it is stored after it.
+          await debts.fence(side.side, 'cleared', side.backend.now())
           await side.backend.clear()
         } catch (error) {
           await debts.fence(side.side, `clear failed: ${oneLine(error)}`)

@@ -78,6 +78,8 @@ export class World {
       on: on as CacheBackend,
       decider,
       onEvent: (event) => events.push(event),
+      // A busy test machine is no outage; tests of outages choose a deadline of their own.
+      deadlineMs: 2000,
       ...options,
     })
     const actor: Actor = {

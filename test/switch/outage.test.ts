@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import type { Decision } from '../../src/flags/index.ts'
 import { createTelemetry } from '../../src/telemetry/index.ts'
+import { deferred } from '../support/deferred.ts'
 import { until, World } from '../support/world.ts'
 
 let world: World
@@ -19,7 +20,7 @@ describe('Redis out', () => {
     ['killed', () => world.redis.kill(), () => world.redis.restart()],
   ] as const) {
     test(`${name}: every operation is answered, the breaker opens, and all is well afterwards`, async () => {
-      const { onUser, offUser, cache, events } = world.actor({ machine: name })
+      const { onUser, offUser, cache, events } = world.actor({ machine: name, deadlineMs: 100 })
       const key = world.key()
       await onUser.set(key, 'v1')
       await fail()
@@ -53,21 +54,25 @@ describe('Redis out', () => {
   }
 
   test('what is owed outlives the process that owes it', async () => {
-    const first = world.actor({ machine: 'heir' })
+    const first = world.actor({ machine: 'heir', deadlineMs: 100 })
     const key = world.key()
     await first.onUser.set(key, 'v1')
     await world.redis.kill()
     await first.onUser.delete(key)
     await first.cache.close()
     await world.redis.restart({ keepData: true })
-    const second = world.actor({ machine: 'heir' })
+    const second = world.actor({ machine: 'heir', deadlineMs: 100 })
     expect(await second.onUser.get(key)).toBeUndefined()
     await until('the heir has repaid', () => second.cache.health().on.owed === 0)
     expect(await second.onUser.get(key)).toBeUndefined()
   })
 
   test('when too much is owed, one fence distrusts everything older instead', async () => {
-    const { onUser, cache, events } = world.actor({ machine: 'overflow', maxOwed: 20 })
+    const { onUser, cache, events } = world.actor({
+      machine: 'overflow',
+      maxOwed: 20,
+      deadlineMs: 100,
+    })
     const keys = Array.from({ length: 40 }, () => world.key())
     for (const key of keys) await onUser.set(key, 'v1')
     world.redis.freeze()
@@ -209,7 +214,16 @@ describe('the switch as its users see it', () => {
     expect(await onUser.deleteMany([...keys, ...keys])).toBe(200)
     await offUser.set(keys[0]!, 1)
     await onUser.set(keys[1]!, 1)
+    const [slow, begun] = [deferred<string>(), deferred<void>()]
+    const loading = onUser.getOrSet(keys[2]!, () => {
+      begun.resolve()
+      return slow.promise
+    })
+    await begun.promise
     await cache.clear()
+    slow.resolve('from before')
+    await loading
+    expect(await onUser.has(keys[2]!)).toBe(false)
     expect(await onUser.has(keys[0]!)).toBe(false)
     expect(await offUser.has(keys[1]!)).toBe(false)
   })

@@ -156,7 +156,7 @@ describe('the two sides never differ for ever', () => {
 
 describe('what Redis did not acknowledge is honoured', () => {
   test('the ledger: a set that Redis did not answer is not undone by its old value', async () => {
-    const { onUser, offUser, cache, on } = world.actor()
+    const { onUser, offUser, cache, on } = world.actor({ deadlineMs: 100 })
     const key = world.key()
     await onUser.set(key, 'v1')
     world.redis.freeze()
@@ -228,7 +228,7 @@ describe('late writes', () => {
   test('a set that lands late is refused: it was replaced, deleted and repaid meanwhile', async () => {
     await using path = await startTcpProxy(world.redis.port)
     const url = `redis://127.0.0.1:${path.port}`
-    const slow = world.actor({ redisUrl: url, machine: 'late' })
+    const slow = world.actor({ redisUrl: url, machine: 'late', deadlineMs: 100 })
     const direct = world.actor({ machine: 'late' })
     const key = world.key()
     await slow.onUser.set(key, 'v1')
