@@ -15,13 +15,21 @@ const end = Date.now() + Number(ms)
 let done = 0
 let hits = 0
 let stale = 0
+let failed = 0
 
 while (Date.now() < end) {
-  for (const key of keys) await (role === 'write' ? write(key) : read(key))
+  for (const key of keys) {
+    try {
+      await (role === 'write' ? write(key) : read(key))
+    } catch (error) {
+      failed++
+      if (!damaged) throw error
+    }
+  }
   // A writer leaves readers time to keep copies in memory, or there would be nothing to invalidate.
   for (let i = 0; i < (role === 'write' ? 20 : 1); i++) await setImmediate()
 }
-process.send({ done, hits, stale, warned })
+process.send({ done, hits, stale, failed, warned })
 await cache.close()
 process.disconnect()
 

@@ -22,6 +22,9 @@ const SYNC_PATIENCE = 250
 const QUICK_TRIES = 4
 const RETRY_DELAY = 3
 
+/** How often one operation may meet damage or a replaced database before it gives up. */
+const MAX_REPAIRS = 4
+
 /** The database was replaced while this process wrote into the old one. */
 const MOVED: Error = new Error('the store was replaced')
 
@@ -165,7 +168,7 @@ export class Store {
         return work()
       } catch (error) {
         const overcome = error === MOVED || isDamage(error)
-        if (!overcome || tries >= 3 || this.#closed) throw error
+        if (!overcome || tries >= MAX_REPAIRS || this.#closed) throw error
         this.#forget()
         if (error !== MOVED) this.#damage = error
       }
@@ -202,7 +205,8 @@ export class Store {
         onWarning: this.#config.onWarning,
       })
     } catch (error) {
-      if (!isBusy(error)) {
+      // Damage in the very moment of opening is overcome like any other.
+      if (!isBusy(error) && !isDamage(error)) {
         this.#failure = error
         this.#failedAt = now
       }

@@ -14,6 +14,7 @@ interface Tally {
   readonly done: number
   readonly hits: number
   readonly stale: number
+  readonly failed: number
   readonly warned: number
 }
 
@@ -62,7 +63,11 @@ test('nor while the files are damaged again and again under them', async (contex
   }
   const tallies = await done
   console.log('damaged', ...tallies)
-  for (const { stale } of tallies) expect(stale).toBe(0)
+  for (const { stale, done, failed } of tallies) {
+    expect(stale).toBe(0)
+    // Damage in the midst of a repair may fail an operation, but not many.
+    expect(failed).toBeLessThan(Math.max(10, done / 100))
+  }
   expect(tallies.reduce((sum, { warned }) => sum + warned, 0)).toBeGreaterThan(1)
 })
 
