@@ -75,4 +75,14 @@ export const commands: Readonly<Record<string, CommandEntry>> = {
     summary: 'who changed what and when',
     load: () => import('./commands/history.ts'),
   },
+  watch: {
+    group: groups.check,
+    summary: 'the split, flagd and both sides, live in the terminal',
+    load: () => import('./commands/watch.ts'),
+  },
+  doctor: {
+    group: groups.check,
+    summary: 'one look at everything that bites in practice, with the remedies',
+    load: () => import('./commands/doctor.ts'),
+  },
 }

@@ -1,0 +1,70 @@
+import { quote } from '../../errors.ts'
+import { type Command, type Environment, exitCode, usageError } from '../command.ts'
+import { defineCommand } from '../define.ts'
+import { checkEnvironment } from '../doctor/check-environment.ts'
+import { checkFile } from '../doctor/check-file.ts'
+import { checkFlagd, type FlagdPorts } from '../doctor/check-flagd.ts'
+import { checkRedis } from '../doctor/check-redis.ts'
+import { type DoctorFinding, skipped } from '../doctor/finding.ts'
+import { printJson } from '../format.ts'
+import type { Style } from '../style.ts'
+import { findTarget, targetOptions } from '../target.ts'
+
+export const command: Command = defineCommand({
+  usage: 'doctor [options]',
+  summary: 'one look at everything that bites in practice, each finding with its remedy',
+  details: `The flags file and its rights, flagd's ports and what it serves, the provider's options in the
+environment, Redis and its memory policy, the clocks. Exit code 1 when it finds a problem.`,
+  options: {
+    ...targetOptions,
+    ports: {
+      type: 'string',
+      value: 'E,M,S',
+      help: "flagd's evaluation, management and sync port (8013,8014,8015)",
+    },
+    redis: { type: 'string', value: 'URL', help: 'the Redis to look at (REDIS_URL)' },
+  },
+  examples: [
+    ['switchback doctor', 'everything, by the environment and the usual ports'],
+    ['switchback doctor --redis redis://cache:6379 --json', 'another Redis, for machines'],
+  ],
+  async run({ values, env, stdout, style }) {
+    const { flag, file, flagd } = await findTarget(values, env)
+    const ports = readPorts(values.ports, env)
+    const findings = (
+      await Promise.all([
+        checkFile(file, flag),
+        flagd === false ? [skipped('served', '--no-flagd')] : checkFlagd(flagd, ports, file, flag),
+        checkEnvironment(env),
+        checkRedis(values.redis ?? env['REDIS_URL']),
+      ])
+    ).flat()
+    const problems = findings.filter(({ state }) => state === 'problem').length
+    if (values.json)
+      printJson(stdout, { ok: problems === 0, command: 'doctor', flag, file, findings })
+    else stdout.write(findings.map((finding) => line(finding, style)).join(''))
+    return problems > 0 ? exitCode.refused : exitCode.done
+  },
+})
+
+function line({ state, check, text, remedy }: DoctorFinding, style: Style): string {
+  const mark = {
+    ok: style.green('ok     '),
+    warning: style.yellow('warning'),
+    problem: style.red('problem'),
+    skipped: style.dim('skipped'),
+  }[state]
+  const todo = remedy === '' ? '' : `${' '.repeat(26)}${style.bold('->')} ${remedy}\n`
+  return `  ${mark}  ${check.padEnd(13)}  ${text}\n${todo}`
+}
+
+function readPorts(text: string | undefined, env: Environment): FlagdPorts {
+  const fromEnvironment = [env['FLAGD_PORT'] ?? 8013, 8014, env['FLAGD_SYNC_PORT'] ?? 8015]
+  const numbers = (text === undefined ? fromEnvironment : text.split(',')).map(Number)
+  const [evaluation, management, sync] = numbers
+  const valid = numbers.every((port) => Number.isInteger(port) && port > 0 && port < 65_536)
+  if (!valid || numbers.length !== 3 || !evaluation || !management || !sync) {
+    throw usageError(`${quote(text ?? numbers)} are no three ports`, 'write --ports 8013,8014,8015')
+  }
+  return { evaluation, management, sync }
+}

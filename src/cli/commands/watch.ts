@@ -1,0 +1,167 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import { isSwitchbackError, quote } from '../../errors.ts'
+import { compareServed, describe, loadFlags, locate, readHistory } from '../../rollout/index.ts'
+import { type Command, exitCode, usageError } from '../command.ts'
+import { defineCommand } from '../define.ts'
+import { ago, count, percent, printJson } from '../format.ts'
+import type { Style } from '../style.ts'
+import { findTarget, targetOptions, type Target } from '../target.ts'
+import { type ArmRate, type Arms, rateOf, readArms } from '../watching/arms.ts'
+
+export const command: Command = defineCommand({
+  usage: 'watch [options]',
+  summary: 'the split, flagd and both sides, live in the terminal; Ctrl-C ends it',
+  details: `Reads the flags file, what flagd serves, and the application's /metrics. switchback control shows
+the same and more in a browser.`,
+  options: {
+    ...targetOptions,
+    metrics: {
+      type: 'string',
+      multiple: true,
+      value: 'URL',
+      help: 'the /metrics of a replica; again for each (http://127.0.0.1:3002/metrics)',
+    },
+    interval: { type: 'string', value: 'SECONDS', help: 'between two looks (1)' },
+    count: { type: 'string', value: 'N', help: 'how many looks (until Ctrl-C)' },
+  },
+  examples: [
+    ['switchback watch', 'the application on this machine'],
+    ['switchback watch --count 1 --interval 5 --json', 'one look over five seconds, for machines'],
+  ],
+  async run({ values, env, stdout, style, signal }) {
+    const target = await findTarget(values, env)
+    const seconds = positive('interval', values.interval ?? '1')
+    const looks = values.count === undefined ? Infinity : positive('count', values.count)
+    const urls = values.metrics.length > 0 ? values.metrics : ['http://127.0.0.1:3002/metrics']
+    let before = await tryArms(urls, signal)
+    let drawn = 0
+    for (let look = 0; look < looks; look++) {
+      const start = performance.now()
+      // Ctrl-C is how a person ends this, which is no error.
+      await sleep(seconds * 1000, undefined, { signal }).catch(() => {})
+      if (signal.aborted) break
+      const now = await tryArms(urls, signal)
+      const view = await takeView(target, signal)
+      const elapsed = (performance.now() - start) / 1000
+      const rates =
+        before.arms === undefined || now.arms === undefined
+          ? undefined
+          : {
+              off: rateOf(before.arms.off, now.arms.off, elapsed),
+              on: rateOf(before.arms.on, now.arms.on, elapsed),
+            }
+      before = now
+      if (values.json) {
+        const metrics = rates ?? { error: now.error }
+        printJson(stdout, {
+          ok: true,
+          command: 'watch',
+          at: new Date().toISOString(),
+          ...view,
+          metrics,
+        })
+        continue
+      }
+      const lines = [...viewLines(view, target, style), ...armLines(rates, now.error, style)]
+      if (stdout.isTTY === true && drawn > 0) stdout.write(`\u001B[${drawn}A\u001B[J`)
+      stdout.write(`${lines.join('\n')}\n`)
+      drawn = lines.length
+    }
+    return exitCode.done
+  },
+})
+
+interface Look {
+  readonly arms: Arms | undefined
+  readonly error: string
+}
+
+async function tryArms(urls: readonly string[], signal: AbortSignal): Promise<Look> {
+  try {
+    return { arms: await readArms(urls, signal), error: '' }
+  } catch (error) {
+    return { arms: undefined, error: error instanceof Error ? error.message : String(error) }
+  }
+}
+
+interface View {
+  readonly flag: string
+  readonly share: number | null
+  readonly sentence: string
+  readonly flagd: string
+  readonly last: string
+}
+
+async function takeView(target: Target, signal: AbortSignal): Promise<View> {
+  const { flag, file, flagd } = target
+  try {
+    const document = await loadFlags(file)
+    const { share, sentence } = describe(document, flag)
+    const served =
+      flagd === false
+        ? undefined
+        : await compareServed(document, { flag, url: flagd, probes: 16, timeoutMs: 1000, signal })
+    const history = await readHistory((await locate(file)).file)
+    const last = history.findLast((entry) => entry.flag === flag)
+    const move = last?.to === undefined ? '' : ` to ${last.to} %`
+    return {
+      flag,
+      share: share ?? null,
+      sentence,
+      flagd:
+        served === undefined
+          ? 'not asked'
+          : served.state === 'same'
+            ? 'serves what the file says'
+            : served.detail,
+      last: last === undefined ? '' : `${last.action}${move} by ${last.who}, ${ago(last.at)}`,
+    }
+  } catch (error) {
+    if (!isSwitchbackError(error)) throw error
+    return { flag, share: null, sentence: error.message, flagd: 'not asked', last: '' }
+  }
+}
+
+function viewLines(view: View, target: Target, style: Style): string[] {
+  const share = view.share ?? 0
+  const filled = Math.round((share / 100) * 40)
+  const bar = `${'#'.repeat(filled)}${style.dim('.'.repeat(40 - filled))}`
+  const label = (text: string): string => `  ${style.dim(text.padEnd(8))}  `
+  const fine = view.flagd === 'serves what the file says'
+  return [
+    `${style.bold(view.flag)}  ${target.file}  ${style.dim(new Date().toISOString().slice(11, 19))}Z`,
+    `${label('share')}${percent(view.share ?? undefined).padEnd(9)} ${bar}`,
+    `${label('who')}${view.sentence}`,
+    `${label('flagd')}${fine ? style.green(view.flagd) : style.yellow(view.flagd)}`,
+    ...(view.last === '' ? [] : [`${label('last')}${view.last}`]),
+  ]
+}
+
+function armLines(
+  rates: Readonly<Record<'off' | 'on', ArmRate>> | undefined,
+  error: string,
+  style: Style,
+): string[] {
+  if (rates === undefined)
+    return [`  ${style.dim('metrics'.padEnd(8))}  ${style.yellow(error || 'none yet')}`]
+  const cell = (text: string): string => text.padStart(10)
+  const share = (value: number | undefined): string =>
+    value === undefined ? '-' : `${(value * 100).toFixed(2)} %`
+  const time = (value: number | undefined): string =>
+    value === undefined ? '-' : `${value.toFixed(2)} ms`
+  const head = ['ops/s', 'hits', 'bad', 'p50', 'p99'].map(cell).join('')
+  return [
+    `  ${' '.repeat(8)}${style.dim(head)}`,
+    ...(['off', 'on'] as const).map((side) => {
+      const { perSecond, hits, bad, p50, p99 } = rates[side]
+      const cells = [count(Math.round(perSecond)), share(hits), share(bad), time(p50), time(p99)]
+      return `  ${side.padEnd(8)}${cells.map(cell).join('')}`
+    }),
+  ]
+}
+
+function positive(name: string, text: string): number {
+  const value = Number(text)
+  if (value > 0 && value < 1e9) return value
+  throw usageError(`--${name} ${quote(text)} is no positive number`, `write --${name} 1`)
+}

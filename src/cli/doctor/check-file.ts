@@ -1,0 +1,100 @@
+import { stat } from 'node:fs/promises'
+import { dirname } from 'node:path'
+import { isSwitchbackError } from '../../errors.ts'
+import {
+  describe,
+  type FlagsLocation,
+  locate,
+  readFlags,
+  readText,
+  validate,
+} from '../../rollout/index.ts'
+import { type DoctorFinding, ok, problem, warning } from './finding.ts'
+
+/** The flags file: there, sound, replaceable, readable for flagd's user, not from the future. */
+export async function checkFile(path: string, flag: string): Promise<DoctorFinding[]> {
+  let place: FlagsLocation
+  let text: string
+  try {
+    place = await locate(path)
+    text = await readText(path)
+  } catch (error) {
+    if (!isSwitchbackError(error)) throw error
+    return [problem('flags file', error.message, error.hint ?? '')]
+  }
+  const findings = validate(text)
+  const worst = findings.find(({ severity }) => severity === 'error') ?? findings[0]
+  const content =
+    worst === undefined
+      ? ok('flags file', `${path} is fine`)
+      : (worst.severity === 'error' ? problem : warning)(
+          'flags file',
+          `${path}:${worst.line}:${worst.column}: ${worst.message}`,
+          findings.length > 1 ? 'switchback validate tells all of them' : worst.fix,
+        )
+  return [content, ...checkFlag(text, flag), ...checkPlace(place), ...(await checkRights(place))]
+}
+
+function checkFlag(text: string, flag: string): DoctorFinding[] {
+  try {
+    const { shape, reason, sentence } = describe(readFlags(text), flag)
+    return reason === undefined
+      ? [ok('flag', sentence)]
+      : [
+          warning(
+            'flag',
+            `its rule is ${shape}: ${reason}`,
+            'edit it by hand, check with switchback diff',
+          ),
+        ]
+  } catch (error) {
+    if (!isSwitchbackError(error)) throw error
+    // Broken JSON is told by the check of the content.
+    if (error.code === 'SB_FLAGS_SYNTAX') return []
+    return [problem('flag', error.message, error.hint ?? '')]
+  }
+}
+
+function checkPlace({ kind, file }: FlagsLocation): DoctorFinding[] {
+  if (kind === 'writable') return [ok('edits', `can replace ${file}`)]
+  const [text, remedy] = {
+    configmap: ['the file comes from a ConfigMap', 'edit the source: switchback set 25 --print'],
+    mount: [
+      'the file is mounted by itself, so that flagd and this process see a file that never changes',
+      'mount the directory that holds it',
+    ],
+    'read-only': [
+      'this user may not replace the file',
+      'run as the owner of its directory, or use --print',
+    ],
+  }[kind] as [string, string]
+  return [(kind === 'mount' ? problem : warning)('edits', text, remedy)]
+}
+
+/** flagd's image runs as user 65532; a watch on a file that it cannot read dies and stays dead. */
+async function checkRights({ file }: FlagsLocation): Promise<DoctorFinding[]> {
+  const [own, directory] = await Promise.all([stat(file), stat(dirname(file))])
+  const found: DoctorFinding[] = []
+  const others = (own.mode & 0o004) !== 0 && (directory.mode & 0o001) !== 0
+  found.push(
+    others
+      ? ok('readable', 'every user can read it, flagd among them')
+      : warning(
+          'readable',
+          `only user ${own.uid} and group ${own.gid} can read it; if flagd is neither, its watch dies`,
+          `chmod o+r ${file}, and o+x on its directory`,
+        ),
+  )
+  const ahead = own.mtimeMs - Date.now()
+  if (ahead > 2000) {
+    const seconds = Math.round(ahead / 1000)
+    found.push(
+      warning(
+        'file time',
+        `it was modified ${seconds} s in the future; flagd ignores saves with an older time`,
+        'touch the file, then save; edits by switchback are always newer',
+      ),
+    )
+  }
+  return found
+}

@@ -1,0 +1,88 @@
+import { once } from 'node:events'
+import { mkdir, writeFile } from 'node:fs/promises'
+import { createServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { join } from 'node:path'
+import { describe, expect, it, onTestFinished } from 'vitest'
+import { quantile, rateOf } from '../../src/cli/watching/arms.ts'
+import { temporaryDirectory, usual } from '../rollout/support.ts'
+import { startFlagd } from '../support/flagd.ts'
+import { switchback } from './support.ts'
+
+/** An application whose counters grow with each scrape. */
+async function application(): Promise<string> {
+  let scrapes = 0
+  const server = createServer((_, response) => {
+    scrapes++
+    const lines = ['off', 'on'].flatMap((side, index) => [
+      `switchback_operations_total{side="${side}",operation="get",outcome="hit"} ${scrapes * 90}`,
+      `switchback_operations_total{side="${side}",operation="get",outcome="miss"} ${scrapes * 10}`,
+      `switchback_operations_total{side="${side}",operation="get",outcome="failed"} ${scrapes * index * 100}`,
+      `switchback_operation_duration_seconds_bucket{side="${side}",le="0.001"} ${scrapes * 50}`,
+      `switchback_operation_duration_seconds_bucket{side="${side}",le="+Inf"} ${scrapes * 50}`,
+    ])
+    response.end(`${lines.join('\n')}\n`)
+  })
+  server.listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  onTestFinished(() => {
+    server.closeAllConnections()
+    server.close()
+  })
+  return `http://127.0.0.1:${(server.address() as AddressInfo).port}/metrics`
+}
+
+async function place() {
+  const cwd = await temporaryDirectory()
+  await mkdir(join(cwd, 'flags'))
+  const file = join(cwd, 'flags', 'use-redis.json')
+  await writeFile(file, usual)
+  const flagd = await startFlagd(file)
+  return { cwd, env: { SWITCHBACK_FLAGD: flagd.url } }
+}
+
+describe('watch', () => {
+  it('shows the split, flagd and both sides', async () => {
+    const here = await place()
+    const metrics = await application()
+    const argv = ['watch', '--metrics', metrics, '--interval', '0.1']
+    const { code, stdout, stderr } = await switchback([...argv, '--count', '2'], here)
+    expect([code, stderr]).toEqual([0, ''])
+    expect(stdout).toContain('share     10 %      ####....')
+    expect(stdout).toContain('serves what the file says')
+    expect(stdout.match(/^ {2}off +[\d,]+ +90\.00 % +0\.00 % +0\.50 ms +0\.99 ms$/gm)).toHaveLength(
+      2,
+    )
+    expect(stdout.match(/^ {2}on +[\d,]+ +90\.00 % +50\.00 % +0\.50 ms/gm)).toHaveLength(2)
+    const json = await switchback([...argv, '--count', '1', '--json'], here)
+    expect(JSON.parse(json.stdout)).toMatchObject({
+      share: 10,
+      flagd: 'serves what the file says',
+      metrics: { on: { bad: 0.5, hits: 0.9 } },
+    })
+  })
+
+  it('goes on without the application, and Ctrl-C ends it with 0', async () => {
+    const here = await place()
+    const argv = ['watch', '--metrics', 'http://127.0.0.1:1/metrics', '--interval', '0.05']
+    const { code, stdout } = await switchback(argv, { ...here, signal: AbortSignal.timeout(1500) })
+    expect(code).toBe(0)
+    expect(stdout).toContain('ECONNREFUSED')
+    expect(stdout).toContain('serves what the file says')
+  })
+
+  it('takes smaller counters for a restart, and reads quantiles as Prometheus does', () => {
+    const arm = (operations: number) => ({
+      operations,
+      bad: 0,
+      hits: 0,
+      misses: 0,
+      buckets: new Map(),
+    })
+    expect(rateOf(arm(100), arm(5), 1).perSecond).toBe(0)
+    expect(rateOf(arm(5), arm(105), 2)).toMatchObject({ perSecond: 50, bad: 0, hits: undefined })
+    expect(quantile([0.001, 0.01, Infinity], [50, 100, 100], 0.75)).toBeCloseTo(5.5)
+    expect(quantile([0.001, Infinity], [0, 10], 0.5)).toBe(1)
+    expect(quantile([], [], 0.5)).toBeUndefined()
+  })
+})
