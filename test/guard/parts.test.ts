@@ -1,0 +1,264 @@
+// The guard on real parts: a flags file, a server that speaks flagd's protocols, /metrics over HTTP.
+import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
+import { createServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterEach, describe, expect, test } from 'vitest'
+import {
+  createGuard,
+  fileLease,
+  fileStore,
+  guardFiles,
+  leaveApproval,
+  parsePlan,
+} from '../../src/guard/index.ts'
+import type { AuditEntry, GuardState, GuardStatus } from '../../src/guard/index.ts'
+import { startSidecar } from '../../src/sidecar/index.ts'
+import { createTelemetry } from '../../src/telemetry/index.ts'
+
+const closing: (() => unknown)[] = []
+afterEach(async () => {
+  for (const close of closing.splice(0).toReversed()) await close()
+})
+
+async function directory(): Promise<string> {
+  const path = await mkdtemp(join(tmpdir(), 'switchback-guard-'))
+  closing.push(() => rm(path, { recursive: true, force: true }))
+  return path
+}
+
+async function flagsFile(on: number): Promise<string> {
+  const file = join(await directory(), 'use-redis.json')
+  const flag = {
+    state: 'ENABLED',
+    variants: { on: true, off: false },
+    defaultVariant: 'off',
+    targeting: {
+      fractional: [
+        ['on', on],
+        ['off', 100 - on],
+      ],
+    },
+  }
+  await writeFile(file, JSON.stringify({ flags: { 'use-redis': flag } }, null, 2))
+  return file
+}
+
+interface Deployment {
+  readonly file: string
+  readonly flagd: string
+  readonly plan: string
+  /** Share of failing operations on the new side. */
+  errors: number
+  readonly share: () => Promise<number>
+}
+
+/** An application whose users follow what the file says, 2,000 operations at every look at its metrics. */
+async function deploy(on: number): Promise<Deployment> {
+  const file = await flagsFile(on)
+  const sidecar = await startSidecar({
+    file,
+    ports: { evaluation: 0, management: 0, sync: 0, ofrep: 0 },
+  })
+  closing.push(() => sidecar.close())
+  const telemetry = createTelemetry({ meter: false })
+  closing.push(() => telemetry.close())
+  const share = async (): Promise<number> => {
+    const weights = /"on",\s*([\d.]+)\s*\],\s*\[\s*"off",\s*([\d.]+)/.exec(
+      await readFile(file, 'utf8'),
+    )
+    return Number(weights?.[1]) / (Number(weights?.[1]) + Number(weights?.[2]))
+  }
+  const world = { errors: 0 }
+  let clock = 0
+  const server = createServer((_, response) => {
+    void share().then((current) => {
+      for (let i = 0; i < 2000; i++) {
+        clock++
+        const user = clock % 997
+        const side = (user * 7919) % 997 < current * 997 ? 'on' : 'off'
+        const bad = side === 'on' && clock % 1000 < world.errors * 1000
+        const mark = telemetry.bucketOf(`user-${user}`)
+        telemetry.operation(side, 'get', bad ? 'timed_out' : 'hit', bad ? 50 : 0.4, mark)
+      }
+      response.end(telemetry.prometheus())
+    })
+  })
+  await new Promise<void>((resolve) => {
+    server.listen(0, '127.0.0.1', resolve)
+  })
+  closing.push(() => {
+    server.closeAllConnections()
+    server.close()
+  })
+  const metrics = `http://127.0.0.1:${(server.address() as AddressInfo).port}/metrics`
+  const flagd = `http://127.0.0.1:${sidecar.ports.ofrep}`
+  const plan = `{ steps: [10, 50], hold: 1s, settle: 0s, interval: 100ms, replicas: ["${metrics}"] }`
+  return Object.assign(world, { file, flagd, plan, share })
+}
+
+/** Runs a guard until a status fits, and stops it. */
+async function runUntil(
+  deployment: Deployment,
+  fits: (status: GuardStatus) => boolean,
+  onStatus: (status: GuardStatus) => void = () => {},
+): Promise<{ status: GuardStatus; audit: AuditEntry[] }> {
+  const { file, flagd, plan } = deployment
+  const audit: AuditEntry[] = []
+  const guard = createGuard({
+    plan: parsePlan(plan),
+    flag: 'use-redis',
+    file,
+    flagd,
+    name: 'guard@test',
+    onAudit: (entry) => audit.push(entry),
+  })
+  const stop = new AbortController()
+  const deadline = setTimeout(() => stop.abort(), 15_000)
+  let found: GuardStatus | undefined
+  await guard.run(stop.signal, (status) => {
+    onStatus(status)
+    if (!fits(status)) return
+    found ??= status
+    stop.abort()
+  })
+  clearTimeout(deadline)
+  if (found === undefined) throw new Error(`never: ${JSON.stringify(guard.status)}`)
+  return { status: found, audit }
+}
+
+describe('on real parts', () => {
+  test('it widens what flagd serves step by step, and takes it back when errors come', async () => {
+    const deployment = await deploy(0)
+    const { audit, status } = await runUntil(
+      deployment,
+      ({ phase }) => phase === 'rolled back',
+      ({ percent }) => {
+        if (percent === 50) deployment.errors = 0.2
+      },
+    )
+    expect(status.percent).toBe(0)
+    expect(await deployment.share()).toBe(0)
+    const changes = audit.filter(({ servedMs }) => servedMs !== undefined)
+    expect(changes.map(({ action, from, to }) => [action, from, to])).toEqual([
+      ['advance', 0, 10],
+      ['advance', 10, 50],
+      ['rollback', 50, 0],
+    ])
+    expect(changes.every(({ confirmed }) => confirmed)).toBe(true)
+    expect(audit.at(-1)).toMatchObject({ action: 'stop' })
+    const files = guardFiles(deployment.file)
+    const lines = (await readFile(files.audit, 'utf8')).trimEnd().split('\n')
+    expect(lines.map((line) => JSON.parse(line) as unknown)).toEqual(audit)
+    const answer = await fetch(`${deployment.flagd}/ofrep/v1/evaluate/flags/use-redis`, {
+      method: 'POST',
+      body: JSON.stringify({ context: { targetingKey: 'ann' } }),
+    })
+    expect(await answer.json()).toMatchObject({ value: false })
+    const left = await readdir(join(deployment.file, '..'))
+    expect(left.some((name) => name.includes('lease'))).toBe(false)
+  })
+
+  test('a person who edits the file by hand is obeyed', async () => {
+    const deployment = await deploy(10)
+    const text = await readFile(deployment.file, 'utf8')
+    let edited = false
+    const { status } = await runUntil(
+      deployment,
+      ({ phase }) => phase === 'yielded',
+      ({ phase }) => {
+        if (phase !== 'step' || edited) return
+        edited = true
+        void writeFile(deployment.file, text.replace('10', '20').replace('90', '80'))
+      },
+    )
+    expect(status).toMatchObject({ percent: 20 })
+    expect(await deployment.share()).toBe(0.2)
+  })
+
+  test('a second guard on the same file stands by', async () => {
+    const deployment = await deploy(10)
+    const options = { flag: 'use-redis', file: deployment.file, flagd: false as const }
+    const plan = parsePlan(deployment.plan)
+    const first = createGuard({ ...options, plan, name: 'first' })
+    const second = createGuard({ ...options, plan, name: 'second' })
+    await first.tick()
+    expect((await second.tick()).standbyFor).toBe('first')
+    await first.close()
+    expect((await second.tick()).standbyFor).toBe('')
+    await second.close()
+  })
+
+  test('a plan without a source of metrics is refused', () => {
+    const make = (): unknown =>
+      createGuard({ plan: parsePlan(''), flag: 'f', file: 'x.json', name: 'n' })
+    expect(make).toThrow(expect.objectContaining({ code: 'SB_PLAN_INVALID' }))
+  })
+})
+
+describe('the lease', () => {
+  test('goes to one of many who want it, also when it is taken from the dead', async () => {
+    const file = join(await directory(), 'lease')
+    let now = 1000
+    const contenders = Array.from({ length: 20 }, (_, i) =>
+      fileLease({ file, name: `guard-${i}`, ttlMs: 100, now: () => now }),
+    )
+    for (let round = 0; round < 10; round++) {
+      const holders = await Promise.all(contenders.map((lease) => lease.hold()))
+      expect(holders.filter((holder) => holder === '').length).toBeLessThanOrEqual(1)
+      const again = await Promise.all(contenders.map((lease) => lease.hold()))
+      expect(again.filter((holder) => holder === '')).toHaveLength(1)
+      now += 1000
+    }
+    expect((await readdir(join(file, '..'))).length).toBe(1)
+  })
+
+  test('is kept by renewing, lost by silence, and given back by nobody but its holder', async () => {
+    const file = join(await directory(), 'lease')
+    let now = 1000
+    const make = (name: string): ReturnType<typeof fileLease> =>
+      fileLease({ file, name, ttlMs: 100, now: () => now })
+    const [a, b] = [make('a'), make('b')]
+    expect(await a.hold()).toBe('')
+    now += 80
+    expect(await a.hold()).toBe('')
+    now += 80
+    expect(await b.hold()).toBe('a')
+    await b.release()
+    expect(await b.hold()).toBe('a')
+    now += 200
+    expect(await b.hold()).toBe('')
+    expect(await a.hold()).toBe('b')
+    await b.release()
+    expect(await a.hold()).toBe('')
+  })
+
+  test('that is torn or empty is nobody’s', async () => {
+    const file = join(await directory(), 'lease')
+    await writeFile(file, '{"token"')
+    expect(await fileLease({ file, name: 'a' }).hold()).toBe('')
+  })
+})
+
+describe('the state on disk', () => {
+  test('comes back as it was saved; broken, it is refused with the remedy', async () => {
+    const file = join(await directory(), 'state.json')
+    const store = fileStore(file)
+    expect(await store.load()).toBeUndefined()
+    const state = { version: 1, flag: 'f', phase: 'step', percent: 5 } as GuardState
+    await store.save(state)
+    expect(await store.load()).toEqual(state)
+    await writeFile(file, '{"version":1,')
+    await expect(store.load()).rejects.toMatchObject({ code: 'SB_GUARD_STATE_BROKEN' })
+  })
+
+  test('an approval is taken once', async () => {
+    const file = join(await directory(), 'state.json')
+    const store = fileStore(file)
+    expect(await store.takeApproval()).toBeUndefined()
+    await leaveApproval(file, 25)
+    expect(await store.takeApproval()).toBe(25)
+    expect(await store.takeApproval()).toBeUndefined()
+  })
+})
