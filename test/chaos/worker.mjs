@@ -33,7 +33,7 @@ const cache = createCacheSwitch({
   onEvent: (event) => log('event', now(), event.type, event.side ?? '', event.detail),
 })
 
-let running = true
+const state = { running: true }
 let count = 0
 let slowest = 0
 const fresh = () => `${id}.${process.pid}.${(count += 1)}`
@@ -46,7 +46,7 @@ async function load(key) {
 }
 
 async function client() {
-  while (running) {
+  while (state.running) {
     const view = cache.for({ targetingKey: Math.random() < 0.5 ? 'off' : 'on' })
     const key = keys[Math.floor(Math.random() * keys.length)]
     const act = Math.random()
@@ -82,7 +82,7 @@ const clients = Array.from({ length: options.clients }, client)
 process.send({ type: 'ready' })
 process.on('message', async (message) => {
   if (message !== 'stop') return
-  running = false
+  state.running = false
   await Promise.all(clients)
   log('end', slowest, process.memoryUsage().rss, JSON.stringify(cache.health()))
   await cache.close()
