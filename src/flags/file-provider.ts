@@ -28,6 +28,8 @@ export interface FileProviderOptions {
   readonly onEvent?: OnFlagsEvent
 }
 
+const SETTLE_MS = 50
+
 /**
  * An OpenFeature provider for a flags file, without a flagd: flagd's evaluator, and a watch that sees a
  * change at once. flagd's own provider looks every 5 s, takes `{}` for "no flags", and never recovers
@@ -48,6 +50,9 @@ export class FileProvider implements Provider {
   /** The flags are those of the evaluator. */
   #loaded = false
   #problem: Error | undefined
+  /** When the first of the refused content was read: it may have been read while it was written. */
+  #doubtfulSince: number | undefined
+  #closed = false
 
   constructor(options: FileProviderOptions) {
     this.#path = resolve(options.path)
@@ -65,6 +70,7 @@ export class FileProvider implements Provider {
   }
 
   async onClose(): Promise<void> {
+    this.#closed = true
     this.#watch.close()
   }
 
@@ -118,15 +124,18 @@ export class FileProvider implements Provider {
     const before = this.#problem
     try {
       const text = await readFile(this.#path, 'utf8')
+      if (this.#closed) return
       const changed = this.#core?.setConfigurations(forEvaluator(text, basename(this.#path))) ?? []
       const first = !this.#loaded
       this.#loaded = true
+      this.#doubtfulSince = undefined
       this.#problem = undefined
       if (before !== undefined) this.events.emit(ProviderEvents.Ready)
       if (!first && changed.length > 0) {
         this.events.emit(ProviderEvents.ConfigurationChanged, { flagsChanged: changed })
       }
     } catch (error) {
+      if (this.#closed || this.#looksAgain()) return
       const problem = error instanceof Error ? error : new Error(String(error))
       this.#problem = problem
       if (before?.message === problem.message) return
@@ -134,5 +143,16 @@ export class FileProvider implements Provider {
       this.#onEvent({ level: 'warn', message: `flags file: ${problem.message}; ${kept}` })
       if (this.#loaded) this.events.emit(ProviderEvents.Stale, { message: problem.message })
     }
+  }
+
+  /** An editor that saves in place leaves the file empty for a moment: nothing to alarm people about. */
+  #looksAgain(): boolean {
+    if (!this.#loaded || this.#problem !== undefined) return false
+    const now = performance.now()
+    if (this.#doubtfulSince === undefined) {
+      this.#doubtfulSince = now
+      setTimeout(() => void this.#watch.check(), SETTLE_MS + 10).unref()
+    }
+    return now - this.#doubtfulSince < SETTLE_MS
   }
 }

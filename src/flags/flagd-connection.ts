@@ -1,7 +1,12 @@
 import type { FlagdProvider } from '@openfeature/flagd-provider'
 import { ProviderEvents } from '@openfeature/server-sdk'
 import type { EventDetails, Provider } from '@openfeature/server-sdk'
-import { beforeEvaluator, changeStream, stopReconnecting } from './flagd-internals.ts'
+import {
+  beforeEvaluator,
+  changeStream,
+  disableReconnect,
+  disableReports,
+} from './flagd-internals.ts'
 import { contextInBytes, resolutionInText, toBytes, valueInBytes } from './utf8-bytes.ts'
 
 export interface FlagdConnectionOptions {
@@ -14,8 +19,7 @@ export interface FlagdConnectionOptions {
 
 /** What a connection tells its owner. */
 export interface ConnectionListener {
-  /** The provider has reconnected by itself. */
-  onBack(connection: FlagdConnection): void
+  /** For good: a connection does not come back. */
   onLost(connection: FlagdConnection, message: string): void
   onChanged(connection: FlagdConnection, flags: readonly string[]): void
 }
@@ -29,7 +33,7 @@ type Resolve = Pick<
   | 'resolveObjectEvaluation'
 >
 
-/** One provider of flagd's, from its first connection to its real end. */
+/** One provider of flagd's, for one connection. */
 export class FlagdConnection {
   /** Evaluates, in flagd's own way whichever resolver is used. */
   readonly resolve: Resolve
@@ -41,12 +45,9 @@ export class FlagdConnection {
     this.#provider = provider
     this.#listener = listener
     this.hooks = provider.hooks ?? []
+    disableReconnect(provider)
     const inBytes = read !== undefined && beforeEvaluator(provider, read)
     this.resolve = inBytes ? resolveInBytes(provider) : provider
-    provider.events.addHandler(ProviderEvents.Ready, () => {
-      this.#followStream()
-      listener.onBack(this)
-    })
     provider.events.addHandler(ProviderEvents.Stale, (details?: EventDetails) => {
       listener.onLost(this, details?.message ?? '')
     })
@@ -64,7 +65,9 @@ export class FlagdConnection {
     })
     try {
       await Promise.race([this.#provider.initialize(), timeout])
-      this.#followStream()
+      changeStream(this.#provider)?.once('end', () => {
+        this.#listener.onLost(this, 'flagd ended the stream')
+      })
     } finally {
       clearTimeout(timer)
     }
@@ -72,14 +75,8 @@ export class FlagdConnection {
 
   close(): void {
     this.#provider.events.removeAllHandlers()
-    stopReconnecting(this.#provider)
+    disableReports(this.#provider)
     void this.#provider.onClose().catch(() => {})
-  }
-
-  #followStream(): void {
-    changeStream(this.#provider)?.once('end', () => {
-      this.#listener.onLost(this, 'flagd ended the stream')
-    })
   }
 }
 

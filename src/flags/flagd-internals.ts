@@ -5,18 +5,17 @@ import type { FlagdProvider } from '@openfeature/flagd-provider'
 // provider as it is when it does not find what it knows; a test tells when that happens.
 
 /**
- * Stops the provider's attempts to reconnect. Its own `onClose` does not: a provider that is closed
- * while it reconnects tries again at once, for ever, with a process that cannot end.
+ * Takes reconnecting out of the provider's hands. Its own takes 1 to 60 s, and does not end with
+ * `onClose`: a provider that is closed meanwhile tries again at once, for ever, in a process that
+ * cannot end.
  */
-export function stopReconnecting(provider: FlagdProvider): boolean {
-  const stream = streamOwner(provider)
-  if (stream === undefined) return false
-  let found = true
-  for (const name of ['listen', 'reconnect', 'handleError']) {
-    if (typeof stream[name] === 'function') stream[name] = () => {}
-    else found = false
-  }
-  return found
+export function disableReconnect(provider: FlagdProvider): boolean {
+  return disable(provider, 'reconnect')
+}
+
+/** After this the provider reports no loss: a report starts a timer that `onClose` does not stop. */
+export function disableReports(provider: FlagdProvider): boolean {
+  return disable(provider, 'handleError')
 }
 
 /** The stream that brings changes; the provider does not notice when a server ends it in order. */
@@ -34,6 +33,13 @@ export function beforeEvaluator(provider: FlagdProvider, read: (text: string) =>
   const set = service?.['setFlagConfiguration']
   if (service === undefined || typeof set !== 'function') return false
   service['setFlagConfiguration'] = (text: string): unknown => set.call(service, read(text))
+  return true
+}
+
+function disable(provider: FlagdProvider, method: string): boolean {
+  const owner = streamOwner(provider)
+  if (owner === undefined || typeof owner[method] !== 'function') return false
+  owner[method] = () => {}
   return true
 }
 

@@ -28,11 +28,12 @@ export interface SupervisedProviderOptions {
 }
 
 const MAX_CONNECT_MS = 10_000
+/** Milliseconds between attempts while flagd cannot be reached. */
+const BLIND_RETRY_MS = 5_000
 
 /**
  * flagd's provider, supervised: when it loses flagd, a fresh one takes its place as soon as flagd is
- * back, since its own reconnect takes 1 to 60 s, and it may never notice that it was cut off. Until
- * then the old one goes on answering as well as it can.
+ * back. Until then the old one goes on answering as well as it can.
  */
 export class SupervisedProvider implements Provider, ConnectionListener {
   readonly metadata: { readonly name: string } = { name: 'flagd' }
@@ -41,7 +42,6 @@ export class SupervisedProvider implements Provider, ConnectionListener {
   readonly #options: SupervisedProviderOptions
   #current: FlagdConnection | undefined
   #up = false
-  #recovering = false
   readonly #closed = new AbortController()
 
   constructor(options: SupervisedProviderOptions) {
@@ -68,12 +68,6 @@ export class SupervisedProvider implements Provider, ConnectionListener {
     this.#closed.abort()
     this.#up = false
     this.#current?.close()
-  }
-
-  onBack(connection: FlagdConnection): void {
-    if (connection !== this.#current || this.#up) return
-    this.#up = true
-    this.events.emit(ProviderEvents.Ready)
   }
 
   onLost(connection: FlagdConnection, message: string): void {
@@ -129,8 +123,7 @@ export class SupervisedProvider implements Provider, ConnectionListener {
     return this.#current.resolve
   }
 
-  /** @returns whether a fresh connection took the place of the old one */
-  async #connect(timeoutMs: number): Promise<boolean> {
+  async #connect(timeoutMs: number): Promise<void> {
     const fresh = await this.#options.connect(this)
     try {
       await fresh.open(timeoutMs)
@@ -138,37 +131,35 @@ export class SupervisedProvider implements Provider, ConnectionListener {
       fresh.close()
       throw error
     }
-    if (this.#up || this.#closed.signal.aborted) {
-      // The old one was faster, or nobody wants one any more.
-      fresh.close()
-      return false
-    }
+    if (this.#closed.signal.aborted) return fresh.close()
     const old = this.#current
     this.#current = fresh
     this.#up = true
     old?.close()
-    return true
   }
 
-  /** Tries until flagd is back, by whichever connection. Never rejects. */
+  /** Tries until flagd is back. Never rejects. */
   async #recover(): Promise<void> {
-    if (this.#recovering) return
-    this.#recovering = true
     const { retryMs = 400, graceMs = 10_000, reachable } = this.#options
     const end = this.#closed.signal
-    const since = performance.now()
+    const lostAt = performance.now()
+    let triedAt = lostAt
     let told = this.#current === undefined
     let connectMs = this.#options.connectMs
     try {
-      while (!this.#up) {
+      for (;;) {
         await delay(retryMs, undefined, { ref: false, signal: end })
-        if (!told && performance.now() - since > graceMs) {
+        const now = performance.now()
+        if (!told && now - lostAt > graceMs) {
           told = true
           this.events.emit(ProviderEvents.Error, { message: 'flagd has not come back yet' })
         }
-        if (this.#up || !(await reachable()) || end.aborted) continue
+        // gRPC may know a way that a plain connection does not, e.g. a proxy.
+        if (!(await reachable()) && now - triedAt < BLIND_RETRY_MS) continue
+        end.throwIfAborted()
+        triedAt = now
         try {
-          if (await this.#connect(connectMs)) this.events.emit(ProviderEvents.Ready)
+          await this.#connect(connectMs)
         } catch (error) {
           connectMs = Math.min(connectMs * 2, MAX_CONNECT_MS)
           if (!isFatal(error)) continue
@@ -176,11 +167,12 @@ export class SupervisedProvider implements Provider, ConnectionListener {
           this.events.emit(ProviderEvents.Error, { message, errorCode: ErrorCode.PROVIDER_FATAL })
           return
         }
+        end.throwIfAborted()
+        this.events.emit(ProviderEvents.Ready)
+        return
       }
     } catch {
       // Closed.
-    } finally {
-      this.#recovering = false
     }
   }
 }

@@ -1,6 +1,14 @@
 import { OpenFeature, ProviderEvents } from '@openfeature/server-sdk'
 import type { Client } from '@openfeature/server-sdk'
-import { mkdirSync, renameSync, rmSync, symlinkSync, utimesSync, writeFileSync } from 'node:fs'
+import {
+  mkdirSync,
+  renameSync,
+  rmSync,
+  symlinkSync,
+  truncateSync,
+  utimesSync,
+  writeFileSync,
+} from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { FileProvider } from '../../src/flags/index.ts'
@@ -61,6 +69,18 @@ describe('a change is seen', () => {
     expect(await value(client)).toBe(false)
     writeFileSync(file.path, text)
     await until(() => value(client), 1_200)
+  })
+
+  it('without an alarm when it is saved in place', async () => {
+    file.write(useRedis(0))
+    const client = await clientOf()
+    for (const share of [100, 0, 100, 0, 100]) {
+      truncateSync(file.path)
+      await new Promise((resolve) => setTimeout(resolve, 5))
+      writeFileSync(file.path, JSON.stringify(useRedis(share)))
+      await until(async () => (await value(client)) === (share === 100), 1_200)
+    }
+    expect(events).toEqual([])
   })
 
   it('when an older file is put back', async () => {

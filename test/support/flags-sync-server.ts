@@ -1,0 +1,78 @@
+import { Server, ServerCredentials } from '@grpc/grpc-js'
+import type { ServerWritableStream, ServiceDefinition } from '@grpc/grpc-js'
+import { fromJSON } from '@grpc/proto-loader'
+
+type Stream = ServerWritableStream<object, { flagConfiguration: string }>
+
+const proto = fromJSON({
+  nested: {
+    flagd: {
+      nested: {
+        sync: {
+          nested: {
+            v1: {
+              nested: {
+                SyncFlagsRequest: { fields: { providerId: { type: 'string', id: 1 } } },
+                SyncFlagsResponse: { fields: { flagConfiguration: { type: 'string', id: 1 } } },
+                FlagSyncService: {
+                  methods: {
+                    SyncFlags: {
+                      requestType: 'SyncFlagsRequest',
+                      responseType: 'SyncFlagsResponse',
+                      responseStream: true,
+                      comment: '',
+                    },
+                  },
+                },
+              },
+            },
+          },
+        },
+      },
+    },
+  },
+})
+
+/** Serves flagd's sync stream, and does with it what a test says. */
+export class SyncServer implements AsyncDisposable {
+  readonly streams: Stream[] = []
+  /** What a new stream is sent; nothing when undefined. */
+  content: string | undefined
+  readonly #server = new Server()
+
+  static async start(content?: object): Promise<[server: SyncServer, port: number]> {
+    const server = new SyncServer()
+    if (content !== undefined) server.content = JSON.stringify(content)
+    return [server, await server.#listen()]
+  }
+
+  /** To all open streams. */
+  send(content: object | string): void {
+    const text = typeof content === 'string' ? content : JSON.stringify(content)
+    for (const stream of this.streams) stream.write({ flagConfiguration: text })
+  }
+
+  /** Ends all streams in order, with status OK. */
+  endStreams(): void {
+    for (const stream of this.streams.splice(0)) stream.end()
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#server.forceShutdown()
+  }
+
+  #listen(): Promise<number> {
+    this.#server.addService(proto['flagd.sync.v1.FlagSyncService'] as ServiceDefinition, {
+      SyncFlags: (stream: Stream) => {
+        this.streams.push(stream)
+        if (this.content !== undefined) stream.write({ flagConfiguration: this.content })
+      },
+    })
+    return new Promise((resolve, reject) => {
+      this.#server.bindAsync('127.0.0.1:0', ServerCredentials.createInsecure(), (error, port) => {
+        if (error === null) resolve(port)
+        else reject(error)
+      })
+    })
+  }
+}
