@@ -5,13 +5,11 @@ import type { ChangeResult } from '../rollout/index.ts'
 export interface Actuator {
   read(): Promise<Split>
   /** Rejects when the share is no longer `from`: somebody else was faster. */
-  setShare(percent: number, from: number, reason: string, signal?: AbortSignal): Promise<Effect>
+  setShare(percent: number, from: number, reason: string): Promise<Effect>
   /** Everybody back to `off`, however many others are editing. */
-  rollBack(reason: string, signal?: AbortSignal): Promise<Effect>
+  rollBack(reason: string): Promise<Effect>
   /** Whether flagd serves what the file says; `undefined` when it cannot be asked. */
-  served(
-    signal?: AbortSignal,
-  ): Promise<{ readonly same: boolean | undefined; readonly detail: string }>
+  served(): Promise<{ readonly same: boolean | undefined; readonly detail: string }>
 }
 
 export interface Split {
@@ -59,8 +57,6 @@ export function flagsActuator(options: FlagsActuatorOptions): Actuator {
     via: 'guard',
     reason,
   })
-  const stop = (signal: AbortSignal | undefined): { signal?: AbortSignal } =>
-    signal === undefined ? {} : { signal }
   return {
     async read() {
       const description = describe(await loadFlags(file), flag)
@@ -71,16 +67,16 @@ export function flagsActuator(options: FlagsActuatorOptions): Actuator {
         detail: description.reason ?? sentence,
       }
     },
-    async setShare(percent, from, reason, signal) {
-      const change = { ...base, by: by(reason), percent, from, ...stop(signal) }
+    async setShare(percent, from, reason) {
+      const change = { ...base, by: by(reason), percent, from }
       return effectOf(await changeShare(change))
     },
-    async rollBack(reason, signal) {
-      return effectOf(await changeBack({ ...base, by: by(reason), ...stop(signal) }))
+    async rollBack(reason) {
+      return effectOf(await changeBack({ ...base, by: by(reason) }))
     },
-    async served(signal) {
+    async served() {
       if (flagd === false) return { same: undefined, detail: '' }
-      const ask = { flag, ...(flagd === undefined ? {} : { url: flagd }), ...stop(signal) }
+      const ask = { flag, ...(flagd === undefined ? {} : { url: flagd }) }
       const { state, detail } = await compareServed(await loadFlags(file), ask)
       return { same: state === 'unreachable' ? undefined : state === 'same', detail }
     },

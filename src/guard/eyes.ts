@@ -56,6 +56,11 @@ export class Eyes {
     return this.#judge.unready
   }
 
+  /** @param now epoch milliseconds @returns seconds since the step began */
+  heldS(now: number): number {
+    return this.#judge.step === undefined ? 0 : Math.max(0, now / 1000 - this.#judge.step.at)
+  }
+
   /** Distinct users of the step, and the logarithm of the evidence that their ratio is wrong. */
   users(percent: number): ReturnType<ShareWatch['read']> {
     return this.#users.read(percent / 100)

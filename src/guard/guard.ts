@@ -82,6 +82,7 @@ export class Guard {
       awaiting: this.#awaiting,
       reason: this.#reason,
       alarms: this.#alarms.list,
+      plan: { steps: this.#plan.steps, minHoldS: this.#plan.judge.minHoldS ?? 60 },
     })
   }
 
@@ -133,7 +134,7 @@ export class Guard {
     if (signal?.aborted === true) return this.status
     const at = this.#eyes.see(poll, now)
     await this.#eyes.raise(this.#alarms, now, this.#percent, this.#plain)
-    await this.#decide(at, signal)
+    await this.#decide(at)
     if (now - this.#savedAt >= SAVE_EVERY_MS) await this.#save()
     return this.status
   }
@@ -236,17 +237,17 @@ export class Guard {
     await this.#save()
   }
 
-  async #decide(at: number, signal: AbortSignal | undefined): Promise<void> {
+  async #decide(at: number): Promise<void> {
     const harm = this.#eyes.harm()
     if (this.#stopped) {
       const told = this.#phase === 'yielded' && this.#percent > 0 ? harm : ''
       return this.#alarms.set('regressed', told, this.#now())
     }
-    if (harm !== '' && this.#percent > 0) return this.#rollBack(harm, signal)
+    if (harm !== '' && this.#percent > 0) return this.#rollBack(harm)
     const [alarm] = this.#alarms.holding
     if (alarm !== undefined) return this.#say('hold', this.#percent, alarm.message)
     if (this.#eyes.sight.sight !== 'seeing') return
-    if (this.#phase === 'baseline') return this.#leaveBaseline(at, signal)
+    if (this.#phase === 'baseline') return this.#leaveBaseline(at)
     if (this.#phase === 'finished') return
     const { answer = 'undecided', reason = '' } = this.#eyes.verdict ?? {}
     if (answer === 'starved') return this.#say('hold', this.#percent, reason)
@@ -256,16 +257,16 @@ export class Guard {
       const seen = `${Math.round(on)} of ${this.#plan.minUsers} users seen on the new side`
       return this.#say('hold', this.#percent, seen)
     }
-    await this.#advance(at, reason, signal)
+    await this.#advance(at, reason)
   }
 
-  async #leaveBaseline(at: number, signal: AbortSignal | undefined): Promise<void> {
+  async #leaveBaseline(at: number): Promise<void> {
     // At 100 % no baseline will ever come.
     if (this.#eyes.unready.length > 0 && this.#percent < 100) return
     if (this.#percent > 0) return this.#beginStep(at)
     const bound = this.#eyes.slowBoundS
     const slow = bound === undefined ? '' : `; slow is above ${bound * 1000} ms`
-    await this.#advance(at, `the baseline of the old side is known${slow}`, signal)
+    await this.#advance(at, `the baseline of the old side is known${slow}`)
   }
 
   async #beginStep(at: number): Promise<void> {
@@ -280,7 +281,7 @@ export class Guard {
     await this.#save()
   }
 
-  async #advance(at: number, reason: string, signal: AbortSignal | undefined): Promise<void> {
+  async #advance(at: number, reason: string): Promise<void> {
     const to = this.#next
     if (to === undefined) return this.#beginStep(at)
     if (this.#plan.advance === 'ask' && !(await this.#isApproved(to))) {
@@ -290,7 +291,7 @@ export class Guard {
     if (this.#dryRun) return this.#say('advance', to, reason)
     const from = this.#percent
     const effect = await this.#act(to, () =>
-      this.#options.actuator.setShare(to, from, reason, signal),
+      this.#options.actuator.setShare(to, from, reason),
     ).catch((error: unknown) => this.#say('hold', from, messageOf(error)))
     if (effect === undefined) return
     await this.#write('advance', to, reason, from, effect)
@@ -303,14 +304,12 @@ export class Guard {
     return this.#approved === percent
   }
 
-  async #rollBack(reason: string, signal: AbortSignal | undefined): Promise<void> {
+  async #rollBack(reason: string): Promise<void> {
     if (this.#dryRun) return this.#say('rollback', 0, reason)
     const from = this.#percent
     const failed = (error: unknown): Promise<void> =>
       this.#alarms.set('rollback-failed', messageOf(error), this.#now())
-    const effect = await this.#act(0, () => this.#options.actuator.rollBack(reason, signal)).catch(
-      failed,
-    )
+    const effect = await this.#act(0, () => this.#options.actuator.rollBack(reason)).catch(failed)
     if (effect === undefined) return
     this.#phase = 'rolled back'
     this.#reason = reason
@@ -320,7 +319,10 @@ export class Guard {
     await this.#expectServed(effect)
   }
 
-  /** Notes what is about to be written, so that after a crash our own edit is not taken for a person's. */
+  /**
+   * Notes what is about to be written, so that after a crash our own edit is not taken for a person's.
+   * Once begun, a change is not interrupted: it ends by its own deadline.
+   */
   async #act(to: number, change: () => Promise<Effect>): Promise<Effect> {
     this.#intent = to
     await this.#save()

@@ -23,10 +23,13 @@ export interface GuardPosition {
   /** Why it rolled back or yielded; else `''`. */
   readonly reason: string
   readonly alarms: readonly Alarm[]
+  readonly plan: { readonly steps: readonly number[]; readonly minHoldS: number }
 }
 
 /** What a person wants to see of a guard, after every poll. */
 export interface GuardStatus extends GuardPosition {
+  /** Seconds in the present step. */
+  readonly heldS: number
   readonly verdict: Verdict | undefined
   readonly sight: Sight
   readonly silent: readonly string[]
@@ -41,6 +44,7 @@ export interface GuardStatus extends GuardPosition {
 export function statusOf(eyes: Eyes, position: GuardPosition): GuardStatus {
   return {
     ...position,
+    heldS: eyes.heldS(position.at),
     verdict: eyes.verdict,
     sight: eyes.sight.sight,
     silent: eyes.sight.silent,

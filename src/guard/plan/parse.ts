@@ -90,7 +90,7 @@ function invalid(problems: readonly string[], cause?: unknown): SwitchbackError 
   const rest = problems.length - 1
   const message = rest === 0 ? first : `${first} (and ${rest} more)`
   return new SwitchbackError('SB_PLAN_INVALID', `Plan: ${message}`, {
-    hint: problems.length > 1 ? problems.join('; ') : 'See docs/guard.md for a plan with all keys.',
+    hint: problems.length > 1 ? problems.join('; ') : 'See docs/guard.md for all keys.',
     cause,
   })
 }

@@ -1,0 +1,163 @@
+import { readFile } from 'node:fs/promises'
+import { quote, SwitchbackError } from '../../errors.ts'
+import {
+  type AuditEntry,
+  createGuard,
+  guardFiles,
+  type GuardStatus,
+  leaveApproval,
+  parsePlan,
+  type Plan,
+  viewOf,
+} from '../../guard/index.ts'
+import { type Command, exitCode, type Output, usageError } from '../command.ts'
+import { defineCommand } from '../define.ts'
+import { printJson } from '../format.ts'
+import type { Style } from '../style.ts'
+import { findTarget, targetOptions, whoAmI } from '../target.ts'
+
+const METRICS = 'http://127.0.0.1:3002/metrics'
+
+export const command: Command = defineCommand({
+  usage: 'guard [options]',
+  summary: 'compares both sides and widens, holds or takes back by itself',
+  details: `Runs until Ctrl-C. Widens along the plan while the new side is provably within its harm budget, takes
+everybody back when it is worse than tolerated, and yields to whoever edits the split by hand. Every
+decision is a line of <flags file>.guard.jsonl with the numbers behind it. The bearer token of a
+Prometheus server is read from SWITCHBACK_PROMETHEUS_TOKEN.`,
+  options: {
+    ...targetOptions,
+    plan: { type: 'string', value: 'FILE', help: 'steps, margins, sources; YAML or JSON' },
+    metrics: {
+      type: 'string',
+      multiple: true,
+      value: 'URL',
+      help: `the /metrics of a replica; again for each (${METRICS})`,
+    },
+    prometheus: { type: 'string', value: 'URL', help: 'read a Prometheus server instead' },
+    'dry-run': { type: 'boolean', help: 'say what it would do, and do nothing' },
+    ask: { type: 'boolean', help: 'take a wider step only when it was approved' },
+    approve: {
+      type: 'string',
+      value: 'PERCENT',
+      help: 'approve the step that a running guard waits for, and end',
+    },
+    resume: { type: 'boolean', help: 'act again after a rollback or after it yielded' },
+    'until-done': {
+      type: 'boolean',
+      help: 'end at the last step (exit 0), or when it went back or yielded (exit 1)',
+    },
+  },
+  examples: [
+    ['switchback guard --dry-run', 'what it would do with the application on this machine'],
+    ['switchback guard --plan rollout.yaml --ask', 'along a plan, asking before each wider step'],
+    ['switchback guard --approve 25', 'lets the running guard go on to 25 %'],
+  ],
+  async run({ values, env, stdout, style, signal }) {
+    const plan = await readPlan(values)
+    const target = await findTarget({ ...values, flag: values.flag ?? plan.flag }, env)
+    const { flag, file } = target
+    if (values.approve !== undefined) {
+      const percent = Number(values.approve.replace(/%$/, ''))
+      if (!(percent > 0 && percent <= 100)) {
+        throw usageError(`${quote(values.approve)} is no share`, 'write --approve 25')
+      }
+      await leaveApproval(guardFiles(file).state, percent)
+      stdout.write(`approved: the guard may go on to ${percent} % when the evidence allows it\n`)
+      return exitCode.done
+    }
+    const token = env['SWITCHBACK_PROMETHEUS_TOKEN']
+    const guard = createGuard({
+      ...target,
+      plan,
+      name: `guard of ${whoAmI(env).who}`,
+      dryRun: values['dry-run'],
+      resume: values.resume,
+      ...(token === undefined ? {} : { prometheusToken: token }),
+      onAudit: (entry) => {
+        if (values.json) printJson(stdout, entry)
+        else stdout.write(auditText(entry, style))
+      },
+    })
+    const done = new AbortController()
+    let last: GuardStatus | undefined
+    const tell = values.json ? () => {} : narrator(stdout, style)
+    if (!values.json) stdout.write(`guard of ${flag} (${file}): steps ${plan.steps.join(', ')} %\n`)
+    await guard.run(AbortSignal.any([signal, done.signal]), (status) => {
+      last = status
+      tell(status)
+      if (values['until-done'] && isOver(status)) done.abort()
+    })
+    const failed = values['until-done'] && last?.phase !== 'finished'
+    return failed ? exitCode.refused : exitCode.done
+  },
+})
+
+interface PlanValues {
+  readonly plan: string | undefined
+  readonly metrics: readonly string[]
+  readonly prometheus: string | undefined
+  readonly ask: boolean
+}
+
+/** The options win over the plan. */
+async function readPlan({ plan: file, metrics, prometheus, ask }: PlanValues): Promise<Plan> {
+  if (metrics.length > 0 && prometheus !== undefined) {
+    throw usageError('both --metrics and --prometheus', 'give one of them')
+  }
+  const plan = parsePlan(file === undefined ? '' : await readText(file))
+  const { sources } = plan
+  const advance = ask ? 'ask' : plan.advance
+  if (prometheus !== undefined) {
+    const url = { url: prometheus, matchers: sources.prometheus?.matchers ?? '' }
+    return { ...plan, advance, sources: { replicas: [], prometheus: url } }
+  }
+  if (metrics.length > 0) {
+    return { ...plan, advance, sources: { replicas: metrics, prometheus: undefined } }
+  }
+  const none = sources.replicas.length === 0 && sources.prometheus === undefined
+  return { ...plan, advance, sources: none ? { ...sources, replicas: [METRICS] } : sources }
+}
+
+async function readText(file: string): Promise<string> {
+  try {
+    return await readFile(file, 'utf8')
+  } catch (cause) {
+    throw new SwitchbackError('SB_FILE_MISSING', `The plan ${quote(file)} cannot be read`, {
+      hint: 'Name it with --plan, or leave that out for the usual steps.',
+      cause,
+    })
+  }
+}
+
+function isOver({ phase, standbyFor }: GuardStatus): boolean {
+  return standbyFor === '' && ['finished', 'rolled back', 'yielded'].includes(phase)
+}
+
+const LOUD = new Set(['alarm', 'rollback', 'yield'])
+
+function auditText(
+  { at, action, from, to, reason, dryRun, servedMs }: AuditEntry,
+  style: Style,
+): string {
+  const move = from === to ? `at ${from} %` : `${from} % -> ${to} %`
+  const served = servedMs === undefined ? '' : `, served after ${servedMs} ms`
+  const verb = dryRun ? `would ${action}` : action
+  const head = LOUD.has(action) ? style.red(verb) : style.bold(verb)
+  return `${style.dim(at.slice(11, 19))}  ${head} ${move}${served}: ${reason}\n`
+}
+
+/** Says what the guard thinks when that changes, numbers aside, and at least once a minute. */
+function narrator(stdout: Output, style: Style): (status: GuardStatus) => void {
+  let said = ''
+  let saidAt = 0
+  return (status) => {
+    const { sentence, at } = viewOf(status)
+    const news = sentence.replaceAll(/[\d.,]+/g, '#')
+    if (news === said && at - saidAt < 60_000) return
+    said = news
+    saidAt = at
+    const time = new Date(at).toISOString().slice(11, 19)
+    stdout.write(style.dim(`${time}  ${sentence}\n`))
+  }
+}

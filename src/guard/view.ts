@@ -1,0 +1,57 @@
+import type { Answer, MetricVerdict } from './rule/index.ts'
+import type { GuardStatus } from './status.ts'
+
+/**
+ * - `acting`: it moves the split by itself; `advising`: it says what it would do;
+ * - `yielded`: a person changed the split, and it keeps its hands off;
+ * - `blind`: it has no metrics; `standby`: another guard acts; `stopped`: it took everybody back.
+ */
+export type GuardMode = 'acting' | 'advising' | 'yielded' | 'blind' | 'standby' | 'stopped'
+
+/** A {@link GuardStatus} for people and pages. */
+export interface GuardSummary {
+  readonly mode: GuardMode
+  readonly answer: Answer | undefined
+  /** What it thinks and what it does about it. */
+  readonly sentence: string
+  readonly metrics: readonly MetricVerdict[]
+  readonly plan: {
+    readonly steps: readonly number[]
+    readonly heldS: number
+    readonly minHoldS: number
+  }
+  readonly alarms: readonly string[]
+  readonly at: number
+}
+
+function modeOf({ standbyFor, phase, sight, dryRun }: GuardStatus): GuardMode {
+  if (standbyFor !== '') return 'standby'
+  if (phase === 'yielded') return 'yielded'
+  if (phase === 'rolled back') return 'stopped'
+  if (sight === 'blind' || sight === 'lost') return 'blind'
+  return dryRun ? 'advising' : 'acting'
+}
+
+function sentenceOf(status: GuardStatus): string {
+  const { standbyFor, phase, percent, reason, awaiting, verdict, next } = status
+  if (standbyFor !== '') return `${standbyFor} acts; this guard stands by`
+  if (phase === 'yielded') return `at ${percent} %: ${reason}`
+  if (phase === 'rolled back') return `everybody was taken back: ${reason}`
+  if (awaiting !== undefined) return `at ${percent} %: waits for somebody to approve ${awaiting} %`
+  if (phase === 'finished') return `at ${percent} %, the last step`
+  const goal = next === undefined ? '' : `, next ${next} %`
+  return `at ${percent} %${goal}: ${verdict?.reason ?? 'nothing is known yet'}`
+}
+
+/** What a person should know of the guard at a glance. */
+export function viewOf(status: GuardStatus): GuardSummary {
+  return {
+    mode: modeOf(status),
+    answer: status.verdict?.answer,
+    sentence: sentenceOf(status),
+    metrics: status.verdict?.metrics ?? [],
+    plan: { ...status.plan, heldS: status.heldS },
+    alarms: status.alarms.map(({ code, message }) => `${code}: ${message}`),
+    at: status.at,
+  }
+}

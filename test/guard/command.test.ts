@@ -1,0 +1,92 @@
+import { readFile, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { Readable } from 'node:stream'
+import { expect, test } from 'vitest'
+import { main } from '../../src/cli/index.ts'
+import { guardFiles } from '../../src/guard/index.ts'
+import { deploy } from './deployment.ts'
+
+/** `switchback guard ...` in this process. */
+async function run(
+  argv: readonly string[],
+  onOutput: (text: string) => void = () => {},
+  signal: AbortSignal = AbortSignal.timeout(20_000),
+): Promise<{ code: number; stdout: string; stderr: string }> {
+  const texts = { stdout: '', stderr: '' }
+  const code = await main({
+    argv: ['guard', ...argv],
+    env: {},
+    stdin: Readable.from([]),
+    stdout: {
+      write: (text: string) => {
+        texts.stdout += text
+        onOutput(text)
+      },
+    },
+    stderr: { write: (text: string) => void (texts.stderr += text) },
+    signal,
+  })
+  return { code, ...texts }
+}
+
+test('runs along a plan file, tells every decision, and exits 1 when it went back', async () => {
+  const deployment = await deploy(0)
+  const plan = join(deployment.file, '..', 'rollout.yaml')
+  await writeFile(plan, deployment.plan)
+  const { file, flagd } = deployment
+  const options = ['--file', file, '--flagd', flagd, '--plan', plan, '--until-done', '--json']
+  const { code, stdout, stderr } = await run(options, (text) => {
+    if (text.includes('"to":10')) deployment.errors = 0.3
+  })
+  expect([code, stderr]).toEqual([1, ''])
+  const lines = stdout.trimEnd().split('\n')
+  const entries = lines.map((line) => JSON.parse(line) as Record<string, unknown>)
+  expect(entries.map(({ action }) => action)).toEqual(['start', 'advance', 'rollback', 'stop'])
+  expect(entries[2]).toMatchObject({ from: 10, to: 0, confirmed: true })
+  expect(await deployment.share()).toBe(0)
+})
+
+test('a dry run speaks to people and touches nothing', async () => {
+  const deployment = await deploy(10)
+  const before = await readFile(deployment.file, 'utf8')
+  const stop = new AbortController()
+  const { file, flagd, metrics } = deployment
+  const plan = join(file, '..', 'rollout.yaml')
+  await writeFile(plan, '{ steps: [10, 50], hold: 1s, settle: 0s, interval: 100ms }')
+  const { code, stdout } = await run(
+    ['--file', file, '--flagd', flagd, '--metrics', metrics, '--plan', plan, '--dry-run'],
+    (text) => {
+      if (text.includes('would advance')) stop.abort()
+    },
+    AbortSignal.any([stop.signal, AbortSignal.timeout(20_000)]),
+  )
+  expect(code).toBe(0)
+  expect(stdout).toMatch(/would advance 10 % -> 50 %: every metric is within its harm budget/)
+  expect(await readFile(file, 'utf8')).toBe(before)
+  await expect(readFile(guardFiles(file).state)).rejects.toMatchObject({ code: 'ENOENT' })
+})
+
+test('an approval on the command line lets a waiting guard go on', async () => {
+  const { file, flagd, plan: text } = await deploy(10)
+  const plan = join(file, '..', 'rollout.yaml')
+  await writeFile(plan, text)
+  let approved: Promise<{ code: number }> | undefined
+  const { code } = await run(
+    ['--file', file, '--flagd', flagd, '--plan', plan, '--ask', '--until-done'],
+    (output) => {
+      if (output.includes('approve 50 %')) approved ??= run(['--file', file, '--approve', '50'])
+    },
+  )
+  expect([code, (await approved)?.code]).toEqual([0, 0])
+})
+
+test.each([
+  [['--approve', 'x'], 2, '"x" is no share'],
+  [['--plan', '/nowhere.yaml'], 1, 'cannot be read'],
+  [['--metrics', 'http://a', '--prometheus', 'http://b'], 2, 'both --metrics and --prometheus'],
+  [['--metrics', 'nowhere'], 1, 'Metrics address "nowhere"'],
+])('%j is refused with the remedy', async (argv, expected, text) => {
+  const { file } = await deploy(10)
+  const { code, stderr } = await run(['--file', file, '--no-flagd', ...argv])
+  expect([code, stderr]).toEqual([expected, expect.stringContaining(text)])
+})
