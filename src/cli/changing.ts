@@ -1,4 +1,4 @@
-import { createInterface } from 'node:readline/promises'
+import { createInterface } from 'node:readline'
 import {
   changedLines,
   type ChangeOptions,
@@ -199,13 +199,11 @@ async function ask({ careful, yes, io, values }: Changing): Promise<boolean> {
   const terminal = stdout.isTTY === true && 'isTTY' in stdin && stdin.isTTY === true
   if (!careful || yes || values.json || !terminal) return true
   stdout.write('  write it? [Y/n] ')
-  const lines = createInterface({ input: stdin })
-  try {
-    const answer = await lines.question('', { signal })
+  // Reading line by line, so that the end of the input is a no.
+  for await (const answer of createInterface({ input: stdin, signal })) {
     return /^(y|yes|)$/i.test(answer.trim())
-  } finally {
-    lines.close()
   }
+  return false
 }
 
 function readSeconds(text: string | undefined): number | undefined {

@@ -85,4 +85,9 @@ export const commands: Readonly<Record<string, CommandEntry>> = {
     summary: 'one look at everything that bites in practice, with the remedies',
     load: () => import('./commands/doctor.ts'),
   },
+  completion: {
+    group: groups.check,
+    summary: 'prints the completion script for bash, zsh or fish',
+    load: () => import('./commands/completion.ts'),
+  },
 }

@@ -28,7 +28,7 @@ export interface ChangeOptions {
   readonly timeoutMs?: number
   /**
    * How many users who move are asked for.
-   * @default 20
+   * @default 20, for `changeBack` 50
    */
   readonly probes?: number
   /**
@@ -70,7 +70,7 @@ export function changeBack(
   options: ChangeOptions & { readonly keepPilots?: boolean; readonly disable?: boolean },
 ): Promise<ChangeResult> {
   const { flag, keepPilots = false, disable = false } = options
-  return change({ insist: true, probes: 100, ...options }, (document) =>
+  return change({ insist: true, probes: 50, ...options }, (document) =>
     rollBack(document, { flag, keepPilots, disable }),
   )
 }

@@ -1,5 +1,5 @@
 import { createHash, randomBytes } from 'node:crypto'
-import { open, readFile } from 'node:fs/promises'
+import { open, readFile, stat } from 'node:fs/promises'
 import { basename, dirname, extname, join } from 'node:path'
 import { isDeepStrictEqual } from 'node:util'
 import { quote, SwitchbackError } from '../errors.ts'
@@ -124,7 +124,7 @@ export async function appendHistory(
         after: edit.before.hash,
       })
     }
-    await append(historyFile(file), lines)
+    await append(file, lines)
     return { history: entry, warning: '' }
   } catch (error) {
     const message = error instanceof Error ? error.message : String(error)
@@ -132,10 +132,16 @@ export async function appendHistory(
   }
 }
 
-async function append(path: string, lines: readonly HistoryEntry[]): Promise<void> {
-  const handle = await open(path, 'a+', 0o644)
+async function append(file: string, lines: readonly HistoryEntry[]): Promise<void> {
+  const handle = await open(historyFile(file), 'a+', 0o644)
   try {
     const { size } = await handle.stat()
+    if (size === 0) {
+      // Whoever may edit the flags may write their history, also when root was first.
+      const { uid, gid, mode } = await stat(file)
+      await handle.chown(uid, gid).catch(() => {})
+      await handle.chmod(mode & 0o666).catch(() => {})
+    }
     const { buffer } = await handle.read(Buffer.alloc(1), 0, 1, Math.max(0, size - 1))
     // A writer killed half way left a torn line; the next one begins on a line of its own.
     const start = size === 0 || buffer.toString() === '\n' ? '' : '\n'

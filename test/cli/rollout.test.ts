@@ -167,7 +167,7 @@ describe('rollback and undo', () => {
     expect(back.code).toBe(0)
     expect(back.stdout).toContain('share     50 % -> 0 %')
     expect(back.stdout).toMatch(
-      /after [\d.,]+ ms; the last of 100 probe users back after [\d.,]+ ms/,
+      /after [\d.,]+ ms; the last of 50 probe users back after [\d.,]+ ms/,
     )
     expect(await here.json(['status'])).toMatchObject({ share: 0, flagd: { state: 'same' } })
     expect(await here.json(['undo'])).toMatchObject({ ok: true, from: 0, to: 50 })

@@ -439,3 +439,30 @@ describe('history', () => {
     expect(await onWeight(file)).toBe(0)
   })
 })
+
+describe('an editor of another machine or container', () => {
+  const foreign = (file: string) =>
+    join(dirname(file), `.${basename(file)}.lock-1-0123456789ab-1-1-cafe0000`)
+
+  it('is waited for while its lock is fresh', async () => {
+    const file = await flagsFile()
+    await writeFile(foreign(file), '')
+    const edit = setShare(await loadFlags(file), { flag, percent: 25 })
+    await expect(apply(edit, { file, by, timeoutMs: 200 })).rejects.toMatchObject({
+      code: 'SB_LOCK_BUSY',
+    })
+    expect(await onWeight(file)).toBe(10)
+  })
+
+  it('is taken for dead when its lock has not been touched for long', async () => {
+    const file = await flagsFile()
+    await writeFile(foreign(file), '')
+    const old = new Date(Date.now() - 60_000)
+    await utimes(foreign(file), old, old)
+    await set(file, 25)
+    expect((await readdir(dirname(file))).sort()).toEqual([
+      'use-redis.history.jsonl',
+      'use-redis.json',
+    ])
+  })
+})

@@ -70,7 +70,7 @@ describe('confirm', () => {
     expect(pilot.confirmation).toMatchObject({ confirmed: true })
     expect(pilot.confirmation?.movers).toBeGreaterThan(0)
     const back = await changeBack({ file, flag, by, flagd: flagd.url })
-    expect(back.confirmation).toMatchObject({ confirmed: true, movers: 100 })
+    expect(back.confirmation).toMatchObject({ confirmed: true, movers: 50 })
     const again = await changeBack({ file, flag, by, flagd: flagd.url })
     expect(again.applied).toBeUndefined()
     expect(again.confirmation).toMatchObject({ confirmed: true, movers: 0 })

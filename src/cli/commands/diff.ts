@@ -7,7 +7,10 @@ import { previewOptions, runPreview } from '../previewing.ts'
 export const command: Command = defineCommand({
   usage: 'diff FILE FILE [options]',
   summary: 'who joins and who leaves between two flags files, whatever their shapes',
-  details: `Exit code 1 when anybody leaves although the share does not shrink.`,
+  details: `Exit code 1 when anybody leaves although the share does not shrink.
+
+--json prints ok, command, flag, from, to, users, on {before, after}, variants {before, after},
+joins and leaves {count, examples} and moves, on one line.`,
   options: {
     flag: { type: 'string', value: 'NAME', help: 'the flag (use-redis, or SWITCHBACK_FLAG)' },
     ...previewOptions,

@@ -14,7 +14,9 @@ export const command: Command = defineCommand({
   usage: 'doctor [options]',
   summary: 'one look at everything that bites in practice, each finding with its remedy',
   details: `The flags file and its rights, flagd's ports and what it serves, the provider's options in the
-environment, Redis and its memory policy, the clocks. Exit code 1 when it finds a problem.`,
+environment, Redis and its memory policy, the clocks. Exit code 1 when it finds a problem.
+
+--json prints ok, command, flag, file and findings [{check, state, text, remedy}].`,
   options: {
     ...targetOptions,
     ports: {

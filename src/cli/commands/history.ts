@@ -8,7 +8,10 @@ export const command: Command = defineCommand({
   usage: 'history [options]',
   summary: 'who changed what and when, newest first',
   details: `Reads the audit log beside the flags file (use-redis.json: use-redis.history.jsonl). "outside"
-stands for a change by hand or by another tool. Values of pilots are hashed in it.`,
+stands for a change by hand or by another tool. Values of pilots are hashed in it.
+
+--json prints ok, command, flag, file and entries, newest first: id, at, who, via, reason, action,
+from, to, before, after, changes, pilot, undoes.`,
   options: {
     limit: { type: 'string', value: 'N', help: 'how many at most (20)' },
     ...targetOptions,

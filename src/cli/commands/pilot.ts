@@ -8,7 +8,11 @@ export const command: Command = defineCommand({
   usage: 'pilot --attribute NAME --in VALUES [options]',
   summary: 'gives some users on before the split is asked, or takes that away',
   details: `The attribute is one of the evaluation context, e.g. plan; --feature is that of a cache's name. The
-split behind the pilot stays as it is, and so does everybody's bucket.`,
+split behind the pilot stays as it is, and so does everybody's bucket.
+
+--json prints ok, command, flag, file, action, from, to, written, hash {before, after},
+users {sample, joins, leaves}, flagd {url, confirmed, servedMs, lastMs, probes, movers, cause, hint},
+historyId and warning, on one line.`,
   options: {
     attribute: { type: 'string', value: 'NAME', help: 'the attribute to look at' },
     in: { type: 'string', value: 'A,B', help: 'its values that get on, in place of those of now' },

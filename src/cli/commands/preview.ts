@@ -10,7 +10,10 @@ export const command: Command = defineCommand({
   usage: 'preview PERCENT [options]',
   summary: 'who would join and who would leave; writes nothing',
   details: `Evaluates every user before and after with flagd's official evaluator. Exit code 1 when anybody
-leaves although the share does not shrink.`,
+leaves although the share does not shrink.
+
+--json prints ok, command, flag, from, to, users, on {before, after}, variants {before, after},
+joins and leaves {count, examples} and moves, on one line.`,
   options: { ...targetOptions, ...previewOptions },
   examples: [
     ['switchback preview 25', 'over 100,000 made-up users'],

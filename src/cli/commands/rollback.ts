@@ -8,7 +8,11 @@ export const command: Command = defineCommand({
   usage: 'rollback [options]',
   summary: 'takes everybody back to off in one go, and tells when the last one was',
   details: `Never asks. Weights of on go to 0; pilots and a default variant that give on go to off. Starts
-over when another editor was faster. switchback undo brings the former split back.`,
+over when another editor was faster. switchback undo brings the former split back.
+
+--json prints ok, command, flag, file, action, from, to, written, hash {before, after},
+users {sample, joins, leaves}, flagd {url, confirmed, servedMs, lastMs, probes, movers, cause, hint},
+historyId and warning, on one line.`,
   options: {
     ...targetOptions,
     ...changeOptions,

@@ -10,7 +10,11 @@ export const command: Command = defineCommand({
   summary: 'sets the share of users who are on, and waits until flagd serves it',
   details: `PERCENT has at most three decimals. Only the weights change: the order of the entries and the
 bucketing key stay, so that a wider share loses nobody. Shapes that are not understood are
-refused with the reason.`,
+refused with the reason.
+
+--json prints ok, command, flag, file, action, from, to, written, hash {before, after},
+users {sample, joins, leaves}, flagd {url, confirmed, servedMs, lastMs, probes, movers, cause, hint},
+historyId and warning, on one line.`,
   options: {
     ...targetOptions,
     ...changeOptions,

@@ -18,7 +18,10 @@ export const command: Command = defineCommand({
   usage: 'status [options]',
   summary: 'the split, who gets what, and whether flagd serves it',
   details: `Exit code 1 when flagd serves something else than the file says or the rule is not understood,
-3 when flagd does not answer.`,
+3 when flagd does not answer.
+
+--json prints ok, command, file, hash, flag, state, shape, share, weights {on, off}, defaultVariant,
+pilots, sentence, flagd {url, state, probes, agreeing, detail} and last, on one line.`,
   options: targetOptions,
   examples: [
     ['switchback status', 'the split of use-redis, and what flagd makes of it'],

@@ -7,7 +7,11 @@ import { targetOptions } from '../target.ts'
 export const command: Command = defineCommand({
   usage: 'undo [options]',
   summary: 'takes the last change back, as a new change; again, the one before it',
-  details: `Refused when what the change wrote no longer stands, so that nobody's later edit is lost.`,
+  details: `Refused when what the change wrote no longer stands, so that nobody's later edit is lost.
+
+--json prints ok, command, flag, file, action, from, to, written, hash {before, after},
+users {sample, joins, leaves}, flagd {url, confirmed, servedMs, lastMs, probes, movers, cause, hint},
+historyId and warning, on one line.`,
   options: { ...targetOptions, ...changeOptions, ...askOptions },
   examples: [
     ['switchback undo', 'the split as it was before the last change'],

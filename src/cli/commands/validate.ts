@@ -9,7 +9,10 @@ import type { Style } from '../style.ts'
 export const command: Command = defineCommand({
   usage: 'validate [FILES] [options]',
   summary: 'checks flags files: what flagd rejects, and what does something else than it looks',
-  details: `Without FILES, all of flags/. Exit code 1 when an error is found; with --strict, a warning too.`,
+  details: `Without FILES, all of flags/. Exit code 1 when an error is found; with --strict, a warning too.
+
+--json prints ok, command and files [{file, findings}]; a finding has code, severity, rejected,
+flag, pointer, line, column, message and fix.`,
   options: {
     against: {
       type: 'string',

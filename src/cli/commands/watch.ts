@@ -12,7 +12,10 @@ export const command: Command = defineCommand({
   usage: 'watch [options]',
   summary: 'the split, flagd and both sides, live in the terminal; Ctrl-C ends it',
   details: `Reads the flags file, what flagd serves, and the application's /metrics. switchback control shows
-the same and more in a browser.`,
+the same and more in a browser.
+
+--json prints one line a look: at, flag, share, sentence, flagd, last and metrics {off, on}, each with
+perSecond, hits, bad, p50 and p99.`,
   options: {
     ...targetOptions,
     metrics: {

@@ -1,0 +1,30 @@
+import { quote } from '../../errors.ts'
+import { type Command, exitCode, usageError } from '../command.ts'
+import { commands } from '../commands.ts'
+import { completions } from '../completion.ts'
+import { defineCommand } from '../define.ts'
+
+export const command: Command = defineCommand({
+  usage: 'completion SHELL',
+  summary: 'prints the completion script for bash, zsh or fish',
+  options: {},
+  examples: [
+    ['source <(switchback completion bash)', 'for this shell; put it into ~/.bashrc to keep it'],
+    ['switchback completion fish > ~/.config/fish/completions/switchback.fish', 'for fish'],
+  ],
+  positionals: 1,
+  async run({ positionals, stdout }) {
+    const [shell = ''] = positionals
+    if (shell !== 'bash' && shell !== 'zsh' && shell !== 'fish') {
+      throw usageError(`there is no completion for ${quote(shell)}`, 'name bash, zsh or fish')
+    }
+    const all = await Promise.all(
+      Object.entries(commands).map(async ([name, { summary, load }]) => {
+        const loaded = await load()
+        return { name, summary, options: loaded.command.options }
+      }),
+    )
+    stdout.write(completions[shell](all))
+    return exitCode.done
+  },
+})

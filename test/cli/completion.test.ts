@@ -1,0 +1,43 @@
+import { execFileSync } from 'node:child_process'
+import { describe, expect, it } from 'vitest'
+import { switchback } from './support.ts'
+
+/** Whether a shell is installed here. */
+function has(shell: string): boolean {
+  try {
+    execFileSync(shell, ['-c', 'true'])
+    return true
+  } catch {
+    return false
+  }
+}
+
+describe('completion', () => {
+  it.skipIf(!has('bash'))('completes commands and options in bash', async () => {
+    const { stdout } = await switchback(['completion', 'bash'])
+    const complete = (...line: string[]) => {
+      const text = line.map((word) => `'${word}'`).join(' ')
+      const script = `${stdout}\nCOMP_WORDS=(switchback ${text}); COMP_CWORD=${line.length}; _switchback; echo "\${COMPREPLY[@]}"`
+      return execFileSync('bash', ['-c', script], { encoding: 'utf8' }).trim()
+    }
+    expect(complete('ro')).toBe('rollback')
+    expect(complete('set', '--fr')).toBe('--from')
+    expect(complete('rollback', '--fr')).toBe('')
+  })
+
+  it.each(['zsh', 'fish'])('is sound %s', async (shell) => {
+    const { code, stdout } = await switchback(['completion', shell])
+    expect(code).toBe(0)
+    expect(stdout).toContain('rollback')
+    expect(stdout).toContain('keep-pilots')
+    if (has(shell)) execFileSync(shell, ['-n', '/dev/stdin'], { input: stdout })
+  })
+
+  it('names the shells that it knows', async () => {
+    const { code, stderr } = await switchback(['completion', 'ksh'])
+    expect([code, stderr]).toEqual([
+      2,
+      'error: there is no completion for "ksh": name bash, zsh or fish\n',
+    ])
+  })
+})
