@@ -45,6 +45,11 @@ export const commands: Readonly<Record<string, CommandEntry>> = {
     summary: 'takes everybody back to off in one go, and tells when the last one was',
     load: () => import('./commands/rollback.ts'),
   },
+  guard: {
+    group: groups.rollout,
+    summary: 'compares both sides and widens, holds or takes back by itself',
+    load: () => import('./commands/guard.ts'),
+  },
   undo: {
     group: groups.rollout,
     summary: 'takes the last change back, as a new change',
