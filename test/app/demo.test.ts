@@ -1,7 +1,8 @@
 // @needs redis
-import { readdirSync } from 'node:fs'
+import { mkdtempSync, readdirSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
-import { describe, expect, it } from 'vitest'
+import { join } from 'node:path'
+import { describe, expect, it, onTestFinished } from 'vitest'
 import { runCli } from './child.ts'
 
 interface DemoJson {
@@ -28,7 +29,10 @@ interface DemoJson {
 
 describe('switchback demo', () => {
   it('tells the story in 80 plain columns and leaves nothing behind', async () => {
+    const temporary = mkdtempSync(join(tmpdir(), 'switchback-demo-test-'))
+    onTestFinished(() => rmSync(temporary, { recursive: true, force: true }))
     const demo = runCli(['demo'], {
+      TMPDIR: temporary,
       FLAGD_HOST: 'flagd.invalid',
       REDIS_URL: 'redis://redis.invalid',
     })
@@ -46,7 +50,7 @@ describe('switchback demo', () => {
     for (const line of text.split('\n')) expect(line.length).toBeLessThanOrEqual(80)
     expect(text).not.toContain('\u001B')
     expect(demo.stderr()).toBe('')
-    expect(readdirSync(tmpdir()).filter((name) => name.startsWith(`switchback-demo-`))).toEqual([])
+    expect(readdirSync(temporary)).toEqual([])
   })
 
   it('tells it to machines as one JSON document', async () => {

@@ -1,8 +1,7 @@
 // @needs redis
 import { readdirSync } from 'node:fs'
 import { createServer, type AddressInfo, type Socket } from 'node:net'
-import { tmpdir } from 'node:os'
-import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest'
+import { afterAll, beforeAll, describe, expect, it, onTestFinished, vi } from 'vitest'
 import {
   answersPing,
   findProgram,
@@ -40,9 +39,6 @@ async function closedAfterTest(redis: Promise<ProvisionedRedis>): Promise<Provis
   onTestFinished(() => provisioned.close())
   return provisioned
 }
-
-const ours = (): string[] =>
-  readdirSync(tmpdir()).filter((name) => name.startsWith('switchback-redis-'))
 
 const port = (redis: ProvisionedRedis): number => Number(new URL(redis.url ?? '').port)
 
@@ -117,16 +113,20 @@ describe('provisionRedis', () => {
     expect(await answersPing('127.0.0.1', port(spawned))).toBe(false)
   })
 
-  it('leaves no directory behind', async () => {
-    const before = new Set(ours())
+  it('leaves no directory behind, of a Redis that ran or of one that could not', async () => {
     const machine = await fakeMachine()
+    vi.stubEnv('TMPDIR', machine.root)
+    onTestFinished(() => void vi.unstubAllEnvs())
+    const ours = (): string[] => readdirSync(machine.root).filter((name) => name.includes('redis'))
     await machine.link('redis-server', SERVER)
-    const redis = await provisionRedis({ env: machine.env, defaultPort: await freePort() })
-    const made = ours().filter((name) => !before.has(name))
-    expect(made.length).toBeGreaterThan(0)
+    const redis = await provisionRedis({ env: machine.env, isolated: true })
+    expect(ours()).toHaveLength(1)
     await redis.close()
-    const left = ours()
-    expect(made.some((name) => !left.includes(name))).toBe(true)
+    expect(ours()).toEqual([])
+
+    const env = { PATH: machine.bin, REDIS_SERVER_BIN: '/bin/false' }
+    expect(await provisionRedis({ env, isolated: true })).toMatchObject({ origin: 'none' })
+    expect(ours()).toEqual([])
   })
 
   it('installs one where it may', async () => {

@@ -36,7 +36,7 @@ exec >/dev/null 2>&1
 (while read -r _ <&3; do :; done; kill -"$signal" "$program") & watch=$!
 wait "$program"; status=$?
 kill "$watch"; wait "$watch"
-if [ -n "$directory" ]; then rm -rf "$directory"; fi
+if [ -n "$directory" ]; then PATH=$PATH:/bin:/usr/bin rm -rf "$directory"; fi
 exit "$status"
 `
 
