@@ -25,6 +25,11 @@ export const commands: Readonly<Record<string, CommandEntry>> = {
     summary: 'five users, a rollout by editing the flags file, and the way back',
     load: () => import('./commands/demo.ts'),
   },
+  control: {
+    group: groups.run,
+    summary: 'the dashboard: both sides live, the split, and one click back',
+    load: () => import('./commands/control.ts'),
+  },
   sidecar: {
     group: groups.run,
     summary: 'serves a flags file as flagd does, for laptops and tests',

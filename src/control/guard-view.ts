@@ -5,6 +5,8 @@
 export interface GuardView {
   /** What the guard thinks now. Cheap: asked once a second. */
   read(): GuardReading
+  /** Lets it take the step that it waits to be approved. Left out where that cannot be. */
+  approve?(percent: number, who: string): void | Promise<void>
 }
 
 export interface GuardReading {
@@ -19,6 +21,8 @@ export interface GuardReading {
   readonly sentence: string
   readonly metrics: readonly GuardMetric[]
   readonly plan: GuardPlan | undefined
+  /** A share in per cent that waits for approval. */
+  readonly awaiting?: number | undefined
   /** Things that need a person, one sentence each. */
   readonly alarms: readonly string[]
   /** Epoch milliseconds of the last poll. */
@@ -29,7 +33,7 @@ export interface GuardMetric {
   /** E.g. `errors`, `slow`, `repeat-misses`. */
   readonly id: string
   /** Evidence that the new side is worse than tolerated, and what it takes; natural logarithms. */
-  readonly harm: Evidence
+  readonly harm: Evidence & Partial<SinceHarm>
   /** Evidence that the next step is safe; `undefined` where there is none to take. */
   readonly safety: Evidence | undefined
   readonly treatment: BadOfTotal
@@ -41,6 +45,12 @@ export interface GuardMetric {
 export interface Evidence {
   readonly logEvidence: number
   readonly logThreshold: number
+}
+
+/** What both arms did since harm, if any, seems to have begun. */
+export interface SinceHarm {
+  readonly treatment: BadOfTotal
+  readonly control: BadOfTotal
 }
 
 export interface BadOfTotal {

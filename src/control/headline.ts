@@ -45,7 +45,7 @@ export function headlineOf(input: HeadlineInput): Headline {
   if (worst !== undefined) return { ...worst, findings }
   return {
     level: 'ok',
-    sentence: 'Both sides answer, and flagd serves what the file says',
+    sentence: 'both sides answer, and flagd serves what the file says',
     findings,
   }
 }

@@ -1,4 +1,5 @@
 import { randomBytes } from 'node:crypto'
+import { SwitchbackError } from '../errors.ts'
 import { type ChangeEffect, changeReading, effectOf } from './changes.ts'
 import { FlagWatch } from './flag-watch.ts'
 import type { Evidence, GuardReading, GuardView } from './guard-view.ts'
@@ -68,6 +69,16 @@ export class Room {
     this.#listener?.tick(this.#state)
   }
 
+  /** @throws {SwitchbackError} `SB_GUARD_NOT_ASKING` */
+  async approve(percent: number, who: string): Promise<void> {
+    if (this.#guard?.approve === undefined || this.#readGuard()?.awaiting !== percent) {
+      throw new SwitchbackError('SB_GUARD_NOT_ASKING', `no guard waits to go on to ${percent} %`, {
+        hint: 'look again: it may have gone on, or held',
+      })
+    }
+    await this.#guard.approve(percent, who)
+  }
+
   close(): void {
     clearInterval(this.#timer)
     this.#listener = undefined
@@ -120,9 +131,9 @@ export class Room {
 
 /** JSON has no infinity, and no evidence at all is the logarithm of nothing. */
 function finite(guard: GuardReading): GuardReading {
-  const clamp = ({ logEvidence, logThreshold }: Evidence): Evidence => ({
-    logEvidence: Math.max(-1e6, Math.min(1e6, logEvidence || 0)),
-    logThreshold,
+  const clamp = <T extends Evidence>(evidence: T): T => ({
+    ...evidence,
+    logEvidence: Math.max(-1e6, Math.min(1e6, evidence.logEvidence || 0)),
   })
   const metrics = guard.metrics.map((metric) => ({
     ...metric,

@@ -1,8 +1,10 @@
 import { once } from 'node:events'
 import { readFile } from 'node:fs/promises'
-import { quote } from '../../errors.ts'
+import { isSwitchbackError, quote } from '../../errors.ts'
 import { type AuditLine, startControl } from '../../control/index.ts'
+import { parsePlan, type Plan } from '../../guard/index.ts'
 import { type Command, type Environment, exitCode, usageError } from '../command.ts'
+import { guardBeside, type GuardMode } from '../controlling/guard-beside.ts'
 import { defineCommand } from '../define.ts'
 import { findTarget, targetOptions, whoAmI } from '../target.ts'
 
@@ -13,7 +15,8 @@ export const command: Command = defineCommand({
   summary: 'the dashboard: both sides live, the split, and one click back',
   details:
     'Serves one page and its API (/openapi.json) on 127.0.0.1:3001. On any other address, changes ' +
-    'need a token: SWITCHBACK_CONTROL_TOKEN or --token-file. Every attempt at a change is a line on stderr.',
+    'need a token: SWITCHBACK_CONTROL_TOKEN or --token-file. Every attempt at a change is a line on ' +
+    'stderr. A guard runs beside it and shows its evidence; it moves the split only with --guard act.',
   options: {
     ...targetOptions,
     metrics: {
@@ -23,6 +26,16 @@ export const command: Command = defineCommand({
       help: `the /metrics of a replica; again for each (${METRICS})`,
     },
     'no-metrics': { type: 'boolean', help: 'read no metrics' },
+    guard: {
+      type: 'string',
+      value: 'MODE',
+      help: 'act: go back and widen; ask: widen only what was approved; watch; off (watch)',
+    },
+    plan: {
+      type: 'string',
+      value: 'FILE',
+      help: "the guard's steps, margins, sources; YAML or JSON",
+    },
     port: { type: 'string', value: 'PORT', help: 'where to listen; 0 is a free one (3001)' },
     host: { type: 'string', value: 'HOST', help: 'on which address (127.0.0.1)' },
     'allow-host': {
@@ -45,30 +58,75 @@ export const command: Command = defineCommand({
     ],
   ],
   async run({ values, env, stdout, stderr, signal }) {
-    const target = await findTarget(values, env)
+    const mode = guardMode(values.guard)
+    const plan = await readPlan(values.plan)
+    const target = await findTarget({ ...values, flag: values.flag ?? plan.flag }, env)
     const token = await readToken(values['token-file'], env)
-    const replicas = values.metrics.length > 0 ? values.metrics : [METRICS]
-    await using control = await startControl({
-      ...target,
-      replicas: values['no-metrics'] ? [] : replicas,
-      port: port(values.port),
-      allowedHosts: values['allow-host'],
-      operator: whoAmI(env).who,
-      onAudit: (line) => stderr.write(`${values.json ? JSON.stringify(line) : auditText(line)}\n`),
-      ...(values.host === undefined ? {} : { host: values.host }),
-      ...(token === undefined ? {} : { token }),
-    })
-    const { flag, file, flagd } = target
-    const { url } = control
-    stdout.write(
-      values.json
-        ? `${JSON.stringify({ ready: true, url, flag, file, flagd, replicas })}\n`
-        : `control room for ${flag} (${file}): ${url}\n`,
-    )
-    if (!signal.aborted) await once(signal, 'abort')
+    const replicas = values['no-metrics'] ? [] : replicasOf(values.metrics, plan)
+    const who = whoAmI(env).who
+    const stop = new AbortController()
+    const guard =
+      mode === 'off' || !(replicas.length > 0 || plan.sources.prometheus !== undefined)
+        ? undefined
+        : guardBeside({
+            mode,
+            target,
+            plan: { ...plan, sources: { ...plan.sources, replicas } },
+            name: `guard of ${who}`,
+            prometheusToken: env['SWITCHBACK_PROMETHEUS_TOKEN'],
+            signal: AbortSignal.any([signal, stop.signal]),
+            say: (line) => stderr.write(`${line}\n`),
+          })
+    try {
+      await using control = await startControl({
+        ...target,
+        replicas,
+        port: port(values.port),
+        allowedHosts: values['allow-host'],
+        operator: who,
+        onAudit: (line) =>
+          stderr.write(`${values.json ? JSON.stringify(line) : auditText(line)}\n`),
+        ...(guard === undefined ? {} : { guard }),
+        ...(values.host === undefined ? {} : { host: values.host }),
+        ...(token === undefined ? {} : { token }),
+      })
+      const { flag, file, flagd } = target
+      const { url } = control
+      stdout.write(
+        values.json
+          ? `${JSON.stringify({ ready: true, url, flag, file, flagd, replicas, guard: mode })}\n`
+          : `control room for ${flag} (${file}): ${url}\n`,
+      )
+      if (!signal.aborted) await once(signal, 'abort')
+    } finally {
+      stop.abort()
+      await guard?.done
+    }
     return exitCode.done
   },
 })
+
+function guardMode(value: string | undefined): GuardMode | 'off' {
+  const modes = ['act', 'ask', 'watch', 'off'] as const
+  const mode = modes.find((each) => each === (value ?? 'watch'))
+  if (mode !== undefined) return mode
+  throw usageError(`--guard cannot be ${quote(value)}`, `give one of ${modes.join(', ')}`)
+}
+
+function replicasOf(asked: readonly string[], plan: Plan): readonly string[] {
+  if (asked.length > 0) return asked
+  return plan.sources.replicas.length > 0 ? plan.sources.replicas : [METRICS]
+}
+
+async function readPlan(file: string | undefined): Promise<Plan> {
+  if (file === undefined) return parsePlan('')
+  try {
+    return parsePlan(await readFile(file, 'utf8'))
+  } catch (error) {
+    if (isSwitchbackError(error)) throw error
+    throw usageError(`cannot read the plan ${quote(file)}`, 'name a file with --plan')
+  }
+}
 
 function auditText({ at, who, from, action, status, outcome, ms }: AuditLine): string {
   const signed = who === '' ? from : `${who} (${from})`

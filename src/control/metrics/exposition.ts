@@ -1,4 +1,5 @@
 import { SwitchbackError } from '../../errors.ts'
+import { ExpositionReader } from '../../guard/index.ts'
 import type { Side } from '../../side.ts'
 import { type Arms, emptyArms, FIELDS, indexOf, LATENCY_BOUNDS } from './vector.ts'
 import type { Field } from './vector.ts'
@@ -37,7 +38,8 @@ const BOUND_INDEX: ReadonlyMap<number, number> = new Map(
  * Reads what the control room needs of Prometheus text. Everything else is passed over, so that what
  * it keeps does not grow with what it is sent; values that no counter can have are passed over too.
  *
- * @throws {SwitchbackError} `SB_METRICS_FOREIGN` when no metric of Switchback stands in it.
+ * @throws {SwitchbackError} `SB_METRICS_FOREIGN` when no metric of Switchback stands in it;
+ * `SB_METRICS_SYNTAX` and `SB_METRICS_TOO_LARGE` for what is no such text or too much of it.
  * @see https://prometheus.io/docs/instrumenting/exposition_formats/
  */
 export function readExposition(text: string): Scrape {
@@ -46,40 +48,42 @@ export function readExposition(text: string): Scrape {
   let instance = ''
   let eventLoopDelay: number | undefined
   let known = 0
-  for (const { name, labels, value } of samplesOf(text)) {
+  const reader = new ExpositionReader((name) => WANTED.has(name), { maxSeries: 5000 })
+  reader.push(text)
+  for (const { name, labels, value } of reader.end()) {
     if (name === 'switchback_instance_info') {
-      instance = (labels.get('instance_id') ?? '').slice(0, 64)
+      instance = (labels['instance_id'] ?? '').slice(0, 64)
       continue
     }
     if (!(value >= 0) || value === Infinity) continue
     if (name === 'switchback_event_loop_delay_seconds') {
-      if (labels.get('quantile') === '0.99') eventLoopDelay = value
+      if (labels['quantile'] === '0.99') eventLoopDelay = value
       continue
     }
-    const side = labels.get('side')
+    const side = labels['side']
     if (side !== 'on' && side !== 'off') continue
     const arm = arms[side]
     const add = (field: Field): void => void (arm[indexOf(field)]! += value)
     switch (name) {
       case 'switchback_operations_total': {
-        const outcome = labels.get('outcome') ?? ''
+        const outcome = labels['outcome'] ?? ''
         known++
         add('operations')
         const field = OUTCOME_FIELDS.get(outcome)
         if (field !== undefined) add(field)
-        if (READS.has(labels.get('operation') ?? '')) {
+        if (READS.has(labels['operation'] ?? '')) {
           if (outcome === 'hit') add('hits')
           if (outcome === 'miss') add('misses')
         }
         break
       }
       case 'switchback_operation_duration_seconds_bucket': {
-        const index = BOUND_INDEX.get(numberOf(labels.get('le') ?? ''))
+        const index = BOUND_INDEX.get(boundOf(labels['le']))
         if (index !== undefined) arm[index]! += value
         break
       }
       case 'switchback_events_total': {
-        const field = EVENT_FIELDS.get(labels.get('event') ?? '')
+        const field = EVENT_FIELDS.get(labels['event'] ?? '')
         if (field !== undefined) add(field)
         break
       }
@@ -103,58 +107,18 @@ export function readExposition(text: string): Scrape {
   return { instance, arms, owed, eventLoopDelay }
 }
 
-interface Sample {
-  readonly name: string
-  readonly labels: ReadonlyMap<string, string>
-  readonly value: number
-}
+/** The many series by user bucket, for the guard's statistics, are passed over unread. */
+const WANTED: ReadonlySet<string> = new Set([
+  'switchback_instance_info',
+  'switchback_operations_total',
+  'switchback_operation_duration_seconds_bucket',
+  'switchback_events_total',
+  'switchback_origin_load_duration_seconds_count',
+  'switchback_origin_failures_total',
+  'switchback_owed_invalidations',
+  'switchback_event_loop_delay_seconds',
+])
 
-/** The metrics that are read; the many series by user bucket are not even split. */
-const WANTED =
-  /^switchback_(?:instance_info|operations_total|operation_duration_seconds_bucket|events_total|origin_load_duration_seconds_count|origin_failures_total|owed_invalidations|event_loop_delay_seconds)(?=[{ ])/
-
-/** A longer line is none of ours. */
-const LONGEST_LINE = 1024
-
-function* samplesOf(text: string): Generator<Sample> {
-  for (let start = 0; start < text.length;) {
-    const newline = text.indexOf('\n', start)
-    const end = newline === -1 ? text.length : newline
-    if (end - start <= LONGEST_LINE && text.startsWith('switchback_', start)) {
-      const sample = sampleOf(text.slice(start, end))
-      if (sample !== undefined) yield sample
-    }
-    start = end + 1
-  }
-}
-
-function sampleOf(line: string): Sample | undefined {
-  const name = WANTED.exec(line)?.[0]
-  if (name === undefined) return undefined
-  const labels = new Map<string, string>()
-  let rest = line.slice(name.length)
-  if (rest.startsWith('{')) {
-    const label = /[{,\s]*([a-zA-Z_]\w*)="((?:[^"\\]|\\.)*)"/y
-    let end = 1
-    for (let match = label.exec(rest); match !== null; match = label.exec(rest)) {
-      labels.set(match[1] ?? '', unescape(match[2] ?? ''))
-      end = label.lastIndex
-    }
-    const close = rest.indexOf('}', end)
-    if (close === -1) return undefined
-    rest = rest.slice(close + 1)
-  }
-  const [value = ''] = rest.trim().split(/\s+/, 1)
-  return { name, labels, value: numberOf(value) }
-}
-
-function unescape(value: string): string {
-  return value.includes('\\')
-    ? value.replace(/\\(.)/g, (_, letter: string) => (letter === 'n' ? '\n' : letter))
-    : value
-}
-
-function numberOf(text: string): number {
-  if (text === '+Inf' || text === 'Inf') return Infinity
-  return text === '' ? NaN : Number(text)
+function boundOf(text: string | undefined): number {
+  return text === '+Inf' ? Infinity : Number(text)
 }

@@ -43,6 +43,10 @@ export function undo(): Promise<ChangeAnswer> {
   return post('/api/undo', signed({}))
 }
 
+export function approve(share: number): Promise<unknown> {
+  return post('/api/approve', signed({ share }))
+}
+
 /** Who signs changes; `''`: whom the server was started by. */
 export function myName(): string {
   return localStorage.getItem(NAME) ?? ''

@@ -38,7 +38,8 @@ const CHARTS: readonly ChartSpec[] = [
     height: 92,
     columns: ['share', 'seen'],
     names: ['set', 'seen'],
-    format: percent,
+    format: (value) =>
+      percent(value === null || value === undefined ? value : Number(value.toFixed(1))),
     stepped: true,
     range: fromZero(5),
     axis: (value) => `${digits(value)} %`,
@@ -219,12 +220,15 @@ function optionsOf(
   const ink = (name: string): string =>
     getComputedStyle(document.documentElement).getPropertyValue(name).trim()
   const font = '11px system-ui, sans-serif'
+  // On a logarithmic axis the tens only.
+  const shown = (_: Plot, splits: number[]): (number | null)[] =>
+    splits.map((value) => (spec.log !== true || isPowerOfTen(value) ? value : null))
   const rule = { stroke: ink('--rule'), width: 1 }
   const paths = spec.stepped === true ? Chart.paths.stepped?.({ align: 1 }) : undefined
   return {
     width: Math.max(200, width),
     height: spec.height,
-    padding: [6, 4, labelled ? 0 : 2, 0],
+    padding: [8, 8, labelled ? 0 : 8, 0],
     legend: { show: false },
     cursor: {
       sync: { key: 'switchback' },
@@ -252,13 +256,14 @@ function optionsOf(
       {
         stroke: ink('--soft'),
         font,
-        grid: rule,
+        grid: { ...rule, filter: shown },
         ticks: { show: false },
         size: 58,
         gap: 6,
         space: 26,
+        filter: shown,
         values: (_, splits) =>
-          splits.map((value) => (isLabelled(spec, value) ? spec.axis(value) : '')),
+          splits.map((value: number | null) => (value === null ? '' : spec.axis(value))),
       },
     ],
     series: [
@@ -275,9 +280,8 @@ function optionsOf(
   }
 }
 
-/** On a logarithmic axis the tens only. */
-function isLabelled(spec: ChartSpec, value: number): boolean {
-  return spec.log !== true || Number.isInteger(Math.round(Math.log10(value) * 1e6) / 1e6)
+function isPowerOfTen(value: number): boolean {
+  return Number.isInteger(Math.round(Math.log10(value) * 1e6) / 1e6)
 }
 
 /** A line for each change, red when it went back; on the first chart with what it did. */
@@ -288,6 +292,9 @@ function drawMarkers(plot: Plot, changes: ControlHistory, named: boolean): void 
   const ratio = devicePixelRatio
   let free = -Infinity
   ctx.save()
+  ctx.setLineDash([])
+  ctx.textAlign = 'left'
+  ctx.textBaseline = 'alphabetic'
   ctx.font = `${11 * ratio}px system-ui, sans-serif`
   for (const change of changes) {
     const at = change.at / 1000

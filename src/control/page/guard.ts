@@ -1,5 +1,6 @@
 import type { GuardMetric, GuardPlan, GuardReading } from '../guard-view.ts'
 import type { ControlState } from '../state.ts'
+import { approve } from './api.ts'
 import { byId, h, setAttribute, setText, whenChanged } from './dom.ts'
 import { odds, share } from './format.ts'
 
@@ -32,11 +33,13 @@ export function guardPanel(): { update(state: ControlState): void } {
   const metrics = h('div', {})
   const scale = h('div', { class: 'scale', 'aria-hidden': 'true' })
   const alarms = h('ul', { class: 'alarms' })
-  byId('guard').append(sentence, plan, metrics, scale, alarms)
+  const ask = approval()
+  byId('guard').append(sentence, ask.element, plan, metrics, scale, alarms)
   const chip = byId('guard-mode')
 
   return {
-    update({ guard, at }) {
+    update({ guard, flag, at }) {
+      const share = flag.description?.share ?? 0
       if (guard === null) {
         setText(
           sentence,
@@ -45,13 +48,15 @@ export function guardPanel(): { update(state: ControlState): void } {
         sentence.className = 'empty'
         setText(chip, 'none')
         for (const part of [plan, metrics, scale, alarms]) part.replaceChildren()
+        ask.update(undefined)
         return
       }
       sentence.className = 'guard-sentence'
       setText(sentence, guard.sentence)
       showChip(chip, guard, at)
-      whenChanged(plan, JSON.stringify([guard.plan?.steps, stepOf(guard.plan)]), () =>
-        guard.plan === undefined ? [] : [stepList(guard.plan)],
+      ask.update(guard.awaiting)
+      whenChanged(plan, JSON.stringify([guard.plan, share]), () =>
+        guard.plan === undefined ? [] : [stepList(guard.plan, share)],
       )
       whenChanged(metrics, JSON.stringify(guard.metrics), () => guard.metrics.map(picture))
       whenChanged(scale, String(guard.metrics[0]?.harm.logThreshold), () =>
@@ -62,9 +67,32 @@ export function guardPanel(): { update(state: ControlState): void } {
       )
     },
   }
+}
 
-  function stepOf(given: GuardPlan | undefined): number {
-    return given === undefined ? -1 : Math.floor(given.heldS / 10)
+/** The button for a step that the guard may not take by itself. */
+function approval(): { element: HTMLElement; update(awaiting: number | undefined): void } {
+  const button = h('button', { class: 'primary', type: 'button', id: 'approve' })
+  const outcome = h('span', { class: 'soft', role: 'status' })
+  const element = h('p', { class: 'actions', hidden: true }, button, outcome)
+  let step: number | undefined
+  button.addEventListener('click', () => void agree())
+  async function agree(): Promise<void> {
+    if (step === undefined) return
+    try {
+      await approve(step)
+      setText(outcome, 'Approved: it goes on when the evidence still allows it.')
+    } catch (error) {
+      setText(outcome, error instanceof Error ? error.message : String(error))
+    }
+  }
+  return {
+    element,
+    update(awaiting) {
+      if (awaiting !== step) setText(outcome, '')
+      step = awaiting
+      element.hidden = awaiting === undefined
+      setText(button, `Approve ${awaiting ?? ''} %`)
+    },
   }
 }
 
@@ -80,15 +108,19 @@ function showChip(chip: Element, guard: GuardReading, now: number): void {
   setAttribute(chip, 'data-tone', tone)
 }
 
-function stepList({ steps, heldS, minHoldS }: GuardPlan): Node {
-  const current = steps.findLastIndex((step) => step <= Number(document.body.dataset['share'] ?? 0))
+function stepList({ steps, heldS, minHoldS }: GuardPlan, share: number): Node {
+  const current = steps.findLastIndex((step) => step <= share)
   const items = steps.map((step, index) =>
     h(
       'li',
       {
         'data-done': String(index <= current),
-        ...(index === current ? { 'aria-current': 'step' } : {}),
-        title: index === current ? `held for ${Math.round(heldS)} s, at least ${minHoldS} s` : '',
+        ...(index === current
+          ? {
+              'aria-current': 'step',
+              title: `held for ${Math.round(heldS)} s, at least ${minHoldS} s`,
+            }
+          : {}),
       },
       `${step} %`,
     ),
@@ -105,7 +137,9 @@ function picture(metric: GuardMetric): Node {
     safe: place(-Math.max(0, safety?.logEvidence ?? 0)),
   }
   const over = harm.logEvidence >= harm.logThreshold
-  const rates = `on ${rateOf(treatment)}, off ${rateOf(control)}`
+  // Of what began late, the whole step says little.
+  const told = over ? { treatment, control, ...harm } : { treatment, control }
+  const rates = `on ${rateOf(told.treatment)}, off ${rateOf(told.control)}`
   const track = h(
     'div',
     { class: 'track', role: 'img', 'aria-label': words(metric) },
@@ -174,13 +208,11 @@ function scaleTexts(metrics: readonly GuardMetric[]): Node[] {
   const [first] = metrics
   if (first === undefined) return []
   const safe = metrics.find(({ safety }) => safety !== undefined)?.safety
-  const label = (logOdds: number, ...lines: readonly string[]): HTMLElement =>
-    at(h('span', {}, lines[0] ?? '', h('br'), lines[1] ?? ''), place(logOdds))
+  const label = (logOdds: number, towards: string, what: string): HTMLElement =>
+    at(h('span', { class: towards }, odds(Math.abs(logOdds)), h('br'), what), place(logOdds))
   return [
-    ...(safe === undefined
-      ? []
-      : [label(-safe.logThreshold, odds(safe.logThreshold), 'safe to widen')]),
-    label(0, '1 : 1', 'no evidence'),
-    label(first.harm.logThreshold, odds(first.harm.logThreshold), 'go back'),
+    ...(safe === undefined ? [] : [label(-safe.logThreshold, 'to-left', 'safe to widen')]),
+    label(0, 'to-right', 'no evidence'),
+    label(first.harm.logThreshold, '', 'go back'),
   ]
 }

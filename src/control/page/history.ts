@@ -27,6 +27,7 @@ function entry(change: ControlHistory[number]): Node {
     hour: '2-digit',
     minute: '2-digit',
     second: '2-digit',
+    hourCycle: 'h23',
   })
   const day = date.toLocaleDateString([], { month: 'short', day: 'numeric' })
   const why = change.reason === '' ? '' : `: ${change.reason}`

@@ -26,22 +26,22 @@ export const html: string = `<!doctype html>
 <main>
   <ul id="findings" class="findings" aria-label="Everything that is not as it should be" hidden></ul>
   <div class="strip">
-    <section class="card" aria-labelledby="serving-title">
+    <section class="card" id="serving-card" aria-labelledby="serving-title">
       <h2 id="serving-title">Who is served by which side</h2>
       <div id="serving"></div>
     </section>
-    <section class="card" aria-labelledby="last-title">
+    <section class="card" id="last-card" aria-labelledby="last-title">
       <h2 id="last-title">Last change</h2>
       <div id="last"></div>
     </section>
   </div>
   <div class="columns">
     <div class="column">
-      <section class="card" aria-labelledby="sides-title">
+      <section class="card" id="sides-card" aria-labelledby="sides-title">
         <h2 id="sides-title">Both sides now <small>last 5 seconds</small></h2>
         <div id="sides"></div>
       </section>
-      <section class="card" aria-labelledby="charts-title">
+      <section class="card" id="charts-card" aria-labelledby="charts-title">
         <div class="card-head">
           <h2 id="charts-title">Cause and effect</h2>
           <div id="range" role="radiogroup" aria-label="Time shown" class="segmented"></div>
@@ -50,22 +50,22 @@ export const html: string = `<!doctype html>
       </section>
     </div>
     <div class="column">
-      <section class="card" aria-labelledby="split-title">
+      <section class="card" id="split-card" aria-labelledby="split-title">
         <h2 id="split-title">Change the split</h2>
         <div id="split"></div>
       </section>
-      <section class="card" aria-labelledby="guard-title">
+      <section class="card" id="guard-card" aria-labelledby="guard-title">
         <div class="card-head">
           <h2 id="guard-title">Guard</h2>
           <span id="guard-mode" class="chip"></span>
         </div>
         <div id="guard"></div>
       </section>
-      <section class="card" aria-labelledby="beneath-title">
+      <section class="card" id="beneath-card" aria-labelledby="beneath-title">
         <h2 id="beneath-title">Beneath</h2>
         <div id="beneath"></div>
       </section>
-      <section class="card" aria-labelledby="history-title">
+      <section class="card" id="history-card" aria-labelledby="history-title">
         <h2 id="history-title">Who changed what</h2>
         <div id="history"></div>
       </section>

@@ -11,7 +11,11 @@ export function lastChange(): {
 } {
   const root = byId('last')
   const what = h('p', { class: 'last-what' }, 'None yet')
-  const when = h('p', { class: 'soft' })
+  const when = h(
+    'p',
+    { class: 'soft' },
+    'What this page, the command line and the guard change is told here.',
+  )
   const effect = h('div', { class: 'effect' })
   const outcome = h('p', { class: 'outcome', role: 'status' })
   const back = h('button', { class: 'link', type: 'button' }, 'Undo this change')

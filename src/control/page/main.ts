@@ -26,7 +26,6 @@ void learn()
 connect(data, {
   tick(state) {
     showHeadline(state)
-    document.body.dataset['share'] = String(state.flag.description?.share ?? 0)
     for (const part of parts) part.update(state)
   },
   history(history) {
@@ -35,9 +34,11 @@ connect(data, {
   live: showLive,
 })
 
+const WORDS = { ok: 'Healthy', watch: 'Look', trouble: 'Trouble', unknown: 'Unclear' } as const
+
 function showHeadline({ headline, flag }: ControlState): void {
   document.body.dataset['level'] = headline.level
-  setText(byId('headline'), headline.sentence)
+  setText(byId('headline'), `${WORDS[headline.level]}: ${headline.sentence}`)
   const share = flag.description?.share
   document.title = `${share === undefined ? '' : `${share} % `}${flag.name} \u00b7 Switchback`
   const findings = byId('findings')

@@ -78,7 +78,7 @@ export function sides(): { update(state: ControlState): void } {
       row,
       on: h('td', { class: number }),
       off: h('td', { class: number }),
-      diff: h('td', { class: 'num diff' }),
+      diff: h('td', { class: 'num versus' }),
     }
   })
   const head = h(

@@ -24,8 +24,8 @@ body {
   font: 14px/1.45 system-ui, -apple-system, "Segoe UI", Roboto, "Helvetica Neue", "DejaVu Sans", sans-serif;
   font-variant-numeric: tabular-nums;
 }
-h1, h2, p, ul, dl, dd { margin: 0; padding: 0; }
-ul { list-style: none; }
+h1, h2, p, ul, ol, dl, dd { margin: 0; padding: 0; }
+ul, ol { list-style: none; }
 h2 { font-size: 13px; font-weight: 600; letter-spacing: .01em; }
 small { font-size: 12px; font-weight: 400; color: var(--soft); }
 code, .mono { font: 12px/1.5 ui-monospace, SFMono-Regular, Menlo, "DejaVu Sans Mono", monospace; }
@@ -109,8 +109,8 @@ tbody th { color: var(--soft); }
 tbody td, tbody th { padding: 3px 0; border-top: 1px solid var(--rule); }
 td.num { font-size: 15px; padding-left: 12px; white-space: nowrap; }
 td.num.lead { font-weight: 600; }
-td.diff { font-size: 13px; color: var(--soft); width: 24%; }
-td.diff.worse { color: var(--trouble); font-weight: 600; }
+td.versus { font-size: 13px; color: var(--soft); width: 24%; }
+td.versus.worse { color: var(--trouble); font-weight: 600; }
 td[data-alarm=true] { color: var(--trouble); font-weight: 650; }
 .key { display: inline-block; width: 18px; height: 0; border-top: 3px solid var(--on); vertical-align: middle; margin-right: 5px; }
 .key.off { border-top: 3px dashed var(--off); }
@@ -159,6 +159,8 @@ input[type=number], input[type=text], input[type=password] { background: var(--c
 .track .mark.safe { color: var(--ok); } .track .mark.harm { color: var(--trouble); }
 .scale { position: relative; height: 32px; font-size: 11px; line-height: 1.25; color: var(--soft); margin-top: 3px; }
 .scale span { position: absolute; text-align: center; transform: translateX(-50%); white-space: nowrap; }
+.scale span.to-left { transform: translateX(-78%); }
+.scale span.to-right { transform: translateX(-22%); }
 .steps { display: flex; gap: 4px; margin-top: 4px; font-size: 12px; }
 .steps li { flex: 1; text-align: center; border-top: 4px solid var(--rule); padding-top: 2px; color: var(--soft); }
 .steps li[data-done=true] { border-color: var(--on); }
@@ -172,6 +174,7 @@ input[type=number], input[type=text], input[type=password] { background: var(--c
 .history { max-height: 300px; overflow: auto; font-size: 13px; }
 .history li { display: grid; grid-template-columns: 74px 1fr; gap: 0 10px; padding: 5px 0; border-top: 1px solid var(--rule); }
 .history li:first-child { border-top: 0; }
+.history li.empty { display: block; }
 .history time { color: var(--soft); }
 .history .who { color: var(--soft); overflow-wrap: anywhere; }
 .empty { color: var(--soft); font-size: 13px; }
@@ -190,6 +193,9 @@ footer { max-width: 1480px; margin: 0 auto; padding: 0 20px 24px; color: var(--s
 
 @media (max-width: 1000px) {
   .columns, .strip { grid-template-columns: minmax(0, 1fr); }
+  .column { display: contents; }
+  #sides-card { order: 1; } #guard-card { order: 2; } #split-card { order: 3; }
+  #charts-card { order: 4; } #beneath-card { order: 5; } #history-card { order: 6; }
 }
 @media (max-width: 640px) {
   body { padding-bottom: 78px; }
@@ -200,9 +206,8 @@ footer { max-width: 1480px; margin: 0 auto; padding: 0 20px 24px; color: var(--s
   .card { padding: 10px 12px 12px; }
   .back { position: fixed; inset: auto 0 0; padding: 10px 12px calc(10px + env(safe-area-inset-bottom)); background: var(--card); border-top: 1px solid var(--rule); z-index: 6; }
   .rollback { width: 100%; }
-  .columns .column:nth-child(2) { order: 0; }
   dialog .fields { grid-template-columns: 1fr; }
-  td.diff { width: auto; }
+  td.versus { width: auto; }
   td.num { font-size: 14px; }
 }
 @media (prefers-reduced-motion: reduce) {

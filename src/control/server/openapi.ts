@@ -52,11 +52,14 @@ function body(properties: Readonly<Record<string, Schema>>, required: readonly s
 }
 
 /** Bodies of requests; the server checks them with these very schemas. */
-export const requestSchemas: Readonly<Record<'preview' | 'share' | 'rollback' | 'undo', Schema>> = {
+export const requestSchemas: Readonly<
+  Record<'preview' | 'share' | 'rollback' | 'undo' | 'approve', Schema>
+> = {
   preview: body({ share }, ['share']),
   share: body({ share, hash, who, reason }, ['share']),
   rollback: body({ who, reason, disable: { type: 'boolean' } }, []),
   undo: body({ who, reason }, []),
+  approve: body({ share, who }, ['share']),
 }
 
 const arm = object({
@@ -162,9 +165,10 @@ const schemas = {
       ),
       plan: object({ steps: listOf(number), heldS: number, minHoldS: number }),
       alarms: lines,
+      awaiting: { ...number, description: 'a share that waits for approval' },
       at: number,
     },
-    ['answer', 'plan'],
+    ['answer', 'plan', 'awaiting'],
   ),
   History: listOf(
     object({
@@ -198,6 +202,7 @@ const schemas = {
     diff,
     sentence: text,
   }),
+  Approved: object({ approved: number }),
   Change: object({
     action: text,
     from: numberOrNull,
@@ -277,6 +282,11 @@ export function openApi(version: string): Schema {
       '/api/share': changing('Set the share and wait until flagd serves it', 'share', 'Change'),
       '/api/rollback': changing('Take everybody back to off', 'rollback', 'Change'),
       '/api/undo': changing('Take the last change back', 'undo', 'Change'),
+      '/api/approve': changing(
+        'Let the guard take the step that it waits for',
+        'approve',
+        'Approved',
+      ),
       '/healthz': {
         get: {
           summary: 'Whether the control room itself runs',

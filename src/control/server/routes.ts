@@ -74,4 +74,13 @@ export function apiRoutes(app: FastifyInstance, options: RouteOptions): void {
   change('/api/share', requestSchemas.share, changer.share.bind(changer))
   change('/api/rollback', requestSchemas.rollback, changer.rollBack.bind(changer))
   change('/api/undo', requestSchemas.undo, changer.undo.bind(changer))
+
+  app.post<{ Body: { share: number; who?: string } }>(
+    '/api/approve',
+    { schema: { body: requestSchemas.approve } },
+    async ({ body }) => {
+      await room.approve(body.share, body.who ?? info.operator)
+      return { approved: body.share }
+    },
+  )
 }

@@ -1,0 +1,88 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import type { GuardReading, GuardView } from '../../control/index.ts'
+import { createGuard, type Guard, type GuardStatus, type Plan, viewOf } from '../../guard/index.ts'
+import type { Target } from '../target.ts'
+
+/**
+ * What the guard beside the control room may do: `act` moves the split, `ask` widens only what was
+ * approved, `watch` shows the evidence and touches nothing.
+ */
+export type GuardMode = 'act' | 'ask' | 'watch'
+
+export interface GuardBesideOptions {
+  readonly mode: GuardMode
+  readonly plan: Plan
+  readonly target: Target
+  /** E.g. `guard of ann@host`. */
+  readonly name: string
+  readonly prometheusToken?: string | undefined
+  readonly signal: AbortSignal
+  /** Hears why it had to begin anew. */
+  readonly say: (line: string) => void
+}
+
+const RETRY_MS = 5000
+
+/**
+ * Runs a guard in this process for the page to show. It may fail as often as it likes (a file that is
+ * no split, say): the control room goes on, the page says why, and a new one begins later.
+ */
+export function guardBeside(
+  options: GuardBesideOptions,
+): GuardView & { readonly done: Promise<void> } {
+  const { mode, signal } = options
+  let guard: Guard | undefined
+  let status: GuardStatus | undefined
+  let failure = 'is starting'
+
+  const runOnce = async (): Promise<void> => {
+    const over = new AbortController()
+    guard = create(options)
+    try {
+      await guard.run(AbortSignal.any([signal, over.signal]), (now) => {
+        status = now
+        failure = ''
+        // One that only watches has nothing to yield: it follows whoever moves the split.
+        if (mode === 'watch' && now.phase === 'yielded') over.abort()
+      })
+    } catch (error) {
+      failure = error instanceof Error ? error.message : String(error)
+      options.say(`guard: ${failure}`)
+      await sleep(RETRY_MS, undefined, { signal }).catch(() => {})
+    }
+  }
+  const done = (async () => {
+    while (!signal.aborted) await runOnce()
+  })()
+
+  return {
+    done,
+    read(): GuardReading {
+      if (failure !== '' || status === undefined) return idle(failure)
+      return { ...viewOf(status), awaiting: status.awaiting }
+    },
+    approve: (percent) => guard?.approve(percent),
+  }
+}
+
+function create({ mode, plan, target, name, prometheusToken }: GuardBesideOptions): Guard {
+  return createGuard({
+    ...target,
+    plan: mode === 'ask' ? { ...plan, advance: 'ask' } : plan,
+    name,
+    dryRun: mode === 'watch',
+    ...(prometheusToken === undefined ? {} : { prometheusToken }),
+  })
+}
+
+function idle(why: string): GuardReading {
+  return {
+    mode: 'stopped',
+    answer: undefined,
+    sentence: `The guard ${why}`,
+    metrics: [],
+    plan: undefined,
+    alarms: [],
+    at: Date.now(),
+  }
+}
