@@ -123,7 +123,7 @@ describe('set share', () => {
           before,
         )
       }),
-      { numRuns: 150 },
+      { numRuns: 80 },
     )
   })
 

@@ -45,6 +45,7 @@ perSecond, hits, bad, p50 and p99.`,
       if (signal.aborted) break
       const now = await tryArms(urls, signal)
       const view = await takeView(target, signal)
+      if (view === undefined) break
       const elapsed = (performance.now() - start) / 1000
       const rates =
         before.arms === undefined || now.arms === undefined
@@ -95,7 +96,7 @@ interface View {
   readonly last: string
 }
 
-async function takeView(target: Target, signal: AbortSignal): Promise<View> {
+async function takeView(target: Target, signal: AbortSignal): Promise<View | undefined> {
   const { flag, file, flagd } = target
   try {
     const document = await loadFlags(file)
@@ -120,6 +121,8 @@ async function takeView(target: Target, signal: AbortSignal): Promise<View> {
       last: last === undefined ? '' : `${last.action}${move} by ${last.who}, ${ago(last.at)}`,
     }
   } catch (error) {
+    // Ctrl-C in the middle of a look.
+    if (signal.aborted) return undefined
     if (!isSwitchbackError(error)) throw error
     return { flag, share: null, sentence: error.message, flagd: 'not asked', last: '' }
   }
