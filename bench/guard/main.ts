@@ -1,8 +1,11 @@
 // Reproduces the tables of the decision rule by simulation, markdown on stdout.
-//   npm run bench:guard -- [--runs N] [--polls N] [--seed N] [--only false-rollbacks|detection|advance]
+//   npm run bench:guard -- [--runs N] [--polls N] [--seed N] [--only SECTION]
+// Sections: false-rollbacks, detection, advance, rollouts, cold-cache. More runs, more precise.
 import { parseArgs } from 'node:util'
+import { CACHES, coldCache } from './cold-cache.ts'
 import { advance, CHANGES, detectionTimes, quantile, STEPS } from './detection.ts'
 import { BASE_RATES, falseRollbacks, ROWS, SHARES, watchers } from './false-rollbacks.ts'
+import { rollout, STORIES } from './rollouts.ts'
 
 const { values } = parseArgs({
   options: {
@@ -110,6 +113,60 @@ if (wanted('advance')) {
       ...holds.map((hold) => seconds(hold)),
       total.toFixed(0),
       ((1 - done.length / runs) * 100).toFixed(0),
+    ])
+  }
+}
+
+if (wanted('rollouts')) {
+  console.log(`\n## Whole rollouts: three metrics, 100 operations a second`)
+  console.log(`${runs} runs a row; excess: failures more than the old side would have had\n`)
+  header(['rollout', 'finished %', 'rolled back %', 'starved %', 'median min', 'median excess'])
+  for (const story of STORIES) {
+    const list = Array.from({ length: runs }, (_, run) => rollout(story, seed + run * 613))
+    const share = (end: string): string =>
+      ((list.filter((one) => one.end === end).length / runs) * 100).toFixed(0)
+    const minutes = quantile(
+      list.map((one) => one.seconds / 60),
+      0.5,
+    )
+    const excess = quantile(
+      list.map((one) => one.excess),
+      0.5,
+    )
+    print([
+      story.name,
+      ...['finished', 'rolled back', 'starved'].map((end) => share(end)),
+      minutes.toFixed(0),
+      excess.toFixed(0),
+    ])
+  }
+}
+
+if (wanted('cold-cache')) {
+  console.log(`\n## A new cache, empty at the start: repeat misses instead of hit rates`)
+  console.log(`Zipf keys, TTL 600 s; ${runs} runs a cell, up to 30 minutes at 5/25 %\n`)
+  header(['new cache', 'misses on/off at 5 %', 'rolled back %', 'median seconds'])
+  for (const cache of CACHES) {
+    const cells = [0.05, 0.25].map((share) =>
+      Array.from({ length: runs }, (_, run) => coldCache(cache, share, seed + run * 97, 1800)),
+    )
+    const misses = cells[0]![0]!
+    print([
+      cache.name,
+      `${(misses.missesOn * 100).toFixed(0)}/${(misses.missesOff * 100).toFixed(0)} %`,
+      cells
+        .map((cell) => ((cell.filter((run) => run.back < Infinity).length / runs) * 100).toFixed(0))
+        .join('/'),
+      cells
+        .map((cell) =>
+          seconds(
+            quantile(
+              cell.map((run) => run.back),
+              0.5,
+            ),
+          ),
+        )
+        .join('/'),
     ])
   }
 }
