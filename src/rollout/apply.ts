@@ -124,7 +124,7 @@ export async function apply(edit: FlagsEdit, options: ApplyOptions): Promise<App
       await refuseChanged(edit, file)
       await makeNewer(temporary, await stat(file))
       onStep('rename')
-      await rename(temporary, file)
+      await replace(temporary, file)
       const at = performance.now()
       await syncDirectory(dirname(file))
       onStep('history')
@@ -216,6 +216,16 @@ async function makeNewer(temporary: string, old: Stats): Promise<void> {
     }
   } finally {
     await handle.close()
+  }
+}
+
+async function replace(temporary: string, file: string): Promise<void> {
+  try {
+    await rename(temporary, file)
+  } catch (error) {
+    // A file mounted from the same file system shows only now.
+    const busy = error instanceof Error && 'code' in error && error.code === 'EBUSY'
+    throw busy ? notWritable({ file, kind: 'mount' }) : error
   }
 }
 

@@ -144,6 +144,8 @@ function readAnswer(url: string, status: number, text: string): Served {
     return typeof value === 'string' ? value : ''
   }
   const errorCode = read('errorCode')
+  if (errorCode === 'FLAG_DISABLED')
+    return { answer: codeDefault, reason: 'DISABLED', errorCode: '' }
   if (errorCode !== '') return { answer: evaluationError, reason: '', errorCode }
   const variant = 'value' in body ? read('variant') : ''
   return { answer: variant === '' ? codeDefault : variant, reason: read('reason'), errorCode: '' }

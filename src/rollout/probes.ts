@@ -42,8 +42,10 @@ export function findProbes(search: ProbeSearch): Probes {
   const stayers = new Map<Answer, Probe[]>()
   const start = performance.now()
   for (let index = 0; movers.length < count; index++) {
+    const made = make(index)
     // The first has no key: whom only the default variant decides for.
-    const user = index === 0 ? { targetingKey: '' } : dress(make(index), index)
+    const anonymous = index === 0 && typeof made === 'string'
+    const user = anonymous ? { targetingKey: '' } : dress(made, index)
     const probe = { user, before: evaluateBefore(user), after: evaluateAfter(user) }
     if (probe.before !== probe.after) movers.push(probe)
     else {
