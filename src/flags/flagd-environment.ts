@@ -25,7 +25,11 @@ type CompleteOptions = {
   readonly [Name in Exclude<keyof FlagdProviderOptions, 'contextEnricher'>]-?:
     | FlagdProviderOptions[Name]
     | undefined
-} & { readonly deadlineMs: number; readonly retryGracePeriod: number }
+} & {
+  readonly deadlineMs: number
+  readonly retryGracePeriod: number
+  readonly keepAliveTime: number
+}
 
 /**
  * Reads the variables of flagd's provider: `FLAGD_RESOLVER` (`rpc`, `in-process`, and `file`, which the

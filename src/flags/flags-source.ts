@@ -93,6 +93,8 @@ export async function flagsFromEnvironment(
   }
 }
 
+const NO_KEEP_ALIVE_MS = 2_000_000_000
+
 interface Described {
   readonly mode: FlagdSettings['mode']
   readonly description: string
@@ -106,11 +108,14 @@ function flagdProvider(settings: FlagdSettings, onEvent: OnFlagsEvent): Describe
     return { mode: 'file', description: `flags file ${settings.path}`, provider }
   }
   const { mode, address } = settings
+  // gRPC clients of equal options share a connection, and its back-off of up to two minutes: a fresh
+  // one must not be equal. Some 20 days are as good as no keep-alive at all.
+  let keepAliveTime = settings.provider.keepAliveTime || NO_KEEP_ALIVE_MS
   const provider = new SupervisedProvider({
     connect: async (listener) => {
       const { FlagdProvider } = await import('@openfeature/flagd-provider')
       const flagd = new FlagdProvider(
-        settings.provider as FlagdProviderOptions,
+        { ...settings.provider, keepAliveTime: keepAliveTime++ } as FlagdProviderOptions,
         quietLogger(onEvent),
       )
       if (mode === 'rpc') return new FlagdConnection({ provider: flagd }, listener)

@@ -164,4 +164,21 @@ describe.each(MODES)('flagd %s', (mode) => {
   })
 })
 
+it('rpc: is back at once after a longer outage, too', async () => {
+  const sidecar = await startSidecarProcess({ file: file.path })
+  open.push({ close: () => sidecar.kill() })
+  const [, decider] = await connected(environment('rpc', sidecar))
+  await decider.decide(ALWAYS_ON)
+  await sidecar.kill()
+  // Evaluations go on, and each failed connection makes gRPC wait longer for the next.
+  const end = performance.now() + 5_000
+  await until(async () => {
+    await decider.decide(user(Math.floor(performance.now())))
+    return performance.now() > end
+  })
+  file.write(useRedis(0))
+  await sidecar.restart()
+  await until(async () => (await decider.decide(ALWAYS_ON)).side === 'off', 1_500)
+})
+
 const FREE = { evaluation: 0, management: 0, sync: 0, ofrep: 0 }
