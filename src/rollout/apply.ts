@@ -2,7 +2,7 @@ import type { Stats } from 'node:fs'
 import { type FileHandle, open, readdir, readFile, rename, rm, stat } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
 import { quote, SwitchbackError } from '../errors.ts'
-import { type FlagsDocument, hashOf, readFlags } from './document.ts'
+import { hashOf } from './document.ts'
 import type { FlagsEdit } from './edit.ts'
 import type { Finding } from './findings.ts'
 import { appendHistory, type HistoryEntry, type HistoryNote } from './history.ts'
@@ -51,43 +51,6 @@ export interface Applied {
   readonly history: HistoryEntry
   /** What went wrong behind the write, e.g. the history could not be written; `''` when nothing did. */
   readonly warning: string
-}
-
-/**
- * Reads a flags file from disk.
- *
- * @throws {SwitchbackError} `SB_FILE_MISSING`, `SB_FILE_UNREADABLE`, `SB_FLAGS_SYNTAX`.
- */
-export async function loadFlags(file: string): Promise<FlagsDocument> {
-  return readFlags(await readText(file))
-}
-
-/** The text of a flags file; refuses what is not UTF-8, which an edit would destroy. */
-export async function readText(file: string): Promise<string> {
-  let content: Buffer
-  try {
-    content = await readFile(file)
-  } catch (error) {
-    const code = error instanceof Error && 'code' in error ? String(error.code) : ''
-    if (code === 'ENOENT') {
-      throw new SwitchbackError('SB_FILE_MISSING', `there is no flags file ${quote(file)}`, {
-        cause: error,
-        hint: 'name it with --file, or run where the directory flags/ is',
-      })
-    }
-    throw new SwitchbackError('SB_FILE_UNREADABLE', `cannot read ${quote(file)}: ${code}`, {
-      cause: error,
-      hint: code === 'EACCES' ? 'flagd may not be able to read it either' : 'look at the path',
-    })
-  }
-  try {
-    return new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(content)
-  } catch (error) {
-    throw new SwitchbackError('SB_FLAGS_SYNTAX', `${quote(file)} is not UTF-8`, {
-      cause: error,
-      hint: 'save it as UTF-8',
-    })
-  }
 }
 
 /**

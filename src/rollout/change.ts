@@ -1,15 +1,17 @@
 import { isSwitchbackError } from '../errors.ts'
-import { apply, type Applied, loadFlags } from './apply.ts'
+import { apply, type Applied } from './apply.ts'
 import { confirm, type Confirmation } from './confirm.ts'
 import type { FlagsDocument } from './document.ts'
 import type { FlagsEdit } from './edit.ts'
-import { type HistoryNote, readHistory, undo } from './history.ts'
+import { type HistoryNote, readHistory } from './history.ts'
 import { locate } from './location.ts'
 import { addPilot, removePilot } from './pilot.ts'
 import { type FileLock, lockFile } from './lock.ts'
 import { type Probes, probesForEdit } from './probes.ts'
+import { loadFlags } from './read.ts'
 import { rollBack } from './roll-back.ts'
 import { setShare } from './set-share.ts'
+import { undo } from './undo.ts'
 
 /** Which file, who changes it, and how flagd is asked whether it serves the change. */
 export interface ChangeOptions {

@@ -1,7 +1,7 @@
 import { quote } from '../errors.ts'
 import { closestName } from './closest.ts'
 import { entriesOf, type JsonNode, property, valueOf, walk } from './document.ts'
-import { largestTotal } from './shape.ts'
+import { largestTotal } from './split.ts'
 import { article, type Report } from './findings.ts'
 
 /** A rule to check, and what it may refer to. */

@@ -4,7 +4,8 @@ import type { Pilot } from './edit.ts'
 import { inline } from './edit.ts'
 import { readPilot } from './pilot.ts'
 import { percentOf, shareOf } from './share.ts'
-import { type Shape, shapeOf, type Segment, sidesOf } from './shape.ts'
+import { type Shape, shapeOf, type Segment } from './shape.ts'
+import { sidesOf } from './split.ts'
 
 /** A flag in the words of `status`. */
 export interface Description {

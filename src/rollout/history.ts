@@ -1,14 +1,8 @@
 import { createHash, randomBytes } from 'node:crypto'
 import { open, readFile, stat } from 'node:fs/promises'
 import { basename, dirname, extname, join } from 'node:path'
-import { isDeepStrictEqual } from 'node:util'
-import { quote, SwitchbackError } from '../errors.ts'
-import { type FlagsDocument, type JsonPath, type JsonValue, nodeAt, valueOf } from './document.ts'
+import type { JsonPath, JsonValue } from './document.ts'
 import type { Change, EditAction, FlagsEdit, Pilot } from './edit.ts'
-import { pointer } from './findings.ts'
-import { removePilot } from './pilot.ts'
-import { currentShare, finish } from './set-share.ts'
-import { parseShare } from './share.ts'
 
 /** Who changed the file and through what. */
 export interface HistoryNote {
@@ -163,70 +157,4 @@ export function hashName(name: string): string {
 
 function newId(): string {
   return randomBytes(4).toString('hex')
-}
-
-/**
- * Takes the last edit of a flag back, as a new edit; asked again, the one before it. What was edited
- * otherwise since then is left alone.
- *
- * @throws {SwitchbackError} `SB_UNDO_NOTHING` when the history has none left; `SB_UNDO_CONFLICT` when
- * what the edit wrote no longer stands; `SB_UNDO_UNKNOWN` for a removed pilot, whose names the history
- * does not keep.
- */
-export function undo(
-  document: FlagsDocument,
-  options: { readonly flag: string; readonly history: readonly HistoryEntry[] },
-): FlagsEdit {
-  const { flag, history } = options
-  const undone = new Set(history.flatMap((entry) => entry.undoes ?? []))
-  const entry = history.findLast(
-    (each) => each.flag === flag && each.action !== 'undo' && !undone.has(each.id),
-  )
-  if (entry === undefined) {
-    throw new SwitchbackError('SB_UNDO_NOTHING', `there is no edit of ${quote(flag)} to undo`, {
-      hint: 'switchback history shows what was changed; switchback set sets any share',
-    })
-  }
-  if (entry.pilot !== undefined) return undoPilot(document, entry)
-  const changes = (entry.changes ?? []).map(({ path, from, to }): Change => {
-    const node = nodeAt(document.root, path)
-    const now = node === undefined ? undefined : valueOf(node)
-    if (!isDeepStrictEqual(now, to)) throw conflict(entry, path)
-    return { path, from: to, to: from }
-  })
-  const from = currentShare(document, flag)
-  const edit = finish(document, {
-    action: 'undo',
-    flag,
-    changes,
-    from: from === undefined ? undefined : parseShare(from),
-    to: undefined,
-  })
-  const to = currentShare(edit.after, flag)
-  return { ...edit, to, undoes: entry.id }
-}
-
-function undoPilot(document: FlagsDocument, entry: HistoryEntry): FlagsEdit {
-  const { attribute } = entry.pilot ?? { attribute: '' }
-  if (entry.action !== 'pilot' || entry.pilot?.replaces === true) {
-    throw new SwitchbackError(
-      'SB_UNDO_UNKNOWN',
-      `the pilot on ${quote(attribute)} as it was cannot be put back: the history keeps no names`,
-      { hint: `add it again: switchback pilot --attribute ${attribute} --in ...` },
-    )
-  }
-  const edit = removePilot(document, { flag: entry.flag, attribute })
-  const names = (edit.pilot?.values ?? []).map(hashName)
-  if (!isDeepStrictEqual(names, entry.pilot?.values)) {
-    throw conflict(entry, ['flags', entry.flag, 'targeting'])
-  }
-  return { ...edit, action: 'undo', undoes: entry.id }
-}
-
-function conflict(entry: HistoryEntry, path: JsonPath): SwitchbackError {
-  return new SwitchbackError(
-    'SB_UNDO_CONFLICT',
-    `the ${entry.action} of ${entry.at} was changed since, at ${pointer(path)}`,
-    { hint: 'set the share that you want: switchback set 10' },
-  )
 }

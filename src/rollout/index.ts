@@ -3,14 +3,7 @@
  * and its like are pure, and only `apply` (and the `change...` calls, which edit, apply and confirm in
  * one go) write.
  */
-export {
-  apply,
-  type Applied,
-  type ApplyOptions,
-  type ApplyStep,
-  loadFlags,
-  readText,
-} from './apply.ts'
+export { apply, type Applied, type ApplyOptions, type ApplyStep } from './apply.ts'
 export {
   changeBack,
   type ChangeOptions,
@@ -46,16 +39,17 @@ export {
   type HistoryNote,
   readHistory,
   type RecordedChange,
-  undo,
 } from './history.ts'
 export { type FlagsLocation, locate } from './location.ts'
 export { createOfrepClient, defaultFlagdUrl, type OfrepClient, type Served } from './ofrep.ts'
 export { addPilot, pilotsOf, removePilot } from './pilot.ts'
 export { type Moved, preview, type Preview, type PreviewOptions } from './preview.ts'
 export { findProbes, type Probe, type Probes } from './probes.ts'
+export { loadFlags, readText } from './read.ts'
 export { rollBack, type RollBackOptions } from './roll-back.ts'
 export { compareServed, type ServedComparison } from './served.ts'
 export { currentShare, setShare, type SetShareOptions } from './set-share.ts'
 export { parseShare } from './share.ts'
+export { undo } from './undo.ts'
 export { parseUsers } from './users.ts'
 export { validate, type ValidateOptions } from './validate.ts'

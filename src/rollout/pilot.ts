@@ -13,7 +13,8 @@ import {
 import { type Change, changeAt, type FlagsEdit, inline, type Pilot } from './edit.ts'
 import { finish, unknownShape } from './set-share.ts'
 import { shareOf } from './share.ts'
-import { type Segment, shapeOf, sidesOf } from './shape.ts'
+import { type Segment, shapeOf } from './shape.ts'
+import { sidesOf } from './split.ts'
 
 export interface PilotOptions {
   readonly flag: string

@@ -2,7 +2,7 @@ import { setImmediate } from 'node:timers/promises'
 import type { FlagsDocument } from './document.ts'
 import { type Answer, createEvaluator, syntheticUser, type User } from './evaluate.ts'
 import { flagNode } from './document.ts'
-import { sidesOf } from './shape.ts'
+import { sidesOf } from './split.ts'
 
 export interface PreviewOptions {
   readonly flag: string

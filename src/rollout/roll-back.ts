@@ -2,7 +2,8 @@ import { type FlagsDocument, flagNode, pathOf, property } from './document.ts'
 import { type Change, changeAt, type FlagsEdit } from './edit.ts'
 import { finish, unknownShape } from './set-share.ts'
 import { shareOf, weightsFor } from './share.ts'
-import { leaves, pathOfWeight, readSplit, shapeOf, sidesOf } from './shape.ts'
+import { leaves, shapeOf } from './shape.ts'
+import { pathOfWeight, readSplit, sidesOf } from './split.ts'
 
 export interface RollBackOptions {
   readonly flag: string

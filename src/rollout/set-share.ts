@@ -10,7 +10,8 @@ import {
   type Pilot,
 } from './edit.ts'
 import { parseShare, percentOf, shareOf, type Thousandths, weightsFor } from './share.ts'
-import { pathOfWeight, shapeOf, sidesOf } from './shape.ts'
+import { shapeOf } from './shape.ts'
+import { pathOfWeight, sidesOf } from './split.ts'
 
 export interface SetShareOptions {
   readonly flag: string

@@ -4,35 +4,13 @@ import {
   type FlagsDocument,
   flagNode,
   type JsonNode,
-  pathOf,
   type Position,
   positionAt,
   property,
-  valueOf,
   walk,
 } from './document.ts'
 import { quote } from '../errors.ts'
-
-/** flagd's bound for the sum of the weights of one `fractional`. */
-export const largestTotal = 2_147_483_647
-
-/** A two-way `fractional` with whole weights: what `setShare` edits. */
-export interface Split {
-  /** The `{ "fractional": [...] }` object. */
-  readonly node: JsonNode
-  readonly on: SplitEntry
-  readonly off: SplitEntry
-  readonly total: number
-  /** An expression says whom to bucket by, instead of the targeting key. */
-  readonly bucketing: JsonNode | undefined
-}
-
-/** One entry of a split, e.g. `["on", 10]`. */
-export interface SplitEntry {
-  readonly variant: string
-  readonly weight: number
-  readonly node: JsonNode
-}
+import { readSplit, sidesOf, type Split } from './split.ts'
 
 /** A condition that gives its users one variant before the split is asked. */
 export interface Segment {
@@ -128,29 +106,6 @@ function isFractional(node: JsonNode): boolean {
   return node.type === 'object' && property(node, 'fractional') !== undefined
 }
 
-/** The variants that stand for the two sides of a flag. */
-export interface Sides {
-  readonly on: string
-  readonly off: string
-}
-
-/** `on` and `off`, or the variants of a boolean flag by their values; `undefined` when unclear. */
-export function sidesOf(flag: JsonNode): Sides | undefined {
-  const values = entriesOf(property(flag, 'variants')).map(
-    ([name, node]) => [name, valueOf(node)] as const,
-  )
-  const on = values.filter(([, value]) => value === true)
-  const off = values.filter(([, value]) => value === false)
-  const [onOnly] = on
-  const [offOnly] = off
-  if (on.length === 1 && off.length === 1 && onOnly && offOnly) {
-    return { on: onOnly[0], off: offOnly[0] }
-  }
-  const names = new Set(values.map(([name]) => name))
-  const booleans = on.length + off.length > 0
-  return !booleans && names.has('on') && names.has('off') ? { on: 'on', off: 'off' } : undefined
-}
-
 /** How the flag decides, with the nodes that an edit would touch. */
 export function shapeOf(document: FlagsDocument, flag: string): Shape {
   const definition = flagNode(document, flag)
@@ -214,51 +169,4 @@ function ambiguousKey(
     }
   }
   return duplicateKeys(definition)[0]
-}
-
-/** A `fractional` as a two-way split, or why it is none. */
-export function readSplit(
-  node: JsonNode,
-  list: JsonNode,
-  sides: Sides,
-): Split | { readonly reason: string; readonly node: JsonNode } {
-  const parts = list.type === 'array' ? (list.children ?? []) : []
-  const bucketing = parts[0]?.type === 'array' ? undefined : parts[0]
-  const entries = bucketing === undefined ? parts : parts.slice(1)
-  if (entries.length !== 2) {
-    return { reason: `its split has ${entries.length} entries, not two`, node: list }
-  }
-  const read: SplitEntry[] = []
-  for (const entry of entries) {
-    const [variant, weight, extra] = entry.children ?? []
-    if (entry.type !== 'array' || variant?.type !== 'string' || extra !== undefined) {
-      return { reason: 'an entry of its split is not ["variant", weight]', node: entry }
-    }
-    if (weight !== undefined && !isWeight(weight)) {
-      const reason = `the weight ${quote(valueOf(weight))} is not a whole number from 0 up`
-      return { reason, node: weight }
-    }
-    const amount = weight === undefined ? 1 : Number(weight.value)
-    read.push({ variant: String(variant.value), weight: amount, node: entry })
-  }
-  const on = read.find((entry) => entry.variant === sides.on)
-  const off = read.find((entry) => entry.variant === sides.off)
-  if (on === undefined || off === undefined) {
-    const reason = `its split is not between ${quote(sides.on)} and ${quote(sides.off)}`
-    return { reason, node: list }
-  }
-  const total = on.weight + off.weight
-  if (total > largestTotal) {
-    return { reason: `the weights add up to ${total}, more than ${largestTotal}`, node: list }
-  }
-  return { node, on, off, total, bucketing }
-}
-
-function isWeight(node: JsonNode): boolean {
-  return node.type === 'number' && Number.isSafeInteger(node.value) && Number(node.value) >= 0
-}
-
-/** The path of a split's entry list, for messages and audit lines. */
-export function pathOfWeight(entry: SplitEntry): (string | number)[] {
-  return [...pathOf(entry.node), 1]
 }

@@ -1,6 +1,7 @@
 import { quote, SwitchbackError } from '../errors.ts'
 import { type JsonNode, property } from './document.ts'
-import type { Shape, Sides, Split } from './shape.ts'
+import type { Shape } from './shape.ts'
+import type { Sides, Split } from './split.ts'
 
 /** A share of users in thousandths of a per cent, 0 to 100,000, so that it is always exact. */
 export type Thousandths = number

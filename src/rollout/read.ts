@@ -1,0 +1,40 @@
+import { readFile } from 'node:fs/promises'
+import { quote, SwitchbackError } from '../errors.ts'
+import { type FlagsDocument, readFlags } from './document.ts'
+
+/**
+ * Reads a flags file from disk.
+ *
+ * @throws {SwitchbackError} `SB_FILE_MISSING`, `SB_FILE_UNREADABLE`, `SB_FLAGS_SYNTAX`.
+ */
+export async function loadFlags(file: string): Promise<FlagsDocument> {
+  return readFlags(await readText(file))
+}
+
+/** The text of a flags file; refuses what is not UTF-8, which an edit would destroy. */
+export async function readText(file: string): Promise<string> {
+  let content: Buffer
+  try {
+    content = await readFile(file)
+  } catch (error) {
+    const code = error instanceof Error && 'code' in error ? String(error.code) : ''
+    if (code === 'ENOENT') {
+      throw new SwitchbackError('SB_FILE_MISSING', `there is no flags file ${quote(file)}`, {
+        cause: error,
+        hint: 'name it with --file, or run where the directory flags/ is',
+      })
+    }
+    throw new SwitchbackError('SB_FILE_UNREADABLE', `cannot read ${quote(file)}: ${code}`, {
+      cause: error,
+      hint: code === 'EACCES' ? 'flagd may not be able to read it either' : 'look at the path',
+    })
+  }
+  try {
+    return new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(content)
+  } catch (error) {
+    throw new SwitchbackError('SB_FLAGS_SYNTAX', `${quote(file)} is not UTF-8`, {
+      cause: error,
+      hint: 'save it as UTF-8',
+    })
+  }
+}
