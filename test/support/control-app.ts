@@ -59,7 +59,13 @@ function simulate(telemetry: Telemetry, side: Side, arm: ArmBehaviour): void {
     const bucket = telemetry.bucketOf(`user_${Math.floor(Math.random() * 2000)}`)
     const duration = arm.ms * Math.exp((Math.random() + Math.random() + Math.random() - 1.5) * 1.8)
     if (Math.random() < arm.bad) {
-      telemetry.operation(side, 'getOrSet', Math.random() < 0.7 ? 'failed' : 'fell_back', 60 * duration, bucket)
+      telemetry.operation(
+        side,
+        'getOrSet',
+        Math.random() < 0.7 ? 'failed' : 'fell_back',
+        60 * duration,
+        bucket,
+      )
     } else if (Math.random() < arm.hitRate) {
       telemetry.operation(side, 'getOrSet', 'hit', duration, bucket)
     } else {

@@ -2,7 +2,7 @@ import type UPlot from 'uplot'
 import type { ControlHistory, ControlState } from '../state.ts'
 import type { PageData } from './data.ts'
 import { byId, h, setAttribute, setText } from './dom.ts'
-import { digits, ms, percent, rate, share } from './format.ts'
+import { ms, percent, rate, share } from './format.ts'
 
 type Options = UPlot.Options
 type Plot = UPlot
@@ -26,10 +26,10 @@ interface ChartSpec {
 }
 
 const fromZero =
-  (least: number) =>
+  (least: number, room = 1.12) =>
   (_: number, max: number): [number, number] => [
     0,
-    Math.max(least, (Number.isFinite(max) ? max : 0) * 1.12),
+    Math.max(least, (Number.isFinite(max) ? max : 0) * room),
   ]
 
 const CHARTS: readonly ChartSpec[] = [
@@ -41,8 +41,9 @@ const CHARTS: readonly ChartSpec[] = [
     format: (value) =>
       percent(value === null || value === undefined ? value : Number(value.toFixed(1))),
     stepped: true,
-    range: fromZero(5),
-    axis: (value) => `${digits(value)} %`,
+    // The names of the changes stand above the line.
+    range: fromZero(5, 1.6),
+    axis: (value) => `${Number(value.toFixed(2))} %`,
   },
   {
     title: 'Failed or fell back',

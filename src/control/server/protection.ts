@@ -52,13 +52,9 @@ export function protect(app: FastifyInstance, options: ProtectionOptions): void 
   const rollbacks = new RateLimit({ burst: 10, perSecond: 1 })
   const wrongTokens = new RateLimit({ burst: 5, perSecond: 0.2 })
 
-  app.addHook('onSend', async (_request, reply) => {
-    for (const [name, value] of Object.entries(HEADERS)) {
-      if (!reply.hasHeader(name)) reply.header(name, value)
-    }
-  })
-
-  app.addHook('onRequest', async (request) => {
+  app.addHook('onRequest', async (request, reply) => {
+    // Before anything can go wrong: errors need them too.
+    reply.headers(HEADERS)
     checkHost(request, hosts)
     checkOrigin(request)
     if (request.method === 'GET' || request.method === 'HEAD') return
