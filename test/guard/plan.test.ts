@@ -1,3 +1,4 @@
+import { readFile } from 'node:fs/promises'
 import * as fc from 'fast-check'
 import { expect, test } from 'vitest'
 import { isSwitchbackError } from '../../src/errors.ts'
@@ -126,4 +127,23 @@ test('any JSON is a plan or is refused with a code', () => {
     }),
     { numRuns: 500, seed: 7 },
   )
+})
+
+test('the plan in the documentation is the plan of no plan, plus what it shows', async () => {
+  const text = await readFile(new URL('../../docs/guard.md', import.meta.url), 'utf8')
+  const [, yaml = ''] = /```yaml\n([\s\S]*?)```/.exec(text) ?? []
+  const plan = parsePlan(yaml)
+  const usual = parsePlan('')
+  expect(plan.metrics.slice(0, 3)).toEqual(usual.metrics)
+  expect({ ...plan, metrics: 0, custom: 0, limits: 0, sources: 0, flag: 0 }).toEqual({
+    ...usual,
+    ...{ metrics: 0, custom: 0, limits: 0, sources: 0, flag: 0 },
+  })
+  expect(plan.custom).toHaveLength(1)
+  const [{ selector, above, forS, action } = usual.limits[0]!] = plan.limits
+  expect({ above, forS, action }).toMatchObject({ above: 0.5, forS: 30, action: 'hold' })
+  expect(selector.text).toBe(usual.limits[0]?.selector.text)
+  for (const code of ['metrics-lost', 'share-mismatch', 'not-served', 'rollback-failed']) {
+    expect(text).toContain(`\`${code}\``)
+  }
 })

@@ -1,0 +1,191 @@
+// Everything real but the users: the switch over a file cache and a redis-server behind a slow path,
+// the flags file, flagd's protocols, metrics over HTTP, and the guard.
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { createServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { OpenFeature } from '@openfeature/server-sdk'
+import { afterAll, describe, expect, test } from 'vitest'
+import { fileCache, redisCache } from '../../src/cache/index.ts'
+import type { CacheBackend } from '../../src/cache/index.ts'
+import { createDecider, FileProvider } from '../../src/flags/index.ts'
+import { createGuard, parsePlan } from '../../src/guard/index.ts'
+import type { AuditEntry, Guard } from '../../src/guard/index.ts'
+import { startSidecar } from '../../src/sidecar/index.ts'
+import { createCacheSwitch } from '../../src/switch/index.ts'
+import { createTelemetry } from '../../src/telemetry/index.ts'
+import { startRedis } from '../support/redis-server.ts'
+import type { TestRedis } from '../support/redis-server.ts'
+import { startTcpProxy } from '../support/tcp-proxy.ts'
+import type { TcpProxy } from '../support/tcp-proxy.ts'
+
+const USERS = 500
+
+interface Stage {
+  readonly guard: Guard
+  readonly audit: readonly AuditEntry[]
+  readonly redis: TestRedis
+  readonly path: TcpProxy
+  /** Share of Redis commands that fail. */
+  failing: number
+  /** Requests that a user saw fail. */
+  failed: number
+}
+
+/** What was opened last is closed first. Node 20 has no AsyncDisposableStack. */
+class Closers implements AsyncDisposable {
+  readonly #closers: (() => unknown)[] = []
+
+  defer(close: () => unknown): void {
+    this.#closers.push(close)
+  }
+
+  use<T extends AsyncDisposable>(opened: T): T {
+    this.defer(() => opened[Symbol.asyncDispose]())
+    return opened
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    for (const close of this.#closers.toReversed()) await close()
+  }
+}
+
+/** Fails some reads of a healthy backend, as a bad node of a cluster would. */
+function flaky(backend: CacheBackend, share: () => number): CacheBackend {
+  return new Proxy(backend, {
+    get(target, name) {
+      const value: unknown = Reflect.get(target, name)
+      if (typeof value !== 'function') return value
+      return (...args: unknown[]): unknown => {
+        const fails = name === 'read' && Math.random() < share()
+        if (fails) return Promise.reject(new Error('READONLY'))
+        return Reflect.apply(value, target, args) as unknown
+      }
+    },
+  })
+}
+
+async function stage(name: string, run: (stage: Stage) => Promise<void>): Promise<void> {
+  await using stack = new Closers()
+  const directory = await mkdtemp(join(tmpdir(), 'switchback-e2e-'))
+  stack.defer(() => rm(directory, { recursive: true, force: true }))
+  const file = join(directory, 'use-redis.json')
+  const targeting = {
+    fractional: [
+      ['on', 0],
+      ['off', 100],
+    ],
+  }
+  const variants = { on: true, off: false }
+  const flag = { state: 'ENABLED', variants, defaultVariant: 'off', targeting }
+  await writeFile(file, JSON.stringify({ flags: { 'use-redis': flag } }, null, 2))
+  const ports = { evaluation: 0, management: 0, sync: 0, ofrep: 0 }
+  const sidecar = stack.use(await startSidecar({ file, ports }))
+  await OpenFeature.setProviderAndWait(name, new FileProvider({ path: file }))
+  const redis = stack.use(await startRedis())
+  const path = stack.use(await startTcpProxy(redis.port))
+  const telemetry = stack.use(createTelemetry({ meter: false }))
+  const world = { failing: 0, failed: 0 }
+  const remote = redisCache({ url: `redis://127.0.0.1:${path.port}`, onWarning: () => {} })
+  const cache = stack.use(
+    createCacheSwitch({
+      flag: 'use-redis',
+      off: fileCache({ directory: join(directory, 'cache') }),
+      on: flaky(remote, () => world.failing),
+      decider: createDecider({ flag: 'use-redis', domain: name }),
+      telemetry,
+    }),
+  )
+  const server = createServer((_, response) => response.end(telemetry.prometheus()))
+  await new Promise<void>((resolve) => {
+    server.listen(0, '127.0.0.1', resolve)
+  })
+  stack.defer(() => {
+    server.closeAllConnections()
+    server.close()
+  })
+  let tick = 0
+  const traffic = setInterval(() => {
+    for (let i = 0; i < 12; i++) {
+      const user = (tick++ * 7919) % USERS
+      cache
+        .for({ targetingKey: `user-${user}` })
+        .getOrSet(`user:${user}`, () => ({ user }), { ttl: '10m' })
+        .catch(() => world.failed++)
+    }
+  }, 10)
+  stack.defer(() => clearInterval(traffic))
+  const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}/metrics`
+  const audit: AuditEntry[] = []
+  const guard = createGuard({
+    plan: parsePlan(`
+      steps: [30, 100]
+      hold: 1h # stays at the step
+      settle: 1s
+      baseline: 800
+      interval: 200ms
+      replicas: ["${url}"]`),
+    flag: 'use-redis',
+    file,
+    flagd: `http://127.0.0.1:${sidecar.ports.ofrep}`,
+    name: 'guard@test',
+    onAudit: (entry) => audit.push(entry),
+  })
+  const stop = new AbortController()
+  const running = guard.run(stop.signal)
+  stack.defer(async () => {
+    stop.abort()
+    await running
+  })
+  await run(Object.assign(world, { guard, audit, redis, path }))
+}
+
+async function until(what: string, seconds: number, fits: () => boolean): Promise<number> {
+  const begun = performance.now()
+  while (!fits()) {
+    if (performance.now() - begun > seconds * 1000) throw new Error(`not in ${seconds} s: ${what}`)
+    await new Promise((resolve) => {
+      setTimeout(resolve, 20)
+    })
+  }
+  return (performance.now() - begun) / 1000
+}
+
+/** Enough operations on a cold Redis for harm to show, if there were any. */
+async function coldStart({ guard, audit }: Stage): Promise<void> {
+  await until('the first step', 15, () => guard.status.percent === 30)
+  await until('traffic on it', 15, () => {
+    const errors = guard.status.verdict?.metrics.find(({ id }) => id === 'errors')
+    return (errors?.treatment.total ?? 0) > 800
+  })
+  expect(audit.filter(({ action }) => action === 'rollback')).toEqual([])
+}
+
+describe.concurrent('from users to the flags file and back', () => {
+  afterAll(() => OpenFeature.close())
+
+  const faults: readonly (readonly [string, string, (stage: Stage) => void])[] = [
+    ['slow', 'Redis becomes slow', ({ path }) => path.delay(30)],
+    ['stopped', 'Redis stops answering', ({ redis }) => redis.freeze()],
+    ['failing', '2 % of what Redis is asked fails', (world) => (world.failing = 0.02)],
+  ]
+  test.each(faults)(
+    '%s: a cold start is no harm; when %s, everybody goes back',
+    async (name, _, harm) => {
+      await stage(`guard-${name}`, async (world) => {
+        await coldStart(world)
+        harm(world)
+        const { guard, audit } = world
+        await until('rolled back', 20, () => guard.status.phase === 'rolled back')
+        expect(guard.status.percent).toBe(0)
+        expect(audit.find(({ action }) => action === 'rollback')).toMatchObject({
+          from: 30,
+          confirmed: true,
+        })
+        expect(world.failed).toBe(0)
+      })
+    },
+    60_000,
+  )
+})
