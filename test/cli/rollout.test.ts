@@ -1,9 +1,12 @@
 import { mkdir, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { beforeEach, describe, expect, it } from 'vitest'
+import { beforeEach, describe, expect, it, vi } from 'vitest'
 import { temporaryDirectory, usual } from '../rollout/support.ts'
 import { type Flagd, startFlagd } from '../support/flagd.ts'
 import { type Ended, type RunOptions, switchback } from './support.ts'
+
+// Each command is a process of its own, which takes its time on a busy machine.
+vi.setConfig({ testTimeout: 60_000 })
 
 /** A directory with `flags/use-redis.json`, and a flagd that serves it. */
 interface Place {
