@@ -1,3 +1,4 @@
+// @needs redis
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import type { Decision } from '../../src/flags/index.ts'
 import { createTelemetry } from '../../src/telemetry/index.ts'

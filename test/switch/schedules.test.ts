@@ -1,3 +1,4 @@
+// @needs redis
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { deferred } from '../support/deferred.ts'
 import { startTcpProxy } from '../support/tcp-proxy.ts'
