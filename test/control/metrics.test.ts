@@ -97,12 +97,12 @@ describe('reading Prometheus text', () => {
       ),
     )
     fc.assert(
-      fc.property(fc.array(line), (lines) => {
+      fc.property(fc.array(line, { maxLength: 12 }), (lines) => {
         try {
           const { arms } = readExposition(lines.join('\n'))
           for (const side of ['on', 'off'] as const) {
             expect(arms[side]).toHaveLength(FIELDS.length + LATENCY_BOUNDS.length)
-            expect(arms[side].every((value) => Number.isFinite(value) && value >= 0)).toBe(true)
+            expect(arms[side].findIndex((value) => !(value >= 0 && value < Infinity))).toBe(-1)
           }
         } catch (error) {
           expect((error as { code: string }).code).toMatch(/^SB_METRICS_/)
@@ -233,7 +233,7 @@ describe('replicas', () => {
       if (up) response.end(operations('on', 'hit', count))
       else response.writeHead(503).end()
     })
-    const fleet = fleetOf([url])
+    const fleet = fleetOf([url], { staleMs: 800 })
     await until('a rate', () => fleet.read().arms !== undefined)
     up = false
     await until('it is missed', () => fleet.read().arms === undefined)
@@ -243,7 +243,7 @@ describe('replicas', () => {
     })
     up = true
     await until('it is back', () => fleet.read().arms !== undefined)
-  }, 20_000)
+  })
 
   test('an open breaker is an opening that was not followed by a closing', async () => {
     await using app = await startControlApp()

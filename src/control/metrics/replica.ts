@@ -14,13 +14,12 @@ export interface ReplicaOptions {
   readonly timeoutMs?: number
   /** @default 4194304 */
   readonly maxBytes?: number
+  /** Without a scrape for this long, its numbers no longer count. @default 5000 */
+  readonly staleMs?: number
 }
 
 /** Rates are taken over this many seconds: long enough to be calm, short enough to see an outage. */
 export const WINDOW_S = 5
-
-/** Without a scrape for this long, a replica's numbers no longer count. In milliseconds. */
-const STALE_MS = 5000
 
 interface Point {
   readonly at: number
@@ -44,7 +43,13 @@ export class Replica {
   #error = 'not scraped yet'
 
   constructor(options: ReplicaOptions) {
-    this.#options = { intervalMs: 1000, timeoutMs: 2000, maxBytes: 4 * 1_048_576, ...options }
+    this.#options = {
+      intervalMs: 1000,
+      timeoutMs: 2000,
+      maxBytes: 4 * 1_048_576,
+      staleMs: 5000,
+      ...options,
+    }
     this.#target = parseTarget(options.url)
     this.url = withoutSecrets(this.#target)
     const settings = { keepAlive: true, maxSockets: 1 }
@@ -55,7 +60,7 @@ export class Replica {
 
   /** Seen within the last seconds. */
   get live(): boolean {
-    return performance.now() - this.#lastAt < STALE_MS
+    return performance.now() - this.#lastAt < this.#options.staleMs
   }
 
   /** What is wrong with it; `''` when nothing is. */
