@@ -18,7 +18,7 @@ export function flagsmith(options: FlagsmithOptions): Provider {
 // end
 
 /** The environment document that Flagsmith's API hands to clients that evaluate locally. */
-function documentOf(state: FlagState): object {
+export function flagsmithDocument(state: FlagState): object {
   const share = typeof state === 'object' ? state.share : 0
   const feature = { id: 1, name: FLAG, type: 'STANDARD' }
   const featureState = (id: number, enabled: boolean): object => ({
@@ -75,7 +75,7 @@ export const flagsmithVendor: Vendor = {
     text: 'DISABLED, –',
   },
   async start(domain) {
-    let document = documentOf({ share: 0 })
+    let document = flagsmithDocument({ share: 0 })
     const provider = flagsmith({
       environmentKey: 'ser.key',
       environmentRefreshIntervalSeconds: 0.05,
@@ -86,7 +86,7 @@ export const flagsmithVendor: Vendor = {
     return {
       source,
       put: (state) => {
-        document = documentOf(state)
+        document = flagsmithDocument(state)
       },
       close: () => source.close(),
     }
