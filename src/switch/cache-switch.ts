@@ -1,8 +1,9 @@
 import type { CacheService, GetOrSetOptions, Loader, SetOptions } from '../cache/index.ts'
 import type { DecisionContext } from '../flags/index.ts'
-import type { Caller, Engine } from './engine.ts'
+import type { Engine } from './engine.ts'
 import type { CacheHealth } from './health.ts'
 import type { OnOperation } from './operation.ts'
+import type { Caller } from './pinning.ts'
 
 /** The operations of a cache, on behalf of one caller. */
 export type CacheView = Omit<CacheService, 'close' | typeof Symbol.asyncDispose>

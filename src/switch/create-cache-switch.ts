@@ -9,14 +9,17 @@ import { jsonCodec } from './codec.ts'
 import { Coherence } from './coherence.ts'
 import { Debts } from './debts.ts'
 import { Engine } from './engine.ts'
-import { Flights } from './flights.ts'
 import { registerGauges } from './gauges.ts'
 import { GuardedSide } from './guarded-side.ts'
 import type { SideHealth } from './health.ts'
+import { Loads } from './loads.ts'
+import { Losses } from './losses.ts'
 import { type CacheSwitchOptions, STANDBY_POLICIES, type StandbyPolicy } from './options.ts'
 import { Origin } from './origin.ts'
+import { Pinning } from './pinning.ts'
 import { Replay } from './replay.ts'
 import { PolicyWatch } from './standby-policy.ts'
+import { Values } from './values.ts'
 
 const DEFAULT_DEADLINE_MS = 100
 const REPLAY_INTERVAL_MS = 250
@@ -65,20 +68,30 @@ export function createCacheSwitch(options: CacheSwitchOptions): CacheSwitch {
   })
   const background = new Background({ recorder, notify, limit: options.maxBackground ?? 64 })
   const policy = policyOf(options.standby ?? 'invalidate')
-  const engine = new Engine({
-    sides,
-    decider,
-    policy: new PolicyWatch({ read: policy.read, debts, notify }),
-    coherence: new Coherence({ debts, recorder, fleet }),
-    debts,
-    background,
-    flights: new Flights(),
-    origin: new Origin(options.originConcurrency ?? 64),
-    recorder,
-    notify,
+  const coherence = new Coherence({ debts, recorder, fleet })
+  const values = new Values({
     codec: options.codec ?? jsonCodec,
     maxValueBytes: options.maxValueBytes ?? 1_048_576,
     defaultTtl: options.defaultTtl,
+    notify,
+  })
+  const losses = new Losses(recorder)
+  const origin = new Origin(options.originConcurrency ?? 64)
+  const engine = new Engine({
+    sides,
+    pinning: new Pinning({
+      sides,
+      decider,
+      policy: new PolicyWatch({ read: policy.read, debts, notify }),
+      recorder,
+    }),
+    coherence,
+    loads: new Loads({ coherence, background, origin, values, losses, recorder }),
+    losses,
+    debts,
+    background,
+    values,
+    recorder,
     compareShare: options.compareShare ?? 0.01,
   })
   const unsubscribe = Object.values(sides).map((side) =>

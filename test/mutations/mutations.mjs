@@ -88,7 +88,7 @@ export const mutations = [
   },
   {
     name: 'a flight is joined by key alone',
-    file: 'src/switch/engine.ts',
+    file: 'src/switch/loads.ts',
     from: '`${op.place.side}:${op.cell.token}:${op.key}`',
     to: '`${op.place.side}:${op.key}`',
     tests: [interleavings, schedule('is not joined after it')],

@@ -6,13 +6,16 @@ import { jsonCodec } from '../../src/switch/codec.ts'
 import { Coherence } from '../../src/switch/coherence.ts'
 import { Debts } from '../../src/switch/debts.ts'
 import { Engine } from '../../src/switch/engine.ts'
-import { Flights } from '../../src/switch/flights.ts'
 import { GuardedSide } from '../../src/switch/guarded-side.ts'
+import { Loads } from '../../src/switch/loads.ts'
+import { Losses } from '../../src/switch/losses.ts'
 import { MemoryLedger } from '../../src/switch/memory-ledger.ts'
 import type { StandbyPolicy } from '../../src/switch/options.ts'
 import { Origin } from '../../src/switch/origin.ts'
+import { Pinning } from '../../src/switch/pinning.ts'
 import { Replay } from '../../src/switch/replay.ts'
 import { PolicyWatch } from '../../src/switch/standby-policy.ts'
+import { Values } from '../../src/switch/values.ts'
 import { FixedDecider } from '../support/fixed-decider.ts'
 import { History } from '../support/history.ts'
 import { DEADLINE_MS, Schedule, SimulatedLink, SimulatedStore } from '../support/simulation.ts'
@@ -47,20 +50,31 @@ class Process {
     const { recorder, notify } = common
     const debts = new Debts({ ledger, sides, maxOwed: 1000, recorder, notify })
     this.replay = new Replay({ sides, debts, intervalMs: 1e9, fleet: false, recorder, notify })
-    this.engine = new Engine({
-      sides,
-      decider: new FixedDecider({ on: 'on' }),
-      policy: new PolicyWatch({ read: () => policy, debts, notify }),
-      coherence: new Coherence({ debts, recorder, fleet: false }),
-      debts,
-      background: new Background({ recorder, notify, limit: 100 }),
-      flights: new Flights(),
-      origin: new Origin(100),
-      recorder,
-      notify,
+    const coherence = new Coherence({ debts, recorder, fleet: false })
+    const background = new Background({ recorder, notify, limit: 100 })
+    const values = new Values({
       codec: jsonCodec,
       maxValueBytes: 1000,
       defaultTtl: undefined,
+      notify,
+    })
+    const losses = new Losses(recorder)
+    const origin = new Origin(100)
+    this.engine = new Engine({
+      sides,
+      pinning: new Pinning({
+        sides,
+        decider: new FixedDecider({ on: 'on' }),
+        policy: new PolicyWatch({ read: () => policy, debts, notify }),
+        recorder,
+      }),
+      coherence,
+      loads: new Loads({ coherence, background, origin, values, losses, recorder }),
+      losses,
+      debts,
+      background,
+      values,
+      recorder,
       compareShare: 0,
     })
   }

@@ -32,10 +32,10 @@ function switchOver(name: string, client: RedisClient): CacheSwitch {
  */
 async function useWhile(cache: CacheSwitch, happening: () => Promise<void>): Promise<number> {
   const latest = new Map<string, string | undefined>()
-  let over = false
+  const meanwhile = { over: false }
   let operations = 0
   const user = async (id: number): Promise<void> => {
-    for (let i = 0; !over; i += 1) {
+    for (let i = 0; !meanwhile.over; i += 1) {
       // One writer a key, so that the last acknowledged write is known.
       const key = `key ${id} ${i % 7}`
       const writer = cache.for({ targetingKey: i % 3 === 0 ? 'off' : 'on' })
@@ -56,7 +56,7 @@ async function useWhile(cache: CacheSwitch, happening: () => Promise<void>): Pro
   try {
     await happening()
   } finally {
-    over = true
+    meanwhile.over = true
     await Promise.all(users)
   }
   return operations
