@@ -52,7 +52,7 @@ describe('a change is seen', () => {
     })
     expect(await value(client)).toBe(false)
     file.write(useRedis(100))
-    await until(() => value(client), 1_200)
+    await until(() => value(client))
     expect(changes).toEqual([['use-redis']])
     // The same content again is no change.
     file.write(useRedis(100))
@@ -68,7 +68,7 @@ describe('a change is seen', () => {
     await until(() => events.some(({ message }) => message.includes('not JSON')))
     expect(await value(client)).toBe(false)
     writeFileSync(file.path, text)
-    await until(() => value(client), 1_200)
+    await until(() => value(client))
   })
 
   it('without an alarm when it is saved in place', async () => {
@@ -78,7 +78,7 @@ describe('a change is seen', () => {
       truncateSync(file.path)
       await new Promise((resolve) => setTimeout(resolve, 5))
       writeFileSync(file.path, JSON.stringify(useRedis(share)))
-      await until(async () => (await value(client)) === (share === 100), 1_200)
+      await until(async () => (await value(client)) === (share === 100))
     }
     expect(events).toEqual([])
   })
@@ -90,7 +90,7 @@ describe('a change is seen', () => {
     writeFileSync(backup, JSON.stringify(useRedis(100)))
     utimesSync(backup, 1, 1)
     renameSync(backup, file.path)
-    await until(() => value(client), 1_200)
+    await until(() => value(client))
   })
 
   it('when it is deleted, and made anew much later', async () => {
@@ -100,7 +100,7 @@ describe('a change is seen', () => {
     await until(() => client.providerStatus === 'STALE')
     expect(await value(client)).toBe(true)
     file.write(useRedis(0))
-    await until(async () => !(await value(client)), 1_200)
+    await until(async () => !(await value(client)))
     expect(client.providerStatus).toBe('READY')
   })
 
@@ -118,9 +118,9 @@ describe('a change is seen', () => {
     const client = await clientOf()
     expect(await value(client)).toBe(false)
     swapTo('v2', 100)
-    await until(() => value(client), 1_200)
+    await until(() => value(client))
     swapTo('v3', 0)
-    await until(async () => !(await value(client)), 1_200)
+    await until(async () => !(await value(client)))
   })
 })
 
@@ -156,7 +156,7 @@ describe('content that flagd refuses changes nothing', () => {
     expect(client.providerStatus).toBe('STALE')
     // Mended, it is good again without a restart.
     file.write(useRedis(0))
-    await until(async () => !(await value(client)), 1_200)
+    await until(async () => !(await value(client)))
     expect(client.providerStatus).toBe('READY')
   })
 
@@ -181,10 +181,10 @@ describe('a bad start', () => {
     expect(client.providerStatus).toBe('ERROR')
     expect(await value(client)).toBe(false)
     file.write(useRedis(100))
-    await until(() => value(client), 1_200)
+    await until(() => value(client))
     expect(client.providerStatus).toBe('READY')
     file.write(useRedis(0))
-    await until(async () => !(await value(client)), 1_200)
+    await until(async () => !(await value(client)))
   })
 
   it('with no directory is recovered from', async () => {
@@ -192,6 +192,6 @@ describe('a bad start', () => {
     const client = await clientOf(join(later, 'flags.json'))
     mkdirSync(later)
     writeFileSync(join(later, 'flags.json'), JSON.stringify(useRedis(100)))
-    await until(() => value(client), 2_000)
+    await until(() => value(client))
   })
 })

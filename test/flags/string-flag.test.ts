@@ -20,17 +20,22 @@ it('is the fallback until the first answer, then the flag, and follows its chang
   const provider = new InMemoryProvider(flag('mirror') as never)
   const events: FlagsEvent[] = []
   const domain = await domainOf(provider)
-  const standby = createStringFlag({ ...options, domain, onEvent: (event) => events.push(event) })
+  const standby = createStringFlag({
+    ...options,
+    domain,
+    rememberMs: 3_600_000,
+    onEvent: (event) => events.push(event),
+  })
   expect(standby.current()).toBe('invalidate')
   await until(() => standby.current() === 'mirror')
   provider.putConfiguration(flag('invalidate') as never)
   // By the event: nothing is due yet.
-  await until(() => standby.current() === 'invalidate', 500)
+  await until(() => standby.current() === 'invalidate')
   provider.putConfiguration(flag('mirror') as never)
-  await until(() => standby.current() === 'mirror', 500)
+  await until(() => standby.current() === 'mirror')
   // No such flag any more.
   provider.putConfiguration({})
-  await until(() => standby.current() === 'invalidate', 500)
+  await until(() => standby.current() === 'invalidate')
   expect(events.map(({ message }) => message)).toEqual([
     'flag s: invalidate -> mirror',
     'flag s: mirror -> invalidate',

