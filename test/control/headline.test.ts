@@ -1,0 +1,190 @@
+import { describe, expect, test } from 'vitest'
+import { effectOf } from '../../src/control/changes.ts'
+import type { FlagReading } from '../../src/control/flag-watch.ts'
+import { headlineOf, type HeadlineInput } from '../../src/control/headline.ts'
+import { armReading, type FleetReading } from '../../src/control/metrics/index.ts'
+import { COLUMNS } from '../../src/control/page/columns.ts'
+import { Series } from '../../src/control/series.ts'
+
+const now = 1_000_000
+const arm = {
+  ...armReading(new Float64Array(64)),
+  operations: 100,
+  bad: 0,
+  errors: 0,
+  fallbacks: 0,
+}
+const replica = { url: 'http://a/metrics', live: true, error: '', operations: 200, bad: 0 }
+const fleet: FleetReading = {
+  arms: { off: arm, on: arm, all: { ...arm, operations: 200 } },
+  replicas: [replica],
+  breakersOpen: { off: 0, on: 0 },
+  owed: { off: 0, on: 0 },
+  eventLoopDelay: 3,
+}
+const served = { state: 'same', url: '', detail: '', probes: 8, agreeing: 8, since: 0 } as const
+const description = {
+  state: 'ENABLED',
+  shape: 'plain',
+  share: 10,
+  defaultVariant: 'off',
+  sentence: '',
+  pilots: 0,
+} as const
+const flag: FlagReading = {
+  name: 'use-redis',
+  file: 'f',
+  hash: '',
+  description,
+  error: null,
+  served,
+}
+const well: HeadlineInput = { now, flag, fleet, guard: undefined }
+const guard = {
+  mode: 'acting',
+  answer: 'undecided',
+  sentence: 'gathering',
+  metrics: [],
+  plan: undefined,
+  alarms: [],
+  at: now,
+} as const
+
+function withServed(state: FlagReading['served']['state'], since: number): HeadlineInput {
+  return { ...well, flag: { ...flag, served: { ...served, state, since } } }
+}
+
+function withBad(bad: number, operations = 100): HeadlineInput {
+  return { ...well, fleet: { ...fleet, arms: { ...fleet.arms!, on: { ...arm, bad, operations } } } }
+}
+
+const cases: [what: string, input: HeadlineInput, level: string, sentence: RegExp][] = [
+  ['all is well', well, 'ok', /both sides answer/],
+  ['0.9 % bad is nothing yet', withBad(0.009), 'ok', /both sides/],
+  ['2 % bad', withBad(0.02), 'watch', /2 % of the operations on the on side/],
+  ['20 % bad', withBad(0.2), 'trouble', /20 % of the operations on the on side/],
+  ['20 % of hardly anything', withBad(0.2, 0.4), 'ok', /both sides/],
+  [
+    'a breaker is open',
+    { ...well, fleet: { ...fleet, breakersOpen: { off: 0, on: 2 } } },
+    'trouble',
+    /on side is out: breaker open on 2 replicas/,
+  ],
+  [
+    'debts',
+    { ...well, fleet: { ...fleet, owed: { off: 3, on: 0 } } },
+    'watch',
+    /3 invalidations are owed to the off/,
+  ],
+  [
+    'flagd serves something else, just now',
+    withServed('different', now - 1000),
+    'ok',
+    /both sides/,
+  ],
+  [
+    'flagd serves something else, still',
+    withServed('different', now - 9000),
+    'trouble',
+    /flagd does not serve/,
+  ],
+  ['flagd is gone', withServed('unreachable', now), 'watch', /flagd does not answer/],
+  [
+    'the file is broken',
+    { ...well, flag: { ...flag, error: { code: 'X', message: 'line 3', hint: '' } } },
+    'trouble',
+    /flags file: line 3/,
+  ],
+  [
+    'regressed',
+    { ...well, guard: { ...guard, answer: 'regressed', sentence: 'worse' } },
+    'trouble',
+    /worse/,
+  ],
+  [
+    'starved',
+    { ...well, guard: { ...guard, answer: 'starved', sentence: 'no users' } },
+    'watch',
+    /no users/,
+  ],
+  ['an alarm', { ...well, guard: { ...guard, alarms: ['srm: 20 %'] } }, 'watch', /srm/],
+  ['a blind guard', { ...well, guard: { ...guard, mode: 'blind' } }, 'watch', /guard is blind/],
+  [
+    'a silent replica',
+    {
+      ...well,
+      fleet: {
+        ...fleet,
+        replicas: [replica, { ...replica, url: 'http://b/metrics', live: false, error: 'gone' }],
+      },
+    },
+    'watch',
+    /No metrics of http:\/\/b\/metrics: gone/,
+  ],
+  [
+    'all replicas silent',
+    {
+      ...well,
+      fleet: { ...fleet, arms: undefined, replicas: [{ ...replica, live: false, error: 'gone' }] },
+    },
+    'trouble',
+    /No metrics: gone/,
+  ],
+  [
+    'no replicas named',
+    { ...well, fleet: { ...fleet, arms: undefined, replicas: [] } },
+    'unknown',
+    /--metrics/,
+  ],
+  [
+    'a late event loop',
+    { ...well, fleet: { ...fleet, eventLoopDelay: 900 } },
+    'watch',
+    /900 ms late/,
+  ],
+]
+
+describe('the headline', () => {
+  test.each(cases)('%s', (_what, input, level, sentence) => {
+    const headline = headlineOf(input)
+    expect([headline.level, headline.sentence]).toEqual([level, expect.stringMatching(sentence)])
+  })
+
+  test('the worst comes first, the rest stays', () => {
+    const { level, findings } = headlineOf({
+      ...withBad(0.2),
+      guard: { ...guard, alarms: ['something'], answer: 'starved' },
+      flag: { ...flag, served: { ...served, state: 'unreachable' } },
+    })
+    expect(level).toBe('trouble')
+    expect(findings.map((finding) => finding.level)).toEqual(['trouble', 'watch', 'watch', 'watch'])
+  })
+})
+
+test('the effect of a change: the minute before against what came after, the mixed seconds left out', () => {
+  const series = new Series()
+  for (let second = 0; second < 400; second++) {
+    const point = COLUMNS.map((name) => {
+      if (name === 'at') return second
+      if (name === 'all.bad') return second <= 200 ? 0.01 : second < 206 ? 0.5 : 0.03
+      return name === 'all.p99' && second <= 200 ? 4 : null
+    })
+    series.push(point)
+  }
+  const change = {
+    id: 'x',
+    at: 200_000,
+    action: 'set',
+    from: 1,
+    to: 5,
+    who: '',
+    via: '',
+    reason: '',
+  } as const
+  const effect = effectOf(change, series, 300_000)
+  expect(effect.bad.before).toBeCloseTo(0.01, 9)
+  expect(effect.bad.after).toBeCloseTo(0.03, 9)
+  expect(effect.p99).toEqual({ before: 4, after: null })
+  expect(effect.seconds).toBe(94)
+  expect(effectOf(change, series, 203_000)).toMatchObject({ seconds: 0, bad: { after: null } })
+})
