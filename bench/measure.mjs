@@ -3,34 +3,55 @@ import { performance } from 'node:perf_hooks'
 
 /**
  * Runs each contender's operation `count` times per round, `inFlight` at once, in turn, and returns
- * medians: wall microseconds and CPU microseconds an operation, and operations a second.
+ * medians: wall microseconds and CPU microseconds an operation (of this process, all its threads), and
+ * operations a second. Who begins changes from round to round, so that nobody always cleans up after
+ * the same neighbour. A contender may bring a `count` of its own, a `prepare` that is not measured, and
+ * a `batch`: how many operations one call of its `run` does.
  */
 export async function compare(contenders, { rounds = 7, count = 20_000, inFlight = 64 } = {}) {
   const samples = new Map(contenders.map(({ name }) => [name, []]))
   for (let round = -1; round < rounds; round += 1) {
-    for (const { name, run } of contenders) {
+    for (let turn = 0; turn < contenders.length; turn += 1) {
+      const contender = contenders[(turn + Math.max(round, 0)) % contenders.length]
+      const times = contender.count ?? count
+      await contender.prepare?.()
       const cpu = process.cpuUsage()
       const start = performance.now()
-      await inParallel(run, count, inFlight)
+      await inParallel(contender.run, times / (contender.batch ?? 1), inFlight)
       const wallMs = performance.now() - start
       const { user, system } = process.cpuUsage(cpu)
       // The first round warms up.
-      if (round >= 0)
-        samples.get(name).push({ wallUs: (wallMs * 1000) / count, cpuUs: (user + system) / count })
+      if (round >= 0) {
+        const sample = { wallUs: (wallMs * 1000) / times, cpuUs: (user + system) / times }
+        samples.get(contender.name).push(sample)
+      }
     }
   }
   return contenders.map(({ name }) => {
-    const all = samples.get(name)
-    const cpu = all.map((one) => one.cpuUs).sort((a, b) => a - b)
-    const wall = all.map((one) => one.wallUs).sort((a, b) => a - b)
+    const cpuSamples = samples.get(name).map((one) => one.cpuUs)
+    const wallSamples = samples.get(name).map((one) => one.wallUs)
+    const wallUs = median(wallSamples)
     return {
       name,
-      cpuUs: middle(cpu),
-      cpuSpread: `${cpu[0].toFixed(1)}-${cpu.at(-1).toFixed(1)}`,
-      wallUs: middle(wall),
-      perSecond: 1e6 / middle(wall),
+      cpuUs: median(cpuSamples),
+      cpuSpread: spread(cpuSamples),
+      wallUs,
+      wallSpread: spread(wallSamples),
+      perSecond: 1e6 / wallUs,
+      cpuSamples,
+      wallSamples,
     }
   })
+}
+
+/** Microseconds of CPU that `one` costs more than `reference`: the median over the rounds. */
+export function cpuOver(one, reference) {
+  return median(one.cpuSamples.map((cpuUs, round) => cpuUs - reference.cpuSamples[round]))
+}
+
+/** Throughput of `one` as a share of that of `reference`: the median over the rounds. */
+export function throughputShare(one, reference) {
+  return median(one.wallSamples.map((wallUs, round) => reference.wallSamples[round] / wallUs))
 }
 
 async function inParallel(run, count, inFlight) {
@@ -45,7 +66,15 @@ async function inParallel(run, count, inFlight) {
   await Promise.all(Array.from({ length: inFlight }, worker))
 }
 
-const middle = (sorted) => sorted[Math.floor(sorted.length / 2)]
+export function median(values) {
+  const sorted = [...values].sort((a, b) => a - b)
+  return sorted[Math.floor(sorted.length / 2)]
+}
+
+function spread(values) {
+  const digits = Math.min(...values) < 1 ? 2 : 1
+  return `${Math.min(...values).toFixed(digits)}-${Math.max(...values).toFixed(digits)}`
+}
 
 /** A Markdown table. */
 export function table(headings, rows) {

@@ -4,7 +4,10 @@ import { connect, createServer } from 'node:net'
 import { setTimeout as delay } from 'node:timers/promises'
 import { Redis } from 'ioredis'
 
-/** Runs with the Redis at `url`, or with a redis-server of its own for the time. */
+/**
+ * Runs with the Redis at `url`, or with a redis-server of its own for the time, whose process is then
+ * the second argument.
+ */
 export async function withRedis(url, run) {
   if (url !== undefined) return run(url)
   const port = await freePort()
@@ -17,10 +20,12 @@ export async function withRedis(url, run) {
   )
   try {
     await answers(port)
-    return await run(`redis://127.0.0.1:${port}`)
+    return await run(`redis://127.0.0.1:${port}`, server)
   } finally {
-    server.kill()
-    await once(server, 'exit')
+    // Also ends one that was stopped.
+    const gone = once(server, 'exit')
+    server.kill('SIGKILL')
+    await gone
   }
 }
 
