@@ -12,6 +12,7 @@ import { safely } from './events.ts'
 import type { OnFlagsEvent } from './events.ts'
 import { Memory, elapsed, ticks } from './memory.ts'
 import type { Remembered } from './memory.ts'
+import { suitableRememberMs } from './remember-ms.ts'
 import { ServiceWatch } from './service-watch.ts'
 import { transactionContext } from './transaction-context.ts'
 
@@ -24,7 +25,8 @@ export interface DeciderOptions extends ClientChoice {
   readonly deadlineMs?: number
   /**
    * Milliseconds that a decision is given again without asking, while the provider announces no change
-   * of the configuration. From half of it on it is refreshed in the background. @default 1000
+   * of the configuration. From half of it on it is refreshed in the background.
+   * @default what suits the provider that `flagsFromEnvironment` set: 10,000 over rpc, else 1,000
    */
   readonly rememberMs?: number
   /** Most decisions remembered; the ones longest not used are forgotten. @default 100_000 */
@@ -46,7 +48,8 @@ const RETRY_AFTER = 250
  * @throws SwitchbackError `SB_OPTION_INVALID` for an option that cannot work.
  */
 export function createDecider(options: DeciderOptions): Decider {
-  const { flag, deadlineMs = 50, rememberMs = 1_000, maxRemembered = 100_000 } = options
+  const { flag, domain, deadlineMs = 50, maxRemembered = 100_000 } = options
+  const { rememberMs = suitableRememberMs(domain) } = options
   requireThat(typeof flag === 'string' && flag !== '', 'flag', flag)
   requireThat(deadlineMs > 0 && deadlineMs <= 60_000, 'deadlineMs', deadlineMs)
   requireThat(rememberMs >= 0 && rememberMs <= 86_400_000, 'rememberMs', rememberMs)

@@ -13,6 +13,7 @@ import type { Environment, FlagdProviderOptions, FlagdSettings } from './flagd-e
 import { forEvaluator } from './flags-document.ts'
 import { quietLogger } from './quiet-logger.ts'
 import { addressText, isReachable } from './reachable.ts'
+import { suitRememberMs } from './remember-ms.ts'
 import { SupervisedProvider } from './supervised-provider.ts'
 import { setUpTransactionContext } from './transaction-context.ts'
 
@@ -35,7 +36,7 @@ export interface FlagsSource extends AsyncDisposable {
   readonly mode: FlagdSettings['mode'] | 'provider'
   /** One line for people, e.g. `flagd rpc at localhost:8013`. */
   readonly description: string
-  /** A decider on this source, remembering decisions for as long as suits it. */
+  /** A decider on this source. */
   createDecider(options: Omit<DeciderOptions, keyof ClientChoice>): Decider
   /** Ends the provider, one handed in as well: its connection, and all attempts to be back. */
   close(): Promise<void>
@@ -71,6 +72,7 @@ export async function flagsFromEnvironment(
           provider: options.provider,
         }
   setUpTransactionContext()
+  suitRememberMs(domain, REMEMBER_MS[mode])
   await started(set(provider, domain), startMs, (problem) => {
     onEvent({ level: 'warn', message: `${description}: ${problem}; still trying` })
   })
@@ -83,7 +85,6 @@ export async function flagsFromEnvironment(
     description,
     createDecider: (deciderOptions) =>
       createDecider({
-        rememberMs: REMEMBER_MS[mode],
         ...(options.onEvent === undefined ? {} : { onEvent: options.onEvent }),
         ...deciderOptions,
         ...(domain === undefined ? {} : { domain }),
