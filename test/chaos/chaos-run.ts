@@ -1,6 +1,15 @@
 import { type ChildProcess, fork } from 'node:child_process'
 import { once } from 'node:events'
-import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import {
+  closeSync,
+  existsSync,
+  mkdtempSync,
+  openSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeSync,
+} from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
@@ -32,6 +41,8 @@ interface Stage {
   readonly proxy: TcpProxy
   readonly random: () => number
   readonly workers: Worker[]
+  /** Directory of the file store. */
+  readonly store: string
 }
 
 export type FaultName =
@@ -45,6 +56,9 @@ export type FaultName =
   | 'slow'
   | 'refuse'
   | 'killProcess'
+  | 'fullMemory'
+  | 'narrow'
+  | 'damageStore'
 
 /** Each fault ends with the system able to recover, so that the next meets it at any stage of that. */
 export const FAULTS: Readonly<Record<FaultName, (stage: Stage) => Promise<void>>> = {
@@ -89,6 +103,25 @@ export const FAULTS: Readonly<Record<FaultName, (stage: Stage) => Promise<void>>
     await delay(random() * 600)
     proxy.accept()
   },
+  async fullMemory({ redis, random }) {
+    await redis.command('CONFIG', 'SET', 'maxmemory', '1')
+    await delay(random() * 500)
+    await redis.command('CONFIG', 'SET', 'maxmemory', '0')
+  },
+  async narrow({ proxy, random }) {
+    proxy.limit(20_000 + random() * 200_000)
+    await delay(500)
+    proxy.limit(Number.POSITIVE_INFINITY)
+  },
+  async damageStore({ store, random }) {
+    const files = ['cache.db', 'cache.db-wal', 'cache.control'].map((name) => join(store, name))
+    const file = files[Math.floor(random() * files.length)]!
+    if (!existsSync(file)) return
+    const { size } = statSync(file)
+    const handle = openSync(file, 'r+')
+    writeSync(handle, Buffer.alloc(4096, 0xa5), 0, 4096, Math.floor(random() * Math.max(1, size)))
+    closeSync(handle)
+  },
   async killProcess({ workers, random }: Stage) {
     await workers[Math.floor(random() * workers.length)]!.killAndRestart()
   },
@@ -119,7 +152,7 @@ export async function runChaos(options: ChaosOptions): Promise<ChaosReport> {
       const name = names[Math.floor(random() * names.length)]
       if (name === undefined) continue
       made.push(name)
-      await FAULTS[name]({ redis, proxy, random, workers })
+      await FAULTS[name]({ redis, proxy, random, workers, store: join(directory, 'store') })
     }
     await Promise.all(workers.map((worker) => worker.stop()))
     return {
