@@ -61,6 +61,32 @@ describe('the increment', () => {
     )
   })
 
+  test('summed over all that could be counted, its evidence is worth at most one', () => {
+    const poisson = (mean: number, x: number): number =>
+      Math.exp(x * Math.log(mean) - mean - logFactorial(x))
+    for (const [ratio, add, factor] of [
+      [1.05, 0, 2.5],
+      [1.25, 0.05, 0.5],
+      [1.1, 0.02, 3],
+    ] as const) {
+      for (const control of [0.02, 0.1, 0.3]) {
+        const margin = { ratio, add }
+        const bet = edgeOf(margin, 0.08) * factor
+        const treatment = edgeOf(margin, control)
+        let expectation = 0
+        for (let t = 0; t < 80; t++) {
+          for (let c = 0; c < 80; c++) {
+            const stratum = { badTreatment: t, treatment: 20, badControl: c, control: 60 }
+            const weight = poisson(20 * treatment, t) * poisson(60 * control, c)
+            expectation += weight * Math.exp(increment(margin, stratum, bet, 0.08))
+          }
+        }
+        expect(expectation).toBeLessThan(1 + 1e-6)
+        expect(expectation).toBeGreaterThan(0.9)
+      }
+    }
+  })
+
   test('is a number for any counts, and nothing without treatment', () => {
     fc.assert(
       fc.property(margin, rate, rate, count, count, (margin, bet, control, n, m) => {
@@ -143,6 +169,29 @@ describe('harm', () => {
     expect(harm.watches).toBeLessThan(45)
     expect(harm.read().logEvidence).toBeGreaterThan(Math.log(300))
     expect(harm.read().since).toBeGreaterThan(15_000)
+  })
+
+  test('thinning moves mass but makes none, and evidence does not rise by it', () => {
+    const { harm } = evidenceAfter(12_000, (second) => (second < 11_000 ? 0.01 : 0.016))
+    const masses = harm.state().watches.map(({ mass }) => mass)
+    expect(masses.reduce((sum, mass) => sum + mass, 0)).toBeLessThanOrEqual(1)
+    expect(Math.max(...masses)).toBeLessThan(0.9)
+  })
+
+  test('a young watch knows the habits of the run: users who retry are no outage', () => {
+    const traffic = new Traffic({ seed: 8, weather: { retries: 10 } })
+    const harm = new HarmEvidence({ ratio: 1.05, add: 0 }, 32)
+    for (let at = 0; at < 1201; at++) harm.add(at, [traffic.second(0.25, 0.01, 0.01)], 0.01)
+    const retrying = emptyPair(32)
+    retrying.control.total.fill(3)
+    for (const bucket of [3, 11, 19, 27]) {
+      retrying.treatment.bad[bucket] = 11
+      retrying.treatment.total[bucket] = 11
+    }
+    harm.add(1261, [retrying], 0.01)
+    const { designEffect: effect, logEvidence } = harm.read()
+    expect(effect).toBeGreaterThan(8)
+    expect(logEvidence).toBeLessThan(Math.log(100))
   })
 
   test('the shortcut never hides evidence that matters', () => {

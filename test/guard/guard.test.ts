@@ -97,6 +97,20 @@ describe('a rollout', () => {
   })
 })
 
+describe('a plan', () => {
+  test('that asks for users holds until so many were seen', async () => {
+    const made = world(21)
+    const guard = await atStep(made, 'users: 5000')
+    await made.run(guard, 130)
+    expect([made.percent, made.find('hold')?.reason]).toEqual([
+      25,
+      expect.stringMatching(/^\d+ of 5000 users seen on the new side$/),
+    ])
+    const fewer = world(21)
+    await fewer.until(await atStep(fewer, 'users: 500'), ({ percent }) => percent === 50, 300)
+  })
+})
+
 describe('people', () => {
   test('who edit the split win: the guard yields, says so, and still warns', async () => {
     const made = world(6)
@@ -215,6 +229,10 @@ describe('blindness', () => {
     )
     await made.run(guard, 200)
     expect(made.changes.length).toBeLessThanOrEqual(1)
+    // With a pilot in front of the split, another share is just what is to be expected.
+    made.plain = false
+    await made.run(guard, 2)
+    expect(guard.status.alarms.map(({ code }) => code)).not.toContain('share-mismatch')
   })
 
   test('a flagd that does not serve the file is an alarm and holds', async () => {

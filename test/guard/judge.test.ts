@@ -165,3 +165,30 @@ test('a metric that is not counted by user is judged by its fixed design effect'
   }
   expect(answer(1)).toBeGreaterThan(answer(4) + 1)
 })
+
+test('a step is not left before its hold and its operations, however clear the evidence', () => {
+  const safeAfter = (extra: Partial<JudgeSettings>, seconds: number): number => {
+    const traffic = new Traffic({ seed: 3, perSecond: 3000, users: 5000 })
+    const judge = new Judge({ ...settings, ...extra })
+    baseline(judge, traffic)
+    judge.beginStep({ at: 0, share: 0.25, next: 0.5 })
+    return decide({ treatment: 0.001, traffic, judge }, seconds).at
+  }
+  expect(safeAfter({ minHoldS: 75 }, 200)).toBe(75)
+  expect(safeAfter({ minHoldS: 0, minOperations: 40_000 }, 200)).toBeGreaterThan(50)
+  expect(safeAfter({ minHoldS: 0 }, 200)).toBeLessThan(40)
+})
+
+test('what happens while a step settles is no evidence of safety, but may be harm', () => {
+  const traffic = new Traffic({ seed: 3 })
+  const judge = new Judge(settings)
+  baseline(judge, traffic)
+  judge.beginStep({ at: 0, share: 0.25, next: 0.5 })
+  const treated = (at: number): number => {
+    judge.observe(at, 1, new Map([['errors', [traffic.second(0.25, 0.001, 0.001)]]]))
+    return judge.verdict(at).metrics[0]!.treatment.total
+  }
+  for (let at = 1; at <= 10; at++) expect(treated(at)).toBe(0)
+  expect(treated(11)).toBeGreaterThan(0)
+  expect(judge.verdict(11).metrics[0]!.harm.treatment.total).toBeGreaterThan(200)
+})

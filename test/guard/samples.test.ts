@@ -180,6 +180,15 @@ describe('differences', () => {
     expect(found?.arms.off.operations[1]).toBe(1)
   })
 
+  test('a restart that has already counted more than before is still a restart', () => {
+    const before = telemetry()
+    before.operation('on', 'get', 'hit', 1, 1)
+    const after = telemetry()
+    for (let i = 0; i < 9; i++) after.operation('on', 'get', 'hit', 1, 1)
+    const found = difference(reading(before, 1), reading(after, 2))
+    expect([found?.reset, found?.arms.on.operations[1]]).toEqual([true, 9])
+  })
+
   test('one fallen counter resets both arms, even without a new instance', () => {
     const counts = telemetry()
     for (let i = 0; i < 5; i++) counts.operation('off', 'get', 'hit', 1, 1)

@@ -1,0 +1,193 @@
+import { describe, expect, test } from 'vitest'
+import { parsePlan } from '../../src/guard/index.ts'
+import { Observer } from '../../src/guard/observer.ts'
+import { disagreements, look, unseen } from '../../src/guard/rule/index.ts'
+import type { BlindnessState, SightReport } from '../../src/guard/rule/index.ts'
+import { ExpositionReader } from '../../src/guard/index.ts'
+import { readingOf } from '../../src/guard/samples/reading.ts'
+import type { Reading } from '../../src/guard/samples/reading.ts'
+import { ShareWatch } from '../../src/guard/share-watch.ts'
+import { createTelemetry } from '../../src/telemetry/index.ts'
+
+describe('sight', () => {
+  /** Looks once a second; the last report. */
+  function after(
+    seconds: number,
+    heard: (at: number) => readonly string[],
+    from: { at: number; state: BlindnessState } = { at: 0, state: unseen },
+  ): { at: number; state: BlindnessState; report: SightReport } {
+    let { at, state } = from
+    let report: SightReport | undefined
+    for (let i = 0; i < seconds; i++) {
+      report = look(state, ++at, heard(at))
+      state = report.state
+    }
+    return { at, state, report: report! }
+  }
+
+  test('half of the replicas are enough, fewer are not', () => {
+    const all = after(1, () => ['a', 'b', 'c', 'd'])
+    expect(after(1, () => ['a', 'b'], all).report).toMatchObject({
+      sight: 'seeing',
+      silent: ['c', 'd'],
+    })
+    expect(after(1, () => ['a'], all).report).toMatchObject({ sight: 'waiting' })
+    expect(after(1, () => [], all).report).toMatchObject({ sight: 'waiting' })
+  })
+
+  test('waiting becomes blind after 30 s and lost after ten minutes; one answer ends it', () => {
+    const seen = after(1, () => ['a'])
+    expect(after(30, () => [], seen).report.sight).toBe('waiting')
+    expect(after(31, () => [], seen).report.sight).toBe('blind')
+    expect(after(600, () => [], seen).report.sight).toBe('blind')
+    const lost = after(601, () => [], seen)
+    expect(lost.report).toMatchObject({ sight: 'lost', blindS: 600, silent: ['a'] })
+    expect(after(1, () => ['a'], lost).report).toMatchObject({ sight: 'seeing', blindS: 0 })
+  })
+
+  test('replicas scaled down are forgotten after five minutes, but not while nobody is heard', () => {
+    const all = after(1, () => ['a', 'b', 'c'])
+    const fewer = after(299, () => ['a'], all)
+    expect(fewer.report).toMatchObject({ sight: 'blind', silent: ['b', 'c'] })
+    expect(after(1, () => ['a'], fewer).report).toMatchObject({ sight: 'seeing', silent: [] })
+    expect(after(900, () => [], all).report.silent).toEqual(['a', 'b', 'c'])
+  })
+})
+
+describe('replicas that disagree', () => {
+  const normal = { badTreatment: 20, treatment: 10_000, badControl: 40, control: 30_000 }
+
+  test('are named with the side on which they fail', () => {
+    const sick = { ...normal, badTreatment: 900 }
+    const found = disagreements(
+      new Map([
+        ['a', normal],
+        ['b', sick],
+        ['c', normal],
+      ]),
+    )
+    expect(found).toEqual([{ replica: 'b', what: 'fails 9.0 % on on, the others 0.20 %' }])
+    const old = { ...normal, badControl: 3000 }
+    expect(
+      disagreements(
+        new Map([
+          ['a', normal],
+          ['b', old],
+        ]),
+      ),
+    ).toMatchObject([{ replica: 'b', what: expect.stringContaining('on off') }])
+  })
+
+  test('are named when they serve another share', () => {
+    const stale = { badTreatment: 0, treatment: 0, badControl: 60, control: 40_000 }
+    const found = disagreements(
+      new Map([
+        ['a', normal],
+        ['b', stale],
+        ['c', normal],
+      ]),
+    )
+    expect(found.map(({ replica }) => replica)).toContain('b')
+    expect(found.every(({ what }) => what.startsWith('sends'))).toBe(true)
+  })
+
+  test('by chance alone are not named, nor is a single one', () => {
+    const lucky = { ...normal, badTreatment: 34, treatment: 10_300 }
+    expect(
+      disagreements(
+        new Map([
+          ['a', normal],
+          ['b', lucky],
+        ]),
+      ),
+    ).toEqual([])
+    expect(disagreements(new Map([['a', { ...normal, badTreatment: 9000 }]]))).toEqual([])
+  })
+})
+
+describe('the share that is seen', () => {
+  function reading(replica: string, windows: number, off: number, on: number): Reading {
+    const text = [
+      `switchback_instance_info{instance_id="${replica}"} 1`,
+      `switchback_user_windows_total ${windows}`,
+      `switchback_users_total{side="off"} ${off}`,
+      `switchback_users_total{side="on"} ${on}`,
+      '',
+    ].join('\n')
+    const reader = new ExpositionReader(() => true)
+    reader.push(text)
+    return readingOf(replica, windows, reader.end(), [])
+  }
+
+  test('counts only windows that began after the step, where not only movers are new', () => {
+    const watch = new ShareWatch()
+    // In the window of the change, and in the one whose start nobody saw, movers come alone.
+    watch.add(reading('a', 7, 1000, 100))
+    watch.add(reading('a', 7, 1000, 400))
+    watch.add(reading('a', 8, 1900, 700))
+    expect(watch.read(0.25)).toMatchObject({ off: 0, on: 0 })
+    watch.add(reading('a', 9, 2650, 950))
+    expect(watch.read(0.25)).toMatchObject({ off: 750, on: 250 })
+    expect(watch.read(0.25).logFactor).toBeLessThan(0)
+  })
+
+  test('counts a user once, over windows and over replicas', () => {
+    const watch = new ShareWatch()
+    for (const replica of ['a', 'b']) {
+      for (let window = 1; window <= 12; window++) {
+        watch.add(reading(replica, window, 700 * window, 300 * window))
+      }
+    }
+    const { off, on, logFactor } = watch.read(0.25)
+    expect([off, on]).toEqual([700, 300])
+    // 300 of 1,000 is no certainty; 20 times as many would be.
+    expect(logFactor).toBeLessThan(Math.log(1000))
+    expect(watch.read(0.2).logFactor).toBeGreaterThan(Math.log(1000))
+  })
+
+  test('begins anew with a step and with a process', () => {
+    const watch = new ShareWatch()
+    for (let window = 1; window <= 5; window++) watch.add(reading('a', window, 100 * window, 0))
+    expect(watch.read(0.5).logFactor).toBeGreaterThan(10)
+    watch.restart()
+    expect(watch.read(0.5)).toEqual({ off: 0, on: 0, logFactor: 0 })
+  })
+})
+
+describe('the boundary of slow operations', () => {
+  function frozen(
+    fastMs: number,
+    slowMs: number,
+    slowShare: number,
+    plan = '',
+  ): number | undefined {
+    const counts = createTelemetry({ meter: false })
+    const observer = new Observer(parsePlan(plan))
+    const observe = (at: number): void => {
+      const reader = new ExpositionReader(() => true)
+      reader.push(counts.prometheus())
+      observer.observe([readingOf('a', at, reader.end(), [])])
+    }
+    observe(1)
+    for (let i = 0; i < 4000; i++) {
+      counts.operation('off', 'get', 'hit', i % 100 < slowShare * 100 ? slowMs : fastMs, i)
+    }
+    observe(2)
+    counts.close()
+    return observer.slowBoundS
+  }
+
+  test('is the latency budget where the old side is fast', () => {
+    expect(frozen(0.2, 0.2, 0)).toBe(0.025)
+    expect(frozen(0.2, 0.2, 0, 'latencyBudget: 3ms')).toBe(0.005)
+  })
+
+  test('is above the old side’s 99th percentile where that is slower', () => {
+    expect(frozen(20, 180, 0.05)).toBe(0.25)
+    expect(frozen(20, 180, 0.01)).toBe(0.025)
+  })
+
+  test('waits for enough operations', () => {
+    expect(frozen(0.2, 0.2, 0, 'baseline: 5000')).toBeUndefined()
+  })
+})
