@@ -1,11 +1,12 @@
 #!/usr/bin/env node
 /**
  * Switchback beside its peers: everything in one run, section by section.
- * Usage: npm run bench [-- --rounds 9] [--only redis-hits,decision]
+ * Usage: npm run bench [-- --rounds 9] [--only redis-hits,decision] [--write]
+ * `--write` puts the tables into bench/README.md.
  */
 import { fork } from 'node:child_process'
 import { once } from 'node:events'
-import { readFileSync } from 'node:fs'
+import { readFileSync, writeFileSync } from 'node:fs'
 import { arch, cpus, loadavg, release } from 'node:os'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
@@ -23,60 +24,74 @@ const SECTIONS = [
   'start-up',
   'memory',
 ]
+const README = join(import.meta.dirname, '../README.md')
 
 const { values } = parseArgs({
   options: {
     rounds: { type: 'string', default: '9' },
     only: { type: 'string', default: SECTIONS.join(',') },
+    write: { type: 'boolean', default: false },
   },
 })
 const options = { rounds: Number(values.rounds) }
 const wanted = values.only.split(',')
 const unknown = wanted.find((name) => !SECTIONS.includes(name))
-if (unknown !== undefined)
+if (unknown !== undefined) {
   throw new Error(`no section ${unknown}; there are: ${SECTIONS.join(', ')}`)
+}
 
+const report = []
+const say = (text) => {
+  console.log(text)
+  report.push(text)
+}
 const load = () => loadavg()[0].toFixed(1)
-console.log(
-  `node ${process.version}, ${cpus().length} x ${cpus()[0].model}, Linux ${release()} ${arch()}`,
+
+say(
+  `Node ${process.version}, Linux ${release()} ${arch()}, ${cpus().length} x ${cpus()[0].model}, ` +
+    `${options.rounds} rounds. Beside each section: the load of the machine before and after it.`,
 )
-console.log(`${options.rounds} rounds; load of the machine at the start: ${load()}`)
-console.log(`peers: ${versions().join(', ')}`)
+say(`\nPeers: ${versions().join(', ')}.`)
 
 const aims = []
+const tables = []
 for (const name of wanted) {
   const before = load()
   const result = await section(name)
-  console.log(`\n## ${name} (load ${before} -> ${load()})`)
-  for (const { title, headings, rows } of result.tables) {
-    console.log(`\n${title}\n\n${table(headings, rows)}`)
-  }
+  const title = `### ${name} (load ${before} -> ${load()})`
+  const body = result.tables.map((one) => `${one.title}\n\n${table(one.headings, one.rows)}`)
+  console.log(`\n${title}\n\n${body.join('\n\n')}`)
+  tables.push(title, ...body)
   aims.push(...result.aims)
 }
-console.log('\n## Aims\n')
-console.log(
-  table(
-    ['measure', 'aim', 'figure', ''],
-    aims.map(({ measure, wanted: aim, figure, met }) => [
-      measure,
-      aim,
-      figure,
-      met ? 'met' : 'MISSED',
-    ]),
-  ),
-)
+const rows = aims.map((one) => [
+  one.measure,
+  one.wanted,
+  one.figure,
+  one.met ? 'met' : '**missed**',
+])
+say(`\n### Aims\n\n${table(['measure', 'aim', 'figure', ''], rows)}`)
+if (values.write) write([...report, '', tables.join('\n\n')].join('\n'))
 
 async function section(name) {
   const child = fork(join(import.meta.dirname, 'section.mjs'), [name, JSON.stringify(options)], {
     execArgv: ['--expose-gc'],
   })
-  const result = once(child, 'message').then(([message]) => message)
-  const gone = once(child, 'exit').then(([code]) => {
-    throw new Error(`${name} ended with ${code}`)
+  let result
+  child.on('message', (message) => {
+    result = message
   })
-  const message = await Promise.race([result, gone])
-  await gone.catch(() => {})
-  return message
+  const [code] = await once(child, 'exit')
+  if (result === undefined) throw new Error(`${name} ended with ${code} and no result`)
+  return result
+}
+
+/** Between the two marks; what stands around them is written by people. */
+function write(text) {
+  const [begin, end] = ['<!-- measured -->', '<!-- /measured -->']
+  const page = readFileSync(README, 'utf8')
+  const before = page.slice(0, page.indexOf(begin) + begin.length)
+  writeFileSync(README, `${before}\n\n${text}\n\n${page.slice(page.indexOf(end))}`)
 }
 
 /** What is really installed, peers and what they share with Switchback. */
