@@ -19,6 +19,8 @@ export interface AppOptions {
 
 /** Larger bodies are answered with 413. In bytes. */
 const BODY_LIMIT = 64 * 1024
+/** How long a request may take to arrive; later it is answered with 408. */
+const REQUEST_TIMEOUT_MS = 30_000
 
 /** The HTTP service, not yet listening. */
 export function createApp(options: AppOptions): FastifyInstance {
@@ -28,6 +30,8 @@ export function createApp(options: AppOptions): FastifyInstance {
     // The framework's own lines hold the path, and the path holds the user.
     logController: new LogController({ disableRequestLogging: true }),
     bodyLimit: BODY_LIMIT,
+    // The framework's default is none: a caller that never ends its request would keep its connection.
+    requestTimeout: REQUEST_TIMEOUT_MS,
     // Ids are measured by us: a longer one deserves a 400 that says so, not a 404.
     routerOptions: { maxParamLength: 64 * 1024 },
     ajv: { customOptions: { coerceTypes: false, removeAdditional: false } },

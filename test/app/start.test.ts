@@ -36,6 +36,27 @@ describe('switchback start', () => {
     for (const line of app.stderr().trim().split('\n')) expect(() => JSON.parse(line)).not.toThrow()
   })
 
+  it('says what is configured and does not answer, and serves all the same', async () => {
+    const nobody = `${await freePort()}`
+    const app = await startApp([], {
+      REDIS_URL: `redis://app:hunter2@127.0.0.1:${nobody}`,
+      FLAGD_HOST: '127.0.0.1',
+      FLAGD_PORT: nobody,
+    })
+    expect(app.stdout()).toMatch(
+      /^ {2}flags +flagd rpc at 127\.0\.0\.1:\d+; does not answer yet: /m,
+    )
+    expect(app.stdout()).toMatch(
+      /^ {2}redis +redis:\/\/app:\*{3}@\S+ \(REDIS_URL\); does not answer yet: /m,
+    )
+    expect(app.stdout() + app.stderr()).not.toContain('hunter2')
+    expect(await ask(`${app.url}/users/user_0`)).toMatchObject({ status: 200, side: 'off' })
+    expect(await ask(`${app.url}/readyz`)).toMatchObject({
+      status: 200,
+      body: { status: 'degraded', checks: { flags: { ok: false } } },
+    })
+  })
+
   it.each(['SIGTERM', 'SIGINT'] as const)(
     'on %s drains, ends its Redis, and exits with 0',
     async (signal) => {

@@ -1,10 +1,10 @@
-import type { ProvisionedRedis } from '../provision/index.ts'
 import type { Style } from '../style.ts'
+import type { Stack } from './stack.ts'
 import type { Ask, Step, UserStory } from './demo-story.ts'
 
 export interface DemoReport {
   note(line: string): void
-  opening(redis: ProvisionedRedis): void
+  opening(redis: Stack['redis']): void
   users(stories: readonly UserStory[]): void
   step(step: Step, number: number): void
   ending(steps: readonly Step[], seconds: number): void

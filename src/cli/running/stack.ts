@@ -1,12 +1,13 @@
-import { fileCache, redisCache } from '../../cache/index.ts'
+import { once } from 'node:events'
+import { type CacheBackend, fileCache, redisCache } from '../../cache/index.ts'
 import type { SwitchbackError } from '../../errors.ts'
 import { flagsFromEnvironment, type Decider } from '../../flags/index.ts'
 import { createCacheSwitch, type CacheSwitch, type SwitchEvent } from '../../switch/index.ts'
 import { createTelemetry, type Telemetry } from '../../telemetry/index.ts'
 import type { Environment } from '../command.ts'
-import { provisionRedis, type ProvisionedRedis } from '../provision/index.ts'
+import { provisionRedis } from '../provision/index.ts'
 import { Closers } from './closers.ts'
-import { openFlagPlace } from './flag-place.ts'
+import { displayPath, openFlagPlace } from './flag-place.ts'
 
 /** The flag that picks the side. */
 export const FLAG = 'use-redis'
@@ -22,8 +23,6 @@ export interface StackOptions {
   /** A flags file or a directory of them, for the embedded sidecar. */
   readonly flags: string
   readonly cacheDirectory: string
-  /** Stands before every key in Redis. @default the Redis cache's own */
-  readonly redisPrefix?: string
   /**
    * Use neither a flagd nor a Redis that happens to run on this machine. What the environment names
    * still counts. @default false
@@ -35,18 +34,22 @@ export interface StackOptions {
   readonly signal: AbortSignal
 }
 
+export interface Part {
+  /** One line for people: what it is and where. */
+  readonly detail: string
+  /** Whether it answered when we started; it is used as soon as it does. */
+  readonly answers: boolean
+}
+
 /** A switched cache and all that it stands on. */
 export interface Stack {
   readonly cache: CacheSwitch
   readonly decider: Decider
   readonly telemetry: Telemetry
-  readonly redis: ProvisionedRedis
-  readonly flags: {
-    /** Whether the flags file is served from here, so that editing it moves users. */
-    readonly local: boolean
-    /** One line for people. */
-    readonly detail: string
-  }
+  readonly files: Part
+  readonly redis: Part & { readonly url: string | undefined }
+  /** `local`: the flags file is served from here, so that editing it moves users. */
+  readonly flags: Part & { readonly local: boolean }
   close(): Promise<void>
 }
 
@@ -58,23 +61,17 @@ export async function openStack(options: StackOptions): Promise<Stack> {
   const { env, isolated = false, log, say, signal } = options
   const closers = new Closers()
   try {
-    const [redis, place] = await Promise.all([
-      provisionRedis({ env, isolated, say, signal }).then((opened) => {
-        closers.add(() => opened.close())
-        return opened
-      }),
-      openFlagPlace({
-        env,
-        flags: options.flags,
-        isolated,
-        onLog: ({ level, message }) => {
-          log[level === 'error' ? 'warn' : 'info']({ from: 'sidecar' }, message)
-        },
-      }).then((opened) => {
-        closers.add(() => opened.close())
-        return opened
-      }),
-    ])
+    const place = await openFlagPlace({
+      env,
+      flags: options.flags,
+      isolated,
+      onLog: ({ level, message }) => {
+        log[level === 'error' ? 'warn' : 'info']({ from: 'sidecar' }, message)
+      },
+    })
+    closers.add(() => place.close())
+    const redis = await provisionRedis({ env, isolated, say, signal })
+    closers.add(() => redis.close())
     const source = await flagsFromEnvironment(place.env, {
       onEvent: ({ level, message }) => log[level]({ from: 'flags' }, message),
     })
@@ -86,26 +83,47 @@ export async function openStack(options: StackOptions): Promise<Stack> {
     const onWarning = (warning: SwitchbackError): void => {
       log.warn({ code: warning.code }, warning.message)
     }
+    const off = fileCache({ directory: options.cacheDirectory, onWarning })
+    const on = redisCache({ url: redis.url ?? HOPED_FOR_REDIS, onWarning })
     const cache = createCacheSwitch({
       flag: FLAG,
       name: 'users',
-      off: fileCache({ directory: options.cacheDirectory, onWarning }),
-      on: redisCache({
-        url: redis.url ?? HOPED_FOR_REDIS,
-        onWarning,
-        ...(options.redisPrefix === undefined ? {} : { prefix: options.redisPrefix }),
-      }),
+      off,
+      on,
       decider,
       telemetry,
       onEvent: (event) => logEvent(log, event),
     })
     closers.add(() => cache.close())
-    const flags = { local: place.local, detail: place.detail ?? source.description }
-    return { cache, decider, telemetry, redis, flags, close: () => closers.close() }
+    return {
+      cache,
+      decider,
+      telemetry,
+      files: { detail: displayPath(options.cacheDirectory), answers: await answers(off) },
+      redis: { url: redis.url, detail: redis.detail, answers: await answers(on) },
+      flags: {
+        local: place.local,
+        detail: place.detail ?? source.description,
+        answers: decider.health().ok,
+      },
+      close: () => closers.close(),
+    }
   } catch (error) {
     await closers.close()
     throw error
   }
+}
+
+const PING_TIMEOUT_MS = 500
+
+async function answers(backend: CacheBackend): Promise<boolean> {
+  const deadline = AbortSignal.timeout(PING_TIMEOUT_MS)
+  const late = once(deadline, 'abort').then(() => false)
+  const ping = async (): Promise<boolean> => {
+    await backend.ping()
+    return true
+  }
+  return Promise.race([ping().catch(() => false), late])
 }
 
 const GOOD_NEWS: ReadonlySet<SwitchEvent['type']> = new Set(['side-back', 'repaid'])

@@ -1,7 +1,7 @@
 import type { Style } from '../style.ts'
 import { displayPath } from './flag-place.ts'
 import type { PickedPort } from './pick-port.ts'
-import type { Stack } from './stack.ts'
+import type { Part, Stack } from './stack.ts'
 import type { StartSettings } from './start-settings.ts'
 
 export interface StartReport {
@@ -16,17 +16,20 @@ export interface StartReport {
 /** What the service stands on, and what to try next. */
 export function startReport(parts: StartReport, style: Style): string {
   const { url, metricsUrl, http, metrics, stack, settings } = parts
-  const { redis, flags } = stack
+  const { files, redis, flags } = stack
   const instead = ({ instead }: PickedPort): string => {
     return instead === undefined ? '' : style.yellow(`  (${instead} is taken)`)
   }
-  const noRedis = `none: ${redis.detail}; the file side serves everybody`
+  const part = ({ detail, answers }: Part, without: string): string => {
+    return answers ? detail : style.yellow(`${detail}; does not answer yet: ${without}`)
+  }
+  const noRedis = style.yellow(`none: ${redis.detail}; the file side serves everybody`)
   const rows: [string, string][] = [
     ['service', `${url}${instead(http)}`],
     ['metrics', `${metricsUrl}${instead(metrics)}`],
-    ['flags', flags.detail],
-    ['redis', redis.url === undefined ? style.yellow(noRedis) : redis.detail],
-    ['files', displayPath(settings.cacheDirectory)],
+    ['flags', part(flags, 'everybody is off')],
+    ['redis', redis.url === undefined ? noRedis : part(redis, 'the file side serves everybody')],
+    ['files', part(files, 'the Redis side serves everybody')],
     ['', ''],
     ['try', `curl -i ${url}/users/user_0`],
     ...(flags.local ? [['then', edit(settings.flags)] as [string, string]] : []),
