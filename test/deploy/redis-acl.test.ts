@@ -1,0 +1,98 @@
+import { readFileSync } from 'node:fs'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { ANY, type CacheBackend, redisCache } from '../../src/cache/index.ts'
+import { SwitchbackError } from '../../src/errors.ts'
+import { startRedis, type TestRedis } from '../support/redis-server.ts'
+
+// The ACL of docs/production.md on a real Redis: it is enough, and each command in it is needed.
+const page = readFileSync(new URL('../../docs/production.md', import.meta.url), 'utf8')
+const line = /^ACL SETUSER .*$/m.exec(page)?.[0] ?? ''
+const words = line.split(' ')
+const commands = words.filter((word) => word.startsWith('+')).map((word) => word.slice(1))
+
+let redis: TestRedis
+
+beforeAll(async () => {
+  redis = await startRedis()
+})
+
+afterAll(() => redis.stop())
+
+interface Opened {
+  readonly cache: CacheBackend
+  readonly warnings: SwitchbackError[]
+}
+
+function open(prefix?: string): Opened {
+  const warnings: SwitchbackError[] = []
+  const url = redis.url.replace('redis://', 'redis://switchback:change-me@')
+  const onWarning = (warning: SwitchbackError): void => void warnings.push(warning)
+  const cache = redisCache({ url, onWarning, ...(prefix === undefined ? {} : { prefix }) })
+  return { cache, warnings }
+}
+
+/** Everything that a switch asks of Redis, full memory included. */
+async function useAll(cache: CacheBackend): Promise<void> {
+  const limits = { expect: ANY, within: 5_000 }
+  const entry = { payload: '"v"', expiresAt: Date.now() + 60_000 }
+  await redis.command('SCRIPT', 'FLUSH')
+  expect((await cache.write('k', entry, limits)).written).toBe(true)
+  const { token } = await cache.read('k')
+  expect((await cache.write('k', entry, { ...limits, expect: token })).written).toBe(true)
+  expect(await cache.invalidate('k', { within: 5_000 })).toMatchObject({
+    done: true,
+    existed: true,
+  })
+  // Somebody else's value under our key is replaced, conditionally.
+  await redis.command('SET', 'switchback:cache:k', 'garbage')
+  const garbage = await cache.read('k')
+  expect((await cache.write('k', entry, { ...limits, expect: garbage.token })).written).toBe(true)
+  await cache.clear()
+  await cache.ping()
+  await redis.command('CONFIG', 'SET', 'maxmemory', '1')
+  try {
+    await expect(cache.invalidate('k', { within: 5_000 })).rejects.toMatchObject({
+      code: 'SB_REDIS_OUT_OF_MEMORY',
+    })
+  } finally {
+    await redis.command('CONFIG', 'SET', 'maxmemory', '0')
+  }
+}
+
+async function outcome(): Promise<{ readonly error: unknown; readonly warned: string[] }> {
+  const { cache, warnings } = open()
+  try {
+    return await useAll(cache).then(
+      () => ({ error: undefined, warned: warnings.map(({ code }) => code) }),
+      (error: unknown) => ({ error, warned: [] }),
+    )
+  } finally {
+    await cache.close()
+  }
+}
+
+describe('the ACL of docs/production.md', () => {
+  it('is enough', async () => {
+    expect(await redis.command(...words)).toBe('OK')
+    expect(await outcome()).toEqual({ error: undefined, warned: [] })
+  })
+
+  it('leaves other prefixes alone', async () => {
+    await redis.command(...words)
+    const { cache } = open('another:')
+    await expect(cache.read('k')).rejects.toBeInstanceOf(SwitchbackError)
+    await cache.close()
+  })
+
+  it.each(commands.filter((name) => name !== 'info'))('needs +%s', async (name) => {
+    await redis.command(...words, `-${name}`)
+    expect((await outcome()).error).toBeDefined()
+  })
+
+  it('warns without +info, and works', async () => {
+    await redis.command(...words, '-info')
+    const { error, warned } = await outcome()
+    expect(error).toBeUndefined()
+    expect(warned).toContain('SB_REDIS_ANONYMOUS')
+  })
+})
