@@ -1,4 +1,5 @@
-import { cp, mkdtemp, rm } from 'node:fs/promises'
+import { rmSync } from 'node:fs'
+import { cp, mkdtemp } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { type Command, type Environment, exitCode } from '../command.ts'
@@ -31,7 +32,13 @@ export const command: Command = defineCommand({
     const closers = new Closers()
     try {
       const directory = await mkdtemp(join(tmpdir(), 'switchback-demo-'))
-      closers.add(() => rm(directory, { recursive: true, force: true }))
+      const clean = (): void => rmSync(directory, { recursive: true, force: true })
+      // Also when a second Ctrl-C, or a reader that has seen enough, ends us on the spot.
+      process.once('exit', clean)
+      closers.add(() => {
+        process.off('exit', clean)
+        clean()
+      })
       const file = join(directory, 'use-redis.json')
       await cp(join(defaultFlags(), 'use-redis.json'), file)
       await prepareFlags(file, 50)
