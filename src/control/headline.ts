@@ -80,8 +80,11 @@ function sideFindings({ arms, breakersOpen, owed }: FleetReading): Finding[] {
 function guardFindings({ guard }: HeadlineInput): Finding[] {
   if (guard === undefined) return []
   const found: Finding[] = guard.alarms.map((sentence) => ({ level: 'watch', sentence }))
-  if (guard.answer === 'regressed') found.unshift({ level: 'trouble', sentence: guard.sentence })
-  else if (guard.answer === 'starved') found.push({ level: 'watch', sentence: guard.sentence })
+  if (guard.answer === 'regressed') {
+    const alone =
+      guard.mode === 'advising' ? ' (this guard only watches: going back is up to you)' : ''
+    found.unshift({ level: 'trouble', sentence: `${guard.sentence}${alone}` })
+  } else if (guard.answer === 'starved') found.push({ level: 'watch', sentence: guard.sentence })
   if (guard.mode === 'blind' || guard.mode === 'stopped') {
     found.push({
       level: 'watch',

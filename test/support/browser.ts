@@ -5,6 +5,7 @@ import {
   type Page,
 } from 'playwright-core'
 import { chromium, locateProgram } from '../../src/cli/provision/index.ts'
+import { until } from './control-room.ts'
 
 /** Debian's Chromium, told not to talk to anybody but the page. */
 export function launchBrowser(): Promise<Browser> {
@@ -50,4 +51,14 @@ export async function openPage(
   await page.goto(url)
   await page.waitForSelector('body[data-live=live]')
   return { page, complaints, [Symbol.asyncDispose]: () => context.close() }
+}
+
+export function textOf(page: Page, selector: string): Promise<string> {
+  return page.locator(selector).first().innerText()
+}
+
+export function shows(page: Page, selector: string, pattern: RegExp): Promise<void> {
+  return until(`${selector} shows ${pattern}`, async () =>
+    pattern.test(await textOf(page, selector)),
+  )
 }

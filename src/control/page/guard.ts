@@ -21,6 +21,15 @@ const ANSWERS = {
   starved: { text: 'not enough traffic', tone: 'watch' },
 } as const
 
+const MODES: Readonly<Record<GuardReading['mode'], string>> = {
+  acting: '',
+  advising: 'only watching',
+  yielded: 'yielded',
+  blind: 'blind',
+  standby: 'standby',
+  stopped: 'stopped',
+}
+
 /** Where on the picture some evidence stands, in per cent from the left; 1 : 1 lies between. */
 function place(logOdds: number): number {
   return ((Math.max(-LEFT, Math.min(RIGHT, logOdds)) + LEFT) / (LEFT + RIGHT)) * 100
@@ -59,9 +68,7 @@ export function guardPanel(): { update(state: ControlState): void } {
         guard.plan === undefined ? [] : [stepList(guard.plan, share)],
       )
       whenChanged(metrics, JSON.stringify(guard.metrics), () => guard.metrics.map(picture))
-      whenChanged(scale, String(guard.metrics[0]?.harm.logThreshold), () =>
-        scaleTexts(guard.metrics),
-      )
+      whenChanged(scale, thresholdsOf(guard.metrics), () => scaleTexts(guard.metrics))
       whenChanged(alarms, guard.alarms.join('\n'), () =>
         guard.alarms.map((text) => h('li', {}, text)),
       )
@@ -101,9 +108,11 @@ function showChip(chip: Element, guard: GuardReading, now: number): void {
   const answer = guard.answer === undefined ? undefined : ANSWERS[guard.answer]
   const acting = guard.mode === 'acting'
   const tone = silent ? 'watch' : (answer?.tone ?? (acting ? '' : 'watch'))
-  const words = [acting ? '' : guard.mode, silent ? 'silent' : '', answer?.text ?? ''].filter(
-    Boolean,
-  )
+  const words = [
+    acting ? '' : MODES[guard.mode],
+    silent ? 'silent' : '',
+    answer?.text ?? '',
+  ].filter(Boolean)
   setText(chip, words.join(', '))
   setAttribute(chip, 'data-tone', tone)
 }
@@ -202,6 +211,11 @@ function between(element: HTMLElement, from: number, to: number): HTMLElement {
 function at(element: HTMLElement, left: number): HTMLElement {
   element.style.left = `${left}%`
   return element
+}
+
+function thresholdsOf(metrics: readonly GuardMetric[]): string {
+  const safe = metrics.find(({ safety }) => safety !== undefined)?.safety
+  return JSON.stringify([metrics[0]?.harm.logThreshold, safe?.logThreshold])
 }
 
 function scaleTexts(metrics: readonly GuardMetric[]): Node[] {

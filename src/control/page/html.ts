@@ -13,6 +13,7 @@ export const html: string = `<!doctype html>
 <script src="/assets/page/main.js" type="module"></script>
 </head>
 <body data-level="unknown" data-live="connecting">
+<div class="top">
 <header class="bar">
   <span class="lamp" aria-hidden="true"></span>
   <div class="bar-words">
@@ -22,6 +23,7 @@ export const html: string = `<!doctype html>
   <div class="back" id="back"></div>
 </header>
 <div id="back-result" class="back-result" role="status" aria-live="assertive" hidden></div>
+</div>
 <noscript><p class="noscript">This page needs JavaScript. On the machine: <code>switchback status</code>, <code>switchback rollback</code>.</p></noscript>
 <main>
   <ul id="findings" class="findings" aria-label="Everything that is not as it should be" hidden></ul>

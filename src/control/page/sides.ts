@@ -127,6 +127,9 @@ function difference(
   if (off === 0) return { text: worse ? 'worse' : '', worse }
   const ratio = on / off
   if (ratio > 1)
-    return { text: `${ratio < 10 ? ratio.toFixed(1) : Math.round(ratio)} times`, worse }
+    return {
+      text: `${ratio < 10 ? ratio.toFixed(1) : Math.round(ratio).toLocaleString('en-US')} times`,
+      worse,
+    }
   return { text: `1/${(1 / ratio).toFixed(1)}`, worse }
 }

@@ -61,7 +61,8 @@ export function splitControl(): { update(state: ControlState): void } {
     for (const button of steps)
       setAttribute(button, 'aria-pressed', String(Number(button.dataset['step']) === value))
     const changed = wanted !== undefined && wanted !== now
-    review.disabled = !changed || looked === undefined
+    // Not while who moves is still being looked up: the Tab key would go past it.
+    review.disabled = !changed
     setText(review, changed ? `Review ${percent(now)} \u2192 ${percent(wanted)}` : 'Review')
     reset.hidden = !changed
     if (!changed) {
@@ -105,6 +106,10 @@ export function splitControl(): { update(state: ControlState): void } {
     render()
   }
   const confirm = async (): Promise<void> => {
+    if (looked === undefined) {
+      clearTimeout(timer)
+      await look()
+    }
     if (looked === undefined || wanted === undefined) return
     const { hash } = looked
     const share = wanted

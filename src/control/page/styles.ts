@@ -37,8 +37,9 @@ button, input { font: inherit; color: inherit; }
 button { cursor: pointer; }
 button:disabled { cursor: default; opacity: .55; }
 
+.top { position: sticky; top: 0; z-index: 5; }
 .bar {
-  position: sticky; top: 0; z-index: 5; display: flex; align-items: center; gap: 14px;
+  display: flex; align-items: center; gap: 14px;
   padding: 10px 20px; background: var(--card); border-bottom: 1px solid var(--rule);
 }
 body[data-level=trouble] .bar { background: var(--trouble-soft); border-color: var(--trouble); }
@@ -133,8 +134,9 @@ td[data-alarm=true] { color: var(--trouble); font-weight: 650; }
 .percent { display: flex; align-items: center; gap: 5px; }
 .percent input { width: 84px; text-align: right; font-size: 16px; }
 input[type=number], input[type=text], input[type=password] { background: var(--card); border: 1px solid var(--soft); border-radius: 6px; padding: 4px 8px; }
-.chips { display: flex; gap: 6px; flex-wrap: wrap; grid-column: 1 / -1; }
+.chips { display: flex; gap: 5px; flex-wrap: wrap; grid-column: 1 / -1; }
 .chips button, .plain { background: var(--well); border: 1px solid var(--rule); border-radius: 7px; padding: 3px 12px; }
+.chips button { padding: 3px 8px; }
 .chips button[aria-pressed=true] { border-color: var(--on); background: var(--on-soft); }
 .preview { margin: 10px 0; min-height: 42px; }
 .preview[data-tone=trouble] { color: var(--trouble); font-weight: 600; }
