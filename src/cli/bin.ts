@@ -6,11 +6,20 @@ process.stdout.on('error', (error: NodeJS.ErrnoException) => {
   process.exit(error.code === 'EPIPE' ? 0 : 1)
 })
 
+// One Ctrl-C may arrive twice: from the terminal, and from npm, which passes it on.
+const ONE_KEYSTROKE_MS = 200
+
 const stop = new AbortController()
+let stoppedAt = 0
 for (const name of ['SIGINT', 'SIGTERM'] as const) {
   process.on(name, () => {
-    if (stop.signal.aborted) process.exit(name === 'SIGINT' ? 130 : 143)
-    stop.abort(new Error(name))
+    const now = performance.now()
+    if (!stop.signal.aborted) {
+      stoppedAt = now
+      stop.abort(new Error(name))
+    } else if (now - stoppedAt > ONE_KEYSTROKE_MS) {
+      process.exit(name === 'SIGINT' ? 130 : 143)
+    }
   })
 }
 

@@ -85,11 +85,24 @@ describe('switchback start', () => {
     await until('it is under way', () => hasRequest(app.metricsUrl))
     app.kill('SIGINT')
     await until('it drains', () => app.stdout().includes('stopping'))
-    app.kill('SIGINT')
+    // Until it counts as a second keystroke.
+    const again = setInterval(() => app.kill('SIGINT'), 50)
     expect(await app.ended).toBe(130)
+    clearInterval(again)
     expect(await stuck).toBeInstanceOf(Error)
     const port = redisPort(app.stdout())
     await until('its Redis ends', async () => !(await answersPing('127.0.0.1', port)))
+  })
+
+  it('takes a Ctrl-C that npm passes on, too, for one', async () => {
+    const app = await startApp(['--origin-latency', '300'])
+    const slow = ask(`${app.url}/users/slow`)
+    await until('it is under way', () => hasRequest(app.metricsUrl))
+    app.kill('SIGINT')
+    await until('it drains', () => app.stdout().includes('stopping'))
+    app.kill('SIGINT')
+    expect(await slow).toMatchObject({ status: 200 })
+    expect(await app.ended).toBe(0)
   })
 
   it('takes its Redis with it when it is SIGKILLed', async () => {
