@@ -52,6 +52,8 @@ export interface ServedReading {
 }
 
 const INTERVAL_MS = 1000
+/** flagd is asked at least this often. */
+const SLOWEST_MS = 5000
 const PROBES = 12
 
 /**
@@ -69,6 +71,8 @@ export class FlagWatch {
   #served: ServedReading
   #timer: NodeJS.Timeout | undefined
   #looking: Promise<void> | undefined
+  /** `performance.now()` from which flagd may be asked again. */
+  #askAt = 0
 
   constructor(options: FlagWatchOptions) {
     this.#options = options
@@ -126,7 +130,8 @@ export class FlagWatch {
   async #run(): Promise<void> {
     const started = performance.now()
     await this.look()
-    await this.#ask()
+    // A flagd that hangs must not keep an edit from being seen.
+    if (performance.now() >= this.#askAt) void this.#ask()
     if (this.#stop.signal.aborted) return
     const rest = Math.max(100, INTERVAL_MS - (performance.now() - started))
     this.#timer = setTimeout(() => void this.#run(), rest).unref()
@@ -137,8 +142,10 @@ export class FlagWatch {
     const before = `${this.#document?.hash} ${this.#error?.message} ${this.#historySignature}`
     try {
       const text = await readText(file)
-      if (text !== this.#document?.text) this.#document = readFlags(text)
-      const { pilots, ...description } = describe(this.#document, flag)
+      const known = this.#document
+      const document = known?.text === text ? known : readFlags(text)
+      if (document !== known) this.#replace(document)
+      const { pilots, ...description } = describe(document, flag)
       const { state, shape, share, defaultVariant, sentence } = description
       this.#description = { state, shape, share, defaultVariant, sentence, pilots: pilots.length }
       this.#error = null
@@ -150,6 +157,14 @@ export class FlagWatch {
     }
     const after = `${this.#document?.hash} ${this.#error?.message} ${this.#historySignature}`
     if (after !== before) onChange()
+  }
+
+  /** What flagd was asked about the file before says nothing about this one. */
+  #replace(document: FlagsDocument): void {
+    this.#document = document
+    if (this.#served.state === 'unasked') return
+    this.#served = { ...this.#served, state: 'unknown', detail: '', since: Date.now() }
+    this.#askAt = 0
   }
 
   async #readHistory(): Promise<void> {
@@ -169,6 +184,8 @@ export class FlagWatch {
     const { flag, flagd } = this.#options
     const document = this.#document
     if (flagd === false || document === undefined) return
+    const started = performance.now()
+    this.#askAt = Infinity
     try {
       const { state, detail, probes, agreeing } = await compareServed(document, {
         flag,
@@ -177,6 +194,7 @@ export class FlagWatch {
         timeoutMs: 1500,
         signal: this.#stop.signal,
       })
+      if (document !== this.#document) return
       const since = state === this.#served.state ? this.#served.since : Date.now()
       this.#served = { state, url: flagd, detail, probes, agreeing, since }
     } catch (error) {
@@ -184,6 +202,10 @@ export class FlagWatch {
       const detail = error instanceof Error ? error.message : String(error)
       const since = this.#served.state === 'unknown' ? this.#served.since : Date.now()
       this.#served = { state: 'unknown', url: flagd, detail, probes: 0, agreeing: 0, since }
+    } finally {
+      // Users beside the boundary of a very small share are rare: finding them takes its time.
+      const now = performance.now()
+      if (document === this.#document) this.#askAt = now + Math.min(SLOWEST_MS, 9 * (now - started))
     }
   }
 }
