@@ -1,95 +1,15 @@
 import type UPlot from 'uplot'
 import type { ControlHistory, ControlState } from '../state.ts'
 import type { PageData } from './data.ts'
+import { drawMarkers } from './chart-markers.ts'
+import { CHARTS, type ChartSpec } from './chart-specs.ts'
 import { byId, h, setAttribute, setText } from './dom.ts'
-import { ms, percent, rate, share } from './format.ts'
 
 type Options = UPlot.Options
 type Plot = UPlot
 
 /** Loaded by the page before its modules. */
 const Chart = (globalThis as unknown as { uPlot: typeof UPlot }).uPlot
-
-interface ChartSpec {
-  readonly title: string
-  readonly height: number
-  /** Columns of the series: on, then off. */
-  readonly columns: readonly [on: string, off: string]
-  /** What the two lines are called. */
-  readonly names?: readonly [string, string]
-  readonly format: (value: number | null | undefined) => string
-  /** Logarithmic: of values whose trouble is a hundred times their health. */
-  readonly log?: boolean
-  readonly stepped?: boolean
-  readonly range: (min: number, max: number) => [number, number]
-  readonly axis: (value: number) => string
-}
-
-const fromZero =
-  (least: number, room = 1.12) =>
-  (_: number, max: number): [number, number] => [
-    0,
-    Math.max(least, (Number.isFinite(max) ? max : 0) * room),
-  ]
-
-const CHARTS: readonly ChartSpec[] = [
-  {
-    title: 'Split: set, and seen in the traffic',
-    height: 92,
-    columns: ['share', 'seen'],
-    names: ['set', 'seen'],
-    format: (value) =>
-      percent(value === null || value === undefined ? value : Number(value.toFixed(1))),
-    stepped: true,
-    // The names of the changes stand above the line.
-    range: fromZero(5, 1.6),
-    axis: (value) => `${Number(value.toFixed(2))} %`,
-  },
-  {
-    title: 'Failed or fell back',
-    height: 100,
-    columns: ['on.bad', 'off.bad'],
-    format: share,
-    range: fromZero(0.01),
-    axis: (value) => `${Number((value * 100).toPrecision(3))} %`,
-  },
-  {
-    title: 'Latency, 99th percentile',
-    height: 112,
-    columns: ['on.p99', 'off.p99'],
-    format: ms,
-    log: true,
-    range: (min, max) => [
-      10 ** Math.floor(Math.log10(Math.max(0.01, Number.isFinite(min) ? min : 0.1))),
-      10 ** Math.ceil(Math.log10(Math.max(1, Number.isFinite(max) ? max : 1) * 1.05)),
-    ],
-    axis: (value) => ms(value).replace('.0 ', ' '),
-  },
-  {
-    title: 'Operations a second',
-    height: 92,
-    columns: ['on.operations', 'off.operations'],
-    format: rate,
-    range: fromZero(10),
-    axis: (value) => value.toLocaleString('en-US'),
-  },
-  {
-    title: 'Hit rate',
-    height: 92,
-    columns: ['on.hitRate', 'off.hitRate'],
-    format: share,
-    range: () => [0, 1],
-    axis: (value) => `${Math.round(value * 100)} %`,
-  },
-  {
-    title: 'Origin loads a second',
-    height: 108,
-    columns: ['on.originLoads', 'off.originLoads'],
-    format: rate,
-    range: fromZero(5),
-    axis: (value) => value.toLocaleString('en-US'),
-  },
-]
 
 const RANGES = [
   ['2 min', 120],
@@ -283,41 +203,4 @@ function optionsOf(
 
 function isPowerOfTen(value: number): boolean {
   return Number.isInteger(Math.round(Math.log10(value) * 1e6) / 1e6)
-}
-
-/** A line for each change, red when it went back; on the first chart with what it did. */
-function drawMarkers(plot: Plot, changes: ControlHistory, named: boolean): void {
-  const { ctx, bbox } = plot
-  const style = getComputedStyle(document.documentElement)
-  const { min = 0, max = 0 } = plot.scales['x'] ?? {}
-  const ratio = devicePixelRatio
-  let free = -Infinity
-  ctx.save()
-  ctx.setLineDash([])
-  ctx.textAlign = 'left'
-  ctx.textBaseline = 'alphabetic'
-  ctx.font = `${11 * ratio}px system-ui, sans-serif`
-  for (const change of changes) {
-    const at = change.at / 1000
-    if (at < (min ?? 0) || at > (max ?? 0)) continue
-    const x = Math.round(plot.valToPos(at, 'x', true))
-    const back = (change.to ?? 0) < (change.from ?? 0)
-    const ink = style.getPropertyValue(back ? '--trouble' : '--soft').trim()
-    ctx.strokeStyle = ink
-    ctx.fillStyle = ink
-    ctx.lineWidth = ratio
-    ctx.beginPath()
-    ctx.moveTo(x, bbox.top)
-    ctx.lineTo(x, bbox.top + bbox.height)
-    ctx.stroke()
-    if (!named) continue
-    const text = change.to === null ? change.action : percent(change.to)
-    const { width } = ctx.measureText(text)
-    const left =
-      x + 4 * ratio + width > bbox.left + bbox.width ? x - width - 4 * ratio : x + 4 * ratio
-    if (left < free) continue
-    ctx.fillText(text, left, bbox.top + 11 * ratio)
-    free = left + width + 6 * ratio
-  }
-  ctx.restore()
 }

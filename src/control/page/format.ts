@@ -52,12 +52,3 @@ export function odds(logEvidence: number): string {
   if (logEvidence > Math.log(9999)) return '> 9,999 : 1'
   return `${value < 10 ? Number(value.toFixed(1)) : Math.round(value).toLocaleString('en-US')} : 1`
 }
-
-export function clock(at: number): string {
-  return new Date(at).toLocaleTimeString([], {
-    hour: '2-digit',
-    minute: '2-digit',
-    second: '2-digit',
-    hourCycle: 'h23',
-  })
-}

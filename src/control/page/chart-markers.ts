@@ -1,0 +1,40 @@
+import type UPlot from 'uplot'
+import type { ControlHistory } from '../state.ts'
+import { percent } from './format.ts'
+
+/** A line for each change, red when it went back; on the first chart with what it did. */
+export function drawMarkers(plot: UPlot, changes: ControlHistory, named: boolean): void {
+  const { ctx, bbox } = plot
+  const style = getComputedStyle(document.documentElement)
+  const { min = 0, max = 0 } = plot.scales['x'] ?? {}
+  const ratio = devicePixelRatio
+  let free = -Infinity
+  ctx.save()
+  ctx.setLineDash([])
+  ctx.textAlign = 'left'
+  ctx.textBaseline = 'alphabetic'
+  ctx.font = `${11 * ratio}px system-ui, sans-serif`
+  for (const change of changes) {
+    const at = change.at / 1000
+    if (at < (min ?? 0) || at > (max ?? 0)) continue
+    const x = Math.round(plot.valToPos(at, 'x', true))
+    const back = (change.to ?? 0) < (change.from ?? 0)
+    const ink = style.getPropertyValue(back ? '--trouble' : '--soft').trim()
+    ctx.strokeStyle = ink
+    ctx.fillStyle = ink
+    ctx.lineWidth = ratio
+    ctx.beginPath()
+    ctx.moveTo(x, bbox.top)
+    ctx.lineTo(x, bbox.top + bbox.height)
+    ctx.stroke()
+    if (!named) continue
+    const text = change.to === null ? change.action : percent(change.to)
+    const { width } = ctx.measureText(text)
+    const left =
+      x + 4 * ratio + width > bbox.left + bbox.width ? x - width - 4 * ratio : x + 4 * ratio
+    if (left < free) continue
+    ctx.fillText(text, left, bbox.top + 11 * ratio)
+    free = left + width + 6 * ratio
+  }
+  ctx.restore()
+}
