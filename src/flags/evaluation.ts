@@ -53,16 +53,23 @@ async function evaluation<T extends boolean | string>(
     if (errorCode !== undefined) {
       // flagd's provider says FLAG_NOT_FOUND, too, when flagd is gone.
       const answered = ABOUT_THE_FLAG.has(errorCode) && client.providerStatus === 'READY'
-      return { ok: false, errorCode, message: details.errorMessage ?? '', answered }
+      const message = textOf(details.errorMessage, '')
+      return { ok: false, errorCode: textOf(errorCode, 'GENERAL'), message, answered }
     }
     // The SDK hands on whatever a provider returns.
     if (typeof value !== type) {
       const message = `the flag is not a ${type} but ${typeof value}`
       return { ok: false, errorCode: 'TYPE_MISMATCH', message, answered: true }
     }
-    return { ok: true, value, variant: variant ?? '', reason: reason ?? 'UNKNOWN' }
+    return { ok: true, value, variant: textOf(variant, ''), reason: textOf(reason, 'UNKNOWN') }
   } catch (error) {
-    const message = error instanceof Error ? error.message : String(error)
+    const message = textOf(error instanceof Error ? error.message : error, 'the evaluation failed')
     return { ok: false, errorCode: 'GENERAL', message, answered: false }
   }
+}
+
+/** Providers hand on whatever they were given: an object here would fail whoever prints it. */
+function textOf(value: unknown, otherwise: string): string {
+  if (typeof value === 'string') return value
+  return typeof value === 'number' || typeof value === 'boolean' ? String(value) : otherwise
 }

@@ -39,9 +39,6 @@ function copy<T>(value: T): T {
   return JSON.parse(JSON.stringify(value)) as T
 }
 
-/** To be read by `switchback start`; goes when it is. */
-const NOT_READ_YET = 'SWITCHBACK_FLEET'
-
 type Change = (fields: object, ...at: string[]) => void
 
 function changing(root: object): Change {
@@ -239,7 +236,7 @@ describe('the pod', () => {
       .map((name) => readFileSync(new URL(`src/${name}`, ROOT), 'utf8'))
       .join('\n')
     const names = (app.env ?? []).map(({ name }) => name)
-    const unread = names.filter((name) => !source.includes(name) && name !== NOT_READ_YET)
+    const unread = names.filter((name) => !source.includes(name))
     expect(unread).toEqual([])
   })
 

@@ -125,7 +125,9 @@ describe('a provider that', () => {
   it('makes up a reason and a variant for each user', async () => {
     const it = await stage()
     let made = 0
-    const odd = [7, {}, [], Symbol('reason'), 'x'.repeat(10_000)]
+    const loop: Record<string, unknown> = {}
+    loop['loop'] = loop
+    const odd = [7, loop, 1n, Symbol('reason'), 'x'.repeat(10_000)]
     it.provider.mood = () => {
       made += 1
       return { value: true, variant: odd[made % 5] ?? `v${made}`, reason: odd[made % 4] }

@@ -79,6 +79,16 @@ export const BAD_MOODS: Readonly<Record<string, Mood>> = {
     throw undefined
   },
   'rejects with null': () => Promise.reject(null),
+  'rejects with a code that is no text': () =>
+    Promise.reject(Object.assign(new Error('x'), { code: Object.create(null) as unknown })),
+  'throws what cannot be printed': () => {
+    throw Object.create(null)
+  },
+  'fails with a message that is no text': () => ({
+    value: false,
+    errorCode: 'GENERAL',
+    errorMessage: { toString: 'none' },
+  }),
   'says that it is not ready': () =>
     Promise.reject(Object.assign(new Error('x'), { code: 'PROVIDER_NOT_READY' })),
   'says that the flag is a parse error': () =>

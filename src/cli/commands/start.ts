@@ -17,6 +17,7 @@ export const command: Command = defineCommand({
     'Flags: FLAGD_HOST, FLAGD_PORT, FLAGD_RESOLVER; else a flagd on localhost; else the embedded ' +
     'sidecar. Redis: REDIS_URL; else one on localhost:6379; else one is started, or installed ' +
     '(SWITCHBACK_NO_INSTALL=1 forbids that); else the file side serves everybody. ' +
+    'SWITCHBACK_FLEET=1 says that other machines, with file stores of their own, share that Redis. ' +
     'The log is on stderr, as lines of JSON.',
   options: {
     port: { type: 'string', value: 'PORT', help: 'where to listen; 0 is a free one (PORT, 3000)' },

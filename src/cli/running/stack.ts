@@ -92,6 +92,8 @@ export async function openStack(options: StackOptions): Promise<Stack> {
       on,
       decider,
       telemetry,
+      // Machines, or pods, with file stores of their own.
+      fleet: ['1', 'true'].includes(env['SWITCHBACK_FLEET'] ?? ''),
       onEvent: (event) => logEvent(log, event),
     })
     closers.add(() => cache.close())
