@@ -10,7 +10,7 @@ interface Row {
   readonly read: (arm: ArmReading) => number | null
   readonly format: (value: number | null | undefined) => string
   /** From which ratio of on to off the difference is worth a word; and what difference is nothing. */
-  readonly worse?: { readonly more: number; readonly floor: number }
+  readonly worse?: { readonly more: number; readonly floor: number; readonly alike?: number }
   readonly alarm?: (value: number) => boolean
 }
 
@@ -47,7 +47,7 @@ const ROWS: readonly Row[] = [
     lead: true,
     read: (arm) => arm.p99,
     format: ms,
-    worse: { more: 3, floor: 5 },
+    worse: { more: 3, floor: 5, alike: 0.2 },
   },
   {
     name: 'hit rate',
@@ -121,8 +121,8 @@ function difference(
   off: number | null,
 ): { text: string; worse: boolean } {
   if (row.worse === undefined || on === null || off === null) return { text: '', worse: false }
-  const { more, floor } = row.worse
-  if (Math.abs(on - off) < floor) return { text: 'alike', worse: false }
+  const { more, floor, alike = floor } = row.worse
+  if (Math.abs(on - off) < alike) return { text: 'alike', worse: false }
   const worse = on > off * more + floor
   if (off === 0) return { text: worse ? 'worse' : '', worse }
   const ratio = on / off
