@@ -51,9 +51,9 @@ export class Eyes {
     return this.#observer.slowBoundS
   }
 
-  /** Metrics whose baseline is too short yet. */
-  get unready(): readonly string[] {
-    return this.#judge.unready
+  /** The old side's rates and latency are known. */
+  get ready(): boolean {
+    return this.#judge.unready.length === 0 && this.slowBoundS !== undefined
   }
 
   /** @param now epoch milliseconds @returns seconds since the step began */

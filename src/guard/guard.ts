@@ -262,11 +262,10 @@ export class Guard {
 
   async #leaveBaseline(at: number): Promise<void> {
     // At 100 % no baseline will ever come.
-    if (this.#eyes.unready.length > 0 && this.#percent < 100) return
+    if (!this.#eyes.ready && this.#percent < 100) return
     if (this.#percent > 0) return this.#beginStep(at)
-    const bound = this.#eyes.slowBoundS
-    const slow = bound === undefined ? '' : `; slow is above ${bound * 1000} ms`
-    await this.#advance(at, `the baseline of the old side is known${slow}`)
+    const slow = `slow is above ${(this.#eyes.slowBoundS ?? 0) * 1000} ms`
+    await this.#advance(at, `the baseline of the old side is known; ${slow}`)
   }
 
   async #beginStep(at: number): Promise<void> {

@@ -28,6 +28,7 @@ export class Observer {
   readonly #latency = new Map<number, number>()
   readonly #slow = new Map<number, number>()
   #operations = 0
+  #seconds = 0
 
   constructor(plan: Plan, slowBoundS?: number) {
     this.#plan = plan
@@ -46,13 +47,14 @@ export class Observer {
       if (found !== undefined) differences.push(found)
     }
     for (const one of differences) this.#count(one)
+    const elapsedS = Math.max(0, ...differences.map((one) => one.elapsedS))
+    this.#seconds += elapsedS
     const frozen = this.slowBoundS === undefined ? this.#freeze() : undefined
     const strata = new Map(
       this.#plan.metrics.map(({ id }) => [id, differences.flatMap((one) => this.#pair(id, one))]),
     )
     // What was seen before the boundary was known is the baseline of slow operations.
     if (frozen !== undefined) strata.set('slow', [frozen])
-    const elapsedS = Math.max(0, ...differences.map((one) => one.elapsedS))
     return { elapsedS, differences, strata }
   }
 
@@ -107,6 +109,7 @@ export class Observer {
    */
   #freeze(): ArmPair | undefined {
     if (this.#operations < (this.#plan.judge.baselineOperations ?? 3000)) return undefined
+    if (this.#seconds < this.#plan.baselineS) return undefined
     const bounds = [...this.#latency.keys()]
       .filter((bound) => Number.isFinite(bound) && bound >= SMALLEST_BOUND_S)
       .sort((a, b) => a - b)

@@ -68,10 +68,14 @@ export interface RunningService extends Child {
   sidesOf(users: readonly string[]): Promise<Map<string, string>>
 }
 
-/** `switchback start` on free ports, on a copy of the flags file, alone on this machine. */
+/**
+ * `switchback start` on free ports, on a copy of the flags file, alone on this machine: without the
+ * control page and the sample traffic, unless they are asked for.
+ */
 export async function startApp(
   args: readonly string[] = [],
   env: Record<string, string> = {},
+  companions: readonly string[] = ['--no-control', '--no-traffic'],
 ): Promise<RunningService> {
   const directory = mkdtempSync(join(tmpdir(), 'switchback-e2e-'))
   onTestFinished(() => rmSync(directory, { recursive: true, force: true }))
@@ -83,6 +87,7 @@ export async function startApp(
       directory,
       '--cache-dir',
       join(directory, 'cache'),
+      ...companions,
       ...args,
     ],
     env,

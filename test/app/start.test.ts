@@ -79,6 +79,21 @@ describe('switchback start', () => {
     expect(await app.ended).toBe(0)
   })
 
+  it('runs the control page and a trickle of traffic beside it', async () => {
+    const app = await startApp([], {}, [])
+    const control = /control\s+(http:\S+)/.exec(app.stdout())?.[1] ?? ''
+    const page = await fetch(control)
+    expect(page.headers.get('content-type')).toContain('text/html')
+    await until('the page sees the traffic', async () => {
+      const state = await (await fetch(`${control}/api/state`)).text()
+      const metrics = await (await fetch(app.metricsUrl)).text()
+      return state.includes('"share"') && /operation="getOrSet",outcome="miss"} [1-9]/.test(metrics)
+    })
+    app.kill('SIGINT')
+    expect(await app.ended).toBe(0)
+    await expect(fetch(control)).rejects.toThrow()
+  })
+
   it('is forced by a second signal', async () => {
     const app = await startApp(['--origin-latency', '600000', '--drain', '600'])
     const stuck = ask(`${app.url}/users/stuck`).catch((error: Error) => error)

@@ -4,6 +4,7 @@ import { MemoryUserRepository, startService } from '../../app/index.ts'
 import { type Command, exitCode, type Output } from '../command.ts'
 import { defineCommand } from '../define.ts'
 import { Closers } from '../running/closers.ts'
+import { startCompanions } from '../running/companions.ts'
 import { pickPort } from '../running/pick-port.ts'
 import { openStack } from '../running/stack.ts'
 import { startReport } from '../running/start-report.ts'
@@ -51,8 +52,10 @@ export const command: Command = defineCommand({
     'log-level': {
       type: 'string',
       value: 'LEVEL',
-      help: 'debug, info, warn, error, silent (LOG_LEVEL, info)',
+      help: 'debug, info, warn, error, silent (LOG_LEVEL, info; warn beside sample traffic)',
     },
+    'no-control': { type: 'boolean', help: 'do not start the control page' },
+    'no-traffic': { type: 'boolean', help: 'send no sample traffic' },
   },
   examples: [
     ['switchback start', 'on whatever this machine has'],
@@ -61,7 +64,7 @@ export const command: Command = defineCommand({
   ],
   async run({ values, env, stdout, stderr, style, signal }) {
     const settings = readStartSettings(values, env)
-    const logger = createLogger(settings.logLevel, stderr)
+    const logger = createLogger(stderr)
     const http = await pickPort({
       host: settings.host,
       asked: settings.port,
@@ -86,6 +89,11 @@ export const command: Command = defineCommand({
         signal,
       })
       closers.add(() => stack.close())
+      // Beside an embedded sidecar this is somebody's laptop; else a service among others.
+      const control = stack.flags.local && !values['no-control']
+      const traffic = stack.flags.local && !values['no-traffic']
+      // A line for each sample request would hide all others.
+      logger.level = settings.logLevel ?? (traffic ? 'warn' : 'info')
       const repository = new MemoryUserRepository({ latencyMs: settings.latencyMs })
       closers.add(() => repository.close())
       const service = await startService({
@@ -99,7 +107,19 @@ export const command: Command = defineCommand({
       })
       closers.add(() => service.close())
       const { url, metricsUrl } = service
-      const lines = startReport({ url, metricsUrl, http, metrics, stack, settings }, style)
+      const companions = await startCompanions({
+        env,
+        url,
+        metricsUrl,
+        control,
+        traffic,
+        flags: settings.flags,
+        ofrep: stack.flags.ofrep,
+        log: (message) => logger.warn({ from: 'control' }, message),
+      })
+      closers.add(() => companions.close())
+      const parts = { url, metricsUrl, http, metrics, stack, settings, traffic }
+      const lines = startReport({ ...parts, control: companions.control }, style)
       stdout.write(`\n${style.bold(`switchback ${await version()}`)}\n\n${lines}\n`)
       if (!signal.aborted) await once(signal, 'abort')
       stdout.write(`\nstopping: requests under way have ${settings.drainMs / 1000} s to end\n`)
@@ -110,9 +130,9 @@ export const command: Command = defineCommand({
   },
 })
 
-function createLogger(level: string, output: Output): Logger {
+function createLogger(output: Output): Logger {
   return pino(
-    { level, base: null, timestamp: pino.stdTimeFunctions.isoTime },
+    { base: null, timestamp: pino.stdTimeFunctions.isoTime },
     { write: (line) => void output.write(line) },
   )
 }

@@ -2,6 +2,7 @@ import { relative } from 'node:path'
 import { startSidecar, type SidecarLogEntry, type SidecarPorts } from '../../sidecar/index.ts'
 import type { Environment } from '../command.ts'
 import { isListening } from '../provision/index.ts'
+import { flagdUrl } from '../target.ts'
 
 /** Where flags are to be had. */
 export interface FlagPlace {
@@ -11,6 +12,8 @@ export interface FlagPlace {
   readonly detail: string | undefined
   /** Whether the flags file is served from here, so that editing it moves users. */
   readonly local: boolean
+  /** Where the source answers OFREP, if it does. */
+  readonly ofrep: string
   close(): Promise<void>
 }
 
@@ -45,7 +48,8 @@ const ANY_PORTS: SidecarPorts = { evaluation: 0, management: 0, sync: 0, ofrep: 
  */
 export async function openFlagPlace(options: FlagPlaceOptions): Promise<FlagPlace> {
   const { env, flags, isolated = false, onLog } = options
-  const elsewhere = { env, detail: undefined, local: false, close: async () => {} }
+  const ofrep = flagdUrl({ flagd: undefined }, env)
+  const elsewhere = { env, detail: undefined, local: false, ofrep, close: async () => {} }
   if (CHOICES.some((name) => (env[name] ?? '') !== '')) return elsewhere
   if (!isolated && (await flagdAnswers())) {
     return { ...elsewhere, detail: 'flagd on localhost:8013 (already running)' }
@@ -65,6 +69,7 @@ export async function openFlagPlace(options: FlagPlaceOptions): Promise<FlagPlac
     },
     detail: `${displayPath(flags)}, served by the embedded sidecar on ports ${where}`,
     local: true,
+    ofrep: `http://127.0.0.1:${sidecar.ports.ofrep}`,
     close: () => sidecar.close(),
   }
 }

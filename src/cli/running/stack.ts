@@ -49,7 +49,7 @@ export interface Stack {
   readonly files: Part
   readonly redis: Part & { readonly url: string | undefined }
   /** `local`: the flags file is served from here, so that editing it moves users. */
-  readonly flags: Part & { readonly local: boolean }
+  readonly flags: Part & { readonly local: boolean; readonly ofrep: string }
   close(): Promise<void>
 }
 
@@ -105,6 +105,7 @@ export async function openStack(options: StackOptions): Promise<Stack> {
       redis: { url: redis.url, detail: redis.detail, answers: await answers(on) },
       flags: {
         local: place.local,
+        ofrep: place.ofrep,
         detail: place.detail ?? source.description,
         answers: decider.health().ok,
       },

@@ -11,11 +11,14 @@ export interface StartReport {
   readonly metrics: PickedPort
   readonly stack: Stack
   readonly settings: StartSettings
+  readonly control: { readonly url: string; readonly port: PickedPort } | undefined
+  /** Whether sample traffic is sent. */
+  readonly traffic: boolean
 }
 
 /** What the service stands on, and what to try next. */
 export function startReport(parts: StartReport, style: Style): string {
-  const { url, metricsUrl, http, metrics, stack, settings } = parts
+  const { url, metricsUrl, http, metrics, stack, settings, control, traffic } = parts
   const { files, redis, flags } = stack
   const instead = ({ instead }: PickedPort): string => {
     return instead === undefined ? '' : style.yellow(`  (${instead} is taken)`)
@@ -26,10 +29,16 @@ export function startReport(parts: StartReport, style: Style): string {
   const noRedis = style.yellow(`none: ${redis.detail}; the file side serves everybody`)
   const rows: [string, string][] = [
     ['service', `${url}${instead(http)}`],
+    ...(control === undefined
+      ? []
+      : [['control', `${control.url}${instead(control.port)}`] as [string, string]]),
     ['metrics', `${metricsUrl}${instead(metrics)}`],
     ['flags', part(flags, 'everybody is off')],
     ['redis', redis.url === undefined ? noRedis : part(redis, 'the file side serves everybody')],
     ['files', part(files, 'the Redis side serves everybody')],
+    ...(traffic
+      ? [['traffic', '20 sample requests a second (--no-traffic: none)'] as [string, string]]
+      : []),
     ['', ''],
     ['try', `curl -i ${url}/users/user_0`],
     ...(flags.local ? [['then', edit(settings.flags)] as [string, string]] : []),

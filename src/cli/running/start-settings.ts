@@ -12,7 +12,7 @@ export interface StartSettings {
   readonly cacheDirectory: string
   readonly drainMs: number
   readonly latencyMs: number
-  readonly logLevel: string
+  readonly logLevel: string | undefined
 }
 
 export type OptionStrings = Readonly<Record<string, string | boolean | undefined>>
@@ -36,7 +36,7 @@ export function readStartSettings(values: OptionStrings, env: Environment): Star
       setting('origin-latency', 'ORIGIN_LATENCY_MS') ?? '25',
       'milliseconds',
     ),
-    logLevel: levelOf(setting('log-level', 'LOG_LEVEL') ?? 'info'),
+    logLevel: levelOf(setting('log-level', 'LOG_LEVEL')),
   }
 }
 
@@ -53,7 +53,7 @@ function durationOf(option: string, value: string, unit: string): number {
 
 const LEVELS = ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent']
 
-function levelOf(value: string): string {
-  if (LEVELS.includes(value)) return value
+function levelOf(value: string | undefined): string | undefined {
+  if (value === undefined || LEVELS.includes(value)) return value
   throw usageError(`--log-level cannot be ${quote(value)}`, `give one of ${LEVELS.join(', ')}`)
 }

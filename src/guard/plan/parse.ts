@@ -37,7 +37,7 @@ const BUILT_IN: readonly MetricRule[] = [
 ]
 
 const KEYS =
-  'flag steps hold settle users operations alpha evidence baseline starved lost latencyBudget metrics custom limits advance interval replicas prometheus'.split(
+  'flag steps hold settle users operations alpha evidence baseline baselineTime starved lost latencyBudget metrics custom limits advance interval replicas prometheus'.split(
     ' ',
   )
 
@@ -120,6 +120,7 @@ function readPlan(reader: PlanReader): Plan {
       settleS: reader.at('settle').duration(10_000) / 1000,
       starvedAfterS: starved.at('after').duration(3_600_000) / 1000,
     },
+    baselineS: reader.at('baselineTime').duration(30_000) / 1000,
     latencyBudgetS: reader.at('latencyBudget').duration(25) / 1000,
     minUsers: reader.at('users').number(0, 0, 1e9),
     starved: starved.at('then').oneOf(['hold', 'rollback'], 'hold'),

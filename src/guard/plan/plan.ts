@@ -12,6 +12,8 @@ export interface Plan {
   readonly limits: readonly Limit[]
   /** Everything of the judge but its metrics. */
   readonly judge: Omit<JudgeSettings, 'metrics'>
+  /** Seconds over which the baseline is taken, at least: one stall must not pass for the usual. */
+  readonly baselineS: number
   /** Below this, in seconds, no operation is called slow. */
   readonly latencyBudgetS: number
   /** Distinct users on `on` before a step may be left. */
