@@ -10,6 +10,8 @@ export interface Change {
   readonly treatment: number
   /** Healthy seconds with users on treatment before the change. */
   readonly healthy?: number
+  /** See `MetricRule.harmPerSecond`. */
+  readonly perSecond?: number
   /** Looked for at most so long. */
   readonly seconds: number
 }
@@ -17,7 +19,7 @@ export interface Change {
 export const CHANGES: readonly Change[] = [
   { name: '.1→1 %', control: 0.001, treatment: 0.01, seconds: 4000 },
   { name: '1→2 %', control: 0.01, treatment: 0.02, seconds: 6000 },
-  { name: 'slow 1→5 %', control: 0.01, treatment: 0.05, seconds: 2000 },
+  { name: 'slow 1→5 %', control: 0.01, treatment: 0.05, perSecond: 2, seconds: 2000 },
   { name: 'outage', control: 0.001, treatment: 1, seconds: 300 },
   {
     name: '1→2 % after 1 healthy h',
@@ -58,12 +60,13 @@ export function detectionTimes(
   options: { readonly runs: number; readonly seed: number },
 ): Map<string, number[]> {
   const healthy = change.healthy ?? 0
+  const bound = change.perSecond === undefined ? {} : { perSecond: change.perSecond }
   const times = new Map<string, number[]>()
   for (let run = 0; run < options.runs; run++) {
     const watchers: Watcher[] = [
       wald(change),
-      guardWatcher(),
-      guardWatcher({ name: 'guard, 0 % tolerated', tolerate: { ratio: 1, add: 0 } }),
+      guardWatcher(bound),
+      guardWatcher({ ...bound, name: 'guard, 0 % tolerated', tolerate: { ratio: 1, add: 0 } }),
       competitorWatcher(asymptoticSequence()),
       competitorWatcher(mixtureSprt()),
     ]

@@ -7,7 +7,7 @@ import { stratum } from './trial.ts'
 
 const METRICS: readonly { readonly rule: MetricRule; readonly rate: number }[] = [
   { rule: metric('errors', 0, 0.001, true), rate: 0.001 },
-  { rule: metric('slow', 0.002, 0.005, false), rate: 0.01 },
+  { rule: { ...metric('slow', 0.002, 0.005, false), harmPerSecond: 2 }, rate: 0.01 },
   { rule: metric('repeat-misses', 0.02, 0.01, false), rate: 0.001 },
 ]
 

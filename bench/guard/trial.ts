@@ -36,6 +36,8 @@ export interface GuardOptions {
   readonly tolerate?: Margin
   /** Without: evidence is not divided by the overdispersion. @default true */
   readonly byBucket?: boolean
+  /** See `MetricRule.harmPerSecond`. @default no bound */
+  readonly perSecond?: number
   /** @default 0.01 */
   readonly alpha?: number
 }
@@ -45,7 +47,7 @@ export function guardWatcher(options: GuardOptions = {}): Watcher {
   const { name = 'guard', tolerate = { ratio: 1.05, add: 0 }, byBucket = true } = options
   const threshold = Math.log(1 / (options.alpha ?? 0.01))
   const baseline = new Baseline()
-  const harm = new HarmEvidence(tolerate, byBucket ? 32 : 1)
+  const harm = new HarmEvidence(tolerate, byBucket ? 32 : 1, 1, options.perSecond)
   return {
     name,
     look(at, seen) {

@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto'
-import { link, readFile, rename, rm, writeFile } from 'node:fs/promises'
+import { link, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises'
+import { basename, dirname } from 'node:path'
 
 /** Of two guards on one rollout, one acts; the other stands by. */
 export interface Lease {
@@ -18,15 +19,15 @@ export interface FileLeaseOptions {
   readonly now?: () => number
 }
 
-interface Record_ {
+interface Held {
   readonly token: string
   readonly name: string
   readonly until: number
 }
 
-function parse(text: string): Record_ | undefined {
+function parse(text: string): Held | undefined {
   try {
-    const value = JSON.parse(text) as Partial<Record_>
+    const value = JSON.parse(text) as Partial<Held>
     const { token, name, until } = value
     if (typeof token === 'string' && typeof name === 'string' && typeof until === 'number') {
       return { token, name, until }
@@ -38,26 +39,35 @@ function parse(text: string): Record_ | undefined {
 }
 
 /**
- * A lease in a file. Taking it over is a rename of the dead holder's file, which one of the contenders
- * wins. It makes two guards polite, not safe: safety is in the compare-and-swap of every edit.
+ * A lease in files `<file>.1`, `<file>.2`, ... of which the one with the highest number counts. Taking
+ * over from the dead is making the next one, which the file system lets one contender do; so there is
+ * nothing to remove first, and no race in removing it. It makes two guards polite, not safe: safety is
+ * in the compare-and-swap of every edit.
  */
 export function fileLease(options: FileLeaseOptions): Lease {
   const { file, name, ttlMs = 15_000, now = Date.now } = options
   const token = randomBytes(9).toString('base64url')
+  const prefix = `${basename(file)}.`
 
-  async function current(): Promise<Record_ | undefined | 'none'> {
-    try {
-      return parse(await readFile(file, 'utf8'))
-    } catch (error) {
-      if ((error as NodeJS.ErrnoException).code === 'ENOENT') return 'none'
-      throw error
-    }
+  async function numbers(): Promise<number[]> {
+    const names = await readdir(dirname(file))
+    return names
+      .filter((entry) => entry.startsWith(prefix))
+      .map((entry) => entry.slice(prefix.length))
+      .filter((rest) => /^\d+$/.test(rest))
+      .map(Number)
+      .sort((a, b) => b - a)
+  }
+
+  async function current(): Promise<{ readonly number: number; readonly held: Held | undefined }> {
+    const [number = 0] = await numbers()
+    return { number, held: parse(await readFile(`${file}.${number}`, 'utf8').catch(() => '')) }
   }
 
   /** Writes a complete file beside the lease and puts it in place by `place`. */
-  async function put(place: (temporary: string) => Promise<void>): Promise<boolean> {
+  async function put(until: number, place: (temporary: string) => Promise<void>): Promise<boolean> {
     const temporary = `${file}.${token}`
-    await writeFile(temporary, JSON.stringify({ token, name, until: now() + ttlMs }))
+    await writeFile(temporary, JSON.stringify({ token, name, until }))
     try {
       await place(temporary)
       return true
@@ -70,30 +80,27 @@ export function fileLease(options: FileLeaseOptions): Lease {
   }
 
   async function hold(): Promise<string> {
-    const held = await current()
-    if (held !== 'none' && held?.token === token) {
-      await put((temporary) => rename(temporary, file))
-      return ''
+    const { number, held } = await current()
+    if (held?.token === token) {
+      await put(now() + ttlMs, (temporary) => rename(temporary, `${file}.${number}`))
+    } else if (held !== undefined && held.until > now()) {
+      return held.name
+    } else {
+      await put(now() + ttlMs, (temporary) => link(temporary, `${file}.${number + 1}`))
     }
-    if (held !== 'none' && held !== undefined && held.until > now()) return held.name
-    if (held !== 'none') {
-      const aside = `${file}.${token}.old`
-      await rename(file, aside).catch(() => {})
-      const moved = parse(await readFile(aside, 'utf8').catch(() => ''))
-      // Somebody took it between the look and the rename: give it back.
-      if (moved !== undefined && moved.until > now()) await link(aside, file).catch(() => {})
-      await rm(aside, { force: true })
-    }
-    if (await put((temporary) => link(temporary, file))) return ''
+    // Whoever has the highest number now has it, also when this guard slept while it renewed.
     const winner = await current()
-    return winner === 'none' || winner === undefined ? 'another guard' : winner.name
+    if (winner.held?.token !== token) return winner.held?.name ?? 'another guard'
+    for (const old of (await numbers()).slice(1)) await rm(`${file}.${old}`, { force: true })
+    return ''
   }
 
   return {
     hold,
     async release() {
-      const held = await current()
-      if (held !== 'none' && held?.token === token) await rm(file, { force: true })
+      const { number, held } = await current()
+      if (held?.token !== token) return
+      await put(0, (temporary) => rename(temporary, `${file}.${number}`))
     },
   }
 }

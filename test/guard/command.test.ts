@@ -52,7 +52,10 @@ test('a dry run speaks to people and touches nothing', async () => {
   const stop = new AbortController()
   const { file, flagd, metrics } = deployment
   const plan = join(file, '..', 'rollout.yaml')
-  await writeFile(plan, '{ steps: [10, 50], hold: 1s, settle: 0s, interval: 100ms }')
+  await writeFile(
+    plan,
+    '{ steps: [10, 50], hold: 1s, settle: 0s, baselineTime: 0s, interval: 100ms }',
+  )
   const { code, stdout } = await run(
     ['--file', file, '--flagd', flagd, '--metrics', metrics, '--plan', plan, '--dry-run'],
     (text) => {

@@ -86,6 +86,6 @@ export async function deploy(on: number): Promise<Deployment> {
   })
   const metrics = `http://127.0.0.1:${(server.address() as AddressInfo).port}/metrics`
   const flagd = `http://127.0.0.1:${sidecar.ports.ofrep}`
-  const plan = `{ steps: [10, 50], hold: 1s, settle: 0s, interval: 100ms, replicas: ["${metrics}"] }`
+  const plan = `{ steps: [10, 50], hold: 1s, settle: 0s, baselineTime: 0s, interval: 100ms, replicas: ["${metrics}"] }`
   return Object.assign(world, { file, flagd, plan, metrics, share })
 }

@@ -192,3 +192,21 @@ test('what happens while a step settles is no evidence of safety, but may be har
   expect(treated(11)).toBeGreaterThan(0)
   expect(judge.verdict(11).metrics[0]!.harm.treatment.total).toBeGreaterThan(200)
 })
+
+test('a stall that makes all in flight slow is one second’s evidence; slowness that lasts is harm', () => {
+  const slow = { ...errors, id: 'slow', outage: false, harmPerSecond: 2 }
+  const judge = new Judge({ metrics: [slow] })
+  const traffic = new Traffic({ seed: 4 })
+  const second = (at: number, share: number, stalled: boolean): Verdict => {
+    const pair = traffic.second(share, 0.001, stalled ? 0.5 : 0.001)
+    judge.observe(at, 1, new Map([['slow', [pair]]]))
+    return judge.verdict(at)
+  }
+  for (let at = -40; at < 0; at++) second(at, 0, false)
+  judge.beginStep({ at: 0, share: 0.25, next: 0.5 })
+  for (let at = 1; at < 300; at++) {
+    expect(second(at, 0.25, at % 150 === 5).answer).not.toBe('regressed')
+  }
+  const answers = Array.from({ length: 25 }, (_, i) => second(300 + i, 0.25, true).answer)
+  expect(answers.indexOf('regressed')).toBeGreaterThan(0)
+})

@@ -159,7 +159,7 @@ describe('the boundary of slow operations', () => {
     fastMs: number,
     slowMs: number,
     slowShare: number,
-    plan = '',
+    plan = 'baselineTime: 1s',
   ): number | undefined {
     const counts = createTelemetry({ meter: false })
     const observer = new Observer(parsePlan(plan))
@@ -179,7 +179,7 @@ describe('the boundary of slow operations', () => {
 
   test('is the latency budget where the old side is fast', () => {
     expect(frozen(0.2, 0.2, 0)).toBe(0.025)
-    expect(frozen(0.2, 0.2, 0, 'latencyBudget: 3ms')).toBe(0.005)
+    expect(frozen(0.2, 0.2, 0, '{ latencyBudget: 3ms, baselineTime: 1s }')).toBe(0.005)
   })
 
   test('is above the old side’s 99th percentile where that is slower', () => {
@@ -188,6 +188,11 @@ describe('the boundary of slow operations', () => {
   })
 
   test('waits for enough operations', () => {
-    expect(frozen(0.2, 0.2, 0, 'baseline: 5000')).toBeUndefined()
+    expect(frozen(0.2, 0.2, 0, '{ baseline: 5000, baselineTime: 1s }')).toBeUndefined()
+  })
+
+  test('and for enough time: a stall of a second must not pass for the usual', () => {
+    expect(frozen(0.2, 0.2, 0, 'baselineTime: 2s')).toBeUndefined()
+    expect(frozen(0.2, 0.2, 0, '')).toBeUndefined()
   })
 })

@@ -20,6 +20,8 @@ export const HARM_BETS: readonly number[] = [1.1, 1.25, 1.6, 2.5, 6, 30]
 const WATCH_EVERY_S = 60
 const WATCHES_PER_OCTAVE = 4
 const RECENT_S = 10
+/** A bound per second does not grow beyond this with the time between polls: a stall is one poll's. */
+const LONGEST_S = 3
 
 const NOTHING: Stratum = { badTreatment: 0, treatment: 0, badControl: 0, control: 0 }
 
@@ -83,13 +85,16 @@ export class HarmEvidence {
   #totals: ArmPair
   /** Used instead of the estimate where a metric is not known by user bucket. */
   readonly #fixedEffect: number
+  readonly #perSecond: number
   #watches: Watch[] = []
   #opened = 0
   /** Of the totals as they are; undefined when not known yet. */
   #runEffect: number | undefined
   #recent: Recent[] = []
 
-  constructor(margin: Margin, buckets: number, fixedEffect = 1) {
+  /** @param perSecond see `MetricRule.harmPerSecond` */
+  constructor(margin: Margin, buckets: number, fixedEffect = 1, perSecond: number = Infinity) {
+    this.#perSecond = perSecond
     this.#margin = margin
     this.#totals = emptyPair(buckets)
     this.#fixedEffect = fixedEffect
@@ -99,23 +104,31 @@ export class HarmEvidence {
    * One poll, all of its strata.
    * @param at seconds on any clock that does not go back
    * @param controlRate from {@link Baseline}, before this poll is added to it
+   * @param elapsedS since the poll before
    */
-  add(at: number, strata: readonly ArmPair[], controlRate: number): void {
+  add(at: number, strata: readonly ArmPair[], controlRate: number, elapsedS = 1): void {
     const last = this.#watches.at(-1)
     if (last === undefined || at - last.openedAt >= WATCH_EVERY_S) this.#open(at)
     this.#runEffect = undefined
     const edge = edgeOf(this.#margin, controlRate)
     const recent = { at, bad: 0, total: 0 }
-    for (const pair of strata) {
-      const counts = stratumOf(pair)
-      for (let j = 0; j < HARM_BETS.length; j++) {
-        const bet = Math.min(1, HARM_BETS[j]! * edge)
-        if (bet <= edge) continue
-        this.#log[j]! += increment(this.#margin, counts, bet, controlRate)
+    // Less than the increment still has an expectation of at most one.
+    const bounded = Number.isFinite(this.#perSecond)
+    const most = bounded ? this.#perSecond * Math.min(elapsedS, LONGEST_S) : Infinity
+    const counts = strata.map((pair) => stratumOf(pair))
+    for (let j = 0; j < HARM_BETS.length; j++) {
+      const bet = Math.min(1, HARM_BETS[j]! * edge)
+      if (bet <= edge) continue
+      let gained = 0
+      for (const stratum of counts) {
+        gained += increment(this.#margin, stratum, bet, controlRate)
       }
-      addPair(this.#totals, pair)
-      recent.bad += counts.badTreatment
-      recent.total += counts.treatment
+      this.#log[j]! += Math.min(gained, most)
+    }
+    for (const pair of strata) addPair(this.#totals, pair)
+    for (const { badTreatment, treatment } of counts) {
+      recent.bad += badTreatment
+      recent.total += treatment
     }
     this.#recent.push(recent)
     while (this.#recent[0]!.at <= at - RECENT_S) this.#recent.shift()

@@ -29,6 +29,11 @@ export interface MetricRule {
    * otherwise asked for.
    */
   readonly outage: boolean
+  /**
+   * The most that one second may add to the evidence of harm, as its natural logarithm. For what a
+   * single stall of the process does to many operations of one side at once. @default no bound
+   */
+  readonly harmPerSecond?: number
 }
 
 export interface JudgeSettings {
@@ -107,7 +112,7 @@ export class Judge {
     this.#metrics = settings.metrics.map((rule) => ({
       rule,
       baseline: new Baseline(),
-      harm: new HarmEvidence(rule.tolerate, rule.buckets, rule.designEffect),
+      harm: new HarmEvidence(rule.tolerate, rule.buckets, rule.designEffect, rule.harmPerSecond),
       safety: undefined,
     }))
   }
@@ -140,7 +145,7 @@ export class Judge {
       const pairs = strata.get(metric.rule.id) ?? []
       if (metric.baseline.seen >= MIN_BASELINE) {
         const rate = metric.baseline.rate
-        metric.harm.add(at, pairs, rate)
+        metric.harm.add(at, pairs, rate, elapsedS)
         if (settled) metric.safety?.add(pairs, rate)
       }
       for (const [index, pair] of pairs.entries()) {
