@@ -58,6 +58,9 @@ export class FlagsFile {
   async #load(): Promise<void> {
     try {
       const files = await readSource(this.#path)
+      if (files.length === 0) {
+        return this.#miss(`The directory "${this.#path}" has no *.json left`, 'it has one again')
+      }
       if (!this.#isNews(JSON.stringify(files))) return
       const parts = files.map(({ name, text }) => readDefinitions(text, name))
       const flags = flagSet(mergeDefinitions(parts))
@@ -65,9 +68,17 @@ export class FlagsFile {
       const count = flags.keys.length
       this.#onLog({ level: 'info', message: `${count} ${count === 1 ? 'flag' : 'flags'} in force` })
     } catch (error) {
-      const message = error instanceof Error ? error.message : String(error)
-      if (error instanceof SwitchbackError || this.#isNews(message)) this.#complain(message)
+      if (error instanceof SwitchbackError) return this.#complain(error.message)
+      const { code, message, path = this.#path } = error as NodeJS.ErrnoException
+      if (code === 'ENOENT') return this.#miss(`"${path}" is gone`, 'it is back')
+      this.#miss(`"${path}" cannot be read (${code ?? message})`, 'it can be')
     }
+  }
+
+  /** What is not there says nothing about the flags: to drop them would turn everybody off. */
+  #miss(problem: string, remedy: string): void {
+    const message = `${problem}: the last good flags stay in force until ${remedy}.`
+    if (this.#isNews(message)) this.#complain(message)
   }
 
   #isNews(content: string): boolean {

@@ -3,6 +3,7 @@ import {
   copyFileSync,
   mkdirSync,
   openSync,
+  readdirSync,
   renameSync,
   rmSync,
   symlinkSync,
@@ -125,7 +126,9 @@ describe('the flags file', () => {
     fixture.overwrite(config('new'))
     await sidecar.served('new')
     expect(errors(sidecar)).toHaveLength(1)
-    expect(errors(sidecar)[0]).toMatch(/ENOENT/)
+    expect(errors(sidecar)[0]).toBe(
+      `"${fixture.file}" is gone: the last good flags stay in force until it is back.`,
+    )
   })
 
   test('its directory deleted and made again', async () => {
@@ -235,6 +238,27 @@ describe('a directory of flags files', () => {
     fixture.save('broken')
     await until('the error is reported', 3_000, () => errors(sidecar).length > 0)
     expect(await sidecar.value()).toBe('flags')
+  })
+
+  test('left without any: the last good flags stay, and one line names the directory', async () => {
+    using fixture = flagsFixture(config('old'))
+    const { directory } = fixture
+    writeFileSync(join(directory, 'other.json'), JSON.stringify({ flags: { other: flag('x') } }))
+    await using sidecar = await watched(directory)
+    for (const name of readdirSync(directory)) rmSync(join(directory, name))
+    await until('the error is reported', 3_000, () => errors(sidecar).length > 0)
+    await delay(300)
+    expect(await sidecar.value()).toBe('old')
+    expect(errors(sidecar)).toEqual([
+      `The directory "${directory}" has no *.json left: the last good flags stay in force until it has one again.`,
+    ])
+    rmSync(directory, { recursive: true })
+    await until('the next error is reported', 3_000, () => errors(sidecar).length > 1)
+    expect(errors(sidecar)[1]).toContain(`"${directory}" is gone`)
+    expect(await sidecar.value()).toBe('old')
+    mkdirSync(directory)
+    fixture.save(config('new'))
+    await sidecar.served('new')
   })
 })
 

@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import { type Command, type Environment, exitCode } from '../command.ts'
 import { defineCommand } from '../define.ts'
 import { Closers } from '../running/closers.ts'
-import { defaultFlags } from '../running/default-flags.ts'
+import { exampleFlags } from '../running/default-flags.ts'
 import { askFiveUsers, moveTo, prepareFlags, type Step } from '../running/demo-story.ts'
 import { demoReport } from '../running/demo-report.ts'
 import { openStack } from '../running/stack.ts'
@@ -40,7 +40,7 @@ export const command: Command = defineCommand({
         clean()
       })
       const file = join(directory, 'use-redis.json')
-      await cp(join(defaultFlags(), 'use-redis.json'), file)
+      await cp(exampleFlags(), file)
       await prepareFlags(file, 50)
 
       const stack = await openStack({

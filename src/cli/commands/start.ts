@@ -28,7 +28,7 @@ export const command: Command = defineCommand({
     flags: {
       type: 'string',
       value: 'PATH',
-      help: 'flags file or directory for the sidecar (SWITCHBACK_FLAGS, flags)',
+      help: 'flags file or directory for the sidecar (SWITCHBACK_FLAGS, flags/use-redis.json)',
     },
     'cache-dir': {
       type: 'string',

@@ -1,8 +1,20 @@
 import { existsSync } from 'node:fs'
+import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 
-/** The flags directory that we are beside, else the one that came with the package. */
+const FILE = join('flags', 'use-redis.json')
+
+/** The one flags file that we are beside, else the directory, else the file of the package. */
 export function defaultFlags(): string {
-  if (existsSync('flags')) return 'flags'
-  return fileURLToPath(new URL('../../../flags', import.meta.url))
+  if (existsSync(FILE)) return FILE
+  return existsSync('flags') ? 'flags' : packagedFlags()
+}
+
+/** The flags file that the demo starts from: ours, else the package's. */
+export function exampleFlags(): string {
+  return existsSync(FILE) ? FILE : packagedFlags()
+}
+
+function packagedFlags(): string {
+  return fileURLToPath(new URL('../../../flags/use-redis.json', import.meta.url))
 }
