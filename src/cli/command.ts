@@ -30,7 +30,7 @@ import type { Style } from './style.ts'
  * 2. add its line to the table in `src/cli/commands.ts` (the module is loaded only when it runs).
  *
  * Throw `usageError(what, remedy)` for a wrong command line (exit 2) and any `SwitchbackError` for a
- * refusal (exit 1, message and hint on stderr; with a `json` option also as JSON on stdout).
+ * refusal (exit 1, or 2 for the codes of bad input in `bad-input.ts`; message and hint on stderr; with a `json` option also as JSON on stdout).
  *
  * A command that runs until it is told to stop awaits `signal`; the first Ctrl-C or SIGTERM aborts it,
  * the second ends the process.
@@ -70,7 +70,7 @@ export interface Output {
   readonly columns?: number
 }
 
-/** 0 done, 1 refused or found wrong, 2 bad usage, 3 not confirmed in time. */
+/** 0 done, 1 refused or found wrong, 2 bad input, 3 not confirmed in time. */
 export const exitCode: ExitCodes = { done: 0, refused: 1, usage: 2, unconfirmed: 3 }
 
 export interface ExitCodes {

@@ -1,5 +1,6 @@
 import type { Readable } from 'node:stream'
 import { isSwitchbackError, quote, type SwitchbackError } from '../errors.ts'
+import { isBadInput } from './bad-input.ts'
 import { type Environment, exitCode, type Output, usageError } from './command.ts'
 import { commands } from './commands.ts'
 import { overview } from './help.ts'
@@ -60,7 +61,7 @@ function report(error: unknown, { env, stderr, signal }: MainOptions): number {
     const hint = error.hint === undefined ? '' : `${usage ? ': ' : '\n  '}${error.hint}`
     stderr.write(`${style.red('error:')} ${error.message}${hint}\n`)
     if (env['SWITCHBACK_DEBUG']) stderr.write(`${error.stack ?? ''}\n`)
-    return usage ? exitCode.usage : exitCode.refused
+    return isBadInput(error.code) ? exitCode.usage : exitCode.refused
   }
   if (signal.aborted) return exitCode.refused
   const stack = error instanceof Error ? (error.stack ?? error.message) : String(error)

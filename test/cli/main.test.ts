@@ -78,9 +78,36 @@ describe('the command line', () => {
     if (message !== '') expect(stderr.trim().split('\n')).toHaveLength(1)
   })
 
-  it('refusals are a message and what to do, exit 1; with --json on stdout too', async () => {
+  it.each<[string[], Record<string, string>, string]>([
+    [['status', '--file', 'nope.json'], {}, '"nope.json"'],
+    [['validate', 'nope.json'], {}, '"nope.json"'],
+    [['diff', 'nope.json', 'flags/use-redis.json'], {}, '"nope.json"'],
+    [['status', '--flagd', 'foo'], {}, '--flagd: "foo"'],
+    [['status'], { SWITCHBACK_FLAGD: 'foo' }, 'SWITCHBACK_FLAGD: "foo"'],
+    [['guard', '--metrics', 'foo'], {}, '"foo"'],
+    [['guard', '--prometheus', 'foo'], {}, '"foo"'],
+    [['guard', '--plan', '/nope'], {}, '"/nope"'],
+    [['pilot', '--attribute', '', '--in', 'a', '--no-flagd'], {}, 'pilot'],
+    [
+      ['start', '--flags', '/nope', '--port', '0', '--metrics-port', '0', '--isolated'],
+      {},
+      '/nope',
+    ],
+    [['start', '--port', '0', '--metrics-port', '0'], { FLAGD_PORT: 'abc' }, 'FLAGD_PORT="abc"'],
+    [['start', '--port', '0', '--metrics-port', '0'], { FLAGD_RESOLVER: 'foo' }, 'FLAGD_RESOLVER'],
+    [['start', '--port', '0', '--metrics-port', '0', '--isolated'], { REDIS_URL: 'foo' }, '"foo"'],
+    [['control', '--host', '0.0.0.0', '--port', '0', '--guard', 'off'], {}, '0.0.0.0'],
+    [['watch', '--metrics', 'foo'], {}, '--metrics "foo"'],
+  ])('%j with %j is bad input: exit 2, and the input is named', async (argv, env, named) => {
+    const { code, stderr } = await run(argv, { env })
+    expect(stderr).toContain(named)
+    expect(stderr).not.toContain('bug')
+    expect(code).toBe(2)
+  })
+
+  it('other errors are a message and what to do; with --json on stdout too', async () => {
     const { code, stdout, stderr } = await run(['status', '--file', 'nix.json', '--json'])
-    expect(code).toBe(1)
+    expect(code).toBe(2)
     expect(stderr).toMatch(/^error: there is no flags file "nix.json"\n {2}name it with --file/)
     expect(JSON.parse(stdout)).toMatchObject({ ok: false, error: { code: 'SB_FILE_MISSING' } })
   })

@@ -36,6 +36,7 @@ perSecond, hits, bad, p50 and p99.`,
     const seconds = positive('interval', values.interval ?? '1')
     const looks = values.count === undefined ? Infinity : positive('count', values.count)
     const urls = values.metrics.length > 0 ? values.metrics : ['http://127.0.0.1:3002/metrics']
+    for (const url of urls) refuseNoUrl(url)
     let before = await tryArms(urls, signal)
     let drawn = 0
     for (let look = 0; look < looks; look++) {
@@ -164,6 +165,15 @@ function armLines(
       return `  ${side.padEnd(8)}${cells.map(cell).join('')}`
     }),
   ]
+}
+
+function refuseNoUrl(text: string): void {
+  const { protocol } = URL.canParse(text) ? new URL(text) : { protocol: '' }
+  if (protocol === 'http:' || protocol === 'https:') return
+  throw usageError(
+    `--metrics ${quote(text)} is no URL`,
+    'write --metrics http://127.0.0.1:3002/metrics',
+  )
 }
 
 function positive(name: string, text: string): number {

@@ -1,0 +1,28 @@
+/**
+ * Codes of errors in what the caller typed, set or named: the command line, a variable, a file that is
+ * not there. They end with exit code 2, and all others with 1.
+ */
+const badInput: ReadonlySet<string> = new Set([
+  'SB_USAGE',
+  'SB_CONTROL_TOKEN_MISSING',
+  'SB_CONTROL_TOKEN_WEAK',
+  'SB_FILE_MISSING',
+  'SB_FILE_UNREADABLE',
+  'SB_FLAGD_URL',
+  'SB_FLAGS_ENVIRONMENT',
+  'SB_FLAGS_FILE_MISSING',
+  'SB_METRICS_URL',
+  'SB_METRICS_URL_INVALID',
+  'SB_OPTION_INVALID',
+  'SB_PILOT_INVALID',
+  'SB_PLAN_INVALID',
+  'SB_REDIS_URL',
+  'SB_SELECTOR_INVALID',
+  'SB_SHARE_INVALID',
+  'SB_USERS_INVALID',
+])
+
+/** Whether an error is about the input of the caller, who can put it right without looking further. */
+export function isBadInput(code: string): boolean {
+  return badInput.has(code)
+}
