@@ -33,8 +33,11 @@ export function registerGauges({ name, recorder, sides, debts, decider }: Gauges
     add('switchback_side_out_seconds', 'For how long the side has been out; else 0.', labels, () =>
       guarded.usable ? 0 : (Date.now() - guarded.outSince) / 1000,
     )
-    add('switchback_owed_invalidations', 'Invalidations that the side has not received yet.', labels, () =>
-      debts.count(side),
+    add(
+      'switchback_owed_invalidations',
+      'Invalidations that the side has not received yet.',
+      labels,
+      () => debts.count(side),
     )
   }
   add('switchback_flags_up', '1 while the flag source answers.', {}, () =>

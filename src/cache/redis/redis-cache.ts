@@ -15,6 +15,7 @@ import { assertClient, createClient, isCluster, type RedisClient } from './clien
 import { isWrongType, outOfMemory, redisError } from './errors.ts'
 import { checkOptions, type RedisCacheOptions } from './options.ts'
 import { scanKeys } from './scan.ts'
+import { TurnCork } from './turn-cork.ts'
 import {
   OUTCOME,
   PUT_SCRIPT,
@@ -54,6 +55,7 @@ class RedisCache implements CacheBackend {
   readonly #prefix: string
   readonly #ttlArgument: string
   readonly #servers: Servers
+  readonly #cork: TurnCork
   /** Until the first attempt to connect has ended: what is asked before waits for it. */
   #starting: Promise<void> | undefined
 
@@ -80,6 +82,7 @@ class RedisCache implements CacheBackend {
       }
       void client.connect().catch(() => undefined)
     }
+    this.#cork = new TurnCork(this.#client)
     this.#servers = new Servers({ client: this.#client, onWarning })
     this.#starting = firstAttempt(this.#client)?.then(() => {
       this.#starting = undefined
@@ -91,6 +94,7 @@ class RedisCache implements CacheBackend {
     if (this.#starting !== undefined) await this.#starting
     let text: string | null
     try {
+      this.#cork.hold()
       text = await this.#client.get(name)
     } catch (error) {
       if (isWrongType(error)) return { ...ABSENT, token: WRONG_TYPE_TOKEN }
@@ -205,6 +209,7 @@ class RedisCache implements CacheBackend {
       const deadline = String(Math.min(server.clock.now() + left, NEVER))
       const [first, second] = script === PUT_SCRIPT ? [condition, deadline] : [deadline, condition]
       try {
+        this.#cork.hold()
         const answer = await runScript(
           this.#client,
           script,
