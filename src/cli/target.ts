@@ -1,8 +1,14 @@
 import { readdir } from 'node:fs/promises'
 import { hostname, userInfo } from 'node:os'
 import { join } from 'node:path'
-import { quote } from '../errors.ts'
-import { defaultFlagdUrl, flagNames, type HistoryNote, loadFlags } from '../rollout/index.ts'
+import { isSwitchbackError, quote, SwitchbackError } from '../errors.ts'
+import {
+  defaultFlagdUrl,
+  flagNames,
+  type HistoryNote,
+  loadFlags,
+  parseFlagdUrl,
+} from '../rollout/index.ts'
 import { type Environment, usageError } from './command.ts'
 
 /** The options by which every command of a rollout finds its flag, file and flagd. */
@@ -42,7 +48,7 @@ export interface Target {
 export async function findTarget(values: TargetValues, env: Environment): Promise<Target> {
   const flag = values.flag ?? env['SWITCHBACK_FLAG'] ?? 'use-redis'
   const file = values.file ?? env['SWITCHBACK_FILE'] ?? (await findFile(flag))
-  return { flag, file, flagd: values['no-flagd'] ? false : flagdUrl(values, env) }
+  return { flag, file, flagd: values['no-flagd'] ? false : checkedFlagdUrl(values, env) }
 }
 
 /** Where flagd answers OFREP. */
@@ -50,6 +56,23 @@ export function flagdUrl(values: { readonly flagd: string | undefined }, env: En
   const host = env['FLAGD_HOST']
   const fromHost = host ? `http://${host.includes(':') ? `[${host}]` : host}:8016` : undefined
   return values.flagd ?? env['SWITCHBACK_FLAGD'] ?? fromHost ?? defaultFlagdUrl
+}
+
+/** Fails on an address that is none before a command does anything, and blames who named it. */
+function checkedFlagdUrl(values: TargetValues, env: Environment): string {
+  const url = flagdUrl(values, env)
+  try {
+    parseFlagdUrl(url)
+    return url
+  } catch (error) {
+    if (!isSwitchbackError(error)) throw error
+    const names = { '--flagd': values.flagd, SWITCHBACK_FLAGD: env['SWITCHBACK_FLAGD'] }
+    const name = Object.entries(names).find(([, value]) => value === url)?.[0] ?? 'FLAGD_HOST'
+    throw new SwitchbackError(error.code, `${name}: ${error.message}`, {
+      ...(error.hint === undefined ? {} : { hint: error.hint }),
+      cause: error,
+    })
+  }
 }
 
 async function findFile(flag: string): Promise<string> {

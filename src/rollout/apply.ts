@@ -193,13 +193,10 @@ async function replace(temporary: string, file: string): Promise<void> {
 }
 
 async function syncDirectory(directory: string): Promise<void> {
-  const handle = await open(directory, 'r')
-  try {
-    // Some network file systems refuse this; the rename stands all the same.
-    await handle.sync().catch(() => {})
-  } finally {
-    await handle.close()
-  }
+  // Some network file systems refuse this; the rename stands all the same.
+  const handle = await open(directory, 'r').catch(() => undefined)
+  await handle?.sync().catch(() => {})
+  await handle?.close().catch(() => {})
 }
 
 function temporaryPrefix(file: string): string {

@@ -5,6 +5,7 @@ import type { FlagsDocument } from './document.ts'
 import type { FlagsEdit } from './edit.ts'
 import { type HistoryNote, readHistory } from './history.ts'
 import { locate } from './location.ts'
+import { parseFlagdUrl } from './ofrep.ts'
 import { addPilot, removePilot } from './pilot.ts'
 import { type FileLock, lockFile } from './lock.ts'
 import { type Probes, probesForEdit } from './probes.ts'
@@ -58,7 +59,12 @@ export interface ChangeResult {
   readonly confirmation: Confirmation | undefined
 }
 
-/** Sets the share, writes it and waits until flagd serves it. See `setShare` and `apply`. */
+/**
+ * Sets the share, writes it and waits until flagd serves it. See `setShare` and `apply`.
+ *
+ * @throws {SwitchbackError} `SB_FLAGD_URL` before anything is written. Nothing is thrown after the
+ * write: an abort while flagd is asked makes the confirmation an unconfirmed one.
+ */
 export function changeShare(
   options: ChangeOptions & { readonly percent: number | string; readonly from?: number | string },
 ): Promise<ChangeResult> {
@@ -105,6 +111,8 @@ type Make = (document: FlagsDocument) => FlagsEdit | Promise<FlagsEdit>
 
 async function change(options: ChangeOptions, make: Make): Promise<ChangeResult> {
   const { flag, flagd, timeoutMs, signal } = options
+  // Whatever can be found wrong is found before the file is touched.
+  if (typeof flagd === 'string') parseFlagdUrl(flagd)
   const { edit, probes, applied } = await write(options, make)
   if (probes === undefined) return { edit, applied, confirmation: undefined }
   const confirmation = await confirm({
@@ -114,8 +122,25 @@ async function change(options: ChangeOptions, make: Make): Promise<ChangeResult>
     ...(timeoutMs === undefined ? {} : { timeoutMs }),
     ...(applied === undefined ? {} : { since: applied.at }),
     ...(signal === undefined ? {} : { signal }),
+  }).catch((error: unknown) => {
+    if (applied === undefined) throw error
+    return unanswered(probes, error, signal?.aborted === true)
   })
   return { edit, applied, confirmation }
+}
+
+/** Once the file is written, the caller must be told so, whatever happens to the question. */
+function unanswered(probes: Probes, error: unknown, interrupted: boolean): Confirmation {
+  const message = error instanceof Error ? error.message : String(error)
+  return {
+    confirmed: false,
+    servedMs: undefined,
+    lastMs: undefined,
+    probes: probes.movers.length + probes.stayers.length,
+    movers: probes.movers.length,
+    cause: interrupted ? 'interrupted while waiting for flagd' : message,
+    hint: 'switchback status tells whether flagd serves it',
+  }
 }
 
 interface Written {

@@ -41,7 +41,13 @@ export {
   type RecordedChange,
 } from './history.ts'
 export { type FlagsLocation, locate } from './location.ts'
-export { createOfrepClient, defaultFlagdUrl, type OfrepClient, type Served } from './ofrep.ts'
+export {
+  createOfrepClient,
+  defaultFlagdUrl,
+  type OfrepClient,
+  parseFlagdUrl,
+  type Served,
+} from './ofrep.ts'
 export { addPilot, pilotsOf, removePilot } from './pilot.ts'
 export { type Moved, preview, type Preview, type PreviewOptions } from './preview.ts'
 export { findProbes, type Probe, type Probes } from './probes.ts'

@@ -42,7 +42,7 @@ export const defaultFlagdUrl = 'http://127.0.0.1:8016'
  */
 export function createOfrepClient(options: OfrepOptions = {}): OfrepClient {
   const { url = defaultFlagdUrl, timeoutMs = 2000 } = options
-  const base = parseUrl(url)
+  const base = parseFlagdUrl(url)
   const secure = base.protocol === 'https:'
   const agent = secure ? new HttpsAgent({ keepAlive: true }) : new HttpAgent({ keepAlive: true })
   const send = secure ? httpsRequest : httpRequest
@@ -102,7 +102,12 @@ export function createOfrepClient(options: OfrepOptions = {}): OfrepClient {
   }
 }
 
-function parseUrl(url: string): URL {
+/**
+ * Reads flagd's OFREP address.
+ *
+ * @throws {SwitchbackError} `SB_FLAGD_URL` for an address that is none.
+ */
+export function parseFlagdUrl(url: string): URL {
   const parsed = URL.canParse(url) ? new URL(url) : undefined
   if (parsed?.protocol === 'http:' || parsed?.protocol === 'https:') return parsed
   throw new SwitchbackError('SB_FLAGD_URL', `${quote(url)} is no address of flagd`, {

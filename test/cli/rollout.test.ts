@@ -1,6 +1,8 @@
+import { once } from 'node:events'
 import { mkdir, readFile, writeFile } from 'node:fs/promises'
+import { type AddressInfo, createServer } from 'node:net'
 import { join } from 'node:path'
-import { beforeEach, describe, expect, it, vi } from 'vitest'
+import { beforeEach, describe, expect, it, onTestFinished, vi } from 'vitest'
 import { temporaryDirectory, usual } from '../rollout/support.ts'
 import { type Flagd, startFlagd } from '../support/flagd.ts'
 import { type Ended, type RunOptions, switchback } from './support.ts'
@@ -40,9 +42,51 @@ async function place(): Promise<Place> {
   }
 }
 
+/** Where something listens and never answers. */
+async function silentAddress(): Promise<string> {
+  const server = createServer().listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  onTestFinished(() => void server.close())
+  const { port } = server.address() as AddressInfo
+  return `http://127.0.0.1:${port}`
+}
+
 let here: Place
 beforeEach(async () => {
   here = await place()
+})
+
+describe('a change', () => {
+  it.each([
+    [['set', '78']],
+    [['rollback']],
+    [['undo']],
+    [['pilot', '--attribute', 'plan', '--in', 'beta']],
+  ])('%j writes nothing when the address of flagd is none', async (argv) => {
+    await here.run(['set', '20'])
+    const before = await readFile(here.file, 'utf8')
+    const { code, stderr } = await here.run([...argv, '--flagd', 'foo'])
+    expect(stderr).toContain('--flagd: "foo" is no address of flagd')
+    expect(code).toBe(2)
+    expect(await readFile(here.file, 'utf8')).toBe(before)
+  })
+
+  it('interrupted after the write says that it is written', async () => {
+    const stop = new AbortController()
+    const ended = switchback(
+      ['set', '78', '--json', '--timeout', '60', '--flagd', await silentAddress()],
+      { cwd: here.cwd, signal: stop.signal },
+    )
+    await vi.waitFor(async () => expect(await readFile(here.file, 'utf8')).toContain('78'), 20_000)
+    stop.abort()
+    const { code, stdout } = await ended
+    expect(JSON.parse(stdout)).toMatchObject({
+      ok: false,
+      written: true,
+      flagd: { confirmed: false, cause: 'interrupted while waiting for flagd' },
+    })
+    expect(code).toBe(3)
+  })
 })
 
 describe('status', () => {
@@ -258,7 +302,7 @@ describe('preview and diff', () => {
     })
     await writeFile(join(here.cwd, 'users.txt'), '{"targetingKey":"user_1"}\nuser_2\n')
     expect(await here.json(['preview', '100', '--users', 'users.txt'])).toMatchObject({ users: 2 })
-    expect((await here.run(['preview', '5', '--users', 'nix.txt'])).code).toBe(1)
+    expect((await here.run(['preview', '5', '--users', 'nix.txt'])).code).toBe(2)
   })
 
   it('say loudly when anybody leaves although the share does not shrink', async () => {
