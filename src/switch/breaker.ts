@@ -25,6 +25,8 @@ export interface BreakerParts extends BreakerOptions {
 export class Breaker {
   readonly #parts: Required<BreakerParts>
   readonly #mask: number
+  /** How many operations have ended; it only grows. */
+  outcomes = 0
   #recent = 0
   #open = false
   #timer: NodeJS.Timeout | undefined
@@ -40,10 +42,12 @@ export class Breaker {
   }
 
   succeeded(): void {
+    this.outcomes += 1
     this.#recent = (this.#recent << 1) & this.#mask
   }
 
   failed(): void {
+    this.outcomes += 1
     this.#recent = ((this.#recent << 1) | 1) & this.#mask
     if (!this.#open && countBits(this.#recent) >= this.#parts.failures) this.trip()
   }

@@ -12,17 +12,19 @@ import { Engine } from './engine.ts'
 import { registerGauges } from './gauges.ts'
 import { GuardedSide } from './guarded-side.ts'
 import type { SideHealth } from './health.ts'
+import { IdleWatch } from './idle-watch.ts'
 import { Loads } from './loads.ts'
 import { Losses } from './losses.ts'
 import { type CacheSwitchOptions, STANDBY_POLICIES, type StandbyPolicy } from './options.ts'
 import { Origin } from './origin.ts'
 import { Pinning } from './pinning.ts'
 import { Replay } from './replay.ts'
-import { PolicyWatch } from './standby-policy.ts'
+import { PolicyWatch, unusedSide } from './standby-policy.ts'
 import { Values } from './values.ts'
 
 const DEFAULT_DEADLINE_MS = 100
 const REPLAY_INTERVAL_MS = 250
+const IDLE_LOOK_MS = 1000
 const RESET_REASON = 'the store was replaced or restarted and may have lost acknowledged deletes'
 
 /**
@@ -66,8 +68,13 @@ export function createCacheSwitch(options: CacheSwitchOptions): CacheSwitch {
     recorder,
     notify,
   })
-  const background = new Background({ recorder, notify, limit: options.maxBackground ?? 64 })
   const policy = policyOf(options.standby ?? 'invalidate')
+  const idleWatch = new IdleWatch({
+    sides,
+    unused: () => unusedSide(policy.read()),
+    intervalMs: IDLE_LOOK_MS,
+  })
+  const background = new Background({ recorder, notify, limit: options.maxBackground ?? 64 })
   const coherence = new Coherence({ debts, recorder, fleet })
   const values = new Values({
     codec: options.codec ?? jsonCodec,
@@ -117,6 +124,7 @@ export function createCacheSwitch(options: CacheSwitchOptions): CacheSwitch {
     close: async () => {
       for (const stop of unsubscribe) stop?.()
       removeGauges()
+      idleWatch.close()
       await background.drain()
       await replay.close()
       for (const side of Object.values(sides)) side.close()

@@ -94,6 +94,22 @@ export class GuardedSide {
     return this.backend.now() + this.deadlineMs + CLOCK_SLACK_MS
   }
 
+  /** Asks the side whether it can serve. What is wrong, if anything. */
+  async probe(): Promise<unknown> {
+    try {
+      await this.#probe()
+      return undefined
+    } catch (error) {
+      return error
+    }
+  }
+
+  /** Opens the breaker for a reason that no operation has met yet. */
+  giveUp(reason: unknown): void {
+    this.lastFailure = oneLine(reason)
+    this.breaker.trip()
+  }
+
   close(): void {
     this.breaker.close()
     this.#deadlines.close()

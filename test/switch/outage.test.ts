@@ -54,6 +54,19 @@ describe('Redis out', () => {
     })
   }
 
+  test('it is noticed while nobody uses it, and so is its return', async () => {
+    const { cache, events } = world.actor({ machine: 'idle', deadlineMs: 100 })
+    await world.redis.kill()
+    await until('health says so', () => !cache.health().on.ok)
+    expect(cache.health().on.detail).not.toBe('')
+    expect(cache.health().off.ok).toBe(true)
+    await world.redis.restart()
+    await until('health says that it is back', () => cache.health().ok)
+    expect(events.map(({ type }) => type)).toEqual(
+      expect.arrayContaining(['side-out', 'side-back']),
+    )
+  })
+
   test('what is owed outlives the process that owes it', async () => {
     const first = world.actor({ machine: 'heir', deadlineMs: 100 })
     const key = world.key()

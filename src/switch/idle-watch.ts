@@ -1,0 +1,58 @@
+import type { Side } from '../side.ts'
+import type { GuardedSide } from './guarded-side.ts'
+
+export interface IdleWatchParts {
+  readonly sides: Readonly<Record<Side, GuardedSide>>
+  /** The side that a single-backend mode leaves out: it may not even exist. */
+  readonly unused: () => Side | undefined
+  readonly intervalMs: number
+}
+
+/**
+ * Looks after a side that nobody uses just now, so that health says it is out before the first user
+ * finds out. A side in use tells by its operations and is left alone.
+ */
+export class IdleWatch {
+  readonly #parts: IdleWatchParts
+  readonly #seen: Record<Side, number> = { off: -1, on: -1 }
+  readonly #missed: Record<Side, number> = { off: 0, on: 0 }
+  #timer: NodeJS.Timeout | undefined
+  #closed = false
+
+  constructor(parts: IdleWatchParts) {
+    this.#parts = parts
+    this.#schedule()
+  }
+
+  close(): void {
+    this.#closed = true
+    clearTimeout(this.#timer)
+  }
+
+  #schedule(): void {
+    if (this.#closed) return
+    this.#timer = setTimeout(() => {
+      void this.#look().finally(() => this.#schedule())
+    }, this.#parts.intervalMs).unref()
+  }
+
+  async #look(): Promise<void> {
+    const { sides, unused } = this.#parts
+    await Promise.all(Object.values(sides).map((side) => this.#lookAt(side, unused())))
+  }
+
+  async #lookAt(side: GuardedSide, unused: Side | undefined): Promise<void> {
+    const name = side.side
+    const idle = this.#seen[name] === side.breaker.outcomes
+    this.#seen[name] = side.breaker.outcomes
+    if (!idle || !side.usable || name === unused) {
+      this.#missed[name] = 0
+      return
+    }
+    const failure = await side.probe()
+    this.#seen[name] = side.breaker.outcomes
+    this.#missed[name] = failure === undefined ? 0 : this.#missed[name] + 1
+    // One miss may be a hiccup; nobody is hurt by waiting for another.
+    if (failure !== undefined && this.#missed[name] >= 2) side.giveUp(failure)
+  }
+}
