@@ -85,9 +85,9 @@ test('an approval on the command line lets a waiting guard go on', async () => {
 
 test.each([
   [['--approve', 'x'], 2, '"x" is no share'],
-  [['--plan', '/nowhere.yaml'], 1, 'cannot be read'],
+  [['--plan', '/nowhere.yaml'], 2, 'cannot be read'],
   [['--metrics', 'http://a', '--prometheus', 'http://b'], 2, 'both --metrics and --prometheus'],
-  [['--metrics', 'nowhere'], 1, 'Metrics address "nowhere"'],
+  [['--metrics', 'nowhere'], 2, 'Metrics address "nowhere"'],
 ])('%j is refused with the remedy', async (argv, expected, text) => {
   const { file } = await deploy(10)
   const { code, stderr } = await run(['--file', file, '--no-flagd', ...argv])
