@@ -1,5 +1,6 @@
 import { OpenFeature } from '@openfeature/server-sdk'
 import type { Provider } from '@openfeature/server-sdk'
+import { quote } from '../errors.ts'
 import type { ClientChoice } from './client.ts'
 import { createDecider } from './decider.ts'
 import type { DeciderOptions } from './decider.ts'
@@ -38,7 +39,10 @@ export interface FlagsSource extends AsyncDisposable {
   readonly description: string
   /** A decider on this source. */
   createDecider(options: Omit<DeciderOptions, keyof ClientChoice>): Decider
-  /** Ends the provider, one handed in as well: its connection, and all attempts to be back. */
+  /**
+   * Ends the provider, one handed in as well: its connection, and all attempts to be back. Never
+   * rejects; a provider that does not end within 2 s is left behind.
+   */
   close(): Promise<void>
 }
 
@@ -73,13 +77,25 @@ export async function flagsFromEnvironment(
         }
   setUpTransactionContext()
   suitRememberMs(domain, REMEMBER_MS[mode])
-  await started(set(provider, domain), startMs, (problem) => {
-    onEvent({ level: 'warn', message: `${description}: ${problem}; still trying` })
+  await within(startMs, set(provider, domain), {
+    missed: 'not ready',
+    ref: true,
+    onProblem: (problem) => {
+      onEvent({ level: 'warn', message: `${description}: ${problem}; still trying` })
+    },
   })
 
   let closing: Promise<void> | undefined
   // It stays in place: operations that are still under way keep what is known of their users.
-  const close = async (): Promise<void> => provider.onClose?.()
+  // Somebody else's provider must not keep a service from stopping.
+  const close = (): Promise<void> =>
+    within(END_MS, ended(provider), {
+      missed: 'not closed',
+      ref: false,
+      onProblem: (problem) => {
+        onEvent({ level: 'warn', message: `${description}: ${problem}; left behind` })
+      },
+    })
   return {
     mode,
     description,
@@ -148,19 +164,32 @@ function set(provider: Provider, domain: string | undefined): Promise<void> {
     : OpenFeature.setProviderAndWait(domain, provider)
 }
 
-async function started(
-  ready: Promise<void>,
-  timeoutMs: number,
-  onProblem: (problem: string) => void,
-): Promise<void> {
+/** Milliseconds that a provider may take to end. */
+const END_MS = 2_000
+
+async function ended(provider: Provider): Promise<void> {
+  await provider.onClose?.()
+}
+
+interface Wait {
+  /** What did not happen in time, for people. */
+  readonly missed: string
+  /** Whether the wait keeps the process alive. */
+  readonly ref: boolean
+  readonly onProblem: (problem: string) => void
+}
+
+/** Waits for the work, or until its time is over. Never rejects. */
+async function within(ms: number, work: Promise<void>, wait: Wait): Promise<void> {
   let timer: NodeJS.Timeout | undefined
   const timeout = new Promise<never>((_, reject) => {
-    timer = setTimeout(() => reject(new Error(`not ready within ${timeoutMs} ms`)), timeoutMs)
+    timer = setTimeout(() => reject(new Error(`${wait.missed} within ${ms} ms`)), ms)
+    if (!wait.ref) timer.unref()
   })
   try {
-    await Promise.race([ready, timeout])
+    await Promise.race([work, timeout])
   } catch (error) {
-    onProblem(error instanceof Error ? error.message : String(error))
+    wait.onProblem(error instanceof Error ? error.message : quote(error))
   } finally {
     clearTimeout(timer)
   }

@@ -7,6 +7,7 @@ import {
   createDecider,
   type Decider,
   FileProvider,
+  type FlagsEvent,
   flagsFromEnvironment,
 } from '../../src/flags/index.ts'
 import { startSidecar } from '../../src/sidecar/index.ts'
@@ -69,6 +70,34 @@ describe('flagd-provider, rpc', () => {
     await decider.close()
   })
 })
+
+describe('a provider that does not end', () => {
+  it.each([
+    ['never does', () => new Promise<never>(() => {}), 'not closed within 2000 ms'],
+    ['throws', () => Promise.reject(new Error('no')), 'no'],
+    ['throws at once, and nothing printable', thrower, '{}'],
+  ])('is left behind when it %s', async (_, onClose, problem) => {
+    const events: FlagsEvent[] = []
+    const source = await flagsFromEnvironment(
+      {},
+      {
+        provider: new MoodyProvider({ onClose }),
+        domain: `trap ${++domains}`,
+        onEvent: (event) => events.push(event),
+      },
+    )
+    // A bound, since the timer itself keeps nothing alive.
+    const bound = setTimeout(() => {}, 8_000)
+    await source.close()
+    clearTimeout(bound)
+    expect(events).toEqual([{ level: 'warn', message: `provider moody: ${problem}; left behind` }])
+    await source.close()
+  })
+})
+
+function thrower(): never {
+  throw Object.create(null)
+}
 
 describe('a multi-provider', () => {
   it('does not fall back from an outage with its default strategy', async () => {
