@@ -19,6 +19,7 @@ const badInput: ReadonlySet<string> = new Set([
   'SB_REDIS_URL',
   'SB_SELECTOR_INVALID',
   'SB_SHARE_INVALID',
+  'SB_SYSTEM_INPUT',
   'SB_USERS_INVALID',
 ])
 

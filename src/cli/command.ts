@@ -70,7 +70,7 @@ export interface Output {
   readonly columns?: number
 }
 
-/** 0 done, 1 refused or found wrong, 2 bad input, 3 not confirmed in time. */
+/** 0 done, 1 refused or found wrong, 2 bad input, 3 not confirmed in time; 130, 143 interrupted. */
 export const exitCode: ExitCodes = { done: 0, refused: 1, usage: 2, unconfirmed: 3 }
 
 export interface ExitCodes {

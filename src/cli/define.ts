@@ -9,6 +9,7 @@ import {
   type OptionValues,
   usageError,
 } from './command.ts'
+import { explainFault } from './faults.ts'
 import { commandHelp } from './help.ts'
 import { createStyle } from './style.ts'
 
@@ -45,7 +46,8 @@ export function defineCommand<const T extends OptionTable>(spec: CommandSpec<T>)
       try {
         const { values, positionals } = await parse(spec, argv)
         return await spec.run({ ...plain, values, positionals })
-      } catch (error) {
+      } catch (fault) {
+        const error = explainFault(fault, { argv, signal: io.signal })
         if (json && isSwitchbackError(error)) {
           const { code, message, hint } = error
           io.stdout.write(`${JSON.stringify({ ok: false, error: { code, message, hint } })}\n`)

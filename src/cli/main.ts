@@ -1,4 +1,5 @@
 import type { Readable } from 'node:stream'
+import { inspect } from 'node:util'
 import { isSwitchbackError, quote, type SwitchbackError } from '../errors.ts'
 import { isBadInput } from './bad-input.ts'
 import { type Environment, exitCode, type Output, usageError } from './command.ts'
@@ -15,7 +16,7 @@ export interface MainOptions {
   readonly stdin: Readable
   readonly stdout: Output
   readonly stderr: Output
-  /** Aborted when the command is to stop. */
+  /** Aborted when the command is to stop, with an `Error` whose message is the name of the signal. */
   readonly signal: AbortSignal
 }
 
@@ -59,14 +60,20 @@ function report(error: unknown, { env, stderr, signal }: MainOptions): number {
   if (isSwitchbackError(error)) {
     const usage = error.code === 'SB_USAGE'
     const hint = error.hint === undefined ? '' : `${usage ? ': ' : '\n  '}${error.hint}`
-    stderr.write(`${style.red('error:')} ${error.message}${hint}\n`)
-    if (env['SWITCHBACK_DEBUG']) stderr.write(`${error.stack ?? ''}\n`)
+    const label = error.code === 'SB_INTERRUPTED' ? '' : `${style.red('error:')} `
+    stderr.write(`${label}${error.message}${hint}\n`)
+    if (env['SWITCHBACK_DEBUG']) stderr.write(`${inspect(error)}\n`)
+    if (error.code === 'SB_INTERRUPTED') return interrupted(signal)
     return isBadInput(error.code) ? exitCode.usage : exitCode.refused
   }
-  if (signal.aborted) return exitCode.refused
   const stack = error instanceof Error ? (error.stack ?? error.message) : String(error)
   stderr.write(`${style.red('error:')} this is a bug of switchback:\n${stack}\n`)
   return exitCode.refused
+}
+
+/** As a shell tells it: 128 and the number of the signal. */
+function interrupted({ reason }: AbortSignal): number {
+  return reason instanceof Error && reason.message === 'SIGTERM' ? 143 : 130
 }
 
 function groups(): [string, [string, string][]][] {

@@ -121,6 +121,12 @@ async function readUsers(
       hint: 'name a file with one user a line, or - for stdin',
     })
   })
+  if ((await file.stat()).isDirectory()) {
+    await file.close()
+    throw new SwitchbackError('SB_FILE_UNREADABLE', `${quote(values.users)} is a directory`, {
+      hint: 'name a file with one user a line, or - for stdin',
+    })
+  }
   return parseUsers(file.createReadStream())
 }
 

@@ -7,7 +7,11 @@ import { switchback } from './support.ts'
 /** Runs a command line in this process, with a terminal or without. */
 async function run(
   argv: readonly string[],
-  options: { readonly env?: Record<string, string>; readonly isTTY?: boolean } = {},
+  options: {
+    readonly env?: Record<string, string>
+    readonly isTTY?: boolean
+    readonly signal?: AbortSignal
+  } = {},
 ): Promise<{ code: number; stdout: string; stderr: string }> {
   const texts = { stdout: '', stderr: '' }
   const output = (name: keyof typeof texts) => ({
@@ -20,7 +24,7 @@ async function run(
     stdin: Readable.from([]),
     stdout: output('stdout'),
     stderr: output('stderr'),
-    signal: new AbortController().signal,
+    signal: options.signal ?? new AbortController().signal,
   })
   return { code, ...texts }
 }
@@ -103,6 +107,38 @@ describe('the command line', () => {
     expect(stderr).toContain(named)
     expect(stderr).not.toContain('bug')
     expect(code).toBe(2)
+  })
+
+  it.each<[string[], Record<string, string>, string, number]>([
+    [
+      ['start', '--host', '192.0.2.1', '--isolated', '--port', '0', '--metrics-port', '0'],
+      {},
+      'cannot listen on "192.0.2.1": address not available (EADDRNOTAVAIL)',
+      2,
+    ],
+    [['preview', '20', '--users', 'flags'], {}, '"flags" is a directory', 2],
+    [['demo'], { TMPDIR: '/nonexistent' }, 'cannot make a directory at "/nonexistent/', 1],
+    [['demo', '--json'], { TMPDIR: '/nonexistent' }, 'with TMPDIR', 1],
+  ])('%j with %j is refused by the system, which is no bug', async (argv, env, message, code) => {
+    const ended = await switchback(argv, { env })
+    expect(ended.stderr).toContain(message)
+    expect(ended.stderr).not.toMatch(/bug|node:/)
+    expect(ended.code).toBe(code)
+    if (argv.includes('--json')) {
+      expect(JSON.parse(ended.stdout)).toMatchObject({ error: { code: 'SB_SYSTEM' } })
+    }
+  })
+
+  it.each([
+    ['SIGINT', 130],
+    ['SIGTERM', 143],
+  ])('%s while it starts: one line, and %i', async (name, expected) => {
+    for (const argv of [['start', '--port', '0', '--metrics-port', '0', '--isolated'], ['demo']]) {
+      const stop = AbortSignal.abort(new Error(name))
+      const { code, stderr } = await run(argv, { signal: stop })
+      const said = stderr.split('\n').filter((line) => !line.startsWith('{'))
+      expect([code, said]).toEqual([expected, ['interrupted', '']])
+    }
   })
 
   it('other errors are a message and what to do; with --json on stdout too', async () => {
