@@ -13,6 +13,8 @@ interface Check {
   readonly what: string
   /** What is wrong, for people; absent when all is well. */
   readonly detail?: string
+  /** Since when it is out, ISO 8601; absent while it is in. */
+  readonly since?: string
   /** Invalidations that this side has not received yet; absent when there is none. */
   readonly owed?: number
 }
@@ -21,15 +23,23 @@ interface Check {
 export function readinessOf(health: CacheHealth): Readiness {
   const { flags, off, on } = health
   const checks = {
-    flags: check(flags.ok, flags.status, flags.detail),
-    off: { ...check(off.ok, off.backend, off.detail), ...owed(off.owed) },
-    on: { ...check(on.ok, on.backend, on.detail), ...owed(on.owed) },
+    flags: {
+      ...check(flags.ok, flags.status, flags.detail),
+      ...since(flags.ok ? 0 : flags.since),
+    },
+    off: { ...check(off.ok, off.backend, off.detail), ...since(off.outSince), ...owed(off.owed) },
+    on: { ...check(on.ok, on.backend, on.detail), ...since(on.outSince), ...owed(on.owed) },
   }
   return { status: health.ok ? 'ok' : 'degraded', checks }
 }
 
 function check(ok: boolean, what: string, detail: string): Check {
   return detail === '' ? { ok, what } : { ok, what, detail }
+}
+
+/** @param at epoch milliseconds; 0: not out */
+function since(at: number): { readonly since?: string } {
+  return at === 0 ? {} : { since: new Date(at).toISOString() }
 }
 
 function owed(count: number): { readonly owed?: number } {

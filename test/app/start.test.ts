@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs'
 // @needs redis
 import { once } from 'node:events'
 import { type AddressInfo, createServer } from 'node:net'
@@ -19,7 +20,7 @@ async function takenPort(): Promise<number> {
 }
 
 const redisPort = (stdout: string): number =>
-  Number(/redis\s+redis:\/\/127\.0\.0\.1:(\d+) \(started for this run\)/.exec(stdout)?.[1])
+  Number(/redis\s+redis:\/\/127\.0\.0\.1:(\d+) \(started for this run, pid \d+\)/.exec(stdout)?.[1])
 
 describe('switchback start', () => {
   it('says what it stands on and what to try next, with a Redis of its own', async () => {
@@ -119,6 +120,19 @@ describe('switchback start', () => {
     expect(await app.ended).toBe(0)
   })
 
+  it('keeps files of its own beside a Redis of its own, since nobody else sees that Redis', async () => {
+    const [one, other] = [await startApp(), await startApp()]
+    const files = (app: { stdout: () => string }): string =>
+      /files\s+(\S+)/.exec(app.stdout())?.[1] ?? ''
+    expect(files(one)).toMatch(/run-\d+$/)
+    expect(files(one)).not.toBe(files(other))
+    await ask(`${one.url}/users/user_1`)
+    expect(existsSync(files(one))).toBe(true)
+    one.kill('SIGTERM')
+    await one.ended
+    expect(existsSync(files(one))).toBe(false)
+  })
+
   it('takes its Redis with it when it is SIGKILLed', async () => {
     const app = await startApp()
     const port = redisPort(app.stdout())
@@ -155,7 +169,7 @@ describe('switchback start', () => {
 
   it('says so when there are no flags to serve, and leaves nothing running', async () => {
     const cli = runCli('start --isolated --port 0 --metrics-port 0 --flags /nowhere'.split(' '))
-    expect(await cli.ended).toBe(1)
+    expect(await cli.ended).toBe(2)
     expect(cli.stderr()).toMatch(/^error: .*"\/nowhere"/)
   })
 })

@@ -7,6 +7,7 @@ import { isInstallForbidden, obtainProgram, type ObtainOptions } from './obtain-
 import { answersPing } from './ping.ts'
 import { freePort } from './ports.ts'
 import { redisServer } from './programs.ts'
+import { redisPid } from './redis-pid.ts'
 import { lastLine, run } from './run.ts'
 import { supervise, type Supervised } from './supervise.ts'
 
@@ -126,7 +127,9 @@ async function start(
     const failure = await untilAnswering(server, port, timeoutMs)
     if (failure === undefined) {
       const url = `redis://127.0.0.1:${port}`
-      return { url, origin, detail: `${url} (${how})`, ...closing(() => server.close()) }
+      const pid = await redisPid(port)
+      const detail = `${url} (${how}${pid === undefined ? '' : `, pid ${pid}`})`
+      return { url, origin, detail, ...closing(() => server.close()) }
     }
     await server.close()
     await rm(directory, { recursive: true, force: true })

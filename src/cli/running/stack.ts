@@ -1,11 +1,13 @@
 import { once } from 'node:events'
+import { rm } from 'node:fs/promises'
+import { join } from 'node:path'
 import { type CacheBackend, fileCache, redisCache } from '../../cache/index.ts'
 import type { SwitchbackError } from '../../errors.ts'
 import { flagsFromEnvironment, type Decider } from '../../flags/index.ts'
 import { createCacheSwitch, type CacheSwitch, type SwitchEvent } from '../../switch/index.ts'
 import { createTelemetry, type Telemetry } from '../../telemetry/index.ts'
 import type { Environment } from '../command.ts'
-import { provisionRedis } from '../provision/index.ts'
+import { provisionRedis, type ProvisionedRedis } from '../provision/index.ts'
 import { Closers } from './closers.ts'
 import { displayPath, openFlagPlace } from './flag-place.ts'
 
@@ -83,7 +85,11 @@ export async function openStack(options: StackOptions): Promise<Stack> {
     const onWarning = (warning: SwitchbackError): void => {
       log.warn({ code: warning.code }, warning.message)
     }
-    const off = fileCache({ directory: options.cacheDirectory, onWarning })
+    const cacheDirectory = directoryBeside(redis, options.cacheDirectory)
+    if (cacheDirectory !== options.cacheDirectory) {
+      closers.add(() => rm(cacheDirectory, { recursive: true, force: true }))
+    }
+    const off = fileCache({ directory: cacheDirectory, onWarning })
     const on = redisCache({ url: redis.url ?? HOPED_FOR_REDIS, onWarning })
     const cache = createCacheSwitch({
       flag: FLAG,
@@ -101,7 +107,7 @@ export async function openStack(options: StackOptions): Promise<Stack> {
       cache,
       decider,
       telemetry,
-      files: { detail: displayPath(options.cacheDirectory), answers: await answers(off) },
+      files: { detail: displayPath(cacheDirectory), answers: await answers(off) },
       redis: { url: redis.url, detail: redis.detail, answers: await answers(on) },
       flags: {
         local: place.local,
@@ -115,6 +121,16 @@ export async function openStack(options: StackOptions): Promise<Stack> {
     await closers.close()
     throw error
   }
+}
+
+/**
+ * A Redis that was started for this run ends with it, and no other process of this machine uses it:
+ * files that others share would promise them what it alone knows.
+ */
+function directoryBeside(redis: ProvisionedRedis, directory: string): string {
+  const own = ['spawned', 'installed', 'docker'].includes(redis.origin)
+  const ownPort = own ? new URL(redis.url ?? '').port : ''
+  return ownPort === '' ? directory : join(directory, `run-${ownPort}`)
 }
 
 const PING_TIMEOUT_MS = 500
