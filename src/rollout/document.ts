@@ -34,15 +34,16 @@ export interface Position {
  * Reads a flags file. The text is kept as it is; nothing is normalised.
  *
  * @throws {SwitchbackError} `SB_FLAGS_SYNTAX` when it is not JSON: comments, trailing commas, a byte
- * order mark and the like, all of which flagd refuses too; with line and column.
+ * order mark and the like, all of which flagd refuses too; with line and column, and the file's name
+ * when it is given.
  */
-export function readFlags(text: string): FlagsDocument {
+export function readFlags(text: string, file?: string): FlagsDocument {
   const result = parseDocument(text)
   if ('root' in result) return result
   const { line, column } = positionAt(text, result.offset)
   throw new SwitchbackError(
     'SB_FLAGS_SYNTAX',
-    `line ${line}, column ${column}: ${result.message}`,
+    `${file === undefined ? '' : `${quote(file)}, `}line ${line}, column ${column}: ${result.message}`,
     { hint: result.fix },
   )
 }

@@ -21,6 +21,7 @@ export interface Finding extends Position {
 }
 
 export type FindingCode =
+  | 'unreadable'
   | 'syntax'
   | 'comment'
   | 'byte-order-mark'

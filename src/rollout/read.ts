@@ -2,17 +2,26 @@ import { readFile } from 'node:fs/promises'
 import { quote, SwitchbackError } from '../errors.ts'
 import { type FlagsDocument, readFlags } from './document.ts'
 
+export interface ReadOptions {
+  /**
+   * What to do when there is no such file.
+   * @default for a command that takes --file
+   */
+  readonly missingHint?: string
+}
+
 /**
  * Reads a flags file from disk.
  *
  * @throws {SwitchbackError} `SB_FILE_MISSING`, `SB_FILE_UNREADABLE`, `SB_FLAGS_SYNTAX`.
  */
-export async function loadFlags(file: string): Promise<FlagsDocument> {
-  return readFlags(await readText(file))
+export async function loadFlags(file: string, options: ReadOptions = {}): Promise<FlagsDocument> {
+  return readFlags(await readText(file, options), file)
 }
 
 /** The text of a flags file; refuses what is not UTF-8, which an edit would destroy. */
-export async function readText(file: string): Promise<string> {
+export async function readText(file: string, options: ReadOptions = {}): Promise<string> {
+  const { missingHint = 'name it with --file, or run where the directory flags/ is' } = options
   let content: Buffer
   try {
     content = await readFile(file)
@@ -21,7 +30,7 @@ export async function readText(file: string): Promise<string> {
     if (code === 'ENOENT') {
       throw new SwitchbackError('SB_FILE_MISSING', `there is no flags file ${quote(file)}`, {
         cause: error,
-        hint: 'name it with --file, or run where the directory flags/ is',
+        hint: missingHint,
       })
     }
     throw new SwitchbackError('SB_FILE_UNREADABLE', `cannot read ${quote(file)}: ${code}`, {

@@ -320,6 +320,44 @@ describe('preview and diff', () => {
   })
 })
 
+describe('a file that cannot be read as one', () => {
+  it.each([
+    ['broken JSON', '{"flags": {', '", line 1, column 12: '],
+    ['a byte order mark', '\uFEFF{"flags":{}}', '", line 1, column 1: the file begins with'],
+    ['not UTF-8', Buffer.from([0x7b, 0xff, 0x7d]), '" is not UTF-8'],
+  ])('%s: the error names it', async (_, content, message) => {
+    const bad = join(here.cwd, 'bad.json')
+    await writeFile(bad, content)
+    for (const argv of [['status'], ['set', '25']]) {
+      const { code, stderr } = await here.run([...argv, '--file', bad])
+      expect(stderr).toContain(`${bad}${message}`)
+      expect(code).toBe(1)
+    }
+  })
+
+  it('does not hide what validate finds in the others', async () => {
+    await writeFile(join(here.cwd, 'a.json'), usual)
+    await writeFile(join(here.cwd, 'b.json'), usual.replace('["on", 10]', '["on", 12.5]'))
+    const { code, stdout, stderr } = await here.run(['validate', 'a.json', 'nope.json', 'b.json'])
+    expect([code, stderr]).toEqual([1, ''])
+    expect(stdout).toContain('a.json  fine')
+    expect(stdout).toMatch(/nope\.json:1:1 {2}error unreadable\n {2}there is no flags file/)
+    expect(stdout).toMatch(/b\.json:8:\d+ {2}error weights/)
+  })
+
+  it('is not to be named by an option that the command does not have', async () => {
+    for (const argv of [
+      ['validate', 'nope.json'],
+      ['diff', 'nope.json', here.file],
+    ]) {
+      const { code, stderr } = await here.run(argv)
+      expect(stderr).toContain('"nope.json"')
+      expect(stderr).not.toContain('--file')
+      expect(code).toBe(2)
+    }
+  })
+})
+
 describe('validate', () => {
   it('names file, line, column, reason and fix', async () => {
     const broken = usual.replace('["on", 10]', '["on", 12.5]').replace('"off", 90', '"of", 90')

@@ -1,8 +1,11 @@
-import { describe, loadFlags, validate } from '../../rollout/index.ts'
+import { describe, type FlagsDocument, loadFlags, validate } from '../../rollout/index.ts'
 import { type Command, usageError } from '../command.ts'
 import { defineCommand } from '../define.ts'
 import { percent } from '../format.ts'
 import { previewOptions, runPreview } from '../previewing.ts'
+
+const load = (file: string): Promise<FlagsDocument> =>
+  loadFlags(file, { missingHint: 'diff takes two files that exist: look at the path' })
 
 export const command: Command = defineCommand({
   usage: 'diff FILE FILE [options]',
@@ -30,7 +33,7 @@ joins and leaves {count, examples} and moves, on one line.`,
       throw usageError('diff needs two files', 'write switchback diff old.json new.json')
     }
     const flag = values.flag ?? io.env['SWITCHBACK_FLAG'] ?? 'use-redis'
-    const [before, after] = [await loadFlags(a), await loadFlags(b)]
+    const [before, after] = [await load(a), await load(b)]
     const [was, is] = [describe(before, flag), describe(after, flag)]
     const surprises = validate(after.text, { before: before.text }).filter(
       (finding) => finding.flag === flag && finding.code.endsWith('-changed'),

@@ -1,5 +1,6 @@
 import { readdir } from 'node:fs/promises'
 import { join } from 'node:path'
+import { isSwitchbackError } from '../../errors.ts'
 import { type Finding, readText, validate } from '../../rollout/index.ts'
 import { type Command, exitCode, usageError } from '../command.ts'
 import { defineCommand } from '../define.ts'
@@ -9,7 +10,8 @@ import type { Style } from '../style.ts'
 export const command: Command = defineCommand({
   usage: 'validate [FILES] [options]',
   summary: 'checks flags files: what flagd rejects, and what does something else than it looks',
-  details: `Without FILES, all of flags/. Exit code 1 when an error is found; with --strict, a warning too.
+  details: `Without FILES, all of flags/. Exit code 1 when an error is found; with --strict, a warning too. A
+file that cannot be read among others is a finding, "unreadable".
 
 --json prints ok, command and files [{file, findings}]; a finding has code, severity, rejected,
 flag, pointer, line, column, message and fix.`,
@@ -32,11 +34,19 @@ flag, pointer, line, column, message and fix.`,
     const fallback = own === undefined ? await ownFiles() : [own]
     const files = positionals.length > 0 ? positionals : fallback
     if (files.length === 0) throw usageError('there is no file in flags/', 'name the files')
-    const before = values.against === undefined ? undefined : await readText(values.against)
+    const before = values.against === undefined ? undefined : await read(values.against)
+    const options = before === undefined ? {} : { before }
     const results: { file: string; findings: Finding[] }[] = []
     for (const file of files) {
-      const text = await readText(file)
-      results.push({ file, findings: validate(text, before === undefined ? {} : { before }) })
+      const findings = await read(file).then(
+        (text) => validate(text, options),
+        (error: unknown) => {
+          // Alone it is the whole story; among others it must not hide what was found in them.
+          if (files.length === 1) throw error
+          return [unreadable(error)]
+        },
+      )
+      results.push({ file, findings })
     }
     const all = results.flatMap(({ findings }) => findings)
     const errors = all.filter(({ severity }) => severity === 'error').length
@@ -54,6 +64,25 @@ flag, pointer, line, column, message and fix.`,
     return wrong ? exitCode.refused : exitCode.done
   },
 })
+
+function read(file: string): Promise<string> {
+  return readText(file, { missingHint: 'look at the path, or leave it out for all of flags/' })
+}
+
+function unreadable(error: unknown): Finding {
+  if (!isSwitchbackError(error)) throw error
+  return {
+    code: 'unreadable',
+    severity: 'error',
+    rejected: false,
+    flag: '',
+    pointer: '',
+    line: 1,
+    column: 1,
+    message: error.message,
+    fix: error.hint ?? 'look at the path',
+  }
+}
 
 function lines(file: string, finding: Finding, style: Style): string {
   const { line, column, severity, code, message, fix, rejected } = finding
