@@ -17,43 +17,47 @@ export interface StartSettings {
 
 export type OptionStrings = Readonly<Record<string, string | boolean | undefined>>
 
+/** A value and who named it: an option, or a variable by its own name. */
+interface Given {
+  readonly name: string
+  readonly value: string | undefined
+}
+
 /** An option wins over its variable; an empty one counts as not given. */
 export function readStartSettings(values: OptionStrings, env: Environment): StartSettings {
-  const setting = (option: string, variable: string): string | undefined => {
-    const value = values[option] ?? env[variable]
-    return value === '' || typeof value === 'boolean' ? undefined : value
+  const given = (option: string, variable: string): Given => {
+    const own = values[option]
+    if (typeof own === 'string') return { name: `--${option}`, value: own || undefined }
+    return { name: variable, value: env[variable] || undefined }
   }
   return {
-    port: portOf('--port', setting('port', 'PORT')),
-    host: setting('host', 'HOST') ?? '127.0.0.1',
-    metricsPort: portOf('--metrics-port', setting('metrics-port', 'METRICS_PORT')),
-    metricsHost: setting('metrics-host', 'METRICS_HOST') ?? '127.0.0.1',
-    flags: setting('flags', 'SWITCHBACK_FLAGS') ?? defaultFlags(),
-    cacheDirectory: setting('cache-dir', 'SWITCHBACK_CACHE_DIR') ?? '.cache/switchback',
-    drainMs: durationOf('--drain', setting('drain', 'DRAIN_SECONDS') ?? '10', 'seconds') * 1000,
-    latencyMs: durationOf(
-      '--origin-latency',
-      setting('origin-latency', 'ORIGIN_LATENCY_MS') ?? '25',
-      'milliseconds',
-    ),
-    logLevel: levelOf(setting('log-level', 'LOG_LEVEL')),
+    port: portOf(given('port', 'PORT')),
+    host: given('host', 'HOST').value ?? '127.0.0.1',
+    metricsPort: portOf(given('metrics-port', 'METRICS_PORT')),
+    metricsHost: given('metrics-host', 'METRICS_HOST').value ?? '127.0.0.1',
+    flags: given('flags', 'SWITCHBACK_FLAGS').value ?? defaultFlags(),
+    cacheDirectory: given('cache-dir', 'SWITCHBACK_CACHE_DIR').value ?? '.cache/switchback',
+    drainMs: durationOf(given('drain', 'DRAIN_SECONDS'), 10, 'seconds') * 1000,
+    latencyMs: durationOf(given('origin-latency', 'ORIGIN_LATENCY_MS'), 25, 'milliseconds'),
+    logLevel: levelOf(given('log-level', 'LOG_LEVEL')),
   }
 }
 
-function portOf(option: string, value: string | undefined): number | undefined {
+function portOf({ name, value }: Given): number | undefined {
   if (value === undefined) return undefined
   if (/^\d{1,5}$/.test(value) && Number(value) <= 65_535) return Number(value)
-  throw usageError(`${option} cannot be ${quote(value)}`, 'give a number from 0 to 65535')
+  throw usageError(`${name} cannot be ${quote(value)}`, 'give a number from 0 to 65535')
 }
 
-function durationOf(option: string, value: string, unit: string): number {
+function durationOf({ name, value }: Given, fallback: number, unit: string): number {
+  if (value === undefined) return fallback
   if (/^\d{1,9}(\.\d+)?$/.test(value)) return Number(value)
-  throw usageError(`${option} cannot be ${quote(value)}`, `give a number of ${unit}`)
+  throw usageError(`${name} cannot be ${quote(value)}`, `give a number of ${unit}`)
 }
 
 const LEVELS = ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent']
 
-function levelOf(value: string | undefined): string | undefined {
+function levelOf({ name, value }: Given): string | undefined {
   if (value === undefined || LEVELS.includes(value)) return value
-  throw usageError(`--log-level cannot be ${quote(value)}`, `give one of ${LEVELS.join(', ')}`)
+  throw usageError(`${name} cannot be ${quote(value)}`, `give one of ${LEVELS.join(', ')}`)
 }
