@@ -71,10 +71,12 @@ async function parse<T extends OptionTable>(
 ): Promise<{ values: OptionValues<T>; positionals: string[] }> {
   const name = spec.usage.split(' ')[0] ?? ''
   const see = `see switchback ${name} --help`
-  const { tokens, values, positionals } = lenient(spec, argv)
+  const { tokens, values, positionals: plain } = lenient(spec, argv)
+  const positionals = [...plain, ...negatives(spec, argv, tokens)]
   for (const token of tokens) {
     if (token.kind !== 'option') continue
     const option = spec.options[token.name]
+    if (option === undefined && negativeNumber.test(argv[token.index] ?? '')) continue
     if (option === undefined) {
       const { closestName } = await import('../rollout/index.ts')
       const near = closestName(token.name, Object.keys(spec.options))
@@ -124,6 +126,8 @@ function lenient(spec: CommandSpec<OptionTable>, argv: readonly string[]): Lenie
 
 interface OptionToken {
   readonly kind: 'option'
+  /** Where in the arguments. */
+  readonly index: number
   readonly name: string
   readonly rawName: string
   readonly value?: string | undefined
@@ -136,7 +140,27 @@ interface LenientResult {
   readonly positionals: string[]
 }
 
-/** `--file --json`: the value was forgotten. `--file=-x` and `--users -` are meant. */
+/** `--file --json`: the value was forgotten. `--file=-x`, `--users -` and `--port -1` are meant. */
 function looksLikeOption(token: OptionToken): boolean {
-  return token.inlineValue !== true && /^-./.test(token.value ?? '')
+  const value = token.value ?? ''
+  return token.inlineValue !== true && /^-./.test(value) && !negativeNumber.test(value)
+}
+
+const negativeNumber = /^-\d+(\.\d+)?%?$/
+
+/** `set -5`: a value that the command can refuse for what it is, and no bundle of short options. */
+function negatives(
+  spec: CommandSpec<OptionTable>,
+  argv: readonly string[],
+  tokens: LenientResult['tokens'],
+): string[] {
+  const places = new Set(
+    tokens.flatMap((token) =>
+      token.kind === 'option' && spec.options[token.name] === undefined ? [token.index] : [],
+    ),
+  )
+  return [...places].flatMap((place) => {
+    const text = argv[place] ?? ''
+    return negativeNumber.test(text) ? [text] : []
+  })
 }

@@ -10,6 +10,9 @@ import {
 import { type CommandIo, exitCode, usageError } from './command.ts'
 import { count, createRows, printJson } from './format.ts'
 
+/** Made-up users at most; these take minutes, and more of them tell nothing new. */
+const MOST_USERS = 10_000_000
+
 /** The options of the commands that tell who moves. */
 export const previewOptions = {
   users: {
@@ -17,7 +20,7 @@ export const previewOptions = {
     value: 'FILE',
     help: 'users, one a line: a targeting key or a JSON context; - reads stdin',
   },
-  count: { type: 'string', value: 'N', help: 'how many users to make up (100000)' },
+  count: { type: 'string', value: 'N', help: 'how many users to make up, to 10,000,000 (100000)' },
 } as const
 
 /** What to compare, and how to tell it. */
@@ -108,8 +111,13 @@ async function readUsers(
 ): Promise<NonNullable<PreviewOptions['users']>> {
   if (values.users === undefined) {
     const number = Number(values.count ?? 100_000)
-    if (Number.isSafeInteger(number) && number > 0) return number
-    throw usageError(`--count ${quote(values.count)} is no number of users`, 'write --count 100000')
+    if (Number.isSafeInteger(number) && number > 0 && number <= MOST_USERS) return number
+    throw number > MOST_USERS
+      ? usageError(
+          `--count ${quote(values.count)} is more than ${count(MOST_USERS)} users`,
+          'write --count 100000, or read your own with --users',
+        )
+      : usageError(`--count ${quote(values.count)} is no number of users`, 'write --count 100000')
   }
   if (values.count !== undefined) {
     throw usageError('--users and --count exclude one another', 'give one of them')

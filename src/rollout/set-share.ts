@@ -90,7 +90,7 @@ export function expectShare(
   const stands = now === undefined ? 'unclear' : `${percentOf(now)} %`
   throw new SwitchbackError(
     'SB_SHARE_MOVED',
-    `the share of ${quote(flag)} is ${stands}, not ${quote(from)} %`,
+    `the share of ${quote(flag)} is ${stands}, not ${percentOf(parseShare(from))} %`,
     { hint: 'somebody changed it: look at switchback history, then set it from what it is now' },
   )
 }

@@ -61,6 +61,22 @@ describe('the command line', () => {
     ['an option for a value', ['status', '--file', '--flag', 'x'], 'option --file needs a value'],
     ['a value for a switch', ['status', '--json=1'], 'option --json takes no value'],
     ['too much', ['status', 'now'], 'status does not take "now"'],
+    [
+      'a negative share',
+      ['set', '-5'],
+      '"-5" is not a share in per cent: write a number from 0 to 100',
+    ],
+    ['a longer one', ['preview', '-12.5'], '"-12.5" is not a share in per cent'],
+    [
+      'a negative port',
+      ['start', '--port', '-1'],
+      '--port cannot be "-1": give a number from 0 to',
+    ],
+    [
+      'a count without end',
+      ['preview', '20', '--count', '1e9', '--file', 'flags/use-redis.json'],
+      '--count "1e9" is more than 10,000,000 users',
+    ],
     ['a share that is none', ['set', '101'], '"101" is not a share in per cent'],
     ['no share', ['set'], 'set needs a share'],
     [
@@ -107,6 +123,20 @@ describe('the command line', () => {
     expect(stderr).toContain(named)
     expect(stderr).not.toContain('bug')
     expect(code).toBe(2)
+  })
+
+  it.each([
+    ['PORT', 'abc'],
+    ['METRICS_PORT', '-1'],
+    ['DRAIN_SECONDS', 'soon'],
+    ['ORIGIN_LATENCY_MS', 'x'],
+    ['LOG_LEVEL', 'loud'],
+  ])('a wrong %s is blamed by its own name, and its option by its own', async (name, value) => {
+    const fromEnvironment = await run(['start'], { env: { [name]: value } })
+    expect(fromEnvironment.stderr).toContain(`error: ${name} cannot be "${value}"`)
+    expect(fromEnvironment.code).toBe(2)
+    const fromOption = await run(['start', '--port', 'xyz'], { env: { [name]: value } })
+    expect(fromOption.stderr).toContain('error: --port cannot be "xyz"')
   })
 
   it.each<[string[], Record<string, string>, string, number]>([

@@ -166,7 +166,7 @@ describe('set', () => {
   it('refuses when the share is no longer what was seen', async () => {
     const { code, stdout, stderr } = await here.run(['set', '25', '--from', '5'])
     expect([code, stdout]).toEqual([1, ''])
-    expect(stderr).toContain('the share of "use-redis" is 10 %, not "5" %')
+    expect(stderr).toContain('the share of "use-redis" is 10 %, not 5 %')
     expect(await readFile(here.file, 'utf8')).toBe(usual)
   })
 
