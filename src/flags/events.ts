@@ -7,13 +7,21 @@ export interface FlagsEvent {
 
 export type OnFlagsEvent = (event: FlagsEvent) => void
 
-/** Somebody else's logger must not be able to fail a decision. */
-export function safely(onEvent: OnFlagsEvent | undefined): OnFlagsEvent {
+/**
+ * Somebody else's logger must not be able to fail a decision.
+ *
+ * @param onEvent warnings go to console.warn when not given: flags that are off need a reason
+ */
+export function safely(onEvent: OnFlagsEvent = toConsole): OnFlagsEvent {
   return (event) => {
     try {
-      onEvent?.(event)
+      onEvent(event)
     } catch {
       // Nobody is left to tell.
     }
   }
+}
+
+function toConsole({ level, message }: FlagsEvent): void {
+  if (level === 'warn') console.warn(`switchback: ${message}`)
 }

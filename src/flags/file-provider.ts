@@ -14,6 +14,7 @@ import type {
   Provider,
   ResolutionDetails,
 } from '@openfeature/server-sdk'
+import { isSwitchbackError } from '../errors.ts'
 import { safely } from './events.ts'
 import type { OnFlagsEvent } from './events.ts'
 import { FileWatch } from './file-watch.ts'
@@ -24,7 +25,7 @@ import { contextInBytes, resolutionInText, toBytes, valueInBytes } from './utf8-
 export interface FileProviderOptions {
   /** A flags file as flagd reads it. */
   readonly path: string
-  /** Told of content that was refused. @default nobody */
+  /** Told of content that was refused. @default warnings go to console.warn */
   readonly onEvent?: OnFlagsEvent
 }
 
@@ -136,7 +137,7 @@ export class FileProvider implements Provider {
       }
     } catch (error) {
       if (this.#closed || this.#looksAgain()) return
-      const problem = error instanceof Error ? error : new Error(String(error))
+      const problem = problemOf(error, this.#path)
       this.#problem = problem
       if (before?.message === problem.message) return
       const kept = this.#loaded ? 'the last good flags stay' : 'there are no flags yet'
@@ -155,4 +156,11 @@ export class FileProvider implements Provider {
     }
     return now - this.#doubtfulSince < SETTLE_MS
   }
+}
+
+function problemOf(error: unknown, path: string): Error {
+  if (isSwitchbackError(error)) return error
+  const { code, message } = error as NodeJS.ErrnoException
+  if (code === 'ENOENT') return new Error(`there is no file "${path}"`)
+  return new Error(`"${path}" cannot be read (${code ?? message})`)
 }

@@ -28,7 +28,7 @@ export interface FlagsSourceOptions {
    * everybody gets `off`. @default 2000
    */
   readonly startMs?: number
-  /** Called on changes of state and on options that contradict, for the log. @default nobody */
+  /** Called on changes of state and on options that contradict, for the log. @default warnings go to console.warn */
   readonly onEvent?: OnFlagsEvent
 }
 
@@ -81,6 +81,8 @@ export async function flagsFromEnvironment(
     missed: 'not ready',
     ref: true,
     onProblem: (problem) => {
+      // The provider of a file says so itself.
+      if (mode === 'file') return
       onEvent({ level: 'warn', message: `${description}: ${problem}; still trying` })
     },
   })
