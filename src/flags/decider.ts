@@ -31,7 +31,7 @@ export interface DeciderOptions extends ClientChoice {
   readonly rememberMs?: number
   /** Most decisions remembered; the ones longest not used are forgotten. @default 100_000 */
   readonly maxRemembered?: number
-  /** Called on changes of state, for the log. @default nothing is logged */
+  /** Called on changes of state, for the log. @default warnings go to console.warn */
   readonly onEvent?: OnFlagsEvent
 }
 
@@ -89,6 +89,8 @@ class RememberingDecider implements Decider {
       onEvent: safely(options.onEvent),
       onChange: () => {
         this.#epoch = (this.#epoch + 1) | 0
+        // Whether it is mended must not wait for the next user.
+        if (this.#service?.flagIsWrong) void this.decide({})
       },
     })
   }
@@ -186,8 +188,10 @@ class RememberingDecider implements Decider {
     if (result.ok) return this.#accept(trial, result).live
     const { errorCode, answered } = result
     const { gate, ready, changes } = this.#service
-    if (answered) gate.open()
-    else gate.failed(`${errorCode} ${quote(result.message)}`, ready)
+    if (answered) {
+      gate.open()
+      this.#service.flagFailed(errorCode, result.message, trial.changes)
+    } else gate.failed(`${errorCode} ${quote(result.message)}`, ready)
 
     const error = this.#answers.of({ side: 'off', variant: '', reason: 'ERROR', errorCode })
     // A ready provider that misses the flag is an answer: the flag was deleted. Anything else is a
@@ -242,6 +246,7 @@ class RememberingDecider implements Decider {
     })
     this.#remember(trial, answer, trial.at)
     this.#service.gate.open()
+    this.#service.flagIsRight(trial.changes)
     return answer
   }
 

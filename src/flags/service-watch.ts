@@ -2,6 +2,7 @@ import { ProviderEvents } from '@openfeature/server-sdk'
 import type { Client, EventDetails } from '@openfeature/server-sdk'
 import type { FlagHealth } from './decision.ts'
 import type { OnFlagsEvent } from './events.ts'
+import { FlagTrouble } from './flag-trouble.ts'
 import { Gate } from './gate.ts'
 
 export interface ServiceWatchOptions {
@@ -12,13 +13,26 @@ export interface ServiceWatchOptions {
   readonly onChange: () => void
 }
 
-/** Follows the provider's events, and whether evaluations succeed, and makes one health of the two. */
+/** Milliseconds between two lines on the same trouble of the flag under the same configuration. */
+const REPEAT_MS = 60_000
+
+/** What people are told last: nothing yet, that all is well, of an outage, or of the flag's error code. */
+type Told = 'nothing' | 'well' | 'outage' | `flag ${string}`
+
+/**
+ * Follows the provider's events, whether evaluations succeed, and whether the flag is one that can
+ * decide, and makes one health of the three.
+ */
 export class ServiceWatch {
   readonly gate: Gate
   readonly #options: ServiceWatchOptions
   readonly #handlers: readonly (readonly [ProviderEvents, (details?: EventDetails) => void])[]
+  readonly #trouble = new FlagTrouble()
   #message = ''
   #health: FlagHealth
+  #told: Told
+  /** When each trouble of the flag was told, by performance.now(), under the configuration of now. */
+  readonly #toldAt = new Map<Told, number>()
   #changes = 0
 
   constructor(options: ServiceWatchOptions) {
@@ -26,6 +40,7 @@ export class ServiceWatch {
     this.gate = new Gate(() => this.#update())
     const status = options.client.providerStatus
     this.#health = { ok: status === 'READY', status, since: Date.now(), detail: '' }
+    this.#told = status === 'READY' ? 'well' : 'nothing'
     const trouble = (details?: EventDetails): void => {
       this.#changes++
       this.#message = details?.message ?? ''
@@ -34,9 +49,11 @@ export class ServiceWatch {
     const back = (): void => {
       this.#changes++
       this.#message = ''
-      options.onChange()
+      this.#trouble.forget()
+      this.#toldAt.clear()
       this.gate.open()
       this.#update()
+      options.onChange()
     }
     this.#handlers = [
       [ProviderEvents.Ready, back],
@@ -57,6 +74,33 @@ export class ServiceWatch {
     return this.#options.client.providerStatus === 'READY'
   }
 
+  /** Whether the flag, and not the service, keeps users off. */
+  get flagIsWrong(): boolean {
+    return this.#trouble.code !== ''
+  }
+
+  /**
+   * The flag decided.
+   * @param changes the {@link changes} when the evaluation began
+   */
+  flagIsRight(changes: number): void {
+    if (changes !== this.#changes) return
+    const wrong = this.flagIsWrong
+    this.#trouble.right()
+    if (wrong) this.#update()
+  }
+
+  /**
+   * The service answered that the flag cannot decide.
+   * @param changes the {@link changes} when the evaluation began
+   */
+  flagFailed(errorCode: string, message: string, changes: number): void {
+    if (changes !== this.#changes) return
+    const before = this.#trouble.code
+    this.#trouble.wrong(errorCode, message)
+    if (this.#trouble.code !== before) this.#update()
+  }
+
   health(): FlagHealth {
     // A provider that was replaced says nothing until it is ready.
     this.#update()
@@ -70,25 +114,42 @@ export class ServiceWatch {
   }
 
   #update(): void {
-    const { client, flag, onEvent } = this.#options
-    const status = client.providerStatus
-    const ok = status === 'READY' && !this.gate.shut
+    const status = this.#options.client.providerStatus
+    const outage = status !== 'READY' || this.gate.shut
+    const ok = !outage && !this.flagIsWrong
     const previous = this.#health
-    const detail = ok ? '' : this.#detailOf(status)
+    const detail = ok ? '' : this.#detailOf(status, outage)
     const since = ok === previous.ok ? previous.since : Date.now()
     this.#health = { ok, status, since, detail }
-    if (ok === previous.ok) return
-    onEvent(
-      ok
-        ? {
-            level: 'info',
-            message: `flag ${flag}: answered by provider ${client.metadata.providerMetadata.name}`,
-          }
-        : { level: 'warn', message: `flag ${flag}: ${detail}; known users keep their side` },
-    )
+    if (ok) this.#tell('well', detail)
+    else if (!outage) this.#tell(`flag ${this.#trouble.code}`, detail)
+    // A provider that is on its way for the first time alarms nobody before it fails somebody.
+    else if (this.#told !== 'nothing' || status !== 'NOT_READY' || this.gate.shut) {
+      this.#tell('outage', `${detail}; known users keep their side`)
+    }
   }
 
-  #detailOf(status: string): string {
+  #tell(now: Told, detail: string): void {
+    if (now === this.#told) return
+    if (now.startsWith('flag ') && this.#repeats(now)) return
+    this.#told = now
+    const { client, flag, onEvent } = this.#options
+    if (now !== 'well') return onEvent({ level: 'warn', message: `flag ${flag}: ${detail}` })
+    const { name } = client.metadata.providerMetadata
+    onEvent({ level: 'info', message: `flag ${flag}: answered by provider ${name}` })
+  }
+
+  /** A flag that fails every other time, or in two ways, must not write a line each time. */
+  #repeats(trouble: Told): boolean {
+    const at = performance.now()
+    const before = this.#toldAt.get(trouble)
+    if (before !== undefined && at - before < REPEAT_MS) return true
+    this.#toldAt.set(trouble, at)
+    return false
+  }
+
+  #detailOf(status: string, outage: boolean): string {
+    if (!outage) return this.#trouble.detail
     if (status !== 'READY') {
       return `the provider is ${status}${this.#message === '' ? '' : `: ${this.#message}`}`
     }
