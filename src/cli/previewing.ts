@@ -10,7 +10,7 @@ import {
 import { type CommandIo, exitCode, usageError } from './command.ts'
 import { count, createRows, printJson } from './format.ts'
 
-/** Made-up users at most; these take minutes, and more of them tell nothing new. */
+/** Made-up users at most: a minute or less of work, and more of them tell nothing new. */
 const MOST_USERS = 10_000_000
 
 /** The options of the commands that tell who moves. */
