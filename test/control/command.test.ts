@@ -24,7 +24,7 @@ async function refused(...args: string[]): Promise<[code: number, stderr: string
 
 test('for others than this machine it needs a token, and says how', async () => {
   const [code, stderr] = await refused('--host', '0.0.0.0')
-  expect([code, stderr]).toEqual([1, expect.stringContaining('SWITCHBACK_CONTROL_TOKEN')])
+  expect([code, stderr]).toEqual([2, expect.stringContaining('SWITCHBACK_CONTROL_TOKEN')])
 })
 
 test('wrong options are usage errors', async () => {

@@ -9,13 +9,30 @@ import {
   statSync,
   truncateSync,
 } from 'node:fs'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { errorCode, isDamage, openSqlite, type Sqlite } from './sqlite.ts'
 
 /** Sets of damaged files kept for a look; older ones are removed. */
 const KEPT_DAMAGED = 3
 
 const PARTS = ['', '-wal', '-shm'] as const
+
+/**
+ * As `mkdirSync` with `recursive`, which on Node 20 never ends where a directory exists in which none
+ * can be made and which says ENOENT (below /proc), and which hides a read-only disk behind ENOENT.
+ */
+function makePath(path: string): void {
+  try {
+    mkdirSync(path, { mode: 0o700 })
+  } catch (error) {
+    const code = errorCode(error)
+    if (code === 'EEXIST' && statSync(path).isDirectory()) return
+    const parent = dirname(path)
+    if (code !== 'ENOENT' || parent === path || existsSync(parent)) throw error
+    makePath(parent)
+    mkdirSync(path, { mode: 0o700 })
+  }
+}
 
 /** Device and inode of each file; `''` for one that is missing. */
 export interface FilesIdentity {
@@ -40,13 +57,7 @@ export class StoreFiles {
   }
 
   makeDirectory(): void {
-    try {
-      mkdirSync(this.directory, { recursive: true, mode: 0o700 })
-    } catch (error) {
-      // On a read-only disk Node's recursive form says ENOENT; the plain one says what is wrong.
-      if (errorCode(error) === 'ENOENT') mkdirSync(this.directory)
-      throw error
-    }
+    makePath(this.directory)
   }
 
   hasDatabase(): boolean {

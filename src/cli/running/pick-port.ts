@@ -49,10 +49,16 @@ function portTaken(host: string, port: number, option: string, problem: string):
   })
 }
 
+/** An address that is not this machine's is the host's fault, and told as such. */
+const HOST_PROBLEMS: ReadonlySet<string> = new Set(['ENOTFOUND', 'EAI_AGAIN', 'EADDRNOTAVAIL'])
+
 function bindProblem(host: string, port: number): Promise<string | undefined> {
-  return new Promise((resolve) => {
+  return new Promise((resolve, reject) => {
     const server = createServer()
-    server.once('error', (error: NodeJS.ErrnoException) => resolve(error.code ?? error.message))
+    server.once('error', (error: NodeJS.ErrnoException) => {
+      if (HOST_PROBLEMS.has(error.code ?? '')) reject(error)
+      else resolve(error.code ?? error.message)
+    })
     server.listen({ host, port }, () => server.close(() => resolve(undefined)))
   })
 }

@@ -148,6 +148,10 @@ test('says what is wrong with a directory', async (context) => {
     expect(error).toMatchObject({ code: 'SB_FILE_STORE_DIRECTORY', hint: expect.any(String) })
     expect(error.message).toContain(file)
   }
+  // Node's own recursive mkdir never returns from this one.
+  await expect(stand.local({ directory: '/proc/nobody/here' }).read('k')).rejects.toMatchObject({
+    code: expect.stringMatching(/^SB_FILE_STORE_/),
+  })
   mkdirSync(join(stand.directory, 'taken.db'))
   await expect(stand.local({ name: 'taken' }).read('k')).rejects.toMatchObject({
     code: expect.stringMatching(/^SB_FILE_STORE_/),
