@@ -218,10 +218,7 @@ describe('pickPort', () => {
   it('refuses an address that is not ours', async () => {
     await expect(
       pickPort({ ...wish, host: '192.0.2.1', asked: undefined, preferred: 3000 }),
-    ).rejects.toMatchObject({
-      code: 'SB_PORT_TAKEN',
-      message: expect.stringContaining('EADDRNOTAVAIL'),
-    })
+    ).rejects.toMatchObject({ code: 'EADDRNOTAVAIL' })
   })
 })
 
