@@ -70,7 +70,7 @@ export class Debts {
     } else {
       try {
         await ledger.owe(side, key, notBefore)
-        this.#ledgerWorks()
+        this.#ledgerFailed = false
       } catch (error) {
         this.#ledgerIsFailing(error)
         await this.#distrust(side, key, notBefore)
@@ -131,10 +131,6 @@ export class Debts {
     if (this.#ledgerFailed) return
     this.#ledgerFailed = true
     this.#parts.notify({ type: 'ledger-failed', detail: oneLine(error) })
-  }
-
-  #ledgerWorks(): void {
-    this.#ledgerFailed = false
   }
 }
 

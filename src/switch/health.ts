@@ -1,5 +1,4 @@
 import type { FlagHealth } from '../flags/index.ts'
-import type { Side } from '../side.ts'
 
 export interface SideHealth {
   readonly ok: boolean
@@ -19,5 +18,3 @@ export interface CacheHealth {
   readonly on: SideHealth
   readonly flags: FlagHealth
 }
-
-export type SidesHealth = Readonly<Record<Side, SideHealth>>

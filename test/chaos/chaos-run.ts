@@ -220,8 +220,3 @@ class Worker {
     this.#child?.kill('SIGKILL')
   }
 }
-
-/** For tests that need the compiled product. */
-export function isBuilt(): boolean {
-  return existsSync(join(import.meta.dirname, '../../dist/index.js'))
-}
