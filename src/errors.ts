@@ -31,6 +31,11 @@ export function isSwitchbackError(error: unknown): error is SwitchbackError {
   )
 }
 
+/** What was thrown, in words, whatever it was. */
+export function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error)
+}
+
 /** A value as it may stand in an error message: quoted, one line, never longer than 80 characters. */
 export function quote(value: unknown): string {
   let text: string

@@ -11,7 +11,6 @@ const badInput: ReadonlySet<string> = new Set([
   'SB_FLAGD_URL',
   'SB_FLAGS_ENVIRONMENT',
   'SB_FLAGS_FILE_MISSING',
-  'SB_METRICS_URL',
   'SB_METRICS_URL_INVALID',
   'SB_OPTION_INVALID',
   'SB_PILOT_INVALID',

@@ -56,7 +56,7 @@ const BODY_LIMIT = 16 * 1024
  * metrics, no guard and no flagd leave the slider and the rollback as they are.
  *
  * @throws {SwitchbackError} `SB_CONTROL_TOKEN_MISSING` when others than this machine could reach it
- * without a token, `SB_CONTROL_TOKEN_WEAK`, `SB_CONTROL_LISTEN`, `SB_CONTROL_PAGE`, `SB_METRICS_URL`.
+ * without a token, `SB_CONTROL_TOKEN_WEAK`, `SB_CONTROL_LISTEN`, `SB_CONTROL_PAGE`, `SB_METRICS_URL_INVALID`.
  */
 export async function startControl(options: ControlOptions): Promise<Control> {
   const { file, flag = 'use-redis', flagd = defaultFlagdUrl, operator = 'control' } = options

@@ -4,7 +4,7 @@ import type { Actuator, Effect, Split } from './actuator.ts'
 import { Alarms } from './alarms.ts'
 import type { AuditAction, AuditEntry } from './audit.ts'
 import { Eyes } from './eyes.ts'
-import { Journal, messageOf } from './journal.ts'
+import { Journal, explain } from './journal.ts'
 import type { Lease } from './lease.ts'
 import type { Plan } from './plan/plan.ts'
 import type { MetricsSource } from './samples/source.ts'
@@ -101,7 +101,7 @@ export class Guard {
           onStatus(await this.tick(signal))
         } catch (error) {
           if (first) throw error
-          await this.#alarms.set('state', messageOf(error), begun)
+          await this.#alarms.set('state', explain(error), begun)
         }
         const rest = this.#plan.intervalMs - (this.#now() - begun)
         await sleep(Math.max(0, rest), undefined, { signal }).catch(() => {})
@@ -207,14 +207,14 @@ export class Guard {
       await this.#alarms.set('file', '', now)
       if (split.percent !== this.#percent) await this.#yield(split)
     } catch (error) {
-      await this.#alarms.set('file', messageOf(error), now)
+      await this.#alarms.set('file', explain(error), now)
       return
     }
     if (now - this.#askedAt < SERVED_EVERY_MS) return
     this.#askedAt = now
     const { same, detail } = await actuator
       .served()
-      .catch((error: unknown) => ({ same: undefined, detail: messageOf(error) }))
+      .catch((error: unknown) => ({ same: undefined, detail: explain(error) }))
     // Twice in a row: a change made just now takes flagd a second.
     if (same !== false && this.#unserved >= 2) this.#eyes.shareChanged()
     this.#unserved = same === false ? this.#unserved + 1 : 0
@@ -291,7 +291,7 @@ export class Guard {
     const from = this.#percent
     const effect = await this.#act(to, () =>
       this.#options.actuator.setShare(to, from, reason),
-    ).catch((error: unknown) => this.#say('hold', from, messageOf(error)))
+    ).catch((error: unknown) => this.#say('hold', from, explain(error)))
     if (effect === undefined) return
     await this.#write('advance', to, reason, from, effect)
     await this.#beginStep(this.#now() / 1000)
@@ -307,7 +307,7 @@ export class Guard {
     if (this.#dryRun) return this.#say('rollback', 0, reason)
     const from = this.#percent
     const failed = (error: unknown): Promise<void> =>
-      this.#alarms.set('rollback-failed', messageOf(error), this.#now())
+      this.#alarms.set('rollback-failed', explain(error), this.#now())
     const effect = await this.#act(0, () => this.#options.actuator.rollBack(reason)).catch(failed)
     if (effect === undefined) return
     this.#phase = 'rolled back'
@@ -362,7 +362,7 @@ export class Guard {
       await this.#alarms.set('state', '', this.#savedAt)
     } catch (error) {
       // A full disk must not keep the guard from rolling back.
-      await this.#alarms.set('state', messageOf(error), this.#savedAt)
+      await this.#alarms.set('state', explain(error), this.#savedAt)
     }
   }
 

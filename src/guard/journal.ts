@@ -1,4 +1,4 @@
-import { isSwitchbackError } from '../errors.ts'
+import { isSwitchbackError, messageOf } from '../errors.ts'
 import type { Effect } from './actuator.ts'
 import { auditNumbers } from './audit.ts'
 import type { AuditAction, AuditEntry } from './audit.ts'
@@ -62,8 +62,7 @@ export class Journal {
 }
 
 /** What went wrong and what to do, on one line. */
-export function messageOf(error: unknown): string {
-  if (!(error instanceof Error)) return String(error)
+export function explain(error: unknown): string {
   const hint = isSwitchbackError(error) && error.hint !== undefined ? `; ${error.hint}` : ''
-  return error.message + hint
+  return messageOf(error) + hint
 }

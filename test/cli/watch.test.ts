@@ -4,7 +4,7 @@ import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
 import { describe, expect, it, onTestFinished } from 'vitest'
-import { quantile, rateOf } from '../../src/cli/watching/arms.ts'
+import { rateOf } from '../../src/cli/watching/arms.ts'
 import { temporaryDirectory, usual } from '../rollout/support.ts'
 import { startFlagd } from '../support/flagd.ts'
 import { switchback } from './support.ts'
@@ -67,11 +67,11 @@ describe('watch', () => {
     const argv = ['watch', '--metrics', 'http://127.0.0.1:1/metrics', '--interval', '0.05']
     const { code, stdout } = await switchback(argv, { ...here, signal: AbortSignal.timeout(1500) })
     expect(code).toBe(0)
-    expect(stdout).toContain('ECONNREFUSED')
+    expect(stdout).toContain('127.0.0.1:1 refuses the connection')
     expect(stdout).toContain('serves what the file says')
   })
 
-  it('takes smaller counters for a restart, and reads quantiles as Prometheus does', () => {
+  it('takes smaller counters for a restart', () => {
     const arm = (operations: number) => ({
       operations,
       bad: 0,
@@ -81,8 +81,5 @@ describe('watch', () => {
     })
     expect(rateOf(arm(100), arm(5), 1).perSecond).toBe(0)
     expect(rateOf(arm(5), arm(105), 2)).toMatchObject({ perSecond: 50, bad: 0, hits: undefined })
-    expect(quantile([0.001, 0.01, Infinity], [50, 100, 100], 0.75)).toBeCloseTo(5.5)
-    expect(quantile([0.001, Infinity], [0, 10], 0.5)).toBe(1)
-    expect(quantile([], [], 0.5)).toBeUndefined()
   })
 })

@@ -179,7 +179,7 @@ describe('blindness', () => {
     expect(guard.status).toMatchObject({ sight: 'waiting', alarms: [] })
     await made.run(guard, 3)
     expect(guard.status.alarms[0]).toMatchObject({ code: 'metrics-lost' })
-    expect(guard.status.alarms[0]?.message).toContain('app-0:9464 refused the connection')
+    expect(guard.status.alarms[0]?.message).toContain('app-0:9464 refuses the connection')
     await made.run(guard, 700)
     expect(guard.status).toMatchObject({ sight: 'lost', percent: 25, phase: 'step' })
     made.down.clear()

@@ -1,3 +1,4 @@
+import { getEventListeners } from 'node:events'
 import { createServer } from 'node:http'
 import type { RequestListener, Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
@@ -7,6 +8,7 @@ import {
   ExpositionReader,
   parseSelector,
   prometheusSource,
+  quantile,
   replicaSource,
 } from '../../src/guard/index.ts'
 import { difference } from '../../src/guard/samples/difference.ts'
@@ -226,6 +228,35 @@ describe('selectors', () => {
   )
 })
 
+describe('quantiles', () => {
+  const bounds = [0.001, 0.01, 0.1, 1, Infinity]
+
+  test('lie in the bucket of their rank, and rise with it', () => {
+    const counts = fc.array(fc.nat(1000), { minLength: bounds.length, maxLength: bounds.length })
+    fc.assert(
+      fc.property(counts, fc.double({ min: 0.01, max: 0.999, noNaN: true }), (each, q) => {
+        let sum = 0
+        const cumulative = each.map((count) => (sum += count))
+        const value = quantile(bounds, cumulative, q)
+        if (sum === 0) return expect(value).toBeUndefined()
+        const index = cumulative.findIndex((count) => count >= q * sum)
+        const upper = bounds[index]!
+        const lower = index === 0 ? 0 : bounds[index - 1]!
+        expect(value).toBeGreaterThanOrEqual(lower)
+        expect(value).toBeLessThanOrEqual(upper === Infinity ? lower : upper)
+        const higher = quantile(bounds, cumulative, Math.min(1, q * 1.2))!
+        expect(value).toBeLessThanOrEqual(higher + 1e-12)
+      }),
+    )
+  })
+
+  test('are linear within the bucket, as those of Prometheus', () => {
+    expect(quantile([0.001, 0.01, Infinity], [50, 100, 100], 0.75)).toBeCloseTo(0.0055)
+    expect(quantile([0.001, Infinity], [0, 10], 0.5)).toBe(0.001)
+    expect(quantile([], [], 0.5)).toBeUndefined()
+  })
+})
+
 describe('replicas over HTTP', () => {
   test('each is read; one that hangs, drips, floods, redirects or errs is named and holds nobody up', async () => {
     const counts = telemetry()
@@ -259,13 +290,39 @@ describe('replicas over HTTP', () => {
     expect(readings.map(({ replica }) => replica)).toEqual([new URL(urls[0]!).host])
     const why = failures.map(({ message }) => message)
     expect(why).toHaveLength(7)
-    expect(why[0]).toBe('did not answer in time')
-    expect(why[1]).toBe('did not answer in time')
-    expect(why[2]).toMatch(/more than \d+ bytes/)
+    expect(why[0]).toBe('does not answer within 0.5 s')
+    expect(why[1]).toBe('does not answer within 0.5 s')
+    expect(why[2]).toMatch('sends more than 8 MiB')
     expect(flooded).toBeLessThan(40e6)
-    expect(why[4]).toBe('answered 500')
+    expect(why[4]).toBe('answers 500 instead of 200')
     expect(why[5]).toContain('metrics line 1')
-    expect(why[6]).toMatch(/refused|bad port/)
+    expect(why[6]).toBe('refuses the connection')
+  })
+
+  test('sends the credentials of the address, and tells nobody', async () => {
+    let asked: string | undefined
+    const url = new URL(
+      await serve((request, response) => {
+        asked = request.headers.authorization
+        response.writeHead(401).end()
+      }),
+    )
+    url.username = 'shop'
+    url.password = 'a:b@c'
+    const { failures } = await replicaSource({ urls: [url.href] }).poll()
+    expect(Buffer.from(asked?.split(' ')[1] ?? '', 'base64').toString()).toBe('shop:a:b@c')
+    expect(failures).toEqual([{ replica: url.host, message: 'answers 401 instead of 200' }])
+  })
+
+  test('a poll that is no longer wanted ends at once, and leaves nothing on the signal', async () => {
+    const url = await serve(() => {})
+    const stop = new AbortController()
+    const poll = replicaSource({ urls: [url], timeoutMs: 60_000 }).poll(stop.signal)
+    expect(getEventListeners(stop.signal, 'abort')).toHaveLength(1)
+    stop.abort(new Error('the guard stops'))
+    const { failures } = await poll
+    expect(failures[0]?.message).toBe('cannot be reached (the guard stops)')
+    expect(getEventListeners(stop.signal, 'abort')).toHaveLength(0)
   })
 
   test('refuses addresses that are not http', () => {

@@ -138,7 +138,7 @@ export class World {
         for (const [index, telemetry] of this.replicas.entries()) {
           const replica = `app-${index}:9464`
           if (this.down.has(index)) {
-            failures.push({ replica, message: 'refused the connection' })
+            failures.push({ replica, message: 'refuses the connection' })
             continue
           }
           const reader = new ExpositionReader((name) => name.startsWith('switchback_'))

@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import { isSwitchbackError, quote } from '../../errors.ts'
+import { isSwitchbackError, messageOf, quote } from '../../errors.ts'
+import { metricsUrl } from '../../guard/index.ts'
 import { compareServed, describe, loadFlags, locate, readHistory } from '../../rollout/index.ts'
 import { type Command, exitCode, usageError } from '../command.ts'
 import { defineCommand } from '../define.ts'
@@ -35,8 +36,8 @@ perSecond, hits, bad, p50 and p99.`,
     const target = await findTarget(values, env)
     const seconds = positive('interval', values.interval ?? '1')
     const looks = values.count === undefined ? Infinity : positive('count', values.count)
-    const urls = values.metrics.length > 0 ? values.metrics : ['http://127.0.0.1:3002/metrics']
-    for (const url of urls) refuseNoUrl(url)
+    const metrics = values.metrics.length > 0 ? values.metrics : ['http://127.0.0.1:3002/metrics']
+    const urls = metrics.map(metricsUrl)
     let before = await tryArms(urls, signal)
     let drawn = 0
     for (let look = 0; look < looks; look++) {
@@ -81,11 +82,11 @@ interface Look {
   readonly error: string
 }
 
-async function tryArms(urls: readonly string[], signal: AbortSignal): Promise<Look> {
+async function tryArms(urls: readonly URL[], signal: AbortSignal): Promise<Look> {
   try {
     return { arms: await readArms(urls, signal), error: '' }
   } catch (error) {
-    return { arms: undefined, error: error instanceof Error ? error.message : String(error) }
+    return { arms: undefined, error: messageOf(error) }
   }
 }
 
@@ -165,15 +166,6 @@ function armLines(
       return `  ${side.padEnd(8)}${cells.map(cell).join('')}`
     }),
   ]
-}
-
-function refuseNoUrl(text: string): void {
-  const { protocol } = URL.canParse(text) ? new URL(text) : { protocol: '' }
-  if (protocol === 'http:' || protocol === 'https:') return
-  throw usageError(
-    `--metrics ${quote(text)} is no URL`,
-    'write --metrics http://127.0.0.1:3002/metrics',
-  )
 }
 
 function positive(name: string, text: string): number {

@@ -1,6 +1,5 @@
-import { request as httpRequest } from 'node:http'
-import { request as httpsRequest } from 'node:https'
-import { ExpositionReader, type Series } from '../../guard/index.ts'
+import { messageOf } from '../../errors.ts'
+import { ExpositionReader, fetchPieces, quantile, type Series } from '../../guard/index.ts'
 import type { Side } from '../../side.ts'
 
 const operations = 'switchback_operations_total'
@@ -31,42 +30,23 @@ export interface ArmRate {
 }
 
 /** Reads `/metrics` of the replicas and adds them up; rejects when one does not answer. */
-export async function readArms(urls: readonly string[], signal: AbortSignal): Promise<Arms> {
+export async function readArms(urls: readonly URL[], signal: AbortSignal): Promise<Arms> {
   const all = (await Promise.all(urls.map((url) => scrape(url, signal)))).flat()
   return { off: totals(all, 'off'), on: totals(all, 'on') }
 }
 
-function scrape(url: string, signal: AbortSignal): Promise<readonly Series[]> {
+async function scrape(url: URL, signal: AbortSignal): Promise<readonly Series[]> {
   const reader = new ExpositionReader((name) => name === operations || name === duration)
-  const request = url.startsWith('https:') ? httpsRequest : httpRequest
-  return new Promise((resolve, reject) => {
-    const limit = AbortSignal.any([signal, AbortSignal.timeout(2000)])
-    const call = request(url, { signal: limit }, (response) => {
-      if (response.statusCode !== 200) {
-        response.destroy()
-        reject(new Error(`${url} answers ${response.statusCode}`))
-        return
-      }
-      response.setEncoding('utf8')
-      response.on('data', (chunk: string) => {
-        try {
-          reader.push(chunk)
-        } catch (error) {
-          response.destroy(error instanceof Error ? error : undefined)
-        }
-      })
-      response.on('error', reject)
-      response.on('end', () => {
-        try {
-          resolve(reader.end())
-        } catch (error) {
-          reject(error)
-        }
-      })
+  try {
+    await fetchPieces(url, (piece) => reader.push(piece), {
+      timeoutMs: 2000,
+      maxBytes: 8 * 2 ** 20,
+      signal,
     })
-    call.on('error', reject)
-    call.end()
-  })
+    return reader.end()
+  } catch (cause) {
+    throw new Error(`${url.host} ${messageOf(cause)}`, { cause })
+  }
 }
 
 function totals(series: readonly Series[], side: Side): ArmTotals {
@@ -97,29 +77,15 @@ export function rateOf(before: ArmTotals, after: ArmTotals, seconds: number): Ar
   const counts = bounds.map((bound) =>
     delta(after.buckets.get(bound) ?? 0, before.buckets.get(bound) ?? 0),
   )
+  const ms = (q: number): number | undefined => {
+    const at = quantile(bounds, counts, q)
+    return at === undefined ? undefined : at * 1000
+  }
   return {
     perSecond: all / seconds,
     bad: all === 0 ? undefined : delta(after.bad, before.bad) / all,
     hits: hits + misses === 0 ? undefined : hits / (hits + misses),
-    p50: quantile(bounds, counts, 0.5),
-    p99: quantile(bounds, counts, 0.99),
+    p50: ms(0.5),
+    p99: ms(0.99),
   }
-}
-
-/** Linear within the bucket, as Prometheus' histogram_quantile; in ms. */
-export function quantile(
-  bounds: readonly number[],
-  cumulative: readonly number[],
-  q: number,
-): number | undefined {
-  const total = cumulative.at(-1) ?? 0
-  if (total === 0) return undefined
-  const rank = q * total
-  const index = cumulative.findIndex((count) => count >= rank)
-  const upper = bounds[index] ?? Infinity
-  const lower = bounds[index - 1] ?? 0
-  if (upper === Infinity) return lower * 1000
-  const below = cumulative[index - 1] ?? 0
-  const inside = (cumulative[index] ?? 0) - below
-  return (lower + (upper - lower) * (inside === 0 ? 1 : (rank - below) / inside)) * 1000
 }

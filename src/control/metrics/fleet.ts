@@ -1,3 +1,4 @@
+import { quantile } from '../../guard/index.ts'
 import type { Side } from '../../side.ts'
 import { Replica, type ReplicaOptions } from './replica.ts'
 import {
@@ -7,7 +8,7 @@ import {
   bucketsOf,
   emptyArms,
   indexOf,
-  quantile,
+  LATENCY_BOUNDS,
 } from './vector.ts'
 import type { Field } from './vector.ts'
 
@@ -119,7 +120,7 @@ export function armReading(rates: ArmVector): ArmReading {
   const reads = of('hits') + of('misses')
   const errors = of('failed') + of('timedOut')
   const ms = (q: number): number | null => {
-    const seconds = quantile(bucketsOf(rates), q)
+    const seconds = quantile(LATENCY_BOUNDS, bucketsOf(rates), q)
     return seconds === undefined ? null : seconds * 1000
   }
   return {

@@ -9,5 +9,5 @@ export {
   type FleetReading,
   type ReplicaReading,
 } from './fleet.ts'
-export { quantile, LATENCY_BOUNDS } from './vector.ts'
+export { LATENCY_BOUNDS } from './vector.ts'
 export { readExposition, type Scrape } from './exposition.ts'

@@ -1,8 +1,6 @@
-import { Agent as HttpAgent } from 'node:http'
-import { Agent as HttpsAgent } from 'node:https'
-import { quote, SwitchbackError } from '../../errors.ts'
+import { messageOf } from '../../errors.ts'
+import { fetchText, metricsUrl } from '../../guard/index.ts'
 import { readExposition, type Scrape } from './exposition.ts'
-import { fetchText } from './fetch-text.ts'
 import { addTo, type Arms, emptyArms, VECTOR_LENGTH } from './vector.ts'
 
 export interface ReplicaOptions {
@@ -35,7 +33,6 @@ export class Replica {
   readonly url: string
   readonly #target: URL
   readonly #options: Required<ReplicaOptions>
-  readonly #agent: HttpAgent
   readonly #stop = new AbortController()
   #points: Point[] = []
   #last: Scrape | undefined
@@ -50,11 +47,8 @@ export class Replica {
       staleMs: 5000,
       ...options,
     }
-    this.#target = parseTarget(options.url)
+    this.#target = metricsUrl(options.url)
     this.url = withoutSecrets(this.#target)
-    const settings = { keepAlive: true, maxSockets: 1 }
-    this.#agent =
-      this.#target.protocol === 'https:' ? new HttpsAgent(settings) : new HttpAgent(settings)
     void this.#run()
   }
 
@@ -90,7 +84,6 @@ export class Replica {
 
   close(): void {
     this.#stop.abort()
-    this.#agent.destroy()
   }
 
   async #run(): Promise<void> {
@@ -105,9 +98,7 @@ export class Replica {
   async #scrape(): Promise<void> {
     const { timeoutMs, maxBytes } = this.#options
     try {
-      const text = await fetchText({
-        url: this.#target,
-        agent: this.#agent,
+      const text = await fetchText(this.#target, {
         timeoutMs,
         maxBytes,
         signal: this.#stop.signal,
@@ -115,7 +106,7 @@ export class Replica {
       this.#take(readExposition(text), performance.now())
       this.#error = ''
     } catch (error) {
-      this.#error = error instanceof Error ? error.message : String(error)
+      this.#error = messageOf(error)
     }
   }
 
@@ -145,14 +136,6 @@ function fell(before: Arms, now: Arms): boolean {
     for (let i = 0; i < VECTOR_LENGTH; i++) if (now[side][i]! < before[side][i]!) return true
   }
   return false
-}
-
-function parseTarget(url: string): URL {
-  const parsed = URL.canParse(url) ? new URL(url) : undefined
-  if (parsed?.protocol === 'http:' || parsed?.protocol === 'https:') return parsed
-  throw new SwitchbackError('SB_METRICS_URL', `${quote(url)} is no address of metrics`, {
-    hint: 'write it as a URL, e.g. http://127.0.0.1:3002/metrics',
-  })
 }
 
 /** The address as it may be shown. */

@@ -68,24 +68,3 @@ export function addTo(into: ArmVector, from: ArmVector, factor = 1): void {
 export function bucketsOf(vector: ArmVector): Float64Array {
   return vector.subarray(FIELDS.length)
 }
-
-/**
- * A quantile of a histogram with cumulative buckets, linear within its bucket as Prometheus has it.
- *
- * @returns seconds; the last finite bound when it lies above; `undefined` of an empty histogram
- * @see https://prometheus.io/docs/prometheus/latest/querying/functions/#histogram_quantile
- */
-export function quantile(cumulative: ArrayLike<number>, q: number): number | undefined {
-  const total = cumulative[cumulative.length - 1] ?? 0
-  if (!(total > 0)) return undefined
-  const rank = q * total
-  for (const [index, bound] of LATENCY_BOUNDS.entries()) {
-    const count = cumulative[index] ?? 0
-    if (count < rank) continue
-    const below = index === 0 ? 0 : (cumulative[index - 1] ?? 0)
-    const from = index === 0 ? 0 : (LATENCY_BOUNDS[index - 1] ?? 0)
-    if (bound === Infinity) return from
-    return count === below ? bound : from + ((bound - from) * (rank - below)) / (count - below)
-  }
-  return LATENCY_BOUNDS.at(-2)
-}

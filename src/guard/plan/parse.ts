@@ -1,7 +1,7 @@
 import { parse } from 'yaml'
 import { isSwitchbackError, SwitchbackError } from '../../errors.ts'
 import type { MetricRule } from '../rule/index.ts'
-import { checkUrl } from '../samples/replicas.ts'
+import { metricsUrl } from '../samples/replicas.ts'
 import { parseSelector } from '../samples/selector.ts'
 import type { Selector } from '../samples/selector.ts'
 import type { CustomMetric, Limit, Plan } from './plan.ts'
@@ -243,7 +243,7 @@ function readSources(reader: PlanReader): Plan['sources'] {
   const url = (entry: PlanReader): string => {
     const text = entry.text('http://missing')
     try {
-      return checkUrl(text).href
+      return metricsUrl(text).href
     } catch {
       entry.problem(`${JSON.stringify(text)} is no http address`)
       return text

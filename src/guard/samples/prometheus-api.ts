@@ -1,9 +1,9 @@
-import { SwitchbackError } from '../../errors.ts'
+import { messageOf, SwitchbackError } from '../../errors.ts'
 import type { Series } from './exposition.ts'
-import { explain, fetchText } from './fetch-bounded.ts'
+import { fetchText } from './fetch-text.ts'
 import { readingOf } from './reading.ts'
 import type { Reading } from './reading.ts'
-import { checkUrl } from './replicas.ts'
+import { metricsUrl } from './replicas.ts'
 import type { Selector } from './selector.ts'
 import type { Failure, MetricsSource } from './source.ts'
 
@@ -30,7 +30,7 @@ export interface PrometheusSourceOptions {
  */
 export function prometheusSource(options: PrometheusSourceOptions): MetricsSource {
   const { matchers = '', selectors = [], timeoutMs = 5000, maxBytes = 32 * 2 ** 20 } = options
-  const base = checkUrl(options.url)
+  const base = metricsUrl(options.url)
   const names = ['switchback_.*', ...new Set(selectors.map(({ name }) => name))].join('|')
   const rest = matchers.trim() === '' ? '' : `,${matchers}`
   const everything = `{__name__=~"${names}"${rest}}`
@@ -41,12 +41,7 @@ export function prometheusSource(options: PrometheusSourceOptions): MetricsSourc
   async function query(expression: string, signal: AbortSignal | undefined): Promise<Series[]> {
     const url = new URL(`${base.pathname.replace(/\/$/, '')}/api/v1/query`, base)
     url.searchParams.set('query', expression)
-    let text = ''
-    const take = (piece: string): void => {
-      text += piece
-    }
-    await fetchText(url.href, take, { maxBytes, timeoutMs, signal, headers })
-    return vectorOf(text)
+    return vectorOf(await fetchText(url, { maxBytes, timeoutMs, signal, headers }))
   }
 
   return {
@@ -59,7 +54,7 @@ export function prometheusSource(options: PrometheusSourceOptions): MetricsSourc
         ])
         return readingsOf(series, sampled, selectors)
       } catch (error) {
-        return { readings: [], failures: [{ replica: base.host, message: explain(error) }] }
+        return { readings: [], failures: [{ replica: base.host, message: messageOf(error) }] }
       }
     },
   }
@@ -84,7 +79,7 @@ function readingsOf(
     try {
       readings.push(readingOf(replica, at, byReplica.get(replica) ?? [], selectors))
     } catch (error) {
-      failures.push({ replica, message: explain(error) })
+      failures.push({ replica, message: messageOf(error) })
     }
   }
   return { readings, failures }

@@ -1,6 +1,6 @@
-import { quote, SwitchbackError } from '../../errors.ts'
+import { messageOf, quote, SwitchbackError } from '../../errors.ts'
 import { ExpositionReader } from './exposition.ts'
-import { explain, fetchText } from './fetch-bounded.ts'
+import { fetchPieces } from './fetch-text.ts'
 import { readingOf } from './reading.ts'
 import type { Reading } from './reading.ts'
 import type { Selector } from './selector.ts'
@@ -28,12 +28,12 @@ export function isWanted(selectors: readonly Selector[]): (name: string) => bool
 /** Reads `/metrics` of every replica itself, all at once. */
 export function replicaSource(options: ReplicaSourceOptions): MetricsSource {
   const { selectors = [], timeoutMs = 1000, maxBytes = 8 * 2 ** 20, now = Date.now } = options
-  const urls = options.urls.map((url) => checkUrl(url))
+  const urls = options.urls.map((url) => metricsUrl(url))
   const wanted = isWanted(selectors)
 
   async function read(url: URL, signal: AbortSignal | undefined): Promise<Reading> {
     const reader = new ExpositionReader(wanted)
-    await fetchText(url.href, (text) => reader.push(text), { maxBytes, timeoutMs, signal })
+    await fetchPieces(url, (text) => reader.push(text), { maxBytes, timeoutMs, signal })
     return readingOf(url.host, now() / 1000, reader.end(), selectors)
   }
 
@@ -45,18 +45,22 @@ export function replicaSource(options: ReplicaSourceOptions): MetricsSource {
       const failures: Failure[] = []
       for (const [index, result] of results.entries()) {
         if (result.status === 'fulfilled') readings.push(result.value)
-        else failures.push({ replica: urls[index]!.host, message: explain(result.reason) })
+        else failures.push({ replica: urls[index]!.host, message: messageOf(result.reason) })
       }
       return { readings, failures }
     },
   }
 }
 
-/** @throws SwitchbackError `SB_METRICS_URL_INVALID` */
-export function checkUrl(text: string): URL {
+/**
+ * Where metrics are read: http or https.
+ *
+ * @throws {SwitchbackError} `SB_METRICS_URL_INVALID`
+ */
+export function metricsUrl(text: string): URL {
   const url = URL.canParse(text) ? new URL(text) : undefined
   if (url?.protocol === 'http:' || url?.protocol === 'https:') return url
-  throw new SwitchbackError('SB_METRICS_URL_INVALID', `Metrics address ${quote(text)}`, {
-    hint: 'Write it as http://host:port/metrics.',
+  throw new SwitchbackError('SB_METRICS_URL_INVALID', `${quote(text)} is no address of metrics`, {
+    hint: 'write it as a URL, e.g. http://127.0.0.1:3002/metrics',
   })
 }

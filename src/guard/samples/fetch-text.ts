@@ -1,0 +1,96 @@
+import { get as httpGet, type IncomingMessage } from 'node:http'
+import { get as httpsGet } from 'node:https'
+import { SwitchbackError } from '../../errors.ts'
+
+export interface FetchOptions {
+  /** From the request to the last byte, in milliseconds. */
+  readonly timeoutMs: number
+  /** More than this is not read. */
+  readonly maxBytes: number
+  readonly signal?: AbortSignal | undefined
+  readonly headers?: Readonly<Record<string, string>> | undefined
+}
+
+/**
+ * GETs a text whole.
+ *
+ * @throws {SwitchbackError} as {@link fetchPieces} does
+ */
+export async function fetchText(url: URL, options: FetchOptions): Promise<string> {
+  let text = ''
+  await fetchPieces(url, (piece) => void (text += piece), options)
+  return text
+}
+
+/**
+ * GETs a text in pieces, under one deadline for all of it and a bound on its size: who drips a byte a
+ * second, or sends without end, is dropped. Redirects are not followed. The message of an error is
+ * what is to be said of the replica: "refuses the connection".
+ *
+ * @throws {SwitchbackError} `SB_METRICS_UNREACHABLE`, `SB_METRICS_STATUS`, `SB_METRICS_TOO_LARGE`, and
+ * whatever `onText` throws
+ */
+export async function fetchPieces(
+  url: URL,
+  onText: (piece: string) => void,
+  { maxBytes, timeoutMs, signal, headers = {} }: FetchOptions,
+): Promise<void> {
+  // Not AbortSignal.any: what that hangs onto a signal as old as the process is not taken off again.
+  const end = new AbortController()
+  const stop = (): void => end.abort(signal?.reason)
+  const timer = setTimeout(() => end.abort(late(timeoutMs)), timeoutMs)
+  signal?.addEventListener('abort', stop, { once: true })
+  try {
+    signal?.throwIfAborted()
+    const decoder = new TextDecoder()
+    let received = 0
+    // Leaving the loop by an exception closes the connection.
+    for await (const chunk of await open(url, end.signal, headers)) {
+      received += (chunk as Buffer).byteLength
+      if (received > maxBytes) throw tooLarge(maxBytes)
+      onText(decoder.decode(chunk as Buffer, { stream: true }))
+    }
+    onText(decoder.decode())
+  } catch (error) {
+    // Cut off, a response says "aborted", whyever it was.
+    const cause: unknown = end.signal.aborted ? end.signal.reason : error
+    throw cause instanceof SwitchbackError ? cause : unreachable(cause)
+  } finally {
+    clearTimeout(timer)
+    signal?.removeEventListener('abort', stop)
+  }
+}
+
+/** Not by `fetch`, which refuses addresses with credentials, and ports that browsers shun. */
+async function open(
+  url: URL,
+  signal: AbortSignal,
+  headers: Readonly<Record<string, string>>,
+): Promise<IncomingMessage> {
+  const get = url.protocol === 'https:' ? httpsGet : httpGet
+  const response = await new Promise<IncomingMessage>((resolve, reject) => {
+    get(url, { signal, headers }, resolve).on('error', reject)
+  })
+  if (response.statusCode === 200) return response
+  response.destroy()
+  const message = `answers ${response.statusCode} instead of 200`
+  throw new SwitchbackError('SB_METRICS_STATUS', message)
+}
+
+function late(timeoutMs: number): SwitchbackError {
+  const message = `does not answer within ${timeoutMs / 1000} s`
+  return new SwitchbackError('SB_METRICS_UNREACHABLE', message)
+}
+
+function tooLarge(maxBytes: number): SwitchbackError {
+  const mebibytes = Math.round((maxBytes / 2 ** 20) * 10) / 10
+  return new SwitchbackError('SB_METRICS_TOO_LARGE', `sends more than ${mebibytes} MiB`)
+}
+
+function unreachable(cause: unknown): SwitchbackError {
+  const { code, message = String(cause) } = cause as NodeJS.ErrnoException
+  // Of a name with several addresses, the message is empty.
+  const what =
+    code === 'ECONNREFUSED' ? 'refuses the connection' : `cannot be reached (${message || code})`
+  return new SwitchbackError('SB_METRICS_UNREACHABLE', what, { cause })
+}
