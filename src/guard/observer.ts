@@ -1,9 +1,9 @@
+import { USER_BUCKETS } from '../metrics.ts'
 import type { Plan } from './plan/plan.ts'
 import { sum } from './rule/index.ts'
 import type { ArmPair, Stratum } from './rule/index.ts'
 import { difference } from './samples/difference.ts'
 import type { Difference } from './samples/difference.ts'
-import { USER_BUCKETS } from './samples/reading.ts'
 import type { ArmReading, Reading } from './samples/reading.ts'
 
 const SMALLEST_BOUND_S = 0.0005

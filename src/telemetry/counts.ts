@@ -1,14 +1,7 @@
+import { LATENCY_BOUNDS, USER_BUCKETS } from '../metrics.ts'
 import type { Side } from '../side.ts'
 import { DecisionCounts } from './decisions.ts'
-import {
-  COMPARISONS,
-  EVENTS,
-  FIRST_BAD,
-  LATENCY_BOUNDS,
-  OPERATIONS,
-  OUTCOMES,
-  USER_BUCKETS,
-} from './labels.ts'
+import { COMPARISONS, EVENTS, FIRST_BAD, OPERATIONS, OUTCOMES } from './labels.ts'
 import type { Comparison, Operation, Outcome, Recorder, SideEvent } from './recorder.ts'
 import { DistinctUsers, userMark } from './users.ts'
 

@@ -1,4 +1,5 @@
-import { CLASSES, COMPARISONS, EVENTS, LATENCY_BOUNDS, SIDES } from './labels.ts'
+import { LATENCY_BOUNDS } from '../metrics.ts'
+import { CLASSES, COMPARISONS, EVENTS, SIDES } from './labels.ts'
 import type { HistogramSnapshot, TelemetrySnapshot } from './snapshot.ts'
 
 export type Labels = Readonly<Record<string, string>>

@@ -1,17 +1,8 @@
+import { LATENCY_BOUNDS, USER_BUCKETS } from '../metrics.ts'
 import type { Side } from '../side.ts'
 import type { Counts } from './counts.ts'
 import type { DecisionCount } from './decisions.ts'
-import {
-  CLASSES,
-  COMPARISONS,
-  EVENTS,
-  FIRST_BAD,
-  LATENCY_BOUNDS,
-  OPERATIONS,
-  OUTCOMES,
-  SIDES,
-  USER_BUCKETS,
-} from './labels.ts'
+import { CLASSES, COMPARISONS, EVENTS, FIRST_BAD, OPERATIONS, OUTCOMES, SIDES } from './labels.ts'
 import type { OperationClass } from './labels.ts'
 import type { Comparison, Operation, Outcome, SideEvent } from './recorder.ts'
 

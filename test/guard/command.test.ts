@@ -87,7 +87,7 @@ test.each([
   [['--approve', 'x'], 2, '"x" is no share'],
   [['--plan', '/nowhere.yaml'], 2, 'cannot be read'],
   [['--metrics', 'http://a', '--prometheus', 'http://b'], 2, 'both --metrics and --prometheus'],
-  [['--metrics', 'nowhere'], 2, 'Metrics address "nowhere"'],
+  [['--metrics', 'nowhere'], 2, '"nowhere" is no address of metrics'],
 ])('%j is refused with the remedy', async (argv, expected, text) => {
   const { file } = await deploy(10)
   const { code, stderr } = await run(['--file', file, '--no-flagd', ...argv])

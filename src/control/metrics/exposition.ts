@@ -1,7 +1,8 @@
 import { SwitchbackError } from '../../errors.ts'
 import { ExpositionReader } from '../../guard/index.ts'
+import { LATENCY_BOUNDS } from '../../metrics.ts'
 import type { Side } from '../../side.ts'
-import { type Arms, emptyArms, FIELDS, indexOf, LATENCY_BOUNDS } from './vector.ts'
+import { type Arms, emptyArms, FIELDS, indexOf } from './vector.ts'
 import type { Field } from './vector.ts'
 
 /** What one scrape says: counters since the process began, and a few values of the moment. */

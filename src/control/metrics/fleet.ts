@@ -1,15 +1,8 @@
 import { quantile } from '../../guard/index.ts'
+import { LATENCY_BOUNDS } from '../../metrics.ts'
 import type { Side } from '../../side.ts'
 import { Replica, type ReplicaOptions } from './replica.ts'
-import {
-  addTo,
-  type Arms,
-  type ArmVector,
-  bucketsOf,
-  emptyArms,
-  indexOf,
-  LATENCY_BOUNDS,
-} from './vector.ts'
+import { addTo, type Arms, type ArmVector, bucketsOf, emptyArms, indexOf } from './vector.ts'
 import type { Field } from './vector.ts'
 
 /** What one arm does now: rates a second and shares, over the last five seconds. */

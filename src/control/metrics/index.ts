@@ -9,5 +9,4 @@ export {
   type FleetReading,
   type ReplicaReading,
 } from './fleet.ts'
-export { LATENCY_BOUNDS } from './vector.ts'
 export { readExposition, type Scrape } from './exposition.ts'

@@ -1,3 +1,4 @@
+import { LATENCY_BOUNDS } from '../../metrics.ts'
 import type { Side } from '../../side.ts'
 
 /** What the control room reads of one arm, in the order of {@link ArmVector}. */
@@ -17,27 +18,6 @@ export const FIELDS = [
 ] as const
 
 export type Field = (typeof FIELDS)[number]
-
-/** Upper ends of the latency histogram in seconds, as the data plane exports it. */
-export const LATENCY_BOUNDS: readonly number[] = [
-  0.000_05,
-  0.000_1,
-  0.000_25,
-  0.000_5,
-  0.001,
-  0.002_5,
-  0.005,
-  0.01,
-  0.025,
-  0.05,
-  0.1,
-  0.25,
-  0.5,
-  1,
-  2.5,
-  5,
-  Infinity,
-]
 
 /**
  * Counters of one arm: {@link FIELDS}, then the cumulative latency buckets. As a sum since a process

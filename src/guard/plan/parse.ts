@@ -1,5 +1,6 @@
 import { parse } from 'yaml'
-import { isSwitchbackError, SwitchbackError } from '../../errors.ts'
+import { isSwitchbackError, messageOf, SwitchbackError } from '../../errors.ts'
+import { USER_BUCKETS } from '../../metrics.ts'
 import type { MetricRule } from '../rule/index.ts'
 import { metricsUrl } from '../samples/replicas.ts'
 import { parseSelector } from '../samples/selector.ts'
@@ -7,15 +8,13 @@ import type { Selector } from '../samples/selector.ts'
 import type { CustomMetric, Limit, Plan } from './plan.ts'
 import { PlanReader } from './reader.ts'
 
-const BUCKETS = 32
-
 /** The built-in metrics with their margins. */
 const BUILT_IN: readonly MetricRule[] = [
   {
     id: 'errors',
     tolerate: { ratio: 1.05, add: 0 },
     allow: { ratio: 1.25, budget: 0.001 },
-    buckets: BUCKETS,
+    buckets: USER_BUCKETS,
     outage: true,
   },
   {
@@ -25,14 +24,14 @@ const BUILT_IN: readonly MetricRule[] = [
     harmPerSecond: 2,
     tolerate: { ratio: 1.05, add: 0.002 },
     allow: { ratio: 1.25, budget: 0.005 },
-    buckets: BUCKETS,
+    buckets: USER_BUCKETS,
     outage: false,
   },
   {
     id: 'repeat-misses',
     tolerate: { ratio: 1.05, add: 0.02 },
     allow: { ratio: 1.25, budget: 0.01 },
-    buckets: BUCKETS,
+    buckets: USER_BUCKETS,
     outage: false,
   },
 ]
@@ -78,7 +77,7 @@ export function parsePlan(text: string): Plan {
   try {
     value = parse(text, { maxAliasCount: 20 })
   } catch (error) {
-    throw invalid([`not YAML: ${error instanceof Error ? error.message : String(error)}`], error)
+    throw invalid([`not YAML: ${messageOf(error)}`], error)
   }
   const reader = new PlanReader(value ?? {})
   const plan = readPlan(reader)

@@ -1,8 +1,7 @@
 import { quote, SwitchbackError } from '../../errors.ts'
+import { USER_BUCKETS } from '../../metrics.ts'
 import type { Series } from './exposition.ts'
 import type { Selector } from './selector.ts'
-
-export const USER_BUCKETS = 32
 
 /** All counters of one replica at one moment; both arms from the same answer. */
 export interface Reading {
