@@ -20,8 +20,8 @@ const ROOMS = {
   '.': ['cache', 'flags', 'telemetry', 'switch'],
 }
 
-/** Words that every room uses. */
-const KERNEL = new Set(['side.ts', 'errors.ts', 'metrics.ts'])
+/** What every room may use. */
+const KERNEL = new Set(['side.ts', 'errors.ts', 'metrics.ts', 'file-watch.ts'])
 
 /** What `import 'switchback'` may load. The other rooms, and the libraries that only they need, may not. */
 const DATA_PLANE = new Set(['cache', 'flags', 'telemetry', 'switch', '.'])

@@ -15,9 +15,9 @@ import type {
   ResolutionDetails,
 } from '@openfeature/server-sdk'
 import { isSwitchbackError } from '../errors.ts'
+import { FileWatch } from '../file-watch.ts'
 import { safely } from './events.ts'
 import type { OnFlagsEvent } from './events.ts'
-import { FileWatch } from './file-watch.ts'
 import { forEvaluator } from './flags-document.ts'
 import { quietLogger } from './quiet-logger.ts'
 import { contextInBytes, resolutionInText, toBytes, valueInBytes } from './utf8-bytes.ts'

@@ -1,10 +1,10 @@
 import { resolve } from 'node:path'
 import { SwitchbackError, quote } from '../errors.ts'
+import { FileWatch, filesOf } from '../file-watch.ts'
 import { mergeDefinitions, readDefinitions } from './definitions.ts'
 import { flagSet } from './flag-set.ts'
 import type { FlagStore } from './flag-store.ts'
-import { filesOf, readSource } from './source.ts'
-import { SourceWatch } from './source-watch.ts'
+import { readSource } from './source.ts'
 
 export interface SidecarLogEntry {
   readonly level: 'info' | 'error'
@@ -17,6 +17,9 @@ export interface FlagsFileOptions {
   readonly onLog: (entry: SidecarLogEntry) => void
 }
 
+/** Between looks at the file: developers and tests edit, and wait. */
+const POLL_MS = 50
+
 /** How long content must stay broken before it is called broken: a save may be under way. */
 const SETTLE_MS = 100
 
@@ -25,7 +28,7 @@ export class FlagsFile {
   readonly #path: string
   readonly #store: FlagStore
   readonly #onLog: (entry: SidecarLogEntry) => void
-  readonly #watch: SourceWatch
+  readonly #watch: FileWatch
   #seen: string | undefined
   #complaint: NodeJS.Timeout | undefined
 
@@ -33,7 +36,11 @@ export class FlagsFile {
     this.#path = resolve(options.path)
     this.#store = options.store
     this.#onLog = options.onLog
-    this.#watch = new SourceWatch({ path: this.#path, onChange: () => this.#load() })
+    this.#watch = new FileWatch({
+      path: this.#path,
+      onChange: () => this.#load(),
+      pollMs: POLL_MS,
+    })
   }
 
   /** @throws SwitchbackError `SB_FLAGS_FILE_MISSING` */

@@ -18,7 +18,7 @@ import { describe, expect, test } from 'vitest'
 import { isSwitchbackError } from '../../src/errors.ts'
 import { startSidecar } from '../../src/sidecar/index.ts'
 import type { Sidecar, SidecarLogEntry } from '../../src/sidecar/index.ts'
-import { SourceWatch } from '../../src/sidecar/source-watch.ts'
+import { FileWatch } from '../../src/file-watch.ts'
 import { FREE, flagsFixture, until } from '../support/flagd-server.ts'
 
 const flag = (name: string): object => ({
@@ -297,9 +297,9 @@ test('whatever happens to the file, the watch ends at its last content', async (
 test('without any notice of the system, the poll sees a change', async () => {
   using fixture = flagsFixture(config('old'))
   let looks = 0
-  const watch = new SourceWatch({
+  const watch = new FileWatch({
     path: fixture.file,
-    pollInterval: 5,
+    pollMs: 5,
     notices: false,
     onChange: () => Promise.resolve(void looks++),
   })
