@@ -75,6 +75,9 @@ describe.each(VENDORS)('$name', ({ name, facts, start }) => {
     expect(business.profiles.loads).toBe(USERS.length + 1)
     expect((await business.operation({ targetingKey: PILOT })).side).toBe(split ? 'on' : 'off')
     expect((await usersOn()).size).toBe(0)
+    const remembered = async (): Promise<boolean> =>
+      (await decider.decide({ targetingKey: PILOT })).source === 'remembered'
+    await until('a remembered answer', remembered)
   })
 
   it('widens without losing anybody, and takes everybody back with nothing stale', async () => {
