@@ -66,7 +66,10 @@ const F_FENCE: Readonly<Record<Side, number>> = { off: 5, on: 7 }
  * The file is repaired in place and never replaced: all processes must share the one inode.
  */
 export class ControlFile {
+  /** How often this process has changed a header, of whichever file. */
+  static changes = 0
   readonly #fd: number
+  #intact: boolean = false
   readonly #stamp: Int32Array = new Int32Array(2)
   readonly #words: Int32Array = new Int32Array(HEADER_BYTES / 4)
   readonly #floats: Float64Array = new Float64Array(this.#words.buffer)
@@ -79,11 +82,17 @@ export class ControlFile {
 
   /** Reads the header; the getters below then speak of that moment. False if the file is damaged. */
   readHeader(): boolean {
-    return (
+    this.#intact = false
+    this.#intact =
       readSync(this.#fd, this.#words, 0, HEADER_BYTES, 0) === HEADER_BYTES &&
       this.#words[W_MAGIC] === MAGIC &&
       this.#words[W_SIZE] === SIZE
-    )
+    return this.#intact
+  }
+
+  /** What the last {@link readHeader} found. */
+  get intact(): boolean {
+    return this.#intact
   }
 
   /** Whether the file is complete. Costs more than {@link readHeader}. */
@@ -138,6 +147,7 @@ export class ControlFile {
   raiseFence(side: Side, before: number): void {
     // Another process may raise it at the same time: look again until it stands.
     while (this.readHeader() && this.fence(side) < before) {
+      ControlFile.changes++
       this.#float[0] = before
       writeSync(this.#fd, this.#float, 0, 8, F_FENCE[side] * 8)
     }
@@ -145,6 +155,7 @@ export class ControlFile {
 
   /** Makes the file anew in place: fresh generation, fresh stamps everywhere. */
   format(commits: number, fences: Readonly<Record<Side, number>>): void {
+    ControlFile.changes++
     const words = freshStamps(SIZE)
     const floats = new Float64Array(words.buffer, 0, HEADER_BYTES / 8)
     floats[F_COMMITS] = commits
@@ -160,6 +171,7 @@ export class ControlFile {
 
   /** Tells every process, before the database is replaced, that what it has open is no more. */
   renewGeneration(): void {
+    ControlFile.changes++
     this.#out[0] = freshWord()
     this.#out[1] = freshWord()
     writeSync(this.#fd, this.#out, 0, 8, W_GENERATION * 4)
@@ -179,6 +191,7 @@ export class ControlFile {
   }
 
   #writeStamp(slot: number, dirty: 0 | 1): number {
+    if (slot < HEADER_BYTES) ControlFile.changes++
     this.#out[0] = (freshWord() & ~1) | dirty
     this.#out[1] = freshWord()
     writeSync(this.#fd, this.#out, 0, 8, slot)

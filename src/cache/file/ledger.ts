@@ -61,6 +61,15 @@ export class FileLedger implements Ledger {
   }
 
   trustedFrom(side: Side, key: string): number {
+    try {
+      const { control } = this.#store.withHeaderOfTurn()
+      const { stamp, count } = this.#known[side]
+      if (count === 0 && stamp !== 0 && stamp === control.sideStamp(side)) {
+        return control.fence(side)
+      }
+    } catch {
+      // As above.
+    }
     if (this.owes(side, key)) return Number.POSITIVE_INFINITY
     // The header that `owes` has just read.
     return this.#store.current(Date.now()).control.fence(side)

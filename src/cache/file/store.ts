@@ -8,6 +8,7 @@ import { readBootId } from './machine.ts'
 import { type Opened, openStore } from './opening.ts'
 import { isBusy, isDamage } from './sqlite.ts'
 import { Transaction } from './transaction.ts'
+import { TurnLook } from './turn-look.ts'
 
 /** How often a reader looks whether somebody deleted the files under it, in milliseconds. */
 const LOOK_INTERVAL = 100
@@ -44,6 +45,7 @@ export class Store {
   #failure: unknown
   #failedAt: number = 0
   #closed: boolean = false
+  readonly #turn = new TurnLook()
   /** Called each time that the store was opened. */
   onOpen: () => void = () => {}
 
@@ -82,6 +84,14 @@ export class Store {
       this.#forget()
     }
     throw MOVED
+  }
+
+  /** The open store, its control file's header read in this turn of the event loop. */
+  withHeaderOfTurn(): Opened {
+    if (this.#opened !== undefined && this.#turn.stands(this.#opened)) return this.#opened
+    const opened = this.withHeader()
+    this.#turn.took(opened)
+    return opened
   }
 
   /**

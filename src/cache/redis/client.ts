@@ -7,6 +7,7 @@ export interface RedisNode {
   readonly options: object
   get(key: string): Promise<string | null>
   getBuffer(key: string): Promise<Buffer | null>
+  mget(keys: string[]): Promise<(string | null)[]>
   evalsha(sha: string, numKeys: number, ...args: string[]): Promise<unknown>
   eval(script: string, numKeys: number, ...args: string[]): Promise<unknown>
   time(): Promise<unknown>
@@ -24,7 +25,7 @@ export interface RedisNode {
 }
 
 /** A client of a whole cluster. An ioredis `Cluster` is one. */
-export interface RedisCluster extends Omit<RedisNode, 'time' | 'info' | 'ping' | 'scan'> {
+export interface RedisCluster extends Omit<RedisNode, 'mget' | 'time' | 'info' | 'ping' | 'scan'> {
   readonly isCluster: boolean
   /** The nodes that own each slot, master first, as `host:port`. */
   readonly slots: readonly (readonly string[])[]
@@ -41,7 +42,7 @@ export function isCluster(client: RedisClient): client is RedisCluster {
   return 'isCluster' in client && client.isCluster
 }
 
-const METHODS = ['get', 'getBuffer', 'evalsha', 'eval', 'on', 'off'] as const
+const METHODS = ['get', 'getBuffer', 'mget', 'evalsha', 'eval', 'on', 'off'] as const
 
 /** @throws SwitchbackError `SB_REDIS_CLIENT` when it is not a client as ioredis makes them. */
 export function assertClient(client: unknown): asserts client is RedisClient {

@@ -53,7 +53,7 @@ function refusalHint(message: string): string {
     case 'WRONGPASS':
       return 'Check the user name and password of the client.'
     case 'NOPERM':
-      return 'Allow the ACL user: get, set, del, getrange, evalsha, eval, time, info, scan, ping.'
+      return 'Allow the ACL user: get, mget, set, del, getrange, evalsha, eval, time, info, scan, ping.'
     case 'READONLY':
       return 'The client is connected to a replica; connect to the master.'
     default:

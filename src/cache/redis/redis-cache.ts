@@ -16,6 +16,7 @@ import { isWrongType, outOfMemory, redisError } from './errors.ts'
 import { checkOptions, type RedisCacheOptions } from './options.ts'
 import { scanKeys } from './scan.ts'
 import { TurnCork } from './turn-cork.ts'
+import { TurnReads } from './turn-reads.ts'
 import {
   OUTCOME,
   PUT_SCRIPT,
@@ -23,7 +24,6 @@ import {
   type Script,
   TOMBSTONE_SCRIPT,
   tokenOfGarbage,
-  WRONG_TYPE_TOKEN,
 } from './scripts.ts'
 import type { Server } from './server.ts'
 import { type ResetListener, Servers } from './servers.ts'
@@ -56,6 +56,7 @@ class RedisCache implements CacheBackend {
   readonly #ttlArgument: string
   readonly #servers: Servers
   readonly #cork: TurnCork
+  readonly #reads: TurnReads | undefined
   /** Until the first attempt to connect has ended: what is asked before waits for it. */
   #starting: Promise<void> | undefined
 
@@ -83,6 +84,7 @@ class RedisCache implements CacheBackend {
       void client.connect().catch(() => undefined)
     }
     this.#cork = new TurnCork(this.#client)
+    this.#reads = isCluster(this.#client) ? undefined : new TurnReads(this.#client)
     this.#servers = new Servers({ client: this.#client, onWarning })
     this.#starting = firstAttempt(this.#client)?.then(() => {
       this.#starting = undefined
@@ -92,18 +94,22 @@ class RedisCache implements CacheBackend {
   async read(key: string): Promise<Cell> {
     const name = this.#prefix + storageKey(key)
     if (this.#starting !== undefined) await this.#starting
-    let text: string | null
+    let text: string | null | undefined
     try {
-      this.#cork.hold()
-      text = await this.#client.get(name)
+      const batch = this.#reads?.add(name)
+      if (batch === undefined) {
+        text = await this.#client.get(name)
+      } else {
+        const at = batch.names.length - 1
+        text = (await batch.texts)[at]
+      }
     } catch (error) {
-      if (isWrongType(error)) return { ...ABSENT, token: WRONG_TYPE_TOKEN }
-      throw redisError(error)
+      if (!isWrongType(error)) throw redisError(error)
     }
     // Asked after the reply: a reply from a server that took over during the read is no exception.
     const known = this.#servers.of(name)
     const server = known?.trusted === true ? known : await this.#trusted(name)
-    if (text === null) return ABSENT
+    if (typeof text !== 'string') return ABSENT
     return openEnvelope(text, server.now(), this.tombstoneTtl) ?? this.#readGarbage(name, server)
   }
 
@@ -248,7 +254,7 @@ class RedisCache implements CacheBackend {
     try {
       raw = await this.#client.getBuffer(name)
     } catch (error) {
-      if (isWrongType(error)) return { ...ABSENT, token: WRONG_TYPE_TOKEN }
+      if (isWrongType(error)) return ABSENT
       throw redisError(error)
     }
     if (raw === null) return ABSENT

@@ -24,9 +24,6 @@ export const OUTCOME = {
   deleted: 4,
 } as const
 
-/** Stands for the token of a key that holds a list, a hash or the like. */
-export const WRONG_TYPE_TOKEN = '?wrong-type?'
-
 /** The token of a text that is no envelope: a conditional write must still find the very same text. */
 export function tokenOfGarbage(raw: Buffer): string {
   return `?${createHash('sha1').update(raw).digest('hex').slice(0, 11)}`
@@ -45,12 +42,11 @@ if expect ~= '*' then
   local found
   if string.sub(expect, 1, 1) == '?' then
     found = redis.pcall('GET', KEYS[1])
-    if found then
-      found = type(found) == 'table' and '${WRONG_TYPE_TOKEN}'
-        or '?' .. string.sub(redis.sha1hex(found), 1, 11)
-    end
+    if type(found) == 'string' then found = '?' .. string.sub(redis.sha1hex(found), 1, 11) end
   else
     found = redis.pcall('GETRANGE', KEYS[1], ${TOKEN_AT}, ${WRITTEN_AT - 1})
+    -- A list, a hash or the like: nothing of ours is there.
+    if type(found) == 'table' then found = '' end
   end
   if found ~= expect then return now * 10 + ${OUTCOME.refused} end
 end

@@ -1,0 +1,59 @@
+import type { RedisNode } from './client.ts'
+
+/** The server does nothing else while it answers one command: this bounds it to some microseconds. */
+const MAX_NAMES = 100
+
+/** The names asked for in one turn. */
+export interface Batch {
+  readonly names: readonly string[]
+  /** In the order of the names; `null` where there is no string. */
+  readonly texts: Promise<readonly (string | null)[]>
+}
+
+interface OpenBatch extends Batch {
+  readonly names: string[]
+  readonly send: () => void
+}
+
+/**
+ * Reads all that is asked for in one turn of the event loop with one MGET: what a client does for a
+ * command costs more than all else that a hit costs, and so it is shared. Nothing waits longer than
+ * its own turn, since `nextTick` comes after the microtasks and before any input or output.
+ *
+ * A Cluster refuses names of several slots in one command: there each read is a command of its own.
+ */
+export class TurnReads {
+  readonly #node: RedisNode
+  #open: OpenBatch | undefined
+
+  constructor(node: RedisNode) {
+    this.#node = node
+  }
+
+  /** The batch whose last name is now this one. */
+  add(name: string): Batch {
+    const batch = (this.#open ??= this.#begin())
+    batch.names.push(name)
+    if (batch.names.length === MAX_NAMES) {
+      this.#open = undefined
+      batch.send()
+    }
+    return batch
+  }
+
+  #begin(): OpenBatch {
+    const names: string[] = []
+    let send = (): void => undefined
+    const texts = new Promise<readonly (string | null)[]>((resolve) => {
+      send = () => resolve(this.#node.mget(names))
+    })
+    const batch: OpenBatch = { names, texts, send }
+    process.nextTick(() => {
+      // One that was full has gone already.
+      if (this.#open !== batch) return
+      this.#open = undefined
+      send()
+    })
+    return batch
+  }
+}
