@@ -1,4 +1,5 @@
-import { Redis } from 'ioredis'
+import { createRequire } from 'node:module'
+import type { Redis } from 'ioredis'
 import { quote, SwitchbackError } from '../../errors.ts'
 
 /** One connection to one server, as far as Switchback uses it. An ioredis `Redis` is one. */
@@ -57,6 +58,9 @@ export function assertClient(client: unknown): asserts client is RedisClient {
   )
 }
 
+/** Loading ioredis takes as long as all the rest: who brings a client, or needs none, does not wait. */
+const require: NodeJS.Require = createRequire(import.meta.url)
+
 /** A hung server is given up after this long without a byte from it, and what waits for it fails. */
 const SILENCE_MS = 1000
 const CONNECT_MS = 1000
@@ -76,7 +80,8 @@ const MAX_RETRY_DELAY_MS = 500
  */
 export function createClient(url: string): Redis {
   checkUrl(url)
-  return new Redis(url, {
+  const ioredis = require('ioredis') as typeof import('ioredis')
+  return new ioredis.Redis(url, {
     lazyConnect: true,
     enableOfflineQueue: false,
     autoResendUnfulfilledCommands: false,
