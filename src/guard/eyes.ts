@@ -27,24 +27,36 @@ export interface EyesState {
 /** All that the guard sees: it judges polls and raises alarms, and changes nothing. */
 export class Eyes {
   verdict: Verdict | undefined
-  sight: SightReport = { state: unseen, sight: 'waiting', silent: [], blindS: 0 }
+  sight!: SightReport
   failures: readonly Failure[] = []
   disagreements: readonly Disagreement[] = []
   broken: readonly Breach[] = []
   readonly #plan: Plan
-  readonly #observer: Observer
-  readonly #judge: Judge
-  readonly #limits: LimitWatch
   readonly #users = new ShareWatch()
+  #observer!: Observer
+  #judge!: Judge
+  #limits!: LimitWatch
   #lastAt = 0
 
-  constructor(plan: Plan, state?: EyesState) {
-    const settings = { ...plan.judge, metrics: plan.metrics }
+  constructor(plan: Plan) {
     this.#plan = plan
+    this.begin()
+  }
+
+  /** Goes on with what was seen before; without it, from nothing. */
+  begin(before?: EyesState): void {
+    const plan = this.#plan
+    const settings = { ...plan.judge, metrics: plan.metrics }
     this.#limits = new LimitWatch(plan.limits)
-    this.#observer = new Observer(plan, state?.slowBoundS)
-    this.#judge = state?.judge ? Judge.restore(settings, state.judge) : new Judge(settings)
-    if (state !== undefined) this.sight = { ...this.sight, state: state.blindness }
+    this.#observer = new Observer(plan, before?.slowBoundS)
+    this.#judge = before?.judge ? Judge.restore(settings, before.judge) : new Judge(settings)
+    this.#users.restart()
+    this.verdict = undefined
+    this.sight = { state: before?.blindness ?? unseen, sight: 'waiting', silent: [], blindS: 0 }
+    this.failures = []
+    this.disagreements = []
+    this.broken = []
+    this.#lastAt = 0
   }
 
   get slowBoundS(): number | undefined {

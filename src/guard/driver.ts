@@ -1,0 +1,152 @@
+import type { Effect, Split } from './actuator.ts'
+import type { Eyes } from './eyes.ts'
+import type { FlagLook } from './flag-look.ts'
+import type { GuardOptions } from './options.ts'
+import type { Position } from './position.ts'
+import { explain } from './records.ts'
+import type { Records } from './records.ts'
+
+export interface DriverOptions extends Pick<GuardOptions, 'plan' | 'actuator' | 'store'> {
+  readonly dryRun: boolean
+  readonly now: () => number
+  readonly position: Position
+  readonly eyes: Eyes
+  readonly records: Records
+  readonly flag: FlagLook
+}
+
+/** Decides after each poll, and moves the split: along the plan, or back. */
+export class Driver {
+  readonly #options: DriverOptions
+  #approved: number | undefined
+
+  constructor(options: DriverOptions) {
+    this.#options = options
+  }
+
+  /** Lets the step be taken that waits for approval; a share other than that one is ignored. */
+  approve(percent: number): void {
+    this.#approved = percent
+  }
+
+  /** Somebody else changed the split. */
+  async yieldTo({ percent, detail }: Split): Promise<void> {
+    const { position, eyes, records } = this.#options
+    const from = position.percent
+    if (percent === undefined && position.stopped) return
+    const what =
+      percent === undefined
+        ? `somebody changed the rule (${detail})`
+        : `somebody set ${percent} % where the guard expected ${from} %`
+    const reason = `${what}; the guard yields and only watches until it is resumed`
+    position.yieldTo(percent ?? from, reason)
+    eyes.shareChanged()
+    await records.write('yield', position.percent, reason, { from })
+    await records.save()
+  }
+
+  /** @param at the rule's time, in seconds */
+  async decide(at: number): Promise<void> {
+    const { plan, position, eyes, records } = this.#options
+    const { percent } = position
+    const harm = eyes.harm()
+    if (position.stopped) {
+      const told = position.phase === 'yielded' && percent > 0 ? harm : ''
+      return records.alarms.set('regressed', told, this.#options.now())
+    }
+    if (harm !== '' && percent > 0) return this.#rollBack(harm)
+    const [alarm] = records.alarms.holding
+    if (alarm !== undefined) return records.say('hold', percent, alarm.message)
+    if (eyes.sight.sight !== 'seeing') return
+    if (position.phase === 'baseline') return this.#leaveBaseline(at)
+    if (position.phase === 'finished') return
+    const { answer = 'undecided', reason = '' } = eyes.verdict ?? {}
+    if (answer === 'starved') return records.say('hold', percent, reason)
+    if (answer !== 'safe') return
+    const { on } = eyes.users(percent)
+    if (on < plan.minUsers) {
+      const seen = `${Math.round(on)} of ${plan.minUsers} users seen on the new side`
+      return records.say('hold', percent, seen)
+    }
+    await this.#advance(at, reason)
+  }
+
+  async #leaveBaseline(at: number): Promise<void> {
+    const { position, eyes } = this.#options
+    // At 100 % no baseline will ever come.
+    if (!eyes.ready && position.percent < 100) return
+    if (position.percent > 0) return this.#beginStep(at)
+    const slow = `slow is above ${(eyes.slowBoundS ?? 0) * 1000} ms`
+    await this.#advance(at, `the baseline of the old side is known; ${slow}`)
+  }
+
+  async #beginStep(at: number): Promise<void> {
+    const { position, eyes, records } = this.#options
+    const { percent, next } = position
+    eyes.beginStep({ at, share: percent / 100, next: next === undefined ? undefined : next / 100 })
+    position.phase = next === undefined ? 'finished' : 'step'
+    if (next === undefined) {
+      const rest = percent === 100 ? 'only absolute limits can be watched' : 'harm is watched'
+      await records.write('finish', percent, `the last step is reached; ${rest}`)
+    }
+    await records.save()
+  }
+
+  async #advance(at: number, reason: string): Promise<void> {
+    const { plan, position, actuator, records, flag, dryRun, now } = this.#options
+    const to = position.next
+    if (to === undefined) return this.#beginStep(at)
+    if (plan.advance === 'ask' && !(await this.#isApproved(to))) {
+      position.awaiting = to
+      return records.say('ask', to, `${reason}; approve ${to} % to go on`)
+    }
+    if (dryRun) return records.say('advance', to, reason)
+    const from = position.percent
+    const effect = await this.#act(to, () => actuator.setShare(to, from, reason)).catch(
+      (error: unknown) => records.say('hold', from, explain(error)),
+    )
+    if (effect === undefined) return
+    await records.write('advance', to, reason, { from, effect })
+    await this.#beginStep(now() / 1000)
+    await flag.expect(effect, now())
+  }
+
+  async #isApproved(percent: number): Promise<boolean> {
+    this.#approved = (await this.#options.store.takeApproval()) ?? this.#approved
+    return this.#approved === percent
+  }
+
+  async #rollBack(reason: string): Promise<void> {
+    const { position, actuator, records, flag, dryRun, now } = this.#options
+    if (dryRun) return records.say('rollback', 0, reason)
+    const from = position.percent
+    const effect = await this.#act(0, () => actuator.rollBack(reason)).catch((error: unknown) =>
+      records.alarms.set('rollback-failed', explain(error), now()),
+    )
+    if (effect === undefined) return
+    position.phase = 'rolled back'
+    position.reason = reason
+    await records.alarms.set('rollback-failed', '', now())
+    await records.write('rollback', 0, reason, { from, effect })
+    await records.save()
+    await flag.expect(effect, now())
+  }
+
+  /**
+   * Notes what is about to be written, so that after a crash our own edit is not taken for a person's.
+   * Once begun, a change is not interrupted: it ends by its own deadline.
+   */
+  async #act(to: number, change: () => Promise<Effect>): Promise<Effect> {
+    const { position, records } = this.#options
+    position.intent = to
+    await records.save()
+    try {
+      const effect = await change()
+      position.moveTo(to)
+      this.#approved = undefined
+      return effect
+    } finally {
+      position.intent = undefined
+    }
+  }
+}

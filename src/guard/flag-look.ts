@@ -1,0 +1,61 @@
+import type { Actuator, Effect, Split } from './actuator.ts'
+import type { Alarms } from './alarms.ts'
+import { explain } from './records.ts'
+
+const SERVED_EVERY_MS = 10_000
+
+export interface FlagLookOptions {
+  readonly actuator: Actuator
+  readonly alarms: Alarms
+  /** flagd serves the file again: what was counted meanwhile is of another share. */
+  readonly onMended: () => void
+}
+
+/** Looks at the flags file, and now and then at what flagd makes of it. */
+export class FlagLook {
+  /** Nothing but a split decides, so that the share seen must be the share set. */
+  plain = false
+  readonly #options: FlagLookOptions
+  #askedAt = -Infinity
+  /** How often in a row flagd did not serve the file. */
+  #unserved = 0
+
+  constructor(options: FlagLookOptions) {
+    this.#options = options
+  }
+
+  /** The split, or undefined when it cannot be read. */
+  async split(now: number): Promise<Split | undefined> {
+    const { actuator, alarms } = this.#options
+    try {
+      const split = await actuator.read()
+      this.plain = split.plain
+      await alarms.set('file', '', now)
+      return split
+    } catch (error) {
+      await alarms.set('file', explain(error), now)
+      return undefined
+    }
+  }
+
+  async served(now: number): Promise<void> {
+    if (now - this.#askedAt < SERVED_EVERY_MS) return
+    this.#askedAt = now
+    const { actuator, alarms, onMended } = this.#options
+    const { same, detail } = await actuator
+      .served()
+      .catch((error: unknown) => ({ same: undefined, detail: explain(error) }))
+    // Twice in a row: a change made just now takes flagd a second.
+    if (same !== false && this.#unserved >= 2) onMended()
+    this.#unserved = same === false ? this.#unserved + 1 : 0
+    await alarms.set('not-served', this.#unserved >= 2 ? detail : '', now)
+  }
+
+  /** Not confirmed is an alarm at once; the next look in ten seconds may clear it. */
+  async expect({ confirmed, detail }: Effect, now: number): Promise<void> {
+    this.#askedAt = now
+    this.#unserved = confirmed === false ? 2 : 0
+    const why = confirmed === false ? detail || 'the change is not served' : ''
+    await this.#options.alarms.set('not-served', why, now)
+  }
+}

@@ -1,0 +1,102 @@
+import { isSwitchbackError, messageOf } from '../errors.ts'
+import type { Effect } from './actuator.ts'
+import { Alarms } from './alarms.ts'
+import { auditNumbers } from './audit.ts'
+import type { AuditAction } from './audit.ts'
+import type { Eyes } from './eyes.ts'
+import type { GuardOptions } from './options.ts'
+import type { Position } from './position.ts'
+
+const SAVE_EVERY_MS = 15_000
+
+export interface RecordsOptions extends Pick<GuardOptions, 'flag' | 'store' | 'audit'> {
+  readonly dryRun: boolean
+  readonly now: () => number
+  readonly position: Position
+  readonly eyes: Eyes
+}
+
+/** What was done, where it is not done to the share that the guard stands at. */
+export interface Deed {
+  readonly from?: number
+  readonly effect?: Effect
+}
+
+/**
+ * What the guard tells and remembers: audit lines, alarms, and its state. None of it may keep the guard
+ * from rolling back: not a full disk either.
+ */
+export class Records {
+  readonly alarms: Alarms
+  readonly #options: RecordsOptions
+  #said = ''
+  #savedAt = -Infinity
+
+  constructor(options: RecordsOptions) {
+    this.#options = options
+    this.alarms = new Alarms(({ code, message }, on) =>
+      this.write(on ? 'alarm' : 'clear', options.position.percent, `${code}: ${message}`),
+    )
+  }
+
+  /** One audit line. */
+  async write(
+    action: AuditAction,
+    to: number,
+    reason: string,
+    { from = this.#options.position.percent, effect }: Deed = {},
+  ): Promise<void> {
+    if (action !== 'alarm' && action !== 'clear') this.#said = ''
+    const { flag, dryRun, now, audit, eyes } = this.#options
+    const numbers = auditNumbers(eyes.verdict)
+    const detail = effect === undefined || effect.detail === '' ? '' : ` (${effect.detail})`
+    try {
+      await audit({
+        at: new Date(now()).toISOString(),
+        flag,
+        action,
+        dryRun,
+        from,
+        to,
+        reason: reason + detail,
+        ...(effect?.lastMs === undefined ? {} : { servedMs: Math.round(effect.lastMs) }),
+        ...(effect?.confirmed === undefined ? {} : { confirmed: effect.confirmed }),
+        ...(numbers === undefined ? {} : { numbers }),
+      })
+    } catch {
+      // As said above.
+    }
+  }
+
+  /** Like {@link write}, once while the news stay the same but for their numbers. */
+  async say(action: AuditAction, to: number, reason: string): Promise<void> {
+    const key = `${action} ${to} ${reason.replaceAll(/[\d.,:]+/g, '#')}`
+    if (key === this.#said) return
+    await this.write(action, to, reason)
+    this.#said = key
+  }
+
+  async save(): Promise<void> {
+    const { dryRun, now, store, flag, position, eyes } = this.#options
+    if (dryRun) return
+    this.#savedAt = now()
+    const savedAt = this.#savedAt
+    try {
+      await store.save({ version: 1, flag, ...position.state(), savedAt, ...eyes.state() })
+      await this.alarms.set('state', '', savedAt)
+    } catch (error) {
+      await this.alarms.set('state', explain(error), savedAt)
+    }
+  }
+
+  /** Saves what the polls have seen, now and then. */
+  async saveInTime(now: number): Promise<void> {
+    if (now - this.#savedAt >= SAVE_EVERY_MS) await this.save()
+  }
+}
+
+/** What went wrong and what to do, on one line. */
+export function explain(error: unknown): string {
+  const hint = isSwitchbackError(error) && error.hint !== undefined ? `; ${error.hint}` : ''
+  return messageOf(error) + hint
+}
