@@ -1,39 +1,19 @@
 import type { Client } from '@openfeature/server-sdk'
-import { SwitchbackError, quote } from '../errors.ts'
+import { quote } from '../errors.ts'
 import { Answers, NOT_ANSWERED, UNANSWERED } from './answer.ts'
 import type { Answer } from './answer.ts'
 import { clientOf } from './client.ts'
-import type { ClientChoice } from './client.ts'
 import { evaluationContext, memoryKeyOf, targetingKeyIn } from './context.ts'
+import { completeOptions } from './decider-options.ts'
+import type { CompleteDeciderOptions, DeciderOptions } from './decider-options.ts'
 import type { Decider, Decision, DecisionContext, FlagHealth } from './decision.ts'
 import { evaluateBoolean } from './evaluation.ts'
 import type { Evaluation } from './evaluation.ts'
 import { safely } from './events.ts'
-import type { OnFlagsEvent } from './events.ts'
 import { Memory, elapsed, ticks } from './memory.ts'
 import type { Remembered } from './memory.ts'
-import { suitableRememberMs } from './remember-ms.ts'
 import { ServiceWatch } from './service-watch.ts'
 import { transactionContext } from './transaction-context.ts'
-
-export interface DeciderOptions extends ClientChoice {
-  /** Key of a boolean flag: true is `on`, false is `off`. A flag of another type decides nothing. */
-  readonly flag: string
-  /** The cache's name, which targeting rules see as the attribute `feature`. @default no attribute */
-  readonly feature?: string
-  /** Milliseconds that an operation waits for an evaluation. @default 50 */
-  readonly deadlineMs?: number
-  /**
-   * Milliseconds that a decision is given again without asking, while the provider announces no change
-   * of the configuration. From half of it on it is refreshed in the background.
-   * @default what suits the provider that `flagsFromEnvironment` set: 10,000 over rpc, else 1,000
-   */
-  readonly rememberMs?: number
-  /** Most decisions remembered; the ones longest not used are forgotten. @default 100_000 */
-  readonly maxRemembered?: number
-  /** Called on changes of state, for the log. @default warnings go to console.warn */
-  readonly onEvent?: OnFlagsEvent
-}
 
 /** Evaluations under way for users who have an answer that can be held instead. */
 const MAX_REFRESHES = 64
@@ -48,23 +28,11 @@ const RETRY_AFTER = 250
  * @throws SwitchbackError `SB_OPTION_INVALID` for an option that cannot work.
  */
 export function createDecider(options: DeciderOptions): Decider {
-  const { flag, domain, deadlineMs = 50, maxRemembered = 100_000 } = options
-  const { rememberMs = suitableRememberMs(domain) } = options
-  requireThat(typeof flag === 'string' && flag !== '', 'flag', flag)
-  requireThat(deadlineMs > 0 && deadlineMs <= 60_000, 'deadlineMs', deadlineMs)
-  requireThat(rememberMs >= 0 && rememberMs <= 86_400_000, 'rememberMs', rememberMs)
-  requireThat(Number.isInteger(maxRemembered) && maxRemembered > 0, 'maxRemembered', maxRemembered)
-  return new RememberingDecider({ ...options, deadlineMs, rememberMs, maxRemembered })
-}
-
-interface Limits {
-  readonly deadlineMs: number
-  readonly rememberMs: number
-  readonly maxRemembered: number
+  return new RememberingDecider(completeOptions(options))
 }
 
 class RememberingDecider implements Decider {
-  readonly #options: DeciderOptions & Limits
+  readonly #options: CompleteDeciderOptions
   readonly #client: Client
   readonly #service: ServiceWatch
   readonly #answers = new Answers()
@@ -77,7 +45,7 @@ class RememberingDecider implements Decider {
   #epoch = 0
   #closed = false
 
-  constructor(options: DeciderOptions & Limits) {
+  constructor(options: CompleteDeciderOptions) {
     this.#options = options
     this.#client = clientOf(options)
     this.#memory = new Memory(options.maxRemembered)
@@ -272,13 +240,4 @@ interface Trial {
   readonly at: number
   readonly epoch: number
   readonly changes: number
-}
-
-function requireThat(holds: boolean, option: string, value: unknown): void {
-  if (holds) return
-  throw new SwitchbackError(
-    'SB_OPTION_INVALID',
-    `createDecider: ${option} cannot be ${quote(value)}`,
-    { hint: 'see DeciderOptions for what it means and its default' },
-  )
 }

@@ -2,7 +2,7 @@
 // the evaluation context, and remembers decisions so that a known user costs no evaluation and keeps
 // the side when the flag service is gone. Reads flags only; editing them is `rollout`'s.
 export { createDecider } from './decider.ts'
-export type { DeciderOptions } from './decider.ts'
+export type { DeciderOptions } from './decider-options.ts'
 export type { Decider, Decision, DecisionContext, DecisionSource, FlagHealth } from './decision.ts'
 export type { FlagsEvent, OnFlagsEvent } from './events.ts'
 export { FileProvider } from './file-provider.ts'

@@ -12,6 +12,7 @@ import { ledgerCases } from './ledger-cases.ts'
 import { raceCases } from './race-cases.ts'
 import { type ConformanceCase, type ConformanceOptions, type MakeBackend, Stand } from './stand.ts'
 import { textCases } from './text-cases.ts'
+import { timeCases } from './time-cases.ts'
 
 export type {
   ConformanceCase,
@@ -32,7 +33,8 @@ export function backendConformance(
   options: ConformanceOptions = {},
 ): readonly ConformanceCase[] {
   const cases = [
-    ...cellCases(options),
+    ...cellCases(),
+    ...timeCases(options),
     ...textCases(options),
     ...raceCases(),
     ...((options.ledger ?? false) ? ledgerCases() : []),

@@ -4,7 +4,8 @@ import type { Room } from '../room.ts'
 import type { ChangeAnswer, ControlInfo, ControlSeries } from '../state.ts'
 import type { Changer } from './changes.ts'
 import type { EventHub } from './events.ts'
-import { openApi, requestSchemas } from './openapi.ts'
+import { openApi } from './openapi.ts'
+import { requestSchemas } from './schemas.ts'
 
 export interface RouteOptions {
   readonly room: Room

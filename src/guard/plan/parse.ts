@@ -1,51 +1,17 @@
 import { parse } from 'yaml'
 import { isSwitchbackError, messageOf, SwitchbackError } from '../../errors.ts'
-import { USER_BUCKETS } from '../../metrics.ts'
 import type { MetricRule } from '../rule/index.ts'
 import { metricsUrl } from '../samples/replicas.ts'
 import { parseSelector } from '../samples/selector.ts'
 import type { Selector } from '../samples/selector.ts'
+import { BUILT_IN, CUSTOM, DEFAULT_LIMIT } from './defaults.ts'
 import type { CustomMetric, Limit, Plan } from './plan.ts'
 import { PlanReader } from './reader.ts'
-
-/** The built-in metrics with their margins. */
-const BUILT_IN: readonly MetricRule[] = [
-  {
-    id: 'errors',
-    tolerate: { ratio: 1.05, add: 0 },
-    allow: { ratio: 1.25, budget: 0.001 },
-    buckets: USER_BUCKETS,
-    outage: true,
-  },
-  {
-    id: 'slow',
-    // A local file cache answers at once, even while the event loop stalls; for a remote one, all that
-    // is in flight is slow then. A few stalls must not look like a regression.
-    harmPerSecond: 2,
-    tolerate: { ratio: 1.05, add: 0.002 },
-    allow: { ratio: 1.25, budget: 0.005 },
-    buckets: USER_BUCKETS,
-    outage: false,
-  },
-  {
-    id: 'repeat-misses',
-    tolerate: { ratio: 1.05, add: 0.02 },
-    allow: { ratio: 1.25, budget: 0.01 },
-    buckets: USER_BUCKETS,
-    outage: false,
-  },
-]
 
 const KEYS =
   'flag steps hold settle users operations alpha evidence baseline baselineTime starved lost latencyBudget metrics custom limits advance interval replicas prometheus'.split(
     ' ',
   )
-
-const DEFAULT_LIMIT = {
-  selector: 'switchback_event_loop_delay_seconds{quantile="0.99"}',
-  above: 0.5,
-  forS: 30,
-} as const
 
 /**
  * Reads a plan, YAML or JSON. Everything has a default; `{}` is a plan.
@@ -185,14 +151,8 @@ function readCustomRule(reader: PlanReader): MetricRule {
   if (!/^[a-z][a-z0-9-]*$/.test(id) || BUILT_IN.some((rule) => rule.id === id)) {
     reader.at('id').problem('needs a name of its own, in lower case, e.g. checkout')
   }
-  return readMargins(reader, {
-    id,
-    tolerate: { ratio: 1.05, add: 0 },
-    allow: { ratio: 1.25, budget: 0.001 },
-    buckets: 1,
-    designEffect: reader.at('designEffect').number(5, 1, 1000),
-    outage: false,
-  })
+  const designEffect = reader.at('designEffect').number(CUSTOM.designEffect, 1, 1000)
+  return readMargins(reader, { ...CUSTOM, id, designEffect })
 }
 
 function readSelector(reader: PlanReader): Selector {

@@ -13,13 +13,13 @@ import type { ArmPair, PackedPair } from './buckets.ts'
 import { edgeOf, increment } from './increment.ts'
 import type { Margin, Stratum } from './increment.ts'
 import { logMeanExp, logSumExp } from './logarithms.ts'
+import { type Recent, RecentOperations } from './recent.ts'
 
 /** How much worse than the margin the bets say treatment is: from a creeping harm to an outage. */
 export const HARM_BETS: readonly number[] = [1.1, 1.25, 1.6, 2.5, 6, 30]
 
 const WATCH_EVERY_S = 60
 const WATCHES_PER_OCTAVE = 4
-const RECENT_S = 10
 /** A bound per second does not grow beyond this with the time between polls: a stall is one poll's. */
 const LONGEST_S = 3
 
@@ -30,12 +30,6 @@ interface Watch {
   mass: number
   readonly log: readonly number[]
   readonly totals: ArmPair
-}
-
-interface Recent {
-  readonly at: number
-  readonly bad: number
-  readonly total: number
 }
 
 /** All of a {@link HarmEvidence}, as JSON can hold it. */
@@ -90,7 +84,7 @@ export class HarmEvidence {
   #opened = 0
   /** Of the totals as they are; undefined when not known yet. */
   #runEffect: number | undefined
-  #recent: Recent[] = []
+  #recent = new RecentOperations()
 
   /** @param perSecond see `MetricRule.harmPerSecond` */
   constructor(margin: Margin, buckets: number, fixedEffect = 1, perSecond: number = Infinity) {
@@ -111,7 +105,6 @@ export class HarmEvidence {
     if (last === undefined || at - last.openedAt >= WATCH_EVERY_S) this.#open(at)
     this.#runEffect = undefined
     const edge = edgeOf(this.#margin, controlRate)
-    const recent = { at, bad: 0, total: 0 }
     // Less than the increment still has an expectation of at most one.
     const bounded = Number.isFinite(this.#perSecond)
     const most = bounded ? this.#perSecond * Math.min(elapsedS, LONGEST_S) : Infinity
@@ -126,12 +119,12 @@ export class HarmEvidence {
       this.#log[j]! += Math.min(gained, most)
     }
     for (const pair of strata) addPair(this.#totals, pair)
+    const recent = { at, bad: 0, total: 0 }
     for (const { badTreatment, treatment } of counts) {
       recent.bad += badTreatment
       recent.total += treatment
     }
-    this.#recent.push(recent)
-    while (this.#recent[0]!.at <= at - RECENT_S) this.#recent.shift()
+    this.#recent.add(recent)
   }
 
   /**
@@ -165,7 +158,7 @@ export class HarmEvidence {
         effectiveBuckets(totals.treatment),
         effectiveBuckets(totals.control),
       ),
-      outage: this.#outage(),
+      outage: this.#recent.outage,
     }
   }
 
@@ -183,7 +176,7 @@ export class HarmEvidence {
       log: this.#log,
       totals: packPair(this.#totals),
       opened: this.#opened,
-      recent: this.#recent,
+      recent: this.#recent.state(),
       watches: this.#watches.map((watch) => ({ ...watch, totals: packPair(watch.totals) })),
     }
   }
@@ -193,7 +186,7 @@ export class HarmEvidence {
     this.#log = [...state.log]
     this.#totals = unpackPair(state.totals)
     this.#opened = state.opened
-    this.#recent = [...state.recent]
+    this.#recent = new RecentOperations(state.recent)
     this.#watches = state.watches.map((watch) => ({ ...watch, totals: unpackPair(watch.totals) }))
   }
 
@@ -249,15 +242,5 @@ export class HarmEvidence {
       }
     }
     this.#watches = kept
-  }
-
-  #outage(): boolean {
-    let bad = 0
-    let total = 0
-    for (const poll of this.#recent) {
-      bad += poll.bad
-      total += poll.total
-    }
-    return total > 0 && bad * 2 >= total
   }
 }

@@ -1,0 +1,221 @@
+/** JSON Schemas of what is sent and answered; `x | null` is written as a type list (OpenAPI 3.1). */
+const number = { type: 'number' } as const
+export const text = { type: 'string' } as const
+const numberOrNull = { type: ['number', 'null'] } as const
+const lines = { type: 'array', items: text } as const
+
+export type Schema = Readonly<Record<string, unknown>>
+
+export function object(
+  properties: Readonly<Record<string, Schema>>,
+  optional: readonly string[] = [],
+): Schema {
+  return {
+    type: 'object',
+    required: Object.keys(properties).filter((key) => !optional.includes(key)),
+    properties,
+  }
+}
+
+function listOf(items: Schema): Schema {
+  return { type: 'array', items }
+}
+
+export function ref(name: string): Schema {
+  return { $ref: `#/components/schemas/${name}` }
+}
+
+function orNull(schema: Schema): Schema {
+  return { anyOf: [schema, { type: 'null' }] }
+}
+
+const share = {
+  type: 'number',
+  minimum: 0,
+  maximum: 100,
+  description: 'Per cent of the users who get on; at most three decimals',
+} as const
+const person = { type: 'string', maxLength: 64, pattern: '^[^\\u0000-\\u001f\\u007f]*$' } as const
+const who = {
+  ...person,
+  description: 'A name for the audit log; the address is added to it',
+} as const
+const reason = { ...person, maxLength: 200, description: 'Why, for the audit log' } as const
+const hash = {
+  type: 'string',
+  pattern: '^[0-9a-f]{64}$',
+  description: 'SHA-256 of the file that the change was decided on; another file refuses it',
+} as const
+
+function body(properties: Readonly<Record<string, Schema>>, required: readonly string[]): Schema {
+  return { type: 'object', additionalProperties: false, required, properties }
+}
+
+/** Bodies of requests; the server checks them with these very schemas. */
+export const requestSchemas: Readonly<
+  Record<'preview' | 'share' | 'rollback' | 'undo' | 'approve', Schema>
+> = {
+  preview: body({ share }, ['share']),
+  share: body({ share, hash, who, reason }, ['share']),
+  rollback: body({ who, reason, disable: { type: 'boolean' } }, []),
+  undo: body({ who, reason }, []),
+  approve: body({ share, who }, ['share']),
+}
+
+const arm = object({
+  operations: { ...number, description: 'a second' },
+  bad: numberOrNull,
+  errors: numberOrNull,
+  fallbacks: numberOrNull,
+  p50: { ...numberOrNull, description: 'milliseconds' },
+  p95: numberOrNull,
+  p99: numberOrNull,
+  hitRate: numberOrNull,
+  originLoads: { ...number, description: 'a second' },
+  originFailures: number,
+  repeatMisses: numberOrNull,
+})
+const level = { enum: ['ok', 'watch', 'trouble', 'unknown'] }
+const finding = object({ level, sentence: text })
+const evidence = object({ logEvidence: number, logThreshold: number })
+const beforeAfter = object({ before: numberOrNull, after: numberOrNull })
+const diff = listOf(object({ kind: { enum: ['removed', 'added'] }, line: text }))
+const bySide = (schema: Schema): Schema => object({ off: schema, on: schema })
+
+/** What is answered, by name. */
+export const schemas: Readonly<Record<string, Schema>> = {
+  Problem: object({
+    type: text,
+    title: text,
+    status: number,
+    detail: text,
+    code: text,
+    hint: text,
+  }),
+  State: object({
+    at: { ...number, description: 'epoch milliseconds' },
+    boot: text,
+    headline: object({ level, sentence: text, findings: listOf(finding) }),
+    flag: object({
+      name: text,
+      file: text,
+      hash: text,
+      description: orNull(
+        object(
+          {
+            state: text,
+            shape: text,
+            share: number,
+            defaultVariant: text,
+            sentence: text,
+            pilots: number,
+          },
+          ['share', 'defaultVariant'],
+        ),
+      ),
+      error: orNull(object({ code: text, message: text, hint: text })),
+      served: object({
+        state: { enum: ['same', 'different', 'unreachable', 'unknown', 'unasked'] },
+        url: text,
+        detail: text,
+        probes: number,
+        agreeing: number,
+        since: number,
+      }),
+    }),
+    fleet: object(
+      {
+        arms: object({ off: ref('Arm'), on: ref('Arm'), all: ref('Arm') }),
+        replicas: listOf(
+          object({
+            url: text,
+            live: { type: 'boolean' },
+            error: text,
+            operations: number,
+            bad: numberOrNull,
+          }),
+        ),
+        breakersOpen: bySide(number),
+        owed: bySide(numberOrNull),
+        eventLoopDelay: numberOrNull,
+      },
+      ['arms'],
+    ),
+    guard: orNull(ref('Guard')),
+    point: listOf(numberOrNull),
+    effect: orNull(object({ id: text, bad: beforeAfter, p99: beforeAfter, seconds: number })),
+  }),
+  Arm: arm,
+  Guard: object(
+    {
+      mode: { enum: ['acting', 'advising', 'yielded', 'blind', 'standby', 'stopped'] },
+      answer: { enum: ['regressed', 'safe', 'undecided', 'starved'] },
+      sentence: text,
+      metrics: listOf(
+        object(
+          {
+            id: text,
+            harm: evidence,
+            safety: evidence,
+            treatment: object({ bad: number, total: number }),
+            control: object({ bad: number, total: number }),
+            heldBack: text,
+          },
+          ['safety'],
+        ),
+      ),
+      plan: object({ steps: listOf(number), heldS: number, minHoldS: number }),
+      alarms: lines,
+      awaiting: { ...number, description: 'a share that waits for approval' },
+      at: number,
+    },
+    ['answer', 'plan', 'awaiting'],
+  ),
+  History: listOf(
+    object({
+      id: text,
+      at: number,
+      action: text,
+      from: numberOrNull,
+      to: numberOrNull,
+      who: text,
+      via: text,
+      reason: text,
+    }),
+  ),
+  Series: object({ boot: text, columns: lines, points: listOf(listOf(numberOrNull)) }),
+  Info: object({
+    version: text,
+    flag: text,
+    file: text,
+    flagd: text,
+    token: { type: 'boolean' },
+    operator: text,
+    boot: text,
+  }),
+  Preview: object({
+    from: numberOrNull,
+    to: numberOrNull,
+    hash: text,
+    users: number,
+    joins: number,
+    leaves: number,
+    diff,
+    sentence: text,
+  }),
+  Approved: object({ approved: number }),
+  Change: object({
+    action: text,
+    from: numberOrNull,
+    to: numberOrNull,
+    written: { type: 'boolean' },
+    confirmed: { type: 'boolean' },
+    servedMs: numberOrNull,
+    lastMs: numberOrNull,
+    movers: number,
+    cause: text,
+    hint: text,
+    warning: text,
+    diff,
+  }),
+}

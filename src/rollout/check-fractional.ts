@@ -1,0 +1,126 @@
+import { quote } from '../errors.ts'
+import { type JsonNode, property, valueOf, walk } from './document.ts'
+import { article } from './findings.ts'
+import { largestTotal } from './split.ts'
+import type { TargetingContext, Use } from './targeting-context.ts'
+
+/**
+ * Checks `{"fractional": [...]}`: its place, its weights, and what it buckets by.
+ *
+ * @param list the operands
+ * @param checkRule for the rules inside
+ */
+export function checkFractional(
+  rule: JsonNode,
+  list: JsonNode,
+  context: TargetingContext,
+  use: Use,
+  checkRule: (node: JsonNode, context: TargetingContext, use: Use) => void,
+): void {
+  const { flag, report } = context
+  if (use !== 'result' && context.variants !== undefined) {
+    report({
+      code: 'fractional-in-condition',
+      flag,
+      node: rule,
+      message:
+        use === 'condition'
+          ? 'a "fractional" as a condition splits nothing: it gives a variant name, and any name is true'
+          : 'the value of this "fractional" is an operand and not the variant, so it splits nothing',
+      fix: 'put it where the variant stands: { "if": [condition, "on", { "fractional": [...] }] }',
+    })
+  }
+  if (list.type !== 'array') {
+    weights(list, `"fractional" takes a list, not ${article(list)}; it splits nobody`)
+    return
+  }
+  const parts = list.children ?? []
+  const bucketing = parts[0]?.type === 'array' ? undefined : parts[0]
+  if (bucketing !== undefined) {
+    checkBucketing(bucketing, context)
+    checkRule(bucketing, context, 'operand')
+  }
+  let total = 0
+  let computed = false
+  const entries = bucketing === undefined ? parts : parts.slice(1)
+  for (const entry of entries) {
+    const [variant, weight, extra] = entry.children ?? []
+    if (entry.type !== 'array' || variant === undefined || extra !== undefined) {
+      weights(
+        entry,
+        'an entry of a "fractional" is ["variant", weight]; everyone gets the default variant',
+      )
+      continue
+    }
+    if (variant.type === 'number') {
+      weights(variant, `the variant of an entry is its name, not ${quote(valueOf(variant))}`)
+    } else checkRule(variant, context, 'result')
+    if (weight === undefined) total += 1
+    else if (weight.type === 'object') {
+      computed = true
+      checkRule(weight, context, 'operand')
+    } else if (weight.type !== 'number' || !Number.isInteger(weight.value)) {
+      const kind = weight.type === 'number' ? 'not whole' : article(weight)
+      weights(
+        weight,
+        `the weight ${quote(valueOf(weight))} is ${kind}; everyone gets the default variant`,
+      )
+    } else if (Number(weight.value) < 0) {
+      weights(weight, `the weight ${quote(valueOf(weight))} is negative; flagd takes it for 0`)
+    } else total += Number(weight.value)
+  }
+  if (total > largestTotal) {
+    weights(
+      list,
+      `the weights add up to ${total}, more than ${largestTotal}; everyone gets the default variant`,
+    )
+  }
+  if (total === 0 && !computed && entries.length > 0) {
+    report({
+      code: 'weights-zero',
+      flag,
+      node: list,
+      message: 'all weights are 0; everyone gets the default variant, silently',
+      fix: 'give the entry that all users are to get a weight, e.g. ["off", 100]',
+    })
+  }
+
+  function weights(node: JsonNode, message: string): void {
+    report({
+      code: 'weights',
+      flag,
+      node,
+      message,
+      fix: 'write whole numbers from 0 up, e.g. ["on", 25], ["off", 75]; use 1000 in all for tenths',
+    })
+  }
+}
+
+/** `{"cat": [flagKey, targetingKey]}` hashes "use-redisnull" for everyone who has no key. */
+function checkBucketing(node: JsonNode, { flag, report }: TargetingContext): void {
+  const reads = [...walk(node)].flatMap((each) => property(each, 'var') ?? [])
+  const attributes = reads.map((each) => String(each.children?.[0]?.value ?? each.value))
+  const missing = attributes.filter((name) => !name.startsWith('$flagd.'))
+  if (node.type === 'string' || (node.type === 'object' && missing.length === 0)) {
+    report({
+      code: 'anonymous-bucket',
+      flag,
+      node,
+      message: 'the bucketing value is the same for everyone, so that all users land in one bucket',
+      fix: 'leave it out: flagd then buckets by flag and targeting key',
+    })
+    return
+  }
+  if (property(node, 'cat') === undefined) return
+  report({
+    code: 'anonymous-bucket',
+    severity: 'warning',
+    flag,
+    node,
+    message: `whoever has no ${missing.map(quote).join(' or ')} is bucketed as "null": all of them land on one side`,
+    fix:
+      missing.length === 1 && missing[0] === 'targetingKey'
+        ? 'leave the expression out: flagd buckets by flag and targeting key of itself, and gives users without a key the default'
+        : 'make sure that every caller sends it',
+  })
+}
