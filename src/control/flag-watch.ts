@@ -1,5 +1,5 @@
 import { stat } from 'node:fs/promises'
-import { isSwitchbackError } from '../errors.ts'
+import { isSwitchbackError, messageOf } from '../errors.ts'
 import {
   compareServed,
   describe,
@@ -153,7 +153,7 @@ export class FlagWatch {
     } catch (error) {
       this.#error = isSwitchbackError(error)
         ? { code: error.code, message: error.message, hint: error.hint ?? '' }
-        : { code: '', message: error instanceof Error ? error.message : String(error), hint: '' }
+        : { code: '', message: messageOf(error), hint: '' }
     }
     const after = `${this.#document?.hash} ${this.#error?.message} ${this.#historySignature}`
     if (after !== before) onChange()
@@ -199,7 +199,7 @@ export class FlagWatch {
       this.#served = { state, url: flagd, detail, probes, agreeing, since }
     } catch (error) {
       if (this.#stop.signal.aborted) return
-      const detail = error instanceof Error ? error.message : String(error)
+      const detail = messageOf(error)
       const since = this.#served.state === 'unknown' ? this.#served.since : Date.now()
       this.#served = { state: 'unknown', url: flagd, detail, probes: 0, agreeing: 0, since }
     } finally {

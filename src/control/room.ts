@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto'
-import { SwitchbackError } from '../errors.ts'
+import { messageOf, SwitchbackError } from '../errors.ts'
 import { type ChangeEffect, changeReading, effectOf } from './changes.ts'
 import { FlagWatch } from './flag-watch.ts'
 import type { Evidence, GuardReading, GuardView } from './guard-view.ts'
@@ -117,7 +117,7 @@ export class Room {
     try {
       return finite(this.#guard.read())
     } catch (error) {
-      const why = error instanceof Error ? error.message : String(error)
+      const why = messageOf(error)
       const sentence = `The guard cannot be read: ${why}`
       return { ...STOPPED, sentence, at: Date.now() }
     }

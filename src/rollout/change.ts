@@ -1,4 +1,4 @@
-import { isSwitchbackError } from '../errors.ts'
+import { isSwitchbackError, messageOf } from '../errors.ts'
 import { apply, type Applied } from './apply.ts'
 import { confirm, type Confirmation } from './confirm.ts'
 import type { FlagsDocument } from './document.ts'
@@ -131,7 +131,7 @@ async function change(options: ChangeOptions, make: Make): Promise<ChangeResult>
 
 /** Once the file is written, the caller must be told so, whatever happens to the question. */
 function unanswered(probes: Probes, error: unknown, interrupted: boolean): Confirmation {
-  const message = error instanceof Error ? error.message : String(error)
+  const message = messageOf(error)
   return {
     confirmed: false,
     servedMs: undefined,

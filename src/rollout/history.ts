@@ -1,6 +1,7 @@
 import { createHash, randomBytes } from 'node:crypto'
 import { open, readFile, stat } from 'node:fs/promises'
 import { basename, dirname, extname, join } from 'node:path'
+import { messageOf } from '../errors.ts'
 import type { JsonPath, JsonValue } from './document.ts'
 import type { Change, EditAction, FlagsEdit, Pilot } from './edit.ts'
 
@@ -121,7 +122,7 @@ export async function appendHistory(
     await append(file, lines)
     return { history: entry, warning: '' }
   } catch (error) {
-    const message = error instanceof Error ? error.message : String(error)
+    const message = messageOf(error)
     return { history: entry, warning: `the history could not be written: ${message}` }
   }
 }

@@ -1,4 +1,4 @@
-import { SwitchbackError, quote } from '../errors.ts'
+import { messageOf, quote, SwitchbackError } from '../errors.ts'
 import { isList, isObject, mapEntries, parseJson } from './json.ts'
 import type { JsonObject, JsonValue } from './json.ts'
 
@@ -23,7 +23,7 @@ export function readDefinitions(text: string, name: string): Definitions {
       metadata: isObject(config['metadata']) ? config['metadata'] : {},
     }
   } catch (cause) {
-    const problem = cause instanceof Error ? cause.message : String(cause)
+    const problem = messageOf(cause)
     throw new SwitchbackError('SB_FLAGS_INVALID', `${quote(name)} ${problem}`, {
       cause,
       hint: 'The last good flags stay in force until the file is mended.',

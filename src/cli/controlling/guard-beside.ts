@@ -1,4 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises'
+import { messageOf } from '../../errors.ts'
 import type { GuardReading, GuardView } from '../../control/index.ts'
 import { createGuard, type Guard, type GuardStatus, type Plan, viewOf } from '../../guard/index.ts'
 import type { Target } from '../target.ts'
@@ -46,7 +47,7 @@ export function guardBeside(
         if (mode === 'watch' && now.phase === 'yielded') over.abort()
       })
     } catch (error) {
-      failure = error instanceof Error ? error.message : String(error)
+      failure = messageOf(error)
       options.say(`guard: ${failure}`)
       await sleep(RETRY_MS, undefined, { signal }).catch(() => {})
     }

@@ -1,4 +1,5 @@
 import { Redis } from 'ioredis'
+import { messageOf } from '../../errors.ts'
 import { type DoctorFinding, ok, problem, skipped, warning } from './finding.ts'
 
 const check = 'redis'
@@ -27,7 +28,7 @@ export async function checkRedis(url: string | undefined): Promise<DoctorFinding
       ...checkClock(skew),
     ]
   } catch (error) {
-    const reason = error instanceof Error ? error.message : String(error)
+    const reason = messageOf(error)
     const remedy = /NOAUTH|WRONGPASS/.test(reason)
       ? 'put the password into the URL: redis://:PASSWORD@host:6379'
       : 'start Redis, or name it with REDIS_URL; until then the file side serves everybody'
