@@ -1,4 +1,4 @@
-import { ResolveError } from './evaluator.ts'
+import { ResolveError } from './resolve-error.ts'
 import type { Evaluator } from './evaluator.ts'
 import type { Answer, ErrorCode } from './flag-set.ts'
 import { readBody, refuse, sendJson } from './http.ts'

@@ -1,4 +1,5 @@
 import { messageOf, quote, SwitchbackError } from '../errors.ts'
+import { excessOf, expansionProblem } from '../flags-bounds.ts'
 import { isList, isObject, mapEntries, parseJson } from './json.ts'
 import type { JsonObject, JsonValue } from './json.ts'
 
@@ -41,6 +42,8 @@ export function mergeDefinitions(parts: readonly Definitions[]): Definitions {
 
 function parse(text: string): JsonObject {
   if (text.trim() === '') throw new Error('is empty')
+  const excess = excessOf(text)
+  if (excess !== undefined) throw new Error(excess.message)
   let parsed: JsonValue
   try {
     parsed = parseJson(text)
@@ -83,15 +86,14 @@ function checked(key: string, flag: JsonValue): JsonObject {
 function resolveReferences(config: JsonObject): JsonObject {
   const { $evaluators: rules, ...rest } = config
   if (!isObject(rules)) return rest
-  const resolve = (value: JsonValue, within: readonly string[]): JsonValue => {
-    if (isList(value)) return value.map((item) => resolve(item, within))
+  const problem = expansionProblem(config)
+  if (problem !== undefined) throw new Error(problem)
+  const resolve = (value: JsonValue): JsonValue => {
+    if (isList(value)) return value.map(resolve)
     if (!isObject(value)) return value
     const name = value['$ref']
-    if (typeof name === 'string' && Object.hasOwn(rules, name)) {
-      if (within.includes(name)) throw new Error(`has a $ref ${quote(name)} that leads to itself`)
-      return resolve(rules[name] as JsonValue, [...within, name])
-    }
-    return mapEntries(value, (key, item) => [key, resolve(item, within)])
+    if (typeof name === 'string' && Object.hasOwn(rules, name)) return resolve(rules[name] ?? null)
+    return mapEntries(value, (key, item) => [key, resolve(item)])
   }
-  return resolve(rest, []) as JsonObject
+  return resolve(rest) as JsonObject
 }

@@ -5,7 +5,7 @@ import type {
   ServerWritableStream,
   UntypedServiceImplementation,
 } from '@grpc/grpc-js'
-import { ResolveError } from './evaluator.ts'
+import { ResolveError } from './resolve-error.ts'
 import type { Evaluator } from './evaluator.ts'
 import type { Answer, ErrorCode } from './flag-set.ts'
 import type { FlagChange, FlagChanges, FlagStore } from './flag-store.ts'

@@ -1,26 +1,10 @@
-import type { Answer, ErrorCode, Resolution } from './flag-set.ts'
+import type { Answer, Resolution } from './flag-set.ts'
 import type { FlagStore } from './flag-store.ts'
 import { isObject } from './json.ts'
 import type { JsonObject, JsonValue } from './json.ts'
 import type { SidecarMetrics } from './metrics.ts'
 import type { ValueTypeName } from './protocol.ts'
-
-/** There is no answer; says so in flagd's words. */
-export class ResolveError extends Error {
-  readonly errorCode: ErrorCode
-
-  constructor(errorCode: ErrorCode) {
-    super(MESSAGES[errorCode])
-    this.errorCode = errorCode
-  }
-}
-
-const MESSAGES: Record<ErrorCode, string> = {
-  FLAG_NOT_FOUND: 'Flag not found',
-  PARSE_ERROR: 'Error parsing input or configuration',
-  TYPE_MISMATCH: 'Type mismatch error',
-  GENERAL: 'General error',
-}
+import { ResolveError } from './resolve-error.ts'
 
 /** Resolves flags as values of a type, and counts what it answered. */
 export class Evaluator {

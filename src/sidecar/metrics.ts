@@ -1,4 +1,4 @@
-import type { ResolveError } from './evaluator.ts'
+import type { ResolveError } from './resolve-error.ts'
 import type { Answer } from './flag-set.ts'
 
 /** The counters of flagd that dashboards read, under flagd's names. */

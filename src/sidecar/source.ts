@@ -1,16 +1,25 @@
-import { readFile } from 'node:fs/promises'
 import { basename } from 'node:path'
 import { filesOf } from '../file-watch.ts'
+import { MAX_FLAGS_BYTES, readFlagsFile, tooLarge } from '../flags-bounds.ts'
 
 export interface SourceFile {
   readonly name: string
   readonly text: string
 }
 
-/** The flags file, or the `*.json` of a directory in the order of their names. */
+/**
+ * The flags file, or the `*.json` of a directory in the order of their names.
+ *
+ * @throws SwitchbackError `SB_FLAGS_TOO_LARGE`; errors of the file system as they are
+ */
 export async function readSource(path: string): Promise<readonly SourceFile[]> {
-  const paths = await filesOf(path)
-  return Promise.all(
-    paths.map(async (file) => ({ name: basename(file), text: await readFile(file, 'utf8') })),
-  )
+  const files: SourceFile[] = []
+  let size = 0
+  for (const file of await filesOf(path)) {
+    const content = await readFlagsFile(file)
+    size += content.length
+    if (size > MAX_FLAGS_BYTES) throw tooLarge(path)
+    files.push({ name: basename(file), text: content.toString('utf8') })
+  }
+  return files
 }

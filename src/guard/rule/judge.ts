@@ -3,67 +3,11 @@ import type { BaselineState } from './baseline.ts'
 import type { ArmPair } from './buckets.ts'
 import { HarmEvidence } from './harm.ts'
 import type { HarmState } from './harm.ts'
-import type { Margin } from './increment.ts'
 import { SafetyEvidence } from './safety.ts'
 import type { SafetyState } from './safety.ts'
+import type { JudgeSettings, MetricRule, ResolvedSettings, Step } from './settings.ts'
 import { answerOf, metricVerdict } from './verdict.ts'
 import type { Verdict } from './verdict.ts'
-
-/** One thing that treatment must not do more often than control. */
-export interface MetricRule {
-  /** E.g. `errors`, `slow`, `repeat-misses`. */
-  readonly id: string
-  /** Worse than this is a regression. */
-  readonly tolerate: Margin
-  /**
-   * Provably better than this is safe: `ratio` times control's rate, plus what keeps the harm of the
-   * next step within `budget`, a share of ALL operations.
-   */
-  readonly allow: { readonly ratio: number; readonly budget: number }
-  /** User buckets that the metric is counted by; 1 when it is not. */
-  readonly buckets: number
-  /** By how much errors cluster by user, where that cannot be estimated (`buckets` 1). @default 1 */
-  readonly designEffect?: number
-  /**
-   * An outage (half of the last ten seconds bad) regresses without the spread over users that is
-   * otherwise asked for.
-   */
-  readonly outage: boolean
-  /**
-   * The most that one second may add to the evidence of harm, as its natural logarithm. For what a
-   * single stall of the process does to many operations of one side at once. @default no bound
-   */
-  readonly harmPerSecond?: number
-}
-
-export interface JudgeSettings {
-  readonly metrics: readonly MetricRule[]
-  /** Chance that a healthy rollout is taken back, over all its steps and metrics. @default 0.01 */
-  readonly alpha?: number
-  /** Evidence that each metric must show to advance: an unsafe step passes once in so many. @default 20 */
-  readonly advanceEvidence?: number
-  /** Control operations before a rollout begins. @default 3000 */
-  readonly baselineOperations?: number
-  /** Treatment operations in a step before it may be safe. @default 100 */
-  readonly minOperations?: number
-  /** Seconds of a step before it may be safe. @default 60 */
-  readonly minHoldS?: number
-  /** Seconds after a change that say nothing about safety (caches warm up, decisions travel). @default 10 */
-  readonly settleS?: number
-  /** Seconds without an answer after which traffic is called not enough. @default 3600 */
-  readonly starvedAfterS?: number
-}
-
-export type ResolvedSettings = Required<JudgeSettings>
-
-export interface Step {
-  /** Seconds, on the clock of {@link Judge.observe}. */
-  readonly at: number
-  /** Share of `on` in this step, 0 to 1. */
-  readonly share: number
-  /** The next wider share; undefined at the last step: harm is still looked for, safety no more. */
-  readonly next: number | undefined
-}
 
 /** Control operations without which a bet is a guess. */
 const MIN_BASELINE = 100

@@ -1,8 +1,8 @@
 import type { Baseline } from './baseline.ts'
 import { stratumOf } from './buckets.ts'
 import type { HarmEvidence, HarmReading } from './harm.ts'
-import type { MetricRule, ResolvedSettings, Step } from './judge.ts'
 import type { SafetyReading } from './safety.ts'
+import type { MetricRule, ResolvedSettings, Step } from './settings.ts'
 
 /**
  * - `regressed`: treatment is worse than tolerated; go back.
