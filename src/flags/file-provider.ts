@@ -1,4 +1,3 @@
-import { readFile } from 'node:fs/promises'
 import { basename, resolve } from 'node:path'
 import type { FlagdCore } from '@openfeature/flagd-core'
 import {
@@ -16,6 +15,7 @@ import type {
 } from '@openfeature/server-sdk'
 import { isSwitchbackError } from '../errors.ts'
 import { FileWatch } from '../file-watch.ts'
+import { readFlagsFile } from '../flags-bounds.ts'
 import { safely } from './events.ts'
 import type { OnFlagsEvent } from './events.ts'
 import { forEvaluator } from './flags-document.ts'
@@ -124,7 +124,7 @@ export class FileProvider implements Provider {
   async #load(): Promise<void> {
     const before = this.#problem
     try {
-      const text = await readFile(this.#path, 'utf8')
+      const text = (await readFlagsFile(this.#path)).toString('utf8')
       if (this.#closed) return
       const changed = this.#core?.setConfigurations(forEvaluator(text, basename(this.#path))) ?? []
       const first = !this.#loaded

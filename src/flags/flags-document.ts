@@ -1,4 +1,5 @@
-import { SwitchbackError, quote } from '../errors.ts'
+import { SwitchbackError, messageOf, quote } from '../errors.ts'
+import { excessOf, resolveReferences } from '../flags-bounds.ts'
 import { toBytes } from './utf8-bytes.ts'
 
 type JsonObject = Readonly<Record<string, unknown>>
@@ -16,6 +17,8 @@ export function forEvaluator(text: string, name: string): string {
       cause,
       hint: 'The last good flags stay in force until it is mended.',
     })
+  const excess = excessOf(text)
+  if (excess !== undefined) throw problem(excess.message)
   let parsed: unknown
   try {
     parsed = JSON.parse(text)
@@ -23,7 +26,13 @@ export function forEvaluator(text: string, name: string): string {
     throw problem(text === '' ? 'is empty' : `is not JSON: ${(cause as Error).message}`, cause)
   }
   if (!isObject(parsed)) throw problem(`is ${quote(parsed)}, not an object`)
-  const { flags } = parsed
+  let config: JsonObject
+  try {
+    config = resolveReferences(parsed)
+  } catch (cause) {
+    throw problem(messageOf(cause), cause)
+  }
+  const { flags } = config
   if (!isObject(flags)) {
     throw problem(flags === undefined ? 'has no "flags"' : `has the flags ${quote(flags)}`)
   }
@@ -41,7 +50,7 @@ export function forEvaluator(text: string, name: string): string {
     const state = flag['state'] === 'DISABLED' ? 'DISABLED' : 'ENABLED'
     accepted.push([key, { ...flag, state }])
   }
-  return toBytes(JSON.stringify({ ...parsed, flags: Object.fromEntries(accepted) }))
+  return toBytes(JSON.stringify({ ...config, flags: Object.fromEntries(accepted) }))
 }
 
 function isObject(value: unknown): value is JsonObject {

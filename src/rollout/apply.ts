@@ -4,7 +4,7 @@ import { basename, dirname, join } from 'node:path'
 import { quote, SwitchbackError } from '../errors.ts'
 import { hashOf } from './document.ts'
 import type { FlagsEdit } from './edit.ts'
-import type { Finding } from './findings.ts'
+import { type Finding, mostFindings } from './findings.ts'
 import { appendHistory, type HistoryEntry, type HistoryNote } from './history.ts'
 import { locate, notWritable } from './location.ts'
 import { type FileLock, isAlive, lockFile, uniqueName } from './lock.ts'
@@ -107,8 +107,11 @@ export async function apply(edit: FlagsEdit, options: ApplyOptions): Promise<App
 /** Findings that make flagd refuse the new file, or that the edit brought in, stop it. */
 function refuseBroken(edit: FlagsEdit): void {
   const known = new Set(validate(edit.before.text).map(keyOf))
+  // Of so many not all were told, and one that was not is no news.
+  const all = known.size < mostFindings
   const stopping = validate(edit.after.text).find(
-    (finding) => finding.rejected || (finding.severity === 'error' && !known.has(keyOf(finding))),
+    (finding) =>
+      finding.rejected || (all && finding.severity === 'error' && !known.has(keyOf(finding))),
   )
   if (stopping === undefined) return
   throw new SwitchbackError(

@@ -2,7 +2,7 @@ import { quote } from '../errors.ts'
 import { checkTargeting } from './check-targeting.ts'
 import { closestName } from './closest.ts'
 import { entriesOf, type JsonNode, property, valueOf } from './document.ts'
-import { article, type Report } from './findings.ts'
+import { article, type Report, someOf } from './findings.ts'
 import { sidesOf } from './split.ts'
 
 const flagFields = ['state', 'variants', 'defaultVariant', 'targeting', 'metadata']
@@ -133,7 +133,7 @@ function checkDefault(
       flag,
       node: variant,
       message: `the default variant ${quote(valueOf(variant))} is none of the variants; flagd refuses the whole file`,
-      fix: `use one of ${[...variants].map(quote).join(', ')}`,
+      fix: `use one of ${someOf(variants)}`,
     })
     return
   }
@@ -158,6 +158,7 @@ export function checkNames(
 ): void {
   for (const [key, , keyNode] of entriesOf(node)) {
     if (known.includes(key)) continue
+    if (report.enough) return
     const near = closestName(key, known)
     report({
       code: 'unknown-field',

@@ -44,6 +44,7 @@ export function checkFractional(
   let computed = false
   const entries = bucketing === undefined ? parts : parts.slice(1)
   for (const entry of entries) {
+    if (report.enough) return
     const [variant, weight, extra] = entry.children ?? []
     if (entry.type !== 'array' || variant === undefined || extra !== undefined) {
       weights(
@@ -117,7 +118,7 @@ function checkBucketing(node: JsonNode, { flag, report }: TargetingContext): voi
     severity: 'warning',
     flag,
     node,
-    message: `whoever has no ${missing.map(quote).join(' or ')} is bucketed as "null": all of them land on one side`,
+    message: `whoever has no ${missing.slice(0, 8).map(quote).join(' or ')} is bucketed as "null": all of them land on one side`,
     fix:
       missing.length === 1 && missing[0] === 'targetingKey'
         ? 'leave the expression out: flagd buckets by flag and targeting key of itself, and gives users without a key the default'

@@ -3,6 +3,7 @@ import { checkFractional } from './check-fractional.ts'
 import { checkOperator, operandsOf } from './check-operator.ts'
 import { closestName } from './closest.ts'
 import { entriesOf, type JsonNode, property, valueOf } from './document.ts'
+import { someOf } from './findings.ts'
 import type { TargetingContext, Use } from './targeting-context.ts'
 
 /** Checks a targeting rule, or a shared one of `$evaluators`. */
@@ -12,6 +13,7 @@ export function checkTargeting(rule: JsonNode, context: TargetingContext): void 
 
 function checkRule(node: JsonNode, context: TargetingContext, use: Use): void {
   const { flag, report, shared } = context
+  if (report.enough) return
   if (node.type === 'array') {
     for (const child of node.children ?? []) checkRule(child, context, 'operand')
     return
@@ -28,7 +30,7 @@ function checkRule(node: JsonNode, context: TargetingContext, use: Use): void {
       code: 'operator-count',
       flag,
       node,
-      message: `a rule has one operator, and this has ${entries.length}: ${entries.map(([key]) => quote(key)).join(', ')}`,
+      message: `a rule has one operator, and this has ${entries.length}: ${someOf(entries.map(([key]) => key))}`,
       fix: 'nest them, or combine them with "and"',
     })
     return
@@ -77,10 +79,7 @@ function checkResult(node: JsonNode, context: TargetingContext): void {
     flag,
     node,
     message: `${quote(valueOf(node))} is none of the variants; users who land on it get an error`,
-    fix:
-      near === undefined
-        ? `use one of ${[...variants].map(quote).join(', ')}`
-        : `did you mean ${quote(near)}?`,
+    fix: near === undefined ? `use one of ${someOf(variants)}` : `did you mean ${quote(near)}?`,
   })
 }
 

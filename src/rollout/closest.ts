@@ -1,8 +1,13 @@
+/** Longer words, and names after this many, are not compared: to guess must not take long. */
+const longest = 64
+const most = 50
+
 /** The name that a person probably meant: the nearest within about two typing errors, if any. */
 export function closestName(word: string, names: readonly string[]): string | undefined {
+  if (word.length > longest) return undefined
   let best: string | undefined
   let least = 3
-  for (const name of names) {
+  for (const name of names.slice(0, most)) {
     if (Math.abs(word.length - name.length) >= least) continue
     const distance = typingDistance(word, name)
     if (distance < least) {

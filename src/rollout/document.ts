@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto'
 import { getNodePath, type Node, type ParseError, parseTree } from 'jsonc-parser'
-import { quote, SwitchbackError } from '../errors.ts'
+import { messageOf, quote, SwitchbackError } from '../errors.ts'
+import { excessOf } from '../flags-bounds.ts'
 
 /** A node of the JSON text: its kind, its place, its children. */
 export type JsonNode = Node
@@ -66,20 +67,20 @@ export function parseDocument(text: string): FlagsDocument | SyntaxProblem {
       fix: 'save the file as UTF-8 without BOM',
     }
   }
-  const errors: ParseError[] = []
-  let root: JsonNode | undefined
-  try {
-    root = parseTree(text, errors, { disallowComments: true, allowTrailingComma: false })
-  } catch {
-    return syntax(text, 0, 'nested too deeply to be a flags file', 'write the rules flatter')
+  const excess = excessOf(text)
+  if (excess !== undefined) {
+    const fix = 'write the rules flatter, or give each application a file of its own'
+    return syntax(text, excess.offset, `the file ${excess.message}`, fix)
   }
+  const errors: ParseError[] = []
+  const root = parseTree(text, errors, { disallowComments: true, allowTrailingComma: false })
   const first = errors[0]
   if (first !== undefined) return syntaxProblem(text, first)
   // The tolerant parser lets a few things pass (control characters in strings), and this one none.
   try {
     JSON.parse(text)
   } catch (error) {
-    const message = error instanceof Error ? error.message : String(error)
+    const message = messageOf(error)
     const offset = Number(/position (\d+)/.exec(message)?.[1] ?? 0)
     return syntax(text, offset, `not JSON: ${message}`, 'write it as strict JSON')
   }
@@ -136,9 +137,21 @@ export function hashOf(text: string | Buffer): string {
 
 /** Line and column of an offset. */
 export function positionAt(text: string, offset: number): Position {
-  const before = text.slice(0, offset)
-  const line = before.split('\n').length
-  return { line, column: offset - before.lastIndexOf('\n') }
+  return positionsIn(text)(offset)
+}
+
+/** Line and column of offsets that are asked for in ascending order: the text is read once. */
+export function positionsIn(text: string): (offset: number) => Position {
+  let line = 1
+  let start = 0
+  let end = text.indexOf('\n')
+  return (offset) => {
+    for (; end !== -1 && end < offset; end = text.indexOf('\n', start)) {
+      line++
+      start = end + 1
+    }
+    return { line, column: offset - start + 1 }
+  }
 }
 
 /** Keys and indices from the root to a node. */

@@ -1,5 +1,6 @@
 import { FlagdCore } from '@openfeature/flagd-core'
 import { quote, SwitchbackError } from '../errors.ts'
+import { resolveReferences } from '../flags-bounds.ts'
 import {
   entriesOf,
   type FlagsDocument,
@@ -48,7 +49,7 @@ export function createEvaluator(document: FlagsDocument, flag: string): (user: U
   }
   const core = new FlagdCore(undefined, silent)
   try {
-    core.setConfigurations(bytes(JSON.stringify(configuration)))
+    core.setConfigurations(bytes(JSON.stringify(resolveReferences(configuration))))
   } catch (error) {
     const cause = error instanceof Error && error.cause instanceof Error ? error.cause : error
     throw new SwitchbackError(

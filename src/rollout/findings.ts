@@ -1,10 +1,11 @@
-import { type FlagsDocument, type JsonNode, pathOf, type Position, positionAt } from './document.ts'
+import { quote } from '../errors.ts'
+import { type JsonNode, pathOf, type Position } from './document.ts'
 
 /**
  * Something that a flags file gets wrong, with its place, why it matters and what to write instead.
  */
 export interface Finding extends Position {
-  /** Stable name, e.g. `weights-zero`; the README lists them. */
+  /** Stable name, e.g. `weights-zero`. */
   readonly code: FindingCode
   /** `error`: flagd refuses it or answers wrongly. `warning`: it does something else than it looks. */
   readonly severity: 'error' | 'warning'
@@ -61,8 +62,8 @@ export interface FindingDetails {
   readonly fix: string
 }
 
-/** A finding at a node of the document; an error unless it says otherwise. */
-export function findingAt(document: FlagsDocument, details: FindingDetails): Finding {
+/** A finding at a place of the text; an error unless it says otherwise. */
+export function findingAt(position: Position, details: FindingDetails): Finding {
   const { code, node, message, fix } = details
   return {
     code,
@@ -70,7 +71,7 @@ export function findingAt(document: FlagsDocument, details: FindingDetails): Fin
     rejected: details.rejected ?? false,
     flag: details.flag ?? '',
     pointer: pointer(pathOf(node)),
-    ...positionAt(document.text, node.offset),
+    ...position,
     message,
     fix,
   }
@@ -81,8 +82,36 @@ export function pointer(path: readonly (string | number)[]): string {
   return path.map((part) => `/${String(part).replaceAll('~', '~0').replaceAll('/', '~1')}`).join('')
 }
 
-/** Takes down a finding. */
-export type Report = (details: FindingDetails) => void
+/** Takes down findings. */
+export interface Report {
+  (details: FindingDetails): void
+  /** There are so many that nobody reads more: only what flagd refuses is taken down. */
+  readonly enough: boolean
+}
+
+/** More findings of one file than this are not told. */
+export const mostFindings = 100
+
+/** A report, and what it was told. */
+export function createReport(): { readonly report: Report; readonly told: FindingDetails[] } {
+  const told: FindingDetails[] = []
+  const take = (details: FindingDetails): void => {
+    const most = details.rejected === true ? 2 * mostFindings : mostFindings
+    if (told.length < most) told.push(details)
+  }
+  const enough = { get: () => told.length >= mostFindings }
+  return { report: Object.defineProperty(take, 'enough', enough) as Report, told }
+}
+
+/** Names as a message lists them. */
+export function someOf(names: Iterable<string>): string {
+  const shown: string[] = []
+  for (const name of names) {
+    shown.push(shown.length < 8 ? quote(name) : '...')
+    if (shown.length > 8) break
+  }
+  return shown.join(', ')
+}
 
 /** `a string`, `an object`: how a message names what stands there. */
 export function article({ type }: JsonNode): string {

@@ -1,5 +1,5 @@
-import { readFile } from 'node:fs/promises'
-import { quote, SwitchbackError } from '../errors.ts'
+import { isSwitchbackError, quote, SwitchbackError } from '../errors.ts'
+import { readFlagsFile } from '../flags-bounds.ts'
 import { type FlagsDocument, readFlags } from './document.ts'
 
 export interface ReadOptions {
@@ -13,7 +13,8 @@ export interface ReadOptions {
 /**
  * Reads a flags file from disk.
  *
- * @throws {SwitchbackError} `SB_FILE_MISSING`, `SB_FILE_UNREADABLE`, `SB_FLAGS_SYNTAX`.
+ * @throws {SwitchbackError} `SB_FILE_MISSING`, `SB_FILE_UNREADABLE`, `SB_FLAGS_TOO_LARGE`,
+ * `SB_FLAGS_SYNTAX`.
  */
 export async function loadFlags(file: string, options: ReadOptions = {}): Promise<FlagsDocument> {
   return readFlags(await readText(file, options), file)
@@ -24,8 +25,9 @@ export async function readText(file: string, options: ReadOptions = {}): Promise
   const { missingHint = 'name it with --file, or run where the directory flags/ is' } = options
   let content: Buffer
   try {
-    content = await readFile(file)
+    content = await readFlagsFile(file)
   } catch (error) {
+    if (isSwitchbackError(error)) throw error
     const code = error instanceof Error && 'code' in error ? String(error.code) : ''
     if (code === 'ENOENT') {
       throw new SwitchbackError('SB_FILE_MISSING', `there is no flags file ${quote(file)}`, {

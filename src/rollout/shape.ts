@@ -82,12 +82,13 @@ export function leaves(
     const result = parts[index + 1]
     if (test === undefined) break
     if (result === undefined) {
-      found.push(...leaves(test, undefined, depth + 1))
+      for (const each of leaves(test, undefined, depth + 1)) found.push(each)
       break
     }
     const splitting = [...walk(test)].find(isFractional)
-    if (splitting === undefined) found.push(...leaves(result, test, depth + 1))
-    else {
+    if (splitting === undefined) {
+      for (const each of leaves(result, test, depth + 1)) found.push(each)
+    } else {
       const reason = 'a "fractional" stands inside a condition, where it splits nothing'
       found.push({
         outcome: { kind: 'opaque', node: splitting, reason },

@@ -4,12 +4,13 @@ import {
   type FlagsDocument,
   parseDocument,
   positionAt,
+  positionsIn,
   property,
 } from './document.ts'
 import { compareFlags } from './check-changes.ts'
 import { checkFlag, checkMetadata, checkNames } from './check-flag.ts'
 import { checkTargeting } from './check-targeting.ts'
-import { article, type Finding, findingAt, type Report } from './findings.ts'
+import { article, createReport, type Finding, findingAt, type Report } from './findings.ts'
 import { quote } from '../errors.ts'
 
 export interface ValidateOptions {
@@ -19,7 +20,7 @@ export interface ValidateOptions {
 
 /**
  * Checks a flags file: what flagd rejects, and what it accepts but does something else with than it
- * looks. Sorted by place. Never throws for what the text holds.
+ * looks. Sorted by place; of very many the first. Never throws for what the text holds.
  *
  * Source of the rules: flagd's published schemas (open-feature/flagd-schemas), and what a real flagd
  * 0.16 did with each of these files.
@@ -40,14 +41,16 @@ export function validate(text: string, options: ValidateOptions = {}): Finding[]
       },
     ]
   }
-  const findings: Finding[] = []
-  const report: Report = (details) => findings.push(findingAt(document, details))
+  const { report, told } = createReport()
   checkFile(document, report)
   if (options.before !== undefined) {
     const before = parseDocument(options.before)
     if ('root' in before) compareFlags(before, document, report)
   }
-  return findings.sort((a, b) => a.line - b.line || a.column - b.column)
+  const positionOf = positionsIn(text)
+  return told
+    .sort((a, b) => a.node.offset - b.node.offset)
+    .map((details) => findingAt(positionOf(details.node.offset), details))
 }
 
 const fileFields = ['$schema', 'flags', '$evaluators', 'metadata']
@@ -55,6 +58,7 @@ const fileFields = ['$schema', 'flags', '$evaluators', 'metadata']
 function checkFile(document: FlagsDocument, report: Report): void {
   const { root } = document
   for (const node of duplicateKeys(root)) {
+    if (report.enough) break
     report({
       code: 'duplicate-key',
       node,

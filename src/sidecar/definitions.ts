@@ -1,6 +1,6 @@
 import { messageOf, quote, SwitchbackError } from '../errors.ts'
-import { excessOf, expansionProblem } from '../flags-bounds.ts'
-import { isList, isObject, mapEntries, parseJson } from './json.ts'
+import { excessOf, resolveReferences } from '../flags-bounds.ts'
+import { isList, isObject, parseJson } from './json.ts'
 import type { JsonObject, JsonValue } from './json.ts'
 
 /** A flag configuration that flagd accepts, its shared rules resolved. */
@@ -18,7 +18,7 @@ export interface Definitions {
  */
 export function readDefinitions(text: string, name: string): Definitions {
   try {
-    const config = resolveReferences(parse(text))
+    const config = resolveReferences(parse(text)) as JsonObject
     return {
       flags: flagsOf(config),
       metadata: isObject(config['metadata']) ? config['metadata'] : {},
@@ -80,20 +80,4 @@ function checked(key: string, flag: JsonValue): JsonObject {
     )
   }
   return flag
-}
-
-/** Puts each shared rule of `$evaluators` in the place of its `{"$ref": "name"}`. */
-function resolveReferences(config: JsonObject): JsonObject {
-  const { $evaluators: rules, ...rest } = config
-  if (!isObject(rules)) return rest
-  const problem = expansionProblem(config)
-  if (problem !== undefined) throw new Error(problem)
-  const resolve = (value: JsonValue): JsonValue => {
-    if (isList(value)) return value.map(resolve)
-    if (!isObject(value)) return value
-    const name = value['$ref']
-    if (typeof name === 'string' && Object.hasOwn(rules, name)) return resolve(rules[name] ?? null)
-    return mapEntries(value, (key, item) => [key, resolve(item)])
-  }
-  return resolve(rest) as JsonObject
 }
