@@ -14,6 +14,7 @@ export {
   fileCache,
   type FileCacheOptions,
   type GetOrSetOptions,
+  type KnownServers,
   type Ledger,
   type Loader,
   memoryCache,

@@ -83,11 +83,21 @@ export interface CacheBackend {
    * to a node that lags, restored from a snapshot). Cells written before `before` (store clock) must
    * then not be trusted. What a listener returns is awaited before any cell of the store that came
    * back is handed out. Returns the way to stop listening.
+   *
+   * @param known lets it tell that too of what happened while no process was there to see it
    */
-  onReset?(listener: (before: number) => MaybePromise<void>): () => void
+  onReset?(listener: (before: number) => MaybePromise<void>, known?: KnownServers): () => void
   /** Present on a store that can keep the machine's ledger of owed invalidations. */
   readonly ledger?: Ledger
   close(): Promise<void>
+}
+
+/** The servers that a store consisted of when it was last used, kept beyond the end of the process. */
+export interface KnownServers {
+  /** What each address said of its identity; empty when nothing is known. */
+  recall(): ReadonlyMap<string, string>
+  /** Takes the place of all that was known. */
+  remember(servers: ReadonlyMap<string, string>): MaybePromise<void>
 }
 
 /** An invalidation that a side did not acknowledge. */
@@ -126,4 +136,6 @@ export interface Ledger {
    * trusted; `Infinity` while the side owes the key.
    */
   trustedFrom(side: Side, key: string): number
+  /** @default nothing is known of a store's servers when a process begins */
+  knownServers?(side: Side): KnownServers
 }

@@ -52,8 +52,9 @@ export function createCacheSwitch(options: CacheSwitchOptions): CacheSwitch {
       notify,
     })
   const sides = { off: guard('off'), on: guard('on') }
+  const ledger = options.off.ledger ?? options.on.ledger
   const debts = new Debts({
-    ledger: options.off.ledger ?? options.on.ledger,
+    ledger,
     sides,
     maxOwed: options.maxOwed ?? 10_000,
     recorder,
@@ -103,7 +104,10 @@ export function createCacheSwitch(options: CacheSwitchOptions): CacheSwitch {
   })
   const unsubscribe = Object.values(sides).map((side) =>
     // Awaited by the backend before it serves again.
-    side.backend.onReset?.((before) => debts.fence(side.side, RESET_REASON, before)),
+    side.backend.onReset?.(
+      (before) => debts.fence(side.side, RESET_REASON, before),
+      ledger?.knownServers?.(side.side),
+    ),
   )
 
   const removeGauges = registerGauges({ name, recorder, sides, debts, decider })

@@ -4,6 +4,7 @@ import type {
   Entry,
   InvalidateOptions,
   InvalidateResult,
+  KnownServers,
   Ledger,
   MaybePromise,
   WriteOptions,
@@ -84,8 +85,8 @@ export class GatedBackend implements CacheBackend {
     return this.inner.ping()
   }
 
-  onReset(listener: (before: number) => MaybePromise<void>): () => void {
-    return this.inner.onReset?.(listener) ?? (() => {})
+  onReset(listener: (before: number) => MaybePromise<void>, known?: KnownServers): () => void {
+    return this.inner.onReset?.(listener, known) ?? (() => {})
   }
 
   close(): Promise<void> {

@@ -2,7 +2,7 @@ import type { Side } from '../../side.ts'
 import { openSqlite, pragma, type Sqlite, type Statement, transact } from './sqlite.ts'
 
 /** Changes with every incompatible change of the tables. */
-export const SCHEMA_VERSION = 1
+export const SCHEMA_VERSION = 2
 
 /**
  * `dies_at` is when the sweep may remove the row: the end of what its token must outlive. Each row
@@ -38,6 +38,12 @@ CREATE TABLE owed (
   generation TEXT NOT NULL,
   not_before INTEGER NOT NULL,
   UNIQUE (side, key)
+);
+CREATE TABLE servers (
+  side TEXT NOT NULL,
+  address TEXT NOT NULL,
+  identity TEXT NOT NULL,
+  PRIMARY KEY (side, address)
 );
 CREATE TABLE meta (
   id INTEGER PRIMARY KEY CHECK (id = 1),

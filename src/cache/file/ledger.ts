@@ -1,6 +1,6 @@
 import { setImmediate } from 'node:timers/promises'
 import type { Side } from '../../side.ts'
-import type { Ledger, MaybePromise, Owed } from '../backend.ts'
+import type { KnownServers, Ledger, MaybePromise, Owed } from '../backend.ts'
 import { storageKey } from '../storage-key.ts'
 import { slotOfSide } from './control-file.ts'
 import { fromSql, toSql } from './database.ts'
@@ -147,6 +147,29 @@ export class FileLedger implements Ledger {
     } catch {
       // Still owed, and distrusted twice.
     }
+  }
+
+  knownServers(side: Side): KnownServers {
+    return {
+      recall: () => this.#store.runSync(() => this.#servers(side)),
+      remember: (servers) =>
+        this.#store.run(() =>
+          this.#store.transact(0, (tx) => {
+            tx.database.statement('DELETE FROM servers WHERE side = ?').run(side)
+            const insert = tx.database.statement('INSERT INTO servers VALUES (?, ?, ?)')
+            for (const [address, identity] of servers) insert.run(side, address, identity)
+            tx.changed = true
+          }),
+        ),
+    }
+  }
+
+  #servers(side: Side): ReadonlyMap<string, string> {
+    const rows = this.#store
+      .withHeader()
+      .database.statement('SELECT address, identity FROM servers WHERE side = ?')
+      .all(side) as [string, string][]
+    return new Map(rows)
   }
 
   #lookUp(side: Side, key: string): boolean {

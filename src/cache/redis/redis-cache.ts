@@ -3,6 +3,7 @@ import type {
   Entry,
   InvalidateOptions,
   InvalidateResult,
+  KnownServers,
   WriteOptions,
   WriteResult,
 } from '../backend.ts'
@@ -167,8 +168,8 @@ class RedisCache implements CacheBackend {
     }
   }
 
-  onReset(listener: ResetListener): () => void {
-    return this.#servers.onReset(listener)
+  onReset(listener: ResetListener, known?: KnownServers): () => void {
+    return this.#servers.onReset(listener, known)
   }
 
   async close(): Promise<void> {

@@ -4,14 +4,17 @@ import { redisError } from './errors.ts'
 import { ServerClock } from './server-clock.ts'
 
 const CLOCK_REFRESH_MS = 30_000
+const UNKNOWN = 'unknown'
 
 export interface ServerParts {
   /** The connection to the server as it is now; `undefined` while there is none. */
   readonly node: () => RedisNode | undefined
-  /** Whether the first identity seen is taken as it is; else it counts as a change. */
-  readonly known: boolean
+  /** Whether the first identity seen counts as a change too. `undefined`: it does not say. */
+  readonly isStranger: (runId: string | undefined) => boolean
   /** The server is not the one that acknowledged; `serverTime` is its clock. */
   readonly onChange: (serverTime: number) => Promise<void>
+  /** It has said who it is, and {@link ServerParts.onChange} is done. Awaited before it is trusted. */
+  readonly onIdentified: () => Promise<void>
   /** The server does not say who it is. */
   readonly onAnonymous: () => void
 }
@@ -27,7 +30,8 @@ export class Server {
   /** False from the loss of a connection until its identity was asked on the next. */
   trusted = false
   readonly #parts: ServerParts
-  #runId: string | undefined
+  /** Who it said it was when it was last asked. */
+  runId: string | undefined
   #verifying: Promise<void> | undefined
   #detach: (() => void) | undefined
   #asking = false
@@ -73,11 +77,13 @@ export class Server {
       const serverTime = millisecondsOf(time)
       const runId = /^run_id:(\w+)/mu.exec(info)?.[1]
       if (runId === undefined) this.#parts.onAnonymous()
-      const changed = this.#runId === undefined ? !this.#parts.known : this.#runId !== runId
+      const changed =
+        this.runId === undefined ? this.#parts.isStranger(runId) : this.runId !== runId
       if (changed) await this.#parts.onChange(serverTime)
       this.clock.learn(serverTime, sentAt)
       // An unknown identity never equals itself: without one, every new connection is suspect.
-      this.#runId = runId ?? 'unknown'
+      this.runId = runId ?? UNKNOWN
+      await this.#parts.onIdentified()
       if (this.#detach !== detach) throw new Error('the connection was lost')
       this.trusted = true
     } catch (error) {

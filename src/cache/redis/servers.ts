@@ -1,8 +1,11 @@
 import { SwitchbackError } from '../../errors.ts'
-import type { MaybePromise } from '../backend.ts'
+import type { KnownServers, MaybePromise } from '../backend.ts'
 import { isCluster, type RedisClient, type RedisCluster, type RedisNode } from './client.ts'
 import { keySlot } from './key-slot.ts'
 import { Server } from './server.ts'
+
+/** Stands for the address of a client's only server, which Sentinel may move. */
+const SINGLE = ''
 
 export type ResetListener = (before: number) => MaybePromise<void>
 
@@ -16,6 +19,8 @@ export class Servers {
   readonly #client: RedisClient
   readonly #onWarning: (warning: SwitchbackError) => void
   readonly #listeners = new Set<ResetListener>()
+  /** With what each of them knew when it was given. */
+  readonly #books = new Map<KnownServers, ReadonlyMap<string, string>>()
   readonly #unsubscribe: () => void
   #single: Server | undefined
   /** By `host:port`. */
@@ -37,7 +42,7 @@ export class Servers {
       if (client.status === 'ready') look()
       return
     }
-    const single = this.#server(() => client, true)
+    const single = this.#server(SINGLE, () => client, false)
     const verify = (): void => void single.verify().catch(() => undefined)
     this.#single = single
     client.on('ready', verify)
@@ -51,7 +56,7 @@ export class Servers {
     const client = this.#client as RedisCluster
     const address = client.slots[keySlot(name)]?.[0]
     if (address === undefined) return undefined
-    return this.#masters.get(address) ?? this.#add(client, address, !this.#sawMasters)
+    return this.#masters.get(address) ?? this.#add(client, address)
   }
 
   /** Epoch milliseconds; of a cluster, the latest of its masters' clocks: deadlines must hold on each. */
@@ -64,9 +69,22 @@ export class Servers {
     return latest === 0 ? Date.now() : Math.floor(latest)
   }
 
-  onReset(listener: ResetListener): () => void {
+  onReset(listener: ResetListener, book?: KnownServers): () => void {
     this.#listeners.add(listener)
-    return () => void this.#listeners.delete(listener)
+    if (book !== undefined) {
+      const knew = recall(book)
+      this.#books.set(book, knew)
+      // Some may have said who they are before anybody listened.
+      const strangers = [...this.#all()].filter(
+        ([address, { runId }]) => runId !== undefined && isStranger(knew, address, runId),
+      )
+      if (strangers.length > 0) void this.#tell([listener], 0).catch(() => undefined)
+      void this.#remember()
+    }
+    return () => {
+      this.#listeners.delete(listener)
+      if (book !== undefined) this.#books.delete(book)
+    }
   }
 
   close(): void {
@@ -74,6 +92,7 @@ export class Servers {
     this.#single?.close()
     for (const server of this.#masters.values()) server.close()
     this.#listeners.clear()
+    this.#books.clear()
   }
 
   /** Meets new masters at once, and forgets those replaced: should they return, they are strangers. */
@@ -88,31 +107,56 @@ export class Servers {
     }
     for (const address of owners) {
       if (address === undefined || this.#masters.has(address)) continue
-      const server = this.#add(client, address, !this.#sawMasters)
+      const server = this.#add(client, address)
       server.verify().catch(() => undefined)
     }
     this.#sawMasters = true
+    void this.#remember()
   }
 
-  #add(client: RedisCluster, address: string, known: boolean): Server {
-    const server = this.#server(
-      () => client.nodes('master').find((node) => addressOf(node) === address),
-      known,
-    )
+  #add(client: RedisCluster, address: string): Server {
+    const node = (): RedisNode | undefined =>
+      client.nodes('master').find((one) => addressOf(one) === address)
+    const server = this.#server(address, node, this.#sawMasters)
     this.#masters.set(address, server)
     return server
   }
 
-  #server(node: () => RedisNode | undefined, known: boolean): Server {
+  #server(address: string, node: () => RedisNode | undefined, late: boolean): Server {
     return new Server({
       node,
-      known,
-      onChange: async (serverTime) => {
-        const before = Math.ceil(Math.max(this.now(), serverTime)) + 1
-        for (const listener of this.#listeners) await listener(before)
-      },
+      isStranger: (runId) =>
+        late || [...this.#books.values()].some((knew) => isStranger(knew, address, runId)),
+      onChange: (serverTime) => this.#tell(this.#listeners, serverTime),
+      onIdentified: () => this.#remember(),
       onAnonymous: () => this.#warnAnonymous(),
     })
+  }
+
+  async #tell(listeners: Iterable<ResetListener>, serverTime: number): Promise<void> {
+    const before = Math.ceil(Math.max(this.now(), serverTime)) + 1
+    for (const listener of listeners) await listener(before)
+  }
+
+  /** Once all have said who they are. If it fails, the next process distrusts what it need not. */
+  async #remember(): Promise<void> {
+    const servers = new Map<string, string>()
+    for (const [address, { runId }] of this.#all()) {
+      if (runId === undefined) return
+      servers.set(address, runId)
+    }
+    for (const book of this.#books.keys()) {
+      try {
+        if (!sameEntries(recall(book), servers)) await book.remember(servers)
+      } catch {
+        // See above.
+      }
+    }
+  }
+
+  *#all(): Iterable<readonly [string, Server]> {
+    if (this.#single !== undefined) yield [SINGLE, this.#single]
+    yield* this.#masters
   }
 
   #warnAnonymous(): void {
@@ -126,6 +170,30 @@ export class Servers {
       ),
     )
   }
+}
+
+/** A book that cannot be read knows none. */
+function recall(book: KnownServers): ReadonlyMap<string, string> {
+  try {
+    return book.recall()
+  } catch {
+    return new Map()
+  }
+}
+
+function isStranger(
+  knew: ReadonlyMap<string, string>,
+  address: string,
+  runId: string | undefined,
+): boolean {
+  return knew.size > 0 && (runId === undefined || knew.get(address) !== runId)
+}
+
+function sameEntries(
+  one: ReadonlyMap<string, string>,
+  other: ReadonlyMap<string, string>,
+): boolean {
+  return one.size === other.size && [...one].every(([key, value]) => other.get(key) === value)
 }
 
 function addressOf(node: RedisNode): string {

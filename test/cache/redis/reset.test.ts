@@ -1,6 +1,13 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
-import { ANY, type CacheBackend, type Cell, NEVER, redisCache } from '../../../src/cache/index.ts'
+import {
+  ANY,
+  type CacheBackend,
+  type Cell,
+  type KnownServers,
+  NEVER,
+  redisCache,
+} from '../../../src/cache/index.ts'
 import type { SwitchbackError } from '../../../src/errors.ts'
 import { startRedis, type TestRedis } from '../../support/redis-server.ts'
 
@@ -110,5 +117,69 @@ describe('a Redis that may have lost acknowledged deletes', () => {
     expect(told).toHaveLength(1)
     expect(warnings.filter(({ code }) => code === 'SB_REDIS_ANONYMOUS').length).toBeGreaterThan(0)
     await shy.close()
+  })
+})
+
+describe('what earlier processes knew of Redis', () => {
+  class Book implements KnownServers {
+    servers: ReadonlyMap<string, string>
+    constructor(servers: Readonly<Record<string, string>> = {}) {
+      this.servers = new Map(Object.entries(servers))
+    }
+    recall(): ReadonlyMap<string, string> {
+      return this.servers
+    }
+    remember(servers: ReadonlyMap<string, string>): void {
+      this.servers = servers
+    }
+  }
+
+  async function runId(): Promise<string> {
+    return /run_id:(\w+)/.exec(await redis.command('INFO', 'server'))?.[1] ?? ''
+  }
+
+  test('is written down before anything is read, and anew after each restart', async () => {
+    const book = new Book()
+    const told: number[] = []
+    backend.onReset?.((before) => void told.push(before), book)
+    await backend.read('k')
+    expect(book.servers).toEqual(new Map([['', await runId()]]))
+    expect(told).toEqual([])
+    await redis.restart()
+    await readAgain()
+    expect(book.servers).toEqual(new Map([['', await runId()]]))
+    expect(told).toHaveLength(1)
+  })
+
+  test.each(['before', 'after'])(
+    'another server is told, if asked %s it is met',
+    async (moment) => {
+      await put('v1')
+      const { writtenAt } = await backend.read('k')
+      const same = new Book({ '': await runId() })
+      const other = new Book({ '': 'another' })
+      for (const book of [same, other]) {
+        const cache = redisCache({ url: redis.url, onWarning: () => {} })
+        if (moment === 'after') await cache.read('k')
+        const told: number[] = []
+        cache.onReset?.((before) => void told.push(before), book)
+        if (moment === 'before') await cache.read('k')
+        expect(told).toHaveLength(book === same ? 0 : 1)
+        if (book === other) expect(told[0]).toBeGreaterThan(writtenAt)
+        expect(book.servers).toEqual(new Map([['', await runId()]]))
+        await cache.close()
+      }
+    },
+  )
+
+  test('a book that can be neither read nor written changes nothing', async () => {
+    const told: number[] = []
+    const fail = (): never => {
+      throw new Error('the disk is gone')
+    }
+    backend.onReset?.((before) => void told.push(before), { recall: fail, remember: fail })
+    await put('v1')
+    expect(await backend.read('k')).toMatchObject({ payload: 'v1' })
+    expect(told).toEqual([])
   })
 })

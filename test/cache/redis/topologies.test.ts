@@ -69,16 +69,25 @@ describe('Redis Cluster', () => {
   test('a replica that takes over may lack acknowledged deletes, and that is told before it is read', async () => {
     const backend = redisCache({ client, prefix: 'failover:', onWarning })
     const resets: number[] = []
-    backend.onReset?.((before) => void resets.push(before))
+    let book: ReadonlyMap<string, string> = new Map()
+    backend.onReset?.((before) => void resets.push(before), {
+      recall: () => book,
+      remember: (servers) => void (book = servers),
+    })
     await put(backend, 'k', 'v')
     await put(backend, 'other', 'v')
     expect(resets).toEqual([])
+    const addresses = cluster.masters.map(({ port }) => `127.0.0.1:${port}`)
+    await expect.poll(() => [...book.keys()].toSorted()).toEqual(addresses.toSorted())
     const address = client.slots[keySlot('failover:k')]?.[0] ?? ''
     const master = cluster.masters.find(({ port }) => address.endsWith(`:${port}`))!
     await master.kill()
     const cell = await readAgain(backend, 'k')
     expect(resets.length).toBeGreaterThan(0)
     expect(resets[0]).toBeGreaterThan(cell.writtenAt)
+    // A process that begins now knows the one in its place, and not the one that is gone.
+    expect(book.size).toBe(3)
+    expect([...book.keys()]).not.toContain(address)
     await put(backend, 'k', 'v2')
     await backend.close()
   })

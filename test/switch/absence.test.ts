@@ -1,0 +1,67 @@
+// @needs redis
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { type Actor, type ActorOptions, until, World } from '../support/world.ts'
+
+let world: World
+
+beforeAll(async () => {
+  world = await World.create()
+})
+afterAll(() => world.close())
+
+/** A process that has met Redis: it has read from it, which comes after asking who it is. */
+async function begin(options: ActorOptions): Promise<Actor> {
+  const actor = world.actor(options)
+  await until('Redis serves', async () => {
+    await actor.onUser.get(world.key())
+    return actor.cache.health().on.ok && actor.on.calls.read > 0
+  })
+  return actor
+}
+
+/** The value is in a snapshot of Redis, and deleted since; no process runs any more. */
+async function deletedBehindASnapshot(key: string, machine: string): Promise<void> {
+  const actor = await begin({ machine })
+  await actor.onUser.set(key, 'v1')
+  await world.redis.snapshot()
+  await actor.onUser.delete(key)
+  await actor.cache.close()
+}
+
+describe('while no process of the machine runs', () => {
+  test('Redis comes back with what was deleted: it is not believed', async () => {
+    const key = world.key()
+    await deletedBehindASnapshot(key, 'snapshot')
+    await world.redis.kill()
+    await world.redis.restart({ keepData: true })
+    const later = await begin({ machine: 'snapshot' })
+    expect(await later.onUser.get(key)).toBeUndefined()
+    expect(later.events).toMatchObject([{ type: 'fenced', side: 'on' }])
+    await later.onUser.set(key, 'v2')
+    expect(await later.onUser.get(key)).toBe('v2')
+    await later.cache.close()
+    // It is known by now.
+    const last = await begin({ machine: 'snapshot' })
+    expect(await last.onUser.get(key)).toBe('v2')
+    expect(last.events).toEqual([])
+  })
+
+  test('Redis stays as it is: what it holds is still good', async () => {
+    const key = world.key()
+    const actor = await begin({ machine: 'same' })
+    await actor.onUser.set(key, 'v1')
+    await actor.cache.close()
+    const later = await begin({ machine: 'same' })
+    expect(await later.onUser.get(key)).toBe('v1')
+    expect(later.events).toEqual([])
+  })
+
+  test('a machine that never met Redis believes it', async () => {
+    const key = world.key()
+    const actor = await begin({ machine: 'one' })
+    await actor.onUser.set(key, 'v1')
+    const other = await begin({ machine: 'another' })
+    expect(await other.onUser.get(key)).toBe('v1')
+    expect(other.events).toEqual([])
+  })
+})
