@@ -21,7 +21,14 @@ const ROOMS = {
 }
 
 /** What every room may use. */
-const KERNEL = new Set(['side.ts', 'errors.ts', 'metrics.ts', 'file-watch.ts', 'flags-bounds.ts'])
+const KERNEL = new Set([
+  'side.ts',
+  'errors.ts',
+  'metrics.ts',
+  'reachable.ts',
+  'file-watch.ts',
+  'flags-bounds.ts',
+])
 
 /** What `import 'switchback'` may load. The other rooms, and the libraries that only they need, may not. */
 const DATA_PLANE = new Set(['cache', 'flags', 'telemetry', 'switch', '.'])

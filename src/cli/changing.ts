@@ -19,6 +19,11 @@ export const changeOptions = {
   print: { type: 'boolean', help: 'print the new file to stdout instead of writing it' },
 } as const
 
+/** What `--json` of these commands prints, for their help. */
+export const changeJson = `--json prints ok, command, flag, file, action, from, to, written, hash {before, after},
+users {sample, joins, leaves}, flagd {url, confirmed, servedMs, lastMs, probes, movers, cause, hint},
+historyId and warning, on one line.`
+
 /** Asked for on a terminal unless `--yes` is given; a rollback never asks. */
 export const askOptions = {
   yes: { type: 'boolean', short: 'y', help: 'do not ask before writing' },

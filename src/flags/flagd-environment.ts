@@ -1,7 +1,7 @@
 import { existsSync } from 'node:fs'
 import type { FlagdProvider } from '@openfeature/flagd-provider'
 import { SwitchbackError, quote } from '../errors.ts'
-import type { Address } from './reachable.ts'
+import type { Address } from '../reachable.ts'
 
 export type Environment = Readonly<Record<string, string | undefined>>
 

@@ -117,7 +117,7 @@ describe('the command line', () => {
     [['start', '--port', '0', '--metrics-port', '0'], { FLAGD_RESOLVER: 'foo' }, 'FLAGD_RESOLVER'],
     [['start', '--port', '0', '--metrics-port', '0', '--isolated'], { REDIS_URL: 'foo' }, '"foo"'],
     [['control', '--host', '0.0.0.0', '--port', '0', '--guard', 'off'], {}, '0.0.0.0'],
-    [['watch', '--metrics', 'foo'], {}, '--metrics "foo"'],
+    [['watch', '--metrics', 'foo'], {}, '"foo" is no address of metrics'],
   ])('%j with %j is bad input: exit 2, and the input is named', async (argv, env, named) => {
     const { code, stderr } = await run(argv, { env })
     expect(stderr).toContain(named)

@@ -7,6 +7,7 @@ import { join } from 'node:path'
 import { afterEach } from 'vitest'
 import { startSidecar } from '../../src/sidecar/index.ts'
 import { createTelemetry } from '../../src/telemetry/index.ts'
+import { useRedis } from '../support/flags-files.ts'
 
 const closing: (() => unknown)[] = []
 afterEach(async () => {
@@ -21,18 +22,7 @@ export async function directory(): Promise<string> {
 
 async function flagsFile(on: number): Promise<string> {
   const file = join(await directory(), 'use-redis.json')
-  const flag = {
-    state: 'ENABLED',
-    variants: { on: true, off: false },
-    defaultVariant: 'off',
-    targeting: {
-      fractional: [
-        ['on', on],
-        ['off', 100 - on],
-      ],
-    },
-  }
-  await writeFile(file, JSON.stringify({ flags: { 'use-redis': flag } }, null, 2))
+  await writeFile(file, JSON.stringify(useRedis(on), null, 2))
   return file
 }
 

@@ -6,12 +6,12 @@ import {
   answersPing,
   findProgram,
   freePort,
-  isListening,
   provisionRedis,
   supervise,
   type ProvisionedRedis,
   type Supervised,
 } from '../../src/cli/provision/index.ts'
+import { isReachable } from '../../src/reachable.ts'
 import { fakeMachine, until } from './support.ts'
 
 const SERVER = findProgram(['redis-server'], process.env) ?? 'redis-server'
@@ -53,8 +53,9 @@ describe('answersPing', () => {
       supervise({ command: [SERVER, '--port', `${port}`, '--save', ''] }),
       supervise({ command: [SERVER, '--port', `${locked}`, '--save', '', '--requirepass', 'x'] }),
     ]
+    const host = '127.0.0.1'
     await until('both listen', async () => {
-      return (await isListening('127.0.0.1', port)) && isListening('127.0.0.1', locked)
+      return (await isReachable({ host, port })) && isReachable({ host, port: locked })
     })
   })
   afterAll(async () => {

@@ -1,7 +1,6 @@
 import { chmod, mkdir, mkdtemp, readFile, rm, symlink, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { setTimeout as sleep } from 'node:timers/promises'
 import { onTestFinished } from 'vitest'
 
 /** A directory that goes away with the test. */
@@ -47,18 +46,7 @@ export interface FakeMachine {
   log(): Promise<string[]>
 }
 
-/** Waits until the condition holds; fails loudly when it does not within the deadline. */
-export async function until(
-  what: string,
-  condition: () => boolean | Promise<boolean>,
-  timeoutMs = 10_000,
-): Promise<void> {
-  const deadline = Date.now() + timeoutMs
-  while (!(await condition())) {
-    if (Date.now() > deadline) throw new Error(`timed out waiting: ${what}`)
-    await sleep(20)
-  }
-}
+export { until } from '../support/until.ts'
 
 /** Whether a process of this id is there (a zombie is not). */
 export async function isAlive(pid: number): Promise<boolean> {

@@ -108,16 +108,4 @@ export function raw(
   })
 }
 
-/** Asks until the answer is true, for what no event tells. */
-export async function until(
-  what: string,
-  holds: () => boolean | Promise<boolean>,
-  deadlineMs = 10_000,
-): Promise<void> {
-  const end = performance.now() + deadlineMs
-  for (;;) {
-    if (await holds()) return
-    if (performance.now() > end) throw new Error(`not in ${deadlineMs} ms: ${what}`)
-    await new Promise((resolve) => setTimeout(resolve, 40))
-  }
-}
+export { until } from './until.ts'

@@ -1,6 +1,7 @@
 import { FlagdCore } from '@openfeature/flagd-core'
 import { expect, test } from 'vitest'
 import { createTelemetry } from '../../src/telemetry/index.ts'
+import { useRedis } from '../support/flags-files.ts'
 
 /** Chi-square with 31 degrees of freedom: 61.1 is exceeded by chance once in 1,000 times. */
 function chiSquare(marks: readonly number[]): number {
@@ -14,23 +15,7 @@ const users = Array.from({ length: 20_000 }, (_, i) => `user_${i}`)
 
 test('the buckets fill evenly within the share that flagd itself picks', () => {
   const core = new FlagdCore()
-  core.setConfigurations(
-    JSON.stringify({
-      flags: {
-        'use-redis': {
-          state: 'ENABLED',
-          variants: { on: true, off: false },
-          defaultVariant: 'off',
-          targeting: {
-            fractional: [
-              ['on', 10],
-              ['off', 90],
-            ],
-          },
-        },
-      },
-    }),
-  )
+  core.setConfigurations(JSON.stringify(useRedis(10)))
   const telemetry = createTelemetry({ meter: false })
   const silent = { error() {}, warn() {}, info() {}, debug() {} }
   const onUsers = users.filter(

@@ -6,9 +6,8 @@ import { parsePlan, type Plan } from '../../guard/index.ts'
 import { type Command, type Environment, exitCode, usageError } from '../command.ts'
 import { guardBeside, type GuardMode } from '../controlling/guard-beside.ts'
 import { defineCommand } from '../define.ts'
+import { METRICS, metricsOption } from '../metrics-option.ts'
 import { findTarget, targetOptions, whoAmI } from '../target.ts'
-
-const METRICS = 'http://127.0.0.1:3002/metrics'
 
 export const command: Command = defineCommand({
   usage: 'control [options]',
@@ -19,12 +18,7 @@ export const command: Command = defineCommand({
     'stderr. A guard runs beside it and shows its evidence; it moves the split only with --guard act.',
   options: {
     ...targetOptions,
-    metrics: {
-      type: 'string',
-      multiple: true,
-      value: 'URL',
-      help: `the /metrics of a replica; again for each (${METRICS})`,
-    },
+    ...metricsOption,
     'no-metrics': { type: 'boolean', help: 'read no metrics' },
     guard: {
       type: 'string',

@@ -13,10 +13,9 @@ import {
 import { type Command, exitCode, type Output, usageError } from '../command.ts'
 import { defineCommand } from '../define.ts'
 import { printJson } from '../format.ts'
+import { METRICS, metricsOption } from '../metrics-option.ts'
 import type { Style } from '../style.ts'
 import { findTarget, targetOptions, whoAmI } from '../target.ts'
-
-const METRICS = 'http://127.0.0.1:3002/metrics'
 
 export const command: Command = defineCommand({
   usage: 'guard [options]',
@@ -28,12 +27,7 @@ Prometheus server is read from SWITCHBACK_PROMETHEUS_TOKEN.`,
   options: {
     ...targetOptions,
     plan: { type: 'string', value: 'FILE', help: 'steps, margins, sources; YAML or JSON' },
-    metrics: {
-      type: 'string',
-      multiple: true,
-      value: 'URL',
-      help: `the /metrics of a replica; again for each (${METRICS})`,
-    },
+    ...metricsOption,
     prometheus: { type: 'string', value: 'URL', help: 'read a Prometheus server instead' },
     'dry-run': { type: 'boolean', help: 'say what it would do, and do nothing' },
     ask: { type: 'boolean', help: 'take a wider step only when it was approved' },

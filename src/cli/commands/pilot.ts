@@ -1,5 +1,5 @@
 import { changePilot } from '../../rollout/index.ts'
-import { askOptions, changeOptions, runChange } from '../changing.ts'
+import { askOptions, changeJson, changeOptions, runChange } from '../changing.ts'
 import { type Command, usageError } from '../command.ts'
 import { defineCommand } from '../define.ts'
 import { targetOptions } from '../target.ts'
@@ -10,9 +10,7 @@ export const command: Command = defineCommand({
   details: `The attribute is one of the evaluation context, e.g. plan; --feature is that of a cache's name. The
 split behind the pilot stays as it is, and so does everybody's bucket.
 
---json prints ok, command, flag, file, action, from, to, written, hash {before, after},
-users {sample, joins, leaves}, flagd {url, confirmed, servedMs, lastMs, probes, movers, cause, hint},
-historyId and warning, on one line.`,
+${changeJson}`,
   options: {
     attribute: { type: 'string', value: 'NAME', help: 'the attribute to look at' },
     in: { type: 'string', value: 'A,B', help: 'its values that get on, in place of those of now' },

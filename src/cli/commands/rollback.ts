@@ -1,5 +1,5 @@
 import { changeBack } from '../../rollout/index.ts'
-import { changeOptions, runChange } from '../changing.ts'
+import { changeJson, changeOptions, runChange } from '../changing.ts'
 import type { Command } from '../command.ts'
 import { defineCommand } from '../define.ts'
 import { targetOptions } from '../target.ts'
@@ -10,9 +10,7 @@ export const command: Command = defineCommand({
   details: `Never asks. Weights of on go to 0; pilots and a default variant that give on go to off. Starts
 over when another editor was faster. switchback undo brings the former split back.
 
---json prints ok, command, flag, file, action, from, to, written, hash {before, after},
-users {sample, joins, leaves}, flagd {url, confirmed, servedMs, lastMs, probes, movers, cause, hint},
-historyId and warning, on one line.`,
+${changeJson}`,
   options: {
     ...targetOptions,
     ...changeOptions,

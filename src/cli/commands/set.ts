@@ -1,5 +1,5 @@
 import { changeShare } from '../../rollout/index.ts'
-import { askOptions, changeOptions, runChange } from '../changing.ts'
+import { askOptions, changeJson, changeOptions, runChange } from '../changing.ts'
 import { type Command, usageError } from '../command.ts'
 import { defineCommand } from '../define.ts'
 import { readShare } from '../share.ts'
@@ -12,9 +12,7 @@ export const command: Command = defineCommand({
 bucketing key stay, so that a wider share loses nobody. Shapes that are not understood are
 refused with the reason.
 
---json prints ok, command, flag, file, action, from, to, written, hash {before, after},
-users {sample, joins, leaves}, flagd {url, confirmed, servedMs, lastMs, probes, movers, cause, hint},
-historyId and warning, on one line.`,
+${changeJson}`,
   options: {
     ...targetOptions,
     ...changeOptions,

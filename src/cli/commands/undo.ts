@@ -1,5 +1,5 @@
 import { changeUndo } from '../../rollout/index.ts'
-import { askOptions, changeOptions, runChange } from '../changing.ts'
+import { askOptions, changeJson, changeOptions, runChange } from '../changing.ts'
 import type { Command } from '../command.ts'
 import { defineCommand } from '../define.ts'
 import { targetOptions } from '../target.ts'
@@ -9,9 +9,7 @@ export const command: Command = defineCommand({
   summary: 'takes the last change back, as a new change; again, the one before it',
   details: `Refused when what the change wrote no longer stands, so that nobody's later edit is lost.
 
---json prints ok, command, flag, file, action, from, to, written, hash {before, after},
-users {sample, joins, leaves}, flagd {url, confirmed, servedMs, lastMs, probes, movers, cause, hint},
-historyId and warning, on one line.`,
+${changeJson}`,
   options: { ...targetOptions, ...changeOptions, ...askOptions },
   examples: [
     ['switchback undo', 'the split as it was before the last change'],

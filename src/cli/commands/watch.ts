@@ -5,6 +5,7 @@ import { compareServed, describe, loadFlags, locate, readHistory } from '../../r
 import { type Command, exitCode, usageError } from '../command.ts'
 import { defineCommand } from '../define.ts'
 import { ago, count, percent, printJson } from '../format.ts'
+import { METRICS, metricsOption } from '../metrics-option.ts'
 import type { Style } from '../style.ts'
 import { findTarget, targetOptions, type Target } from '../target.ts'
 import { type ArmRate, type Arms, rateOf, readArms } from '../watching/arms.ts'
@@ -19,12 +20,7 @@ the same and more in a browser.
 perSecond, hits, bad, p50 and p99.`,
   options: {
     ...targetOptions,
-    metrics: {
-      type: 'string',
-      multiple: true,
-      value: 'URL',
-      help: 'the /metrics of a replica; again for each (http://127.0.0.1:3002/metrics)',
-    },
+    ...metricsOption,
     interval: { type: 'string', value: 'SECONDS', help: 'between two looks (1)' },
     count: { type: 'string', value: 'N', help: 'how many looks (until Ctrl-C)' },
   },
@@ -36,7 +32,7 @@ perSecond, hits, bad, p50 and p99.`,
     const target = await findTarget(values, env)
     const seconds = positive('interval', values.interval ?? '1')
     const looks = values.count === undefined ? Infinity : positive('count', values.count)
-    const metrics = values.metrics.length > 0 ? values.metrics : ['http://127.0.0.1:3002/metrics']
+    const metrics = values.metrics.length > 0 ? values.metrics : [METRICS]
     const urls = metrics.map(metricsUrl)
     let before = await tryArms(urls, signal)
     let drawn = 0

@@ -3,7 +3,7 @@
  * Chromium), so that one command works on a fresh machine. Used by `npm start` and by the tests.
  */
 export { findProgram } from './find-program.ts'
-export { freePort, isListening } from './ports.ts'
+export { freePort } from './ports.ts'
 export { locateProgram, obtainProgram } from './obtain-program.ts'
 export type { Obtained, ObtainOptions, Program } from './obtain-program.ts'
 export { chromium, redisServer } from './programs.ts'

@@ -1,7 +1,7 @@
 import { relative } from 'node:path'
+import { isReachable } from '../../reachable.ts'
 import { startSidecar, type SidecarLogEntry, type SidecarPorts } from '../../sidecar/index.ts'
 import type { Environment } from '../command.ts'
-import { isListening } from '../provision/index.ts'
 import { flagdUrl } from '../target.ts'
 
 /** Where flags are to be had. */
@@ -94,7 +94,7 @@ async function flagdAnswers(): Promise<boolean> {
 }
 
 async function anyTaken(ports: readonly number[]): Promise<boolean> {
-  const taken = await Promise.all(ports.map((port) => isListening('127.0.0.1', port)))
+  const taken = await Promise.all(ports.map((port) => isReachable({ host: '127.0.0.1', port })))
   return taken.includes(true)
 }
 
