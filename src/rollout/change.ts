@@ -186,7 +186,7 @@ async function attempt(options: ChangeOptions, make: Make, lock?: FileLock): Pro
   if (options.dryRun === true) return { edit, applied: undefined, probes: undefined }
   // Who insists is in a hurry.
   const patienceMs = options.insist === true ? 500 : 3000
-  const probes = flagd === false ? undefined : probesForEdit(edit, { count, patienceMs })
+  const probes = flagd === false ? undefined : await probesForEdit(edit, { count, patienceMs })
   if (edit.changes.length === 0) return { edit, applied: undefined, probes }
   const applied = await apply(edit, {
     file,

@@ -84,13 +84,13 @@ export async function preview(options: PreviewOptions): Promise<Preview> {
 
   let breath = performance.now()
   let told = breath
+  // Asked after each user: what one costs is for the rule to say.
+  const timeToBreathe = (): boolean => performance.now() - breath >= 20
   const breathe = async (): Promise<void> => {
-    const now = performance.now()
-    if (now - breath < 20) return
     signal?.throwIfAborted()
-    if (now - told >= 100) {
+    if (performance.now() - told >= 100) {
       onProgress?.(users)
-      told = now
+      told = performance.now()
     }
     await setImmediate()
     breath = performance.now()
@@ -101,12 +101,12 @@ export async function preview(options: PreviewOptions): Promise<Preview> {
     const make = syntheticUser(after, flag)
     for (let index = 0; index < source; index++) {
       ask(make(index))
-      if (index % 512 === 0) await breathe()
+      if (timeToBreathe()) await breathe()
     }
   } else {
     for await (const user of source) {
       ask(user)
-      if (users % 512 === 0) await breathe()
+      if (timeToBreathe()) await breathe()
     }
   }
   signal?.throwIfAborted()

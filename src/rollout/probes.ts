@@ -1,3 +1,4 @@
+import { setImmediate } from 'node:timers/promises'
 import type { FlagsDocument } from './document.ts'
 import type { FlagsEdit } from './edit.ts'
 import { type Answer, createEvaluator, syntheticUser, type User } from './evaluate.ts'
@@ -33,6 +34,28 @@ export interface ProbeSearch {
 
 /** Finds users whose buckets lie between the old and the new boundary, and a few beside it. */
 export function findProbes(search: ProbeSearch): Probes {
+  const searching = searchProbes(search)
+  for (;;) {
+    const { done, value } = searching.next()
+    if (done === true) return value
+  }
+}
+
+/** The same, with pauses for whatever else this process has to do. */
+async function findProbesGently(search: ProbeSearch): Promise<Probes> {
+  const searching = searchProbes(search)
+  for (;;) {
+    const { done, value } = searching.next()
+    if (done === true) return value
+    await setImmediate()
+  }
+}
+
+/** How long the search holds the thread, in ms. */
+const breathMs = 10
+
+/** Yields when it is time for a pause. */
+function* searchProbes(search: ProbeSearch): Generator<undefined, Probes> {
   const { flag, before, after, count, patienceMs = 3000 } = search
   const evaluateBefore = createEvaluator(before, flag)
   const evaluateAfter = createEvaluator(after, flag)
@@ -41,6 +64,7 @@ export function findProbes(search: ProbeSearch): Probes {
   const movers: Probe[] = []
   const stayers = new Map<Answer, Probe[]>()
   const start = performance.now()
+  let breath = start
   for (let index = 0; movers.length < count; index++) {
     const made = make(index)
     // The first has no key: whom only the default variant decides for.
@@ -53,9 +77,12 @@ export function findProbes(search: ProbeSearch): Probes {
       if (same.length < 4) stayers.set(probe.after, [...same, probe])
     }
     if (before === after && index > 500) break
-    if (index % 1024 !== 0) continue
-    const spent = performance.now() - start
-    if (spent > (movers.length > 0 ? patienceMs / 3 : patienceMs)) break
+    // At each user: what one costs is for the rule to say.
+    const now = performance.now()
+    if (now - start > (movers.length > 0 ? patienceMs / 3 : patienceMs)) break
+    if (now - breath < breathMs) continue
+    yield undefined
+    breath = performance.now()
   }
   return { movers, stayers: [...stayers.values()].flat() }
 }
@@ -77,14 +104,14 @@ function wardrobe(
 }
 
 /** Probes for an edit: movers, and users next to the new boundary, who tell one share from another. */
-export function probesForEdit(
+export async function probesForEdit(
   edit: FlagsEdit,
   options: Pick<ProbeSearch, 'count' | 'patienceMs'>,
-): Probes {
+): Promise<Probes> {
   const { flag, before, after } = edit
-  const { movers, stayers } = findProbes({ ...options, flag, before, after })
+  const { movers, stayers } = await findProbesGently({ ...options, flag, before, after })
   const evaluateBefore = createEvaluator(before, flag)
-  const beside = boundaryProbes(after, flag, 16).map((probe) => ({
+  const beside = (await boundaryProbes(after, flag, 16)).map((probe) => ({
     ...probe,
     before: evaluateBefore(probe.user),
   }))
@@ -96,17 +123,30 @@ export function probesForEdit(
 }
 
 /**
+ * Of users who reach the split one in a hundred lies beside the boundary. Where none is found soon, a
+ * condition keeps made-up users from it.
+ */
+const boundaryPatienceMs = 300
+
+/**
  * Users next to the boundary of the split as it is: the last who are on and the first who are off.
  * If flagd gives them what the file says, it serves this share.
  */
-export function boundaryProbes(document: FlagsDocument, flag: string, count: number): Probe[] {
+export async function boundaryProbes(
+  document: FlagsDocument,
+  flag: string,
+  count: number,
+): Promise<Probe[]> {
   const share = currentShare(document, flag)
   const found: Probe[] = []
   if (share !== undefined) {
     for (const neighbour of [Math.max(0, share - 1), Math.min(100, share + 1)]) {
       const before = setShare(document, { flag, percent: neighbour.toFixed(3) }).after
-      found.push(...findProbes({ flag, before, after: document, count: count / 2 }).movers)
+      const search = { flag, before, after: document, count: count / 2 }
+      const { movers } = await findProbesGently({ ...search, patienceMs: boundaryPatienceMs })
+      found.push(...movers)
     }
   }
-  return [...found, ...findProbes({ flag, before: document, after: document, count: 1 }).stayers]
+  const same = { flag, before: document, after: document, count: 1 }
+  return [...found, ...(await findProbesGently(same)).stayers]
 }

@@ -32,7 +32,7 @@ export async function compareServed(
     ...(url === undefined ? {} : { url }),
     ...(timeoutMs === undefined ? {} : { timeoutMs }),
   })
-  const probes = boundaryProbes(document, flag, count)
+  const probes = await boundaryProbes(document, flag, count)
   const [first] = probes
   const [scout] = first === undefined ? [] : await askAll(client, flag, [first], signal)
   if (scout === undefined || scout instanceof Error) {

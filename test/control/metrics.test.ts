@@ -146,7 +146,7 @@ describe('replicas', () => {
 
   test('hostile ones are named and bounded; the healthy one beside them is read all the same', async () => {
     await using app = await startControlApp()
-    const chunk = Buffer.alloc(65_536, 'switchback_operations_total{side="on"} 1\n')
+    const chunk = Buffer.alloc(65_536, 'node_cpu_seconds_total{cpu="0"} 1\n')
     let sent = 0
     const fiftyMegabytes = await serve((_request, response) => {
       const write = (): void => {

@@ -44,13 +44,23 @@ const BOUND_INDEX: ReadonlyMap<number, number> = new Map(
  * @see https://prometheus.io/docs/instrumenting/exposition_formats/
  */
 export function readExposition(text: string): Scrape {
+  const reader = createScrapeReader()
+  reader.push(text)
+  return scrapeOf(reader)
+}
+
+/** For a text that arrives in pieces: read as they come, a large one holds nothing up. */
+export function createScrapeReader(): ExpositionReader {
+  return new ExpositionReader((name) => WANTED.has(name), { maxSeries: 5000 })
+}
+
+/** What the pieces said. @throws as {@link readExposition} */
+export function scrapeOf(reader: ExpositionReader): Scrape {
   const arms = emptyArms()
   const owed: Record<Side, number | undefined> = { off: undefined, on: undefined }
   let instance = ''
   let eventLoopDelay: number | undefined
   let known = 0
-  const reader = new ExpositionReader((name) => WANTED.has(name), { maxSeries: 5000 })
-  reader.push(text)
   for (const { name, labels, value } of reader.end()) {
     if (name === 'switchback_instance_info') {
       instance = (labels['instance_id'] ?? '').slice(0, 64)

@@ -1,6 +1,6 @@
 import { messageOf } from '../../errors.ts'
-import { fetchText, metricsUrl } from '../../guard/index.ts'
-import { readExposition, type Scrape } from './exposition.ts'
+import { fetchPieces, metricsUrl } from '../../guard/index.ts'
+import { createScrapeReader, type Scrape, scrapeOf } from './exposition.ts'
 import { addTo, type Arms, emptyArms, VECTOR_LENGTH } from './vector.ts'
 
 export interface ReplicaOptions {
@@ -98,12 +98,14 @@ export class Replica {
   async #scrape(): Promise<void> {
     const { timeoutMs, maxBytes } = this.#options
     try {
-      const text = await fetchText(this.#target, {
+      const reader = createScrapeReader()
+      const signal = this.#stop.signal
+      await fetchPieces(this.#target, (piece) => reader.push(piece), {
         timeoutMs,
         maxBytes,
-        signal: this.#stop.signal,
+        signal,
       })
-      this.#take(readExposition(text), performance.now())
+      this.#take(scrapeOf(reader), performance.now())
       this.#error = ''
     } catch (error) {
       this.#error = messageOf(error)
