@@ -24,3 +24,27 @@ export async function longestStall(
   }
   return shortest
 }
+
+/**
+ * For how long the event loop of this process stood still at most while something was under way, in
+ * milliseconds; measured as {@link longestStall} does.
+ */
+export async function longestPause(work: () => Promise<unknown>): Promise<number> {
+  let longest = 0
+  let at = performance.now()
+  let cpu = process.cpuUsage()
+  const look = (): void => {
+    const { user, system } = process.cpuUsage(cpu)
+    longest = Math.max(longest, Math.min(performance.now() - at, (user + system) / 1000))
+    at = performance.now()
+    cpu = process.cpuUsage()
+  }
+  const timer = setInterval(look, 5)
+  try {
+    await work()
+  } finally {
+    clearInterval(timer)
+  }
+  look()
+  return longest
+}
