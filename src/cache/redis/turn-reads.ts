@@ -3,12 +3,17 @@ import type { RedisNode } from './client.ts'
 /** The server does nothing else while it answers one command: this bounds it to some microseconds. */
 const MAX_NAMES = 100
 
+/** No text of an answer is of use before all are there: larger ones are asked for with fewer at once. */
+const MAX_UNITS = 131_072
+
 /** The names asked for in one turn. */
 export interface Batch {
   readonly names: readonly string[]
   /** In the order of the names; `null` where there is no string. */
-  readonly texts: Promise<readonly (string | null)[]>
+  readonly texts: Promise<Texts>
 }
+
+type Texts = readonly (string | null)[]
 
 interface OpenBatch extends Batch {
   readonly names: string[]
@@ -25,6 +30,7 @@ interface OpenBatch extends Batch {
 export class TurnReads {
   readonly #node: RedisNode
   #open: OpenBatch | undefined
+  #maxNames: number = MAX_NAMES
 
   constructor(node: RedisNode) {
     this.#node = node
@@ -34,7 +40,7 @@ export class TurnReads {
   add(name: string): Batch {
     const batch = (this.#open ??= this.#begin())
     batch.names.push(name)
-    if (batch.names.length === MAX_NAMES) {
+    if (batch.names.length >= this.#maxNames) {
       this.#open = undefined
       batch.send()
     }
@@ -44,8 +50,8 @@ export class TurnReads {
   #begin(): OpenBatch {
     const names: string[] = []
     let send = (): void => undefined
-    const texts = new Promise<readonly (string | null)[]>((resolve) => {
-      send = () => resolve(this.#node.mget(names))
+    const texts = new Promise<Texts>((resolve) => {
+      send = () => resolve(this.#ask(names))
     })
     const batch: OpenBatch = { names, texts, send }
     process.nextTick(() => {
@@ -55,5 +61,14 @@ export class TurnReads {
       send()
     })
     return batch
+  }
+
+  async #ask(names: string[]): Promise<Texts> {
+    const texts = await this.#node.mget(names)
+    let units = 0
+    for (const text of texts) units += text?.length ?? 0
+    const fitting = Math.floor((MAX_UNITS * texts.length) / Math.max(1, units))
+    this.#maxNames = Math.max(1, Math.min(MAX_NAMES, fitting))
+    return texts
   }
 }

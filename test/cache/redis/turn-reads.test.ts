@@ -78,3 +78,18 @@ test('a failure is the failure of each read of the turn, and of no later one', a
   await cache.close()
   other.disconnect()
 })
+
+test('large values are asked for with few at once, small ones with many again', async () => {
+  const large = Array.from({ length: 8 }, (_, i) => `large ${i}`)
+  const entry = { payload: 'x'.repeat(100_000), expiresAt: NEVER }
+  for (const key of large) await backend.write(key, entry, { expect: ANY, within: 10_000 })
+  const commandsFor = async (keys: readonly string[]): Promise<number> => {
+    await client.config('RESETSTAT')
+    await Promise.all(keys.map((key) => backend.read(key)))
+    return callsOf('mget')
+  }
+  await backend.read('large 0')
+  expect(await commandsFor(large)).toBe(8)
+  await backend.read('k0')
+  expect(await commandsFor(['k0', 'k1', 'k2', 'k3'])).toBe(1)
+})
