@@ -40,8 +40,10 @@ test('the search for users beside a boundary that nobody reaches lets others wor
 })
 
 test('a preview lets others work, whatever one user costs', async () => {
-  const before = flags(2_000)
+  const before = flags(1_000)
   const { after } = setShare(before, { flag, percent: 60 })
-  const look = (): Promise<unknown> => preview({ flag, before, after, users: 800 })
-  expect(await longestPause(look)).toBeLessThan(MOST_MS)
+  const look = (users: number): Promise<unknown> => preview({ flag, before, after, users })
+  // The rule is compiled, and compiled code warm: what one user costs is to be seen.
+  await look(50)
+  expect(await longestPause(() => look(1_000))).toBeLessThan(MOST_MS)
 })
