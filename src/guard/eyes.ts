@@ -13,10 +13,7 @@ import type {
   Verdict,
 } from './rule/index.ts'
 import type { Failure, Poll } from './samples/source.ts'
-import { ShareWatch } from './share-watch.ts'
-
-/** Evidence against the share set of a thousand to one. */
-const MISMATCH = Math.log(1000)
+import { ShareAlarm } from './share-alarm.ts'
 
 export interface EyesState {
   readonly slowBoundS: number | undefined
@@ -32,7 +29,7 @@ export class Eyes {
   disagreements: readonly Disagreement[] = []
   broken: readonly Breach[] = []
   readonly #plan: Plan
-  readonly #users = new ShareWatch()
+  readonly #share = new ShareAlarm()
   #observer!: Observer
   #judge!: Judge
   #limits!: LimitWatch
@@ -50,7 +47,7 @@ export class Eyes {
     this.#limits = new LimitWatch(plan.limits)
     this.#observer = new Observer(plan, before?.slowBoundS)
     this.#judge = before?.judge ? Judge.restore(settings, before.judge) : new Judge(settings)
-    this.#users.restart()
+    this.#share.restart()
     this.verdict = undefined
     this.sight = { state: before?.blindness ?? unseen, sight: 'waiting', silent: [], blindS: 0 }
     this.failures = []
@@ -73,9 +70,9 @@ export class Eyes {
     return this.#judge.step === undefined ? 0 : Math.max(0, now / 1000 - this.#judge.step.at)
   }
 
-  /** Distinct users of the step, and the logarithm of the evidence that their ratio is wrong. */
-  users(percent: number): ReturnType<ShareWatch['read']> {
-    return this.#users.read(percent / 100)
+  /** Distinct users seen, and the logarithm of the evidence that their ratio is wrong. */
+  users(percent: number): ReturnType<ShareAlarm['users']> {
+    return this.#share.users(percent)
   }
 
   /** @param now epoch milliseconds @returns the rule's time, in seconds; it never goes back */
@@ -84,7 +81,7 @@ export class Eyes {
     this.#lastAt = at
     this.failures = poll.failures
     const { elapsedS, differences, strata } = this.#observer.observe(poll.readings)
-    for (const reading of poll.readings) this.#users.add(reading)
+    for (const reading of poll.readings) this.#share.add(reading)
     this.#judge.observe(at, elapsedS, strata)
     this.verdict = this.#judge.verdict(at)
     const heard = poll.readings.map(({ replica }) => replica)
@@ -102,7 +99,7 @@ export class Eyes {
   /** Whatever was counted by share so far is of another one. */
   shareChanged(): void {
     this.#observer.beginStep()
-    this.#users.restart()
+    this.#share.restart()
   }
 
   state(): EyesState {
@@ -121,8 +118,6 @@ export class Eyes {
     const why = failures.length === 0 ? '' : ` (${failures.join('; ')})`
     const alarmAfterS = this.#plan.blindness.alarmAfterS ?? 30
     const quiet = silent.filter((name) => now / 1000 - (state.heard[name] ?? 0) >= alarmAfterS)
-    const { off, on, logFactor } = this.users(percent)
-    const seen = `${Math.round(on)} of ${Math.round(on + off)} users are on, at ${percent} %`
     const limits = this.broken.map(
       ({ limit, value, forS }) =>
         `${limit.selector.text} is ${Number(value.toPrecision(3))}, above ${limit.above}, for ${Math.round(forS)} s`,
@@ -137,7 +132,7 @@ export class Eyes {
     const names = calm ? '' : `not heard: ${quiet.join(', ')}${why}`
     await alarms.set('replica-silent', names, now)
     await alarms.set('replica-disagrees', odd.join('; '), now)
-    await alarms.set('share-mismatch', plain && logFactor >= MISMATCH ? seen : '', now)
+    await alarms.set('share-mismatch', this.#share.look(percent, plain), now)
     await alarms.set('limit', limits.join('; '), now)
   }
 

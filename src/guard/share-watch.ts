@@ -1,5 +1,10 @@
-import { shareMismatch } from './rule/index.ts'
 import type { Reading } from './samples/reading.ts'
+
+/** Distinct users. */
+export interface UsersSeen {
+  readonly off: number
+  readonly on: number
+}
 
 interface Seen {
   /** Windows begun when the step did. */
@@ -11,15 +16,15 @@ interface Seen {
 }
 
 /**
- * Holds the users seen against the share set. Every replica counts each user once per window, so the
- * same user may be counted once per replica and window; the counts are divided by that, which makes
- * the check slow where users are many, but never wrong. Windows begun before the step do not count:
+ * Counts distinct users. Every replica counts each user once per window, so the same user may be
+ * counted once per replica and window; the counts are divided by that, which makes them too small
+ * where users are many, but does not change their ratio. Windows begun before the step do not count:
  * in them only those who changed sides would be new.
  */
 export class ShareWatch {
   readonly #replicas = new Map<string, Seen>()
 
-  /** A step begins: everything counted so far is of another share. */
+  /** Forgets everything; counts from the next window on. */
   restart(): void {
     this.#replicas.clear()
   }
@@ -41,8 +46,8 @@ export class ShareWatch {
     seen.now = counts
   }
 
-  /** Distinct users on each side in the windows that count, and the logarithm of the Bayes factor. */
-  read(share: number): { readonly off: number; readonly on: number; readonly logFactor: number } {
+  /** Users on each side in the windows that count. */
+  read(): UsersSeen {
     let off = 0
     let on = 0
     let windows = 1
@@ -55,8 +60,6 @@ export class ShareWatch {
       counting++
     }
     const repeats = Math.max(1, counting) * windows
-    const users = { off: off / repeats, on: on / repeats }
-    const fits = share > 0 && share < 1
-    return { ...users, logFactor: fits ? shareMismatch(users.on, users.off, share) : 0 }
+    return { off: off / repeats, on: on / repeats }
   }
 }

@@ -37,7 +37,7 @@ export interface GuardStatus extends GuardPosition {
   readonly disagreements: readonly Disagreement[]
   /** Operations above this, in seconds, are slow; undefined until the baseline is taken. */
   readonly slowBoundS: number | undefined
-  /** Distinct users seen in the step, and the logarithm of the evidence that their ratio is wrong. */
+  /** Distinct users seen, and the logarithm of the evidence that their ratio is wrong. */
   readonly users: { readonly off: number; readonly on: number; readonly logFactor: number }
 }
 

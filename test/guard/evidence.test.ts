@@ -12,6 +12,7 @@ import {
   logFactorial,
   logSumExp,
   nearestNull,
+  shareMended,
   shareMismatch,
 } from '../../src/guard/rule/index.ts'
 import type { ArmPair } from '../../src/guard/rule/index.ts'
@@ -270,4 +271,35 @@ describe('share mismatch', () => {
     expect(t + c).toBeLessThan(4000)
     expect(shareMismatch(250, 0, 0.25)).toBeGreaterThan(Math.log(1000))
   })
+
+  test('that 20 % are 25 % again is found within a few thousand users', () => {
+    const random = new Random(5)
+    let [t, c] = [0, 0]
+    while (shareMended(t, c, 0.25, 0.2) < Math.log(1000)) {
+      if (random.next() < 0.25) t++
+      else c++
+    }
+    expect(t + c).toBeGreaterThan(300)
+    expect(t + c).toBeLessThan(4000)
+  })
+
+  test.each([0.2, 0.15])(
+    'while %d are still seen, hardly any count says that it is mended',
+    (now) => {
+      const random = new Random(6)
+      let [mended, confirmed] = [0, 0]
+      for (let run = 0; run < 1000; run++) {
+        let [t, c, log] = [0, 0, 0]
+        while (Math.abs(log) < Math.log(1000)) {
+          if (random.next() < now) t++
+          else c++
+          log = shareMended(t, c, 0.25, 0.2)
+        }
+        if (log > 0) mended++
+        else confirmed++
+      }
+      expect(mended).toBeLessThanOrEqual(4)
+      expect(confirmed).toBeGreaterThanOrEqual(996)
+    },
+  )
 })

@@ -1,4 +1,5 @@
 import { afterEach, describe, expect, test } from 'vitest'
+import type { GuardStatus } from '../../src/guard/index.ts'
 import { World } from './world.ts'
 
 const worlds: World[] = []
@@ -207,32 +208,49 @@ describe('blindness', () => {
     await made.until(guard, ({ percent }) => percent === 50)
   })
 
-  test('a share seen that is not the share set is an alarm and holds', async () => {
-    const made = world(13)
-    const guard = await atStep(made, 'interval: 1s')
-    // The file and flagd agree on 25 %, the applications serve 15 %.
-    const rest = made.second.bind(made)
+  const mismatched = ({ alarms }: GuardStatus): boolean =>
+    alarms.some(({ code }) => code === 'share-mismatch')
+
+  /** The file and flagd agree, the applications serve 15 %. Returns what mends them. */
+  function serveWrongly(made: World): () => void {
+    const second = made.second.bind(made)
+    made.stuck = true
     made.second = () => {
-      made.stuck = true
       made.served = 15
-      rest()
-      made.served = 25
+      second()
+      made.served = made.percent
     }
-    await made.until(
-      guard,
-      ({ alarms }) => alarms.some(({ code }) => code === 'share-mismatch'),
-      400,
-    )
-    expect(guard.status.users.on / (guard.status.users.on + guard.status.users.off)).toBeCloseTo(
-      0.15,
-      1,
-    )
-    await made.run(guard, 200)
-    expect(made.changes.length).toBeLessThanOrEqual(1)
-    // With a pilot in front of the split, another share is just what is to be expected.
+    return () => {
+      made.second = second
+      made.stuck = false
+    }
+  }
+
+  test('a share seen that is not the share set is an alarm and holds, until it is right again', async () => {
+    const made = world(13)
+    const guard = await atStep(made, 'hold: 5m')
+    const mend = serveWrongly(made)
+    await made.until(guard, mismatched, 400)
+    const { since, message } = guard.status.alarms[0]!
+    const said = /^(\d+) of (\d+) users are on, at 25 %$/.exec(message)
+    expect(Number(said?.[1]) / Number(said?.[2])).toBeCloseTo(0.15, 1)
+    await made.run(guard, 900)
+    expect(guard.status.alarms).toMatchObject([{ code: 'share-mismatch', since }])
+    expect(made.changes).toEqual([])
+    mend()
+    await made.until(guard, (status) => !mismatched(status), 300)
+    await made.until(guard, ({ percent }) => percent === 50)
+    expect(made.find('clear')?.reason).toContain('share-mismatch')
+  })
+
+  test('with a pilot in front of the split, another share is just what is to be expected', async () => {
+    const made = world(13)
+    const guard = await atStep(made, 'hold: 5m')
+    serveWrongly(made)
+    await made.until(guard, mismatched, 400)
     made.plain = false
     await made.run(guard, 2)
-    expect(guard.status.alarms.map(({ code }) => code)).not.toContain('share-mismatch')
+    expect(mismatched(guard.status)).toBe(false)
   })
 
   test('a flagd that does not serve the file is an alarm and holds', async () => {

@@ -6,7 +6,7 @@ import type { BlindnessState, SightReport } from '../../src/guard/rule/index.ts'
 import { ExpositionReader } from '../../src/guard/index.ts'
 import { readingOf } from '../../src/guard/samples/reading.ts'
 import type { Reading } from '../../src/guard/samples/reading.ts'
-import { ShareWatch } from '../../src/guard/share-watch.ts'
+import { ShareAlarm } from '../../src/guard/share-alarm.ts'
 import { createTelemetry } from '../../src/telemetry/index.ts'
 
 describe('sight', () => {
@@ -120,37 +120,59 @@ describe('the share that is seen', () => {
   }
 
   test('counts only windows that began after the step, where not only movers are new', () => {
-    const watch = new ShareWatch()
+    const watch = new ShareAlarm()
     // In the window of the change, and in the one whose start nobody saw, movers come alone.
     watch.add(reading('a', 7, 1000, 100))
     watch.add(reading('a', 7, 1000, 400))
     watch.add(reading('a', 8, 1900, 700))
-    expect(watch.read(0.25)).toMatchObject({ off: 0, on: 0 })
+    expect(watch.users(25)).toMatchObject({ off: 0, on: 0 })
     watch.add(reading('a', 9, 2650, 950))
-    expect(watch.read(0.25)).toMatchObject({ off: 750, on: 250 })
-    expect(watch.read(0.25).logFactor).toBeLessThan(0)
+    expect(watch.users(25)).toMatchObject({ off: 750, on: 250 })
+    expect(watch.users(25).logFactor).toBeLessThan(0)
   })
 
   test('counts a user once, over windows and over replicas', () => {
-    const watch = new ShareWatch()
+    const watch = new ShareAlarm()
     for (const replica of ['a', 'b']) {
       for (let window = 1; window <= 12; window++) {
         watch.add(reading(replica, window, 700 * window, 300 * window))
       }
     }
-    const { off, on, logFactor } = watch.read(0.25)
+    const { off, on, logFactor } = watch.users(25)
     expect([off, on]).toEqual([700, 300])
     // 300 of 1,000 is no certainty; 20 times as many would be.
     expect(logFactor).toBeLessThan(Math.log(1000))
-    expect(watch.read(0.2).logFactor).toBeGreaterThan(Math.log(1000))
+    expect(watch.users(20).logFactor).toBeGreaterThan(Math.log(1000))
   })
 
   test('begins anew with a step and with a process', () => {
-    const watch = new ShareWatch()
+    const watch = new ShareAlarm()
     for (let window = 1; window <= 5; window++) watch.add(reading('a', window, 100 * window, 0))
-    expect(watch.read(0.5).logFactor).toBeGreaterThan(10)
+    expect(watch.users(50).logFactor).toBeGreaterThan(10)
     watch.restart()
-    expect(watch.read(0.5)).toEqual({ off: 0, on: 0, logFactor: 0 })
+    expect(watch.users(50)).toEqual({ off: 0, on: 0, logFactor: 0 })
+  })
+
+  test('is told while it is wrong, and no longer when it is right again', () => {
+    const alarm = new ShareAlarm()
+    let [window, off, on] = [0, 0, 0]
+    /** A window in which that many of 2,000 users are on; what is told at its end. */
+    const see = (more: number): string => {
+      window++
+      off += 2000 - more
+      on += more
+      alarm.add(reading('a', window, off, on))
+      return alarm.look(25, true)
+    }
+    expect([see(500), see(490), see(510)]).toEqual(['', '', ''])
+    const wrong = Array.from({ length: 10 }, () => see(300))
+    expect(wrong.at(-1)).toBe('300 of 2000 users are on, at 25 %')
+    expect(see(520)).not.toBe('')
+    const right = Array.from({ length: 6 }, (_, i) => see(500 + i))
+    expect(right.at(-1)).toBe('')
+    // And it can be told again.
+    const again = Array.from({ length: 8 }, () => see(0))
+    expect(again.at(-1)).toBe('0 of 2000 users are on, at 25 %')
   })
 })
 
