@@ -1,15 +1,31 @@
 #!/usr/bin/env node
 /**
- * The chaos runs, for longer than `npm test` gives them. Seeds are printed; a run is replayed with its
- * seed. Usage: npm run test:chaos -- [--seconds 60] [--seed N]
+ * The chaos suite: every topology of Redis under a random schedule of faults, and every guarantee held
+ * against what the clients saw. Usage: npm run test:chaos -- [--seconds N] [--seed N]
+ * [--topology standalone|cluster|sentinel] [--faults a,b] [--standby invalidate|mirror|compare]
  */
 import { spawnSync } from 'node:child_process'
-import { parseArgs } from 'node:util'
+import { join, resolve } from 'node:path'
+import { obtainProgram, redisServer } from '../dist/cli/provision/index.js'
 
-const { values } = parseArgs({
-  options: { seconds: { type: 'string', default: '60' }, seed: { type: 'string' } },
+const root = resolve(import.meta.dirname, '..')
+const out = join(root, '.cache', 'chaos')
+const redis = await obtainProgram(redisServer, {
+  env: process.env,
+  say: (line) => console.log(line),
 })
-const env = { ...process.env, SWITCHBACK_CHAOS_SECONDS: values.seconds }
-if (values.seed !== undefined) env.SWITCHBACK_SEED = values.seed
-const { status } = spawnSync('npx', ['vitest', 'run', 'test/chaos'], { stdio: 'inherit', env })
+if (redis.path === undefined) {
+  console.error(`test:chaos: ${redis.reason}`)
+  process.exit(1)
+}
+// Node 20 runs no TypeScript.
+const compiler = join(root, 'node_modules', 'typescript', 'bin', 'tsc')
+const options = ['-p', join(root, 'test', 'chaos', 'tsconfig.json'), '--outDir', out]
+const compiled = spawnSync(process.execPath, [compiler, ...options], { stdio: 'inherit' })
+if (compiled.status !== 0) process.exit(1)
+const { status } = spawnSync(
+  process.execPath,
+  [join(out, 'test', 'chaos', 'main.js'), ...process.argv.slice(2)],
+  { stdio: 'inherit', cwd: root, env: { ...process.env, REDIS_SERVER_BIN: redis.path } },
+)
 process.exit(status ?? 1)

@@ -1,222 +1,221 @@
-import { type ChildProcess, fork } from 'node:child_process'
-import { once } from 'node:events'
-import {
-  closeSync,
-  existsSync,
-  mkdtempSync,
-  openSync,
-  readFileSync,
-  rmSync,
-  statSync,
-  writeSync,
-} from 'node:fs'
+import { appendFileSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
-import { seeded } from '../support/simulation.ts'
-import { startRedis, type TestRedis } from '../support/redis-server.ts'
-import { startTcpProxy, type TcpProxy } from '../support/tcp-proxy.ts'
+import { SmallDisk } from '../support/file-disk.ts'
+import { FlagsFile, useRedis } from '../support/flags-files.ts'
+import { startSidecarProcess } from '../support/sidecar-process.ts'
+import type { Fault, Lane, Scene } from './fault.ts'
+import { faultsFor, missing, PAUSES } from './faults.ts'
+import { randomFor, shuffled } from './random.ts'
 import { type ChaosRecord, readRecord } from './record.ts'
+import { startStage, type Topology } from './stage.ts'
+import { judge, LIMITS, type Struck, type Verdict } from './verdict.ts'
+import { WallClock } from './wall-clock.ts'
+import { Worker, type WorkerOptions } from './workers.ts'
 
 export interface ChaosOptions {
   readonly seconds: number
   readonly seed: number
-  /** @default 3 */
-  readonly processes?: number
+  /** @default 'standalone' */
+  readonly topology?: Topology
+  /** @default 'invalidate' */
+  readonly standby?: string
+  /** Names of faults. @default all that concern the topology and do not run apart */
+  readonly faults?: readonly string[]
+  /** @default one with random sides, one each with rpc, in-process and file */
+  readonly sources?: readonly Source[]
   /** Concurrent clients in each process. @default 6 */
   readonly clients?: number
   /** @default 24 */
   readonly keys?: number
-  /** @default 'invalidate' */
-  readonly standby?: string
+  /** @default 2000 */
+  readonly users?: number
   /** Longest pause of a client between two operations. @default 4 */
   readonly pauseMs?: number
-  readonly redisArgs?: readonly string[]
-  /** Names of {@link FAULTS}. @default all */
-  readonly faults?: readonly FaultName[]
+  /** See `WorkerOptions`. */
+  readonly planted?: WorkerOptions['planted']
 }
 
-interface Stage {
-  readonly redis: TestRedis
-  readonly proxy: TcpProxy
-  readonly random: () => number
-  readonly workers: Worker[]
-  /** Directory of the file store. */
-  readonly store: string
+export const SOURCES = ['random', 'rpc', 'in-process', 'file'] as const
+
+/** Where a process asks for the side of a user. */
+export type Source = (typeof SOURCES)[number]
+
+export interface ChaosReport {
+  readonly options: ChaosOptions
+  readonly record: ChaosRecord
+  readonly verdict: Verdict
+  /** The faults in the order in which they ended. */
+  readonly struck: readonly Struck[]
+  /** Faults that this machine cannot have, with the reason. */
+  readonly leftOut: ReadonlyMap<string, string>
+  /** How long the load lasted. */
+  readonly seconds: number
+  /** Milliseconds until nothing was owed and everybody was well; undefined: it was not. */
+  readonly repaidMs: number | undefined
+  /** Where the records are, when something went wrong. */
+  readonly logs: string
 }
 
-export type FaultName =
-  | 'freeze'
-  | 'killEmpty'
-  | 'killWithOldData'
-  | 'clientKill'
-  | 'clientPause'
-  | 'stall'
-  | 'cut'
-  | 'slow'
-  | 'refuse'
-  | 'killProcess'
-  | 'fullMemory'
-  | 'narrow'
-  | 'damageStore'
+const TOMBSTONE_TTL = 60_000
+const RECOVERY_MS = 30_000
+const DISK_MIB = 64
 
-/** Each fault ends with the system able to recover, so that the next meets it at any stage of that. */
-export const FAULTS: Readonly<Record<FaultName, (stage: Stage) => Promise<void>>> = {
-  async freeze({ redis, random }: Stage) {
-    redis.freeze()
-    await delay(random() * 700)
-    redis.thaw()
-  },
-  async killEmpty({ redis, random }: Stage) {
-    await redis.kill()
-    await delay(random() * 500)
-    await redis.restart()
-  },
-  async killWithOldData({ redis, random }: Stage) {
-    await redis.snapshot()
-    await delay(random() * 300)
-    await redis.kill()
-    await delay(random() * 300)
-    await redis.restart({ keepData: true })
-  },
-  async clientKill({ redis }: Stage) {
-    await redis.command('CLIENT', 'KILL', 'TYPE', 'normal', 'SKIPME', 'yes')
-  },
-  async clientPause({ redis, random }: Stage) {
-    await redis.command('CLIENT', 'PAUSE', String(Math.floor(random() * 400)), 'ALL')
-  },
-  async stall({ proxy, random }: Stage) {
-    proxy.stall()
-    await delay(random() * 600)
-    proxy.resume()
-  },
-  async cut({ proxy }: Stage) {
-    proxy.cut()
-  },
-  async slow({ proxy, random }: Stage) {
-    proxy.delay(random() * 150)
-    await delay(500)
-    proxy.delay(0)
-  },
-  async refuse({ proxy, random }: Stage) {
-    proxy.refuse()
-    await delay(random() * 600)
-    proxy.accept()
-  },
-  async fullMemory({ redis, random }) {
-    await redis.command('CONFIG', 'SET', 'maxmemory', '1')
-    await delay(random() * 500)
-    await redis.command('CONFIG', 'SET', 'maxmemory', '0')
-  },
-  async narrow({ proxy, random }) {
-    proxy.limit(20_000 + random() * 200_000)
-    await delay(500)
-    proxy.limit(Number.POSITIVE_INFINITY)
-  },
-  async damageStore({ store, random }) {
-    const files = ['cache.db', 'cache.db-wal', 'cache.control'].map((name) => join(store, name))
-    const file = files[Math.floor(random() * files.length)]!
-    if (!existsSync(file)) return
-    const { size } = statSync(file)
-    const handle = openSync(file, 'r+')
-    writeSync(handle, Buffer.alloc(4096, 0xa5), 0, 4096, Math.floor(random() * Math.max(1, size)))
-    closeSync(handle)
-  },
-  async killProcess({ workers, random }: Stage) {
-    await workers[Math.floor(random() * workers.length)]!.killAndRestart()
-  },
-}
-
-export interface ChaosReport extends ChaosRecord {
-  /** The faults in the order in which they were made. */
-  readonly faults: readonly FaultName[]
-}
-
-/** Runs the application under a random schedule of faults and reads back what its clients saw. */
+/** Runs the application under a random schedule of faults and holds what its clients saw to the guarantees. */
 export async function runChaos(options: ChaosOptions): Promise<ChaosReport> {
-  const random = seeded(options.seed)
-  const directory = mkdtempSync(join(tmpdir(), 'switchback-chaos-'))
-  const redis = await startRedis({ args: options.redisArgs ?? [] })
-  const proxy = await startTcpProxy(redis.port)
-  const workers = Array.from(
-    { length: options.processes ?? 3 },
-    (_, i) => new Worker(`p${i}`, directory, `redis://127.0.0.1:${proxy.port}`, options),
-  )
-  const made: FaultName[] = []
+  const endings: (() => unknown)[] = []
   try {
-    await Promise.all(workers.map((worker) => worker.start()))
-    const names = options.faults ?? (Object.keys(FAULTS) as FaultName[])
-    const end = performance.now() + options.seconds * 1000
-    while (performance.now() < end) {
-      await delay(50 + random() * 350)
-      const name = names[Math.floor(random() * names.length)]
-      if (name === undefined) continue
-      made.push(name)
-      await FAULTS[name]({ redis, proxy, random, workers, store: join(directory, 'store') })
-    }
-    await Promise.all(workers.map((worker) => worker.stop()))
-    return {
-      ...readRecord(workers.map((worker) => readFileSync(worker.record, 'utf8'))),
-      faults: made,
-    }
+    return await run(options, (ending) => endings.push(ending))
   } finally {
-    for (const worker of workers) worker.kill()
-    await proxy.close()
-    await redis.stop()
-    rmSync(directory, { recursive: true, force: true })
+    for (const ending of endings.toReversed()) await ending()
   }
 }
 
-class Worker {
-  readonly record: string
-  readonly #arguments: string
-  #child: ChildProcess | undefined
+async function run(
+  options: ChaosOptions,
+  finallyDo: (ending: () => unknown) => void,
+): Promise<ChaosReport> {
+  const { seed, seconds, topology = 'standalone', standby = 'invalidate' } = options
+  const logs = mkdtempSync(join(tmpdir(), 'switchback-chaos-'))
+  const disk = SmallDisk.mount(DISK_MIB)
+  finallyDo(() => disk?.unmount())
+  const clocks = makeClocks(logs)
+  finallyDo(() => closeClocks(clocks))
+  const flags = new FlagsFile()
+  finallyDo(() => flags[Symbol.dispose]())
+  flags.write(useRedis(50))
+  const sidecar = await startSidecarProcess({ file: flags.path })
+  finallyDo(() => sidecar.kill())
+  const redis = await startStage(topology, clocks === undefined ? {} : { env: clocks.redis.env })
+  finallyDo(() => redis.stop())
 
-  constructor(id: string, directory: string, redisUrl: string, options: ChaosOptions) {
-    this.record = join(directory, `${id}.log`)
-    this.#arguments = JSON.stringify({
-      id,
-      redisUrl,
-      directory: join(directory, 'store'),
-      record: this.record,
-      keys: Array.from({ length: options.keys ?? 24 }, (_, i) => `key ${i}`),
-      clients: options.clients ?? 6,
-      standby: options.standby ?? 'invalidate',
-      pauseMs: options.pauseMs ?? 4,
-      tombstoneTtl: 60_000,
-    })
+  const keys = Array.from({ length: options.keys ?? 24 }, (_, i) => `key ${i}`)
+  const store = join(disk?.path ?? logs, 'store')
+  const common: Omit<WorkerOptions, 'id' | 'flags'> = {
+    logs,
+    directory: store,
+    connection: redis.connection,
+    seed,
+    keys,
+    standby,
+    users: options.users ?? 2000,
+    clients: options.clients ?? 6,
+    pauseMs: options.pauseMs ?? 4,
+    tombstoneTtl: TOMBSTONE_TTL,
+    slowLoads: 0.2,
+    planted: options.planted,
+    env: clocks?.app.env ?? {},
   }
+  const environments = {
+    random: 'random',
+    rpc: { FLAGD_RESOLVER: 'rpc', FLAGD_PORT: `${sidecar.ports.evaluation}` },
+    'in-process': { FLAGD_RESOLVER: 'in-process', FLAGD_SYNC_PORT: `${sidecar.ports.sync}` },
+    file: { FLAGD_RESOLVER: 'file', FLAGD_OFFLINE_FLAG_SOURCE_PATH: flags.path },
+  } as const
+  const workers = (options.sources ?? SOURCES).map(
+    (source, i) => new Worker({ ...common, id: `p${i}-${source}`, flags: environments[source] }),
+  )
+  const auditor = new Worker({ ...common, id: 'audit', flags: 'random', audit: true })
+  finallyDo(() => [...workers, auditor].forEach((worker) => worker.kill()))
+  await Promise.all(workers.map((worker) => worker.start()))
 
-  async start(): Promise<void> {
-    const child = fork(join(import.meta.dirname, 'worker.mjs'), [this.#arguments], {
-      stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
-    })
-    this.#child = child
-    const [message] = (await Promise.race([
-      once(child, 'message'),
-      once(child, 'exit'),
-    ])) as unknown[]
-    if (typeof message !== 'object')
-      throw new Error(`a worker did not start: exit ${String(message)}`)
-  }
+  const scene = { redis, workers, store, keys, flags, sidecar, disk, clocks }
+  const faults = faultsFor(topology, options.faults)
+  const leftOut = missing(faults, scene)
+  const problems: string[] = []
+  const began = performance.now()
+  const struck = await strikeAll(scene, faults, leftOut, { seed, seconds, logs })
+  await redis.healed()
+  if (!sidecar.alive) await sidecar.restart()
+  flags.write(useRedis(50))
+  // Whoever was out meets the healed world under load, as it would in production.
+  await delay(1000)
+  await Promise.all(workers.map((worker) => worker.quiesce()))
+  const lasted = (performance.now() - began) / 1000
+  const repaidMs = await recovery(workers, problems)
+  await auditor.start()
+  await Promise.all([...workers, auditor].map((worker) => worker.end()))
+  for (const { died } of workers) if (died !== undefined) problems.push(died)
 
-  async killAndRestart(): Promise<void> {
-    const child = this.#child!
-    const gone = once(child, 'exit')
-    child.kill('SIGKILL')
-    await gone
-    await this.start()
-  }
+  const record = readRecord([...workers, auditor].map((one) => readFileSync(one.record, 'utf8')))
+  const judged = judge(record, struck, { ...LIMITS, tombstoneTtl: TOMBSTONE_TTL })
+  const verdict = { ...judged, problems: [...problems, ...judged.problems] }
+  if (verdict.problems.length === 0) rmSync(logs, { recursive: true, force: true })
+  const named = { ...options, topology, standby }
+  return { options: named, record, verdict, struck, leftOut, seconds: lasted, repaidMs, logs }
+}
 
-  async stop(): Promise<void> {
-    const child = this.#child!
-    if (child.exitCode !== null) throw new Error(`a worker died: exit ${child.exitCode}`)
-    const gone = once(child, 'exit')
-    child.send('stop')
-    await gone
-  }
+function makeClocks(logs: string): Scene['clocks'] {
+  const [app, redis] = [WallClock.make(logs, 'app'), WallClock.make(logs, 'redis')]
+  return app === undefined || redis === undefined ? undefined : { app, redis }
+}
 
-  kill(): void {
-    this.#child?.kill('SIGKILL')
+function closeClocks(clocks: Scene['clocks']): void {
+  clocks?.app.close()
+  clocks?.redis.close()
+}
+
+interface Schedule {
+  readonly seed: number
+  readonly seconds: number
+  readonly logs: string
+}
+
+/** Each lane deals its faults from a shuffled deck, one after the other; the lanes overlap. */
+async function strikeAll(
+  scene: Omit<Scene, 'random'>,
+  faults: ReadonlyMap<string, Fault>,
+  leftOut: ReadonlyMap<string, string>,
+  { seed, seconds, logs }: Schedule,
+): Promise<readonly Struck[]> {
+  const struck: Struck[] = []
+  const end = performance.now() + seconds * 1000
+  const play = async (lane: Lane): Promise<void> => {
+    const random = randomFor(seed, lane)
+    const names = [...faults].filter(([name, fault]) => fault.lane === lane && !leftOut.has(name))
+    let deck: typeof names = []
+    for (let i = 0; performance.now() < end; i += 1) {
+      await delay(Math.min(random() * PAUSES[lane], Math.max(0, end - performance.now())))
+      if (performance.now() >= end) break
+      if (deck.length === 0) deck = shuffled(names, random)
+      const next = deck.pop()
+      if (next === undefined) continue
+      const [name, fault] = next
+      const from = now()
+      await fault.strike({ ...scene, random: randomFor(seed, lane, i, name) })
+      struck.push({ name, from, to: now() })
+      appendFileSync(join(logs, 'faults.txt'), `${from}\t${now()}\t${name}\n`)
+    }
   }
+  await Promise.all((Object.keys(PAUSES) as Lane[]).map(play))
+  return struck
+}
+
+/** Milliseconds until nothing is owed and everybody is well; undefined: they are not, and who is not. */
+export async function recovery(
+  workers: readonly Worker[],
+  problems: string[],
+): Promise<number | undefined> {
+  const began = performance.now()
+  for (;;) {
+    const reports = await Promise.all(workers.map((worker) => worker.health()))
+    const unwell = reports.flatMap(({ ok, off, on, flags }, i) =>
+      ok && off.owed + on.owed === 0
+        ? []
+        : [`${workers[i]!.id}: ${JSON.stringify({ off, on, flags })}`],
+    )
+    const took = performance.now() - began
+    if (unwell.length === 0) return took
+    if (took > RECOVERY_MS) {
+      problems.push(...unwell.map((one) => `not well ${RECOVERY_MS / 1000} s after all: ${one}`))
+      return undefined
+    }
+    await delay(100)
+  }
+}
+
+/** As the workers tell it: the machine's monotonic clock, in microseconds. */
+function now(): number {
+  return Number(process.hrtime.bigint() / 1000n)
 }

@@ -1,28 +1,38 @@
 // @needs redis
 import { expect, test } from 'vitest'
 import { runChaos } from './chaos-run.ts'
+import { failure, summary } from './report.ts'
+import type { Topology } from './stage.ts'
 
-const seconds = Number(process.env['SWITCHBACK_CHAOS_SECONDS'] ?? 8)
 const seed = Number(process.env['SWITCHBACK_SEED'] ?? Math.floor(Math.random() * 1e9))
 
-for (const standby of ['invalidate', 'mirror']) {
-  test(
-    `${standby}: ${seconds} s of faults, nothing stale and nothing failed`,
-    { timeout: seconds * 1000 + 60_000 },
-    async () => {
-      console.log(`chaos (${standby}): replay with SWITCHBACK_SEED=${seed}`)
-      const report = await runChaos({ seconds, seed, standby })
-      const { history, failed, operations, events, faults, slowestMs, rssMiB } = report
-      console.log(
-        `${operations} operations, ${history.reads.length} reads, ${faults.length} faults, ` +
-          `slowest ${slowestMs.toFixed(0)} ms, ${rssMiB.toFixed(0)} MiB`,
-        events,
-      )
-      expect(history.violations(), `SWITCHBACK_SEED=${seed}`).toEqual([])
-      expect(failed).toEqual([])
-      // A run in which little happened would prove little.
-      expect(operations).toBeGreaterThan(seconds * 100)
-      expect(faults.length).toBeGreaterThan(seconds)
-    },
-  )
+const SLICES: readonly (readonly [Topology, string, number])[] = [
+  ['standalone', 'invalidate', 8],
+  ['cluster', 'mirror', 6],
+  ['sentinel', 'invalidate', 5],
+]
+
+for (const [topology, standby, seconds] of SLICES) {
+  test(`${topology}, ${standby}: ${seconds} s of faults, and every guarantee holds`, async () => {
+    console.log(`chaos (${topology}): replay with SWITCHBACK_SEED=${seed}`)
+    const report = await runChaos({ seconds, seed, topology, standby })
+    console.log(summary(report))
+    expect(report.verdict.problems, failure(report)).toEqual([])
+    // A run in which little happened would prove little.
+    expect(report.record.operations.length).toBeGreaterThan(seconds * 100)
+    expect(report.struck.length).toBeGreaterThan(seconds)
+  }, 120_000)
 }
+
+test('a cache without tombstones is found out', async () => {
+  const report = await runChaos({
+    seconds: 2,
+    seed,
+    faults: [],
+    keys: 4,
+    sources: ['random', 'random'],
+    planted: 'no-tombstones',
+  })
+  expect(report.verdict.stale.length).toBeGreaterThan(0)
+  expect(failure(report)).toContain('what led there')
+}, 60_000)

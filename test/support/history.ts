@@ -22,6 +22,15 @@ export interface ReadRecord {
   readonly value: string | undefined
 }
 
+/** A read that broke the promise. */
+export interface StaleRead {
+  readonly read: ReadRecord
+  /** When the value had come into being; undefined: nobody wrote it. */
+  readonly born: number | undefined
+  /** The acknowledged write that it is older than; undefined when nobody wrote the value. */
+  readonly superseded: WriteRecord | undefined
+}
+
 /** A run of the cache, recorded from outside. Each value is unique over the whole run. */
 export class History {
   readonly writes: WriteRecord[] = []
@@ -33,7 +42,7 @@ export class History {
    * never returns anything older. A value is older than a write when it had come into being (its own
    * write was acknowledged, or its load had read the origin) before that write began.
    */
-  violations(): string[] {
+  stale(): StaleRead[] {
     const bornBy = new Map<string, number>()
     for (const write of this.writes) {
       if (write.value === undefined) continue
@@ -42,27 +51,30 @@ export class History {
     for (const load of this.loads) bornBy.set(load.value, load.at)
 
     const latest = latestStarts(this.writes)
-    const found: string[] = []
-    for (const read of this.reads) {
-      if (read.value === undefined) continue
+    return this.reads.flatMap((read): StaleRead[] => {
+      if (read.value === undefined) return []
       const born = bornBy.get(read.value)
-      if (born === undefined) {
-        found.push(
-          `${read.key}: read at ${read.invokedAt} returned ${read.value}, which nobody wrote`,
-        )
-        continue
-      }
+      if (born === undefined) return [{ read, born, superseded: undefined }]
       const superseded = latest(read.key, read.invokedAt)
-      if (superseded !== undefined && superseded.invokedAt > born) {
-        found.push(
-          `${read.key}: read at ${read.invokedAt} returned ${read.value} (there by ${born}), but ` +
-            `${superseded.value ?? 'a delete'} began at ${superseded.invokedAt} and was ` +
-            `acknowledged at ${superseded.acknowledgedAt}`,
-        )
-      }
-    }
-    return found
+      if (superseded === undefined || superseded.invokedAt <= born) return []
+      return [{ read, born, superseded }]
+    })
   }
+
+  /** The stale reads, one line each. */
+  violations(): string[] {
+    return this.stale().map(describeStale)
+  }
+}
+
+/** A stale read in one line. */
+export function describeStale({ read, born, superseded }: StaleRead): string {
+  const returned = `${read.key}: read at ${read.invokedAt} returned ${read.value}`
+  if (superseded === undefined) return `${returned}, which nobody wrote`
+  return (
+    `${returned} (there by ${born}), but ${superseded.value ?? 'a delete'} began at ` +
+    `${superseded.invokedAt} and was acknowledged at ${superseded.acknowledgedAt}`
+  )
 }
 
 /** For a key and a time: of the writes acknowledged before it, the one that began last. */

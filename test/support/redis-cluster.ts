@@ -8,6 +8,8 @@ export interface StartClusterOptions {
   readonly replicas?: number
   /** Added to every server's arguments. */
   readonly args?: readonly string[]
+  /** Added to every server's environment. */
+  readonly env?: Readonly<Record<string, string>>
 }
 
 /** A real Redis Cluster of local processes. */
@@ -24,14 +26,14 @@ const NODE_TIMEOUT_MS = 1000
 const FORMING_DEADLINE_MS = 20_000
 
 export async function startRedisCluster(options: StartClusterOptions = {}): Promise<TestCluster> {
-  const { masters: masterCount = 3, replicas: replicasEach = 0, args = [] } = options
+  const { masters: masterCount = 3, replicas: replicasEach = 0, args = [], env = {} } = options
   const servers: TestRedis[] = []
   const stop = async (): Promise<void> => {
     await Promise.all(servers.map((server) => server.stop()))
   }
   try {
     for (let i = 0; i < masterCount * (1 + replicasEach); i++) {
-      servers.push(await startRedis({ args: [...CLUSTER_ARGS, ...args] }))
+      servers.push(await startRedis({ args: [...CLUSTER_ARGS, ...args], env }))
     }
     const masters = servers.slice(0, masterCount)
     const replicas = servers.slice(masterCount)

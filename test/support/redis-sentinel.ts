@@ -11,20 +11,33 @@ export interface TestSentinel extends AsyncDisposable {
   stop(): Promise<void>
 }
 
+export interface StartSentinelOptions {
+  /** Added to the arguments of the two servers. */
+  readonly args?: readonly string[]
+  /** Added to their environment. */
+  readonly env?: Readonly<Record<string, string>>
+}
+
 const NAME = 'switchback-test'
 const FORMING_DEADLINE_MS = 20_000
 
-export async function startRedisSentinel(): Promise<TestSentinel> {
+export async function startRedisSentinel(
+  options: StartSentinelOptions = {},
+): Promise<TestSentinel> {
   const servers: TestRedis[] = []
   const stop = async (): Promise<void> => {
     await Promise.all(servers.map((server) => server.stop()))
   }
   try {
-    const master = await startRedis()
+    const { args = [], env = {} } = options
+    const server = { args: ['--repl-diskless-sync-delay', '0', ...args], env }
+    const master = await startRedis(server)
     servers.push(master)
-    const replicaOf = ['--replicaof', '127.0.0.1', String(master.port)]
-    const replica = await startRedis({ args: [...replicaOf, '--repl-diskless-sync-delay', '0'] })
+    const replica = await startRedis(server)
     servers.push(replica)
+    // By a command, not an argument: after a promotion and a restart it must not come back as a replica
+    // of what is its own replica by then.
+    await replica.command('REPLICAOF', '127.0.0.1', String(master.port))
     const sentinel = await startRedis({
       sentinel: [
         `sentinel monitor ${NAME} 127.0.0.1 ${master.port} 1`,

@@ -15,6 +15,8 @@ export interface StartRedisOptions {
   readonly sentinel?: readonly string[]
   /** Working directory (kept by `stop`). @default a temporary one (removed by `stop`) */
   readonly dir?: string
+  /** Added to the environment of the process. */
+  readonly env?: Readonly<Record<string, string>>
 }
 
 /** A real redis-server on loopback, which dies with this process whatever kills it. */
@@ -91,7 +93,10 @@ class RedisProcess implements TestRedis {
   }
 
   async start(): Promise<void> {
-    const child = spawn(BINARY, this.#arguments(), { stdio: ['ignore', 'pipe', 'pipe'] })
+    const child = spawn(BINARY, this.#arguments(), {
+      stdio: ['ignore', 'pipe', 'pipe'],
+      env: { ...process.env, ...this.#options.env },
+    })
     this.#child = child
     let output = ''
     const keep = (chunk: Buffer): void => {

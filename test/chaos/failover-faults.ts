@@ -1,0 +1,115 @@
+import { setTimeout as delay } from 'node:timers/promises'
+import type { TestRedis } from '../support/redis-server.ts'
+import { until } from '../support/until.ts'
+import type { Faults } from './fault.ts'
+import { pick } from './random.ts'
+import { onServer, type RedisStage } from './stage.ts'
+
+const PROMOTION_MS = 10_000
+
+/** A replica takes over, and a slot moves. */
+export const FAILOVER_FAULTS: Faults = {
+  failover: {
+    lane: 'redis',
+    topologies: ['cluster', 'sentinel'],
+    async strike({ redis, random }) {
+      const [draw, keepData] = [random(), random() < 0.5]
+      const masters = await serversOfRole(redis, 'master')
+      const victim = masters[Math.floor(draw * masters.length)]
+      if (victim === undefined) return
+      const before = masters.length
+      await victim.kill()
+      // Nobody may be fit to: then this was a long outage.
+      await until(
+        'a replica takes over',
+        async () => (await serversOfRole(redis, 'master')).length >= before,
+        PROMOTION_MS,
+      ).catch(() => undefined)
+      await victim.restart({ keepData })
+    },
+  },
+  plannedFailover: {
+    lane: 'redis',
+    topologies: ['cluster'],
+    async strike({ redis, random }) {
+      const draw = random()
+      const replicas = await serversOfRole(redis, 'slave')
+      await replicas[Math.floor(draw * replicas.length)]?.command('CLUSTER', 'FAILOVER')
+    },
+  },
+  moveSlot: {
+    lane: 'redis',
+    topologies: ['cluster'],
+    async strike({ redis, keys, random }) {
+      const [key, draw, pauseMs] = [pick(keys, random), random(), random() * 200]
+      const asked = redis.servers.find((server) => server.alive)
+      const slot = Number(await asked?.command('CLUSTER', 'KEYSLOT', `chaos:${key}`))
+      const nodes = await clusterMasters(redis)
+      const from = nodes.find(({ slots }) => slots.some(([a, b]) => a <= slot && slot <= b))
+      const others = nodes.filter((node) => node !== from)
+      const to = others[Math.floor(draw * others.length)]
+      // Nobody owns it, or nobody else is up: a failover is under way.
+      if (from === undefined || to === undefined) return
+      await moveSlot({ slot, from, to, nodes, pauseMs }).catch(() => undefined)
+    },
+  },
+}
+
+async function serversOfRole(
+  { servers }: RedisStage,
+  role: 'master' | 'slave',
+): Promise<readonly TestRedis[]> {
+  const roles = await Promise.all(
+    servers.map((server) =>
+      server.alive ? server.command('INFO', 'replication').catch(() => '') : '',
+    ),
+  )
+  return servers.filter((_, i) => roles[i]!.includes(`role:${role}`))
+}
+
+interface ClusterNode {
+  readonly id: string
+  readonly port: number
+  readonly slots: readonly (readonly [number, number])[]
+}
+
+async function clusterMasters({ servers }: RedisStage): Promise<readonly ClusterNode[]> {
+  const asked = servers.find((server) => server.alive)
+  const lines = (await asked?.command('CLUSTER', 'NODES').catch(() => ''))?.split('\n') ?? []
+  return lines
+    .filter((line) => line.includes('master') && !line.includes('fail'))
+    .map((line) => {
+      const [id = '', address = '', , , , , , , ...ranges] = line.trim().split(' ')
+      const port = Number(/:(\d+)@/u.exec(address)?.[1])
+      const slots = ranges
+        .filter((range) => !range.startsWith('['))
+        .map((range) => range.split('-').map(Number))
+        .map(([a = 0, b = a]) => [a, b] as const)
+      return { id, port, slots }
+    })
+}
+
+interface Move {
+  readonly slot: number
+  readonly from: ClusterNode
+  readonly to: ClusterNode
+  readonly nodes: readonly ClusterNode[]
+  readonly pauseMs: number
+}
+
+/** As `redis-cli --cluster reshard` does it. */
+async function moveSlot({ slot, from, to, nodes, pauseMs }: Move): Promise<void> {
+  await onServer(to.port, (redis) => redis.cluster('SETSLOT', slot, 'IMPORTING', from.id))
+  await onServer(from.port, async (redis) => {
+    await redis.cluster('SETSLOT', slot, 'MIGRATING', to.id)
+    await delay(pauseMs)
+    for (;;) {
+      const keys = (await redis.cluster('GETKEYSINSLOT', slot, 10)) as string[]
+      if (keys.length === 0) break
+      await redis.migrate('127.0.0.1', to.port, '', 0, 1000, 'REPLACE', 'KEYS', ...keys)
+    }
+  })
+  for (const { port } of [to, from, ...nodes.filter((node) => node !== to && node !== from)]) {
+    await onServer(port, (redis) => redis.cluster('SETSLOT', slot, 'NODE', to.id))
+  }
+}

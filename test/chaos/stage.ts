@@ -1,0 +1,170 @@
+import { Redis } from 'ioredis'
+import { startRedisCluster } from '../support/redis-cluster.ts'
+import { startRedisSentinel } from '../support/redis-sentinel.ts'
+import { startRedis, type TestRedis } from '../support/redis-server.ts'
+import { startTcpProxy, type TcpProxy } from '../support/tcp-proxy.ts'
+import { until } from '../support/until.ts'
+
+export const TOPOLOGIES = ['standalone', 'cluster', 'sentinel'] as const
+
+export type Topology = (typeof TOPOLOGIES)[number]
+
+interface Address {
+  readonly host: string
+  readonly port: number
+}
+
+/** How an application process reaches Redis: always through a proxy for each server. */
+export type Connection =
+  | { readonly kind: 'standalone'; readonly url: string }
+  | {
+      readonly kind: 'cluster'
+      readonly nodes: readonly Address[]
+      readonly natMap: Readonly<Record<string, Address>>
+    }
+  | {
+      readonly kind: 'sentinel'
+      readonly name: string
+      readonly sentinels: readonly Address[]
+      readonly natMap: Readonly<Record<string, Address>>
+    }
+
+/** The Redis of a run. */
+export interface RedisStage {
+  readonly topology: Topology
+  /** All that hold data, replicas too. */
+  readonly servers: readonly TestRedis[]
+  /** One before each server. */
+  readonly proxies: readonly TcpProxy[]
+  readonly connection: Connection
+  /** Resolves when every server is up and the topology is whole again. */
+  healed(): Promise<void>
+  stop(): Promise<void>
+}
+
+export interface StageOptions {
+  readonly env?: Readonly<Record<string, string>>
+  readonly args?: readonly string[]
+}
+
+const HEAL_MS = 40_000
+
+export async function startStage(
+  topology: Topology,
+  options: StageOptions = {},
+): Promise<RedisStage> {
+  if (topology === 'cluster') return clusterStage(options)
+  if (topology === 'sentinel') return sentinelStage(options)
+  const redis = await startRedis(options)
+  return stage({
+    topology,
+    servers: [redis],
+    connect: (_, [proxy]) => ({ kind: 'standalone', url: `redis://127.0.0.1:${proxy!.port}` }),
+    whole: async () => true,
+    stop: () => redis.stop(),
+  })
+}
+
+async function clusterStage(options: StageOptions): Promise<RedisStage> {
+  const { env = {}, args = [] } = options
+  const cluster = await startRedisCluster({ masters: 3, replicas: 1, env, args })
+  const servers = [...cluster.masters, ...cluster.replicas]
+  return stage({
+    topology: 'cluster',
+    servers,
+    connect: (natMap, proxies) => ({
+      kind: 'cluster',
+      nodes: proxies.map(({ port }) => ({ host: '127.0.0.1', port })),
+      natMap,
+    }),
+    async whole() {
+      const infos = await Promise.all(servers.map((server) => server.command('CLUSTER', 'INFO')))
+      const nodes = await servers[0]!.command('CLUSTER', 'NODES')
+      return (
+        infos.every((info) => info.includes('cluster_state:ok')) &&
+        !nodes.includes('fail') &&
+        nodes.match(/ slave /gu)?.length === 3
+      )
+    },
+    stop: () => cluster.stop(),
+  })
+}
+
+async function sentinelStage(options: StageOptions): Promise<RedisStage> {
+  const sentinel = await startRedisSentinel(options)
+  const servers = [sentinel.master, sentinel.replica]
+  return stage({
+    topology: 'sentinel',
+    servers,
+    connect: (natMap) => ({
+      kind: 'sentinel',
+      name: sentinel.name,
+      sentinels: sentinel.sentinels,
+      natMap,
+    }),
+    async whole() {
+      const infos = await Promise.all(servers.map((one) => one.command('INFO', 'replication')))
+      return infos.some((info) => info.includes('role:master')) && infos.some(isLinked)
+    },
+    stop: () => sentinel.stop(),
+  })
+}
+
+function isLinked(info: string): boolean {
+  return info.includes('role:slave') && info.includes('master_link_status:up')
+}
+
+interface Parts {
+  readonly topology: Topology
+  readonly servers: readonly TestRedis[]
+  readonly connect: (
+    natMap: Readonly<Record<string, Address>>,
+    proxies: readonly TcpProxy[],
+  ) => Connection
+  readonly whole: () => Promise<boolean>
+  readonly stop: () => Promise<void>
+}
+
+async function stage({ topology, servers, connect, whole, stop }: Parts): Promise<RedisStage> {
+  const proxies = await Promise.all(servers.map(({ port }) => startTcpProxy(port)))
+  const natMap = Object.fromEntries(
+    servers.map(({ port }, i) => [
+      `127.0.0.1:${port}`,
+      { host: '127.0.0.1', port: proxies[i]!.port },
+    ]),
+  )
+  return {
+    topology,
+    servers,
+    proxies,
+    connection: connect(natMap, proxies),
+    async healed() {
+      for (const server of servers) {
+        server.thaw()
+        if (!server.alive) await server.restart()
+      }
+      for (const proxy of proxies) {
+        proxy.resume()
+        proxy.accept()
+        proxy.delay(0)
+        proxy.limit(Number.POSITIVE_INFINITY)
+      }
+      await until(`${topology} is whole again`, () => whole().catch(() => false), HEAL_MS)
+    },
+    async stop() {
+      await Promise.all(proxies.map((proxy) => proxy.close()))
+      await stop()
+    },
+  }
+}
+
+/** A connection to one server, for what needs more than a line of a reply. */
+export async function onServer<T>(port: number, work: (redis: Redis) => Promise<T>): Promise<T> {
+  const redis = new Redis(port, '127.0.0.1', { maxRetriesPerRequest: 0, retryStrategy: () => null })
+  redis.on('error', () => {})
+  try {
+    return await work(redis)
+  } finally {
+    redis.disconnect()
+  }
+}
