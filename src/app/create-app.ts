@@ -1,6 +1,6 @@
 import { fastify, LogController, type FastifyBaseLogger, type FastifyInstance } from 'fastify'
 import type { CacheSwitch } from '../switch/index.ts'
-import { answerBrokenRequest, answerError, answerProblems } from './errors.ts'
+import { answerBrokenRequest, answerError, answerProblems, refuseOddRequests } from './errors.ts'
 import { readinessOf } from './readiness.ts'
 import { tracedCache } from './request-scope.ts'
 import { reportRequests } from './request-report.ts'
@@ -37,11 +37,14 @@ export function createApp(options: AppOptions): FastifyInstance {
     ajv: { customOptions: { coerceTypes: false, removeAdditional: false } },
     // A request on a connection that is already open is served; `Connection: close` ends it after.
     return503OnClosing: false,
+    // Node would answer it itself, and not with a problem.
+    http: { requireHostHeader: false },
     frameworkErrors: answerError,
     clientErrorHandler: answerBrokenRequest,
   })
   app.removeContentTypeParser('text/plain')
   answerProblems(app)
+  refuseOddRequests(app)
   endConnections(app, draining)
   reportRequests(app)
   userRoutes(app, new Users(tracedCache(cache), repository))

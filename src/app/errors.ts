@@ -1,7 +1,7 @@
-import { STATUS_CODES } from 'node:http'
+import { type IncomingMessage, type ServerResponse, STATUS_CODES } from 'node:http'
 import type { Socket } from 'node:net'
 import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
-import { PROBLEM_CONTENT_TYPE, problemBody } from './problem.ts'
+import { Problem, PROBLEM_CONTENT_TYPE, problemBody } from './problem.ts'
 
 /** Answers in the service's own words where the framework's would name its insides. */
 const DETAILS: Readonly<Record<string, string>> = {
@@ -34,6 +34,23 @@ export function answerError(
   }
   request.log.error({ error: describe(error) }, 'request failed')
   sendProblem(reply, 500, 'The service failed to answer; the failure has been logged.')
+}
+
+/** What Node would refuse with an empty answer. */
+export function refuseOddRequests(app: FastifyInstance): void {
+  app.addHook('onRequest', (request, _reply, done) => {
+    const nameless = request.headers.host === undefined && request.raw.httpVersion === '1.1'
+    done(nameless ? new Problem(400, 'The request names no host.') : undefined)
+  })
+  app.server.on('checkExpectation', (_request: IncomingMessage, response: ServerResponse) => {
+    const body = JSON.stringify(problemBody(417, 'What the request expects cannot be met.'))
+    response.writeHead(417, {
+      connection: 'close',
+      'content-type': PROBLEM_CONTENT_TYPE,
+      'content-length': Buffer.byteLength(body),
+    })
+    response.end(body)
+  })
 }
 
 /** For bytes that are not even HTTP. */

@@ -9,6 +9,7 @@ import { builtPage, loadAssets, serveAssets } from './server/assets.ts'
 import { audit, type AuditLine } from './server/audit.ts'
 import { Changer } from './server/changes.ts'
 import { EventHub } from './server/events.ts'
+import { answerBrokenRequest, answerExpectations } from './server/odd-requests.ts'
 import { answerProblems, sendProblem } from './server/problem.ts'
 import { isLoopback, protect } from './server/protection.ts'
 import { apiRoutes } from './server/routes.ts'
@@ -71,11 +72,15 @@ export async function startControl(options: ControlOptions): Promise<Control> {
     requestTimeout: 10_000,
     forceCloseConnections: true,
     ajv: { customOptions: { coerceTypes: false, removeAdditional: false } },
+    // Without a name they get the answer of every other wrong name.
+    http: { requireHostHeader: false },
+    clientErrorHandler: answerBrokenRequest,
     frameworkErrors: (error, _request, reply) => void sendProblem(error, reply),
   })
   protect(app, { token, hosts: [host, ...allowedHosts] })
   audit(app, (line) => onAudit?.(line))
   answerProblems(app)
+  answerExpectations(app)
   serveAssets(app, assets)
   const version = await versionOf()
   const info = {

@@ -1,5 +1,5 @@
 import { createHash, randomBytes } from 'node:crypto'
-import { open, readFile, stat } from 'node:fs/promises'
+import { open, stat } from 'node:fs/promises'
 import { basename, dirname, extname, join } from 'node:path'
 import { messageOf } from '../errors.ts'
 import type { JsonPath, JsonValue } from './document.ts'
@@ -51,11 +51,17 @@ export function historyFile(file: string): string {
   return join(dirname(file), `${basename(file, extname(file))}.history.jsonl`)
 }
 
-/** Reads the history, oldest first; lines that were torn by a crash are left out. */
+/** Of a history that grew for years, or was filled, the end is read: some thousand changes. */
+const mostBytes = 1_048_576
+
+/**
+ * Reads the history, oldest first; lines that were torn by a crash, and those of more than a mebibyte
+ * ago, are left out.
+ */
 export async function readHistory(file: string): Promise<HistoryEntry[]> {
   let text: string
   try {
-    text = await readFile(historyFile(file), 'utf8')
+    text = await readEnd(historyFile(file))
   } catch (error) {
     if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return []
     throw error
@@ -70,15 +76,57 @@ export async function readHistory(file: string): Promise<HistoryEntry[]> {
   })
 }
 
+async function readEnd(path: string): Promise<string> {
+  const handle = await open(path, 'r')
+  try {
+    const { size } = await handle.stat()
+    const buffer = Buffer.alloc(Math.min(size, mostBytes))
+    const { bytesRead } = await handle.read(buffer, 0, buffer.length, size - buffer.length)
+    return buffer.toString('utf8', 0, bytesRead)
+  } finally {
+    await handle.close()
+  }
+}
+
+/** Anybody who may write beside the flags file may write here: nothing is taken on trust. */
 function isEntry(value: unknown): value is HistoryEntry {
+  if (!isObject(value) || value['version'] !== 1) return false
+  const { at, flag, from, to, changes = [], pilot, undoes, reason } = value
   return (
-    typeof value === 'object' &&
-    value !== null &&
-    'version' in value &&
-    value.version === 1 &&
-    'action' in value &&
-    'after' in value
+    ['id', 'who', 'via', 'action', 'flag', 'before', 'after'].every(
+      (name) => typeof value[name] === 'string',
+    ) &&
+    typeof at === 'string' &&
+    !Number.isNaN(Date.parse(at)) &&
+    [from, to].every((share) => share === undefined || typeof share === 'number') &&
+    [undoes, reason].every((text) => text === undefined || typeof text === 'string') &&
+    Array.isArray(changes) &&
+    changes.every((change) => isChangeOf(flag, change)) &&
+    (pilot === undefined || isPilot(pilot))
   )
+}
+
+/** A change of anything but its flag is none that an edit writes down. */
+function isChangeOf(flag: unknown, change: unknown): boolean {
+  if (!isObject(change) || !Array.isArray(change['path'])) return false
+  const path: readonly unknown[] = change['path']
+  const [flags, name, ...rest] = path
+  return (
+    flags === 'flags' &&
+    name === flag &&
+    rest.length > 0 &&
+    rest.every((part) => typeof part === 'string' || typeof part === 'number')
+  )
+}
+
+function isPilot(value: unknown): boolean {
+  if (!isObject(value) || !Array.isArray(value['values'])) return false
+  const strings = [value['attribute'], ...(value['values'] as readonly unknown[])]
+  return strings.every((text) => typeof text === 'string')
+}
+
+function isObject(value: unknown): value is Readonly<Record<string, unknown>> {
+  return typeof value === 'object' && value !== null
 }
 
 /** Appends an edit, and first an `outside` line when the file had changed behind the history's back. */

@@ -24,6 +24,8 @@ export function parameters<T>(usual: number): Parameters<T> {
 export interface FuzzOptions extends MutationOptions {
   /** Runs in `npm test`. */
   readonly usual: number
+  /** Checks under way at a time. @default 1 */
+  readonly together?: number
   /** Most milliseconds that the check may hold the thread; `Infinity`: it is measured elsewhere. @default 50 */
   readonly mostStallMs?: number
 }
@@ -36,14 +38,19 @@ export async function fuzzBytes(
   options: FuzzOptions,
   check: (bytes: Buffer) => void | Promise<void>,
 ): Promise<void> {
-  const { corpus, usual, mostStallMs = MOST_STALL_MS } = options
+  const { corpus, usual, together = 1, mostStallMs = MOST_STALL_MS } = options
   for (const bytes of corpus) await attempt(check, bytes, mostStallMs, 'undamaged')
   const count = runs(usual)
-  for (let seed = SEED; seed < SEED + count; seed++) {
-    const random = new Random(seed)
-    const bytes = mutate(random.pick(corpus), random, options)
-    await attempt(check, bytes, mostStallMs, `SWITCHBACK_SEED=${seed} SWITCHBACK_RUNS=1`)
+  let next = SEED
+  const work = async (): Promise<void> => {
+    while (next < SEED + count) {
+      const seed = next++
+      const random = new Random(seed)
+      const bytes = mutate(random.pick(corpus), random, options)
+      await attempt(check, bytes, mostStallMs, `SWITCHBACK_SEED=${seed} SWITCHBACK_RUNS=1`)
+    }
   }
+  await Promise.all(Array.from({ length: together }, work))
 }
 
 async function attempt(

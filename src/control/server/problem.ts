@@ -2,6 +2,8 @@ import { STATUS_CODES } from 'node:http'
 import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { isSwitchbackError, SwitchbackError } from '../../errors.ts'
 
+export const PROBLEM_CONTENT_TYPE = 'application/problem+json; charset=utf-8'
+
 /** What is answered instead of what was asked for (RFC 9457), with the code and hint of the error. */
 export interface ProblemBody {
   readonly type: 'about:blank'
@@ -72,10 +74,7 @@ export function sendProblem(error: unknown, reply: FastifyReply): FastifyReply {
   const problem = problemOf(error)
   if (problem.status === 401) reply.header('www-authenticate', 'Bearer realm="switchback"')
   if (problem.status === 429) reply.header('retry-after', '5')
-  return reply
-    .code(problem.status)
-    .header('content-type', 'application/problem+json; charset=utf-8')
-    .send(problem)
+  return reply.code(problem.status).header('content-type', PROBLEM_CONTENT_TYPE).send(problem)
 }
 
 /** Every error and every unknown address of the server is answered with a problem. */
