@@ -4,7 +4,10 @@ import { type AddressInfo, connect, createServer, type Server, type Socket } fro
 /** A network path that a test can make slow, narrow, silent or broken while it is in use. */
 export interface TcpProxy extends AsyncDisposable {
   readonly port: number
-  /** Bytes in both directions wait; nothing is lost. What is in flight arrives after `resume`. */
+  /**
+   * Bytes in both directions wait; nothing is lost. What is in flight arrives after `resume`, even
+   * when its sender has hung up meanwhile.
+   */
   stall(): void
   resume(): void
   /** Each chunk is passed on this much later, in order. 0 ends it. */
@@ -66,6 +69,7 @@ class LoopbackProxy implements TcpProxy {
   }
 
   cut(): void {
+    for (const pipe of this.#pipes) pipe.drop()
     for (const socket of this.#sockets) socket.resetAndDestroy()
   }
 
@@ -105,9 +109,9 @@ class LoopbackProxy implements TcpProxy {
       socket.on('error', () => {})
       socket.on('close', () => {
         this.#sockets.delete(socket)
-        this.#pipes.delete(pipe)
-        other.destroy()
+        pipe.end()
       })
+      other.on('close', () => this.#pipes.delete(pipe))
     }
   }
 }
@@ -125,6 +129,7 @@ class Pipe {
   readonly #queue: { readonly chunk: Buffer; readonly due: number }[] = []
   #timer: NodeJS.Timeout | undefined
   #freeAt = 0
+  #ended = false
 
   constructor(from: Socket, to: Socket, path: Path) {
     this.#to = to
@@ -135,6 +140,17 @@ class Pipe {
       this.#queue.push({ chunk, due: Math.max(this.#freeAt, now + this.#path.delayMs) })
       this.pump()
     })
+  }
+
+  /** The sender has hung up: so does this, once all that was sent has arrived. */
+  end(): void {
+    this.#ended = true
+    this.pump()
+  }
+
+  /** What has not arrived never will. */
+  drop(): void {
+    this.#queue.length = 0
   }
 
   pump(): void {
@@ -148,5 +164,6 @@ class Pipe {
       if (!this.#to.destroyed) this.#to.write(this.#queue[0]!.chunk)
       this.#queue.shift()
     }
+    if (this.#ended && this.#queue.length === 0) this.#to.destroySoon()
   }
 }
