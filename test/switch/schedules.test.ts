@@ -223,9 +223,65 @@ describe('what Redis did not acknowledge is honoured', () => {
     expect(loads).toBe(2)
     expect(await p1.onUser.get(key)).toBe('v2')
   })
+
+  test('owed again: who repaid the older debt does not settle the newer one', async () => {
+    const machine = 'again'
+    // Nothing of p0's reaches Redis; p1 and p2 repay what it owes, when they are let.
+    await using path = await startTcpProxy(world.redis.port)
+    const url = `redis://127.0.0.1:${path.port}`
+    const p0 = world.actor({ machine, redisUrl: url })
+    const p1 = world.actor({ machine, deadlineMs: 60_000 })
+    const p2 = world.actor({ machine, deadlineMs: 60_000 })
+    const key = world.key()
+    await p2.onUser.set(key, 'v1')
+    path.refuse()
+    // A side that is out is owed at once: nothing of the write can be on its way.
+    await until('p0 has given Redis up', async () => {
+      await p0.onUser.get(key)
+      return p0.cache.health().on.outSince > 0
+    })
+
+    const slow = p1.on.hold('invalidate', 'after')
+    const quick = p2.on.hold('invalidate', 'before')
+    await p0.offUser.delete(key)
+    await Promise.all([slow.reached, quick.reached])
+    // p1 has delivered the delete and does not know it yet; p2 delivers it too, and settles it.
+    quick.open()
+    await until('p2 has repaid it', () => p2.cache.health().on.owed === 0)
+    await p2.onUser.set(key, 'v2')
+    const never = p2.on.hold('invalidate', 'before')
+    await p0.offUser.delete(key)
+    slow.open()
+    await until('p1 has repaid the second one', () => p2.cache.health().on.owed === 0)
+    expect(await p2.onUser.get(key)).toBeUndefined()
+    expect(await p2.offUser.get(key)).toBeUndefined()
+    never.open()
+  })
 })
 
 describe('late writes', () => {
+  test('a set that lands late is not repaid before it can have landed', async () => {
+    const machine = 'early'
+    await using path = await startTcpProxy(world.redis.port)
+    const url = `redis://127.0.0.1:${path.port}`
+    const cut = world.actor({ redisUrl: url, machine, deadlineMs: { on: 10_000 } })
+    const direct = world.actor({ machine })
+    const key = world.key()
+    await cut.onUser.set(key, 'v1')
+
+    // The connection breaks long before the deadline: Redis may still get the set, and would take it.
+    path.stall()
+    await cut.onUser.set(key, 'v2')
+    await until('another process has tried to repay it twice, or has', () => {
+      return direct.on.calls.invalidate > 1 || direct.cache.health().on.owed === 0
+    })
+    await direct.onUser.set(key, 'v3')
+    path.resume()
+    await until('it has landed', async () => (await direct.on.inner.read(key)).payload === '"v2"')
+    expect(await direct.onUser.get(key)).toBe('v3')
+    expect(await direct.offUser.get(key)).toBe('v3')
+  })
+
   test('a set that lands late is refused: it was replaced, deleted and repaid meanwhile', async () => {
     await using path = await startTcpProxy(world.redis.port)
     const url = `redis://127.0.0.1:${path.port}`
