@@ -37,6 +37,13 @@ export interface GrpcEndpointOptions {
   readonly services: readonly (readonly [Service, UntypedServiceImplementation])[]
   /** Larger requests are answered RESOURCE_EXHAUSTED. */
   readonly maxRequestBytes: number
+  /**
+   * Milliseconds between the pings to whoever is connected. Who leaves one without an answer for as long
+   * is let go: Node reads no more of a connection that broke the protocol, not even its end, and would
+   * keep it for ever.
+   * @default 10000
+   */
+  readonly pingInterval?: number
   /** Answers HTTP/1 requests on the same port. @default such connections are closed */
   readonly http1?: HttpHandler
 }
@@ -44,11 +51,13 @@ export interface GrpcEndpointOptions {
 /** @throws SwitchbackError `SB_SIDECAR_LISTEN` */
 export async function grpcEndpoint(
   address: Address,
-  { services, maxRequestBytes, http1 }: GrpcEndpointOptions,
+  { services, maxRequestBytes, pingInterval = 10_000, http1 }: GrpcEndpointOptions,
 ): Promise<Endpoint> {
   const grpc = new GrpcServer({
     'grpc.max_receive_message_length': maxRequestBytes,
     'grpc.max_send_message_length': -1,
+    'grpc.keepalive_time_ms': pingInterval,
+    'grpc.keepalive_timeout_ms': pingInterval,
   })
   for (const [service, handlers] of services) grpc.addService(service, handlers)
   const injector = grpc.createConnectionInjector(ServerCredentials.createInsecure())
