@@ -15,7 +15,7 @@ export interface Sample {
 export interface Family {
   readonly name: string
   readonly help: string
-  readonly type: 'counter' | 'gauge' | 'histogram'
+  readonly type: 'counter' | 'gauge' | 'histogram' | 'summary'
   readonly samples: readonly Sample[]
   /** Meant for the guard's statistics: left out where every series costs money. */
   readonly detail?: boolean
@@ -98,6 +98,11 @@ export function counter(name: string, help: string, samples: readonly Sample[]):
 
 export function gauge(name: string, help: string, samples: readonly Sample[]): Family {
   return { name, help, type: 'gauge', samples }
+}
+
+/** Quantiles of the moment, under the label `quantile`. */
+export function summary(name: string, help: string, samples: readonly Sample[]): Family {
+  return { name, help, type: 'summary', samples }
 }
 
 /** The metrics of the two arms. Names and labels are public: dashboards and alerts depend on them. */

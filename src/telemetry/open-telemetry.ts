@@ -34,7 +34,7 @@ export function observeWith(meter: Meter, read: () => readonly Family[]): () => 
       const options = { description: family.help }
       instruments.set(
         family.name + suffix,
-        family.type === 'gauge'
+        family.type === 'gauge' || family.type === 'summary'
           ? meter.createObservableGauge(name, options)
           : meter.createObservableCounter(name, options),
       )

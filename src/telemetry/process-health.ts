@@ -1,7 +1,7 @@
 import { monitorEventLoopDelay, performance } from 'node:perf_hooks'
 import { cpuUsage, memoryUsage } from 'node:process'
 import type { IntervalHistogram } from 'node:perf_hooks'
-import { counter, gauge } from './families.ts'
+import { counter, gauge, summary } from './families.ts'
 import type { Family } from './families.ts'
 
 const WINDOW_MS = 10_000
@@ -38,7 +38,7 @@ export class ProcessHealth {
     const loop = performance.eventLoopUtilization()
     const cpu = cpuUsage()
     return [
-      gauge(
+      summary(
         'switchback_event_loop_delay_seconds',
         'How late timers fire, over the last 10 to 20 seconds.',
         [

@@ -17,6 +17,7 @@ const SUFFIXES: Readonly<Record<string, readonly string[]>> = {
   counter: [''],
   gauge: [''],
   histogram: ['_bucket', '_sum', '_count'],
+  summary: [''],
 }
 
 function readLabels(text: string): Record<string, string> {
@@ -48,7 +49,7 @@ export function readExposition(text: string): Map<string, ReadFamily> {
   let current: ReadFamily | undefined
   for (const line of text.slice(0, -1).split('\n')) {
     const helpLine = /^# HELP ([a-z_:][a-z0-9_:]*) (.*)$/.exec(line)
-    const typeLine = /^# TYPE ([a-z_:][a-z0-9_:]*) (counter|gauge|histogram)$/.exec(line)
+    const typeLine = /^# TYPE ([a-z_:][a-z0-9_:]*) (counter|gauge|histogram|summary)$/.exec(line)
     if (helpLine !== null) {
       help = { name: helpLine[1]!, text: helpLine[2]! }
     } else if (typeLine !== null) {
@@ -65,6 +66,8 @@ export function readExposition(text: string): Map<string, ReadFamily> {
         throw new Error(`sample outside its family: ${line}`)
       }
       const labels = readLabels(labelText)
+      // As `promtool check metrics` has it.
+      if ('quantile' in labels && current.type !== 'summary') throw new Error(`quantile: ${line}`)
       const identity = name + JSON.stringify(Object.entries(labels).sort())
       if (seen.has(identity)) throw new Error(`series twice: ${line}`)
       seen.add(identity)
