@@ -120,9 +120,10 @@ async function main(): Promise<number> {
 }
 
 try {
-  process.exitCode = await main()
+  // Connections to servers that were frozen or killed may linger.
+  process.exit(await main())
 } catch (error) {
   if (!(error instanceof BadOption)) throw error
   console.error(`test:chaos: ${error.message}`)
-  process.exitCode = 2
+  process.exit(2)
 }

@@ -25,7 +25,8 @@ function onOne(strike: (target: Target) => Promise<void>): Fault {
 export const REDIS_FAULTS: Faults = {
   freeze: onOne(async ({ server, random }) => {
     server.freeze()
-    await delay(random() * 700)
+    // Mostly short; now and then long enough for a replica to take over meanwhile.
+    await delay(random() ** 3 * 3000)
     server.thaw()
   }),
   killEmpty: onOne(async ({ server, random }) => {

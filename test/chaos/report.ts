@@ -16,7 +16,7 @@ export function summary(report: ChaosReport): string {
     `  faults   ${counted(count(report.struck.map(({ name }) => name)))}`,
     `  served   ${counted(record.served)}`,
     `  events   ${counted(record.events)}`,
-    `  warnings ${counted(record.warnings)}`,
+    `  warnings ${counted(shortened(record.warnings))}`,
     ...(report.repaidMs === undefined
       ? []
       : [`  repaid   all, ${report.repaidMs.toFixed(0)} ms after the last fault was mended`]),
@@ -85,4 +85,16 @@ function count(names: readonly string[]): Record<string, number> {
 function counted(counts: Readonly<Record<string, number>>): string {
   const entries = Object.entries(counts).toSorted(([, a], [, b]) => b - a)
   return entries.length === 0 ? '-' : entries.map(([name, n]) => `${name} ${n}`).join(', ')
+}
+
+const LONGEST = 70
+
+/** Warnings may be whole sentences, and hold addresses. */
+function shortened(counts: Readonly<Record<string, number>>): Record<string, number> {
+  const short: Record<string, number> = {}
+  for (const [text, n] of Object.entries(counts)) {
+    const name = text.replaceAll(/:\d+/gu, '').slice(0, LONGEST)
+    short[name] = (short[name] ?? 0) + n
+  }
+  return short
 }

@@ -83,7 +83,7 @@ async function clusterStage(options: StageOptions): Promise<RedisStage> {
       return (
         infos.every((info) => info.includes('cluster_state:ok')) &&
         !nodes.includes('fail') &&
-        nodes.match(/ slave /gu)?.length === 3
+        nodes.match(/slave /gu)?.length === 3
       )
     },
     stop: () => cluster.stop(),
