@@ -33,7 +33,7 @@ export function isSwitchbackError(error: unknown): error is SwitchbackError {
 
 /** What was thrown, in words, whatever it was. */
 export function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error)
+  return error instanceof Error ? error.message : textOf(error)
 }
 
 /** A value as it may stand in an error message: quoted, one line, never longer than 80 characters. */
@@ -43,7 +43,16 @@ export function quote(value: unknown): string {
     text =
       typeof value === 'string' ? JSON.stringify(value) : (JSON.stringify(value) ?? String(value))
   } catch {
-    text = String(value)
+    text = textOf(value)
   }
   return text.length > 80 ? `${text.slice(0, 77)}...` : text
+}
+
+/** Objects whose own conversion throws are values of callers, too. */
+function textOf(value: unknown): string {
+  try {
+    return String(value)
+  } catch {
+    return `a value of type ${typeof value}`
+  }
 }

@@ -43,8 +43,13 @@ export function memoryKeyOf(context: DecisionContext): string {
   if (known !== undefined) return known
   const canonical = MARK + attributesOf({ ...context, targetingKey: key })
   // Only what cannot change any more may be looked up by its identity.
-  if (Object.isFrozen(context)) frozenKeys.set(context, canonical)
+  if (cannotChange(context)) frozenKeys.set(context, canonical)
   return canonical
+}
+
+/** A frozen object holds its parts, which callers without types may change all the same. */
+function cannotChange(context: DecisionContext): boolean {
+  return Object.isFrozen(context) && Object.values(context).every((part) => Object(part) !== part)
 }
 
 function onlyTargetingKey(context: DecisionContext): boolean {

@@ -39,7 +39,10 @@ beforeAll(async () => {
   save()
   victim = await startVictim(
     [
-      ...['sidecar', '--json', '--file', file],
+      'sidecar',
+      '--json',
+      '--file',
+      file,
       ...['evaluation', 'management', 'sync', 'ofrep'].flatMap((name) => [`--${name}-port`, '0']),
     ],
     /"ready":true/,

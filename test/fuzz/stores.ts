@@ -1,0 +1,56 @@
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { Redis } from 'ioredis'
+import { fileCache, redisCache } from '../../src/cache/index.ts'
+import { openSqlite, type Sqlite } from '../../src/cache/file/sqlite.ts'
+import { type CacheSwitch, type CacheView, createCacheSwitch } from '../../src/switch/index.ts'
+import { FixedDecider } from '../support/fixed-decider.ts'
+import { startRedis } from '../support/redis-server.ts'
+
+export const PREFIX = 'fuzz:'
+
+/** A switch over both real stores, and a way into each of them behind its back. */
+export interface Stores extends AsyncDisposable {
+  readonly cache: CacheSwitch
+  /** By the side that serves: files or Redis. */
+  readonly views: Readonly<Record<'files' | 'redis', CacheView>>
+  readonly redis: Redis
+  readonly sqlite: Sqlite
+}
+
+export async function openStores(): Promise<Stores> {
+  const server = await startRedis()
+  const directory = mkdtempSync(join(tmpdir(), 'switchback-fuzz-stores-'))
+  const cache = createCacheSwitch({
+    flag: 'use-redis',
+    // Nothing is kept in memory, where what is done to the file would not be seen.
+    off: fileCache({ directory, maxMemory: 0, onWarning: () => {} }),
+    on: redisCache({ url: server.url, prefix: PREFIX }),
+    decider: new FixedDecider({ on: 'on' }),
+    // A busy machine must not make a side fail: what the stores answer is to be seen.
+    deadlineMs: 5_000,
+    breaker: { failures: 1_000_000, window: 1_000_000 },
+    maxValueBytes: 4 * 1_048_576,
+  })
+  const views = {
+    files: cache.for({ targetingKey: 'off' }),
+    redis: cache.for({ targetingKey: 'on' }),
+  }
+  for (const view of Object.values(views)) await view.set('warm', 1)
+  const redis = new Redis(server.url)
+  const sqlite = openSqlite(join(directory, 'cache.db'))
+  return {
+    cache,
+    views,
+    redis,
+    sqlite,
+    async [Symbol.asyncDispose]() {
+      redis.disconnect()
+      sqlite.close()
+      await cache.close()
+      await server.stop()
+      rmSync(directory, { recursive: true, force: true })
+    },
+  }
+}
