@@ -34,7 +34,7 @@ const labels = {
 const selector = closed({ matchLabels: labels }, 'matchLabels')
 /** Empty: everything. */
 const anySelector = closed({ matchLabels: labels })
-const metadata = closed({ name: dnsLabel, labels }, 'name')
+const metadata = closed({ name: dnsLabel, namespace: dnsLabel, labels }, 'name')
 const memory = { type: 'string', pattern: '^[1-9]\\d*(Ki|Mi|Gi)$' }
 const cpu = { type: 'string', pattern: '^[1-9]\\d*m?$' }
 
@@ -53,13 +53,14 @@ const probe = closed(
   'failureThreshold',
 )
 
+const variableName = { type: 'string', pattern: '^[A-Z][A-Z0-9_]*$' }
 const variable = {
   // A value that is no string is refused by the API: YAML makes numbers and booleans of bare words.
   oneOf: [
-    closed({ name: { pattern: '^[A-Z][A-Z0-9_]*$' }, value: { type: 'string' } }, 'name', 'value'),
+    closed({ name: variableName, value: { type: 'string' } }, 'name', 'value'),
     closed(
       {
-        name: { pattern: '^[A-Z][A-Z0-9_]*$' },
+        name: variableName,
         valueFrom: closed(
           { secretKeyRef: closed({ name: dnsLabel, key: text }, 'name', 'key') },
           'secretKeyRef',
@@ -187,6 +188,7 @@ const policyPorts = list(closed({ protocol: { enum: ['TCP', 'UDP'] }, port }, 'p
 /** By kind: where it belongs, and what else it holds. */
 const kinds: Readonly<Record<string, readonly [apiVersion: string, Schema]>> = {
   Namespace: ['v1', {}],
+  ConfigMap: ['v1', { data: { type: 'object', additionalProperties: { type: 'string' } } }],
   ServiceAccount: ['v1', { automountServiceAccountToken: { const: false } }],
   Service: [
     'v1',

@@ -1,13 +1,17 @@
+import { execFileSync } from 'node:child_process'
 import { readdirSync, readFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { Ajv } from 'ajv'
 import { describe, expect, it } from 'vitest'
+import { parseAllDocuments } from 'yaml'
+import { findProgram } from '../../src/cli/provision/index.ts'
 import { readFlagdEnvironment } from '../../src/flags/index.ts'
 import {
   describe as describeFlag,
   loadFlags,
   validate as validateFlags,
 } from '../../src/rollout/index.ts'
+import { spoilt } from '../support/strictness.ts'
 import { kustomizationSchema, manifestSchema } from './kubernetes-schema.ts'
 import {
   type Container,
@@ -20,6 +24,7 @@ import {
   type NetworkPolicy,
   type PodDisruptionBudget,
   read,
+  rendered,
   type Selector,
   type Service,
 } from './manifests.ts'
@@ -91,10 +96,23 @@ describe('the manifests', () => {
     expect(isManifest(manifest('Deployment'))).toBe(true)
   })
 
+  it.each(manifests().map((one) => [one.kind, one.metadata.name, one] as const))(
+    'would not pass with a word too many or a value of another type: %s %s',
+    (_, __, one) => {
+      const passed = [...spoilt(one)].filter(
+        // Of a port, name and number are equally good.
+        ({ what, value }) => !/[pP]ort is a number$/.test(what) && isManifest(value),
+      )
+      expect(passed.map(({ what }) => what)).toEqual([])
+    },
+  )
+
   it('are all in a kustomization, and there is none that is not there', () => {
     for (const path of ['kustomization.yaml', 'flags/kustomization.yaml']) {
       isKustomization(kustomization(path))
       expect(isKustomization.errors).toBeNull()
+      const passed = [...spoilt(kustomization(path))].filter(({ value }) => isKustomization(value))
+      expect(passed.map(({ what }) => what)).toEqual([])
     }
     expect(kustomization('kustomization.yaml').resources?.toSorted()).toEqual(manifestFiles())
     const namespaces = ['kustomization.yaml', 'flags/kustomization.yaml'].map(
@@ -104,6 +122,40 @@ describe('the manifests', () => {
     expect(manifest('Namespace').metadata.labels).toMatchObject({
       'pod-security.kubernetes.io/enforce': 'restricted',
     })
+  })
+})
+
+describe.each(['.', 'flags'])('what `kubectl apply -k %s` sends', (path) => {
+  it('follows the API, all in one namespace', () => {
+    for (const one of rendered(path)) {
+      isManifest(one)
+      expect(isManifest.errors).toBeNull()
+      const { kind, metadata } = one
+      expect(kind === 'Namespace' ? metadata.name : metadata.namespace).toBe('switchback')
+    }
+  })
+
+  it('runs images that can be pulled, and mounts what there is', () => {
+    const all = ['.', 'flags'].flatMap((each) => rendered(each))
+    const configMaps = all.filter(({ kind }) => kind === 'ConfigMap')
+    for (const { kind, spec } of rendered(path)) {
+      if (kind !== 'Deployment') continue
+      const { containers, initContainers, volumes } = (spec as Deployment).template.spec
+      // The registry is a part of the name: a bare one would be looked for in Docker's own.
+      for (const { image } of [...containers, ...initContainers])
+        expect(image).toMatch(/^\w+\.\S+\//)
+      const names = volumes.flatMap(({ configMap }) => configMap?.name ?? [])
+      expect(names).toEqual(configMaps.map(({ metadata }) => metadata.name))
+    }
+  })
+
+  it.skipIf(findProgram(['kubectl'], process.env) === undefined)('is what kustomize makes', () => {
+    const directory = fileURLToPath(new URL(path, KUBERNETES))
+    const text = execFileSync('kubectl', ['kustomize', directory], { encoding: 'utf8' })
+    const made = parseAllDocuments(text).map((document) => document.toJS() as object)
+    const ours = rendered(path)
+    expect(ours).toHaveLength(made.length)
+    expect(ours).toEqual(expect.arrayContaining(made))
   })
 })
 

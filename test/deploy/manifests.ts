@@ -54,7 +54,11 @@ export interface PodSpec {
 
 export interface Manifest<Spec = unknown> {
   readonly kind: string
-  readonly metadata: { readonly name: string; readonly labels?: Labels }
+  readonly metadata: {
+    readonly name: string
+    readonly namespace?: string
+    readonly labels?: Labels
+  }
   readonly spec: Spec
 }
 
@@ -83,7 +87,12 @@ export interface PodDisruptionBudget {
 export interface Kustomization {
   readonly namespace: string
   readonly resources?: readonly string[]
-  readonly images?: readonly { readonly name: string; readonly newTag: string }[]
+  readonly labels?: readonly { readonly pairs: Labels }[]
+  readonly images?: readonly {
+    readonly name: string
+    readonly newName: string
+    readonly newTag: string
+  }[]
   readonly configMapGenerator?: readonly {
     readonly name: string
     readonly files: readonly string[]
@@ -102,13 +111,49 @@ export function manifestFiles(): string[] {
 }
 
 /** A repeated key or a broken document throws. */
-export function manifests(): Manifest[] {
-  return manifestFiles().flatMap((file) =>
+export function manifests(files: readonly string[] = manifestFiles()): Manifest[] {
+  return files.flatMap((file) =>
     parseAllDocuments(read(file), { uniqueKeys: true }).map((document) => {
       if (document.errors.length > 0) throw document.errors[0]
       return document.toJS() as Manifest
     }),
   )
+}
+
+/**
+ * What kustomize makes of a directory: all that our kustomizations say (their schema allows no more) is
+ * applied. Labels go to the objects, not to selectors or pods.
+ */
+export function rendered(directory: string): Manifest[] {
+  const from = `${directory}/`
+  const { namespace, resources, labels, images, configMapGenerator } = kustomization(
+    `${from}kustomization.yaml`,
+  )
+  const generated = (configMapGenerator ?? []).map(({ name, files }): object => ({
+    apiVersion: 'v1',
+    kind: 'ConfigMap',
+    metadata: { name },
+    data: Object.fromEntries(files.map((file) => [file, read(from + file)])),
+  })) as Manifest[]
+  const all = [...manifests((resources ?? []).map((file) => from + file)), ...generated]
+  const pairs = Object.assign({}, ...(labels ?? []).map((one) => one.pairs)) as Labels
+  return all.map((one) => {
+    const { metadata, kind } = one
+    const placed = {
+      ...metadata,
+      ...(kind === 'Namespace' ? {} : { namespace }),
+      ...(Object.keys(pairs).length === 0 ? {} : { labels: { ...metadata.labels, ...pairs } }),
+    }
+    return withImages({ ...one, metadata: placed } as Manifest, images ?? [])
+  })
+}
+
+function withImages(one: Manifest, images: NonNullable<Kustomization['images']>): Manifest {
+  return JSON.parse(JSON.stringify(one), (key, value: unknown) => {
+    if (key !== 'image') return value
+    const found = images.find(({ name }) => String(value).split(':')[0] === name)
+    return found === undefined ? value : `${found.newName}:${found.newTag}`
+  }) as Manifest
 }
 
 export function kustomization(path: string): Kustomization {

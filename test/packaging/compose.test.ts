@@ -1,6 +1,7 @@
 import { existsSync, readdirSync, statSync } from 'node:fs'
 import { Ajv } from 'ajv'
 import { describe, expect, it } from 'vitest'
+import { spoilt } from '../support/strictness.ts'
 import { composeSchema } from './compose-schema.ts'
 import { composeFile, dockerfile, execForm, finalStage, read, ROOT } from './containers.ts'
 
@@ -26,6 +27,13 @@ describe('docker-compose.yml', () => {
   ])('would not pass with %s', (_, change) => {
     const redis = JSON.parse(JSON.stringify({ ...compose.services['redis'], ...change })) as object
     expect(validate({ services: { redis } })).toBe(false)
+  })
+
+  it('would not pass with a word too many or a value of another type, wherever', () => {
+    // What begins with x- is for people and for YAML's own references.
+    const { services, volumes } = compose
+    const passed = [...spoilt({ services, volumes })].filter(({ value }) => validate(value))
+    expect(passed.map(({ what }) => what)).toEqual([])
   })
 
   it('refers only to services and volumes that exist', () => {
