@@ -100,16 +100,24 @@ export function openEnvelope(text: string, now: number, tombstoneTtl: number): C
       const payload = kind === CODE_VALUE ? stored : decodeUnits(stored)
       return { state: 'value', token, payload, writtenAt, expiresAt, successor: '' }
     }
+    if (!TOKEN.test(token)) return undefined
     if (now >= expiresAt + tombstoneTtl) return { ...ABSENT, token }
     return { state: 'expired', token, payload: '', writtenAt, expiresAt, successor: '' }
   }
   if (kind !== CODE_TOMBSTONE || text.length !== HEADER_LENGTH) return undefined
   const token = text.slice(TOKEN_AT, WRITTEN_AT)
+  if (!TOKEN.test(token)) return undefined
   if (now >= writtenAt + tombstoneTtl) return { ...ABSENT, token }
   const successor =
     text.charCodeAt(SUCCESSOR_AT) === CODE_DOT ? '' : text.slice(SUCCESSOR_AT, LENGTH_AT)
   return { state: 'tombstone', token, payload: '', writtenAt, expiresAt: 0, successor }
 }
+
+/**
+ * Whoever fills a cell names the token that it missed. One that UTF-8 could not carry would never be
+ * met again, and the cell never be filled.
+ */
+const TOKEN = /^[\w-]{12}$/
 
 /** Node 20 has it, the `es2023` library of the compiler does not. */
 type Es2024String = string & { isWellFormed(): boolean }

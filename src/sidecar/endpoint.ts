@@ -3,6 +3,7 @@ import type { UntypedServiceImplementation } from '@grpc/grpc-js'
 import { createServer } from 'node:net'
 import type { AddressInfo, Server, Socket } from 'node:net'
 import { SwitchbackError, quote } from '../errors.ts'
+import { withoutDeadStreams } from './dead-streams.ts'
 import { httpServer } from './http.ts'
 import type { HttpHandler } from './http.ts'
 import type { Service } from './protocol.ts'
@@ -53,12 +54,13 @@ export async function grpcEndpoint(
   address: Address,
   { services, maxRequestBytes, pingInterval = 10_000, http1 }: GrpcEndpointOptions,
 ): Promise<Endpoint> {
-  const grpc = new GrpcServer({
+  const settings = {
     'grpc.max_receive_message_length': maxRequestBytes,
     'grpc.max_send_message_length': -1,
     'grpc.keepalive_time_ms': pingInterval,
     'grpc.keepalive_timeout_ms': pingInterval,
-  })
+  }
+  const grpc = withoutDeadStreams(new GrpcServer(settings))
   for (const [service, handlers] of services) grpc.addService(service, handlers)
   const injector = grpc.createConnectionInjector(ServerCredentials.createInsecure())
   const plain = http1 && httpServer(http1)

@@ -248,7 +248,10 @@ const attribute: fc.Arbitrary<unknown> = fc.oneof(
     ['a', 'b'],
   ),
   fc.array(fc.constantFrom('a', 1, null, '1'), { maxLength: 3 }),
-  fc.dictionary(fc.constantFrom('a', 'b', '__proto__', '"a"'), fc.constantFrom(1, '1', null)),
+  fc.dictionary(fc.constantFrom('a', 'b', '__proto__', '"a"'), fc.constantFrom(1, '1', null), {
+    // No evaluation tells these from others.
+    noNullPrototype: true,
+  }),
 )
 const context = fc
   .record(
@@ -268,7 +271,12 @@ const context = fc
 describe('decisions', () => {
   test('no two contexts share a remembered one', { timeout: TIMEOUT }, async () => {
     await OpenFeature.setProviderAndWait('fuzz-keys', new Mirror())
-    const decider = createDecider({ flag: 'f', domain: 'fuzz-keys', rememberMs: 3_600_000 })
+    const decider = createDecider({
+      flag: 'f',
+      domain: 'fuzz-keys',
+      rememberMs: 3_600_000,
+      deadlineMs: 60_000,
+    })
     try {
       await fc.assert(
         fc.asyncProperty(fc.array(context, { minLength: 1, maxLength: 20 }), async (contexts) => {
@@ -290,7 +298,12 @@ describe('decisions', () => {
 
   test('a frozen context whose parts change is another one', async () => {
     await OpenFeature.setProviderAndWait('fuzz-frozen', new Mirror())
-    const decider = createDecider({ flag: 'f', domain: 'fuzz-frozen', rememberMs: 3_600_000 })
+    const decider = createDecider({
+      flag: 'f',
+      domain: 'fuzz-frozen',
+      rememberMs: 3_600_000,
+      deadlineMs: 60_000,
+    })
     const account = { plan: 'free' }
     const frozen = Object.freeze({ targetingKey: 'a', account }) as unknown as DecisionContext
     const before = await decider.decide(frozen)
@@ -303,7 +316,12 @@ describe('decisions', () => {
 
   test('a context that cannot be named decides nothing, and throws nothing', async () => {
     await OpenFeature.setProviderAndWait('fuzz-odd', new Mirror())
-    const decider = createDecider({ flag: 'f', domain: 'fuzz-odd', rememberMs: 3_600_000 })
+    const decider = createDecider({
+      flag: 'f',
+      domain: 'fuzz-odd',
+      rememberMs: 3_600_000,
+      deadlineMs: 60_000,
+    })
     for (const key of NO_KEYS) {
       for (const odd of [{ targetingKey: key }, { targetingKey: 'a', plan: key }, key]) {
         const { side } = await decider.decide((odd ?? undefined) as DecisionContext)

@@ -253,6 +253,19 @@ test('a connection that broke the protocol is let go, though its end is not read
   }
 })
 
+test('a call of no method and its reset in one packet do not end the process', async () => {
+  const nowhere = headerBlockOf(await recordCall('/no.Such/Method', Buffer.alloc(0)))
+  const reset = (stream: number): Buffer => frame(TYPE.reset, 0, stream, Buffer.from([0, 0, 0, 8]))
+  const calls = [1, 3, 5].flatMap((stream) => [
+    frame(TYPE.headers, FLAG.endHeaders, stream, nowhere),
+    reset(stream),
+  ])
+  const greeting = [PREFACE, frame(TYPE.settings, 0, 0, Buffer.alloc(0))]
+  for (const port of [ports.evaluation, ports.sync]) {
+    for (let time = 0; time < 5; time++) await flood(port, Buffer.concat([...greeting, ...calls]))
+  }
+})
+
 test('a thousand streams that nobody reads, and flags that change: memory is bounded', async () => {
   save(100_000)
   const session = connectHttp2(`http://127.0.0.1:${ports.sync}`).on('error', () => {})
