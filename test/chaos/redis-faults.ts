@@ -23,12 +23,32 @@ function onOne(strike: (target: Target) => Promise<void>): Fault {
 
 /** What befalls one Redis server or the way to it. */
 export const REDIS_FAULTS: Faults = {
-  freeze: onOne(async ({ server, random }) => {
-    server.freeze()
-    // Mostly short; now and then long enough for a replica to take over meanwhile.
-    await delay(random() ** 3 * 3000)
-    server.thaw()
-  }),
+  freeze: {
+    lane: 'redis',
+    async strike({ redis, random }) {
+      const server = pick(redis.servers, random)
+      server.freeze()
+      // Mostly short; now and then long enough for a replica of a cluster to take over meanwhile.
+      // Behind Sentinel that would be `splitBrain`.
+      await delay(redis.topology === 'sentinel' ? random() * 350 : random() ** 3 * 3000)
+      server.thaw()
+    },
+  },
+  /**
+   * A master hangs until its replica is promoted, and comes back: it takes the Sentinel some ten seconds
+   * to demote it, and who is still connected to it does not see what the others write.
+   */
+  splitBrain: {
+    lane: 'redis',
+    topologies: ['sentinel'],
+    apart: true,
+    async strike({ redis, random }) {
+      const server = pick(redis.servers, random)
+      server.freeze()
+      await delay(1500 + random() * 1500)
+      server.thaw()
+    },
+  },
   killEmpty: onOne(async ({ server, random }) => {
     await server.kill()
     await delay(random() * 500)
