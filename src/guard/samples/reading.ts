@@ -82,7 +82,7 @@ export function readingOf(
 ): Reading {
   const arms = { off: emptyArm(), on: emptyArm() }
   const selected = new Map(
-    selectors.map(({ text }) => [text, { sum: 0, max: -Infinity, off: 0, on: 0, found: false }]),
+    selectors.map(({ text }) => [text, { sum: 0, max: -Infinity, off: 0, on: 0 }]),
   )
   let instance: string | undefined
   let startedAt = 0
