@@ -2,6 +2,7 @@ import { setTimeout as delay } from 'node:timers/promises'
 import type { TestRedis } from '../support/redis-server.ts'
 import { until } from '../support/until.ts'
 import type { Faults } from './fault.ts'
+import { type ClusterNode, clusterMasters } from './cluster-slots.ts'
 import { pick } from './random.ts'
 import { onServer, type RedisStage } from './stage.ts'
 
@@ -44,7 +45,7 @@ export const FAILOVER_FAULTS: Faults = {
       const [key, draw, pauseMs] = [pick(keys, random), random(), random() * 200]
       const asked = redis.servers.find((server) => server.alive)
       const slot = Number(await asked?.command('CLUSTER', 'KEYSLOT', `chaos:${key}`))
-      const nodes = await clusterMasters(redis)
+      const nodes = await clusterMasters(redis.servers)
       const from = nodes.find(({ slots }) => slots.some(([a, b]) => a <= slot && slot <= b))
       const others = nodes.filter((node) => node !== from)
       const to = others[Math.floor(draw * others.length)]
@@ -65,28 +66,6 @@ async function serversOfRole(
     ),
   )
   return servers.filter((_, i) => roles[i]!.includes(`role:${role}`))
-}
-
-interface ClusterNode {
-  readonly id: string
-  readonly port: number
-  readonly slots: readonly (readonly [number, number])[]
-}
-
-async function clusterMasters({ servers }: RedisStage): Promise<readonly ClusterNode[]> {
-  const asked = servers.find((server) => server.alive)
-  const lines = (await asked?.command('CLUSTER', 'NODES').catch(() => ''))?.split('\n') ?? []
-  return lines
-    .filter((line) => line.includes('master') && !line.includes('fail'))
-    .map((line) => {
-      const [id = '', address = '', , , , , , , ...ranges] = line.trim().split(' ')
-      const port = Number(/:(\d+)@/u.exec(address)?.[1])
-      const slots = ranges
-        .filter((range) => !range.startsWith('['))
-        .map((range) => range.split('-').map(Number))
-        .map(([a = 0, b = a]) => [a, b] as const)
-      return { id, port, slots }
-    })
 }
 
 interface Move {

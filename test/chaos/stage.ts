@@ -3,6 +3,7 @@ import { startRedisCluster } from '../support/redis-cluster.ts'
 import { startRedisSentinel } from '../support/redis-sentinel.ts'
 import { startRedis, type TestRedis } from '../support/redis-server.ts'
 import { startTcpProxy, type TcpProxy } from '../support/tcp-proxy.ts'
+import { mendSlots } from './cluster-slots.ts'
 import { until } from '../support/until.ts'
 
 export const TOPOLOGIES = ['standalone', 'cluster', 'sentinel'] as const
@@ -47,7 +48,7 @@ export interface StageOptions {
   readonly args?: readonly string[]
 }
 
-const HEAL_MS = 40_000
+const HEAL_MS = 20_000
 
 export async function startStage(
   topology: Topology,
@@ -86,6 +87,7 @@ async function clusterStage(options: StageOptions): Promise<RedisStage> {
         nodes.match(/slave /gu)?.length === 3
       )
     },
+    mend: () => mendSlots(servers),
     stop: () => cluster.stop(),
   })
 }
@@ -122,10 +124,13 @@ interface Parts {
     proxies: readonly TcpProxy[],
   ) => Connection
   readonly whole: () => Promise<boolean>
+  /** What an operator does when it does not become whole by itself. */
+  readonly mend?: () => Promise<void>
   readonly stop: () => Promise<void>
 }
 
-async function stage({ topology, servers, connect, whole, stop }: Parts): Promise<RedisStage> {
+async function stage(parts: Parts): Promise<RedisStage> {
+  const { topology, servers, connect, whole, mend, stop } = parts
   const proxies = await Promise.all(servers.map(({ port }) => startTcpProxy(port)))
   const natMap = Object.fromEntries(
     servers.map(({ port }, i) => [
@@ -133,6 +138,10 @@ async function stage({ topology, servers, connect, whole, stop }: Parts): Promis
       { host: '127.0.0.1', port: proxies[i]!.port },
     ]),
   )
+  const complain = async (): Promise<never> => {
+    const told = await Promise.all(servers.map((server) => describe(server, topology)))
+    throw new Error(`the ${topology} is not whole again:\n${told.join('\n')}`)
+  }
   return {
     topology,
     servers,
@@ -149,7 +158,11 @@ async function stage({ topology, servers, connect, whole, stop }: Parts): Promis
         proxy.delay(0)
         proxy.limit(Number.POSITIVE_INFINITY)
       }
-      await until(`${topology} is whole again`, () => whole().catch(() => false), HEAL_MS)
+      const healing = (): Promise<void> => until('', () => whole().catch(() => false), HEAL_MS)
+      await healing().catch(async () => {
+        await mend?.()
+        await healing().catch(complain)
+      })
     },
     async stop() {
       await Promise.all(proxies.map((proxy) => proxy.close()))
@@ -167,4 +180,10 @@ export async function onServer<T>(port: number, work: (redis: Redis) => Promise<
   } finally {
     redis.disconnect()
   }
+}
+
+async function describe(server: TestRedis, topology: Topology): Promise<string> {
+  const question = topology === 'cluster' ? ['CLUSTER', 'NODES'] : ['INFO', 'replication']
+  const answer = await server.command(...question).catch(String)
+  return `${server.port} (${server.alive ? 'alive' : 'dead'}):\n${answer}`
 }
