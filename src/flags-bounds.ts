@@ -11,7 +11,7 @@ export const MAX_FLAGS_BYTES = 1_048_576
 /** How deep one may nest: whoever walks it must not overflow the stack. */
 const MAX_DEPTH = 200
 /** How many values it may hold, those of its shared rules counted wherever they are referred to. */
-const MAX_VALUES = 25_000
+const MAX_VALUES = 50_000
 
 /**
  * The content of a flags file, however long the file really is.

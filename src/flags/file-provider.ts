@@ -1,5 +1,4 @@
 import { basename, resolve } from 'node:path'
-import type { FlagdCore } from '@openfeature/flagd-core'
 import {
   OpenFeatureEventEmitter,
   ProviderEvents,
@@ -18,7 +17,7 @@ import { FileWatch } from '../file-watch.ts'
 import { readFlagsFile } from '../flags-bounds.ts'
 import { safely } from './events.ts'
 import type { OnFlagsEvent } from './events.ts'
-import { forEvaluator } from './flags-document.ts'
+import { createFileFlags, type FileFlags } from './file-flags.ts'
 import { quietLogger } from './quiet-logger.ts'
 import { contextInBytes, resolutionInText, toBytes, valueInBytes } from './utf8-bytes.ts'
 
@@ -47,8 +46,8 @@ export class FileProvider implements Provider {
   readonly #onEvent: OnFlagsEvent
   readonly #logger: Logger
   readonly #watch: FileWatch
-  #core: FlagdCore | undefined
-  /** The flags are those of the evaluator. */
+  #flags: FileFlags | undefined
+  /** The file was read, and its flags are in force. */
   #loaded = false
   #problem: Error | undefined
   /** When the first of the refused content was read: it may have been read while it was written. */
@@ -64,8 +63,7 @@ export class FileProvider implements Provider {
 
   /** Rejects when the file cannot be used now; it is used as soon as it can. */
   async initialize(): Promise<void> {
-    const { FlagdCore } = await import('@openfeature/flagd-core')
-    this.#core ??= new FlagdCore(undefined, this.#logger)
+    this.#flags ??= await createFileFlags(this.#logger)
     await this.#watch.check()
     if (this.#problem !== undefined) throw this.#problem
   }
@@ -113,11 +111,12 @@ export class FileProvider implements Provider {
     value: T,
     context: EvaluationContext,
   ): ResolutionDetails<T> {
-    if (this.#core === undefined || !this.#loaded) {
+    if (this.#flags === undefined || !this.#loaded) {
       throw new ProviderNotReadyError(this.#problem?.message ?? 'the flags file was not read yet')
     }
     const [key, fallback, asked] = [toBytes(flag), valueInBytes(value), contextInBytes(context)]
-    return resolutionInText(this.#core.resolve(type, key, fallback, asked, this.#logger))
+    const core = this.#flags.evaluatorOf(key)
+    return resolutionInText(core.resolve(type, key, fallback, asked, this.#logger))
   }
 
   /** Never rejects. */
@@ -126,7 +125,7 @@ export class FileProvider implements Provider {
     try {
       const text = (await readFlagsFile(this.#path)).toString('utf8')
       if (this.#closed) return
-      const changed = this.#core?.setConfigurations(forEvaluator(text, basename(this.#path))) ?? []
+      const changed = this.#flags?.replace(text, basename(this.#path)) ?? []
       const first = !this.#loaded
       this.#loaded = true
       this.#doubtfulSince = undefined

@@ -4,6 +4,13 @@ import { toBytes } from './utf8-bytes.ts'
 
 type JsonObject = Readonly<Record<string, unknown>>
 
+/** A flag configuration that flagd accepts, as the JavaScript evaluator must be given it. */
+interface Accepted {
+  readonly flags: readonly (readonly [key: string, definition: JsonObject])[]
+  /** What stands beside the flags. */
+  readonly rest: JsonObject
+}
+
 /**
  * Reads a flag configuration as flagd does, for its JavaScript evaluator, which is laxer in one thing
  * (`{}` is no flags at all) and stricter in another (a flag without `state` voids the whole file).
@@ -12,6 +19,26 @@ type JsonObject = Readonly<Record<string, unknown>>
  * @throws SwitchbackError `SB_FLAGS_INVALID` for content that flagd refuses
  */
 export function forEvaluator(text: string, name: string): string {
+  const { flags, rest } = accepted(text, name)
+  return toBytes(JSON.stringify({ ...rest, flags: Object.fromEntries(flags) }))
+}
+
+/** The same in parts, so that one flag can be given to the evaluator without the others. */
+export interface FlagParts {
+  /** Definitions by key, both as the evaluator must be given them. */
+  readonly flags: ReadonlyMap<string, string>
+  /** Of the flag set, as JSON. */
+  readonly metadata: string
+}
+
+/** @throws SwitchbackError `SB_FLAGS_INVALID` for content that flagd refuses */
+export function flagParts(text: string, name: string): FlagParts {
+  const { flags, rest } = accepted(text, name)
+  const parts = flags.map(([key, flag]) => [toBytes(key), toBytes(JSON.stringify(flag))] as const)
+  return { flags: new Map(parts), metadata: toBytes(JSON.stringify(rest['metadata'] ?? {})) }
+}
+
+function accepted(text: string, name: string): Accepted {
   const problem = (detail: string, cause?: unknown): SwitchbackError =>
     new SwitchbackError('SB_FLAGS_INVALID', `${quote(name)} ${detail}`, {
       cause,
@@ -32,11 +59,11 @@ export function forEvaluator(text: string, name: string): string {
   } catch (cause) {
     throw problem(messageOf(cause), cause)
   }
-  const { flags } = config
+  const { flags, ...rest } = config
   if (!isObject(flags)) {
     throw problem(flags === undefined ? 'has no "flags"' : `has the flags ${quote(flags)}`)
   }
-  const accepted: [string, JsonObject][] = []
+  const definitions: [string, JsonObject][] = []
   for (const [key, flag] of Object.entries(flags)) {
     if (!isObject(flag)) throw problem(`has a flag ${quote(key)} that is ${quote(flag)}`)
     const { variants, defaultVariant } = flag
@@ -48,9 +75,9 @@ export function forEvaluator(text: string, name: string): string {
       }
     }
     const state = flag['state'] === 'DISABLED' ? 'DISABLED' : 'ENABLED'
-    accepted.push([key, { ...flag, state }])
+    definitions.push([key, { ...flag, state }])
   }
-  return toBytes(JSON.stringify({ ...config, flags: Object.fromEntries(accepted) }))
+  return { flags: definitions, rest }
 }
 
 function isObject(value: unknown): value is JsonObject {

@@ -7,9 +7,10 @@ interface Internals {
 }
 
 /**
- * Keeps streams from a gRPC server that were reset before it hears of them. It answers a call of an
- * unknown method at once, and to answer on a destroyed stream throws where nobody catches it: a call and
- * its reset in one packet would end the process. To be called before the server makes its connections.
+ * Keeps streams from a gRPC server that were reset before it hears of them, and hears the errors of
+ * those that it refuses. It answers a call of an unknown method at once, to answer on a destroyed stream
+ * throws, and an error that nobody hears is thrown too, all where nobody catches it: a call and its reset
+ * in one packet would end the process. To be called before the server makes its connections.
  */
 export function withoutDeadStreams(grpc: GrpcServer): GrpcServer {
   const internals = grpc as unknown as Internals
@@ -18,8 +19,11 @@ export function withoutDeadStreams(grpc: GrpcServer): GrpcServer {
     const server = create(...args)
     const emit = server.emit.bind(server) as (...event: unknown[]) => boolean
     server.emit = (name: string | symbol, ...rest: unknown[]): boolean => {
-      if (name === 'stream' && (rest[0] as ServerHttp2Stream).destroyed) return true
-      return emit(name, ...rest)
+      if (name !== 'stream') return emit(name, ...rest)
+      const stream = rest[0] as ServerHttp2Stream
+      // A session that breaks the protocol fails its streams, those too that nobody listens to.
+      stream.on('error', () => {})
+      return stream.destroyed || emit(name, ...rest)
     }
     return server
   }

@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import { FlagdCore } from '@openfeature/flagd-core'
 import { afterAll, describe, expect, test } from 'vitest'
 import { isSwitchbackError } from '../../src/errors.ts'
+import { FileFlags } from '../../src/flags/file-flags.ts'
 import { forEvaluator } from '../../src/flags/flags-document.ts'
 import { entriesOf, property, textOf } from '../../src/rollout/document.ts'
 import { flagNames, type FlagsDocument, readFlags, readText } from '../../src/rollout/index.ts'
@@ -117,7 +118,14 @@ describe('damaged flags files', () => {
       if (accepted === undefined) return
       const core = new FlagdCore(undefined, silent)
       core.setConfigurations(accepted)
-      for (const key of ['use-redis', '__proto__', 'constructor']) {
+      const flags = new FileFlags(() => new FlagdCore(undefined, silent))
+      flags.replace(bytes.toString(), 'x')
+      for (const key of ['use-redis', 'a', '__proto__', 'constructor', ...core.getFlags().keys()]) {
+        // One by one they answer what they answer together.
+        const context = HOSTILE_CONTEXTS[2] as never
+        expect(flags.evaluatorOf(key).resolve('boolean', key, false, context, silent)).toEqual(
+          core.resolve('boolean', key, false, context, silent),
+        )
         const { value } = core.resolveBooleanEvaluation(
           key,
           false,

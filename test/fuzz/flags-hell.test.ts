@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import { FlagdCore } from '@openfeature/flagd-core'
 import { afterAll, describe, expect, test } from 'vitest'
 import { isSwitchbackError } from '../../src/errors.ts'
+import { FileFlags } from '../../src/flags/file-flags.ts'
 import { forEvaluator } from '../../src/flags/flags-document.ts'
 import { createEvaluator, describe as describeFlag, readFlags } from '../../src/rollout/index.ts'
 import { readText, rollBack, setShare, validate } from '../../src/rollout/index.ts'
@@ -93,7 +94,7 @@ const HELL: readonly (readonly [name: string, text: string])[] = [
   ],
   [
     'as many ends as one call has room for',
-    flagsWith(`{"if":[true,{"if":[${repeat(20_000, () => 'true,"on"')}]},"off"]}`),
+    flagsWith(`{"if":[true,{"if":[${repeat(10_000, () => 'true,"on"')}]},"off"]}`),
   ],
   ['lines of nothing', `${flagsWith('null').replace(',', `,${'\n'.repeat(200_000)}`)}`],
   [
@@ -138,6 +139,28 @@ describe.each(READERS)('%s', (_, read) => {
     }, MOST_STALL_MS)
     expect(stall).toBeLessThan(MOST_STALL_MS)
   })
+})
+
+test('a thousand flags are read by an application at once, and each compiled when it is asked for', async () => {
+  const others = repeat(
+    1_000,
+    (i) =>
+      `"flag-${i}":{"state":"ENABLED","variants":{"on":true,"off":false},"defaultVariant":"off",` +
+      `"targeting":{"if":[{"in":[{"var":"plan"},["a","b"]]},"on",{"fractional":[["on",${i % 100}],["off",9]]}]},` +
+      `"metadata":{"note":"${'x'.repeat(500)}"}}`,
+  )
+  const text = flagsWith('{"fractional":[["on",50],["off",50]]}').slice(0, -2) + `,${others}}}`
+  expect(text.length).toBeGreaterThan(700_000)
+  const stall = await longestStall(() => {
+    const flags = new FileFlags(() => new FlagdCore(undefined, silent))
+    flags.replace(text, 'x')
+    const context = { targetingKey: 'user_0' }
+    for (const key of ['use-redis', 'flag-7', 'flag-999']) {
+      const answer = flags.evaluatorOf(key).resolve('boolean', key, false, context, silent)
+      expect(answer.reason).toBe('TARGETING_MATCH')
+    }
+  }, MOST_STALL_MS)
+  expect(stall).toBeLessThan(MOST_STALL_MS)
 })
 
 describe('files that are too large', () => {

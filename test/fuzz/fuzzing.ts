@@ -26,7 +26,7 @@ export interface FuzzOptions extends MutationOptions {
   readonly usual: number
   /** Checks under way at a time. @default 1 */
   readonly together?: number
-  /** Most milliseconds that the check may hold the thread; `Infinity`: it is measured elsewhere. @default 50 */
+  /** Most milliseconds that the check may hold the thread; `Infinity`: it is measured elsewhere. @default {@link MOST_STALL_MS} */
   readonly mostStallMs?: number
 }
 
