@@ -93,20 +93,18 @@ export function openEnvelope(text: string, now: number, tombstoneTtl: number): C
   const expiresAt = digitsAt(text, EXPIRES_AT, SUCCESSOR_AT)
   if (text.length - HEADER_LENGTH !== digitsAt(text, LENGTH_AT, SEPARATOR_AT)) return undefined
   if (writtenAt < 0 || expiresAt < 0) return undefined
+  const token = text.slice(TOKEN_AT, WRITTEN_AT)
+  if (!TOKEN.test(token)) return undefined
   if (kind === CODE_VALUE || kind === CODE_ENCODED_VALUE) {
-    const token = text.slice(TOKEN_AT, WRITTEN_AT)
     if (now < expiresAt || expiresAt === NEVER) {
       const stored = text.slice(HEADER_LENGTH)
       const payload = kind === CODE_VALUE ? stored : decodeUnits(stored)
       return { state: 'value', token, payload, writtenAt, expiresAt, successor: '' }
     }
-    if (!TOKEN.test(token)) return undefined
     if (now >= expiresAt + tombstoneTtl) return { ...ABSENT, token }
     return { state: 'expired', token, payload: '', writtenAt, expiresAt, successor: '' }
   }
   if (kind !== CODE_TOMBSTONE || text.length !== HEADER_LENGTH) return undefined
-  const token = text.slice(TOKEN_AT, WRITTEN_AT)
-  if (!TOKEN.test(token)) return undefined
   if (now >= writtenAt + tombstoneTtl) return { ...ABSENT, token }
   const successor =
     text.charCodeAt(SUCCESSOR_AT) === CODE_DOT ? '' : text.slice(SUCCESSOR_AT, LENGTH_AT)
