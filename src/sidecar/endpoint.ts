@@ -96,17 +96,23 @@ function accept(socket: Socket, then: (isHttp2: boolean) => void): void {
   const timer = setTimeout(() => socket.destroy(), 10_000)
   timer.unref()
   socket.once('close', () => clearTimeout(timer))
-  socket.once('data', (chunk: Buffer) => {
+  let seen: Buffer = Buffer.alloc(0)
+  const look = (chunk: Buffer): void => {
+    seen = Buffer.concat([seen, chunk])
+    const length = Math.min(seen.length, HTTP2_PREFACE.length)
+    const isHttp2 = seen.subarray(0, length).equals(HTTP2_PREFACE.subarray(0, length))
+    // A first packet of `P` may still become a POST.
+    if (isHttp2 && length < HTTP2_PREFACE.length) return
     clearTimeout(timer)
+    socket.off('data', look)
     socket.pause()
-    socket.unshift(chunk)
-    const length = Math.min(chunk.length, HTTP2_PREFACE.length)
-    const isHttp2 = chunk.subarray(0, length).equals(HTTP2_PREFACE.subarray(0, length))
+    socket.unshift(seen)
     then(isHttp2)
     // An HTTP/2 session takes the handle over and fetches what was unshifted itself; to resume would
     // throw that away.
     if (!isHttp2) socket.resume()
-  })
+  }
+  socket.on('data', look)
 }
 
 function listen(server: Server, { host, port }: Address): Promise<void> {

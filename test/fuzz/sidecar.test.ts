@@ -1,3 +1,4 @@
+import { once } from 'node:events'
 import { mkdtempSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { connect as connectHttp2 } from 'node:http2'
 import { tmpdir } from 'node:os'
@@ -20,7 +21,7 @@ import {
   recordCall,
   TYPE,
 } from './h2-frames.ts'
-import { answersIn, exchange, HTTP_WORDS, JSON_TYPE, requestBytes } from './raw-http.ts'
+import { answersIn, exchange, HTTP_WORDS, JSON_TYPE, LAST, requestBytes } from './raw-http.ts'
 import { MOST_STALL_MS } from './stall.ts'
 import { startVictim, type Victim } from './victim.ts'
 
@@ -238,6 +239,20 @@ describe('floods', () => {
     }
     expect(shortest).toBeLessThan(MOST_STALL_MS)
   })
+})
+
+test('a request that arrives byte by byte is no HTTP/2 for its first letter', async () => {
+  const body = '{"flagKey":"f"}'
+  const bytes = requestBytes(`POST ${RESOLVE}`, [JSON_TYPE, LAST], body)
+  const socket = connect(ports.evaluation, '127.0.0.1').setNoDelay(true)
+  const received: Buffer[] = []
+  socket.on('data', (chunk: Buffer) => received.push(chunk))
+  for (const byte of bytes) {
+    await new Promise((resolve) => socket.write(Buffer.from([byte]), resolve))
+    await new Promise((resolve) => setImmediate(resolve))
+  }
+  await once(socket, 'close')
+  expect(answersIn(Buffer.concat(received))).toMatchObject([{ status: 200 }])
 })
 
 test('a connection that broke the protocol is let go, though its end is not read', async () => {
