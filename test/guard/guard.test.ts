@@ -234,7 +234,7 @@ describe('blindness', () => {
     const { since, message } = guard.status.alarms[0]!
     const said = /^(\d+) of (\d+) users are on, at 25 %$/.exec(message)
     expect(Number(said?.[1]) / Number(said?.[2])).toBeCloseTo(0.15, 1)
-    await made.run(guard, 900)
+    await made.run(guard, 400)
     expect(guard.status.alarms).toMatchObject([{ code: 'share-mismatch', since }])
     expect(made.changes).toEqual([])
     mend()
