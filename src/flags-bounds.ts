@@ -139,3 +139,18 @@ export function resolveReferences(
 
 /** A shared rule as resolved, and how many values it is. */
 type Rule = 'under way' | { readonly rule: unknown; readonly values: number }
+
+/**
+ * A rule whose operators are those that it names. The JavaScript evaluator takes `valueOf`, `constructor`
+ * and the like, which every object has, for operators of its own, and some of them end the process by a
+ * rejection that nobody handles. flagd knows no such operators: now neither does the evaluator.
+ */
+export function withoutInherited(rule: unknown): unknown {
+  if (typeof rule !== 'object' || rule === null) return rule
+  if (Array.isArray(rule)) return rule.map(withoutInherited)
+  const entries = Object.entries(rule).map(([key, value]): [string, unknown] => [
+    key in Object.prototype ? `unknown ${key}` : key,
+    withoutInherited(value),
+  ])
+  return Object.fromEntries(entries)
+}

@@ -1,5 +1,5 @@
 import { SwitchbackError, messageOf, quote } from '../errors.ts'
-import { excessOf, resolveReferences } from '../flags-bounds.ts'
+import { excessOf, resolveReferences, withoutInherited } from '../flags-bounds.ts'
 import { toBytes } from './utf8-bytes.ts'
 
 type JsonObject = Readonly<Record<string, unknown>>
@@ -75,7 +75,8 @@ function accepted(text: string, name: string): Accepted {
       }
     }
     const state = flag['state'] === 'DISABLED' ? 'DISABLED' : 'ENABLED'
-    definitions.push([key, { ...flag, state }])
+    const targeting = withoutInherited(flag['targeting'])
+    definitions.push([key, { ...flag, state, ...(targeting === undefined ? {} : { targeting }) }])
   }
   return { flags: definitions, rest }
 }

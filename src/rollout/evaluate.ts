@@ -1,6 +1,6 @@
 import { FlagdCore } from '@openfeature/flagd-core'
 import { quote, SwitchbackError } from '../errors.ts'
-import { resolveReferences } from '../flags-bounds.ts'
+import { resolveReferences, withoutInherited } from '../flags-bounds.ts'
 import {
   entriesOf,
   type FlagsDocument,
@@ -49,7 +49,12 @@ export function createEvaluator(document: FlagsDocument, flag: string): (user: U
   }
   const core = new FlagdCore(undefined, silent)
   try {
-    core.setConfigurations(bytes(JSON.stringify(resolveReferences(configuration))))
+    const { flags } = resolveReferences(configuration) as {
+      readonly flags: Readonly<Record<string, Readonly<Record<string, unknown>>>>
+    }
+    const targeting = withoutInherited(flags[flag]?.['targeting'])
+    const resolved = { flags: { [flag]: { ...flags[flag], targeting } } }
+    core.setConfigurations(bytes(JSON.stringify(resolved)))
   } catch (error) {
     const cause = error instanceof Error && error.cause instanceof Error ? error.cause : error
     throw new SwitchbackError(

@@ -1,6 +1,7 @@
 import type { EvaluationContext } from '@openfeature/core'
 import { FlagdCore } from '@openfeature/flagd-core'
 import type { FeatureFlag } from '@openfeature/flagd-core'
+import { withoutInherited } from '../flags-bounds.ts'
 import { SwitchbackError } from '../errors.ts'
 import type { Definitions } from './definitions.ts'
 import { isList, mapEntries } from './json.ts'
@@ -94,13 +95,15 @@ function noValue(reason: string, metadata: JsonObject): Answer {
 
 /** flagd takes any state but `DISABLED` for enabled, where the JS evaluator throws. */
 function normal(key: string, flag: JsonValue): readonly [string, JsonValue] {
-  const { state, defaultVariant, ...rest } = flag as JsonObject
+  const { state, defaultVariant, targeting, ...rest } = flag as JsonObject
+  const rule = withoutInherited(targeting) as JsonValue | undefined
   return [
     key,
     {
       ...rest,
       state: state === 'DISABLED' ? 'DISABLED' : 'ENABLED',
       ...(typeof defaultVariant === 'string' ? { defaultVariant } : {}),
+      ...(rule === undefined ? {} : { targeting: rule }),
     },
   ]
 }

@@ -141,6 +141,30 @@ describe.each(READERS)('%s', (_, read) => {
   })
 })
 
+test.each(Object.getOwnPropertyNames(Object.prototype))(
+  'an operator %s, which every object has, is one that nobody knows',
+  async (name) => {
+    const unhandled: unknown[] = []
+    const hear = (reason: unknown): void => void unhandled.push(reason)
+    process.on('unhandledRejection', hear)
+    const rule = `{"if":[{"in":[1,{"${name}":[{"var":"targetingKey"},"x"]}]},"on",{"${name}":["on"]}]}`
+    const text = flagsWith(rule)
+    const context = { targetingKey: 'user_0' }
+    const flags = new FileFlags(() => new FlagdCore(undefined, silent))
+    flags.replace(text, 'x')
+    const core = flags.evaluatorOf('use-redis')
+    expect(core.resolve('boolean', 'use-redis', false, context, silent).reason).not.toBe(
+      'TARGETING_MATCH',
+    )
+    expect(createEvaluator(readFlags(text), 'use-redis')('user_0')).not.toBe('on')
+    const answer = flagSet(readDefinitions(text, 'x')).asking(context)('use-redis')
+    expect(answer).not.toMatchObject({ variant: 'on' })
+    await new Promise((resolve) => setTimeout(resolve, 5))
+    process.off('unhandledRejection', hear)
+    expect(unhandled).toEqual([])
+  },
+)
+
 test('a thousand flags are read by an application at once, and each compiled when it is asked for', async () => {
   const others = repeat(
     1_000,
