@@ -126,9 +126,12 @@ export interface Ledger {
   count(side: Side): number
   /**
    * Distrusts every cell of the side written before `before` (store clock): they count as misses that
-   * keep their token. Also drops what is owed on that side: the fence covers it.
+   * keep their token. What is owed stays owed: a store whose clock was set back may hold cells from
+   * after the fence that were to be deleted.
    */
   fence(side: Side, before: number): MaybePromise<void>
+  /** Forgets all that is owed on the side by now. Only after a fence that covers it. */
+  writeOff(side: Side): MaybePromise<void>
   /** Cells written before this (store clock) are not trusted. 0 when nothing is fenced. */
   fencedBefore(side: Side): number
   /**

@@ -97,14 +97,17 @@ export class Coherence {
   async store(op: PinnedOperation, entry: Entry): Promise<Written> {
     const { active, standby, key } = op
     let landsUntil = 0
-    if (this.#trusts(active, key)) {
+    const trusted = this.#trustedFrom(active, key)
+    if (trusted !== NEVER_TRUSTED) {
       try {
         const { written, token } = await active.write(key, entry, ANY)
         if (written) {
           op.outcome = 'stored'
           op.servedBy = active.side
-          const standbyToken = op.single ? '' : await this.#supersede(standby, key, token)
-          return { activeToken: token, standbyToken }
+          if (op.single) return { activeToken: token, standbyToken: '' }
+          const standbyToken = await this.#supersede(standby, key, token)
+          const lost = await this.#oweIfFenced(active, key, trusted)
+          return lost ? NOTHING_WRITTEN : { activeToken: token, standbyToken }
         }
         op.outcome = 'timed_out'
       } catch (error) {
@@ -123,10 +126,15 @@ export class Coherence {
   /** Deletes the key on both sides; resolves to whether a value was there. Never rejects. */
   async erase(op: PinnedOperation): Promise<boolean> {
     const { active, standby, key } = op
+    const fences = [active, standby].map(({ side }) => this.#debts.fencedBefore(side))
     const onActive = this.#eraseOn(active, key)
     const onStandby = op.single ? undefined : this.#eraseOn(standby, key)
     const erased = await onActive
     const alsoErased = await onStandby
+    if (!op.single) {
+      await this.#oweIfFenced(active, key, fences[0]!)
+      await this.#oweIfFenced(standby, key, fences[1]!)
+    }
     op.outcome = erased.outcome
     op.servedBy = erased.outcome === 'deleted' ? active.side : 'none'
     return erased.existed || alsoErased?.existed === true
@@ -156,8 +164,14 @@ export class Coherence {
     return op.cell.state === 'absent' || (op.cell.state === 'value' && op.cell.writtenAt < op.fence)
   }
 
-  #trusts(side: GuardedSide, key: string): boolean {
-    return this.#trustedFrom(side, key) !== NEVER_TRUSTED
+  /**
+   * Whether a value may be put over what was missed. A distrusted value of late may be a set that has
+   * not told the standby yet: a move would undo it, and the standby's value may only be served.
+   */
+  #mayReplace(active: GuardedSide, missed: Cell): boolean {
+    if (missed.state !== 'value') return true
+    const { backend } = active
+    return missed.writtenAt < backend.now() - backend.tombstoneTtl
   }
 
   #trustedFrom(side: GuardedSide, key: string): number {
@@ -187,8 +201,19 @@ export class Coherence {
     return found.writtenAt > backend.now() - op.active.backend.tombstoneTtl
   }
 
+  /**
+   * Before a write is acknowledged: a side that was fenced since may have lost what it took (its store
+   * restarted), and somebody may have moved the old value there, which the other side still had.
+   */
+  async #oweIfFenced(side: GuardedSide, key: string, fence: number): Promise<boolean> {
+    if (this.#debts.fencedBefore(side.side) <= fence) return false
+    await this.#debts.owe(side.side, key, 0)
+    return true
+  }
+
   async #fillFrom(op: PinnedOperation, missed: Cell, found: Cell): Promise<void> {
     const { active, key } = op
+    if (this.#trustedFrom(active, key) > op.fence || !this.#mayReplace(active, missed)) return
     try {
       const { written } = await active.write(key, found, missed.token)
       this.#recorder.event(active.side, written ? 'backfill' : 'fill_refused')

@@ -76,7 +76,7 @@ export class Debts {
         await this.#distrust(side, key, notBefore)
       }
     }
-    if (this.count(side) > maxOwed) await this.fence(side, 'too much is owed')
+    if (this.count(side) > maxOwed) await this.writeOff(side, 'too much is owed')
   }
 
   /**
@@ -93,6 +93,28 @@ export class Debts {
     }
     recorder.event(side, 'fenced')
     notify({ type: 'fenced', side, backend: sides[side].backend.name, detail: why })
+  }
+
+  /** Distrusts everything that the side holds, in place of all that it owes. */
+  async writeOff(side: Side, why: string): Promise<void> {
+    await this.fence(side, why)
+    this.#memory.writeOff(side)
+    try {
+      await this.#parts.ledger?.writeOff(side)
+    } catch (error) {
+      this.#ledgerIsFailing(error)
+    }
+  }
+
+  /** Cells of the side written before this (store clock) are not to be trusted. A look of its own. */
+  fencedBefore(side: Side): number {
+    const remembered = this.#memory.fencedBefore(side)
+    try {
+      return Math.max(remembered, this.#parts.ledger?.fencedBefore(side) ?? 0)
+    } catch (error) {
+      this.#ledgerIsFailing(error)
+      return remembered
+    }
   }
 
   /** How many invalidations the side has not received yet. */

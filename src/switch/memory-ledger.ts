@@ -45,6 +45,9 @@ export class MemoryLedger implements Ledger {
 
   fence(side: Side, before: number): void {
     this.#fenced[side] = Math.max(this.#fenced[side], before)
+  }
+
+  writeOff(side: Side): void {
     this.#owed[side].clear()
   }
 

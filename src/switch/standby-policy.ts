@@ -49,7 +49,7 @@ export class PolicyWatch {
     for (const side of ['off', 'on'] as const) {
       const returns = side === leftOut || debts.owes(side, SINGLE_MODE_MARK)
       if (returns && side !== unusedSide(policy)) {
-        await debts.fence(side, `back in use after ${was ?? 'a single-backend mode'}`)
+        await debts.writeOff(side, `back in use after ${was ?? 'a single-backend mode'}`)
       }
     }
     await this.keepMark(policy)

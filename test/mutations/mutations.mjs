@@ -4,6 +4,7 @@
  * random search over the switch's own code.
  */
 const interleavings = { file: 'test/switch/interleavings.test.ts' }
+const fences = (title) => ({ file: 'test/switch/fences.test.ts', title })
 const schedule = (title) => ({ file: 'test/switch/schedules.test.ts', title })
 
 export const mutations = [
@@ -86,6 +87,34 @@ export const mutations = [
     from: 'return done && (await ledger.settle(owed))',
     to: 'return done && (await ledger.settle({ ...owed, generation: ledger.list(side.side, 1000).find((other) => other.key === owed.key)?.generation ?? owed.generation }))',
     tests: [schedule('who repaid the older debt does not settle the newer one')],
+  },
+  {
+    name: 'a value moves over one that a fence covers',
+    file: 'src/switch/coherence.ts',
+    from: ' || !this.#mayReplace(active, missed)',
+    to: '',
+    tests: [interleavings, fences('a set that a fence covers has reached Redis')],
+  },
+  {
+    name: 'a write is acknowledged though its side was fenced meanwhile',
+    file: 'src/switch/coherence.ts',
+    from: 'if (this.#debts.fencedBefore(side.side) <= fence) return false',
+    to: "if (this.#debts.fencedBefore(side.side) <= fence || key !== '') return false",
+    tests: [interleavings, fences('loses it in a restart')],
+  },
+  {
+    name: 'a value moves to a side that was fenced since it was missed there',
+    file: 'src/switch/coherence.ts',
+    from: 'this.#trustedFrom(active, key) > op.fence || ',
+    to: '',
+    tests: [fences('a value read before Redis lost its successor')],
+  },
+  {
+    name: 'a fence settles what is owed',
+    file: 'src/cache/file/ledger.ts',
+    from: 'await this.#store.run(() => this.#noteFence(side, before))',
+    to: 'await this.#store.run(() => this.#noteFence(side, before))\n      await this.writeOff(side)',
+    tests: [fences('what was owed before the clock of Redis stepped back')],
   },
   {
     name: 'a flight is joined by key alone',

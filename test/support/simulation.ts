@@ -70,7 +70,16 @@ export class Schedule {
 /** What the two stores of a machine hold, shared by the simulated processes. */
 export class SimulatedStore {
   readonly cells: Map<string, Cell> = new Map()
+  /** Changes with each restart: what was on its way to the old server never arrives. */
+  life = 0
   #tokens = 0
+
+  /** Restarts with what it held at some time. */
+  restart(cells: ReadonlyMap<string, Cell>): void {
+    this.life += 1
+    this.cells.clear()
+    for (const [key, cell] of cells) this.cells.set(key, cell)
+  }
 
   token(): string {
     this.#tokens += 1
@@ -179,8 +188,11 @@ export class SimulatedLink implements CacheBackend {
     if (!remote) return apply()
     // The client's estimate of the store's clock is wrong by up to this much.
     const until = schedule.now + within + Math.floor(schedule.random() * 50)
-    const arrive = (): T =>
-      bounded && refuse !== undefined && schedule.now > until ? refuse() : apply()
+    const { life } = this.#options.store
+    const arrive = (): T => {
+      if (this.#options.store.life !== life) throw new Error('the connection was lost')
+      return bounded && refuse !== undefined && schedule.now > until ? refuse() : apply()
+    }
     return !schedule.calm && schedule.chance(timeouts)
       ? this.#lose(within, arrive)
       : this.#travel(arrive)
@@ -201,6 +213,7 @@ export class SimulatedLink implements CacheBackend {
         .turn()
         .then(() => (schedule.chance(0.5) ? schedule.turn() : undefined))
         .then(arrive)
+        .catch(() => undefined)
     }
     await schedule.turn()
     schedule.now = Math.max(schedule.now, sentAt + within)

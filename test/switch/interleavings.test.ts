@@ -24,6 +24,7 @@ import { DEADLINE_MS, Schedule, SimulatedLink, SimulatedStore } from '../support
 class Process {
   readonly engine: Engine
   readonly replay: Replay
+  readonly debts: Debts
 
   constructor(schedule: Schedule, stores: Stores, policy: StandbyPolicy, timeouts: number) {
     const { ledger } = stores
@@ -48,7 +49,9 @@ class Process {
       on: new GuardedSide({ side: 'on', backend: redis, ...common }),
     }
     const { recorder, notify } = common
-    const debts = new Debts({ ledger, sides, maxOwed: 1000, recorder, notify })
+    const maxOwed = schedule.pick([0, 1, 1000])
+    const debts = new Debts({ ledger, sides, maxOwed, recorder, notify })
+    this.debts = debts
     this.replay = new Replay({ sides, debts, intervalMs: 1e9, fleet: false, recorder, notify })
     const coherence = new Coherence({ debts, recorder, fleet: false })
     const background = new Background({ recorder, notify, limit: 100 })
@@ -149,19 +152,38 @@ async function run(seed: number, policy: StandbyPolicy): Promise<string[]> {
       await replay.run()
     }
   }
+  /** Redis comes back with what it held a while ago, which a process notices before anything is read. */
+  const restore = async (): Promise<void> => {
+    await turns(schedule)
+    const cells = new Map(stores.redis.cells)
+    await turns(schedule)
+    stores.redis.restart(cells)
+    void schedule.pick(processes).debts.fence('on', 'restored', schedule.now + 1)
+  }
+  /** For any other reason: what is on its way is distrusted too. */
+  const distrust = async (): Promise<void> => {
+    await turns(schedule)
+    await schedule.pick(processes).debts.fence(schedule.pick(['off', 'on']), 'distrusted')
+  }
+  const troubles = schedule.pick([[], [restore], [distrust], [restore, distrust]])
   const all = processes.flatMap(({ engine, replay }) => [
     client(engine),
     client(engine),
     repay(replay),
   ])
+  const struck = troubles.map((trouble) => trouble())
   await schedule.run()
-  await Promise.all(all)
+  await Promise.all([...all, ...struck])
   schedule.calm = true
   const differing = differences(processes[0]!)
   await schedule.run()
   const violations = [...history.violations(), ...(await differing)]
   await Promise.all(processes.map(({ replay }) => replay.close()))
   return violations
+}
+
+async function turns(schedule: Schedule): Promise<void> {
+  for (let left = schedule.pick([1, 4, 16, 64]); left > 0; left -= 1) await schedule.turn()
 }
 
 /**

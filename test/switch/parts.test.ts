@@ -96,14 +96,17 @@ describe('memory ledger', () => {
     expect(ledger.count('on')).toBe(0)
   })
 
-  test('a fence only ever moves forward and covers what is owed', () => {
+  test('a fence only ever moves forward, and what is owed stays owed until it is written off', () => {
     const ledger = new MemoryLedger()
     ledger.owe('on', 'k', 0)
     ledger.fence('on', 10)
     ledger.fence('on', 5)
     expect(ledger.fencedBefore('on')).toBe(10)
     expect(ledger.fencedBefore('off')).toBe(0)
+    expect(ledger.count('on')).toBe(1)
+    ledger.writeOff('on')
     expect(ledger.count('on')).toBe(0)
+    expect(ledger.fencedBefore('on')).toBe(10)
   })
 })
 

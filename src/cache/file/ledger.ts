@@ -10,7 +10,7 @@ import type { Store } from './store.ts'
 /** Answers remembered for each side while something is owed there. */
 const MAX_KNOWN = 10_000
 
-/** Owed invalidations dropped in one transaction when a fence covers them. */
+/** Owed invalidations written off in one transaction. */
 const DROPPED = 1000
 
 /** What this process knows of one side, as long as the side's stamp is `stamp`. */
@@ -134,14 +134,21 @@ export class FileLedger implements Ledger {
 
   /**
    * Stands as soon as it is in the control file, which works on a full disk too. That the database
-   * learns of it, and that what it covers is dropped from there, is only for later: the sweeper sees to
-   * it if it fails now.
+   * learns of it is only for later: the sweeper sees to it if it fails now.
    */
   async fence(side: Side, before: number): Promise<void> {
     await this.#store.run(() => this.#store.withHeader().control.raiseFence(side, before))
     try {
+      await this.#store.run(() => this.#noteFence(side, before))
+    } catch {
+      // See above.
+    }
+  }
+
+  async writeOff(side: Side): Promise<void> {
+    try {
       const until = await this.#store.run(() => this.#lastOwed(side))
-      while ((await this.#store.run(() => this.#drop(side, before, until))) === DROPPED) {
+      while ((await this.#store.run(() => this.#drop(side, until))) === DROPPED) {
         await setImmediate()
       }
     } catch {
@@ -206,12 +213,17 @@ export class FileLedger implements Ledger {
     return last ?? 0
   }
 
-  #drop(side: Side, before: number, until: number): number {
-    return this.#store.transact(slotOfSide(side), (tx) => {
+  #noteFence(side: Side, before: number): void {
+    this.#store.transact(0, (tx) => {
       tx.changed = true
       tx.database
         .statement(`UPDATE meta SET fence_${side} = max(fence_${side}, ?) WHERE id = 1`)
         .run(before)
+    })
+  }
+
+  #drop(side: Side, until: number): number {
+    return this.#store.transact(slotOfSide(side), (tx) => {
       const { changes } = tx.database
         .statement(
           `DELETE FROM owed WHERE seq IN
@@ -219,6 +231,7 @@ export class FileLedger implements Ledger {
         )
         .run(side, until)
       tx.owed[side] -= changes
+      tx.changed = changes > 0
       return changes
     })
   }

@@ -1,11 +1,12 @@
-import type {
-  CacheBackend,
-  Entry,
-  InvalidateOptions,
-  InvalidateResult,
-  KnownServers,
-  WriteOptions,
-  WriteResult,
+import {
+  ANY,
+  type CacheBackend,
+  type Entry,
+  type InvalidateOptions,
+  type InvalidateResult,
+  type KnownServers,
+  type WriteOptions,
+  type WriteResult,
 } from '../backend.ts'
 import { ABSENT, type Cell, NEVER } from '../cell.ts'
 import { type Envelope, openEnvelope, tombstoneEnvelope, valueEnvelope } from '../envelope.ts'
@@ -209,6 +210,12 @@ class RedisCache implements CacheBackend {
   ): Promise<{ readonly outcome: number }> {
     const startedAt = performance.now()
     const known = this.#servers.of(name)
+    // The token that it expects may have come from the server's former life.
+    const doubtful = known?.runId !== undefined && !known.trusted
+    if (doubtful && script === PUT_SCRIPT && condition !== ANY) {
+      await this.#trusted(name)
+      return { outcome: OUTCOME.refused }
+    }
     const server = known?.clock.known === true ? known : await this.#trusted(name)
     for (let attempt = 1; ; attempt++) {
       const sentAt = performance.now()

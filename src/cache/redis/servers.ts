@@ -4,6 +4,9 @@ import { isCluster, type RedisClient, type RedisCluster, type RedisNode } from '
 import { keySlot } from './key-slot.ts'
 import { Server } from './server.ts'
 
+/** Until its clock has caught up, nothing is kept in a store that was fenced: for hours, that would be worse. */
+const LONGEST_STEP_MS = 10_000
+
 /** Stands for the address of a client's only server, which Sentinel may move. */
 const SINGLE = ''
 
@@ -134,7 +137,10 @@ export class Servers {
   }
 
   async #tell(listeners: Iterable<ResetListener>, serverTime: number): Promise<void> {
-    const before = Math.ceil(Math.max(this.now(), serverTime)) + 1
+    const now = Math.max(this.now(), serverTime)
+    // A clock that was set back since may have stamped cells with later times than it shows.
+    const latest = Math.max(...[...this.#all()].map(([, { clock }]) => clock.latest))
+    const before = Math.ceil(Math.min(Math.max(now, latest), now + LONGEST_STEP_MS)) + 1
     for (const listener of listeners) await listener(before)
   }
 

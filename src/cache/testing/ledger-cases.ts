@@ -80,7 +80,7 @@ export function ledgerCases(): ReadonlyMap<string, Check> {
       },
     ],
     [
-      'ledger: a fence covers what was owed on its side, and never moves back',
+      'ledger: a fence never moves back, and leaves what is owed until that is written off',
       async (stand) => {
         const [a, b] = (await stand.pair()).map(ledgerOf) as [Ledger, Ledger]
         await a.owe('on', 'k', 0)
@@ -89,9 +89,12 @@ export function ledgerCases(): ReadonlyMap<string, Check> {
         await a.fence('on', 5000)
         assert.equal(b.fencedBefore('on'), 5000)
         assert.equal(b.fencedBefore('off'), 0)
+        assert.equal(b.owes('on', 'k'), true)
+        await a.writeOff('on')
         assert.equal(b.owes('on', 'k'), false)
         assert.equal(b.count('on'), 0)
         assert.equal(b.owes('off', 'k'), true)
+        assert.equal(b.fencedBefore('on'), 5000)
         await b.fence('on', 4000)
         assert.equal(a.fencedBefore('on'), 5000)
         await a.owe('on', 'k', 0)

@@ -1,0 +1,103 @@
+// @needs redis
+import { afterAll, beforeAll, expect, test } from 'vitest'
+import { until, World } from '../support/world.ts'
+
+let world: World
+
+beforeAll(async () => {
+  world = await World.create()
+})
+
+afterAll(() => world.close())
+
+test('a set that a fence covers has reached Redis, not yet the file side: nothing moves over it', async () => {
+  const writer = world.actor()
+  const reader = world.actor()
+  const key = world.key()
+  await writer.offUser.set(key, 'v1')
+  // A fence covers what may still be on its way to Redis, so for a moment it covers v2 too.
+  const before = writer.on.now() + 200
+  await reader.off.ledger!.fence('on', before)
+
+  const mark = writer.off.hold('invalidate', 'before')
+  const setting = writer.onUser.set(key, 'v2')
+  await mark.reached
+  await until('the fence covers no more', () => writer.on.now() > before)
+  expect(await reader.onUser.get(key)).toBe('v1')
+  mark.open()
+  await setting
+
+  for (const user of [reader.onUser, reader.offUser, writer.onUser, writer.offUser]) {
+    expect(await user.get(key)).toBeUndefined()
+  }
+})
+
+test.each(['set', 'delete'] as const)(
+  'Redis takes a %s, loses it in a restart, and gets the old value back before the file side is told',
+  async (act) => {
+    const writer = world.actor()
+    const reader = world.actor()
+    const key = world.key()
+    await writer.offUser.set(key, 'v1')
+
+    const mark = writer.off.hold('invalidate', 'before')
+    const sent = writer.on.hold(act === 'set' ? 'write' : 'invalidate', 'after')
+    const acting = act === 'set' ? writer.onUser.set(key, 'v2') : writer.onUser.delete(key)
+    await sent.reached
+    sent.open()
+    await mark.reached
+    await world.redis.restart()
+    await until('the old value is in Redis', async () => {
+      expect(await reader.onUser.get(key)).toBe('v1')
+      const cell = await Promise.resolve(reader.on.inner.read(key)).catch(() => undefined)
+      return cell?.state === 'value'
+    })
+    mark.open()
+    await acting
+
+    for (const user of [reader.onUser, reader.offUser, writer.onUser, writer.offUser]) {
+      expect(await user.get(key)).toBeUndefined()
+    }
+    await until('all is repaid', () => reader.cache.health().on.owed === 0)
+    expect(await reader.onUser.get(key)).toBeUndefined()
+  },
+)
+
+test('a value read before Redis lost its successor is not moved there after', async () => {
+  const mover = world.actor()
+  const writer = world.actor()
+  const key = world.key()
+  // Only the file side knows it: Redis looks as if it had never heard of the key.
+  await writer.offUser.set(key, 'v1')
+  await world.redis.command('FLUSHALL')
+
+  const found = mover.off.hold('read', 'after')
+  const moving = mover.onUser.get(key)
+  await found.reached
+  await writer.onUser.set(key, 'v2')
+  await world.redis.restart()
+  await until('somebody has met the new Redis', async () => {
+    await writer.onUser.get('another')
+    return (
+      (await Promise.resolve(mover.on.inner.read('another')).catch(() => undefined)) !== undefined
+    )
+  })
+  found.open()
+  expect(await moving).toBe('v1')
+  for (const user of [mover.onUser, mover.offUser, writer.onUser, writer.offUser]) {
+    expect(await user.get(key)).toBeUndefined()
+  }
+})
+
+test('what was owed before the clock of Redis stepped back is not settled by a fence made after', async () => {
+  const { onUser, offUser, off, on } = world.actor()
+  const key = world.key()
+  await onUser.set(key, 'v1')
+  // Redis was out when another process deleted the key.
+  await off.ledger!.owe('on', key, on.now() + 60_000)
+  await off.invalidate(key, { within: 1000 })
+  // Then its clock stepped back by 5 s, and a failover raised a fence by that clock.
+  await off.ledger!.fence('on', on.now() - 5000)
+  expect(await onUser.get(key)).toBeUndefined()
+  expect(await offUser.get(key)).toBeUndefined()
+})
