@@ -87,6 +87,11 @@ export interface CacheBackend {
    * @param known lets it tell that too of what happened while no process was there to see it
    */
   onReset?(listener: (before: number) => MaybePromise<void>, known?: KnownServers): () => void
+  /**
+   * Another process of the machine has met a store that it distrusts. Nothing may be served or taken
+   * before it is clear that this one is connected to the same.
+   */
+  recheck?(): void
   /** Present on a store that can keep the machine's ledger of owed invalidations. */
   readonly ledger?: Ledger
   close(): Promise<void>

@@ -31,6 +31,8 @@ export class Debts {
   readonly #parts: DebtsParts
   readonly #memory = new MemoryLedger()
   #ledgerFailed = false
+  /** The latest fence of each side that this process made or has acted upon. */
+  readonly #seen: Record<Side, number> = { off: 0, on: 0 }
 
   constructor(parts: DebtsParts) {
     this.#parts = parts
@@ -45,7 +47,12 @@ export class Debts {
     const { ledger } = this.#parts
     if (ledger === undefined) return remembered
     try {
-      return Math.max(remembered, ledger.trustedFrom(side, key))
+      const fence = ledger.trustedFrom(side, key)
+      if (fence > this.#seen[side] && fence !== Number.POSITIVE_INFINITY) {
+        this.#seen[side] = fence
+        this.#parts.sides[side].backend.recheck?.()
+      }
+      return Math.max(remembered, fence)
     } catch (error) {
       this.#ledgerIsFailing(error)
       return remembered
@@ -81,11 +88,14 @@ export class Debts {
 
   /**
    * Distrusts everything that the side holds.
-   * @param before store clock. @default late enough to cover what may still land on the side
+   * @param covered store clock. @default late enough to cover what may still land on the side
    */
-  async fence(side: Side, why: string, before: number = this.#fenceTime(side)): Promise<void> {
+  async fence(side: Side, why: string, covered: number = this.#fenceTime(side)): Promise<void> {
     const { ledger, sides, recorder, notify } = this.#parts
+    // Above the last one by any clock: that it moved is how other processes learn of it.
+    const before = Math.max(covered, this.fencedBefore(side) + 1)
     this.#memory.fence(side, before)
+    this.#seen[side] = Math.max(this.#seen[side], before)
     try {
       await ledger?.fence(side, before)
     } catch (error) {
@@ -138,8 +148,10 @@ export class Debts {
 
   /** Only this process will honour what is distrusted here; the ledger's fence is for all of them. */
   async #distrust(side: Side, key: string, notBefore: number): Promise<void> {
+    const before = this.#fenceTime(side)
+    this.#seen[side] = Math.max(this.#seen[side], before)
     try {
-      await this.#parts.ledger?.fence(side, this.#fenceTime(side))
+      await this.#parts.ledger?.fence(side, before)
     } catch {
       this.#memory.owe(side, key, notBefore)
     }

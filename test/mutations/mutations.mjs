@@ -110,6 +110,13 @@ export const mutations = [
     tests: [fences('a value read before Redis lost its successor')],
   },
   {
+    name: 'the fences of others say nothing of whom one is connected to',
+    file: 'src/switch/debts.ts',
+    from: 'this.#parts.sides[side].backend.recheck?.()',
+    to: 'void 0',
+    tests: [{ file: 'test/switch/split-brain.test.ts' }],
+  },
+  {
     name: 'a fence settles what is owed',
     file: 'src/cache/file/ledger.ts',
     from: 'await this.#store.run(() => this.#noteFence(side, before))',

@@ -89,6 +89,10 @@ export class GatedBackend implements CacheBackend {
     return this.inner.onReset?.(listener, known) ?? (() => {})
   }
 
+  recheck(): void {
+    this.inner.recheck?.()
+  }
+
   close(): Promise<void> {
     return this.inner.close()
   }

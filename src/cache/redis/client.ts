@@ -14,6 +14,7 @@ export interface RedisNode {
   time(): Promise<unknown>
   info(section: string): Promise<string>
   ping(): Promise<unknown>
+  disconnect(reconnect: boolean): void
   scan(
     cursor: string,
     matchToken: 'MATCH',
@@ -26,7 +27,10 @@ export interface RedisNode {
 }
 
 /** A client of a whole cluster. An ioredis `Cluster` is one. */
-export interface RedisCluster extends Omit<RedisNode, 'mget' | 'time' | 'info' | 'ping' | 'scan'> {
+export interface RedisCluster extends Omit<
+  RedisNode,
+  'disconnect' | 'mget' | 'time' | 'info' | 'ping' | 'scan'
+> {
   readonly isCluster: boolean
   /** The nodes that own each slot, master first, as `host:port`. */
   readonly slots: readonly (readonly string[])[]

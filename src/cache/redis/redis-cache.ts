@@ -173,6 +173,10 @@ class RedisCache implements CacheBackend {
     return this.#servers.onReset(listener, known)
   }
 
+  recheck(): void {
+    this.#servers.recheck()
+  }
+
   async close(): Promise<void> {
     this.#servers.close()
     this.#disconnect()
@@ -211,12 +215,13 @@ class RedisCache implements CacheBackend {
     const startedAt = performance.now()
     const known = this.#servers.of(name)
     // The token that it expects may have come from the server's former life.
-    const doubtful = known?.runId !== undefined && !known.trusted
+    const doubtful = known?.clock.known === true && !known.trusted
     if (doubtful && script === PUT_SCRIPT && condition !== ANY) {
       await this.#trusted(name)
       return { outcome: OUTCOME.refused }
     }
-    const server = known?.clock.known === true ? known : await this.#trusted(name)
+    const usable = known?.clock.known === true && !known.doubted
+    const server = usable ? known : await this.#trusted(name)
     for (let attempt = 1; ; attempt++) {
       const sentAt = performance.now()
       const left = within - (sentAt - startedAt)

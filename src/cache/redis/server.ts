@@ -11,6 +11,10 @@ export interface ServerParts {
   readonly node: () => RedisNode | undefined
   /** Whether the first identity seen counts as a change too. `undefined`: it does not say. */
   readonly isStranger: (runId: string | undefined) => boolean
+  /** Whether another process of this machine has met another server in its place. */
+  readonly isReplaced: (runId: string) => boolean
+  /** Before {@link ServerParts.onChange}. */
+  readonly onMet: (runId: string) => Promise<void>
   /** The server is not the one that acknowledged; `serverTime` is its clock. */
   readonly onChange: (serverTime: number) => Promise<void>
   /** It has said who it is, and {@link ServerParts.onChange} is done. Awaited before it is trusted. */
@@ -29,12 +33,17 @@ export class Server {
   readonly clock: ServerClock = new ServerClock()
   /** False from the loss of a connection until its identity was asked on the next. */
   trusted = false
+  /** It must say again who it is before it takes anything. */
+  doubted = false
   readonly #parts: ServerParts
   /** Who it said it was when it was last asked. */
   runId: string | undefined
   #verifying: Promise<void> | undefined
   #detach: (() => void) | undefined
   #asking = false
+  #doubts = 0
+  /** Whoever the next connection meets counts as another. */
+  #anotherNext = false
 
   constructor(parts: ServerParts) {
     this.#parts = parts
@@ -42,10 +51,17 @@ export class Server {
 
   /** Asks for identity and time. Concurrent callers share one question. */
   verify(): Promise<void> {
-    this.#verifying ??= this.#verify().finally(() => {
+    this.#verifying ??= this.#verifyUntilTrusted().finally(() => {
       this.#verifying = undefined
     })
     return this.#verifying
+  }
+
+  /** Somebody may have met another server in its place: it must say again who it is. */
+  doubt(): void {
+    this.#doubts += 1
+    this.trusted = false
+    this.doubted = true
   }
 
   /** The server's clock, asked again in the background now and then. */
@@ -58,7 +74,13 @@ export class Server {
     this.#detach?.()
   }
 
+  async #verifyUntilTrusted(): Promise<void> {
+    do await this.#verify()
+    while (!this.trusted)
+  }
+
   async #verify(): Promise<void> {
+    const doubts = this.#doubts
     const node = this.#node()
     this.#detach?.()
     const lost = (): void => {
@@ -77,15 +99,27 @@ export class Server {
       const serverTime = millisecondsOf(time)
       const runId = /^run_id:(\w+)/mu.exec(info)?.[1]
       if (runId === undefined) this.#parts.onAnonymous()
-      const changed =
+      if (runId !== undefined && runId === this.runId && this.#parts.isReplaced(runId)) {
+        this.runId = undefined
+        this.#anotherNext = true
+        node.disconnect(true)
+        throw new Error('another process of this machine has met another server in its place')
+      }
+      const differs =
         this.runId === undefined ? this.#parts.isStranger(runId) : this.runId !== runId
-      if (changed) await this.#parts.onChange(serverTime)
+      if (differs || this.#anotherNext) {
+        if (runId !== undefined) await this.#parts.onMet(runId)
+        await this.#parts.onChange(serverTime)
+        this.#anotherNext = false
+      }
       this.clock.learn(serverTime, sentAt)
       // An unknown identity never equals itself: without one, every new connection is suspect.
       this.runId = runId ?? UNKNOWN
       await this.#parts.onIdentified()
       if (this.#detach !== detach) throw new Error('the connection was lost')
+      if (doubts !== this.#doubts) return
       this.trusted = true
+      this.doubted = false
     } catch (error) {
       detach()
       throw redisError(error)

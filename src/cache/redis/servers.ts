@@ -4,6 +4,9 @@ import { isCluster, type RedisClient, type RedisCluster, type RedisNode } from '
 import { keySlot } from './key-slot.ts'
 import { Server } from './server.ts'
 
+/** After an identity: met, and what it held before is not distrusted yet. */
+const MET = '?'
+
 /** Until its clock has caught up, nothing is kept in a store that was fenced: for hours, that would be worse. */
 const LONGEST_STEP_MS = 10_000
 
@@ -90,6 +93,11 @@ export class Servers {
     }
   }
 
+  /** Cluster nodes demote themselves once they hear of each other; nothing else tells a lone server. */
+  recheck(): void {
+    this.#single?.doubt()
+  }
+
   close(): void {
     this.#unsubscribe()
     this.#single?.close()
@@ -130,6 +138,8 @@ export class Servers {
       node,
       isStranger: (runId) =>
         late || [...this.#books.values()].some((knew) => isStranger(knew, address, runId)),
+      isReplaced: (runId) => address === SINGLE && this.#bookedOther(runId),
+      onMet: (runId) => (address === SINGLE ? this.#noteMet(runId) : Promise.resolve()),
       onChange: (serverTime) => this.#tell(this.#listeners, serverTime),
       onIdentified: () => this.#remember(),
       onAnonymous: () => this.#warnAnonymous(),
@@ -142,6 +152,27 @@ export class Servers {
     const latest = Math.max(...[...this.#all()].map(([, { clock }]) => clock.latest))
     const before = Math.ceil(Math.min(Math.max(now, latest), now + LONGEST_STEP_MS)) + 1
     for (const listener of listeners) await listener(before)
+  }
+
+  #bookedOther(runId: string): boolean {
+    return [...this.#books.keys()].some((book) => {
+      const booked = recall(book).get(SINGLE)
+      return booked !== undefined && booked !== runId && booked !== runId + MET
+    })
+  }
+
+  /**
+   * Before the fence, so that whoever rechecks because of it finds the newcomer; marked, so that whoever
+   * begins before the fence stands does not take it for an acquaintance.
+   */
+  async #noteMet(runId: string): Promise<void> {
+    for (const book of this.#books.keys()) {
+      try {
+        await book.remember(new Map([[SINGLE, runId + MET]]))
+      } catch {
+        // The others learn of it later, from their own connections.
+      }
+    }
   }
 
   /** Once all have said who they are. If it fails, the next process distrusts what it need not. */
