@@ -54,7 +54,7 @@ export interface ChaosReport {
   readonly seconds: number
   /** Milliseconds until nothing was owed and everybody was well; undefined: it was not. */
   readonly repaidMs: number | undefined
-  /** Where the records are, when something went wrong. */
+  /** Where the records are, when a guarantee was broken. */
   readonly logs: string
 }
 
@@ -64,31 +64,50 @@ const DISK_MIB = 64
 
 /** Runs the application under a random schedule of faults and holds what its clients saw to the guarantees. */
 export async function runChaos(options: ChaosOptions): Promise<ChaosReport> {
+  const logs = mkdtempSync(join(tmpdir(), 'switchback-chaos-'))
+  const disk = SmallDisk.mount(DISK_MIB)
   const endings: (() => unknown)[] = []
+  let problems = 0
+  /** Synchronous, since it is what an interrupted run has time for. */
+  const tidyUp = (): void => {
+    disk?.unmount()
+    if (problems === 0) rmSync(logs, { recursive: true, force: true })
+  }
+  process.once('exit', tidyUp)
   try {
-    return await run(options, (ending) => endings.push(ending))
+    const report = await run(options, { logs, disk, finallyDo: (ending) => endings.push(ending) })
+    problems = report.verdict.problems.length
+    return report
   } finally {
-    for (const ending of endings.toReversed()) await ending()
+    // Whatever could not start cannot be stopped either; the others can.
+    for (const ending of endings.toReversed())
+      await Promise.resolve()
+        .then(ending)
+        .catch(() => undefined)
+    process.off('exit', tidyUp)
+    tidyUp()
   }
 }
 
-async function run(
-  options: ChaosOptions,
-  finallyDo: (ending: () => unknown) => void,
-): Promise<ChaosReport> {
+interface Site {
+  readonly logs: string
+  readonly disk: SmallDisk | undefined
+  readonly finallyDo: (ending: () => unknown) => void
+}
+
+async function run(options: ChaosOptions, { logs, disk, finallyDo }: Site): Promise<ChaosReport> {
   const { seed, seconds, topology = 'standalone', standby = 'invalidate' } = options
-  const logs = mkdtempSync(join(tmpdir(), 'switchback-chaos-'))
-  const disk = SmallDisk.mount(DISK_MIB)
-  finallyDo(() => disk?.unmount())
   const clocks = makeClocks(logs)
   finallyDo(() => closeClocks(clocks))
   const flags = new FlagsFile()
   finallyDo(() => flags[Symbol.dispose]())
   flags.write(useRedis(50))
+  const starting = startStage(topology, clocks === undefined ? {} : { env: clocks.redis.env })
+  starting.catch(() => undefined)
+  finallyDo(async () => (await starting).stop())
   const sidecar = await startSidecarProcess({ file: flags.path })
   finallyDo(() => sidecar.kill())
-  const redis = await startStage(topology, clocks === undefined ? {} : { env: clocks.redis.env })
-  finallyDo(() => redis.stop())
+  const redis = await starting
 
   const keys = Array.from({ length: options.keys ?? 24 }, (_, i) => `key ${i}`)
   const store = join(disk?.path ?? logs, 'store')
@@ -141,7 +160,6 @@ async function run(
   const record = readRecord([...workers, auditor].map((one) => readFileSync(one.record, 'utf8')))
   const judged = judge(record, struck, { ...LIMITS, tombstoneTtl: TOMBSTONE_TTL })
   const verdict = { ...judged, problems: [...problems, ...judged.problems] }
-  if (verdict.problems.length === 0) rmSync(logs, { recursive: true, force: true })
   const named = { ...options, topology, standby }
   return { options: named, record, verdict, struck, leftOut, seconds: lasted, repaidMs, logs }
 }

@@ -15,15 +15,17 @@ export const FAILOVER_FAULTS: Faults = {
     topologies: ['cluster', 'sentinel'],
     async strike({ redis, random }) {
       const [draw, keepData] = [random(), random() < 0.5]
-      const masters = await serversOfRole(redis, 'master')
-      const victim = masters[Math.floor(draw * masters.length)]
+      const masters = await serversSaying(redis, 'role:master')
+      // Without a replica that follows it would be `killEmpty`.
+      const followed = await serversSaying(redis, 'state=online')
+      const victims = masters.filter((server) => followed.includes(server))
+      const victim = victims[Math.floor(draw * victims.length)]
       if (victim === undefined) return
-      const before = masters.length
       await victim.kill()
-      // Nobody may be fit to: then this was a long outage.
+      // Sentinel refuses a second one within some seconds: then this was a long outage.
       await until(
         'a replica takes over',
-        async () => (await serversOfRole(redis, 'master')).length >= before,
+        async () => (await serversSaying(redis, 'role:master')).length >= masters.length,
         PROMOTION_MS,
       ).catch(() => undefined)
       await victim.restart({ keepData })
@@ -34,7 +36,7 @@ export const FAILOVER_FAULTS: Faults = {
     topologies: ['cluster'],
     async strike({ redis, random }) {
       const draw = random()
-      const replicas = await serversOfRole(redis, 'slave')
+      const replicas = await serversSaying(redis, 'role:slave')
       await replicas[Math.floor(draw * replicas.length)]?.command('CLUSTER', 'FAILOVER')
     },
   },
@@ -56,16 +58,17 @@ export const FAILOVER_FAULTS: Faults = {
   },
 }
 
-async function serversOfRole(
+/** Of themselves, as to replication. */
+async function serversSaying(
   { servers }: RedisStage,
-  role: 'master' | 'slave',
+  words: string,
 ): Promise<readonly TestRedis[]> {
-  const roles = await Promise.all(
+  const told = await Promise.all(
     servers.map((server) =>
       server.alive ? server.command('INFO', 'replication').catch(() => '') : '',
     ),
   )
-  return servers.filter((_, i) => roles[i]!.includes(`role:${role}`))
+  return servers.filter((_, i) => told[i]!.includes(words))
 }
 
 interface Move {

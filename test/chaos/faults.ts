@@ -32,7 +32,8 @@ export function missing(
   const reasons = new Map<string, string>()
   for (const [name, { needs }] of faults) {
     if (needs === 'disk' && disk === undefined) reasons.set(name, 'mounting is not permitted')
-    if (needs === 'clocks' && clocks === undefined) reasons.set(name, 'there is no cc')
+    if (needs === 'clocks' && clocks === undefined)
+      reasons.set(name, 'there is no C compiler (cc) that works')
   }
   return reasons
 }

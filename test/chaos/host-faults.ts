@@ -12,6 +12,16 @@ export const HOST_FAULTS: Faults = {
       await pick(workers, random).killAndRestart()
     },
   },
+  /** Far shorter than half of a tombstone's life, from which on an old value may be stored. */
+  freezeProcess: {
+    lane: 'host',
+    async strike({ workers, random }) {
+      const worker = pick(workers, random)
+      worker.freeze()
+      await delay(random() ** 2 * 2500)
+      worker.thaw()
+    },
+  },
   damageStore: damage((path, random) => {
     const at = Math.floor(random() * Math.max(1, statSync(path).size))
     overwrite(path, at, Buffer.alloc(4096, 0xa5))

@@ -119,6 +119,8 @@ async function main(): Promise<number> {
   return failures === 0 ? 0 : 1
 }
 
+// So that an interrupted run, too, leaves nothing behind.
+for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => process.exit(1))
 try {
   // Connections to servers that were frozen or killed may linger.
   process.exit(await main())

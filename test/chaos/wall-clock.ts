@@ -1,5 +1,5 @@
 import { spawnSync } from 'node:child_process'
-import { closeSync, openSync, writeFileSync, writeSync } from 'node:fs'
+import { closeSync, existsSync, openSync, writeFileSync, writeSync } from 'node:fs'
 import { join } from 'node:path'
 
 /**
@@ -24,8 +24,9 @@ export class WallClock {
     if (process.platform !== 'linux') return undefined
     const library = join(directory, 'wall-clock.so')
     const source = join('test', 'chaos', 'wall-clock.c')
-    const { status } = spawnSync('cc', ['-O2', '-shared', '-fPIC', '-o', library, source])
-    return status === 0 ? new WallClock(library, join(directory, `${name}.clock`)) : undefined
+    if (!existsSync(library)) spawnSync('cc', ['-shared', '-fPIC', '-o', library, source])
+    if (!existsSync(library)) return undefined
+    return new WallClock(library, join(directory, `${name}.clock`))
   }
 
   /** Steps the clock forwards, or back when negative. */

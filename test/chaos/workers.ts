@@ -78,6 +78,16 @@ export class Worker {
     await this.start()
   }
 
+  /** SIGSTOP, as a long pause of its machine. Not by `kill` of the child, which would count as its end. */
+  freeze(): void {
+    this.#signal('SIGSTOP')
+  }
+
+  /** SIGCONT. */
+  thaw(): void {
+    this.#signal('SIGCONT')
+  }
+
   health(): Promise<CacheHealth> {
     return this.#ask('health') as Promise<CacheHealth>
   }
@@ -96,6 +106,11 @@ export class Worker {
 
   kill(): void {
     this.#child?.kill('SIGKILL')
+  }
+
+  #signal(signal: 'SIGSTOP' | 'SIGCONT'): void {
+    const { pid, exitCode, signalCode } = this.#child!
+    if (pid !== undefined && exitCode === null && signalCode === null) process.kill(pid, signal)
   }
 
   async #ask(question: string): Promise<unknown> {
