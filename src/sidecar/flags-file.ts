@@ -58,7 +58,7 @@ export class FlagsFile {
   }
 
   close(): void {
-    clearTimeout(this.#complaint)
+    this.#withdraw()
     this.#watch.close()
   }
 
@@ -91,13 +91,24 @@ export class FlagsFile {
   #isNews(content: string): boolean {
     if (content === this.#seen) return false
     this.#seen = content
-    clearTimeout(this.#complaint)
+    this.#withdraw()
     return true
   }
 
   #complain(message: string): void {
-    this.#complaint = setTimeout(() => this.#onLog({ level: 'error', message }), SETTLE_MS)
-    this.#complaint.unref()
+    const complaint = setTimeout(() => void this.#confirm(complaint, message), SETTLE_MS).unref()
+    this.#complaint = complaint
+  }
+
+  /** The save may have ended by now, and its notice be on the way. */
+  async #confirm(complaint: NodeJS.Timeout, message: string): Promise<void> {
+    await this.#watch.check()
+    if (this.#complaint === complaint) this.#onLog({ level: 'error', message })
+  }
+
+  #withdraw(): void {
+    clearTimeout(this.#complaint)
+    this.#complaint = undefined
   }
 }
 

@@ -200,14 +200,22 @@ describe('the flags file', () => {
   test('a write that pauses half way is not called broken when it was quick', async () => {
     using fixture = flagsFixture(config('old'))
     await using sidecar = await watched(fixture.file)
-    const handle = openSync(fixture.file, 'w')
-    writeSync(handle, text('new').slice(0, 15))
-    await delay(30)
-    writeSync(handle, text('new').slice(15))
-    closeSync(handle)
-    await sidecar.served('new')
-    await delay(150)
-    expect(errors(sidecar)).toEqual([])
+    for (let i = 0; ; i++) {
+      const told = errors(sidecar).length
+      const handle = openSync(fixture.file, 'w')
+      const began = performance.now()
+      writeSync(handle, text(`new ${i}`).slice(0, 15))
+      await delay(30)
+      writeSync(handle, text(`new ${i}`).slice(15))
+      closeSync(handle)
+      const pause = performance.now() - began
+      await sidecar.served(`new ${i}`)
+      await delay(150)
+      // On a busy machine the pause may have been a long one.
+      if (pause > 60) continue
+      expect(errors(sidecar).slice(told)).toEqual([])
+      break
+    }
   })
 
   test('missing at the start', async () => {
