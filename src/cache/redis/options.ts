@@ -4,7 +4,8 @@ import type { RedisClient } from './client.ts'
 export interface RedisCacheOptions {
   /**
    * The application's own ioredis client: `Redis` (standalone or Sentinel) or `Cluster`. It stays
-   * yours: `close()` leaves it connected. Unsafe options of it are named in one warning.
+   * yours: `close()` leaves it connected. Unsafe options of it are named in one warning. It is told to
+   * reconnect when another process of the machine has met another server in the place of its own.
    */
   readonly client?: RedisClient
   /** `redis://` or `rediss://`, instead of `client`: a client of its own, which fails fast. */
