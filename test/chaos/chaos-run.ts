@@ -1,14 +1,14 @@
-import { appendFileSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { SmallDisk } from '../support/file-disk.ts'
 import { FlagsFile, useRedis } from '../support/flags-files.ts'
 import { startSidecarProcess } from '../support/sidecar-process.ts'
-import type { Fault, Lane, Scene } from './fault.ts'
-import { faultsFor, missing, PAUSES } from './faults.ts'
-import { randomFor, shuffled } from './random.ts'
+import type { Scene } from './fault.ts'
+import { faultsFor, missing } from './faults.ts'
 import { type ChaosRecord, readRecord } from './record.ts'
+import { strikeAll } from './schedule.ts'
 import { startStage, type Topology } from './stage.ts'
 import { judge, LIMITS, type Struck, type Verdict } from './verdict.ts'
 import { WallClock } from './wall-clock.ts'
@@ -66,24 +66,32 @@ const DISK_MIB = 64
 export async function runChaos(options: ChaosOptions): Promise<ChaosReport> {
   const logs = mkdtempSync(join(tmpdir(), 'switchback-chaos-'))
   const disk = SmallDisk.mount(DISK_MIB)
+  const flags = new FlagsFile()
   const endings: (() => unknown)[] = []
   let problems = 0
   /** Synchronous, since it is what an interrupted run has time for. */
   const tidyUp = (): void => {
     disk?.unmount()
+    flags[Symbol.dispose]()
     if (problems === 0) rmSync(logs, { recursive: true, force: true })
   }
   process.once('exit', tidyUp)
   try {
-    const report = await run(options, { logs, disk, finallyDo: (ending) => endings.push(ending) })
+    const report = await run(options, {
+      logs,
+      disk,
+      flags,
+      finallyDo: (ending) => endings.push(ending),
+    })
     problems = report.verdict.problems.length
     return report
   } finally {
     // Whatever could not start cannot be stopped either; the others can.
-    for (const ending of endings.toReversed())
+    for (const ending of endings.toReversed()) {
       await Promise.resolve()
         .then(ending)
         .catch(() => undefined)
+    }
     process.off('exit', tidyUp)
     tidyUp()
   }
@@ -92,15 +100,17 @@ export async function runChaos(options: ChaosOptions): Promise<ChaosReport> {
 interface Site {
   readonly logs: string
   readonly disk: SmallDisk | undefined
+  readonly flags: FlagsFile
   readonly finallyDo: (ending: () => unknown) => void
 }
 
-async function run(options: ChaosOptions, { logs, disk, finallyDo }: Site): Promise<ChaosReport> {
+async function run(
+  options: ChaosOptions,
+  { logs, disk, flags, finallyDo }: Site,
+): Promise<ChaosReport> {
   const { seed, seconds, topology = 'standalone', standby = 'invalidate' } = options
   const clocks = makeClocks(logs)
   finallyDo(() => closeClocks(clocks))
-  const flags = new FlagsFile()
-  finallyDo(() => flags[Symbol.dispose]())
   flags.write(useRedis(50))
   const starting = startStage(topology, clocks === undefined ? {} : { env: clocks.redis.env })
   starting.catch(() => undefined)
@@ -174,42 +184,6 @@ function closeClocks(clocks: Scene['clocks']): void {
   clocks?.redis.close()
 }
 
-interface Schedule {
-  readonly seed: number
-  readonly seconds: number
-  readonly logs: string
-}
-
-/** Each lane deals its faults from a shuffled deck, one after the other; the lanes overlap. */
-async function strikeAll(
-  scene: Omit<Scene, 'random'>,
-  faults: ReadonlyMap<string, Fault>,
-  leftOut: ReadonlyMap<string, string>,
-  { seed, seconds, logs }: Schedule,
-): Promise<readonly Struck[]> {
-  const struck: Struck[] = []
-  const end = performance.now() + seconds * 1000
-  const play = async (lane: Lane): Promise<void> => {
-    const random = randomFor(seed, lane)
-    const names = [...faults].filter(([name, fault]) => fault.lane === lane && !leftOut.has(name))
-    let deck: typeof names = []
-    for (let i = 0; performance.now() < end; i += 1) {
-      await delay(Math.min(random() * PAUSES[lane], Math.max(0, end - performance.now())))
-      if (performance.now() >= end) break
-      if (deck.length === 0) deck = shuffled(names, random)
-      const next = deck.pop()
-      if (next === undefined) continue
-      const [name, fault] = next
-      const from = now()
-      await fault.strike({ ...scene, random: randomFor(seed, lane, i, name) })
-      struck.push({ name, from, to: now() })
-      appendFileSync(join(logs, 'faults.txt'), `${from}\t${now()}\t${name}\n`)
-    }
-  }
-  await Promise.all((Object.keys(PAUSES) as Lane[]).map(play))
-  return struck
-}
-
 /** Milliseconds until nothing is owed and everybody is well; undefined: they are not, and who is not. */
 export async function recovery(
   workers: readonly Worker[],
@@ -231,9 +205,4 @@ export async function recovery(
     }
     await delay(100)
   }
-}
-
-/** As the workers tell it: the machine's monotonic clock, in microseconds. */
-function now(): number {
-  return Number(process.hrtime.bigint() / 1000n)
 }
