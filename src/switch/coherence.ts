@@ -2,7 +2,9 @@ import { ANY, type Cell, type Entry } from '../cache/index.ts'
 import type { Recorder, Outcome } from '../telemetry/index.ts'
 import type { Debts } from './debts.ts'
 import { type GuardedSide, isTimeout } from './guarded-side.ts'
+import { Moves } from './moves.ts'
 import type { PinnedOperation } from './operation.ts'
+import { NEVER_TRUSTED, trustedFrom } from './trust.ts'
 
 export interface CoherenceParts {
   readonly debts: Debts
@@ -33,19 +35,19 @@ export interface Written {
 export class Coherence {
   readonly #debts: Debts
   readonly #recorder: Recorder
-  readonly #fleet: boolean
+  readonly #moves: Moves
 
   constructor(parts: CoherenceParts) {
     this.#debts = parts.debts
     this.#recorder = parts.recorder
-    this.#fleet = parts.fleet
+    this.#moves = new Moves(parts)
   }
 
   /** Reads the key where it can be trusted. True: `op.cell` is alive. Never rejects. */
   async read(op: PinnedOperation): Promise<boolean> {
     const { active, standby, key } = op
     // Before the read: what is acknowledged from here on need not be seen.
-    const trusted = this.#trustedFrom(active, key)
+    const trusted = trustedFrom(this.#debts, active, key)
     if (trusted === NEVER_TRUSTED) {
       op.outcome = 'fell_back'
     } else {
@@ -57,7 +59,7 @@ export class Coherence {
       }
     }
     if (op.single) return false
-    const standbyTrusted = this.#trustedFrom(standby, key)
+    const standbyTrusted = trustedFrom(this.#debts, standby, key)
     if (standbyTrusted === NEVER_TRUSTED) return false
     try {
       return this.#saw(op, standby, await standby.read(key), standbyTrusted)
@@ -67,37 +69,15 @@ export class Coherence {
   }
 
   /** On a miss: takes the value over from the standby, with its expiry. True: `op.cell` is alive. */
-  async takeOver(op: PinnedOperation, readAnyway = false): Promise<boolean> {
-    const { active, standby, key, cell } = op
-    if (op.single || op.place !== active) return false
-    const blank = this.#isBlank(op)
-    const named = cell.state === 'tombstone' && cell.successor !== ''
-    if (!blank && !named && !readAnyway) return false
-    const trusted = this.#trustedFrom(standby, key)
-    if (trusted === NEVER_TRUSTED) return false
-    try {
-      op.standbyCell = await standby.read(key)
-    } catch {
-      return false
-    }
-    const found = op.standbyCell
-    const alive =
-      found.state === 'value' &&
-      found.writtenAt >= Math.max(trusted, this.#debts.ownFence(standby.side))
-    if (!alive) return false
-    const latest = (named && found.token === cell.successor) || (blank && this.#mayMove(op, found))
-    if (!latest) return false
-    op.cell = found
-    op.servedBy = standby.side
-    await this.#fillFrom(op, cell, found)
-    return true
+  takeOver(op: PinnedOperation, readAnyway = false): Promise<boolean> {
+    return this.#moves.takeOver(op, readAnyway)
   }
 
   /** Writes the value; resolves when the write may be acknowledged. Never rejects. */
   async store(op: PinnedOperation, entry: Entry): Promise<Written> {
     const { active, standby, key } = op
     let landsUntil = 0
-    const trusted = this.#trustedFrom(active, key)
+    const trusted = trustedFrom(this.#debts, active, key)
     if (trusted !== NEVER_TRUSTED) {
       try {
         const { written, token } = await active.write(key, entry, ANY)
@@ -146,7 +126,7 @@ export class Coherence {
     if (place === undefined) return ''
     const slow = loadMs > place.backend.tombstoneTtl / 2
     // Another fence than at the miss, or out by now, or owed.
-    if (slow || this.#trustedFrom(place, key) > op.fence) {
+    if (slow || trustedFrom(this.#debts, place, key) > op.fence) {
       this.#recorder.event(place.side, 'fill_refused')
       return ''
     }
@@ -157,25 +137,6 @@ export class Coherence {
     } catch {
       return ''
     }
-  }
-
-  /** Whether the side knows nothing of the key: it holds nothing, or what it holds is distrusted. */
-  #isBlank(op: PinnedOperation): boolean {
-    return op.cell.state === 'absent' || (op.cell.state === 'value' && op.cell.writtenAt < op.fence)
-  }
-
-  /**
-   * Whether a value may be put over what was missed. A distrusted value of late may be a set that has
-   * not told the standby yet: a move would undo it, and the standby's value may only be served.
-   */
-  #mayReplace(active: GuardedSide, missed: Cell): boolean {
-    if (missed.state !== 'value') return true
-    const { backend } = active
-    return missed.writtenAt < backend.now() - backend.tombstoneTtl
-  }
-
-  #trustedFrom(side: GuardedSide, key: string): number {
-    return side.usable ? this.#debts.trustedFrom(side.side, key) : NEVER_TRUSTED
   }
 
   #saw(op: PinnedOperation, place: GuardedSide, cell: Cell, trusted: number): boolean {
@@ -192,16 +153,6 @@ export class Coherence {
   }
 
   /**
-   * A store of this machine's own cannot know what other machines wrote to the shared side, so in a
-   * fleet its value moves there only while a write of theirs would still show as a tombstone.
-   */
-  #mayMove(op: PinnedOperation, found: Cell): boolean {
-    const { backend } = op.standby
-    if (!this.#fleet || backend.ledger === undefined) return true
-    return found.writtenAt > backend.now() - op.active.backend.tombstoneTtl
-  }
-
-  /**
    * Before a write is acknowledged: a side that was fenced since may have lost what it took (its store
    * restarted), and somebody may have moved the old value there, which the other side still had.
    */
@@ -209,17 +160,6 @@ export class Coherence {
     if (this.#debts.fencedBefore(side.side) <= fence) return false
     await this.#debts.owe(side.side, key, 0)
     return true
-  }
-
-  async #fillFrom(op: PinnedOperation, missed: Cell, found: Cell): Promise<void> {
-    const { active, key } = op
-    if (this.#trustedFrom(active, key) > op.fence || !this.#mayReplace(active, missed)) return
-    try {
-      const { written } = await active.write(key, found, missed.token)
-      this.#recorder.event(active.side, written ? 'backfill' : 'fill_refused')
-    } catch {
-      // The value is served all the same; the next miss tries again.
-    }
   }
 
   async #storeOnStandby(op: PinnedOperation, entry: Entry): Promise<void> {
@@ -272,8 +212,6 @@ export class Coherence {
     return { existed: false, outcome }
   }
 }
-
-const NEVER_TRUSTED = Number.POSITIVE_INFINITY
 
 interface Erased {
   readonly existed: boolean

@@ -24,21 +24,21 @@ export const mutations = [
   },
   {
     name: 'back-fills are unconditional',
-    file: 'src/switch/coherence.ts',
+    file: 'src/switch/moves.ts',
     from: 'await active.write(key, found, missed.token)',
     to: 'await active.write(key, found, missed === undefined ? missed : ANY)',
     tests: [interleavings, schedule('a back-fill that read v1 lands after v2 was set')],
   },
   {
     name: 'back-fill over a tombstone',
-    file: 'src/switch/coherence.ts',
+    file: 'src/switch/moves.ts',
     from: "return op.cell.state === 'absent' ||",
     to: "return op.cell.state === 'absent' || op.cell.state === 'tombstone' ||",
     tests: [interleavings, schedule('a delete has marked one side, not yet the other')],
   },
   {
     name: 'a tombstone that names any successor is believed',
-    file: 'src/switch/coherence.ts',
+    file: 'src/switch/moves.ts',
     from: '(named && found.token === cell.successor)',
     to: '(named && found.token !== "")',
     // Only another machine's file store can hold anything else.
@@ -60,9 +60,9 @@ export const mutations = [
   },
   {
     name: 'reads do not consult the ledger',
-    file: 'src/switch/coherence.ts',
-    from: 'return side.usable ? this.#debts.trustedFrom(side.side, key) : NEVER_TRUSTED',
-    to: 'return side.usable ? (key === "" ? this.#debts.trustedFrom(side.side, key) : 0) : NEVER_TRUSTED',
+    file: 'src/switch/trust.ts',
+    from: 'return side.usable ? debts.trustedFrom(side.side, key) : NEVER_TRUSTED',
+    to: 'return side.usable ? (key === "" ? debts.trustedFrom(side.side, key) : 0) : NEVER_TRUSTED',
     tests: [interleavings, schedule('every process of the machine consults the ledger')],
   },
   {
@@ -90,9 +90,9 @@ export const mutations = [
   },
   {
     name: 'a value moves over one that a fence covers',
-    file: 'src/switch/coherence.ts',
-    from: ' || !this.#mayReplace(active, missed)',
-    to: '',
+    file: 'src/switch/moves.ts',
+    from: 'if (fenced || !this.#mayReplace(active, missed)) return',
+    to: 'if (fenced) return',
     tests: [interleavings, fences('a set that a fence covers has reached Redis')],
   },
   {
@@ -104,9 +104,9 @@ export const mutations = [
   },
   {
     name: 'a value moves to a side that was fenced since it was missed there',
-    file: 'src/switch/coherence.ts',
-    from: 'this.#trustedFrom(active, key) > op.fence || ',
-    to: '',
+    file: 'src/switch/moves.ts',
+    from: 'if (fenced || !this.#mayReplace(active, missed)) return',
+    to: 'if (!this.#mayReplace(active, missed)) return',
     tests: [fences('a value read before Redis lost its successor')],
   },
   {
@@ -132,7 +132,7 @@ export const mutations = [
   },
   {
     name: 'expiry is renewed when a value moves',
-    file: 'src/switch/coherence.ts',
+    file: 'src/switch/moves.ts',
     from: 'await active.write(key, found, missed.token)',
     to: 'await active.write(key, { ...found, expiresAt: found.expiresAt + 1000 }, missed.token)',
     tests: [schedule('moving over does not renew it')],
@@ -146,7 +146,7 @@ export const mutations = [
   },
   {
     name: 'file values of any age move in a fleet',
-    file: 'src/switch/coherence.ts',
+    file: 'src/switch/moves.ts',
     from: 'if (!this.#fleet || backend.ledger === undefined) return true',
     to: 'if (!this.#fleet || backend.name !== "") return true',
     tests: [schedule('an old file value does not move to the shared side')],

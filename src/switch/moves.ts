@@ -1,0 +1,89 @@
+import type { Cell } from '../cache/index.ts'
+import type { Recorder } from '../telemetry/index.ts'
+import type { Debts } from './debts.ts'
+import type { GuardedSide } from './guarded-side.ts'
+import type { PinnedOperation } from './operation.ts'
+import { NEVER_TRUSTED, trustedFrom } from './trust.ts'
+
+export interface MovesParts {
+  readonly debts: Debts
+  readonly recorder: Recorder
+  readonly fleet: boolean
+}
+
+/** Values that change sides with their users, so that a flip costs the origin nothing. */
+export class Moves {
+  readonly #debts: Debts
+  readonly #recorder: Recorder
+  readonly #fleet: boolean
+
+  constructor(parts: MovesParts) {
+    this.#debts = parts.debts
+    this.#recorder = parts.recorder
+    this.#fleet = parts.fleet
+  }
+
+  /** On a miss: takes the value over from the standby, with its expiry. True: `op.cell` is alive. */
+  async takeOver(op: PinnedOperation, readAnyway: boolean): Promise<boolean> {
+    const { active, standby, key, cell } = op
+    if (op.single || op.place !== active) return false
+    const blank = this.#isBlank(op)
+    const named = cell.state === 'tombstone' && cell.successor !== ''
+    if (!blank && !named && !readAnyway) return false
+    const trusted = trustedFrom(this.#debts, standby, key)
+    if (trusted === NEVER_TRUSTED) return false
+    try {
+      op.standbyCell = await standby.read(key)
+    } catch {
+      return false
+    }
+    const found = op.standbyCell
+    const alive =
+      found.state === 'value' &&
+      found.writtenAt >= Math.max(trusted, this.#debts.ownFence(standby.side))
+    if (!alive) return false
+    const latest = (named && found.token === cell.successor) || (blank && this.#mayMove(op, found))
+    if (!latest) return false
+    op.cell = found
+    op.servedBy = standby.side
+    await this.#fillFrom(op, cell, found)
+    return true
+  }
+
+  /** Whether the side knows nothing of the key: it holds nothing, or what it holds is distrusted. */
+  #isBlank(op: PinnedOperation): boolean {
+    return op.cell.state === 'absent' || (op.cell.state === 'value' && op.cell.writtenAt < op.fence)
+  }
+
+  /**
+   * Whether a value may be put over what was missed. A distrusted value of late may be a set that has
+   * not told the standby yet: a move would undo it, and the standby's value may only be served.
+   */
+  #mayReplace(active: GuardedSide, missed: Cell): boolean {
+    if (missed.state !== 'value') return true
+    const { backend } = active
+    return missed.writtenAt < backend.now() - backend.tombstoneTtl
+  }
+
+  /**
+   * A store of this machine's own cannot know what other machines wrote to the shared side, so in a
+   * fleet its value moves there only while a write of theirs would still show as a tombstone.
+   */
+  #mayMove(op: PinnedOperation, found: Cell): boolean {
+    const { backend } = op.standby
+    if (!this.#fleet || backend.ledger === undefined) return true
+    return found.writtenAt > backend.now() - op.active.backend.tombstoneTtl
+  }
+
+  async #fillFrom(op: PinnedOperation, missed: Cell, found: Cell): Promise<void> {
+    const { active, key } = op
+    const fenced = trustedFrom(this.#debts, active, key) > op.fence
+    if (fenced || !this.#mayReplace(active, missed)) return
+    try {
+      const { written } = await active.write(key, found, missed.token)
+      this.#recorder.event(active.side, written ? 'backfill' : 'fill_refused')
+    } catch {
+      // The value is served all the same; the next miss tries again.
+    }
+  }
+}
