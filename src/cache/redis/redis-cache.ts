@@ -1,32 +1,24 @@
-import {
-  ANY,
-  type CacheBackend,
-  type Entry,
-  type InvalidateOptions,
-  type InvalidateResult,
-  type KnownServers,
-  type WriteOptions,
-  type WriteResult,
+import type {
+  CacheBackend,
+  Entry,
+  InvalidateOptions,
+  InvalidateResult,
+  KnownServers,
+  WriteOptions,
+  WriteResult,
 } from '../backend.ts'
-import { ABSENT, type Cell, NEVER } from '../cell.ts'
-import { type Envelope, openEnvelope, tombstoneEnvelope, valueEnvelope } from '../envelope.ts'
+import { ABSENT, type Cell } from '../cell.ts'
+import { openEnvelope, tombstoneEnvelope, valueEnvelope } from '../envelope.ts'
 import { storageKey } from '../storage-key.ts'
 import { checkClient } from './check-client.ts'
 import { firstAttempt, warnOfLosses } from './client-events.ts'
 import { assertClient, createClient, isCluster, type RedisClient } from './client.ts'
 import { isWrongType, outOfMemory, redisError } from './errors.ts'
 import { checkOptions, type RedisCacheOptions } from './options.ts'
+import { Scripts } from './run-scripts.ts'
 import { scanKeys } from './scan.ts'
-import { TurnCork } from './turn-cork.ts'
 import { TurnReads } from './turn-reads.ts'
-import {
-  OUTCOME,
-  PUT_SCRIPT,
-  runScript,
-  type Script,
-  TOMBSTONE_SCRIPT,
-  tokenOfGarbage,
-} from './scripts.ts'
+import { OUTCOME, PUT_SCRIPT, TOMBSTONE_SCRIPT, tokenOfGarbage } from './scripts.ts'
 import type { Server } from './server.ts'
 import { type ResetListener, Servers } from './servers.ts'
 
@@ -55,9 +47,8 @@ class RedisCache implements CacheBackend {
   readonly #client: RedisClient
   readonly #disconnect: () => void
   readonly #prefix: string
-  readonly #ttlArgument: string
   readonly #servers: Servers
-  readonly #cork: TurnCork
+  readonly #scripts: Scripts
   readonly #reads: TurnReads | undefined
   /** Until the first attempt to connect has ended: what is asked before waits for it. */
   #starting: Promise<void> | undefined
@@ -69,7 +60,6 @@ class RedisCache implements CacheBackend {
     this.name = options.name ?? 'redis'
     this.tombstoneTtl = tombstoneTtl
     this.#prefix = prefix
-    this.#ttlArgument = String(Math.ceil(tombstoneTtl))
     if (options.url === undefined) {
       assertClient(options.client)
       this.#client = options.client
@@ -85,9 +75,9 @@ class RedisCache implements CacheBackend {
       }
       void client.connect().catch(() => undefined)
     }
-    this.#cork = new TurnCork(this.#client)
     this.#reads = isCluster(this.#client) ? undefined : new TurnReads(this.#client)
     this.#servers = new Servers({ client: this.#client, onWarning })
+    this.#scripts = new Scripts(this.#client, this.#servers, tombstoneTtl)
     this.#starting = firstAttempt(this.#client)?.then(() => {
       this.#starting = undefined
     })
@@ -110,14 +100,17 @@ class RedisCache implements CacheBackend {
     }
     // Asked after the reply: a reply from a server that took over during the read is no exception.
     const known = this.#servers.of(name)
-    const server = known?.trusted === true ? known : await this.#trusted(name)
+    const server = known?.trusted === true ? known : await this.#servers.trusted(name)
     if (typeof text !== 'string') return ABSENT
     return openEnvelope(text, server.now(), this.tombstoneTtl) ?? this.#readGarbage(name, server)
   }
 
   async write(key: string, entry: Entry, options: WriteOptions): Promise<WriteResult> {
     const envelope = valueEnvelope(entry.payload, entry.expiresAt)
-    const { outcome } = await this.#run(PUT_SCRIPT, key, envelope, options.within, options.expect)
+    const name = this.#prefix + storageKey(key)
+    if (this.#starting !== undefined) await this.#starting
+    const { within, expect } = options
+    const outcome = await this.#scripts.run(PUT_SCRIPT, name, envelope, within, expect)
     const written = outcome === OUTCOME.done
     return { written, token: written ? envelope.token : '' }
   }
@@ -127,13 +120,10 @@ class RedisCache implements CacheBackend {
     const envelope = tombstoneEnvelope(successor)
     // Only a late tombstone that points at the other side can do harm.
     const limit = successor === '' ? Number.POSITIVE_INFINITY : within
-    const { outcome } = await this.#run(
-      TOMBSTONE_SCRIPT,
-      key,
-      envelope,
-      limit,
-      String(Math.ceil(notBefore)),
-    )
+    const name = this.#prefix + storageKey(key)
+    if (this.#starting !== undefined) await this.#starting
+    const condition = String(Math.ceil(notBefore))
+    const outcome = await this.#scripts.run(TOMBSTONE_SCRIPT, name, envelope, limit, condition)
     if (outcome === OUTCOME.deleted) throw outOfMemory()
     const done = outcome === OUTCOME.done || outcome === OUTCOME.existed
     return { done, existed: outcome === OUTCOME.existed, token: done ? envelope.token : '' }
@@ -185,80 +175,8 @@ class RedisCache implements CacheBackend {
   async #bury(name: string): Promise<void> {
     const envelope = tombstoneEnvelope('')
     const limit = Number.POSITIVE_INFINITY
-    const { outcome } = await this.#runOn(TOMBSTONE_SCRIPT, name, envelope, limit, '0')
+    const outcome = await this.#scripts.run(TOMBSTONE_SCRIPT, name, envelope, limit, '0')
     if (outcome === OUTCOME.deleted) throw outOfMemory()
-  }
-
-  async #run(
-    script: Script,
-    key: string,
-    envelope: Envelope,
-    within: number,
-    condition: string,
-  ): Promise<{ readonly outcome: number }> {
-    const name = this.#prefix + storageKey(key)
-    if (this.#starting !== undefined) await this.#starting
-    return this.#runOn(script, name, envelope, within, condition)
-  }
-
-  /**
-   * Runs a script with a deadline on the server's clock. When only the estimate of that clock was
-   * behind, the refusal itself corrects it, and the rest of the time is tried once more.
-   */
-  async #runOn(
-    script: Script,
-    name: string,
-    { head, tail }: Envelope,
-    within: number,
-    condition: string,
-  ): Promise<{ readonly outcome: number }> {
-    const startedAt = performance.now()
-    const known = this.#servers.of(name)
-    // The token that it expects may have come from the server's former life.
-    const doubtful = known?.clock.known === true && !known.trusted
-    if (doubtful && script === PUT_SCRIPT && condition !== ANY) {
-      await this.#trusted(name)
-      return { outcome: OUTCOME.refused }
-    }
-    const usable = known?.clock.known === true && !known.doubted
-    const server = usable ? known : await this.#trusted(name)
-    for (let attempt = 1; ; attempt++) {
-      const sentAt = performance.now()
-      const left = within - (sentAt - startedAt)
-      const deadline = String(Math.min(server.clock.now() + left, NEVER))
-      const [first, second] = script === PUT_SCRIPT ? [condition, deadline] : [deadline, condition]
-      try {
-        this.#cork.hold()
-        const answer = await runScript(
-          this.#client,
-          script,
-          name,
-          first,
-          second,
-          head,
-          tail,
-          this.#ttlArgument,
-        )
-        server.clock.learn(answer.serverTime, sentAt)
-        const inTime = performance.now() - startedAt < within
-        if (answer.outcome !== OUTCOME.late || attempt > 1 || !inTime) return answer
-      } catch (error) {
-        throw redisError(error)
-      }
-    }
-  }
-
-  async #trusted(name: string): Promise<Server> {
-    try {
-      // A cluster that is still connecting queues this, or refuses it; either way it then knows more.
-      if (this.#servers.of(name) === undefined) await this.#client.get(this.#prefix)
-    } catch (error) {
-      throw redisError(error)
-    }
-    const server = this.#servers.of(name)
-    if (server === undefined) throw redisError(new Error('no node of the cluster holds this key'))
-    if (!server.trusted) await server.verify()
-    return server
   }
 
   /** Something that is not ours stands under the key: absent, with a token that only it has. */

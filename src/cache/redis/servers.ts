@@ -1,11 +1,10 @@
 import { SwitchbackError } from '../../errors.ts'
 import type { KnownServers, MaybePromise } from '../backend.ts'
+import { isStranger, ServerBooks } from './server-books.ts'
+import { isWrongType, redisError } from './errors.ts'
 import { isCluster, type RedisClient, type RedisCluster, type RedisNode } from './client.ts'
 import { keySlot } from './key-slot.ts'
 import { Server } from './server.ts'
-
-/** After an identity: met, and what it held before is not distrusted yet. */
-const MET = '?'
 
 /** Until its clock has caught up, nothing is kept in a store that was fenced: for hours, that would be worse. */
 const LONGEST_STEP_MS = 10_000
@@ -25,8 +24,7 @@ export class Servers {
   readonly #client: RedisClient
   readonly #onWarning: (warning: SwitchbackError) => void
   readonly #listeners = new Set<ResetListener>()
-  /** With what each of them knew when it was given. */
-  readonly #books = new Map<KnownServers, ReadonlyMap<string, string>>()
+  readonly #books = new ServerBooks()
   readonly #unsubscribe: () => void
   #single: Server | undefined
   /** By `host:port`. */
@@ -75,16 +73,29 @@ export class Servers {
     return latest === 0 ? Date.now() : Math.floor(latest)
   }
 
+  /** The server that holds the key, once it is known to be the one that acknowledged. */
+  async trusted(name: string): Promise<Server> {
+    try {
+      // A cluster that is still connecting queues this, or refuses it; either way it then knows more.
+      if (this.of(name) === undefined) await this.#client.get(name)
+    } catch (error) {
+      if (!isWrongType(error)) throw redisError(error)
+    }
+    const server = this.of(name)
+    if (server === undefined) throw redisError(new Error('no node of the cluster holds this key'))
+    if (!server.trusted) await server.verify()
+    return server
+  }
+
   onReset(listener: ResetListener, book?: KnownServers): () => void {
     this.#listeners.add(listener)
     if (book !== undefined) {
-      const knew = recall(book)
-      this.#books.set(book, knew)
+      const knew = this.#books.add(book)
       // Some may have said who they are before anybody listened.
-      const strangers = [...this.#all()].filter(
+      const strange = [...this.#all()].some(
         ([address, { runId }]) => runId !== undefined && isStranger(knew, address, runId),
       )
-      if (strangers.length > 0) void this.#tell([listener], 0).catch(() => undefined)
+      if (strange) void this.#tell([listener], 0).catch(() => undefined)
       void this.#remember()
     }
     return () => {
@@ -136,10 +147,9 @@ export class Servers {
   #server(address: string, node: () => RedisNode | undefined, late: boolean): Server {
     return new Server({
       node,
-      isStranger: (runId) =>
-        late || [...this.#books.values()].some((knew) => isStranger(knew, address, runId)),
-      isReplaced: (runId) => address === SINGLE && this.#bookedOther(runId),
-      onMet: (runId) => (address === SINGLE ? this.#noteMet(runId) : Promise.resolve()),
+      isStranger: (runId) => late || this.#books.findStrange(address, runId),
+      isReplaced: (runId) => address === SINGLE && this.#books.nameOther(SINGLE, runId),
+      onMet: (runId) => (address === SINGLE ? this.#books.meet(SINGLE, runId) : Promise.resolve()),
       onChange: (serverTime) => this.#tell(this.#listeners, serverTime),
       onIdentified: () => this.#remember(),
       onAnonymous: () => this.#warnAnonymous(),
@@ -154,41 +164,14 @@ export class Servers {
     for (const listener of listeners) await listener(before)
   }
 
-  #bookedOther(runId: string): boolean {
-    return [...this.#books.keys()].some((book) => {
-      const booked = recall(book).get(SINGLE)
-      return booked !== undefined && booked !== runId && booked !== runId + MET
-    })
-  }
-
-  /**
-   * Before the fence, so that whoever rechecks because of it finds the newcomer; marked, so that whoever
-   * begins before the fence stands does not take it for an acquaintance.
-   */
-  async #noteMet(runId: string): Promise<void> {
-    for (const book of this.#books.keys()) {
-      try {
-        await book.remember(new Map([[SINGLE, runId + MET]]))
-      } catch {
-        // The others learn of it later, from their own connections.
-      }
-    }
-  }
-
-  /** Once all have said who they are. If it fails, the next process distrusts what it need not. */
+  /** Once all have said who they are. */
   async #remember(): Promise<void> {
     const servers = new Map<string, string>()
     for (const [address, { runId }] of this.#all()) {
       if (runId === undefined) return
       servers.set(address, runId)
     }
-    for (const book of this.#books.keys()) {
-      try {
-        if (!sameEntries(recall(book), servers)) await book.remember(servers)
-      } catch {
-        // See above.
-      }
-    }
+    await this.#books.remember(servers)
   }
 
   *#all(): Iterable<readonly [string, Server]> {
@@ -207,30 +190,6 @@ export class Servers {
       ),
     )
   }
-}
-
-/** A book that cannot be read knows none. */
-function recall(book: KnownServers): ReadonlyMap<string, string> {
-  try {
-    return book.recall()
-  } catch {
-    return new Map()
-  }
-}
-
-function isStranger(
-  knew: ReadonlyMap<string, string>,
-  address: string,
-  runId: string | undefined,
-): boolean {
-  return knew.size > 0 && (runId === undefined || knew.get(address) !== runId)
-}
-
-function sameEntries(
-  one: ReadonlyMap<string, string>,
-  other: ReadonlyMap<string, string>,
-): boolean {
-  return one.size === other.size && [...one].every(([key, value]) => other.get(key) === value)
 }
 
 function addressOf(node: RedisNode): string {
