@@ -12,7 +12,7 @@ interface Slice extends Pick<ChaosOptions, 'topology' | 'standby' | 'faults' | '
 
 /** What `npm test` has time for; `npm run test:chaos` gives each topology minutes and every fault. */
 const SLICES: readonly Slice[] = [
-  { topology: 'standalone', standby: 'invalidate', seconds: 6 },
+  { topology: 'standalone', standby: 'invalidate', seconds: 5 },
   {
     topology: 'cluster',
     standby: 'mirror',
@@ -44,7 +44,7 @@ for (const slice of SLICES) {
 
 test('a cache without tombstones is found out', async () => {
   const report = await runChaos({
-    seconds: 2,
+    seconds: 1,
     seed,
     faults: [],
     keys: 4,

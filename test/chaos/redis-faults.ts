@@ -41,7 +41,6 @@ export const REDIS_FAULTS: Faults = {
   splitBrain: {
     lane: 'redis',
     topologies: ['sentinel'],
-    apart: true,
     async strike({ redis, random }) {
       const server = pick(redis.servers, random)
       server.freeze()
