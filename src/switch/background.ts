@@ -1,11 +1,14 @@
 import type { Cell, Entry } from '../cache/index.ts'
 import type { Recorder, Comparison } from '../telemetry/index.ts'
 import { createHash } from 'node:crypto'
+import type { Debts } from './debts.ts'
 import type { Notify } from './events.ts'
 import type { GuardedSide } from './guarded-side.ts'
 import type { PinnedOperation } from './operation.ts'
+import { trustedFrom } from './trust.ts'
 
 export interface BackgroundParts {
+  readonly debts: Debts
   readonly recorder: Recorder
   readonly notify: Notify
   /** Legs that may be under way; more are shed. */
@@ -32,6 +35,11 @@ export class Background {
     this.#start(standby, async () => {
       const own = await active.read(key)
       if (own.token !== activeToken) return
+      // A later delete may have left a fence there, or a debt, in place of its tombstone.
+      if (trustedFrom(this.#parts.debts, standby, key) > op.standbyFence) {
+        this.#parts.recorder.event(standby.side, 'mirror_refused')
+        return
+      }
       const { written } = await standby.write(key, entry, standbyToken)
       this.#parts.recorder.event(standby.side, written ? 'mirrored' : 'mirror_refused')
     })

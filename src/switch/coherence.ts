@@ -78,6 +78,7 @@ export class Coherence {
     const { active, standby, key } = op
     let landsUntil = 0
     const trusted = trustedFrom(this.#debts, active, key)
+    if (op.mirrored) op.standbyFence = this.#debts.fencedBefore(standby.side)
     if (trusted !== NEVER_TRUSTED) {
       try {
         const { written, token } = await active.write(key, entry, ANY)

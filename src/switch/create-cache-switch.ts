@@ -75,7 +75,7 @@ export function createCacheSwitch(options: CacheSwitchOptions): CacheSwitch {
     unused: () => unusedSide(policy.read()),
     intervalMs: IDLE_LOOK_MS,
   })
-  const background = new Background({ recorder, notify, limit: options.maxBackground ?? 64 })
+  const background = new Background({ debts, recorder, notify, limit: options.maxBackground ?? 64 })
   const coherence = new Coherence({ debts, recorder, fleet })
   const values = new Values({
     codec: options.codec ?? jsonCodec,

@@ -32,6 +32,7 @@ export class Moves {
     if (!blank && !named && !readAnyway) return false
     const trusted = trustedFrom(this.#debts, standby, key)
     if (trusted === NEVER_TRUSTED) return false
+    op.standbyFence = trusted
     try {
       op.standbyCell = await standby.read(key)
     } catch {

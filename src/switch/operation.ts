@@ -37,6 +37,8 @@ export class PinnedOperation {
   cell: Cell = ABSENT
   /** What the standby held, once it was read on a miss. */
   standbyCell: Cell | undefined
+  /** The standby's fence before the cell that a mirror leg would replace: as `fence`, for that leg. */
+  standbyFence = 0
   /** The place's fence when the cell was read: a fill is refused when it has moved. */
   fence = 0
   outcome: Outcome = 'miss'

@@ -110,6 +110,13 @@ export const mutations = [
     tests: [fences('a value read before Redis lost its successor')],
   },
   {
+    name: 'the mirror writes over a fence',
+    file: 'src/switch/background.ts',
+    from: 'if (trustedFrom(this.#parts.debts, standby, key) > op.standbyFence) {',
+    to: "if (op.key === '') {",
+    tests: [fences('a mirror that was held up')],
+  },
+  {
     name: 'the fences of others say nothing of whom one is connected to',
     file: 'src/switch/debts.ts',
     from: 'this.#parts.sides[side].backend.recheck?.()',

@@ -101,3 +101,30 @@ test('what was owed before the clock of Redis stepped back is not settled by a f
   expect(await onUser.get(key)).toBeUndefined()
   expect(await offUser.get(key)).toBeUndefined()
 })
+
+// A mirror leg is conditional on the standby's token alone. Where a later delete left no tombstone there
+// but a fence (too much was owed, or the ledger could not be written), nothing refuses the leg.
+test('a mirror that was held up does not put a deleted value over a fence', async () => {
+  const key = world.key()
+  const slow = world.actor({ standby: 'mirror' })
+  // What the file side does not take in time is written off at once.
+  const other = world.actor({ standby: 'mirror', deadlineMs: 50, maxOwed: 0 })
+  await other.onUser.get(key)
+
+  const own = slow.on.hold('read', 'after')
+  await slow.onUser.set(key, 'old', { ttl: '10m' })
+  await own.reached
+
+  // Stands for a file store that takes no write now, e.g. a full disk: the side is fenced instead.
+  const hung = other.off.hold('invalidate', 'before')
+  await other.onUser.delete(key)
+  expect(other.events.map(({ type }) => type)).toContain('fenced')
+  const fence = slow.off.ledger!.fencedBefore('off')
+  await until('the fence has passed', () => slow.off.now() > fence)
+
+  own.open()
+  await slow.cache.close()
+  const reader = world.actor()
+  expect(await reader.offUser.get(key)).toBeUndefined()
+  hung.open()
+})

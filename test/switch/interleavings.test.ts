@@ -54,7 +54,7 @@ class Process {
     this.debts = debts
     this.replay = new Replay({ sides, debts, intervalMs: 1e9, fleet: false, recorder, notify })
     const coherence = new Coherence({ debts, recorder, fleet: false })
-    const background = new Background({ recorder, notify, limit: 100 })
+    const background = new Background({ debts, recorder, notify, limit: 100 })
     const values = new Values({
       codec: jsonCodec,
       maxValueBytes: 1000,

@@ -70,6 +70,11 @@ function withoutCommand(error: unknown): unknown {
   return bare
 }
 
+/** True if the server is a replica. Redis 6 says so in the middle of a script's error. */
+export function isReadOnly(error: unknown): boolean {
+  return error instanceof Error && /\bREADONLY\b/u.test(error.message)
+}
+
 /** True for a key that holds a list, a hash or the like: not one of ours. */
 export function isWrongType(error: unknown): boolean {
   return error instanceof Error && error.message.startsWith('WRONGTYPE')

@@ -1,8 +1,8 @@
 import { ANY } from '../backend.ts'
 import { NEVER } from '../cell.ts'
 import type { Envelope } from '../envelope.ts'
-import type { RedisClient } from './client.ts'
-import { redisError } from './errors.ts'
+import { isCluster, type RedisClient } from './client.ts'
+import { isReadOnly, redisError } from './errors.ts'
 import { OUTCOME, PUT_SCRIPT, runScript, type Script } from './scripts.ts'
 import type { Servers } from './servers.ts'
 import { TurnCork } from './turn-cork.ts'
@@ -66,8 +66,14 @@ export class Scripts {
         const inTime = performance.now() - startedAt < within
         if (answer.outcome !== OUTCOME.late || attempt > 1 || !inTime) return answer.outcome
       } catch (error) {
+        this.#leaveIfDemoted(error)
         throw redisError(error)
       }
     }
+  }
+
+  /** A master that was demoted by hand keeps its connections, though the address names another by now. */
+  #leaveIfDemoted(error: unknown): void {
+    if (isReadOnly(error) && !isCluster(this.#client)) this.#client.disconnect(true)
   }
 }
