@@ -97,7 +97,7 @@ async function stage(name: string, run: (stage: Stage) => Promise<void>): Promis
       decider: createDecider({ flag: 'use-redis', domain: name }),
       telemetry,
       // On a busy machine Redis takes its time, and a file does not: that is no harm to be found here.
-      deadlineMs: 2000,
+      deadlineMs: 3000,
     }),
   )
   const server = createServer((_, response) => response.end(telemetry.prometheus()))
@@ -129,7 +129,7 @@ async function stage(name: string, run: (stage: Stage) => Promise<void>): Promis
       baseline: 800
       baselineTime: 2s
       interval: 200ms
-      latencyBudget: 250ms
+      latencyBudget: 1s
       replicas: ["${url}"]`),
     flag: 'use-redis',
     file,
@@ -174,7 +174,7 @@ describe.concurrent('from users to the flags file and back', () => {
   afterAll(() => OpenFeature.close())
 
   const faults: readonly (readonly [string, string, (stage: Stage) => void])[] = [
-    ['slow', 'Redis becomes slow', ({ path }) => path.delay(300)],
+    ['slow', 'Redis becomes slow', ({ path }) => path.delay(1200)],
     ['stopped', 'Redis stops answering', ({ redis }) => redis.freeze()],
     ['failing', '2 % of what Redis is asked fails', (world) => (world.failing = 0.02)],
   ]
