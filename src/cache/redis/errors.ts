@@ -36,7 +36,7 @@ export function redisError(error: unknown): SwitchbackError {
 export function outOfMemory(cause?: unknown): SwitchbackError {
   return new SwitchbackError('SB_REDIS_OUT_OF_MEMORY', 'Redis is out of memory.', {
     cause,
-    hint: 'Raise maxmemory, or set maxmemory-policy to volatile-lfu so that Redis may evict.',
+    hint: 'Raise maxmemory, or set maxmemory-policy to allkeys-lfu so that Redis may evict.',
   })
 }
 
@@ -47,13 +47,16 @@ function plainReason(name: string, message: string): string {
 }
 
 function refusalHint(message: string): string {
+  if (message.includes('DB index')) {
+    return 'Name a database in the URL that the server has (CONFIG GET databases), or none.'
+  }
   const code = message.split(' ', 1)[0]
   switch (code) {
     case 'NOAUTH':
     case 'WRONGPASS':
       return 'Check the user name and password of the client.'
     case 'NOPERM':
-      return 'Allow the ACL user: get, mget, set, del, getrange, evalsha, eval, time, info, scan, ping.'
+      return 'Allow the ACL user: get, mget, set, del, getrange, evalsha, eval, time, info, scan, ping; and select, if the URL names a database.'
     case 'READONLY':
       return 'The client is connected to a replica; connect to the master.'
     default:

@@ -48,20 +48,21 @@ function checkMemory(info: string): DoctorFinding[] {
       warning(
         name,
         'it has no maxmemory: it grows until the system kills it',
-        'set maxmemory, and maxmemory-policy allkeys-lru or volatile-ttl',
+        `set maxmemory, and ${choose}`,
       ),
     ]
   }
-  return policy === 'noeviction'
-    ? [
-        warning(
-          name,
-          'its maxmemory-policy is noeviction: once full, every write to the cache fails',
-          'set maxmemory-policy allkeys-lru, or volatile-ttl if it holds more than caches',
-        ),
-      ]
-    : [ok(name, `${policy} at ${Math.round(limit / 1_048_576)} MiB`)]
+  const size = `${policy} at ${Math.round(limit / 1_048_576)} MiB`
+  if (policy === 'noeviction') {
+    return [ok(name, `${size}: nothing is forgotten, but once full it refuses what is written`)]
+  }
+  return policy.endsWith('-lfu')
+    ? [ok(name, size)]
+    : [warning(name, `${size}: once full it forgets young deletes`, choose)]
 }
+
+/** As docs/production.md reasons: by how many tombstones each policy loses under pressure. */
+const choose = 'set maxmemory-policy allkeys-lfu, or noeviction if you can promise room'
 
 function checkClock(skewMs: number): DoctorFinding[] {
   if (Math.abs(skewMs) < 1000) return []
