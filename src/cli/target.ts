@@ -46,9 +46,30 @@ export interface Target {
 
 /** Options first, then the environment, then what stands in `flags/`. */
 export async function findTarget(values: TargetValues, env: Environment): Promise<Target> {
-  const flag = values.flag ?? env['SWITCHBACK_FLAG'] ?? 'use-redis'
-  const file = values.file ?? env['SWITCHBACK_FILE'] ?? (await findFile(flag))
-  return { flag, file, flagd: values['no-flagd'] ? false : checkedFlagdUrl(values, env) }
+  const flag = flagName(values, env)
+  const file = await findFile(flag, values, env)
+  return { flag, file, flagd: flagdOf(values, env) }
+}
+
+/** For a look at everything: without a flags file there still is a flagd to look at. */
+export async function findWhatIsThere(
+  values: TargetValues,
+  env: Environment,
+): Promise<Omit<Target, 'file'> & { readonly file: string | SwitchbackError }> {
+  const flag = flagName(values, env)
+  const file = await findFile(flag, values, env).catch((error: unknown) => {
+    if (isSwitchbackError(error)) return error
+    throw error
+  })
+  return { flag, file, flagd: flagdOf(values, env) }
+}
+
+function flagName({ flag }: TargetValues, env: Environment): string {
+  return flag ?? env['SWITCHBACK_FLAG'] ?? 'use-redis'
+}
+
+function flagdOf(values: TargetValues, env: Environment): Target['flagd'] {
+  return values['no-flagd'] ? false : checkedFlagdUrl(values, env)
 }
 
 /** Where flagd answers OFREP. */
@@ -75,7 +96,9 @@ function checkedFlagdUrl(values: TargetValues, env: Environment): string {
   }
 }
 
-async function findFile(flag: string): Promise<string> {
+async function findFile(flag: string, values: TargetValues, env: Environment): Promise<string> {
+  const named = values.file ?? env['SWITCHBACK_FILE']
+  if (named !== undefined) return named
   const names = (await readdir('flags').catch(() => [])).filter((name) => name.endsWith('.json'))
   const having: string[] = []
   for (const name of names.sort()) {

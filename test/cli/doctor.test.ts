@@ -1,4 +1,4 @@
-import { chmod, mkdir, rename, utimes, writeFile } from 'node:fs/promises'
+import { chmod, mkdir, rename, rm, utimes, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { describe, expect, it, vi } from 'vitest'
 import { temporaryDirectory, usual } from '../rollout/support.ts'
@@ -122,5 +122,22 @@ describe('doctor', () => {
     expect(gone.stdout).toMatch(/warning {2}flagd rpc/)
     const usage = await here.run(['--ports', '1,2'])
     expect(usage).toMatchObject({ code: 2, stderr: expect.stringContaining('no three ports') })
+  })
+
+  it('looks at all the rest where there is no flags file', async () => {
+    const here = await place()
+    await rm(here.file)
+    const { code, stdout, stderr } = await here.run()
+    expect(stderr).toBe('')
+    expect(code).toBe(1)
+    expect(stdout).toMatch(/problem {2}flags file +no file in flags\/ has the flag "use-redis"/)
+    expect(stdout).toMatch(/skipped {2}served +nothing to compare with: no file in flags/)
+    for (const check of ['flagd rpc', 'flagd sync', 'flagd ready', 'provider']) {
+      expect(stdout).toMatch(new RegExp(`^  ok +${check}  `, 'm'))
+    }
+    expect(stdout).toMatch(/skipped {2}redis/)
+    expect(
+      (await here.findings()).findings.filter((each) => each.state === 'problem'),
+    ).toHaveLength(1)
   })
 })

@@ -1,14 +1,14 @@
-import { quote } from '../../errors.ts'
+import { quote, type SwitchbackError } from '../../errors.ts'
 import { type Command, type Environment, exitCode, usageError } from '../command.ts'
 import { defineCommand } from '../define.ts'
 import { checkEnvironment } from '../doctor/check-environment.ts'
 import { checkFile } from '../doctor/check-file.ts'
 import { checkFlagd, type FlagdPorts } from '../doctor/check-flagd.ts'
 import { checkRedis } from '../doctor/check-redis.ts'
-import { type DoctorFinding, skipped } from '../doctor/finding.ts'
+import { type DoctorFinding, problem, skipped } from '../doctor/finding.ts'
 import { printJson } from '../format.ts'
 import type { Style } from '../style.ts'
-import { findTarget, targetOptions } from '../target.ts'
+import { findWhatIsThere, targetOptions } from '../target.ts'
 
 export const command: Command = defineCommand({
   usage: 'doctor [options]',
@@ -31,11 +31,11 @@ environment, Redis and its memory policy, the clocks. Exit code 1 when it finds 
     ['switchback doctor --redis redis://cache:6379 --json', 'another Redis, for machines'],
   ],
   async run({ values, env, stdout, style }) {
-    const { flag, file, flagd } = await findTarget(values, env)
+    const { flag, file, flagd } = await findWhatIsThere(values, env)
     const ports = readPorts(values.ports, env)
     const findings = (
       await Promise.all([
-        checkFile(file, flag),
+        typeof file === 'string' ? checkFile(file, flag) : [missing(file)],
         flagd === false ? [skipped('served', '--no-flagd')] : checkFlagd(flagd, ports, file, flag),
         checkEnvironment(env),
         checkRedis(values.redis ?? env['REDIS_URL']),
@@ -43,11 +43,21 @@ environment, Redis and its memory policy, the clocks. Exit code 1 when it finds 
     ).flat()
     const problems = findings.filter(({ state }) => state === 'problem').length
     if (values.json)
-      printJson(stdout, { ok: problems === 0, command: 'doctor', flag, file, findings })
+      printJson(stdout, {
+        ok: problems === 0,
+        command: 'doctor',
+        flag,
+        file: typeof file === 'string' ? file : null,
+        findings,
+      })
     else stdout.write(findings.map((finding) => line(finding, style)).join(''))
     return problems > 0 ? exitCode.refused : exitCode.done
   },
 })
+
+function missing({ message, hint }: SwitchbackError): DoctorFinding {
+  return problem('flags file', message, hint ?? '')
+}
 
 function line({ state, check, text, remedy }: DoctorFinding, style: Style): string {
   const mark = {

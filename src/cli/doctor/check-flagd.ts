@@ -1,6 +1,6 @@
 import { request } from 'node:http'
 import { connect } from 'node:net'
-import { isSwitchbackError } from '../../errors.ts'
+import { isSwitchbackError, type SwitchbackError } from '../../errors.ts'
 import { compareServed, loadFlags } from '../../rollout/index.ts'
 import { type DoctorFinding, ok, problem, skipped, warning } from './finding.ts'
 
@@ -17,7 +17,7 @@ const timeoutMs = 1500
 export async function checkFlagd(
   url: string,
   ports: FlagdPorts,
-  file: string,
+  file: string | SwitchbackError,
   flag: string,
 ): Promise<DoctorFinding[]> {
   const host = new URL(url).hostname.replace(/^\[|\]$/g, '')
@@ -49,8 +49,13 @@ export async function checkFlagd(
   ]
 }
 
-async function checkServed(url: string, file: string, flag: string): Promise<DoctorFinding[]> {
+async function checkServed(
+  url: string,
+  file: string | SwitchbackError,
+  flag: string,
+): Promise<DoctorFinding[]> {
   try {
+    if (typeof file !== 'string') throw file
     const document = await loadFlags(file)
     const { state, detail, probes, agreeing } = await compareServed(document, {
       flag,
@@ -70,7 +75,8 @@ async function checkServed(url: string, file: string, flag: string): Promise<Doc
       ),
     ]
   } catch (error) {
-    if (isSwitchbackError(error)) return [skipped('served', error.message)]
+    if (isSwitchbackError(error))
+      return [skipped('served', `nothing to compare with: ${error.message}`)]
     throw error
   }
 }
