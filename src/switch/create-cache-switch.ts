@@ -9,6 +9,7 @@ import { jsonCodec } from './codec.ts'
 import { Coherence } from './coherence.ts'
 import { Debts } from './debts.ts'
 import { Engine } from './engine.ts'
+import { logEvent } from './events.ts'
 import { registerGauges } from './gauges.ts'
 import { GuardedSide } from './guarded-side.ts'
 import type { SideHealth } from './health.ts'
@@ -37,7 +38,7 @@ const RESET_REASON = 'the store was replaced or restarted and may have lost ackn
  */
 export function createCacheSwitch(options: CacheSwitchOptions): CacheSwitch {
   const recorder = options.telemetry ?? noTelemetry
-  const notify = options.onEvent ?? (() => {})
+  const notify = options.onEvent ?? logEvent
   const name = options.name ?? 'cache'
   check(options)
 
@@ -166,6 +167,7 @@ function check(options: CacheSwitchOptions): void {
     requireThat(isBackend(options[side]), side, options[side])
     requireThat(deadlineOf(options, side) > 0, 'deadlineMs', options.deadlineMs)
   }
+  requireThat(options.off !== options.on, 'on', 'the same store as off')
   const { standby } = options
   if (typeof standby === 'string') {
     requireThat(STANDBY_POLICIES.includes(standby), 'standby', standby)

@@ -19,3 +19,9 @@ export interface SwitchEvent {
 }
 
 export type Notify = (event: SwitchEvent) => void
+
+/** What happens to events that nobody asked for. */
+export const logEvent: Notify = ({ type, side = '', backend = '', detail }) => {
+  const where = side === '' ? '' : ` ${side} (${backend})`
+  console.warn(`switchback: ${type}${where}: ${detail}`)
+}

@@ -71,6 +71,6 @@ export interface CacheSwitchOptions {
   readonly maxBackground?: number
   /** Counts what each side does. @default nothing is counted */
   readonly telemetry?: Recorder
-  /** Called on changes of state, for the log. @default nothing is logged */
+  /** Called on changes of state, for the log. @default console.warn, a line each */
   readonly onEvent?: (event: SwitchEvent) => void
 }

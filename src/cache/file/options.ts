@@ -1,5 +1,6 @@
 import { resolve } from 'node:path'
 import { quote, SwitchbackError } from '../../errors.ts'
+import { warn } from '../warn.ts'
 
 export interface FileCacheOptions {
   /** Where the files live. Made with mode 0700 if missing. Must be on a local disk, not on NFS. */
@@ -27,7 +28,10 @@ export interface FileCacheOptions {
    * block the event loop. @default 1_000
    */
   readonly busyTimeout?: number
-  /** Told of what was repaired, such as damaged files set aside: one call by one process. */
+  /**
+   * Told of what was repaired, such as damaged files set aside: one call by one process.
+   * @default console.warn
+   */
   readonly onWarning?: (warning: SwitchbackError) => void
 }
 
@@ -53,7 +57,7 @@ export function configOf(options: FileCacheOptions): FileCacheConfig {
     tombstoneTtl: positive('tombstoneTtl', options.tombstoneTtl ?? 120_000, 1),
     sweepInterval: positive('sweepInterval', options.sweepInterval ?? 5000, 1),
     busyTimeout: positive('busyTimeout', options.busyTimeout ?? 1000, 0),
-    onWarning: options.onWarning ?? (() => {}),
+    onWarning: options.onWarning ?? warn,
     maxTombstones: Math.max(1000, maxEntries),
   }
 }

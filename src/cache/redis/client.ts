@@ -11,6 +11,7 @@ export interface RedisNode {
   mget(keys: string[]): Promise<(string | null)[]>
   evalsha(sha: string, numKeys: number, ...args: string[]): Promise<unknown>
   eval(script: string, numKeys: number, ...args: string[]): Promise<unknown>
+  select(db: number): Promise<unknown>
   time(): Promise<unknown>
   info(section: string): Promise<string>
   ping(): Promise<unknown>
@@ -29,7 +30,7 @@ export interface RedisNode {
 /** A client of a whole cluster. An ioredis `Cluster` is one. */
 export interface RedisCluster extends Omit<
   RedisNode,
-  'disconnect' | 'mget' | 'time' | 'info' | 'ping' | 'scan'
+  'disconnect' | 'mget' | 'select' | 'time' | 'info' | 'ping' | 'scan'
 > {
   readonly isCluster: boolean
   /** The nodes that own each slot, master first, as `host:port`. */
@@ -80,7 +81,7 @@ const MAX_RETRY_DELAY_MS = 500
  *   it ends the hung connection, so that later commands fail at once instead of piling up. It is the
  *   backstop only: the switch has a deadline of its own.
  *
- * @throws SwitchbackError `SB_REDIS_URL` when it is not a `redis:` or `rediss:` URL
+ * @throws SwitchbackError `SB_REDIS_URL` when it is no `redis:` or `rediss:` URL, or its path no number
  */
 export function createClient(url: string): Redis {
   checkUrl(url)
@@ -99,8 +100,9 @@ export function createClient(url: string): Redis {
 }
 
 function checkUrl(url: string): void {
-  const { protocol } = URL.canParse(url) ? new URL(url) : { protocol: '' }
-  if (protocol === 'redis:' || protocol === 'rediss:') return
+  const { protocol, pathname } = URL.canParse(url) ? new URL(url) : { protocol: '', pathname: '' }
+  const known = protocol === 'redis:' || protocol === 'rediss:'
+  if (known && /^\/?\d*$/u.test(pathname)) return
   throw new SwitchbackError('SB_REDIS_URL', `Not a Redis URL: ${quote(withoutCredentials(url))}.`, {
     hint: 'Use redis://host:6379 or rediss://user:password@host:6380/0.',
   })

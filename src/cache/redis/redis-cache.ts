@@ -10,6 +10,7 @@ import type {
 import { ABSENT, type Cell } from '../cell.ts'
 import { openEnvelope, tombstoneEnvelope, valueEnvelope } from '../envelope.ts'
 import { storageKey } from '../storage-key.ts'
+import { warn } from '../warn.ts'
 import { checkClient } from './check-client.ts'
 import { firstAttempt, warnOfLosses } from './client-events.ts'
 import { assertClient, createClient, isCluster, type RedisClient } from './client.ts'
@@ -55,7 +56,7 @@ class RedisCache implements CacheBackend {
 
   constructor(options: RedisCacheOptions) {
     const { prefix = DEFAULT_PREFIX, tombstoneTtl = DEFAULT_TOMBSTONE_TTL_MS } = options
-    const { onWarning = (warning) => console.warn(`${warning.message} ${warning.hint}`) } = options
+    const { onWarning = warn } = options
     checkOptions(options, prefix, tombstoneTtl)
     this.name = options.name ?? 'redis'
     this.tombstoneTtl = tombstoneTtl
@@ -154,6 +155,7 @@ class RedisCache implements CacheBackend {
       // No key is empty, so nothing is ever there. Unlike PING it needs a cluster that serves.
       await client.get(this.#prefix)
       if (isCluster(client)) await Promise.all(client.nodes('master').map((node) => node.ping()))
+      else await this.#servers.trusted(this.#prefix)
     } catch (error) {
       throw redisError(error)
     }

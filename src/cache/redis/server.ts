@@ -95,7 +95,11 @@ export class Server {
     this.#detach = detach
     try {
       const sentAt = performance.now()
-      const [time, info] = await Promise.all([node.time(), node.info('server').catch(ifDenied)])
+      const [time, info] = await Promise.all([
+        node.time(),
+        node.info('server').catch(ifDenied),
+        selected(node),
+      ])
       const serverTime = millisecondsOf(time)
       const runId = /^run_id:(\w+)/mu.exec(info)?.[1]
       if (runId === undefined) this.#parts.onAnonymous()
@@ -147,6 +151,12 @@ export class Server {
       hint: 'The cluster is changing or unreachable; the client asks for its nodes again by itself.',
     })
   }
+}
+
+/** When a server refuses its database, ioredis goes on in database 0 without a word. */
+async function selected(node: RedisNode): Promise<void> {
+  const { db = 0 } = node.options as { readonly db?: number }
+  if (db !== 0) await node.select(db)
 }
 
 function ifDenied(error: unknown): string {

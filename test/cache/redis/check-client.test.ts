@@ -107,6 +107,8 @@ describe('options of redisCache', () => {
     [{ url: 'redis://127.0.0.1', tombstoneTtl: Number.NaN }, 'SB_REDIS_OPTIONS'],
     [{ url: '127.0.0.1:6379' }, 'SB_REDIS_URL'],
     [{ url: 'http://127.0.0.1:6379' }, 'SB_REDIS_URL'],
+    [{ url: 'redis://127.0.0.1:6379/users' }, 'SB_REDIS_URL'],
+    [{ url: 'redis://127.0.0.1:6379/-1' }, 'SB_REDIS_URL'],
     [{ client: {} }, 'SB_REDIS_CLIENT'],
     [{ client: 'redis://127.0.0.1' }, 'SB_REDIS_CLIENT'],
     [{ client: null }, 'SB_REDIS_CLIENT'],

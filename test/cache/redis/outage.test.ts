@@ -138,6 +138,24 @@ describe('Redis away at creation', () => {
   })
 })
 
+describe('a database of the URL', () => {
+  test('holds the keys', async () => {
+    const backend = open({ url: `${redis.url}/3` })
+    await put(backend, 'k', 'v')
+    expect(await redis.command('INFO', 'keyspace')).toContain('db3:keys=1')
+    expect(await redis.command('DBSIZE')).toBe('0')
+  })
+
+  test('that the server does not have is no other one', async () => {
+    const backend = open({ url: `${redis.url}/99` })
+    expect(await outcome(backend.ping())).toBe('SB_REDIS_REFUSED')
+    expect(await outcome(put(backend, 'k', 'v'))).toBe('SB_REDIS_REFUSED')
+    const error: unknown = await Promise.resolve(backend.read('k')).catch((e: unknown) => e)
+    expect(error).toMatchObject({ code: 'SB_REDIS_REFUSED', hint: /CONFIG GET databases/ })
+    expect(await redis.command('DBSIZE')).toBe('0')
+  })
+})
+
 describe('credentials', () => {
   test('are in no error and no warning', async () => {
     const secret = 'hunter2-secret'
