@@ -38,3 +38,35 @@ describe.skipIf(!redisServerAvailable())('doctor and the memory of Redis', () =>
     }
   })
 })
+
+describe.skipIf(!redisServerAvailable())('doctor and a Redis that refuses', () => {
+  it('tells what was refused', async () => {
+    await using redis = await startRedis()
+    const { port } = redis
+    await redis.command('ACL', 'SETUSER', 'nobody', 'on', '>secret', '+info', '+time')
+    const at = async (url: string) => {
+      const [found] = await examine(url)
+      expect(found?.['state']).toBe('problem')
+      expect(found?.['text']).not.toMatch(/Connection is closed|secret|wrong|does not answer/)
+      return `${found?.['text']} -> ${found?.['remedy']}`
+    }
+    expect(await at(`redis://nobody:wrong@127.0.0.1:${port}`)).toMatch(
+      /refuses the user or the password: WRONGPASS.* -> correct them/,
+    )
+    expect(await at(`${redis.url}/99`)).toMatch(/has no database 99.* -> leave the number out/)
+    expect(await at(`redis://nobody:secret@127.0.0.1:${port}/1`)).toMatch(
+      /does not permit what is needed: NOPERM .*select/,
+    )
+    await redis.command('ACL', 'SETUSER', 'default', '>other', 'resetpass', '>secret', 'on')
+    expect(await at(redis.url)).toMatch(/wants a password, and the URL has none/)
+  })
+
+  it.each(['http://127.0.0.1:1', 'localhost:6379', 'redis://127.0.0.1:6379/abc', 'redis:secret@x'])(
+    'knows that %s is no Redis URL',
+    async (url) => {
+      expect(await examine(url)).toMatchObject([
+        { state: 'problem', text: expect.stringMatching(/^[^@]+ is no Redis URL$/) },
+      ])
+    },
+  )
+})

@@ -8,6 +8,9 @@ const check = 'redis'
 export async function checkRedis(url: string | undefined): Promise<DoctorFinding[]> {
   if (url === undefined) return [skipped(check, 'REDIS_URL is not set; --redis URL names one')]
   const shown = withoutPassword(url)
+  if (!isRedisUrl(url)) {
+    return [problem(check, `${shown} is no Redis URL`, 'write redis://host:6379/0')]
+  }
   const redis = new Redis(url, {
     lazyConnect: true,
     connectTimeout: 1500,
@@ -15,10 +18,14 @@ export async function checkRedis(url: string | undefined): Promise<DoctorFinding
     maxRetriesPerRequest: 0,
     retryStrategy: () => null,
   })
-  redis.on('error', () => {})
+  // What the server refused: the rejected call itself only tells that the connection is closed.
+  let refused: string | undefined
+  redis.on('error', (error: Error) => (refused ??= error.message))
   try {
     await redis.connect()
     const info = await redis.info()
+    // A refused SELECT leaves a connection that works, on database 0.
+    if (refused !== undefined) return [unusable(shown, refused, url)]
     const [seconds = 0, micros = 0] = (await redis.time()).map(Number)
     const skew = seconds * 1000 + micros / 1000 - Date.now()
     const version = /^(?:valkey|redis)_version:(\S+)/m.exec(info)?.[1] ?? 'unknown'
@@ -28,14 +35,41 @@ export async function checkRedis(url: string | undefined): Promise<DoctorFinding
       ...checkClock(skew),
     ]
   } catch (error) {
-    const reason = messageOf(error)
-    const remedy = /NOAUTH|WRONGPASS/.test(reason)
-      ? 'put the password into the URL: redis://:PASSWORD@host:6379'
-      : 'start Redis, or name it with REDIS_URL; until then the file side serves everybody'
-    return [problem(check, `${shown} does not answer: ${reason}`, remedy)]
+    return [unusable(shown, refused ?? messageOf(error), url)]
   } finally {
     redis.disconnect()
   }
+}
+
+/** Why it cannot be used: it refuses who asks, or what is asked for, or nobody is there. */
+function unusable(shown: string, reason: string, url: string): DoctorFinding {
+  if (reason.startsWith('WRONGPASS')) {
+    const text = `${shown} refuses the user or the password: ${reason}`
+    return problem(check, text, 'correct them in the URL: redis://USER:PASSWORD@host:6379')
+  }
+  if (reason.startsWith('NOAUTH')) {
+    const text = `${shown} wants a password, and the URL has none (NOAUTH)`
+    return problem(check, text, 'put it into the URL: redis://:PASSWORD@host:6379')
+  }
+  if (/DB index is out of range|SELECT is not allowed/i.test(reason)) {
+    const text = `${shown} has no database ${databaseOf(url)}: ${reason}`
+    return problem(check, text, 'leave the number out of the URL, or raise databases in redis.conf')
+  }
+  if (reason.startsWith('NOPERM')) {
+    const remedy = 'grant it: docs/production.md has the ACL that is needed'
+    return problem(check, `${shown} does not permit what is needed: ${reason}`, remedy)
+  }
+  const remedy = 'start Redis, or name it with REDIS_URL; until then the file side serves everybody'
+  return problem(check, `${shown} does not answer: ${reason}`, remedy)
+}
+
+function isRedisUrl(url: string): boolean {
+  if (!URL.canParse(url)) return false
+  return /^rediss?:$/.test(new URL(url).protocol) && /^\d*$/.test(databaseOf(url))
+}
+
+function databaseOf(url: string): string {
+  return new URL(url).pathname.slice(1)
 }
 
 function checkMemory(info: string): DoctorFinding[] {
@@ -79,10 +113,12 @@ function checkClock(skewMs: number): DoctorFinding[] {
 function withoutPassword(url: string): string {
   try {
     const parsed = new URL(url)
+    // Without a host, a password may stand anywhere.
+    if (parsed.host === '') return 'what was given'
     parsed.username = ''
     parsed.password = ''
     return parsed.href.replace(/\/$/, '')
   } catch {
-    return 'the Redis of REDIS_URL'
+    return 'what was given'
   }
 }
