@@ -3,7 +3,11 @@ export interface BreakerOptions {
   readonly window?: number
   /** How many of them must have failed for the breaker to open. @default 5 */
   readonly failures?: number
-  /** Milliseconds between probes while open; jittered by a quarter. @default 250 */
+  /**
+   * Milliseconds between probes while open; jittered by a quarter. Each time that it opens within 5 s
+   * of closing, they are twice as far apart, up to 5 s: a side may answer probes and little else (a
+   * Redis without memory answers reads). @default 250
+   */
   readonly probeIntervalMs?: number
 }
 
@@ -13,6 +17,10 @@ export interface BreakerParts extends BreakerOptions {
   readonly onOpen: () => void
   readonly onClose: () => void
 }
+
+/** Closed for as long, it was well. */
+const STEADY_MS = 5000
+const LONGEST_INTERVAL_MS = 5000
 
 /**
  * Spares callers the wait for a side that fails, and spares that side their requests. It is about
@@ -29,12 +37,15 @@ export class Breaker {
   outcomes = 0
   #recent = 0
   #open = false
+  #intervalMs: number
+  #closedAt = Number.NEGATIVE_INFINITY
   #timer: NodeJS.Timeout | undefined
   #closed = false
 
   constructor(parts: BreakerParts) {
     this.#parts = { window: 10, failures: 5, probeIntervalMs: 250, ...parts }
     this.#mask = 2 ** this.#parts.window - 1
+    this.#intervalMs = this.#parts.probeIntervalMs
   }
 
   get open(): boolean {
@@ -56,6 +67,11 @@ export class Breaker {
   trip(): void {
     if (this.#open || this.#closed) return
     this.#open = true
+    const { probeIntervalMs } = this.#parts
+    const flaps = performance.now() - this.#closedAt < STEADY_MS
+    this.#intervalMs = flaps
+      ? Math.min(this.#intervalMs * 2, Math.max(LONGEST_INTERVAL_MS, probeIntervalMs))
+      : probeIntervalMs
     this.#parts.onOpen()
     this.#schedule()
   }
@@ -67,11 +83,8 @@ export class Breaker {
 
   #schedule(): void {
     if (this.#closed) return
-    const interval = this.#parts.probeIntervalMs
-    this.#timer = setTimeout(
-      () => void this.#probe(),
-      interval * (0.75 + Math.random() / 2),
-    ).unref()
+    const wait = this.#intervalMs * (0.75 + Math.random() / 2)
+    this.#timer = setTimeout(() => void this.#probe(), wait).unref()
   }
 
   async #probe(): Promise<void> {
@@ -84,6 +97,7 @@ export class Breaker {
     if (this.#closed) return
     this.#recent = 0
     this.#open = false
+    this.#closedAt = performance.now()
     this.#parts.onClose()
   }
 }

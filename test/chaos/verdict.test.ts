@@ -56,8 +56,8 @@ describe('the checker', () => {
     ]
     expect(problemsOf(lines(['failed', 'k', 1, 'SB_X', 'oh no']))).toHaveLength(1)
     expect(problemsOf(lines(['read', 'k', 0, '', 'on', 'on', 9_000_000]))).toHaveLength(1)
-    expect(problemsOf(lines(vitals(1, 50), vitals(6, 150), vitals(60, 220)))).toHaveLength(1)
-    expect(problemsOf(lines(vitals(1, 50), vitals(6, 150), vitals(60, 200)))).toEqual([])
+    expect(problemsOf(lines(vitals(1, 50), vitals(6, 150), vitals(60, 290)))).toHaveLength(1)
+    expect(problemsOf(lines(vitals(1, 50), vitals(6, 150), vitals(60, 270)))).toEqual([])
   })
 
   test('tells apart what an eviction of a young tombstone may bring back', () => {

@@ -56,6 +56,26 @@ describe('breaker', () => {
     expect(changes).toEqual([])
   })
 
+  test('that opens again and again probes ever less often, until it stayed closed', async () => {
+    vi.useFakeTimers()
+    const { breaker: made, changes } = breaker()
+    const closedWithin = async (ms: number): Promise<boolean> => {
+      made.trip()
+      await vi.advanceTimersByTimeAsync(ms)
+      return !made.open
+    }
+    expect(await closedWithin(313)).toBe(true)
+    for (const least of [375, 750, 1500, 3000, 3750, 3750]) {
+      expect(await closedWithin(least - 1)).toBe(false)
+      await vi.advanceTimersByTimeAsync(least)
+      expect(made.open).toBe(false)
+    }
+    await vi.advanceTimersByTimeAsync(5000)
+    expect(await closedWithin(313)).toBe(true)
+    expect(changes).toHaveLength(16)
+    made.close()
+  })
+
   test('probes until a probe succeeds, with one probe at a time, then closes with a clean slate', async () => {
     vi.useFakeTimers()
     let answer = false
