@@ -3,6 +3,7 @@ import {
   changedLines,
   type ChangeOptions,
   type ChangeResult,
+  changesNothing,
   type Confirmation,
   type FlagsEdit,
   preview,
@@ -70,11 +71,11 @@ export async function runChange(changing: Changing): Promise<number> {
       dryRun: values.print,
       async onEdit(edit) {
         // Made-up users have no attributes, so they tell nothing about a pilot.
-        if (changing.careful && edit.changes.length > 0 && edit.pilot === undefined) {
+        if (changing.careful && !changesNothing(edit) && edit.pilot === undefined) {
           moves = await preview({ ...edit, users: sample, signal: io.signal })
         }
         told.edit(edit, moves)
-        agreed = values.print || edit.changes.length === 0 || (await ask(changing))
+        agreed = values.print || changesNothing(edit) || (await ask(changing))
         if (!agreed) throw new DeclinedError()
       },
     })
@@ -117,7 +118,7 @@ function createTeller({ name, io, values }: Changing, target: Target): Teller {
   return {
     edit(edit, moves) {
       stdout.write(`${style.bold(edit.flag)}  ${target.file}\n`)
-      if (edit.changes.length === 0) {
+      if (changesNothing(edit)) {
         row('share', `${percent(edit.from)}, as it is: nothing to write`)
         return
       }
@@ -130,7 +131,7 @@ function createTeller({ name, io, values }: Changing, target: Target): Teller {
       const lines = changedLines(edit.before.text, edit.after.text).map(({ kind, line }) =>
         kind === 'removed' ? style.red(`- ${line.trim()}`) : style.green(`+ ${line.trim()}`),
       )
-      row('diff', lines.join('\n'))
+      if (lines.length > 0) row('diff', lines.join('\n'))
     },
     result({ edit, applied, confirmation }) {
       if (applied !== undefined && applied.warning !== '')
@@ -154,8 +155,8 @@ function codeOf(confirmation: Confirmation | undefined): number {
 
 function servedText(edit: FlagsEdit, confirmation: Confirmation): string {
   const { servedMs, lastMs, movers, probes } = confirmation
-  const whom = edit.action === 'rollback' || edit.action === 'disable' ? 'back' : 'moved'
-  if (edit.changes.length === 0) return `flagd serves this (${probes} probe users)`
+  const whom = ['rollback', 'restore', 'disable'].includes(edit.action) ? 'back' : 'moved'
+  if (changesNothing(edit)) return `flagd serves this (${probes} probe users)`
   return movers === 0
     ? `after ${milliseconds(lastMs)}; no probe user had to move (${probes} asked)`
     : `after ${milliseconds(servedMs)}; the last of ${movers} probe users ${whom} after ${milliseconds(lastMs)}`

@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs'
 import { readdir } from 'node:fs/promises'
 import { hostname, userInfo } from 'node:os'
 import { join } from 'node:path'
@@ -6,6 +7,7 @@ import {
   defaultFlagdUrl,
   flagNames,
   type HistoryNote,
+  lastGoodFile,
   loadFlags,
   parseFlagdUrl,
 } from '../rollout/index.ts'
@@ -106,6 +108,11 @@ async function findFile(flag: string, values: TargetValues, env: Environment): P
     const flags = await loadFlags(file).then(flagNames, (): string[] => [])
     // A file that is broken at the moment still is the one that is meant.
     if (flags.includes(flag) || name === `${flag}.json`) having.push(file)
+  }
+  // So is one that is gone, where switchback wrote it before.
+  if (having.length === 0) {
+    const gone = join('flags', `${flag}.json`)
+    if (existsSync(lastGoodFile(gone))) return gone
   }
   const [only] = having
   if (only !== undefined && having.length === 1) return only

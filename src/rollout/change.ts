@@ -1,8 +1,8 @@
-import { isSwitchbackError, messageOf } from '../errors.ts'
+import { isSwitchbackError, messageOf, SwitchbackError } from '../errors.ts'
 import { apply, type Applied } from './apply.ts'
 import { confirm, type Confirmation } from './confirm.ts'
 import type { FlagsDocument } from './document.ts'
-import type { FlagsEdit } from './edit.ts'
+import { changesNothing, type FlagsEdit } from './edit.ts'
 import { type HistoryNote, readHistory } from './history.ts'
 import { locate } from './location.ts'
 import { parseFlagdUrl } from './ofrep.ts'
@@ -10,6 +10,7 @@ import { addPilot, removePilot } from './pilot.ts'
 import { type FileLock, lockFile } from './lock.ts'
 import { type Probes, probesForEdit } from './probes.ts'
 import { loadFlags } from './read.ts'
+import { isBroken, keepLastGood, remedy, restore, setAside } from './restore.ts'
 import { rollBack } from './roll-back.ts'
 import { setShare } from './set-share.ts'
 import { undo } from './undo.ts'
@@ -75,12 +76,32 @@ export function changeShare(
 
 /** Takes everybody back, however many others are editing, and waits until flagd serves it. */
 export function changeBack(
-  options: ChangeOptions & { readonly keepPilots?: boolean; readonly disable?: boolean },
+  options: ChangeOptions & {
+    readonly keepPilots?: boolean
+    readonly disable?: boolean
+    /**
+     * Put the last file that was written here in place of one that is broken or gone, which is kept as
+     * `<file>.broken`.
+     * @default false
+     */
+    readonly restore?: boolean
+  },
 ): Promise<ChangeResult> {
   const { flag, keepPilots = false, disable = false } = options
-  return change({ insist: true, probes: 50, ...options }, (document) =>
-    rollBack(document, { flag, keepPilots, disable }),
-  )
+  const how = { flag, keepPilots, disable }
+  return changeFile({ insist: true, probes: 50, ...options }, async (file) => {
+    try {
+      return rollBack(await loadFlags(file), how)
+    } catch (error) {
+      if (!isBroken(error)) throw error
+      if (options.restore === true) return restore(file, how)
+      const hints = [error.hint ?? '', await remedy(file, flag)]
+      throw new SwitchbackError(error.code, error.message, {
+        hint: hints.filter((hint) => hint !== '').join('; or '),
+        cause: error,
+      })
+    }
+  })
 }
 
 /** Adds a pilot, or takes it away with `remove`. */
@@ -107,9 +128,16 @@ export function changeUndo(options: ChangeOptions): Promise<ChangeResult> {
   })
 }
 
-type Make = (document: FlagsDocument) => FlagsEdit | Promise<FlagsEdit>
+type Make = (file: string) => Promise<FlagsEdit>
 
-async function change(options: ChangeOptions, make: Make): Promise<ChangeResult> {
+function change(
+  options: ChangeOptions,
+  make: (document: FlagsDocument) => FlagsEdit | Promise<FlagsEdit>,
+): Promise<ChangeResult> {
+  return changeFile(options, async (file) => make(await loadFlags(file)))
+}
+
+async function changeFile(options: ChangeOptions, make: Make): Promise<ChangeResult> {
   const { flag, flagd, timeoutMs, signal } = options
   // Whatever can be found wrong is found before the file is touched.
   if (typeof flagd === 'string') parseFlagdUrl(flagd)
@@ -181,18 +209,21 @@ async function write(options: ChangeOptions, make: Make): Promise<Written> {
 
 async function attempt(options: ChangeOptions, make: Make, lock?: FileLock): Promise<Written> {
   const { file, by, flagd, probes: count = 20, signal } = options
-  const edit = await make(await loadFlags(file))
+  const edit = await make(file)
   await options.onEdit?.(edit)
   if (options.dryRun === true) return { edit, applied: undefined, probes: undefined }
   // Who insists is in a hurry.
   const patienceMs = options.insist === true ? 500 : 3000
   const probes = flagd === false ? undefined : await probesForEdit(edit, { count, patienceMs })
-  if (edit.changes.length === 0) return { edit, applied: undefined, probes }
+  if (changesNothing(edit)) return { edit, applied: undefined, probes }
+  const aside = edit.action === 'restore' ? await setAside(file) : ''
   const applied = await apply(edit, {
     file,
     by,
     ...(signal === undefined ? {} : { signal }),
     ...(lock === undefined ? {} : { lock }),
   })
-  return { edit, applied, probes }
+  const unkept = await keepLastGood(applied.file, edit.after.text)
+  const warning = [aside, applied.warning, unkept].filter((each) => each !== '').join('; ')
+  return { edit, applied: { ...applied, warning }, probes }
 }

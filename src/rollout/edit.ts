@@ -49,7 +49,19 @@ export interface Pilot {
   readonly replaces?: boolean
 }
 
-export type EditAction = 'set' | 'rollback' | 'disable' | 'pilot' | 'pilot-remove' | 'undo'
+export type EditAction =
+  | 'set'
+  | 'rollback'
+  | 'restore'
+  | 'disable'
+  | 'pilot'
+  | 'pilot-remove'
+  | 'undo'
+
+/** Whether the file is to stay as it is. */
+export function changesNothing({ action, changes }: FlagsEdit): boolean {
+  return changes.length === 0 && action !== 'restore'
+}
 
 /**
  * Makes the changes in the text and leaves every other character as it is. What comes out is parsed

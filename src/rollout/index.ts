@@ -23,7 +23,14 @@ export {
   type Position,
   readFlags,
 } from './document.ts'
-export { type Change, changedLines, type EditAction, type FlagsEdit, type Pilot } from './edit.ts'
+export {
+  type Change,
+  changedLines,
+  changesNothing,
+  type EditAction,
+  type FlagsEdit,
+  type Pilot,
+} from './edit.ts'
 export {
   type Answer,
   codeDefault,
@@ -52,6 +59,7 @@ export { addPilot, pilotsOf, removePilot } from './pilot.ts'
 export { type Moved, preview, type Preview, type PreviewOptions } from './preview.ts'
 export { findProbes, type Probe, type Probes } from './probes.ts'
 export { loadFlags, readText } from './read.ts'
+export { lastGoodFile } from './restore.ts'
 export { rollBack, type RollBackOptions } from './roll-back.ts'
 export { compareServed, type ServedComparison } from './served.ts'
 export { currentShare, setShare, type SetShareOptions } from './set-share.ts'

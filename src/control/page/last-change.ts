@@ -68,6 +68,8 @@ export function changeText({ action, from, to }: ControlHistory[number]): string
   switch (action) {
     case 'rollback':
       return `Rolled back: ${move}`
+    case 'restore':
+      return `Restored with everybody off: ${move}`
     case 'undo':
       return `Undone: ${move}`
     case 'set':

@@ -1,0 +1,165 @@
+import { constants } from 'node:fs'
+import { copyFile, lstat, open, readFile, realpath, rename, rm, stat } from 'node:fs/promises'
+import { basename, dirname, join } from 'node:path'
+import { isSwitchbackError, messageOf, quote, SwitchbackError } from '../errors.ts'
+import { flagNode, hashOf, readFlags } from './document.ts'
+import type { FlagsEdit } from './edit.ts'
+import { locate, notWritable } from './location.ts'
+import { uniqueName } from './lock.ts'
+import { readText } from './read.ts'
+import { rollBack, type RollBackOptions } from './roll-back.ts'
+
+/** The text of the last change that was written, beside the flags file. */
+export function lastGoodFile(file: string): string {
+  return `${file}.last-good`
+}
+
+/** Keeps what was written, for the day when the flags file is broken or gone. @returns a warning or `''` */
+export async function keepLastGood(file: string, text: string): Promise<string> {
+  // By this name `apply` removes it when this process dies.
+  const temporary = join(dirname(file), `.${basename(file)}.tmp-${uniqueName()}`)
+  try {
+    const { uid, gid, mode } = await stat(file)
+    const handle = await open(temporary, 'wx', 0o600)
+    try {
+      await handle.writeFile(text)
+      await handle.chown(uid, gid).catch(() => {})
+      await handle.chmod(mode & 0o666)
+      await handle.sync()
+    } finally {
+      await handle.close()
+    }
+    await rename(temporary, lastGoodFile(file))
+    return ''
+  } catch (error) {
+    await rm(temporary, { force: true }).catch(() => {})
+    return `a copy for rollback --restore could not be kept: ${messageOf(error)}`
+  }
+}
+
+/** Whether a rollback failed since the file is broken or gone. */
+export function isBroken(error: unknown): error is SwitchbackError {
+  return isSwitchbackError(error) && ['SB_FLAGS_SYNTAX', 'SB_FILE_MISSING'].includes(error.code)
+}
+
+/**
+ * The last text that was written, with everybody off, in place of a file that is broken or gone. Its
+ * `before` is that text under the hash of what stands there: what is compared before it is written.
+ *
+ * @throws {SwitchbackError} `SB_RESTORE_NOTHING` when no text is known that has the flag.
+ */
+export async function restore(path: string, options: RollBackOptions): Promise<FlagsEdit> {
+  const file = await behind(path)
+  const known = await readKnown(file, options.flag)
+  if (known === undefined) {
+    throw new SwitchbackError(
+      'SB_RESTORE_NOTHING',
+      `nothing was written: no earlier ${quote(path)} is known that has the flag ${quote(options.flag)}`,
+      { hint: byHand(path, options.flag) },
+    )
+  }
+  const edit = rollBack(known, options)
+  const hash = hashOf(await readFile(file).catch(emptyWhenGone))
+  return { ...edit, action: 'restore', before: { ...edit.before, hash } }
+}
+
+/** What to do about a file that is broken or gone. */
+export async function remedy(path: string, flag: string): Promise<string> {
+  const known = await behind(path).then(
+    (file) => readKnown(file, flag),
+    () => undefined,
+  )
+  return known === undefined
+    ? byHand(path, flag)
+    : 'switchback rollback --restore puts the last file that switchback wrote in its place, with everybody off'
+}
+
+/**
+ * Keeps the broken file as `<file>.broken`; where there is none, makes the empty one that `apply` then
+ * replaces, as its last owner had it.
+ *
+ * @returns what was done, for people
+ */
+export async function setAside(path: string): Promise<string> {
+  const file = await behind(path)
+  const { mode, uid, gid, mtime } = await stat(lastGoodFile(file))
+  const of = `restored from ${basename(lastGoodFile(file))} of ${mtime.toISOString()}`
+  try {
+    const handle = await open(file, 'wx', mode & 0o666)
+    await handle.chown(uid, gid).catch(() => {})
+    await handle.chmod(mode & 0o666)
+    await handle.close()
+    return of
+  } catch (error) {
+    if (codeOf(error) !== 'EEXIST') {
+      throw codeOf(error) === 'EACCES' || codeOf(error) === 'EROFS'
+        ? notWritable({ file, kind: 'read-only' })
+        : error
+    }
+  }
+  const location = await locate(path)
+  if (location.kind !== 'writable') throw notWritable(location)
+  for (let copies = 1; ; copies++) {
+    const aside = `${file}.broken${copies === 1 ? '' : `-${copies}`}`
+    try {
+      await copyFile(file, aside, constants.COPYFILE_EXCL)
+      return `${of}; the broken file is kept as ${basename(aside)}`
+    } catch (error) {
+      if (codeOf(error) !== 'EEXIST') throw error
+    }
+  }
+}
+
+/** The file behind symbolic links, also when it is gone. */
+async function behind(path: string): Promise<string> {
+  try {
+    return await realpath(path)
+  } catch (error) {
+    const link = await lstat(path).catch(() => undefined)
+    if (link === undefined) {
+      const directory = await realpath(dirname(path)).catch(() => undefined)
+      if (directory !== undefined) return join(directory, basename(path))
+    }
+    throw new SwitchbackError('SB_FILE_MISSING', `there is no flags file ${quote(path)}`, {
+      cause: error,
+      hint: link === undefined ? 'name it with --file' : 'it is a link to a file that is gone',
+    })
+  }
+}
+
+async function readKnown(
+  file: string,
+  flag: string,
+): Promise<ReturnType<typeof readFlags> | undefined> {
+  try {
+    const known = readFlags(await readText(lastGoodFile(file)))
+    flagNode(known, flag)
+    return known
+  } catch {
+    return undefined
+  }
+}
+
+function byHand(path: string, flag: string): string {
+  const definition = {
+    state: 'ENABLED',
+    variants: { on: true, off: false },
+    defaultVariant: 'off',
+  }
+  const text = shell(JSON.stringify({ flags: { [flag]: definition } }))
+  const [old, next] = [shell(path), shell(`${path}.new`)]
+  return `this turns everybody off, and leaves out every other flag of the file (keep a copy of it): echo ${text} > ${next} && mv ${next} ${old}`
+}
+
+function shell(text: string): string {
+  return /^[\w./-]+$/.test(text) ? text : `'${text.replaceAll("'", String.raw`'\''`)}'`
+}
+
+function emptyWhenGone(error: unknown): string {
+  if (codeOf(error) === 'ENOENT') return ''
+  throw error
+}
+
+function codeOf(error: unknown): string {
+  return error instanceof Error && 'code' in error ? String(error.code) : ''
+}
