@@ -47,6 +47,7 @@ describe('switchback start', () => {
     expect(app.stdout()).toMatch(
       /^ {2}flags +flagd rpc at 127\.0\.0\.1:\d+; does not answer yet: /m,
     )
+    expect(app.stdout()).toMatch(/^ +--flags \S+ is not what it serves/m)
     expect(app.stdout()).toMatch(
       /^ {2}redis +redis:\/\/app:\*{3}@\S+ \(REDIS_URL\); does not answer yet: /m,
     )
@@ -160,6 +161,7 @@ describe('switchback start', () => {
     [['--origin-latency=-1'], '--origin-latency cannot be "-1"'],
     [['--log-level', 'loud'], '--log-level cannot be "loud"'],
     [['--ports', '1'], 'unknown option "--ports"'],
+    [['--flags', '/nope'], '--flags: there is no "/nope"'],
   ])('refuses %j in one line', async (args, message) => {
     const { code, stderr } = await refused('start', ...args)
     expect(code).toBe(2)

@@ -34,6 +34,9 @@ export function startReport(parts: StartReport, style: Style): string {
       : [['control', `${control.url}${instead(control.port)}`] as [string, string]]),
     ['metrics', `${metricsUrl}${instead(metrics)}`],
     ['flags', part(flags, 'everybody is off')],
+    ...(flags.local || settings.flagsBy === undefined
+      ? []
+      : [['', style.yellow(notServed(settings))] as [string, string]]),
     ['redis', redis.url === undefined ? noRedis : part(redis, 'the file side serves everybody')],
     ['files', part(files, 'the Redis side serves everybody')],
     ...(traffic
@@ -46,6 +49,10 @@ export function startReport(parts: StartReport, style: Style): string {
     ['stop', 'Ctrl-C'],
   ]
   return rows.map(([name, text]) => `  ${style.dim(name.padEnd(8))}${text}`.trimEnd()).join('\n')
+}
+
+function notServed({ flags, flagsBy }: StartSettings): string {
+  return `${flagsBy} ${displayPath(flags)} is not what it serves`
 }
 
 function edit(flags: string): string {

@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs'
 import { quote } from '../../errors.ts'
 import { type Environment, usageError } from '../command.ts'
 import { defaultFlags } from './default-flags.ts'
@@ -9,6 +10,8 @@ export interface StartSettings {
   readonly metricsPort: number | undefined
   readonly metricsHost: string
   readonly flags: string
+  /** The option or variable that named the flags; `undefined` for the default. */
+  readonly flagsBy: string | undefined
   readonly cacheDirectory: string
   readonly drainMs: number
   readonly latencyMs: number
@@ -30,12 +33,17 @@ export function readStartSettings(values: OptionStrings, env: Environment): Star
     if (typeof own === 'string') return { name: `--${option}`, value: own || undefined }
     return { name: variable, value: env[variable] || undefined }
   }
+  const flags = given('flags', 'SWITCHBACK_FLAGS')
+  if (flags.value !== undefined && !existsSync(flags.value)) {
+    throw usageError(`${flags.name}: there is no ${quote(flags.value)}`, 'name a file or directory')
+  }
   return {
     port: portOf(given('port', 'PORT')),
     host: given('host', 'HOST').value ?? '127.0.0.1',
     metricsPort: portOf(given('metrics-port', 'METRICS_PORT')),
     metricsHost: given('metrics-host', 'METRICS_HOST').value ?? '127.0.0.1',
-    flags: given('flags', 'SWITCHBACK_FLAGS').value ?? defaultFlags(),
+    flags: flags.value ?? defaultFlags(),
+    flagsBy: flags.value === undefined ? undefined : flags.name,
     cacheDirectory: given('cache-dir', 'SWITCHBACK_CACHE_DIR').value ?? '.cache/switchback',
     drainMs: durationOf(given('drain', 'DRAIN_SECONDS'), 10, 'seconds') * 1000,
     latencyMs: durationOf(given('origin-latency', 'ORIGIN_LATENCY_MS'), 25, 'milliseconds'),
