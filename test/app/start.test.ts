@@ -161,6 +161,7 @@ describe('switchback start', () => {
     [['--origin-latency=-1'], '--origin-latency cannot be "-1"'],
     [['--log-level', 'loud'], '--log-level cannot be "loud"'],
     [['--ports', '1'], 'unknown option "--ports"'],
+    [['--port', '3400', '--metrics-port', '3400'], '--port and --metrics-port are both 3400'],
     [['--flags', '/nope'], '--flags: there is no "/nope"'],
   ])('refuses %j in one line', async (args, message) => {
     const { code, stderr } = await refused('start', ...args)
@@ -215,6 +216,13 @@ describe('pickPort', () => {
       port: 0,
       instead: undefined,
     })
+  })
+
+  it('leaves a port to another listener of ours', async () => {
+    const preferred = await freePort()
+    const picked = await pickPort({ ...wish, asked: undefined, preferred, besides: preferred })
+    expect(picked).toEqual({ port: expect.any(Number), instead: preferred })
+    expect(picked.port).toBeGreaterThan(preferred)
   })
 
   it('refuses an address that is not ours', async () => {

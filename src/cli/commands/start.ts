@@ -70,12 +70,14 @@ export const command: Command = defineCommand({
       asked: settings.port,
       preferred: 3000,
       option: '--port or PORT',
+      besides: settings.metricsPort,
     })
     const metrics = await pickPort({
       host: settings.metricsHost,
       asked: settings.metricsPort,
       preferred: 3002,
       option: '--metrics-port or METRICS_PORT',
+      besides: http.port,
     })
     const closers = new Closers()
     try {

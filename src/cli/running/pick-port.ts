@@ -8,6 +8,8 @@ export interface PortWish {
   readonly preferred: number
   /** How to ask for another one, e.g. `--port or PORT`. */
   readonly option: string
+  /** A port that another listener of ours is about to take. */
+  readonly besides?: number | undefined
 }
 
 export interface PickedPort {
@@ -26,7 +28,7 @@ const TRIES = 20
  * @throws SwitchbackError `SB_PORT_TAKEN`
  */
 export async function pickPort(wish: PortWish): Promise<PickedPort> {
-  const { host, asked, preferred, option } = wish
+  const { host, asked, preferred, option, besides } = wish
   if (asked !== undefined) {
     const problem = asked === 0 ? undefined : await bindProblem(host, asked)
     if (problem === undefined) return { port: asked, instead: undefined }
@@ -35,7 +37,7 @@ export async function pickPort(wish: PortWish): Promise<PickedPort> {
   let problem: string | undefined
   for (let attempt = 0; attempt < TRIES; attempt += 1) {
     const port = preferred + attempt * STRIDE
-    problem = await bindProblem(host, port)
+    problem = port === besides ? 'EADDRINUSE' : await bindProblem(host, port)
     if (problem === undefined) return { port, instead: port === preferred ? undefined : preferred }
     if (problem !== 'EADDRINUSE') break
   }

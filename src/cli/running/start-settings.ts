@@ -37,11 +37,18 @@ export function readStartSettings(values: OptionStrings, env: Environment): Star
   if (flags.value !== undefined && !existsSync(flags.value)) {
     throw usageError(`${flags.name}: there is no ${quote(flags.value)}`, 'name a file or directory')
   }
+  const port = given('port', 'PORT')
+  const metricsPort = given('metrics-port', 'METRICS_PORT')
+  const host = given('host', 'HOST').value ?? '127.0.0.1'
+  const metricsHost = given('metrics-host', 'METRICS_HOST').value ?? '127.0.0.1'
+  const hosts = [host, metricsHost]
+  if (host === metricsHost || hosts.includes('0.0.0.0') || hosts.includes('::'))
+    checkDistinct(port, metricsPort)
   return {
-    port: portOf(given('port', 'PORT')),
-    host: given('host', 'HOST').value ?? '127.0.0.1',
-    metricsPort: portOf(given('metrics-port', 'METRICS_PORT')),
-    metricsHost: given('metrics-host', 'METRICS_HOST').value ?? '127.0.0.1',
+    port: portOf(port),
+    host,
+    metricsPort: portOf(metricsPort),
+    metricsHost,
     flags: flags.value ?? defaultFlags(),
     flagsBy: flags.value === undefined ? undefined : flags.name,
     cacheDirectory: given('cache-dir', 'SWITCHBACK_CACHE_DIR').value ?? '.cache/switchback',
@@ -55,6 +62,15 @@ function portOf({ name, value }: Given): number | undefined {
   if (value === undefined) return undefined
   if (/^\d{1,5}$/.test(value) && Number(value) <= 65_535) return Number(value)
   throw usageError(`${name} cannot be ${quote(value)}`, 'give a number from 0 to 65535')
+}
+
+function checkDistinct(one: Given, other: Given): void {
+  const port = portOf(one)
+  if (!port || port !== portOf(other)) return
+  throw usageError(
+    `${one.name} and ${other.name} are both ${port}`,
+    'give each listener a port of its own',
+  )
 }
 
 function durationOf({ name, value }: Given, fallback: number, unit: string): number {
