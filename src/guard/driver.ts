@@ -97,7 +97,6 @@ export class Driver {
     const to = position.next
     if (to === undefined) return this.#beginStep(at)
     if (plan.advance === 'ask' && !(await this.#isApproved(to))) {
-      position.awaiting = to
       return records.say('ask', to, `${reason}; approve ${to} % to go on`)
     }
     if (dryRun) return records.say('advance', to, reason)
@@ -112,7 +111,17 @@ export class Driver {
   }
 
   async #isApproved(percent: number): Promise<boolean> {
-    this.#approved = (await this.#options.store.takeApproval()) ?? this.#approved
+    const { position, records, store, dryRun } = this.#options
+    // Those of a guard that acts are not for one that only says what it would do.
+    const left = dryRun ? undefined : await store.takeApproval()
+    if (position.awaiting !== percent) {
+      // Whatever was approved before anybody was asked was not this.
+      this.#approved = undefined
+      position.awaiting = percent
+      await records.save()
+      return false
+    }
+    this.#approved = left ?? this.#approved
     return this.#approved === percent
   }
 

@@ -38,6 +38,30 @@ function parse(text: string): Held | undefined {
   return undefined
 }
 
+/** Who holds the lease now; `''` when nobody does. */
+export async function leaseHolder(file: string, now: number = Date.now()): Promise<string> {
+  const { held } = await currentLease(file)
+  return held !== undefined && held.until > now ? held.name : ''
+}
+
+async function leaseNumbers(file: string): Promise<number[]> {
+  const prefix = `${basename(file)}.`
+  const names = await readdir(dirname(file))
+  return names
+    .filter((entry) => entry.startsWith(prefix))
+    .map((entry) => entry.slice(prefix.length))
+    .filter((rest) => /^\d+$/.test(rest))
+    .map(Number)
+    .sort((a, b) => b - a)
+}
+
+async function currentLease(
+  file: string,
+): Promise<{ readonly number: number; readonly held: Held | undefined }> {
+  const [number = 0] = await leaseNumbers(file)
+  return { number, held: parse(await readFile(`${file}.${number}`, 'utf8').catch(() => '')) }
+}
+
 /**
  * A lease in files `<file>.1`, `<file>.2`, ... of which the one with the highest number counts. Taking
  * over from the dead is making the next one, which the file system lets one contender do; so there is
@@ -47,22 +71,6 @@ function parse(text: string): Held | undefined {
 export function fileLease(options: FileLeaseOptions): Lease {
   const { file, name, ttlMs = 15_000, now = Date.now } = options
   const token = randomBytes(9).toString('base64url')
-  const prefix = `${basename(file)}.`
-
-  async function numbers(): Promise<number[]> {
-    const names = await readdir(dirname(file))
-    return names
-      .filter((entry) => entry.startsWith(prefix))
-      .map((entry) => entry.slice(prefix.length))
-      .filter((rest) => /^\d+$/.test(rest))
-      .map(Number)
-      .sort((a, b) => b - a)
-  }
-
-  async function current(): Promise<{ readonly number: number; readonly held: Held | undefined }> {
-    const [number = 0] = await numbers()
-    return { number, held: parse(await readFile(`${file}.${number}`, 'utf8').catch(() => '')) }
-  }
 
   /** Writes a complete file beside the lease and puts it in place by `place`. */
   async function put(until: number, place: (temporary: string) => Promise<void>): Promise<boolean> {
@@ -80,7 +88,7 @@ export function fileLease(options: FileLeaseOptions): Lease {
   }
 
   async function hold(): Promise<string> {
-    const { number, held } = await current()
+    const { number, held } = await currentLease(file)
     if (held?.token === token) {
       await put(now() + ttlMs, (temporary) => rename(temporary, `${file}.${number}`))
     } else if (held !== undefined && held.until > now()) {
@@ -89,16 +97,17 @@ export function fileLease(options: FileLeaseOptions): Lease {
       await put(now() + ttlMs, (temporary) => link(temporary, `${file}.${number + 1}`))
     }
     // Whoever has the highest number now has it, also when this guard slept while it renewed.
-    const winner = await current()
+    const winner = await currentLease(file)
     if (winner.held?.token !== token) return winner.held?.name ?? 'another guard'
-    for (const old of (await numbers()).slice(1)) await rm(`${file}.${old}`, { force: true })
+    for (const old of (await leaseNumbers(file)).slice(1))
+      await rm(`${file}.${old}`, { force: true })
     return ''
   }
 
   return {
     hold,
     async release() {
-      const { number, held } = await current()
+      const { number, held } = await currentLease(file)
       if (held?.token !== token) return
       await put(0, (temporary) => rename(temporary, `${file}.${number}`))
     },

@@ -83,6 +83,32 @@ test('an approval on the command line lets a waiting guard go on', async () => {
   expect([code, (await approved)?.code]).toEqual([0, 0])
 })
 
+test('an approval that no guard waits for is refused, and nothing is left behind', async () => {
+  const { file, flagd, plan: text } = await deploy(10)
+  const approve = async (percent: string): Promise<[number, string]> => {
+    const { code, stdout, stderr } = await run(['--file', file, '--approve', percent])
+    return [code, stdout + stderr]
+  }
+  const refused = 'no guard is waiting for 25 %; nothing was approved\n'
+  expect(await approve('25')).toEqual([1, refused])
+  const plan = join(file, '..', 'rollout.yaml')
+  await writeFile(plan, text)
+  const stop = new AbortController()
+  let wrong: Promise<[number, string]> | undefined
+  await run(
+    ['--file', file, '--flagd', flagd, '--plan', plan, '--ask'],
+    (output) => {
+      if (!output.includes('approve 50 %')) return
+      wrong ??= approve('25').finally(() => stop.abort())
+    },
+    AbortSignal.any([stop.signal, AbortSignal.timeout(20_000)]),
+  )
+  expect(await wrong).toEqual([1, refused.replace(';', ', but for 50 %;')])
+  // It was stopped while it waited for 50.
+  expect(await approve('50')).toEqual([1, refused.replace('25', '50')])
+  await expect(readFile(`${guardFiles(file).state}.approve`)).rejects.toThrow('ENOENT')
+})
+
 test.each([
   [['--approve', 'x'], 2, '"x" is no share'],
   [['--plan', '/nowhere.yaml'], 2, 'cannot be read'],

@@ -153,6 +153,11 @@ describe('people', () => {
     made.approval = 50
     await made.run(guard, 1)
     expect(guard.status).toMatchObject({ percent: 50, awaiting: undefined })
+    // One that was left before it asked is none.
+    made.approval = 100
+    await made.until(guard, ({ awaiting }) => awaiting === 100)
+    await made.run(guard, 30)
+    expect([made.percent, made.approval]).toEqual([50, undefined])
     made.on.errors = 0.5
     await made.until(guard, ({ phase }) => phase === 'rolled back', 20)
   })

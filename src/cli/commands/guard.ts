@@ -3,8 +3,12 @@ import { quote, SwitchbackError } from '../../errors.ts'
 import {
   type AuditEntry,
   createGuard,
+  fileStore,
+  type GuardFiles,
   guardFiles,
+  type GuardState,
   type GuardStatus,
+  leaseHolder,
   leaveApproval,
   parsePlan,
   type Plan,
@@ -47,7 +51,7 @@ Prometheus server is read from SWITCHBACK_PROMETHEUS_TOKEN.`,
     ['switchback guard --plan rollout.yaml --ask', 'along a plan, asking before each wider step'],
     ['switchback guard --approve 25', 'lets the running guard go on to 25 %'],
   ],
-  async run({ values, env, stdout, style, signal }) {
+  async run({ values, env, stdout, stderr, style, signal }) {
     const plan = await readPlan(values)
     const target = await findTarget({ ...values, flag: values.flag ?? plan.flag }, env)
     const { flag, file } = target
@@ -56,7 +60,14 @@ Prometheus server is read from SWITCHBACK_PROMETHEUS_TOKEN.`,
       if (!(percent > 0 && percent <= 100)) {
         throw usageError(`${quote(values.approve)} is no share`, 'write --approve 25')
       }
-      await leaveApproval(guardFiles(file).state, percent)
+      const files = guardFiles(file)
+      const { awaiting } = (await awaited(files, flag)) ?? {}
+      if (awaiting !== percent) {
+        const instead = awaiting === undefined ? '' : `, but for ${awaiting} %`
+        stderr.write(`no guard is waiting for ${percent} %${instead}; nothing was approved\n`)
+        return exitCode.refused
+      }
+      await leaveApproval(files.state, percent)
       stdout.write(`approved: the guard may go on to ${percent} % when the evidence allows it\n`)
       return exitCode.done
     }
@@ -86,6 +97,16 @@ Prometheus server is read from SWITCHBACK_PROMETHEUS_TOKEN.`,
     return failed ? exitCode.refused : exitCode.done
   },
 })
+
+/** What is known of the guard of a flag, when one runs. */
+async function awaited(
+  { state, lease }: GuardFiles,
+  flag: string,
+): Promise<GuardState | undefined> {
+  if ((await leaseHolder(lease)) === '') return undefined
+  const known = await fileStore(state).load()
+  return known?.flag === flag ? known : undefined
+}
 
 interface PlanValues {
   readonly plan: string | undefined
