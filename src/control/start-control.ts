@@ -77,8 +77,9 @@ export async function startControl(options: ControlOptions): Promise<Control> {
     clientErrorHandler: answerBrokenRequest,
     frameworkErrors: (error, _request, reply) => void sendProblem(error, reply),
   })
-  protect(app, { token, hosts: [host, ...allowedHosts] })
+  // First, so that it knows who was turned away.
   audit(app, (line) => onAudit?.(line))
+  protect(app, { token, hosts: [host, ...allowedHosts] })
   answerProblems(app)
   answerExpectations(app)
   serveAssets(app, assets)

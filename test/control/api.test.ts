@@ -140,6 +140,15 @@ describe('the API, with everything alive', () => {
       'SB_FLAGS_CHANGED',
     ])
     expect(room.audit.at(-1)).toMatchObject({ outcome: 'SB_FLAGS_CHANGED', status: 409 })
+    // Who asked is told of what was refused too, on one line; and where the connection is gone.
+    const text = await readFile(room.file)
+    await writeFile(room.file, '{')
+    for (const who of ['ann', 'ann\nby eve: done']) {
+      await room.post('/api/rollback', { who }, { connection: 'close' })
+      expect(room.audit.at(-1)).toMatchObject({ from: '127.0.0.1', who: who.replace('\n', ' ') })
+      expect(room.audit.at(-1)?.status).toBeGreaterThanOrEqual(400)
+    }
+    await writeFile(room.file, text)
     expect((await room.post('/api/undo')).status).toBe(200)
     expect(await shareIn(room.file)).toBe(10)
   })

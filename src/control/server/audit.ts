@@ -20,6 +20,11 @@ export interface AuditLine {
 /** Tells of each request that would change something, refused ones too. */
 export function audit(app: FastifyInstance, tell: (line: AuditLine) => void): void {
   const outcomes = new WeakMap<object, string>()
+  const askers = new WeakMap<object, string>()
+  // Of a connection that is cut after the refusal no address is left.
+  app.addHook('onRequest', async (request) => {
+    askers.set(request, request.ip)
+  })
   app.addHook('onError', async (request, _reply, error) => {
     outcomes.set(request, problemOf(error).code)
   })
@@ -30,12 +35,17 @@ export function audit(app: FastifyInstance, tell: (line: AuditLine) => void): vo
     const status = reply.statusCode
     tell({
       at: new Date().toISOString(),
-      from: request.ip,
-      who: status < 400 && typeof body?.who === 'string' ? body.who : '',
+      from: askers.get(request) ?? request.ip,
+      who: typeof body?.who === 'string' ? plain(body.who) : '',
       action,
       status,
       outcome: outcomes.get(request) ?? (status < 400 ? 'done' : 'refused'),
       ms: Math.round(reply.elapsedTime),
     })
   })
+}
+
+/** A name that may have been refused itself: on one line, and no longer than one may be. */
+function plain(name: string): string {
+  return name.replaceAll(/\p{C}/gu, ' ').slice(0, 64).trim()
 }
