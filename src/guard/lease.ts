@@ -109,7 +109,7 @@ export function fileLease(options: FileLeaseOptions): Lease {
     async release() {
       const { number, held } = await currentLease(file)
       if (held?.token !== token) return
-      await put(0, (temporary) => rename(temporary, `${file}.${number}`))
+      await rm(`${file}.${number}`, { force: true })
     },
   }
 }

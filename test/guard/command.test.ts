@@ -1,5 +1,5 @@
-import { readFile, writeFile } from 'node:fs/promises'
-import { join } from 'node:path'
+import { readdir, readFile, writeFile } from 'node:fs/promises'
+import { basename, dirname, join } from 'node:path'
 import { Readable } from 'node:stream'
 import { expect, test } from 'vitest'
 import { main } from '../../src/cli/index.ts'
@@ -104,7 +104,10 @@ test('an approval that no guard waits for is refused, and nothing is left behind
     AbortSignal.any([stop.signal, AbortSignal.timeout(20_000)]),
   )
   expect(await wrong).toEqual([1, refused.replace(';', ', but for 50 %;')])
-  // It was stopped while it waited for 50.
+  // It was stopped while it waited for 50, and its lease went with it.
+  const lease = basename(guardFiles(file).lease)
+  const left = await readdir(dirname(file))
+  expect(left.filter((name) => name.startsWith(lease))).toEqual([])
   expect(await approve('50')).toEqual([1, refused.replace('25', '50')])
   await expect(readFile(`${guardFiles(file).state}.approve`)).rejects.toThrow('ENOENT')
 })
