@@ -329,6 +329,7 @@ describe('many editors at once', () => {
     expect((await readdir(dirname(file))).sort()).toEqual([
       'use-redis.history.jsonl',
       'use-redis.json',
+      'use-redis.json.last-good',
     ])
   }, 30_000)
 
