@@ -41,8 +41,7 @@ export function readStartSettings(values: OptionStrings, env: Environment): Star
   const metricsPort = given('metrics-port', 'METRICS_PORT')
   const host = given('host', 'HOST').value ?? '127.0.0.1'
   const metricsHost = given('metrics-host', 'METRICS_HOST').value ?? '127.0.0.1'
-  const hosts = [host, metricsHost]
-  if (host === metricsHost || hosts.includes('0.0.0.0') || hosts.includes('::'))
+  if (host === metricsHost || isEverywhere(host) || isEverywhere(metricsHost))
     checkDistinct(port, metricsPort)
   return {
     port: portOf(port),
@@ -62,6 +61,10 @@ function portOf({ name, value }: Given): number | undefined {
   if (value === undefined) return undefined
   if (/^\d{1,5}$/.test(value) && Number(value) <= 65_535) return Number(value)
   throw usageError(`${name} cannot be ${quote(value)}`, 'give a number from 0 to 65535')
+}
+
+function isEverywhere(host: string): boolean {
+  return host === '0.0.0.0' || host === '::'
 }
 
 function checkDistinct(one: Given, other: Given): void {
