@@ -88,6 +88,7 @@ export async function confirm(options: ConfirmOptions): Promise<Confirmation> {
     if (last.kind === 'unreachable' && performance.now() - start > patienceMs) break
     await sleep(pause, undefined, signal === undefined ? {} : { signal })
   }
+  if (last.kind === 'none') last = { kind: 'no time' }
   const confirmed = lastMs !== undefined
   const [cause, hint] = confirmed ? ['', ''] : explain(last, flag)
   return { confirmed, servedMs, lastMs, ...counts, cause, hint }
@@ -96,6 +97,7 @@ export async function confirm(options: ConfirmOptions): Promise<Confirmation> {
 /** Why a probe was not served as it should: what {@link explain} makes a sentence of. */
 type Outcome =
   | { readonly kind: 'none' }
+  | { readonly kind: 'no time' }
   | { readonly kind: 'unreachable'; readonly message: string; readonly hint: string }
   | { readonly kind: 'not found' }
   | { readonly kind: 'error'; readonly code: string }
@@ -122,6 +124,11 @@ function explain(outcome: Outcome, flag: string): [cause: string, hint: string] 
   switch (outcome.kind) {
     case 'unreachable':
       return [outcome.message, outcome.hint]
+    case 'no time':
+      return [
+        'the time was up before flagd had answered for everybody asked for',
+        'look at switchback status, or give it more with --timeout',
+      ]
     case 'not found':
       return [
         `flagd does not know the flag "${flag}"`,

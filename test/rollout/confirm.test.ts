@@ -121,6 +121,19 @@ describe('confirm', () => {
     expect(two.confirmation?.cause).toContain('does not know the flag')
   })
 
+  it('tells that there was no time to ask', async () => {
+    const file = await flagsFile()
+    const { url } = await startFlagd(file)
+    const options = { file, flag, by, percent: 25, flagd: url, timeoutMs: 0 }
+    const { applied, confirmation } = await changeShare(options)
+    expect(applied).toBeDefined()
+    expect(confirmation).toMatchObject({
+      confirmed: false,
+      cause: expect.stringMatching(/^the time was up/),
+      hint: expect.stringContaining('--timeout'),
+    })
+  })
+
   it('tells that flagd is gone, or that something else answers', async () => {
     const file = await flagsFile()
     const options = { file, flag, by, timeoutMs: 200 }
