@@ -141,8 +141,9 @@ export function isTimeout(error: unknown): boolean {
   return error instanceof SwitchbackError && error.code === 'SB_DEADLINE'
 }
 
-/** An error as one log line; backends put no keys or values into their messages. */
+/** An error as one log line, its code first; backends put no keys or values into their messages. */
 export function oneLine(error: unknown): string {
-  const text = error instanceof Error ? error.message : String(error)
+  const code = error instanceof SwitchbackError ? `${error.code}: ` : ''
+  const text = code + (error instanceof Error ? error.message : String(error))
   return text.replaceAll(/\s+/gu, ' ').slice(0, 200)
 }

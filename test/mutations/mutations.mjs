@@ -26,7 +26,7 @@ export const mutations = [
     name: 'back-fills are unconditional',
     file: 'src/switch/moves.ts',
     from: 'await active.write(key, found, missed.token)',
-    to: 'await active.write(key, found, missed === undefined ? missed : ANY)',
+    to: "await active.write(key, found, missed === undefined ? missed : '*')",
     tests: [interleavings, schedule('a back-fill that read v1 lands after v2 was set')],
   },
   {
