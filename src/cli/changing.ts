@@ -27,7 +27,11 @@ historyId and warning, on one line.`
 
 /** Asked for on a terminal unless `--yes` is given; a rollback never asks. */
 export const askOptions = {
-  yes: { type: 'boolean', short: 'y', help: 'do not ask before writing' },
+  yes: {
+    type: 'boolean',
+    short: 'y',
+    help: 'do not ask before writing; without a terminal nobody is asked',
+  },
 } as const
 
 /** The parsed {@link changeOptions}. */

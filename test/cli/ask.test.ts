@@ -46,6 +46,11 @@ describe('at a terminal', () => {
     }
   })
 
+  it('the help says that only a terminal is asked', async () => {
+    const { text } = await atTerminal(['set', '--help'], '')
+    expect(text).toMatch(/--yes.*without a terminal nobody is asked/s)
+  })
+
   it('a rollback never asks', async () => {
     const file = await flagsFile()
     const { code, text } = await atTerminal(['rollback', '--file', file], 'n\n')
