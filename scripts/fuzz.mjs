@@ -14,14 +14,7 @@ import { parseArgs } from 'node:util'
 
 process.chdir(fileURLToPath(new URL('..', import.meta.url)))
 
-const { values, positionals } = parseArgs({
-  options: {
-    runs: { type: 'string', default: '20000' },
-    stall: { type: 'string', default: '150' },
-    seed: { type: 'string', default: String(Date.now() % 1_000_000_000) },
-  },
-  allowPositionals: true,
-})
+const { values, positionals } = readOptions()
 for (const name of ['runs', 'seed', 'stall']) {
   if (/^[1-9]\d{0,9}$/.test(values[name])) continue
   console.error(`--${name} ${values[name]}: write a whole number from 1 up`)
@@ -40,3 +33,19 @@ const { status } = spawnSync(vitest, ['run', ...filters], {
   },
 })
 process.exit(status ?? 1)
+
+function readOptions() {
+  try {
+    return parseArgs({
+      options: {
+        runs: { type: 'string', default: '20000' },
+        stall: { type: 'string', default: '150' },
+        seed: { type: 'string', default: String(Date.now() % 1_000_000_000) },
+      },
+      allowPositionals: true,
+    })
+  } catch (error) {
+    console.error(error.message)
+    process.exit(2)
+  }
+}

@@ -26,19 +26,9 @@ const SECTIONS = [
 ]
 const README = join(import.meta.dirname, '../README.md')
 
-const { values } = parseArgs({
-  options: {
-    rounds: { type: 'string', default: '9' },
-    only: { type: 'string', default: SECTIONS.join(',') },
-    write: { type: 'boolean', default: false },
-  },
-})
+const values = readOptions()
 const options = { rounds: Number(values.rounds) }
 const wanted = values.only.split(',')
-const unknown = wanted.find((name) => !SECTIONS.includes(name))
-if (unknown !== undefined) {
-  throw new Error(`no section ${unknown}; there are: ${SECTIONS.join(', ')}`)
-}
 
 const report = []
 const say = (text) => {
@@ -72,6 +62,27 @@ const rows = aims.map((one) => [
 ])
 say(`\n### Aims\n\n${table(['measure', 'aim', 'figure', ''], rows)}`)
 if (values.write) write([...report, '', tables.join('\n\n')].join('\n'))
+
+function readOptions() {
+  try {
+    const { values } = parseArgs({
+      options: {
+        rounds: { type: 'string', default: '9' },
+        only: { type: 'string', default: SECTIONS.join(',') },
+        write: { type: 'boolean', default: false },
+      },
+    })
+    const unknown = values.only.split(',').find((name) => !SECTIONS.includes(name))
+    if (unknown !== undefined)
+      throw new Error(`no section "${unknown}"; there are: ${SECTIONS.join(', ')}`)
+    if (!/^[1-9]\d{0,3}$/.test(values.rounds))
+      throw new Error(`--rounds must be a whole number from 1 up, not "${values.rounds}"`)
+    return values
+  } catch (error) {
+    console.error(error.message)
+    process.exit(2)
+  }
+}
 
 async function section(name) {
   const child = fork(join(import.meta.dirname, 'section.mjs'), [name, JSON.stringify(options)], {

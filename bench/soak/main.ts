@@ -115,6 +115,15 @@ async function main(soak: Soak): Promise<number> {
   }
 }
 
-const soak = readOptions()
+function readOrExit(): Soak {
+  try {
+    return readOptions()
+  } catch (error) {
+    console.error(error instanceof Error ? error.message : error)
+    process.exit(2)
+  }
+}
+
+const soak = readOrExit()
 console.log(`soak: ${soak.seconds} s, seed ${soak.seed}`)
 process.exitCode = await main(soak)
