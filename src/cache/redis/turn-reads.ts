@@ -50,8 +50,8 @@ export class TurnReads {
   #begin(): OpenBatch {
     const names: string[] = []
     let send = (): void => undefined
-    const texts = new Promise<Texts>((resolve) => {
-      send = () => resolve(this.#ask(names))
+    const texts = new Promise<Texts>((resolve, reject) => {
+      send = () => void this.#node.mget(names).then((found) => resolve(this.#learn(found)), reject)
     })
     const batch: OpenBatch = { names, texts, send }
     process.nextTick(() => {
@@ -63,8 +63,7 @@ export class TurnReads {
     return batch
   }
 
-  async #ask(names: string[]): Promise<Texts> {
-    const texts = await this.#node.mget(names)
+  #learn(texts: Texts): Texts {
     let units = 0
     for (const text of texts) units += text?.length ?? 0
     const fitting = Math.floor((MAX_UNITS * texts.length) / Math.max(1, units))
