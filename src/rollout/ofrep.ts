@@ -50,6 +50,10 @@ export function createOfrepClient(options: OfrepOptions = {}): OfrepClient {
 
   const post = (path: string, body: string, signal?: AbortSignal): Promise<[number, string]> =>
     new Promise((resolve, reject) => {
+      const fail = (error: Error): void => {
+        clearTimeout(timer)
+        reject(error)
+      }
       const target = new URL(`${base.pathname.replace(/\/$/, '')}${path}`, base)
       const request = send(
         target,
@@ -60,7 +64,7 @@ export function createOfrepClient(options: OfrepOptions = {}): OfrepClient {
             'content-type': 'application/json',
             'content-length': Buffer.byteLength(body),
           },
-          signal: AbortSignal.any([AbortSignal.timeout(timeoutMs), ...(signal ? [signal] : [])]),
+          ...(signal === undefined ? {} : { signal }),
         },
         (response) => {
           const chunks: Buffer[] = []
@@ -70,13 +74,18 @@ export function createOfrepClient(options: OfrepOptions = {}): OfrepClient {
             if (size > 1_048_576) response.destroy(new Error('the answer is larger than 1 MiB'))
             else chunks.push(chunk)
           })
-          response.on('error', reject)
-          response.on('end', () =>
-            resolve([response.statusCode ?? 0, Buffer.concat(chunks).toString('utf8')]),
-          )
+          response.on('error', fail)
+          response.on('end', () => {
+            clearTimeout(timer)
+            resolve([response.statusCode ?? 0, Buffer.concat(chunks).toString('utf8')])
+          })
         },
       )
-      request.on('error', reject)
+      // Not AbortSignal.any over a timeout: Node 20 may collect that as garbage before its time.
+      const timer = setTimeout(() => {
+        request.destroy(new Error(`no answer within ${timeoutMs} ms`))
+      }, timeoutMs)
+      request.on('error', fail)
       request.end(body)
     })
 
