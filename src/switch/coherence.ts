@@ -2,14 +2,12 @@ import { ANY, type Cell, type Entry } from '../cache/index.ts'
 import type { Recorder, Outcome } from '../telemetry/index.ts'
 import type { Debts } from './debts.ts'
 import { type GuardedSide, isTimeout } from './guarded-side.ts'
-import { Moves } from './moves.ts'
 import type { PinnedOperation } from './operation.ts'
 import { NEVER_TRUSTED, trustedFrom } from './trust.ts'
 
 export interface CoherenceParts {
   readonly debts: Debts
   readonly recorder: Recorder
-  readonly fleet: boolean
 }
 
 /** What a write or an erasure left on the two sides. */
@@ -35,12 +33,10 @@ export interface Written {
 export class Coherence {
   readonly #debts: Debts
   readonly #recorder: Recorder
-  readonly #moves: Moves
 
   constructor(parts: CoherenceParts) {
     this.#debts = parts.debts
     this.#recorder = parts.recorder
-    this.#moves = new Moves(parts)
   }
 
   /** Reads the key where it can be trusted. True: `op.cell` is alive. Never rejects. */
@@ -66,11 +62,6 @@ export class Coherence {
     } catch {
       return false
     }
-  }
-
-  /** On a miss: takes the value over from the standby, with its expiry. True: `op.cell` is alive. */
-  takeOver(op: PinnedOperation, readAnyway = false): Promise<boolean> {
-    return this.#moves.takeOver(op, readAnyway)
   }
 
   /** Writes the value; resolves when the write may be acknowledged. Never rejects. */

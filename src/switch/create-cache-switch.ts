@@ -16,6 +16,7 @@ import type { SideHealth } from './health.ts'
 import { IdleWatch } from './idle-watch.ts'
 import { Loads } from './loads.ts'
 import { Losses } from './losses.ts'
+import { Moves } from './moves.ts'
 import { type CacheSwitchOptions, STANDBY_POLICIES, type StandbyPolicy } from './options.ts'
 import { Origin } from './origin.ts'
 import { Pinning } from './pinning.ts'
@@ -77,7 +78,8 @@ export function createCacheSwitch(options: CacheSwitchOptions): CacheSwitch {
     intervalMs: IDLE_LOOK_MS,
   })
   const background = new Background({ debts, recorder, notify, limit: options.maxBackground ?? 64 })
-  const coherence = new Coherence({ debts, recorder, fleet })
+  const coherence = new Coherence({ debts, recorder })
+  const moves = new Moves({ debts, recorder, fleet })
   const values = new Values({
     codec: options.codec ?? jsonCodec,
     maxValueBytes: options.maxValueBytes ?? 1_048_576,
@@ -95,7 +97,7 @@ export function createCacheSwitch(options: CacheSwitchOptions): CacheSwitch {
       recorder,
     }),
     coherence,
-    loads: new Loads({ coherence, background, origin, values, losses, recorder }),
+    loads: new Loads({ coherence, moves, background, origin, values, losses, recorder }),
     losses,
     debts,
     background,

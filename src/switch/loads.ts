@@ -5,12 +5,14 @@ import type { Background } from './background.ts'
 import type { Coherence } from './coherence.ts'
 import { Flights } from './flights.ts'
 import type { Losses } from './losses.ts'
+import type { Moves } from './moves.ts'
 import type { PinnedOperation } from './operation.ts'
 import type { Origin } from './origin.ts'
 import type { Values } from './values.ts'
 
 export interface LoadsParts {
   readonly coherence: Coherence
+  readonly moves: Moves
   readonly background: Background
   readonly origin: Origin
   readonly values: Values
@@ -31,7 +33,7 @@ export class Loads {
   takeOver(op: PinnedOperation): Promise<boolean> {
     this.#parts.losses.missed(op)
     // A mirrored load needs the standby's token from before the load.
-    return this.#parts.coherence.takeOver(op, op.operation === 'getOrSet' && op.mirrored)
+    return this.#parts.moves.takeOver(op, op.operation === 'getOrSet' && op.mirrored)
   }
 
   /** Everyone who misses the same cell waits for the same load; each gets a value of their own. */

@@ -9,6 +9,7 @@ import { Engine } from '../../src/switch/engine.ts'
 import { GuardedSide } from '../../src/switch/guarded-side.ts'
 import { Loads } from '../../src/switch/loads.ts'
 import { Losses } from '../../src/switch/losses.ts'
+import { Moves } from '../../src/switch/moves.ts'
 import { MemoryLedger } from '../../src/switch/memory-ledger.ts'
 import type { StandbyPolicy } from '../../src/switch/options.ts'
 import { Origin } from '../../src/switch/origin.ts'
@@ -53,7 +54,8 @@ class Process {
     const debts = new Debts({ ledger, sides, maxOwed, recorder, notify })
     this.debts = debts
     this.replay = new Replay({ sides, debts, intervalMs: 1e9, fleet: false, recorder, notify })
-    const coherence = new Coherence({ debts, recorder, fleet: false })
+    const coherence = new Coherence({ debts, recorder })
+    const moves = new Moves({ debts, recorder, fleet: false })
     const background = new Background({ debts, recorder, notify, limit: 100 })
     const values = new Values({
       codec: jsonCodec,
@@ -72,7 +74,7 @@ class Process {
         recorder,
       }),
       coherence,
-      loads: new Loads({ coherence, background, origin, values, losses, recorder }),
+      loads: new Loads({ coherence, moves, background, origin, values, losses, recorder }),
       losses,
       debts,
       background,
