@@ -28,6 +28,7 @@ const KERNEL = new Set([
   'reachable.ts',
   'file-watch.ts',
   'flags-bounds.ts',
+  'odd-requests.ts',
 ])
 
 /** What `import 'switchback'` may load. The other rooms, and the libraries that only they need, may not. */

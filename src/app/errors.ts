@@ -1,6 +1,10 @@
-import { type IncomingMessage, type ServerResponse, STATUS_CODES } from 'node:http'
-import type { Socket } from 'node:net'
 import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
+import {
+  type BrokenRequestHandler,
+  brokenRequestHandler,
+  expectationHandler,
+  type OddRequestOptions,
+} from '../odd-requests.ts'
 import { Problem, PROBLEM_CONTENT_TYPE, problemBody } from './problem.ts'
 
 /** Answers in the service's own words where the framework's would name its insides. */
@@ -42,41 +46,21 @@ export function refuseOddRequests(app: FastifyInstance): void {
     const nameless = request.headers.host === undefined && request.raw.httpVersion === '1.1'
     done(nameless ? new Problem(400, 'The request names no host.') : undefined)
   })
-  app.server.on('checkExpectation', (_request: IncomingMessage, response: ServerResponse) => {
-    const body = JSON.stringify(problemBody(417, 'What the request expects cannot be met.'))
-    response.writeHead(417, {
-      connection: 'close',
-      'content-type': PROBLEM_CONTENT_TYPE,
-      'content-length': Buffer.byteLength(body),
-    })
-    response.end(body)
-  })
+  app.server.on('checkExpectation', expectationHandler(ODD))
+}
+
+const ODD_DETAILS = {
+  broken: 'The request is not valid HTTP.',
+  expectation: 'What the request expects cannot be met.',
+}
+
+const ODD: OddRequestOptions = {
+  headers: { 'Content-Type': PROBLEM_CONTENT_TYPE },
+  problem: (status, odd) => problemBody(status, ODD_DETAILS[odd]),
 }
 
 /** For bytes that are not even HTTP. */
-export function answerBrokenRequest(error: Error & { code?: string }, socket: Socket): void {
-  if (socket.destroyed || !socket.writable || error.code === 'ECONNRESET') {
-    socket.destroy()
-    return
-  }
-  const status = BROKEN[error.code ?? ''] ?? 400
-  const body = JSON.stringify(problemBody(status, 'The request is not valid HTTP.'))
-  socket.end(
-    [
-      `HTTP/1.1 ${status} ${STATUS_CODES[status]}`,
-      'Connection: close',
-      `Content-Type: ${PROBLEM_CONTENT_TYPE}`,
-      `Content-Length: ${Buffer.byteLength(body)}`,
-      '',
-      body,
-    ].join('\r\n'),
-  )
-}
-
-const BROKEN: Readonly<Record<string, number>> = {
-  HPE_HEADER_OVERFLOW: 431,
-  ERR_HTTP_REQUEST_TIMEOUT: 408,
-}
+export const answerBrokenRequest: BrokenRequestHandler = brokenRequestHandler(ODD)
 
 export function sendProblem(reply: FastifyReply, status: number, detail: string): void {
   void reply.code(status).type(PROBLEM_CONTENT_TYPE).send(problemBody(status, detail))

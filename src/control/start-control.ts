@@ -9,7 +9,7 @@ import { builtPage, loadAssets, serveAssets } from './server/assets.ts'
 import { audit, type AuditLine } from './server/audit.ts'
 import { Changer } from './server/changes.ts'
 import { EventHub } from './server/events.ts'
-import { answerBrokenRequest, answerExpectations } from './server/odd-requests.ts'
+import { answerBrokenRequest, answerExpectation } from './server/odd-requests.ts'
 import { answerProblems, sendProblem } from './server/problem.ts'
 import { isLoopback, protect } from './server/protection.ts'
 import { apiRoutes } from './server/routes.ts'
@@ -81,7 +81,7 @@ export async function startControl(options: ControlOptions): Promise<Control> {
   audit(app, (line) => onAudit?.(line))
   protect(app, { token, hosts: [host, ...allowedHosts] })
   answerProblems(app)
-  answerExpectations(app)
+  app.server.on('checkExpectation', answerExpectation)
   serveAssets(app, assets)
   const version = await versionOf()
   const info = {
