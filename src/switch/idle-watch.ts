@@ -1,5 +1,6 @@
 import type { Side } from '../side.ts'
 import type { GuardedSide } from './guarded-side.ts'
+import { Repeated } from './repeated.ts'
 
 export interface IdleWatchParts {
   readonly sides: Readonly<Record<Side, GuardedSide>>
@@ -16,24 +17,15 @@ export class IdleWatch {
   readonly #parts: IdleWatchParts
   readonly #seen: Record<Side, number> = { off: -1, on: -1 }
   readonly #missed: Record<Side, number> = { off: 0, on: 0 }
-  #timer: NodeJS.Timeout | undefined
-  #closed = false
+  readonly #looks: Repeated
 
   constructor(parts: IdleWatchParts) {
     this.#parts = parts
-    this.#schedule()
+    this.#looks = new Repeated(() => this.#look(), parts.intervalMs)
   }
 
   close(): void {
-    this.#closed = true
-    clearTimeout(this.#timer)
-  }
-
-  #schedule(): void {
-    if (this.#closed) return
-    this.#timer = setTimeout(() => {
-      void this.#look().finally(() => this.#schedule())
-    }, this.#parts.intervalMs).unref()
+    this.#looks.stop()
   }
 
   async #look(): Promise<void> {

@@ -3,6 +3,7 @@ import type { Recorder } from '../telemetry/index.ts'
 import { type Debts, SINGLE_MODE_MARK } from './debts.ts'
 import type { Notify } from './events.ts'
 import type { GuardedSide } from './guarded-side.ts'
+import { Repeated } from './repeated.ts'
 
 export interface ReplayParts {
   readonly sides: Readonly<Record<Side, GuardedSide>>
@@ -19,13 +20,12 @@ export interface ReplayParts {
  */
 export class Replay {
   readonly #parts: ReplayParts
-  #timer: NodeJS.Timeout | undefined
+  readonly #rounds: Repeated
   #running: Promise<void> | undefined
-  #closed = false
 
   constructor(parts: ReplayParts) {
     this.#parts = parts
-    this.#schedule()
+    this.#rounds = new Repeated(() => this.run(), parts.intervalMs)
   }
 
   /** Repays what can be repaid now. */
@@ -37,17 +37,8 @@ export class Replay {
   }
 
   async close(): Promise<void> {
-    this.#closed = true
-    clearTimeout(this.#timer)
+    this.#rounds.stop()
     await this.#running
-  }
-
-  #schedule(): void {
-    if (this.#closed) return
-    const { intervalMs } = this.#parts
-    this.#timer = setTimeout(() => {
-      void this.run().finally(() => this.#schedule())
-    }, intervalMs).unref()
   }
 
   async #repayAll(): Promise<void> {
@@ -63,7 +54,7 @@ export class Replay {
   async #repay(side: GuardedSide): Promise<void> {
     const { debts, recorder, notify } = this.#parts
     let repaid = 0
-    while (!this.#closed && side.usable && debts.count(side.side) > 0) {
+    while (!this.#rounds.stopped && side.usable && debts.count(side.side) > 0) {
       const batch = debts
         .list(side.side, BATCH)
         // A mark, which only a fence removes.
