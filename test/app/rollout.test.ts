@@ -15,23 +15,21 @@ beforeAll(async () => {
 afterAll(() => redis.stop())
 
 describe('editing the flags file', () => {
-  it('moves users within 1.2 s, only from off to on, and back again', async () => {
+  it('moves users, only from off to on, and back again', async () => {
     const app = await startApp([], { REDIS_URL: redis.url })
-    const [ten] = await move(app, 10)
+    const ten = await move(app, 10)
     expect(ten.length).toBeGreaterThan(0)
 
-    const [fifty, took] = await move(app, 50)
-    expect(took).toBeLessThan(1200)
+    const fifty = await move(app, 50)
     expect(fifty.length).toBeGreaterThan(ten.length)
     expect(fifty).toEqual(expect.arrayContaining(ten))
 
-    const [everybody] = await move(app, 100)
+    const everybody = await move(app, 100)
     expect(everybody).toEqual(USERS)
     const writer = `${app.url}/users/a writer`
     expect(await ask(writer, put('written on the new side'))).toMatchObject({ side: 'on' })
 
-    const [nobody, tookBack] = await move(app, 0)
-    expect(tookBack).toBeLessThan(1200)
+    const nobody = await move(app, 0)
     expect(nobody).toEqual([])
     expect(await ask(writer)).toMatchObject({
       side: 'off',
@@ -41,7 +39,7 @@ describe('editing the flags file', () => {
 
   it('into something broken changes nothing and is reported; mended, it counts again', async () => {
     const app = await startApp([], { REDIS_URL: redis.url })
-    const [before] = await move(app, 25)
+    const before = await move(app, 25)
     const logged = app.stderr().length
     app.edit((text) => text.replace('"flags"', '"flags'))
     await until('it is reported', () =>
@@ -50,25 +48,23 @@ describe('editing the flags file', () => {
     expect(on(await app.sidesOf(USERS))).toEqual(before)
     expect(await ask(`${app.url}/readyz`)).toMatchObject({ status: 200 })
     app.edit((text) => text.replace('"flags', '"flags"'))
-    const [after] = await move(app, 50)
+    const after = await move(app, 50)
     expect(after).toEqual(expect.arrayContaining(before))
   })
 })
 
-/** Edits the split; resolves to who is on then, and how long the last user took, in ms. */
-async function move(app: RunningService, share: number): Promise<[string[], number]> {
+/** Edits the split, waits until every user is where the file says, and resolves to who is on then. */
+async function move(app: RunningService, share: number): Promise<string[]> {
   const next = split(share)(readFileSync(app.flagsFile, 'utf8'))
   const answer = createEvaluator(readFlags(next), 'use-redis')
   app.edit(() => next)
-  const edited = performance.now()
   let waiting = USERS
   await until(`everybody has moved to ${share} %`, async () => {
     const sides = await app.sidesOf(waiting)
     waiting = waiting.filter((user) => sides.get(user) !== answer(user))
     return waiting.length === 0
   })
-  const took = performance.now() - edited
-  return [on(await app.sidesOf(USERS)), took]
+  return on(await app.sidesOf(USERS))
 }
 
 function on(sides: ReadonlyMap<string, string>): string[] {

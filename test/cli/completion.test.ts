@@ -1,4 +1,7 @@
 import { execFileSync } from 'node:child_process'
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { describe, expect, it, vi } from 'vitest'
 import { switchback } from './support.ts'
 
@@ -12,6 +15,18 @@ function has(shell: string): boolean {
     return true
   } catch {
     return false
+  }
+}
+
+/** Has a shell read a script without running it. Of a file: Node's stdin is a socket, which no shell can open. */
+async function check(shell: string, script: string): Promise<void> {
+  const directory = await mkdtemp(join(tmpdir(), 'switchback-completion-'))
+  try {
+    const file = join(directory, `switchback.${shell}`)
+    await writeFile(file, script)
+    execFileSync(shell, ['-n', file], { stdio: 'pipe' })
+  } finally {
+    await rm(directory, { recursive: true })
   }
 }
 
@@ -33,7 +48,7 @@ describe('completion', () => {
     expect(code).toBe(0)
     expect(stdout).toContain('rollback')
     expect(stdout).toContain('keep-pilots')
-    if (has(shell)) execFileSync(shell, ['-n', '/dev/stdin'], { input: stdout })
+    if (has(shell)) await check(shell, stdout)
   })
 
   it('names the shells that it knows', async () => {

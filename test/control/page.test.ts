@@ -3,6 +3,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import type { GuardReading } from '../../src/control/index.ts'
 import { launchBrowser, openPage, shows, textOf } from '../support/browser.ts'
 import { type ControlApp, startControlApp } from '../support/control-app.ts'
+import { deferred } from '../support/deferred.ts'
 import { shareIn, startRoom, type TestRoom, until } from '../support/control-room.ts'
 
 let browser: Browser
@@ -51,7 +52,8 @@ afterAll(async () => {
 /** Sets the share by the buttons and the dialog, as a person does. */
 async function setShare(page: Page, share: number): Promise<void> {
   await page.click(`button[data-step="${share}"]`)
-  await page.click('#review:not([disabled])')
+  await shows(page, '#review', new RegExp(`^Review .* → ${share} %$`))
+  await page.click('#review')
   await page.click('#agree')
   await shows(page, '#split .outcome', /flagd serves it, after \d+ ms/)
 }
@@ -149,10 +151,41 @@ describe('the page in Chromium', () => {
     await keyboard.press('Enter')
     await page.waitForSelector('#confirm[open]')
     await keyboard.press('Enter')
-    await until('15 % is written', async () => (await shareIn(room.file)) === 15)
+    // The file has the new share before the page knows it: the page's word is what to wait for.
+    await shows(page, '#split .outcome', /10 % → 15 %: flagd serves it/)
+    expect(await shareIn(room.file)).toBe(15)
     await page.locator('#rollback').focus()
     await keyboard.press('Enter')
-    await until('back', async () => (await shareIn(room.file)) === 0)
+    await shows(page, '#back-result', /Back: served/)
+    expect(await shareIn(room.file)).toBe(0)
+    await shows(page, '#share-on', /^0 % on$/)
+    await setShare(page, 10)
+  })
+
+  test('an answer that comes late takes nothing back of what was chosen since', async () => {
+    await using opened = await openPage(browser, room.url)
+    const { page } = opened
+    const written = deferred<void>()
+    const release = deferred<void>()
+    await page.route('**/api/share', async (route) => {
+      const response = await route.fetch()
+      written.resolve()
+      await release.promise
+      await route.fulfill({ response })
+    })
+    await page.click('button[data-step="25"]')
+    await page.click('#review:not([disabled])')
+    await page.click('#agree')
+    await written.promise
+    await shows(page, '#share-on', /^25 % on$/)
+    await page.click('#rollback')
+    await shows(page, '#share-on', /^0 % on$/)
+    await page.click('button[data-step="10"]')
+    await shows(page, '#review', /^Review 0 % → 10 %$/)
+    release.resolve()
+    await shows(page, '#split .outcome', /10 % → 25 %: flagd serves it/)
+    expect(await textOf(page, '#review')).toBe('Review 0 % → 10 %')
+    await page.unroute('**/api/share')
     await setShare(page, 10)
   })
 

@@ -189,9 +189,8 @@ describe('a process', () => {
       expect((await lines.next()).value).toBe('on')
       await sidecar.close(0)
       expect((await lines.next()).value).toBe('closed')
-      const closed = performance.now()
+      // Nothing of it keeps the process alive: it ends without a signal, or this waits for ever.
       expect(await exit).toEqual([0, null])
-      expect(performance.now() - closed).toBeLessThan(4_500)
     } finally {
       child.kill('SIGKILL')
       file[Symbol.dispose]()

@@ -162,7 +162,6 @@ describe('confirm', () => {
     })
     const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`
     const file = await flagsFile()
-    const start = performance.now()
     const { confirmation } = await changeShare({
       file,
       flag,
@@ -172,7 +171,6 @@ describe('confirm', () => {
       timeoutMs: 300,
     })
     expect(confirmation?.confirmed).toBe(false)
-    expect(performance.now() - start).toBeLessThan(5000)
   })
 
   it('is served although the file came from the future, and after a file set back by hand', async () => {

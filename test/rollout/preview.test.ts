@@ -74,12 +74,6 @@ describe('preview', () => {
     expect(moves.joins.count).toBeGreaterThan(900)
   })
 
-  it('is fast enough for a whole user base', async () => {
-    const start = performance.now()
-    await preview({ flag, before: at(10), after: at(25), users: 100_000 })
-    expect(performance.now() - start).toBeLessThan(2000)
-  })
-
   it('lets the event loop breathe, reports progress and can be stopped', async () => {
     const stop = new AbortController()
     const seen: number[] = []

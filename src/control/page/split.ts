@@ -124,8 +124,12 @@ export function splitControl(): { update(state: ControlState): void } {
     try {
       const answer = await setShare({ share, hash, reason: agreed.reason })
       const [tone, text] = outcomeText(answer)
-      now = answer.to ?? now
-      want(undefined)
+      // An answer may take as long as flagd does. What was chosen since then stays chosen, and the
+      // ticks know the share better than an answer that is old.
+      if (wanted === share) {
+        now = answer.to ?? now
+        want(undefined)
+      }
       setAttribute(outcome, 'data-outcome', tone)
       setText(outcome, text)
     } catch (error) {
