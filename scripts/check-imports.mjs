@@ -8,7 +8,8 @@ import { fileURLToPath, pathToFileURL } from 'node:url'
 /** Room -> the rooms that it may import. `.` is the files of `src/` itself: the public API. */
 const ROOMS = {
   cache: [],
-  flags: [],
+  flagfile: [],
+  flags: ['flagfile'],
   telemetry: [],
   switch: ['cache', 'flags', 'telemetry'],
   rollout: [],
@@ -32,7 +33,7 @@ const KERNEL = new Set([
 ])
 
 /** What `import 'switchback'` may load. The other rooms, and the libraries that only they need, may not. */
-const DATA_PLANE = new Set(['cache', 'flags', 'telemetry', 'switch', '.'])
+const DATA_PLANE = new Set(['cache', 'flagfile', 'flags', 'telemetry', 'switch', '.'])
 const CONTROL_PLANE_LIBRARIES = ['fastify', 'pino', 'yaml', 'jsonc-parser', 'ajv', '@grpc/']
 
 /** What belongs to the one place that knows of the process: the command line. */
