@@ -4,13 +4,8 @@ import type { RequestListener, Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import * as fc from 'fast-check'
 import { afterEach, describe, expect, test } from 'vitest'
-import {
-  ExpositionReader,
-  parseSelector,
-  prometheusSource,
-  quantile,
-  replicaSource,
-} from '../../src/guard/index.ts'
+import { parseSelector, prometheusSource, quantile, replicaSource } from '../../src/guard/index.ts'
+import { ExpositionReader } from '../../src/scrape/index.ts'
 import { difference } from '../../src/guard/samples/difference.ts'
 import { readingOf } from '../../src/guard/samples/reading.ts'
 import { createTelemetry } from '../../src/telemetry/index.ts'

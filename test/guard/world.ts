@@ -10,7 +10,7 @@ import type {
   Reading,
   StateStore,
 } from '../../src/guard/index.ts'
-import { ExpositionReader } from '../../src/guard/index.ts'
+import { ExpositionReader } from '../../src/scrape/index.ts'
 import { readingOf } from '../../src/guard/samples/reading.ts'
 import { createTelemetry } from '../../src/telemetry/index.ts'
 import type { Outcome, Telemetry } from '../../src/telemetry/index.ts'

@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { isSwitchbackError, messageOf, quote } from '../../errors.ts'
-import { metricsUrl } from '../../guard/index.ts'
 import { compareServed, describe, loadFlags, locate, readHistory } from '../../rollout/index.ts'
+import { metricsUrl } from '../../scrape/index.ts'
 import { type Command, exitCode, usageError } from '../command.ts'
 import { defineCommand } from '../define.ts'
 import { ago, count, percent, printJson } from '../format.ts'

@@ -1,5 +1,6 @@
 import { messageOf } from '../../errors.ts'
-import { ExpositionReader, fetchPieces, quantile, type Series } from '../../guard/index.ts'
+import { quantile } from '../../guard/index.ts'
+import { ExpositionReader, fetchPieces, type Series } from '../../scrape/index.ts'
 import type { Side } from '../../side.ts'
 
 const operations = 'switchback_operations_total'

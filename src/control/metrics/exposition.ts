@@ -1,6 +1,6 @@
 import { SwitchbackError } from '../../errors.ts'
-import { ExpositionReader } from '../../guard/index.ts'
 import { LATENCY_BOUNDS } from '../../metrics.ts'
+import { ExpositionReader } from '../../scrape/index.ts'
 import type { Side } from '../../side.ts'
 import { type Arms, emptyArms, FIELDS, indexOf } from './vector.ts'
 import type { Field } from './vector.ts'

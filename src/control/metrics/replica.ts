@@ -1,5 +1,5 @@
 import { messageOf } from '../../errors.ts'
-import { fetchPieces, metricsUrl } from '../../guard/index.ts'
+import { fetchPieces, metricsUrl } from '../../scrape/index.ts'
 import { createScrapeReader, type Scrape, scrapeOf } from './exposition.ts'
 import { addTo, type Arms, emptyArms, VECTOR_LENGTH } from './vector.ts'
 

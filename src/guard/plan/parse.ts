@@ -1,7 +1,7 @@
 import { parse } from 'yaml'
 import { isSwitchbackError, messageOf, SwitchbackError } from '../../errors.ts'
+import { metricsUrl } from '../../scrape/index.ts'
 import type { MetricRule } from '../rule/index.ts'
-import { metricsUrl } from '../samples/replicas.ts'
 import { parseSelector } from '../samples/selector.ts'
 import type { Selector } from '../samples/selector.ts'
 import { BUILT_IN, CUSTOM, DEFAULT_LIMIT } from './defaults.ts'

@@ -1,6 +1,6 @@
 import { quote, SwitchbackError } from '../../errors.ts'
 import { USER_BUCKETS } from '../../metrics.ts'
-import type { Series } from './exposition.ts'
+import type { Series } from '../../scrape/index.ts'
 import type { Selector } from './selector.ts'
 
 /** All counters of one replica at one moment; both arms from the same answer. */

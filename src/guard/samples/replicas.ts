@@ -1,6 +1,5 @@
-import { messageOf, quote, SwitchbackError } from '../../errors.ts'
-import { ExpositionReader } from './exposition.ts'
-import { fetchPieces } from './fetch-text.ts'
+import { messageOf } from '../../errors.ts'
+import { ExpositionReader, fetchPieces, metricsUrl } from '../../scrape/index.ts'
 import { readingOf } from './reading.ts'
 import type { Reading } from './reading.ts'
 import type { Selector } from './selector.ts'
@@ -50,17 +49,4 @@ export function replicaSource(options: ReplicaSourceOptions): MetricsSource {
       return { readings, failures }
     },
   }
-}
-
-/**
- * Where metrics are read: http or https.
- *
- * @throws {SwitchbackError} `SB_METRICS_URL_INVALID`
- */
-export function metricsUrl(text: string): URL {
-  const url = URL.canParse(text) ? new URL(text) : undefined
-  if (url?.protocol === 'http:' || url?.protocol === 'https:') return url
-  throw new SwitchbackError('SB_METRICS_URL_INVALID', `${quote(text)} is no address of metrics`, {
-    hint: 'write it as a URL, e.g. http://127.0.0.1:3002/metrics',
-  })
 }

@@ -1,5 +1,5 @@
 import { quote, SwitchbackError } from '../../errors.ts'
-import type { Series } from './exposition.ts'
+import type { Series } from '../../scrape/index.ts'
 
 /** `name{label="value",other!="x",third=~"a|b"}`, as PromQL selects series. */
 export interface Selector {

@@ -1,6 +1,7 @@
 import { get as httpGet, type IncomingMessage } from 'node:http'
 import { get as httpsGet } from 'node:https'
-import { SwitchbackError } from '../../errors.ts'
+import { isIP, type LookupFunction } from 'node:net'
+import { SwitchbackError } from '../errors.ts'
 
 export interface FetchOptions {
   /** From the request to the last byte, in milliseconds. */
@@ -9,6 +10,8 @@ export interface FetchOptions {
   readonly maxBytes: number
   readonly signal?: AbortSignal | undefined
   readonly headers?: Readonly<Record<string, string>> | undefined
+  /** Connects to this address, whatever the URL's name resolves to. @default by the name */
+  readonly address?: string
 }
 
 /**
@@ -33,7 +36,7 @@ export async function fetchText(url: URL, options: FetchOptions): Promise<string
 export async function fetchPieces(
   url: URL,
   onText: (piece: string) => void,
-  { maxBytes, timeoutMs, signal, headers = {} }: FetchOptions,
+  { maxBytes, timeoutMs, signal, headers = {}, address }: FetchOptions,
 ): Promise<void> {
   // Not AbortSignal.any: what that hangs onto a signal as old as the process is not taken off again.
   const end = new AbortController()
@@ -45,7 +48,7 @@ export async function fetchPieces(
     const decoder = new TextDecoder()
     let received = 0
     // Leaving the loop by an exception closes the connection.
-    for await (const chunk of await open(url, end.signal, headers)) {
+    for await (const chunk of await open(url, end.signal, headers, address)) {
       received += (chunk as Buffer).byteLength
       if (received > maxBytes) throw tooLarge(maxBytes)
       onText(decoder.decode(chunk as Buffer, { stream: true }))
@@ -66,15 +69,26 @@ async function open(
   url: URL,
   signal: AbortSignal,
   headers: Readonly<Record<string, string>>,
+  address: string | undefined,
 ): Promise<IncomingMessage> {
   const get = url.protocol === 'https:' ? httpsGet : httpGet
   const response = await new Promise<IncomingMessage>((resolve, reject) => {
-    get(url, { signal, headers }, resolve).on('error', reject)
+    const pinned = address === undefined ? {} : { lookup: always(address) }
+    get(url, { signal, headers, ...pinned }, resolve).on('error', reject)
   })
   if (response.statusCode === 200) return response
   response.destroy()
   const message = `answers ${response.statusCode} instead of 200`
   throw new SwitchbackError('SB_METRICS_STATUS', message)
+}
+
+/** Resolves every name to one address; the name itself stays in the request. */
+function always(address: string): LookupFunction {
+  return (_hostname, options, done) => {
+    const family = isIP(address)
+    if (options.all === true) done(null, [{ address, family }])
+    else done(null, address, family)
+  }
 }
 
 function late(timeoutMs: number): SwitchbackError {

@@ -1,4 +1,4 @@
-import { quote, SwitchbackError } from '../../errors.ts'
+import { quote, SwitchbackError } from '../errors.ts'
 
 /** One sample of one series. */
 export interface Series {

@@ -1,0 +1,25 @@
+/**
+ * Reads what the processes of the application say of themselves on `/metrics`: Prometheus text, piece
+ * by piece and within bounds, from each process or from a Prometheus server; and of it, what each
+ * process decides about a flag.
+ */
+export { ExpositionReader, type ParseLimits, type Series } from './exposition.ts'
+export { fetchPieces, fetchText, type FetchOptions } from './fetch-text.ts'
+export { metricsUrl } from './metrics-url.ts'
+export {
+  isProcessMetric,
+  type LiveSplit,
+  type ProcessReading,
+  processReadingOf,
+} from './process-reading.ts'
+export {
+  type ProcessAnswer,
+  type ProcessesOptions,
+  type ProcessSource,
+  processSources,
+} from './processes.ts'
+export {
+  prometheusClient,
+  type PrometheusClient,
+  type PrometheusOptions,
+} from './prometheus-query.ts'

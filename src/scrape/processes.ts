@@ -1,0 +1,178 @@
+import { lookup } from 'node:dns/promises'
+import { isIP } from 'node:net'
+import { messageOf } from '../errors.ts'
+import { ExpositionReader, type Series } from './exposition.ts'
+import { fetchPieces } from './fetch-text.ts'
+import { metricsUrl } from './metrics-url.ts'
+import { isProcessMetric, processReadingOf, type ProcessReading } from './process-reading.ts'
+import { prometheusClient } from './prometheus-query.ts'
+
+/** Where the processes of the application tell what they decide. */
+export interface ProcessesOptions {
+  /**
+   * The `/metrics` of each process. A name that has several addresses (a headless service) stands for a
+   * process at each of them.
+   * @default none
+   */
+  readonly metrics?: readonly string[]
+  /**
+   * A Prometheus server that scrapes the processes, asked besides.
+   * @default none
+   */
+  readonly prometheus?:
+    | { readonly url: string; readonly matchers?: string; readonly token?: string }
+    | undefined
+  /**
+   * For one answer of one process, in ms.
+   * @default 1500
+   */
+  readonly timeoutMs?: number
+  /**
+   * The addresses of a name.
+   * @default by the system's resolver
+   */
+  readonly resolve?: (hostname: string) => Promise<readonly string[]>
+}
+
+/** What a process said, or why it said nothing. */
+export interface ProcessAnswer {
+  /** E.g. `10.0.0.5:3002`. */
+  readonly process: string
+  readonly reading: ProcessReading | undefined
+  /** `''` when there is a reading. */
+  readonly error: string
+  /** Epoch milliseconds of the sample. */
+  readonly at: number
+}
+
+/** Something to ask: one process, or a server that knows of many. */
+export interface ProcessSource {
+  readonly name: string
+  /** Answers come late: the server looks at the processes only now and then. */
+  readonly slow: boolean
+  /** Asks once. Never rejects for what it finds. */
+  read(flag: string, signal?: AbortSignal): Promise<readonly ProcessAnswer[]>
+  /** Whether the name no longer has this address: the process has left. */
+  gone(): Promise<boolean>
+}
+
+/**
+ * Finds the processes that are named. A name that cannot be resolved is a source that fails.
+ *
+ * @throws {SwitchbackError} `SB_METRICS_URL_INVALID`
+ */
+export async function processSources(options: ProcessesOptions): Promise<ProcessSource[]> {
+  const { metrics = [], prometheus, timeoutMs = 1500, resolve = addressesOf } = options
+  const urls = [...new Map(metrics.map((text) => [text, metricsUrl(text)])).values()]
+  const server = prometheus === undefined ? [] : [prometheusProcesses(prometheus, timeoutMs)]
+  const found = await Promise.all(urls.map((url) => atUrl(url, timeoutMs, resolve)))
+  return [...found.flat(), ...server]
+}
+
+async function atUrl(
+  url: URL,
+  timeoutMs: number,
+  resolve: (hostname: string) => Promise<readonly string[]>,
+): Promise<ProcessSource[]> {
+  const { hostname, host } = url
+  const one = [processAt(url, { name: host, timeoutMs })]
+  // localhost has an address of each family, and one process behind them.
+  if (hostname === 'localhost' || isIP(hostname.replace(/^\[(.*)\]$/, '$1')) !== 0) return one
+  const addresses = await resolve(hostname).catch((): readonly string[] => [])
+  if (addresses.length <= 1) return one
+  return addresses.map((address) => {
+    const port = url.port === '' ? (url.protocol === 'https:' ? '443' : '80') : url.port
+    const name = `${address.includes(':') ? `[${address}]` : address}:${port}`
+    const gone = async (): Promise<boolean> => {
+      const now = await resolve(hostname).catch(() => addresses)
+      return !now.includes(address)
+    }
+    return processAt(url, { name, timeoutMs, address, gone })
+  })
+}
+
+/** Of both families a process has an address each: those of one are counted. */
+async function addressesOf(hostname: string): Promise<string[]> {
+  const all = await lookup(hostname, { all: true })
+  const four = all.filter(({ family }) => family === 4)
+  return (four.length > 0 ? four : all).map(({ address }) => address)
+}
+
+interface ProcessAtOptions {
+  readonly name: string
+  readonly timeoutMs: number
+  readonly address?: string
+  readonly gone?: () => Promise<boolean>
+}
+
+/** Of a process with many caches and features some series more are read than of any real one. */
+const LIMITS = { maxSeries: 5000 }
+const MAX_BYTES = 8 * 2 ** 20
+
+function processAt(url: URL, options: ProcessAtOptions): ProcessSource {
+  const { name, timeoutMs, address, gone = () => Promise.resolve(false) } = options
+  return {
+    name,
+    slow: false,
+    gone,
+    async read(flag, signal) {
+      const at = Date.now()
+      try {
+        const reader = new ExpositionReader(isProcessMetric, LIMITS)
+        await fetchPieces(url, (piece) => reader.push(piece), {
+          timeoutMs,
+          maxBytes: MAX_BYTES,
+          signal,
+          ...(address === undefined ? {} : { address }),
+        })
+        return [{ process: name, reading: processReadingOf(reader.end(), flag), error: '', at }]
+      } catch (error) {
+        return [{ process: name, reading: undefined, error: messageOf(error), at }]
+      }
+    },
+  }
+}
+
+function prometheusProcesses(
+  options: NonNullable<ProcessesOptions['prometheus']>,
+  timeoutMs: number,
+): ProcessSource {
+  const { url, matchers = '', token } = options
+  const server = prometheusClient({ url, timeoutMs, ...(token === undefined ? {} : { token }) })
+  const rest = matchers.trim() === '' ? '' : `,${matchers}`
+  const names = 'switchback_(live_split|flags_refused|flags_up|instance_info).*'
+  const everything = `{__name__=~"${names}"${rest}}`
+  // A query answers with the last sample under its own time, so the sample's time is asked for too.
+  const times = `timestamp(switchback_start_time_seconds{${matchers}})`
+  const name = `Prometheus ${server.host}`
+  return {
+    name,
+    slow: true,
+    gone: () => Promise.resolve(false),
+    async read(flag, signal) {
+      const now = Date.now()
+      const failed = (error: string): ProcessAnswer[] => [
+        { process: name, reading: undefined, error, at: now },
+      ]
+      try {
+        const [series, sampled] = await Promise.all([
+          server.query(everything, signal),
+          server.query(times, signal),
+        ])
+        if (sampled.length === 0) return failed('knows no process of Switchback')
+        const byProcess = new Map<string, Series[]>()
+        for (const one of series) {
+          const process = one.labels['instance'] ?? ''
+          byProcess.set(process, [...(byProcess.get(process) ?? []), one])
+        }
+        return sampled.map(({ labels, value }): ProcessAnswer => {
+          const process = labels['instance'] ?? ''
+          const own: readonly Series[] = byProcess.get(process) ?? []
+          return { process, reading: processReadingOf(own, flag), error: '', at: value * 1000 }
+        })
+      } catch (error) {
+        return failed(messageOf(error))
+      }
+    },
+  }
+}
