@@ -8,6 +8,7 @@ import { type Finding, mostFindings } from './findings.ts'
 import { appendHistory, type HistoryEntry, type HistoryNote } from './history.ts'
 import { locate, notWritable } from './location.ts'
 import { type FileLock, isAlive, lockFile, uniqueName } from './lock.ts'
+import { lastGoodFile } from './last-good.ts'
 import { validate } from './validate.ts'
 
 export interface ApplyOptions {
@@ -85,7 +86,7 @@ export async function apply(edit: FlagsEdit, options: ApplyOptions): Promise<App
       onStep('compare')
       await removeDebris(file)
       await refuseChanged(edit, file)
-      await makeNewer(temporary, await stat(file))
+      await makeNewer(temporary, await newestSeen(file))
       onStep('rename')
       await replace(temporary, file)
       const at = performance.now()
@@ -169,16 +170,25 @@ async function keepOwner(handle: FileHandle, old: Stats): Promise<void> {
 }
 
 /**
- * Makes the temporary file's time strictly newer than the old file's: now, unless the old file is from
- * the future. Coarse file systems round down, hence the growing steps.
+ * The newest time that flagd may have seen, in epoch ms: of the file, or of the text that switchback
+ * wrote last, since an older backup may have been moved over it.
  */
-async function makeNewer(temporary: string, old: Stats): Promise<void> {
+async function newestSeen(file: string): Promise<number> {
+  const lastGood = await stat(lastGoodFile(file)).catch(() => undefined)
+  return Math.max((await stat(file)).mtimeMs, lastGood?.mtimeMs ?? 0)
+}
+
+/**
+ * Makes the temporary file's time strictly newer than that: now, unless the other is from the future.
+ * Coarse file systems round down, hence the growing steps.
+ */
+async function makeNewer(temporary: string, newest: number): Promise<void> {
   const handle = await open(temporary, 'r+')
   try {
     for (const step of [0, 2, 1000, 2000, 4000]) {
-      const time = new Date(step === 0 ? Date.now() : Math.max(Date.now(), old.mtimeMs + step))
+      const time = new Date(step === 0 ? Date.now() : Math.max(Date.now(), newest + step))
       await handle.utimes(time, time)
-      if ((await handle.stat()).mtimeMs > old.mtimeMs) return
+      if ((await handle.stat()).mtimeMs > newest) return
     }
   } finally {
     await handle.close()

@@ -1,6 +1,9 @@
-import { isSwitchbackError, messageOf, SwitchbackError } from '../errors.ts'
+import { isSwitchbackError, SwitchbackError } from '../errors.ts'
+import { metricsUrl, type ProcessesOptions } from '../scrape/index.ts'
 import { apply, type Applied } from './apply.ts'
-import { confirm, type Confirmation } from './confirm.ts'
+import { type Answers, ask, nobody, type Questions, questionsFor } from './ask.ts'
+import type { Confirmation } from './confirm.ts'
+import type { ProcessConfirmation } from './confirm-processes.ts'
 import type { FlagsDocument } from './document.ts'
 import { changesNothing, type FlagsEdit } from './edit.ts'
 import { type HistoryNote, readHistory } from './history.ts'
@@ -8,9 +11,9 @@ import { locate } from './location.ts'
 import { parseFlagdUrl } from './ofrep.ts'
 import { addPilot, removePilot } from './pilot.ts'
 import { type FileLock, lockFile } from './lock.ts'
-import { type Probes, probesForEdit } from './probes.ts'
 import { loadFlags } from './read.ts'
-import { isBroken, keepLastGood, remedy, restore, setAside } from './restore.ts'
+import { keepLastGood } from './last-good.ts'
+import { isBroken, remedy, restore, setAside } from './restore.ts'
 import { rollBack } from './roll-back.ts'
 import { setShare } from './set-share.ts'
 import { undo } from './undo.ts'
@@ -26,8 +29,14 @@ export interface ChangeOptions {
    */
   readonly flagd?: string | false
   /**
-   * How long to wait until flagd serves the change, in ms.
-   * @default 5000
+   * The processes of the application, each of which must decide the change before it counts as
+   * confirmed.
+   * @default none are asked
+   */
+  readonly processes?: ProcessesOptions | undefined
+  /**
+   * How long to wait until flagd serves the change and every process decides it, in ms.
+   * @default 5000; for processes that a Prometheus tells of, 45000
    */
   readonly timeoutMs?: number
   /**
@@ -46,6 +55,8 @@ export interface ChangeOptions {
    * @default false
    */
   readonly dryRun?: boolean
+  /** Called once when a process lags for longer than a second and a half, while others are waited for. */
+  readonly onLag?: (so: ProcessConfirmation) => void
   /** Called with the edit before it is written; a rejection stops it. */
   readonly onEdit?: (edit: FlagsEdit) => void | Promise<void>
   readonly signal?: AbortSignal
@@ -54,10 +65,14 @@ export interface ChangeOptions {
 /** What became of a change. */
 export interface ChangeResult {
   readonly edit: FlagsEdit
-  /** `undefined` when there was nothing to change, and in a dry run. */
+  /** `undefined` when nothing was written: in a dry run, and when all serve and decide this already. */
   readonly applied: Applied | undefined
-  /** `undefined` when flagd was not asked. */
+  /** What flagd serves; `undefined` when it was not asked. */
   readonly confirmation: Confirmation | undefined
+  /** What each process decides; `undefined` when none is named. */
+  readonly processes: ProcessConfirmation | undefined
+  /** Whether all that were asked confirm it; `undefined` when nobody was asked. */
+  readonly confirmed: boolean | undefined
 }
 
 /**
@@ -138,44 +153,30 @@ function change(
 }
 
 async function changeFile(options: ChangeOptions, make: Make): Promise<ChangeResult> {
-  const { flag, flagd, timeoutMs, signal } = options
+  const { flagd, processes } = options
   // Whatever can be found wrong is found before the file is touched.
   if (typeof flagd === 'string') parseFlagdUrl(flagd)
-  const { edit, probes, applied } = await write(options, make)
-  if (probes === undefined) return { edit, applied, confirmation: undefined }
-  const confirmation = await confirm({
-    flag,
-    probes,
-    ...(flagd === undefined || flagd === false ? {} : { url: flagd }),
-    ...(timeoutMs === undefined ? {} : { timeoutMs }),
-    ...(applied === undefined ? {} : { since: applied.at }),
-    ...(signal === undefined ? {} : { signal }),
-  }).catch((error: unknown) => {
-    if (applied === undefined) throw error
-    return unanswered(probes, error, signal?.aborted === true)
-  })
-  return { edit, applied, confirmation }
+  const { metrics = [], prometheus } = processes ?? {}
+  for (const url of [...metrics, ...(prometheus === undefined ? [] : [prometheus.url])]) {
+    metricsUrl(url)
+  }
+  const { edit, applied, questions, answers } = await write(options, make)
+  if (answers !== undefined) return resultOf(edit, applied, answers)
+  return resultOf(edit, applied, await ask(questions, options, applied))
 }
 
-/** Once the file is written, the caller must be told so, whatever happens to the question. */
-function unanswered(probes: Probes, error: unknown, interrupted: boolean): Confirmation {
-  const message = messageOf(error)
-  return {
-    confirmed: false,
-    servedMs: undefined,
-    lastMs: undefined,
-    probes: probes.movers.length + probes.stayers.length,
-    movers: probes.movers.length,
-    cause: interrupted ? 'interrupted while waiting for flagd' : message,
-    hint: 'switchback status tells whether flagd serves it',
-  }
+function resultOf(edit: FlagsEdit, applied: Applied | undefined, answers: Answers): ChangeResult {
+  const all = [answers.confirmation, answers.processes].filter((each) => each !== undefined)
+  const confirmed = all.length === 0 ? undefined : all.every((each) => each.confirmed)
+  return { edit, applied, ...answers, confirmed }
 }
 
 interface Written {
   readonly edit: FlagsEdit
   readonly applied: Applied | undefined
-  /** Found before the write, so that flagd is asked the moment it could serve the change. */
-  readonly probes: Probes | undefined
+  readonly questions: Questions
+  /** When all agreed already, or nobody is to be asked. */
+  readonly answers: Answers | undefined
 }
 
 /** Edits without the lock, since a person may take their time over it; under it when insisting. */
@@ -208,22 +209,35 @@ async function write(options: ChangeOptions, make: Make): Promise<Written> {
 }
 
 async function attempt(options: ChangeOptions, make: Make, lock?: FileLock): Promise<Written> {
-  const { file, by, flagd, probes: count = 20, signal } = options
+  const { file, by, signal } = options
   const edit = await make(file)
   await options.onEdit?.(edit)
-  if (options.dryRun === true) return { edit, applied: undefined, probes: undefined }
-  // Who insists is in a hurry.
-  const patienceMs = options.insist === true ? 500 : 3000
-  const probes = flagd === false ? undefined : await probesForEdit(edit, { count, patienceMs })
-  if (changesNothing(edit)) return { edit, applied: undefined, probes }
-  const aside = edit.action === 'restore' ? await setAside(file) : ''
-  const applied = await apply(edit, {
-    file,
-    by,
-    ...(signal === undefined ? {} : { signal }),
-    ...(lock === undefined ? {} : { lock }),
-  })
-  const unkept = await keepLastGood(applied.file, edit.after.text)
-  const warning = [aside, applied.warning, unkept].filter((each) => each !== '').join('; ')
-  return { edit, applied: { ...applied, warning }, probes }
+  const none = { confirmation: undefined, processes: undefined }
+  if (options.dryRun === true) {
+    return { edit, applied: undefined, questions: nobody, answers: none }
+  }
+  const questions = await questionsFor(edit, options)
+  const again = changesNothing(edit)
+  if (again) {
+    const answers = await ask(questions, options, undefined, true)
+    if (resultOf(edit, undefined, answers).confirmed !== false) {
+      return { edit, applied: undefined, questions, answers }
+    }
+  }
+  try {
+    const aside = edit.action === 'restore' ? await setAside(file) : ''
+    const applied = await apply(edit, {
+      file,
+      by,
+      ...(signal === undefined ? {} : { signal }),
+      ...(lock === undefined ? {} : { lock }),
+    })
+    const unkept = await keepLastGood(applied.file, edit.after.text)
+    const warning = [aside, applied.warning, unkept].filter((each) => each !== '').join('; ')
+    return { edit, applied: { ...applied, warning }, questions, answers: undefined }
+  } catch (error) {
+    // What stands there is what is wanted: that it cannot be written again is no reason to fail.
+    if (!again || (isSwitchbackError(error) && error.code === 'SB_FLAGS_CHANGED')) throw error
+    return { edit, applied: undefined, questions, answers: undefined }
+  }
 }

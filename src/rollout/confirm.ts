@@ -22,6 +22,11 @@ export interface ConfirmOptions {
    * @default now
    */
   readonly since?: number
+  /**
+   * Ask each user once, and do not wait.
+   * @default false
+   */
+  readonly once?: boolean
   readonly signal?: AbortSignal
 }
 
@@ -51,6 +56,7 @@ const patienceMs = 1500
  */
 export async function confirm(options: ConfirmOptions): Promise<Confirmation> {
   const { flag, probes, url, timeoutMs = 5000, since = performance.now(), signal } = options
+  const { once = false } = options
   using client = createOfrepClient({
     ...(url === undefined ? {} : { url }),
     timeoutMs: Math.max(100, Math.min(2000, timeoutMs)),
@@ -85,12 +91,13 @@ export async function confirm(options: ConfirmOptions): Promise<Confirmation> {
     }
     if (servedMs !== undefined) open = wrong
     last = worst(wrong[0], outcomes[asked.indexOf(wrong[0] ?? scout)])
+    if (once) break
     if (last.kind === 'unreachable' && performance.now() - start > patienceMs) break
     await sleep(pause, undefined, signal === undefined ? {} : { signal })
   }
   if (last.kind === 'none') last = { kind: 'no time' }
   const confirmed = lastMs !== undefined
-  const [cause, hint] = confirmed ? ['', ''] : explain(last, flag)
+  const [cause, hint] = confirmed ? ['', ''] : explain(last, flag, probes.movers.length === 0)
   return { confirmed, servedMs, lastMs, ...counts, cause, hint }
 }
 
@@ -120,7 +127,7 @@ function worst(probe: Probe | undefined, served: Served | Error | undefined): Ou
   return { kind: 'other', got: served.answer, expected: probe.after }
 }
 
-function explain(outcome: Outcome, flag: string): [cause: string, hint: string] {
+function explain(outcome: Outcome, flag: string, again = false): [cause: string, hint: string] {
   switch (outcome.kind) {
     case 'unreachable':
       return [outcome.message, outcome.hint]
@@ -143,7 +150,7 @@ function explain(outcome: Outcome, flag: string): [cause: string, hint: string] 
       ]
     case 'other':
       return [
-        `flagd serves neither the old nor the new split (${outcome.got} instead of ${outcome.expected})`,
+        `flagd serves ${again ? 'something else than the file says' : 'neither the old nor the new split'} (${outcome.got} instead of ${outcome.expected})`,
         'it reads another file, or a further source overrides this one: switchback doctor',
       ]
     default:

@@ -14,6 +14,11 @@ export {
 } from './change.ts'
 export { closestName } from './closest.ts'
 export { confirm, type Confirmation, type ConfirmOptions } from './confirm.ts'
+export {
+  confirmProcesses,
+  type ConfirmProcessesOptions,
+  type ProcessConfirmation,
+} from './confirm-processes.ts'
 export { describe, type Description } from './describe.ts'
 export {
   type FlagsDocument,
@@ -39,6 +44,7 @@ export {
   type User,
   type UserContext,
 } from './evaluate.ts'
+export { type Expectation, expectationOf } from './expectation.ts'
 export type { Finding, FindingCode } from './findings.ts'
 export {
   historyFile,
@@ -47,6 +53,7 @@ export {
   readHistory,
   type RecordedChange,
 } from './history.ts'
+export { judgeProcess, type JudgeOptions, type ProcessVerdict } from './judge-process.ts'
 export { type FlagsLocation, locate } from './location.ts'
 export {
   createOfrepClient,
@@ -59,7 +66,7 @@ export { addPilot, pilotsOf, removePilot } from './pilot.ts'
 export { type Moved, preview, type Preview, type PreviewOptions } from './preview.ts'
 export { findProbes, type Probe, type Probes } from './probes.ts'
 export { loadFlags, readText } from './read.ts'
-export { lastGoodFile } from './restore.ts'
+export { lastGoodFile } from './last-good.ts'
 export { rollBack, type RollBackOptions } from './roll-back.ts'
 export { compareServed, type ServedComparison } from './served.ts'
 export { currentShare, setShare, type SetShareOptions } from './set-share.ts'

@@ -1,41 +1,13 @@
 import { constants } from 'node:fs'
-import { copyFile, lstat, open, readFile, realpath, rename, rm, stat } from 'node:fs/promises'
+import { copyFile, lstat, open, readFile, realpath, stat } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
-import { isSwitchbackError, messageOf, quote, SwitchbackError } from '../errors.ts'
+import { isSwitchbackError, quote, SwitchbackError } from '../errors.ts'
 import { flagNode, hashOf, readFlags } from './document.ts'
 import type { FlagsEdit } from './edit.ts'
 import { locate, notWritable } from './location.ts'
-import { uniqueName } from './lock.ts'
+import { lastGoodFile } from './last-good.ts'
 import { readText } from './read.ts'
 import { rollBack, type RollBackOptions } from './roll-back.ts'
-
-/** The text of the last change that was written, beside the flags file. */
-export function lastGoodFile(file: string): string {
-  return `${file}.last-good`
-}
-
-/** Keeps what was written, for the day when the flags file is broken or gone. @returns a warning or `''` */
-export async function keepLastGood(file: string, text: string): Promise<string> {
-  // By this name `apply` removes it when this process dies.
-  const temporary = join(dirname(file), `.${basename(file)}.tmp-${uniqueName()}`)
-  try {
-    const { uid, gid, mode } = await stat(file)
-    const handle = await open(temporary, 'wx', 0o600)
-    try {
-      await handle.writeFile(text)
-      await handle.chown(uid, gid).catch(() => {})
-      await handle.chmod(mode & 0o666)
-      await handle.sync()
-    } finally {
-      await handle.close()
-    }
-    await rename(temporary, lastGoodFile(file))
-    return ''
-  } catch (error) {
-    await rm(temporary, { force: true }).catch(() => {})
-    return `a copy for rollback --restore could not be kept: ${messageOf(error)}`
-  }
-}
 
 /** Whether a rollback failed since the file is broken or gone. */
 export function isBroken(error: unknown): error is SwitchbackError {

@@ -23,7 +23,12 @@ export function undo(
   const { flag, history } = options
   const undone = new Set(history.flatMap((entry) => entry.undoes ?? []))
   const entry = history.findLast(
-    (each) => each.flag === flag && each.action !== 'undo' && !undone.has(each.id),
+    (each) =>
+      each.flag === flag &&
+      each.action !== 'undo' &&
+      !undone.has(each.id) &&
+      // The same content, written again for a flagd that had not noticed it.
+      each.before !== each.after,
   )
   if (entry === undefined) {
     throw new SwitchbackError('SB_UNDO_NOTHING', `there is no edit of ${quote(flag)} to undo`, {

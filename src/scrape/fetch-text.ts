@@ -73,7 +73,8 @@ async function open(
 ): Promise<IncomingMessage> {
   const get = url.protocol === 'https:' ? httpsGet : httpGet
   const response = await new Promise<IncomingMessage>((resolve, reject) => {
-    const pinned = address === undefined ? {} : { lookup: always(address) }
+    // Kept connections are found by name: the next address would get that of the one before.
+    const pinned = address === undefined ? {} : { lookup: always(address), agent: false as const }
     get(url, { signal, headers, ...pinned }, resolve).on('error', reject)
   })
   if (response.statusCode === 200) return response

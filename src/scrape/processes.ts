@@ -1,5 +1,6 @@
 import { lookup } from 'node:dns/promises'
 import { isIP } from 'node:net'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { messageOf } from '../errors.ts'
 import { ExpositionReader, type Series } from './exposition.ts'
 import { fetchPieces } from './fetch-text.ts'
@@ -91,9 +92,15 @@ async function atUrl(
   })
 }
 
+/** A resolver that hangs must not hang a rollback, in ms. */
+const RESOLVE_MS = 1500
+
 /** Of both families a process has an address each: those of one are counted. */
 async function addressesOf(hostname: string): Promise<string[]> {
-  const all = await lookup(hostname, { all: true })
+  const asked = lookup(hostname, { all: true })
+  // Nobody hears of it when it fails after the time was up.
+  asked.catch(() => {})
+  const all = await Promise.race([asked, sleep(RESOLVE_MS, [], { ref: false })])
   const four = all.filter(({ family }) => family === 4)
   return (four.length > 0 ? four : all).map(({ address }) => address)
 }

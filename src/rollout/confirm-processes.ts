@@ -1,0 +1,210 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import { type ProcessesOptions, type ProcessSource, processSources } from '../scrape/index.ts'
+import type { Expectation } from './expectation.ts'
+import { judgeProcess, type ProcessVerdict } from './judge-process.ts'
+
+export interface ConfirmProcessesOptions {
+  readonly flag: string
+  readonly processes: ProcessesOptions
+  /** What they must decide. */
+  readonly expected: Expectation
+  /** What they decided before, to say of who lags that it is still there. */
+  readonly before?: Expectation | undefined
+  /**
+   * How long to wait, in ms.
+   * @default 5000, and 45000 with a Prometheus, which looks at the processes only now and then
+   */
+  readonly timeoutMs?: number
+  /**
+   * `performance.now()` from which the times of the result count.
+   * @default now
+   */
+  readonly since?: number
+  /**
+   * Ask each process once, and do not wait.
+   * @default false
+   */
+  readonly once?: boolean
+  /** Called once when, after a second and a half, somebody still lags. */
+  readonly onLag?: (so: ProcessConfirmation) => void
+  readonly signal?: AbortSignal
+  /** Aborted when there is nothing to wait for any longer, e.g. since flagd is gone. */
+  readonly hurry?: AbortSignal
+}
+
+/** Whether every process of the application decides what was written. */
+export interface ProcessConfirmation {
+  readonly confirmed: boolean
+  /** How many processes are known, and how many of them decide it. */
+  readonly known: number
+  readonly deciding: number
+  /** Milliseconds until the last of them decided it; `undefined` while somebody lags. */
+  readonly lastMs: number | undefined
+  /** How many of those that decide it are compared by a sample only. */
+  readonly samples: number
+  /** Who does not decide it, and why. */
+  readonly lagging: readonly ProcessVerdict[]
+}
+
+/** A process that says nothing for this long is named, and not waited for when all others agree. */
+const PATIENCE_MS = 1500
+const SHORTEST_PAUSE_MS = 10
+const LONGEST_PAUSE_MS = 500
+
+/**
+ * Asks every process until it decides what the file says. Each has a loop of its own, so that one that
+ * hangs delays nobody else. Never throws for what a process does; an abort ends it with what is known.
+ *
+ * @throws {SwitchbackError} `SB_METRICS_URL_INVALID`
+ */
+export async function confirmProcesses(
+  options: ConfirmProcessesOptions,
+): Promise<ProcessConfirmation> {
+  const { processes, since = performance.now(), signal } = options
+  const sources = await processSources({ ...processes, ...capped(options) })
+  const roll = new RollCall(sources, options)
+  const start = performance.now()
+  const end = new AbortController()
+  const stop = (): void => end.abort()
+  const timeoutMs = options.timeoutMs ?? (sources.some(({ slow }) => slow) ? 45_000 : 5000)
+  const timers = [
+    setTimeout(stop, options.once === true ? PATIENCE_MS + 500 : timeoutMs),
+    setTimeout(() => {
+      if (!roll.isComplete) options.onLag?.(roll.result(undefined))
+      void giveUp()
+    }, PATIENCE_MS + 50),
+  ]
+  const giveUp = async (): Promise<void> => {
+    for (const source of sources) {
+      if (roll.isSilent(source) && (await source.gone())) roll.leave(source)
+    }
+    if (roll.isComplete || roll.onlySilentLag) stop()
+  }
+  for (const each of [signal, options.hurry]) {
+    if (each?.aborted === true) stop()
+    each?.addEventListener('abort', stop, { once: true })
+  }
+  let lastMs: number | undefined
+  const loop = async (source: ProcessSource): Promise<void> => {
+    let pause = SHORTEST_PAUSE_MS
+    while (!end.signal.aborted) {
+      const asked = performance.now()
+      await roll.ask(source, end.signal)
+      if (roll.agrees(source)) {
+        lastMs = performance.now() - since
+        break
+      }
+      if (options.once === true) break
+      if (performance.now() - start > PATIENCE_MS) await giveUp()
+      // A process that takes its time over an answer is not to be kept busy with giving it.
+      pause = Math.min(LONGEST_PAUSE_MS, Math.max(pause * 1.5, performance.now() - asked))
+      await sleep(pause, undefined, { signal: end.signal }).catch(() => {})
+    }
+    if (performance.now() - start > PATIENCE_MS) await giveUp()
+  }
+  try {
+    await Promise.all(sources.map(loop))
+  } finally {
+    for (const timer of timers) clearTimeout(timer)
+    for (const each of [signal, options.hurry]) each?.removeEventListener('abort', stop)
+  }
+  return roll.result(lastMs)
+}
+
+/** No answer is waited for longer than there is time. */
+function capped({ timeoutMs = PATIENCE_MS }: ConfirmProcessesOptions): { timeoutMs: number } {
+  return { timeoutMs: Math.max(100, Math.min(PATIENCE_MS, timeoutMs)) }
+}
+
+/** Who has said what so far. */
+class RollCall {
+  readonly #options: ConfirmProcessesOptions
+  readonly #writtenAt: number
+  readonly #verdicts: Map<ProcessSource, readonly ProcessVerdict[]>
+  /** By instance, so that one process under two names is counted once. */
+  readonly #owner = new Map<string, ProcessSource>()
+
+  constructor(sources: readonly ProcessSource[], options: ConfirmProcessesOptions) {
+    this.#options = options
+    const { since = performance.now() } = options
+    this.#writtenAt = Date.now() - (performance.now() - since)
+    this.#verdicts = new Map(sources.map((source) => [source, [unheard(source)]]))
+  }
+
+  async ask(source: ProcessSource, signal: AbortSignal): Promise<void> {
+    const { flag, once = false } = this.#options
+    const answers = await source.read(flag, signal)
+    // Cut off by the end, an answer says nothing of the process.
+    if (signal.aborted) return
+    const verdicts: ProcessVerdict[] = []
+    for (const answer of answers) {
+      const instance = answer.reading?.instance ?? ''
+      if (instance !== '') {
+        const owner = this.#owner.get(instance) ?? source
+        if (owner !== source) continue
+        this.#owner.set(instance, source)
+      }
+      const verdict = judgeProcess(answer, this.#options)
+      const old = source.slow && !once && answer.at < this.#writtenAt
+      verdicts.push(old ? notYetScraped(verdict) : verdict)
+    }
+    this.#verdicts.set(source, verdicts)
+  }
+
+  leave(source: ProcessSource): void {
+    this.#verdicts.delete(source)
+  }
+
+  agrees(source: ProcessSource): boolean {
+    return (this.#verdicts.get(source) ?? []).every((verdict) => verdict.agrees)
+  }
+
+  isSilent(source: ProcessSource): boolean {
+    return (this.#verdicts.get(source) ?? []).every((verdict) => verdict.silent)
+  }
+
+  get isComplete(): boolean {
+    return this.#all.every(({ agrees }) => agrees)
+  }
+
+  /** Whether all who answer agree, and somebody does not answer. */
+  get onlySilentLag(): boolean {
+    return !this.isComplete && this.#all.every(({ agrees, silent }) => agrees || silent)
+  }
+
+  result(lastMs: number | undefined): ProcessConfirmation {
+    const all = this.#all
+    const deciding = all.filter(({ agrees }) => agrees)
+    const lagging = all.filter(({ agrees }) => !agrees)
+    return {
+      confirmed: all.length > 0 && lagging.length === 0,
+      known: all.length,
+      deciding: deciding.length,
+      lastMs: lagging.length === 0 ? lastMs : undefined,
+      samples: deciding.filter(({ sample }) => sample).length,
+      lagging,
+    }
+  }
+
+  get #all(): ProcessVerdict[] {
+    return [...this.#verdicts.values()].flat()
+  }
+}
+
+function unheard({ name }: ProcessSource): ProcessVerdict {
+  return {
+    process: name,
+    agrees: false,
+    silent: true,
+    cause: 'does not answer',
+    probes: undefined,
+    on: undefined,
+    sample: false,
+    refuses: '',
+  }
+}
+
+function notYetScraped(verdict: ProcessVerdict): ProcessVerdict {
+  const cause = 'was not scraped by Prometheus since the change'
+  return { ...verdict, agrees: false, silent: false, cause }
+}

@@ -1,0 +1,106 @@
+import type { LiveSplit, ProcessAnswer, ProcessReading } from '../scrape/index.ts'
+import type { Expectation } from './expectation.ts'
+
+/** Whether a process decides what the file says. */
+export interface ProcessVerdict {
+  /** E.g. `10.0.0.5:3002`. */
+  readonly process: string
+  readonly agrees: boolean
+  /** It gave no answer, so that what it decides is not known. */
+  readonly silent: boolean
+  /** Why it does not agree, for people; `''` when it does. */
+  readonly cause: string
+  /** Probe users, and how many of them it sends to the new side; `undefined` where it does not tell. */
+  readonly probes: number | undefined
+  readonly on: number | undefined
+  /** Its answers are a sample of another vendor's provider, so that only the direction was compared. */
+  readonly sample: boolean
+  /** Why it refuses the flags that it was last given; `''` when it does not. */
+  readonly refuses: string
+}
+
+export interface JudgeOptions {
+  readonly flag: string
+  readonly expected: Expectation
+  /** What the file said before, to tell the old split from any other. */
+  readonly before?: Expectation | undefined
+}
+
+/** Compares what a process tells with what the file says. Pure. */
+export function judgeProcess(answer: ProcessAnswer, options: JudgeOptions): ProcessVerdict {
+  const { process, reading, error } = answer
+  const base = { process, agrees: false, silent: false, sample: false, refuses: '' }
+  const unknown = { probes: undefined, on: undefined }
+  if (reading === undefined) return { ...base, ...unknown, silent: true, cause: error }
+  const refuses = refusalOf(reading)
+  const wrong = reading.splits.find((split) => !decides(split, options.expected))
+  const shown = wrong ?? reading.splits[0]
+  if (shown === undefined) {
+    return { ...base, ...unknown, refuses, cause: ignorance(reading, options.flag) }
+  }
+  const counts = { probes: shown.probes, on: shown.on, sample: shown.kind === 'sample' }
+  if (wrong === undefined && refuses === '') return { ...base, ...counts, agrees: true, cause: '' }
+  return { ...base, ...counts, refuses, cause: causeOf(shown, reading, options, refuses) }
+}
+
+function decides(split: LiveSplit, expected: Expectation): boolean {
+  const { on, probes, kind, hash, feature } = split
+  const count = expected.on(feature)
+  if (kind === 'sample') return isLikely(on, probes, count / expected.probes)
+  if (hash !== '' && expected.hash !== undefined && hash !== expected.hash) return false
+  return on * expected.probes === count * probes
+}
+
+/** Nobody and everybody are exact for any users; in between, four standard deviations are allowed. */
+function isLikely(on: number, probes: number, share: number): boolean {
+  if (share === 0 || share === 1) return on === share * probes
+  return Math.abs(on - share * probes) <= 4 * Math.sqrt(share * (1 - share) * probes) + 1
+}
+
+function ignorance({ others }: ProcessReading, flag: string): string {
+  return others.length > 0
+    ? `does not decide "${flag}" (it decides ${others.slice(0, 3).join(', ')})`
+    : `does not say what it decides about "${flag}": an older Switchback, or another application`
+}
+
+function refusalOf({ refused }: ProcessReading): string {
+  if (refused === undefined) return ''
+  return refused.reason === '' ? 'no reason given' : refused.reason
+}
+
+function causeOf(
+  split: LiveSplit,
+  reading: ProcessReading,
+  { expected, before }: JudgeOptions,
+  refuses: string,
+): string {
+  const { feature, hash, since } = split
+  const count = expected.on(feature)
+  const old = before !== undefined && decides(split, before) && before.on(feature) !== count
+  const cache = feature === '' ? '' : ` (cache ${feature})`
+  const now = old
+    ? `still on the old split at ${percent(split)}`
+    : `decides ${percent(split)} instead of ${Math.round((count / expected.probes) * 100)} %`
+  if (refuses !== '') {
+    const when = clock(reading.refused?.since)
+    return `${now}${cache}: it refuses the flags${when === '' ? '' : ` since ${when}`}: ${refuses}`
+  }
+  const stale = since === undefined ? '' : `, unchanged since ${clock(since)}`
+  if (reading.up === false) return `${now}${cache}: its flags are unreachable${stale}`
+  if (hash !== '' && hash === expected.hash) {
+    return `${now}${cache}, although it has the new flags`
+  }
+  return `${now}${cache}${stale}`
+}
+
+/** E.g. `25 %`, or `25 % of a sample`. */
+function percent({ on, probes, kind }: LiveSplit): string {
+  const share = `${Math.round((on / probes) * 100)} %`
+  return kind === 'sample' ? `${share} of a sample` : share
+}
+
+/** UTC, since the process may be elsewhere. */
+function clock(seconds: number | undefined): string {
+  if (seconds === undefined || !(Math.abs(seconds) < 8e12)) return ''
+  return new Date(seconds * 1000).toISOString().replace(/\.\d+Z$/, 'Z')
+}
