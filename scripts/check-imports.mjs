@@ -13,7 +13,7 @@ const ROOMS = {
   telemetry: [],
   switch: ['cache', 'flags', 'telemetry'],
   scrape: [],
-  rollout: ['scrape'],
+  rollout: ['flagfile', 'scrape'],
   guard: ['rollout', 'scrape'],
   sidecar: ['rollout'],
   control: ['guard', 'rollout', 'scrape'],
