@@ -15,11 +15,11 @@ const ROOMS = {
   scrape: [],
   rollout: ['flagfile', 'scrape'],
   guard: ['rollout', 'scrape'],
-  sidecar: ['rollout'],
+  sidecar: ['rollout', 'flagfile'],
   control: ['guard', 'rollout', 'scrape'],
   app: ['switch', 'cache', 'flags', 'telemetry'],
   cli: 'all',
-  '.': ['cache', 'flags', 'telemetry', 'switch'],
+  '.': ['cache', 'flagfile', 'flags', 'telemetry', 'switch'],
 }
 
 /** What every room may use. */

@@ -1,0 +1,149 @@
+import { compile } from './compile.ts'
+import type { Compiled } from './compile.ts'
+import { toWellFormed } from './decode.ts'
+import type { FlagDefinition } from './flag-definition.ts'
+import { goText, isList, isObject } from './json.ts'
+import type { JsonObject, JsonValue } from './json.ts'
+import { beginWork, panic } from './panic.ts'
+
+/** What flagd answers for one flag and one user. */
+export interface Evaluation {
+  /**
+   * `FALLBACK`: the flag has no default variant, and no rule decided: the code's default applies.
+   * `DISABLED`: likewise.
+   */
+  readonly reason: 'STATIC' | 'TARGETING_MATCH' | 'DEFAULT' | 'FALLBACK' | 'DISABLED' | 'ERROR'
+  /** `''` without one. */
+  readonly variant: string
+  /** `undefined` without one. */
+  readonly value: JsonValue | undefined
+  /** `''` without an error. */
+  readonly errorCode: '' | 'PARSE_ERROR' | 'GENERAL' | 'TYPE_MISMATCH'
+}
+
+/** Evaluates one flag for an evaluation context. Never throws. */
+export type CompiledFlag = (context: Readonly<Record<string, unknown>>) => Evaluation
+
+const FALLBACK = none('FALLBACK')
+const DISABLED = none('DISABLED')
+const PARSE_ERROR: Evaluation = { ...none('ERROR'), errorCode: 'PARSE_ERROR' }
+const GENERAL: Evaluation = { ...none('ERROR'), errorCode: 'GENERAL' }
+
+function none(reason: Evaluation['reason']): Evaluation {
+  return { reason, variant: '', value: undefined, errorCode: '' }
+}
+
+/**
+ * Makes a flag ready to be evaluated, bit for bit as flagd does it: its bucketing, its reading of
+ * mixed types, and its errors for a rule that fails for a user.
+ */
+export function compileFlag(flag: FlagDefinition): CompiledFlag {
+  if (flag.state === 'DISABLED') return () => DISABLED
+  const { targeting, defaultVariant } = flag
+  const nobody = defaultVariant === '' ? FALLBACK : undefined
+  if (targeting === undefined || isEmpty(targeting)) {
+    const answer = nobody ?? variantOf(flag, defaultVariant, 'STATIC')
+    return () => answer
+  }
+  const byDefault = nobody ?? variantOf(flag, defaultVariant, 'DEFAULT')
+  const rule = compileRule(targeting)
+  const known = new Map<string, Evaluation>()
+  for (const variant of Object.keys(flag.variants ?? {})) {
+    if (PLAIN.test(variant)) known.set(variant, variantOf(flag, variant, 'TARGETING_MATCH'))
+  }
+  return (context) => {
+    try {
+      beginWork()
+      const result = rule.run(dataOf(context, flag.key))
+      if (result === null) return byDefault
+      const plain = typeof result === 'string' ? known.get(result) : undefined
+      return plain ?? variantOf(flag, variantNamed(result), 'TARGETING_MATCH')
+    } catch {
+      // The rule failed as it fails for flagd, or it needs more stack or steps than there are.
+      return PARSE_ERROR
+    }
+  }
+}
+
+function compileRule(targeting: JsonValue): Compiled {
+  try {
+    beginWork()
+    return compile(targeting)
+  } catch {
+    return { constant: undefined, run: panic }
+  }
+}
+
+/** Names that mean themselves when a rule gives them. */
+const PLAIN = /^[^"\\<>&\u2028\u2029\p{Cc}\p{Cs}]*$/u
+
+/** flagd takes the JSON of what the rule gave for the name, without its quotes. */
+function variantNamed(result: JsonValue): string {
+  if (typeof result === 'number' && !Number.isFinite(result)) panic()
+  const text = Object.is(result, -0) ? '-0' : goText(finite(result))
+  return text.replaceAll('"', '')
+}
+
+function finite(value: JsonValue): JsonValue {
+  if (typeof value === 'number') return Number.isFinite(value) ? value : panic()
+  if (typeof value === 'string') return toWellFormed(value)
+  if (isList(value)) return value.map(finite)
+  if (!isObject(value)) return value
+  return Object.fromEntries(Object.entries(value).map(([key, each]) => [key, finite(each)]))
+}
+
+function variantOf(
+  { variants }: FlagDefinition,
+  variant: string,
+  reason: 'STATIC' | 'TARGETING_MATCH' | 'DEFAULT',
+): Evaluation {
+  if (variants === undefined || !Object.hasOwn(variants, variant)) return GENERAL
+  const value = variants[variant] as JsonValue
+  // Null is no value of any type.
+  if (value === null)
+    return { reason: 'ERROR', variant, value: undefined, errorCode: 'TYPE_MISMATCH' }
+  return { reason, variant, value, errorCode: '' }
+}
+
+function isEmpty(targeting: JsonValue): boolean {
+  return isObject(targeting) && Object.keys(targeting).length === 0
+}
+
+/** The context as flagd's rules see it. */
+function dataOf(context: Readonly<Record<string, unknown>>, flagKey: string): JsonObject {
+  const data: Record<string, JsonValue> = {}
+  for (const name of Object.keys(context)) {
+    const value = context[name]
+    if (typeof value === 'string') {
+      if (name !== '__proto__') data[name] = value
+      continue
+    }
+    const plain = plainOf(value)
+    if (plain !== undefined && name !== '__proto__') data[name] = plain
+  }
+  data['$flagd'] = { flagKey, timestamp: Math.floor(Date.now() / 1_000) }
+  return data
+}
+
+/** As JSON would carry it to flagd. */
+function plainOf(value: unknown): JsonValue | undefined {
+  switch (typeof value) {
+    case 'string':
+      return toWellFormed(value)
+    case 'boolean':
+      return value
+    case 'number':
+      return Number.isFinite(value) ? value : null
+    case 'bigint':
+      return Number(value)
+    case 'object':
+      break
+    default:
+      return undefined
+  }
+  if (value === null) return null
+  if (Array.isArray(value)) return value.map((each) => plainOf(each) ?? null)
+  if (value instanceof Date) return Number.isNaN(value.getTime()) ? null : value.toISOString()
+  const entries = Object.entries(value).map(([key, each]) => [key, plainOf(each)] as const)
+  return Object.fromEntries(entries.filter(([, each]) => each !== undefined)) as JsonObject
+}

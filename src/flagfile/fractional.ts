@@ -1,0 +1,71 @@
+import { isList, isObject, member } from './json.ts'
+import type { JsonValue } from './json.ts'
+import { murmur3 } from './murmur3.ts'
+
+/** A split, read. */
+export interface Distribution {
+  readonly entries: readonly { readonly variant: JsonValue; readonly weight: number }[]
+  readonly total: number
+}
+
+const MOST_WEIGHT = 2_147_483_647
+
+/** `undefined` when the split gives nobody anything: flagd then goes on as if there were no rule. */
+export function distributionOf(entries: readonly JsonValue[]): Distribution | undefined {
+  let total = 0
+  const read: { readonly variant: JsonValue; readonly weight: number }[] = []
+  for (const entry of entries) {
+    if (!isList(entry)) return undefined
+    const [variant, given = 1] = entry
+    if (variant === undefined || (typeof variant === 'object' && variant !== null)) return undefined
+    const weight = given === null ? 1 : given
+    if (typeof weight !== 'number' || !Number.isInteger(weight) || weight > MOST_WEIGHT) {
+      return undefined
+    }
+    // Go reads what does not fit into 64 bits as another number, which then is none that was given.
+    if (weight < -(2 ** 63)) return undefined
+    read.push({ variant, weight: Math.max(weight, 0) })
+    total += Math.max(weight, 0)
+  }
+  return total === 0 || total > MOST_WEIGHT ? undefined : { entries: read, total }
+}
+
+/** What a user with this value of the bucketing attribute gets. */
+export function share(bucketBy: string, { entries, total }: Distribution): JsonValue {
+  const bucket = bucketOf(murmur3(bucketBy), total)
+  let end = 0
+  for (const { variant, weight } of entries) {
+    end += weight
+    if (bucket < end) return variant
+  }
+  return null
+}
+
+/** The upper half of the 64 bits of hash times total. */
+export function bucketOf(hash: number, total: number): number {
+  const high = total * (hash >>> 16)
+  const low = total * (hash & 0xffff)
+  return Math.floor((high + Math.floor(low / 65_536)) / 65_536)
+}
+
+/** What flagd buckets by when the rule names nothing: `undefined` when there is no such user. */
+export function standardBucketing(data: JsonValue): string | undefined {
+  if (!isObject(data)) return undefined
+  const targetingKey = member(data, 'targetingKey')
+  if (typeof targetingKey !== 'string' || targetingKey === '') return undefined
+  const properties = member(data, '$flagd')
+  const flagKey = isObject(properties) ? member(properties, 'flagKey') : undefined
+  return (typeof flagKey === 'string' ? flagKey : '') + targetingKey
+}
+
+/** `{"fractional": ...}`, its operand evaluated already. */
+export function fractional(values: JsonValue, data: JsonValue): JsonValue {
+  if (!isList(values) || !isObject(data)) return null
+  const [first, ...rest] = values
+  if (first === undefined) return null
+  const named = typeof first === 'string'
+  const bucketBy = named ? first : standardBucketing(data)
+  if (bucketBy === undefined) return null
+  const distribution = distributionOf(named || first === null ? rest : values)
+  return distribution === undefined ? null : share(bucketBy, distribution)
+}

@@ -1,0 +1,36 @@
+import { integer, strictNumber } from './convert.ts'
+import { isList, isObject } from './json.ts'
+import type { JsonValue } from './json.ts'
+import { plainDecimal } from './numbers.ts'
+import { panic } from './panic.ts'
+
+/** What `{"var": ...}` means, its operand evaluated already. */
+export function lookUp(operand: JsonValue, data: JsonValue): JsonValue {
+  if (operand === null) return typeof data === 'object' ? null : data
+  let path: JsonValue = typeof operand === 'number' ? plainDecimal(operand) : operand
+  let otherwise: JsonValue = null
+  if (path === '') return data
+  if (isList(path)) {
+    if (path.length === 0) return data
+    if (path.length === 2) otherwise = path[1] as JsonValue
+    path = path[0] as JsonValue
+  }
+  return typeof path === 'string' ? walk(data, partsOf(path), otherwise) : panic()
+}
+
+export function partsOf(path: string): readonly string[] {
+  return path.split('.').filter((part) => part !== '')
+}
+
+export function walk(data: JsonValue, parts: readonly string[], otherwise: JsonValue): JsonValue {
+  if (data === null) return otherwise
+  let value: JsonValue = data
+  for (const part of parts) {
+    let next: JsonValue | undefined
+    if (isObject(value)) next = Object.hasOwn(value, part) ? value[part] : undefined
+    else if (isList(value)) next = value[integer(strictNumber(part))]
+    if (next === undefined || next === null) return otherwise
+    value = next
+  }
+  return value
+}
