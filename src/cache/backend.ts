@@ -123,7 +123,8 @@ export interface Owed {
 export interface Ledger {
   /** Whether this side's copy of the key must not be trusted. */
   owes(side: Side, key: string): boolean
-  owe(side: Side, key: string, notBefore: number): MaybePromise<void>
+  /** @param within milliseconds to wait while others keep the ledger locked; then it rejects */
+  owe(side: Side, key: string, notBefore: number, within?: number): MaybePromise<void>
   /** The oldest owed invalidations of a side, at most `limit`. */
   list(side: Side, limit: number): readonly Owed[]
   /** Forgets one owed invalidation, unless it was owed again since (false). */

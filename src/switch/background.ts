@@ -36,7 +36,7 @@ export class Background {
       const own = await active.read(key)
       if (own.token !== activeToken) return
       // A later delete may have left a fence there, or a debt, in place of its tombstone.
-      if (trustedFrom(this.#parts.debts, standby, key) > op.standbyFence) {
+      if (trustedFrom(this.#parts.debts, standby, key) !== op.standbyFence) {
         this.#parts.recorder.event(standby.side, 'mirror_refused')
         return
       }

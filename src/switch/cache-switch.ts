@@ -1,5 +1,6 @@
 import type { CacheService, GetOrSetOptions, Loader, SetOptions } from '../cache/index.ts'
 import type { DecisionContext } from '../flags/index.ts'
+import { safeListener } from '../listeners.ts'
 import type { Engine } from './engine.ts'
 import type { CacheHealth } from './health.ts'
 import type { OnOperation } from './operation.ts'
@@ -9,7 +10,7 @@ import type { Caller } from './pinning.ts'
 export type CacheView = Omit<CacheService, 'close' | typeof Symbol.asyncDispose>
 
 export interface ViewHooks {
-  /** Called once when each operation ends. Must not throw. */
+  /** Called once when each operation ends. */
   readonly onOperation?: OnOperation
 }
 
@@ -85,7 +86,11 @@ export class SwitchedCache extends CallerView implements CacheSwitch {
   }
 
   for(context: DecisionContext | undefined, hooks: ViewHooks = {}): CacheView {
-    return new CallerView(this.#parts.engine, { context, onOperation: hooks.onOperation })
+    const { onOperation } = hooks
+    return new CallerView(this.#parts.engine, {
+      context,
+      onOperation: onOperation && safeListener('onOperation', onOperation),
+    })
   }
 
   health(): CacheHealth {

@@ -42,6 +42,7 @@ export class Coherence {
   /** Reads the key where it can be trusted. True: `op.cell` is alive. Never rejects. */
   async read(op: PinnedOperation): Promise<boolean> {
     const { active, standby, key } = op
+    op.place = undefined
     // Before the read: what is acknowledged from here on need not be seen.
     const trusted = trustedFrom(this.#debts, active, key)
     if (trusted === NEVER_TRUSTED) {
@@ -54,7 +55,7 @@ export class Coherence {
         op.outcome = failure(error)
       }
     }
-    if (op.single) return false
+    if (op.retired) return false
     const standbyTrusted = trustedFrom(this.#debts, standby, key)
     if (standbyTrusted === NEVER_TRUSTED) return false
     try {
@@ -76,7 +77,6 @@ export class Coherence {
         if (written) {
           op.outcome = 'stored'
           op.servedBy = active.side
-          if (op.single) return { activeToken: token, standbyToken: '' }
           const standbyToken = await this.#supersede(standby, key, token)
           const lost = await this.#oweIfFenced(active, key, trusted)
           return lost ? NOTHING_WRITTEN : { activeToken: token, standbyToken }
@@ -90,7 +90,8 @@ export class Coherence {
       op.outcome = 'fell_back'
     }
     // The value first, then what is owed: whoever repays it does so after the value is in place.
-    if (!op.single) await this.#storeOnStandby(op, entry)
+    if (op.retired) await this.#supersede(standby, key, '')
+    else await this.#storeOnStandby(op, entry)
     await this.#debts.owe(active.side, key, landsUntil)
     return NOTHING_WRITTEN
   }
@@ -100,25 +101,23 @@ export class Coherence {
     const { active, standby, key } = op
     const fences = [active, standby].map(({ side }) => this.#debts.fencedBefore(side))
     const onActive = this.#eraseOn(active, key)
-    const onStandby = op.single ? undefined : this.#eraseOn(standby, key)
+    const onStandby = this.#eraseOn(standby, key)
     const erased = await onActive
     const alsoErased = await onStandby
-    if (!op.single) {
-      await this.#oweIfFenced(active, key, fences[0]!)
-      await this.#oweIfFenced(standby, key, fences[1]!)
-    }
+    await this.#oweIfFenced(active, key, fences[0]!)
+    await this.#oweIfFenced(standby, key, fences[1]!)
     op.outcome = erased.outcome
     op.servedBy = erased.outcome === 'deleted' ? active.side : 'none'
-    return erased.existed || alsoErased?.existed === true
+    return erased.existed || alsoErased.existed
   }
 
   /** Stores a loaded value where the miss was seen, unless anybody wrote or deleted since. */
-  async fill(op: PinnedOperation, entry: Entry, loadMs: number): Promise<string> {
+  async fill(op: PinnedOperation, entry: Entry): Promise<string> {
     const { place, key, cell } = op
     if (place === undefined) return ''
-    const slow = loadMs > place.backend.tombstoneTtl / 2
+    const slow = performance.now() - op.missedAt > place.backend.tombstoneTtl / 2
     // Another fence than at the miss, or out by now, or owed.
-    if (slow || trustedFrom(this.#debts, place, key) > op.fence) {
+    if (slow || trustedFrom(this.#debts, place, key) !== op.fence) {
       this.#recorder.event(place.side, 'fill_refused')
       return ''
     }
@@ -149,7 +148,7 @@ export class Coherence {
    * restarted), and somebody may have moved the old value there, which the other side still had.
    */
   async #oweIfFenced(side: GuardedSide, key: string, fence: number): Promise<boolean> {
-    if (this.#debts.fencedBefore(side.side) <= fence) return false
+    if (this.#debts.fencedBefore(side.side) === fence) return false
     await this.#debts.owe(side.side, key, 0)
     return true
   }

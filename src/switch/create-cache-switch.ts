@@ -1,6 +1,7 @@
 import type { CacheBackend } from '../cache/index.ts'
 import { SwitchbackError, quote } from '../errors.ts'
-import { createDecider, createStringFlag } from '../flags/index.ts'
+import { createDecider } from '../flags/index.ts'
+import { safeListener } from '../listeners.ts'
 import type { Side } from '../side.ts'
 import { noTelemetry } from '../telemetry/index.ts'
 import { Background } from './background.ts'
@@ -9,7 +10,7 @@ import { jsonCodec } from './codec.ts'
 import { Coherence } from './coherence.ts'
 import { Debts } from './debts.ts'
 import { Engine } from './engine.ts'
-import { logEvent } from './events.ts'
+import { logEvent, type Notify } from './events.ts'
 import { registerGauges } from './gauges.ts'
 import { GuardedSide } from './guarded-side.ts'
 import type { SideHealth } from './health.ts'
@@ -17,11 +18,11 @@ import { IdleWatch } from './idle-watch.ts'
 import { Loads } from './loads.ts'
 import { Losses } from './losses.ts'
 import { Moves } from './moves.ts'
-import { type CacheSwitchOptions, STANDBY_POLICIES, type StandbyPolicy } from './options.ts'
+import { type CacheSwitchOptions, STANDBY_POLICIES } from './options.ts'
 import { Origin } from './origin.ts'
 import { Pinning } from './pinning.ts'
 import { Replay } from './replay.ts'
-import { PolicyWatch, unusedSide } from './standby-policy.ts'
+import { policySource } from './standby-policy.ts'
 import { Values } from './values.ts'
 
 const DEFAULT_DEADLINE_MS = 100
@@ -39,7 +40,12 @@ const RESET_REASON = 'the store was replaced or restarted and may have lost ackn
  */
 export function createCacheSwitch(options: CacheSwitchOptions): CacheSwitch {
   const recorder = options.telemetry ?? noTelemetry
-  const notify = options.onEvent ?? logEvent
+  const listener = safeListener('onEvent', options.onEvent ?? logEvent)
+  let closing = false
+  // What an orderly stop makes of the last operations is no alarm.
+  const notify: Notify = (event) => {
+    if (!closing) listener(event)
+  }
   const name = options.name ?? 'cache'
   check(options)
 
@@ -67,16 +73,11 @@ export function createCacheSwitch(options: CacheSwitchOptions): CacheSwitch {
     sides,
     debts,
     intervalMs: REPLAY_INTERVAL_MS,
-    fleet,
     recorder,
     notify,
   })
-  const policy = policyOf(options.standby ?? 'invalidate')
-  const idleWatch = new IdleWatch({
-    sides,
-    unused: () => unusedSide(policy.read()),
-    intervalMs: IDLE_LOOK_MS,
-  })
+  const policy = policySource(options.standby ?? 'invalidate', notify)
+  const idleWatch = new IdleWatch({ sides, intervalMs: IDLE_LOOK_MS })
   const background = new Background({ debts, recorder, notify, limit: options.maxBackground ?? 64 })
   const coherence = new Coherence({ debts, recorder })
   const moves = new Moves({ debts, recorder, fleet })
@@ -87,13 +88,18 @@ export function createCacheSwitch(options: CacheSwitchOptions): CacheSwitch {
     notify,
   })
   const losses = new Losses(recorder)
-  const origin = new Origin(options.originConcurrency ?? 64)
+  const origin = new Origin({
+    concurrency: options.originConcurrency ?? 64,
+    queue: options.originQueue ?? 10_000,
+    loadMs: options.loadMs ?? 30_000,
+  })
   const engine = new Engine({
     sides,
     pinning: new Pinning({
       sides,
       decider,
-      policy: new PolicyWatch({ read: policy.read, debts, notify }),
+      policy: policy.read,
+      retired: options.retire,
       recorder,
     }),
     coherence,
@@ -118,8 +124,14 @@ export function createCacheSwitch(options: CacheSwitchOptions): CacheSwitch {
   const sideHealth = (side: Side): SideHealth => {
     const { backend, outSince, lastFailure, usable } = sides[side]
     const owed = debts.count(side)
-    const detail = usable ? (owed > 0 ? `${owed} invalidations owed` : '') : lastFailure
-    return { ok: usable && owed === 0, backend: backend.name, outSince, owed, detail }
+    const detail = !usable
+      ? lastFailure
+      : debts.unreadable !== ''
+        ? `nothing of it is used, as the ledger cannot be read: ${debts.unreadable}`
+        : owed > 0
+          ? `${owed} invalidations pending`
+          : ''
+    return { ok: detail === '', backend: backend.name, outSince, owed, detail }
   }
 
   return new SwitchedCache({
@@ -129,6 +141,8 @@ export function createCacheSwitch(options: CacheSwitchOptions): CacheSwitch {
       return { ok: off.ok && on.ok && flags.ok, off, on, flags }
     },
     close: async () => {
+      closing = true
+      await engine.close()
       for (const stop of unsubscribe) stop?.()
       removeGauges()
       idleWatch.close()
@@ -140,21 +154,6 @@ export function createCacheSwitch(options: CacheSwitchOptions): CacheSwitch {
       await Promise.all([options.off.close(), options.on.close()])
     },
   })
-}
-
-interface PolicySource {
-  readonly read: () => StandbyPolicy
-  readonly close: () => void
-}
-
-function policyOf(standby: NonNullable<CacheSwitchOptions['standby']>): PolicySource {
-  if (typeof standby === 'string') return { read: () => standby, close: () => {} }
-  const flag = createStringFlag({
-    flag: standby.flag,
-    allowed: STANDBY_POLICIES,
-    fallback: 'invalidate',
-  })
-  return { read: () => flag.current(), close: () => flag.close() }
 }
 
 function deadlineOf(options: CacheSwitchOptions, side: Side): number {
@@ -170,13 +169,16 @@ function check(options: CacheSwitchOptions): void {
     requireThat(deadlineOf(options, side) > 0, 'deadlineMs', options.deadlineMs)
   }
   requireThat(options.off !== options.on, 'on', 'the same store as off')
-  const { standby } = options
+  const { standby, retire } = options
   if (typeof standby === 'string') {
     requireThat(STANDBY_POLICIES.includes(standby), 'standby', standby)
   }
+  requireThat(retire === undefined || retire === 'off' || retire === 'on', 'retire', retire)
   const share = options.compareShare ?? 0
   requireThat(share >= 0 && share <= 1, 'compareShare', share)
-  requireThat((options.originConcurrency ?? 1) >= 1, 'originConcurrency', options.originConcurrency)
+  for (const limit of ['originConcurrency', 'originQueue', 'loadMs'] as const) {
+    requireThat((options[limit] ?? 1) >= 1, limit, options[limit])
+  }
 }
 
 function isBackend(value: Partial<CacheBackend> | undefined): boolean {

@@ -6,12 +6,6 @@ import type { GuardedSide } from './guarded-side.ts'
 import { oneLine } from './guarded-side.ts'
 import { MemoryLedger } from './memory-ledger.ts'
 
-/**
- * Stands in the ledger as something that the unused side owes for as long as a single-backend mode
- * lasts, so that a process which restarts into another mode still knows what it must distrust.
- */
-export const SINGLE_MODE_MARK = '\u0000single-backend-mode'
-
 export interface DebtsParts {
   /** The machine's ledger, when one of the backends keeps one. */
   readonly ledger: Ledger | undefined
@@ -31,6 +25,8 @@ export class Debts {
   readonly #parts: DebtsParts
   readonly #memory = new MemoryLedger()
   #ledgerFailed = false
+  /** Why the ledger could not be asked, in one line; `''` when it answered last. */
+  unreadable = ''
   /** The latest fence of each side that this process made or has acted upon. */
   readonly #seen: Record<Side, number> = { off: 0, on: 0 }
 
@@ -40,7 +36,8 @@ export class Debts {
 
   /**
    * The side's cells of the key are to be trusted if they were written at this time (store clock) or
-   * later; `Infinity` while the side owes the key. One look at the ledger.
+   * later; `Infinity` while the side owes the key, and while the ledger cannot be asked: what cannot be
+   * asked is not trusted. One look at the ledger.
    */
   trustedFrom(side: Side, key: string): number {
     const remembered = this.#memory.trustedFrom(side, key)
@@ -52,10 +49,10 @@ export class Debts {
         this.#seen[side] = fence
         this.#parts.sides[side].backend.recheck?.()
       }
+      this.unreadable = ''
       return Math.max(remembered, fence)
     } catch (error) {
-      this.#ledgerIsFailing(error)
-      return remembered
+      return this.#cannotRead(error)
     }
   }
 
@@ -76,7 +73,7 @@ export class Debts {
       this.#memory.owe(side, key, notBefore)
     } else {
       try {
-        await ledger.owe(side, key, notBefore)
+        await ledger.owe(side, key, notBefore, this.#patienceMs())
         this.#ledgerFailed = false
       } catch (error) {
         this.#ledgerIsFailing(error)
@@ -122,8 +119,7 @@ export class Debts {
     try {
       return Math.max(remembered, this.#parts.ledger?.fencedBefore(side) ?? 0)
     } catch (error) {
-      this.#ledgerIsFailing(error)
-      return remembered
+      return this.#cannotRead(error)
     }
   }
 
@@ -131,9 +127,7 @@ export class Debts {
   count(side: Side): number {
     const remembered = this.#memory.count(side)
     try {
-      const written = this.#parts.ledger?.count(side) ?? 0
-      const all = remembered + written
-      return all > 0 && this.owes(side, SINGLE_MODE_MARK) ? all - 1 : all
+      return remembered + (this.#parts.ledger?.count(side) ?? 0)
     } catch {
       return remembered
     }
@@ -143,7 +137,13 @@ export class Debts {
     const { ledger } = this.#parts
     const debts = this.#memory.list(side, limit).map((owed) => ({ owed, ledger: this.#memory }))
     if (ledger === undefined || debts.length === limit) return debts
-    return [...debts, ...ledger.list(side, limit - debts.length).map((owed) => ({ owed, ledger }))]
+    try {
+      const written = ledger.list(side, limit - debts.length)
+      return [...debts, ...written.map((owed) => ({ owed, ledger }))]
+    } catch (error) {
+      this.#cannotRead(error)
+      return debts
+    }
   }
 
   /** Only this process will honour what is distrusted here; the ledger's fence is for all of them. */
@@ -157,8 +157,22 @@ export class Debts {
     }
   }
 
+  /** How long a write may wait for the ledger: as for the side that keeps it. */
+  #patienceMs(): number {
+    const { ledger, sides } = this.#parts
+    return sides[sides.off.backend.ledger === ledger ? 'off' : 'on'].deadlineMs
+  }
+
   #fenceTime(side: Side): number {
     return this.#parts.sides[side].mayLandUntil() + 1
+  }
+
+  #cannotRead(error: unknown): number {
+    if (this.unreadable === '') {
+      this.unreadable = oneLine(error)
+      this.#parts.notify({ type: 'ledger-failed', detail: this.unreadable })
+    }
+    return Number.POSITIVE_INFINITY
   }
 
   #ledgerIsFailing(error: unknown): void {

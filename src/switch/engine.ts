@@ -5,6 +5,7 @@ import { abortable } from './abortable.ts'
 import type { Background } from './background.ts'
 import type { Coherence } from './coherence.ts'
 import type { Debts } from './debts.ts'
+import { SwitchbackError } from '../errors.ts'
 import { type GuardedSide, oneLine } from './guarded-side.ts'
 import { checkKey } from './key.ts'
 import type { Loads } from './loads.ts'
@@ -29,6 +30,9 @@ export interface EngineParts {
 /** The way of each operation: who asks, which side, run there, miss, failure, record. */
 export class Engine {
   readonly #parts: EngineParts
+  /** Writes that are not acknowledged yet. */
+  readonly #writing = new Set<Promise<unknown>>()
+  #closed = false
 
   constructor(parts: EngineParts) {
     this.#parts = parts
@@ -42,15 +46,46 @@ export class Engine {
     return (await this.#readOnly('has', caller, key)) !== undefined
   }
 
-  async set(caller: Caller, key: string, value: unknown, options?: SetOptions): Promise<void> {
+  set(caller: Caller, key: string, value: unknown, options?: SetOptions): Promise<void> {
+    return this.#write(() => this.#set(caller, key, value, options))
+  }
+
+  delete(caller: Caller, key: string): Promise<boolean> {
+    return this.#write(() => this.#delete(caller, key))
+  }
+
+  /** Empties both sides, whoever asks. What a side cannot empty is distrusted instead. */
+  clear(): Promise<void> {
+    return this.#write(() => this.#clear())
+  }
+
+  /** From now on everything is refused. Resolves when all writes under way are acknowledged. */
+  async close(): Promise<void> {
+    this.#closed = true
+    await Promise.allSettled(this.#writing)
+  }
+
+  async #write<T>(work: () => Promise<T>): Promise<T> {
+    this.#refuseIfClosed()
+    const writing = work()
+    this.#writing.add(writing)
+    try {
+      return await writing
+    } finally {
+      this.#writing.delete(writing)
+    }
+  }
+
+  async #set(caller: Caller, key: string, value: unknown, options?: SetOptions): Promise<void> {
     checkKey(key)
-    const { values, pinning, coherence, background, losses, recorder } = this.#parts
+    const { values, pinning, coherence, loads, background, losses, recorder } = this.#parts
     const payload = values.encode(value)
     const ttlMs = values.ttlOf(options)
-    const op = await pinning.beginWrite('set', caller, key)
+    const op = await pinning.begin('set', caller, key)
     const entry = values.entry(payload, ttlMs)
     const { activeToken, standbyToken } = await coherence.store(op, entry)
     recorder.bytes(op.active.side, 'written', payload.length)
+    loads.changed(key)
     losses.stored(op, ttlMs)
     if (op.mirrored && activeToken !== '' && standbyToken !== '') {
       background.mirror(op, entry, activeToken, standbyToken)
@@ -64,6 +99,7 @@ export class Engine {
     load: Loader<T>,
     options?: GetOrSetOptions,
   ): Promise<T> {
+    this.#refuseIfClosed()
     checkKey(key)
     options?.signal?.throwIfAborted()
     const { values, pinning, coherence, loads, recorder } = this.#parts
@@ -82,18 +118,18 @@ export class Engine {
     }
   }
 
-  async delete(caller: Caller, key: string): Promise<boolean> {
+  async #delete(caller: Caller, key: string): Promise<boolean> {
     checkKey(key)
-    const { pinning, coherence, losses, recorder } = this.#parts
-    const op = await pinning.beginWrite('delete', caller, key)
+    const { pinning, coherence, loads, losses, recorder } = this.#parts
+    const op = await pinning.begin('delete', caller, key)
     const existed = await coherence.erase(op)
+    loads.changed(key)
     losses.deleted(key)
     op.finish(recorder, caller.onOperation)
     return existed
   }
 
-  /** Empties both sides, whoever asks. What a side cannot empty is distrusted instead. */
-  async clear(): Promise<void> {
+  async #clear(): Promise<void> {
     const { sides, debts } = this.#parts
     await Promise.all(
       Object.values(sides).map(async (side) => {
@@ -102,6 +138,8 @@ export class Engine {
           // So that no load that began before it is stored after it.
           await debts.fence(side.side, 'cleared', side.backend.now())
           await side.backend.clear()
+          // What was on its way already may have been stored behind the deletion's back.
+          await debts.fence(side.side, 'cleared')
         } catch (error) {
           await debts.fence(side.side, `clear failed: ${oneLine(error)}`)
         }
@@ -114,6 +152,7 @@ export class Engine {
     caller: Caller,
     key: string,
   ): Promise<T | undefined> {
+    this.#refuseIfClosed()
     checkKey(key)
     const { pinning, coherence, loads, recorder } = this.#parts
     const pinned = pinning.begin(operation, caller, key)
@@ -122,6 +161,13 @@ export class Engine {
     if ((await coherence.read(op)) || (await loads.takeOver(op))) value = this.#valueOf<T>(op)
     op.finish(recorder, caller.onOperation)
     return value
+  }
+
+  #refuseIfClosed(): void {
+    if (!this.#closed) return
+    throw new SwitchbackError('SB_CLOSED', 'The cache was closed.', {
+      hint: 'Close it after the last operation.',
+    })
   }
 
   /** A payload that cannot be read is a miss: the next fill replaces it. */

@@ -1,20 +1,124 @@
+import { AsyncLocalStorage } from 'node:async_hooks'
+import type { Side } from '../side.ts'
+
+/** One load under way, with the value that it ends in. */
+export interface Flight<T = unknown> {
+  /** The token that was missed. */
+  readonly token: string
+  /** By `performance.now()`. */
+  readonly startedAt: number
+  readonly result: Promise<T>
+}
+
 /**
- * One load at a time per key *and miss token*: a reader that started after an acknowledged write or
- * delete sees another token and so never joins a load that began before it.
+ * The latest load of each key on each side. Who may take a load's value is decided by whoever joins
+ * (`loads.ts`); here only loads are left out that would make somebody wait in vain.
  */
 export class Flights {
-  readonly #flights = new Map<string, Promise<unknown>>()
+  readonly #flights = new Map<string, Flight>()
 
-  /** Joins the flight under way, or starts one. */
-  join<T>(id: string, start: () => Promise<T>): Promise<T> {
-    const underWay = this.#flights.get(id)
-    if (underWay !== undefined) return underWay as Promise<T>
-    const flight = start().finally(() => this.#flights.delete(id))
+  /** A load of the key under way that missed the same token and is not older than `maxAgeMs`. */
+  find(side: Side, key: string, token: string, maxAgeMs: number): Flight | undefined {
+    const flight = this.#flights.get(side + key)
+    if (flight === undefined || flight.token !== token) return undefined
+    if (performance.now() - flight.startedAt > maxAgeMs) return undefined
+    return waitsForCaller(flight) ? undefined : flight
+  }
+
+  start<T>(side: Side, key: string, token: string, load: () => Promise<T>): Flight<T> {
+    const id = side + key
+    const flight = startFlight(token, load, () => {
+      if (this.#flights.get(id) === flight) this.#flights.delete(id)
+    })
     this.#flights.set(id, flight)
     return flight
+  }
+
+  /** The key was written or deleted here: nobody joins what began before. */
+  drop(key: string): void {
+    if (this.#flights.size === 0) return
+    this.#flights.delete(`off${key}`)
+    this.#flights.delete(`on${key}`)
   }
 
   get size(): number {
     return this.#flights.size
   }
+}
+
+/** A load that nobody joins. */
+export function startFlight<T>(
+  token: string,
+  load: () => Promise<T>,
+  onEnd: () => void = () => {},
+): Flight<T> {
+  const nest: Nest = { parent: callerNest(), waitsFor: new Set(), ended: false }
+  const result = runIn(nest, load).finally(() => {
+    nest.ended = true
+    onEnd()
+  })
+  const flight = { token, startedAt: performance.now(), result }
+  nests.set(flight, nest)
+  return flight
+}
+
+/** Whether this is called from within a load, of whichever cache. */
+export function isNested(): boolean {
+  return callerNest() !== undefined
+}
+
+/** The flight's result. Notes meanwhile that the load from which this is called waits for it. */
+export async function landing<T>(flight: Flight<T>): Promise<T> {
+  const caller = callerNest()
+  const nest = nests.get(flight)
+  if (caller === undefined || nest === undefined) return flight.result
+  caller.waitsFor.add(nest)
+  try {
+    return await flight.result
+  } finally {
+    caller.waitsFor.delete(nest)
+  }
+}
+
+/** A load that may itself ask a cache, and what it waits for there. */
+interface Nest {
+  readonly parent: Nest | undefined
+  readonly waitsFor: Set<Nest>
+  ended: boolean
+}
+
+const nests = new WeakMap<Flight, Nest>()
+const context = new AsyncLocalStorage<Nest>()
+let running = 0
+
+function callerNest(): Nest | undefined {
+  let nest = running === 0 ? undefined : context.getStore()
+  while (nest?.ended === true) nest = nest.parent
+  return nest
+}
+
+/** On Node 20 such a context makes every `await` of the process dearer, so it is off while nothing loads. */
+async function runIn<T>(nest: Nest, load: () => Promise<T>): Promise<T> {
+  running += 1
+  try {
+    return await context.run(nest, load)
+  } finally {
+    running -= 1
+    if (running === 0) context.disable()
+  }
+}
+
+/** Whether the flight, directly or through others, waits for the load from which this is called. */
+function waitsForCaller(flight: Flight): boolean {
+  const caller = callerNest()
+  const nest = nests.get(flight)
+  if (caller === undefined || nest === undefined) return false
+  const seen = new Set<Nest>()
+  const reaches = (from: Nest): boolean => {
+    if (from === caller) return true
+    if (seen.has(from)) return false
+    seen.add(from)
+    return [...from.waitsFor].some(reaches)
+  }
+  return reaches(nest)
 }

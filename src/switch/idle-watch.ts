@@ -4,8 +4,6 @@ import { Repeated } from './repeated.ts'
 
 export interface IdleWatchParts {
   readonly sides: Readonly<Record<Side, GuardedSide>>
-  /** The side that a single-backend mode leaves out: it may not even exist. */
-  readonly unused: () => Side | undefined
   readonly intervalMs: number
 }
 
@@ -29,15 +27,14 @@ export class IdleWatch {
   }
 
   async #look(): Promise<void> {
-    const { sides, unused } = this.#parts
-    await Promise.all(Object.values(sides).map((side) => this.#lookAt(side, unused())))
+    await Promise.all(Object.values(this.#parts.sides).map((side) => this.#lookAt(side)))
   }
 
-  async #lookAt(side: GuardedSide, unused: Side | undefined): Promise<void> {
+  async #lookAt(side: GuardedSide): Promise<void> {
     const name = side.side
     const idle = this.#seen[name] === side.breaker.outcomes
     this.#seen[name] = side.breaker.outcomes
-    if (!idle || !side.usable || name === unused) {
+    if (!idle || !side.usable) {
       this.#missed[name] = 0
       return
     }

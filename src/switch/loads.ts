@@ -3,7 +3,7 @@ import type { Side } from '../side.ts'
 import type { Recorder } from '../telemetry/index.ts'
 import type { Background } from './background.ts'
 import type { Coherence } from './coherence.ts'
-import { Flights } from './flights.ts'
+import { Flights, isNested, landing, startFlight } from './flights.ts'
 import type { Losses } from './losses.ts'
 import type { Moves } from './moves.ts'
 import type { PinnedOperation } from './operation.ts'
@@ -30,46 +30,87 @@ export class Loads {
   }
 
   /** On a miss: takes the value over from the standby if that is allowed. True: `op.cell` is alive. */
-  takeOver(op: PinnedOperation): Promise<boolean> {
+  async takeOver(op: PinnedOperation): Promise<boolean> {
     this.#parts.losses.missed(op)
     // A mirrored load needs the standby's token from before the load.
-    return this.#parts.moves.takeOver(op, op.operation === 'getOrSet' && op.mirrored)
+    const readAnyway = op.operation === 'getOrSet' && op.mirrored
+    return (await this.#parts.moves.takeOver(op, readAnyway)) !== 'nothing'
   }
 
-  /** Everyone who misses the same cell waits for the same load; each gets a value of their own. */
+  /** The key was written or deleted by this process. */
+  changed(key: string): void {
+    this.#flights.drop(key)
+  }
+
+  /**
+   * Everyone who misses the same cell waits for the same load; each gets a value of their own.
+   *
+   * A load that began before an operation may have seen what was replaced before that operation. Its
+   * value is taken only if it was stored after the operation had begun: the store takes it only while
+   * nobody has written since. Otherwise the operation reads again.
+   */
   async load<T>(op: PinnedOperation, load: Loader<T>, ttlMs: number): Promise<T> {
-    const joinedAt = performance.now()
-    let leader = false
-    const start = (): Promise<Loaded<T>> => {
-      leader = true
-      return this.#lead(op, load, ttlMs)
+    const { coherence, values } = this.#parts
+    for (;;) {
+      const flight = this.#flightFor(op)
+      if (flight === undefined) {
+        const lead = (): Promise<Loaded> => this.#lead(op, load, ttlMs, nested)
+        const nested = isNested()
+        const own =
+          op.place === undefined
+            ? startFlight('', lead)
+            : this.#flights.start(op.place.side, op.key, op.cell.token, lead)
+        return this.#valueOf<T>(await landing(own))
+      }
+      const joinedAt = performance.now()
+      const loaded = (await landing(flight)) as Loaded
+      op.loadMs += performance.now() - joinedAt
+      if (loaded.stored || flight.startedAt > op.startedAt) {
+        op.servedBy = loaded.servedBy
+        return this.#valueOf<T>(loaded)
+      }
+      op.missedAt = performance.now()
+      if (await coherence.read(op)) {
+        const value = values.decode<T>(op.cell.payload)
+        if (value !== undefined) return value
+      }
     }
-    // Where neither side can be trusted with the key, no token tells an old load from a new one.
-    const loaded = await (op.place === undefined
-      ? start()
-      : this.#flights.join(`${op.place.side}:${op.cell.token}:${op.key}`, start))
-    if (!leader) {
-      op.servedBy = loaded.servedBy
-      op.loadMs = performance.now() - joinedAt
-    }
-    if (loaded.payload === undefined) return loaded.value as T
-    return this.#parts.values.decode<T>(loaded.payload) as T
   }
 
-  async #lead<T>(op: PinnedOperation, load: Loader<T>, ttlMs: number): Promise<Loaded<T>> {
-    const { coherence, values, losses, background } = this.#parts
+  #flightFor({ place, key, cell }: PinnedOperation): ReturnType<Flights['find']> {
+    // Where neither side can be trusted with the key, nothing is stored, so nothing could be proven.
+    if (place === undefined) return undefined
+    // What takes longer is not stored.
+    return this.#flights.find(place.side, key, cell.token, place.backend.tombstoneTtl / 2)
+  }
+
+  #valueOf<T>({ payload, value }: Loaded): T {
+    return payload === undefined ? (value as T) : (this.#parts.values.decode<T>(payload) as T)
+  }
+
+  async #lead<T>(
+    op: PinnedOperation,
+    load: Loader<T>,
+    ttlMs: number,
+    nested: boolean,
+  ): Promise<Loaded> {
+    const { coherence, moves, values, losses, background } = this.#parts
     const missed = op.cell
-    if (await this.takeOver(op)) {
+    losses.missed(op)
+    const taken = await moves.takeOver(op, op.mirrored)
+    if (taken !== 'nothing') {
       const { payload } = op.cell
       const value = values.decode<T>(payload)
-      if (value !== undefined) return { payload, value, servedBy: op.servedBy }
+      if (value !== undefined) {
+        return { payload, value, servedBy: op.servedBy, stored: taken === 'moved' }
+      }
     }
     op.cell = missed
-    const value = await this.#fromOrigin(op, load)
+    const value = await this.#fromOrigin(op, load, nested)
     const payload = values.encodeLoaded(value)
-    if (payload === undefined) return { payload, value, servedBy: 'origin' }
+    if (payload === undefined) return { payload, value, servedBy: 'origin', stored: false }
     const entry = values.entry(payload, ttlMs)
-    const token = await coherence.fill(op, entry, op.loadMs)
+    const token = await coherence.fill(op, entry)
     if (token !== '') {
       losses.stored(op, ttlMs)
       const seen = op.standbyCell
@@ -77,29 +118,32 @@ export class Loads {
         background.mirror(op, entry, token, seen.token)
       }
     }
-    return { payload, value, servedBy: 'origin' }
+    return { payload, value, servedBy: 'origin', stored: token !== '' }
   }
 
-  async #fromOrigin<T>(op: PinnedOperation, load: Loader<T>): Promise<T> {
+  async #fromOrigin<T>(op: PinnedOperation, load: Loader<T>, nested: boolean): Promise<T> {
     const { origin, recorder } = this.#parts
     const { side } = op.active
     const startedAt = performance.now()
     let ok = false
     try {
-      const value = await origin.load(load)
+      const value = await origin.load(load, nested)
       ok = true
       op.servedBy = 'origin'
       return value
     } finally {
-      op.loadMs = performance.now() - startedAt
-      recorder.originLoad(side, op.loadMs, ok)
+      const loadMs = performance.now() - startedAt
+      op.loadMs += loadMs
+      recorder.originLoad(side, loadMs, ok)
     }
   }
 }
 
-interface Loaded<T> {
+interface Loaded {
   /** Undefined when the value could not be encoded. */
   readonly payload: string | undefined
-  readonly value: T
+  readonly value: unknown
   readonly servedBy: Side | 'origin' | 'none'
+  /** It was stored in the cell that was missed, so nobody had written or deleted until then. */
+  readonly stored: boolean
 }

@@ -23,32 +23,37 @@ export class Moves {
     this.#fleet = parts.fleet
   }
 
-  /** On a miss: takes the value over from the standby, with its expiry. True: `op.cell` is alive. */
-  async takeOver(op: PinnedOperation, readAnyway: boolean): Promise<boolean> {
+  /**
+   * On a miss: takes the value over from the standby, with its expiry. Unless the result is `nothing`,
+   * `op.cell` is alive; after `moved` the active side has it too.
+   */
+  async takeOver(
+    op: PinnedOperation,
+    readAnyway: boolean,
+  ): Promise<'nothing' | 'served' | 'moved'> {
     const { active, standby, key, cell } = op
-    if (op.single || op.place !== active) return false
+    if (op.retired || op.place !== active) return 'nothing'
     const blank = this.#isBlank(op)
     const named = cell.state === 'tombstone' && cell.successor !== ''
-    if (!blank && !named && !readAnyway) return false
+    if (!blank && !named && !readAnyway) return 'nothing'
     const trusted = trustedFrom(this.#debts, standby, key)
-    if (trusted === NEVER_TRUSTED) return false
+    if (trusted === NEVER_TRUSTED) return 'nothing'
     op.standbyFence = trusted
     try {
       op.standbyCell = await standby.read(key)
     } catch {
-      return false
+      return 'nothing'
     }
     const found = op.standbyCell
     const alive =
       found.state === 'value' &&
       found.writtenAt >= Math.max(trusted, this.#debts.ownFence(standby.side))
-    if (!alive) return false
+    if (!alive) return 'nothing'
     const latest = (named && found.token === cell.successor) || (blank && this.#mayMove(op, found))
-    if (!latest) return false
+    if (!latest) return 'nothing'
     op.cell = found
     op.servedBy = standby.side
-    await this.#fillFrom(op, cell, found)
-    return true
+    return (await this.#fillFrom(op, cell, found)) ? 'moved' : 'served'
   }
 
   /** Whether the side knows nothing of the key: it holds nothing, or what it holds is distrusted. */
@@ -76,15 +81,17 @@ export class Moves {
     return found.writtenAt > backend.now() - op.active.backend.tombstoneTtl
   }
 
-  async #fillFrom(op: PinnedOperation, missed: Cell, found: Cell): Promise<void> {
+  async #fillFrom(op: PinnedOperation, missed: Cell, found: Cell): Promise<boolean> {
     const { active, key } = op
-    const fenced = trustedFrom(this.#debts, active, key) > op.fence
-    if (fenced || !this.#mayReplace(active, missed)) return
+    const fenced = trustedFrom(this.#debts, active, key) !== op.fence
+    if (fenced || !this.#mayReplace(active, missed)) return false
     try {
       const { written } = await active.write(key, found, missed.token)
       this.#recorder.event(active.side, written ? 'backfill' : 'fill_refused')
+      return written
     } catch {
       // The value is served all the same; the next miss tries again.
+      return false
     }
   }
 }

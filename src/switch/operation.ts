@@ -26,11 +26,15 @@ export class PinnedOperation {
   readonly active: GuardedSide
   readonly standby: GuardedSide
   readonly policy: StandbyPolicy
+  /** The standby is retired: it is told of writes and never read. */
+  readonly retired: boolean
   /** Who asks, as far as the counters may know. */
   readonly bucket: number
   readonly startedAt: number = performance.now()
   /** Time spent in the loader, which is not the cache's. */
   loadMs = 0
+  /** When the cell that was missed was asked for, at the latest: a fill much later is not stored. */
+  missedAt: number = this.startedAt
   /** The side whose cell was read and to which a fill goes; none when neither can be trusted. */
   place: GuardedSide | undefined
   /** What the place held. Its token is what a fill is conditional on. */
@@ -51,6 +55,7 @@ export class PinnedOperation {
     active: GuardedSide,
     standby: GuardedSide,
     policy: StandbyPolicy,
+    retired: boolean,
     bucket: number,
   ) {
     this.operation = operation
@@ -59,17 +64,13 @@ export class PinnedOperation {
     this.active = active
     this.standby = standby
     this.policy = policy
+    this.retired = retired
     this.bucket = bucket
-  }
-
-  /** In a single-backend mode the standby does not take part. */
-  get single(): boolean {
-    return this.policy === 'only-off' || this.policy === 'only-on'
   }
 
   /** Whether the standby is kept written too. */
   get mirrored(): boolean {
-    return this.policy === 'mirror' || this.policy === 'compare'
+    return !this.retired && this.policy !== 'invalidate'
   }
 
   finish(recorder: Recorder, onOperation: OnOperation | undefined): void {

@@ -10,20 +10,11 @@ import type { SwitchEvent } from './events.ts'
  * What happens to the side that the flag did not pick:
  * - `invalidate`: it is told that its copy is superseded (the default, the cheapest that is safe);
  * - `mirror`: it is kept written too, so that a flip finds it warm;
- * - `compare`: `mirror`, and a sample of reads runs on both sides;
- * - `only-off`, `only-on`: one backend, the flag is not evaluated: before and after a migration.
- *   Leaving such a mode distrusts what the other side held. Leave it on the whole fleet before the
- *   first user is switched.
+ * - `compare`: `mirror`, and a sample of reads runs on both sides.
  */
-export type StandbyPolicy = 'invalidate' | 'mirror' | 'compare' | 'only-off' | 'only-on'
+export type StandbyPolicy = 'invalidate' | 'mirror' | 'compare'
 
-export const STANDBY_POLICIES: readonly StandbyPolicy[] = [
-  'invalidate',
-  'mirror',
-  'compare',
-  'only-off',
-  'only-on',
-]
+export const STANDBY_POLICIES: readonly StandbyPolicy[] = ['invalidate', 'mirror', 'compare']
 
 export interface CacheSwitchOptions {
   /**
@@ -47,6 +38,12 @@ export interface CacheSwitchOptions {
    * @default 'invalidate'
    */
   readonly standby?: StandbyPolicy | { readonly flag: string }
+  /**
+   * A side on its way out, after a migration: the flag is not asked, nobody reads this side any more, and
+   * every write still tells it, so that processes which do read it (a rolling deploy) see nothing older.
+   * Once all processes have it, replace the switch by the plain cache. @default none
+   */
+  readonly retire?: Side
   /** For values stored without a `ttl`. @default they do not expire */
   readonly defaultTtl?: Ttl
   /** @default JSON */
@@ -58,6 +55,10 @@ export interface CacheSwitchOptions {
   readonly breaker?: BreakerOptions
   /** How many loads may run at once in this process; the others wait. @default 64 */
   readonly originConcurrency?: number
+  /** How many loads may wait for their turn; beyond, they reject with `SB_LOADS_BUSY`. @default 10_000 */
+  readonly originQueue?: number
+  /** Milliseconds after which a load that has not ended gives its turn to the next. @default 30_000 */
+  readonly loadMs?: number
   /**
    * True when machines with file stores of their own share the other side. A value then moves from
    * file to Redis only while it is provably the latest; see docs/guarantees.md. @default false

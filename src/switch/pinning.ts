@@ -4,7 +4,6 @@ import type { Operation, Recorder } from '../telemetry/index.ts'
 import type { GuardedSide } from './guarded-side.ts'
 import { type OnOperation, PinnedOperation } from './operation.ts'
 import type { StandbyPolicy } from './options.ts'
-import { type PolicyWatch, unusedSide } from './standby-policy.ts'
 
 /** On whose behalf an operation runs, and who wants to know how it went. */
 export interface Caller {
@@ -16,7 +15,9 @@ export interface Caller {
 export interface PinningParts {
   readonly sides: Readonly<Record<Side, GuardedSide>>
   readonly decider: Decider
-  readonly policy: PolicyWatch
+  readonly policy: () => StandbyPolicy
+  /** No longer read, whatever the flag says. */
+  readonly retired: Side | undefined
   readonly recorder: Recorder
 }
 
@@ -28,58 +29,42 @@ export class Pinning {
     this.#parts = parts
   }
 
-  /** A promise only when policy or decision are not at hand. */
+  /** A promise only when the decision is not at hand. */
   begin(
     operation: Operation,
     caller: Caller,
     key: string,
   ): PinnedOperation | Promise<PinnedOperation> {
-    const policy = this.#parts.policy.current()
-    return typeof policy === 'string'
-      ? this.#decide(operation, caller, key, policy)
-      : policy.then((changed) => this.#decide(operation, caller, key, changed))
-  }
-
-  /** As {@link begin}, for an operation that changes something. */
-  async beginWrite(operation: Operation, caller: Caller, key: string): Promise<PinnedOperation> {
-    const op = await this.begin(operation, caller, key)
-    if (op.single) await this.#parts.policy.keepMark(op.policy)
-    return op
-  }
-
-  #decide(
-    operation: Operation,
-    caller: Caller,
-    key: string,
-    policy: StandbyPolicy,
-  ): PinnedOperation | Promise<PinnedOperation> {
-    const unused = unusedSide(policy)
-    if (unused !== undefined) {
-      return this.#pin(operation, caller, key, ONLY[unused === 'on' ? 'off' : 'on'], policy)
+    const { decider, retired } = this.#parts
+    if (retired !== undefined) {
+      return this.#pin(operation, caller, key, ONLY[retired === 'on' ? 'off' : 'on'])
     }
-    const decided = this.#parts.decider.decide(caller.context)
+    const decided = decider.decide(caller.context)
     return decided instanceof Promise
-      ? decided.then((decision) => this.#pin(operation, caller, key, decision, policy))
-      : this.#pin(operation, caller, key, decided, policy)
+      ? decided.then((decision) => this.#pin(operation, caller, key, decision))
+      : this.#pin(operation, caller, key, decided)
   }
 
-  #pin(
-    operation: Operation,
-    caller: Caller,
-    key: string,
-    decision: Decision,
-    policy: StandbyPolicy,
-  ): PinnedOperation {
-    const { sides, recorder, decider } = this.#parts
+  #pin(operation: Operation, caller: Caller, key: string, decision: Decision): PinnedOperation {
+    const { sides, recorder, decider, policy, retired } = this.#parts
     const { side, variant, reason, source } = decision
     recorder.decision(side, variant, reason, source)
     const bucket = recorder.bucketOf(decider.targetingKeyOf(caller.context))
     const other = side === 'on' ? 'off' : 'on'
-    return new PinnedOperation(operation, key, decision, sides[side], sides[other], policy, bucket)
+    return new PinnedOperation(
+      operation,
+      key,
+      decision,
+      sides[side],
+      sides[other],
+      policy(),
+      retired !== undefined,
+      bucket,
+    )
   }
 }
 
-/** The decisions of the single-backend modes, which ask nobody. */
+/** The decisions where one side is retired, which ask nobody. */
 const ONLY: Readonly<Record<Side, Decision>> = {
   off: { side: 'off', variant: 'off', reason: 'STATIC', errorCode: '', source: 'default' },
   on: { side: 'on', variant: 'on', reason: 'STATIC', errorCode: '', source: 'default' },

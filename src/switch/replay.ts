@@ -1,6 +1,6 @@
 import type { Side } from '../side.ts'
 import type { Recorder } from '../telemetry/index.ts'
-import { type Debts, SINGLE_MODE_MARK } from './debts.ts'
+import type { Debts } from './debts.ts'
 import type { Notify } from './events.ts'
 import type { GuardedSide } from './guarded-side.ts'
 import { Repeated } from './repeated.ts'
@@ -9,7 +9,6 @@ export interface ReplayParts {
   readonly sides: Readonly<Record<Side, GuardedSide>>
   readonly debts: Debts
   readonly intervalMs: number
-  readonly fleet: boolean
   readonly recorder: Recorder
   readonly notify: Notify
 }
@@ -55,14 +54,11 @@ export class Replay {
     const { debts, recorder, notify } = this.#parts
     let repaid = 0
     while (!this.#rounds.stopped && side.usable && debts.count(side.side) > 0) {
-      const batch = debts
-        .list(side.side, BATCH)
-        // A mark, which only a fence removes.
-        .filter(({ owed }) => owed.key !== SINGLE_MODE_MARK)
+      const batch = debts.list(side.side, BATCH)
       const settled = await Promise.all(
         batch.map(async ({ owed, ledger }) => {
-          const successor = await this.#successor(side, owed.key)
-          const { done } = await side.invalidate(owed.key, successor, owed.notBefore)
+          // Its tombstone names no successor: the other side's value may be the very one to delete.
+          const { done } = await side.invalidate(owed.key, '', owed.notBefore)
           return done && (await ledger.settle(owed))
         }),
       )
@@ -79,21 +75,6 @@ export class Replay {
         backend: side.backend.name,
         detail: `${repaid} owed invalidations delivered`,
       })
-    }
-  }
-
-  /**
-   * While a side owed the key, this machine used the other one, so what stands there may follow. In a
-   * fleet another machine may have written meanwhile: then nothing may.
-   */
-  async #successor(side: GuardedSide, key: string): Promise<string> {
-    const other = this.#parts.sides[side.side === 'on' ? 'off' : 'on']
-    if (this.#parts.fleet || !other.usable) return ''
-    try {
-      const cell = await other.read(key)
-      return cell.state === 'value' ? cell.token : ''
-    } catch {
-      return ''
     }
   }
 }

@@ -30,6 +30,7 @@ export interface ActorOptions extends Partial<CacheSwitchOptions> {
   readonly machine?: string
   readonly tombstoneTtl?: number
   readonly redisUrl?: string
+  readonly busyTimeout?: number
 }
 
 /** A real Redis, real file stores, and as many actors as a schedule needs. */
@@ -54,9 +55,12 @@ export class World {
   }
 
   actor(options: ActorOptions = {}): Actor {
-    const { machine = 'm1', tombstoneTtl = 60_000, redisUrl = this.redis.url, ...rest } = options
+    const { machine = 'm1', tombstoneTtl = 60_000, redisUrl = this.redis.url, ...others } = options
+    const { busyTimeout = 1000, ...rest } = others
     const directory = join(this.directory, machine)
-    const off = new GatedBackend(fileCache({ directory, tombstoneTtl }))
+    const off = new GatedBackend(
+      fileCache({ directory, tombstoneTtl, busyTimeout, onWarning: () => {} }),
+    )
     const on = new GatedBackend(
       redisCache({ url: redisUrl, prefix: 'world:', tombstoneTtl, onWarning: () => {} }),
     )

@@ -15,7 +15,6 @@ import type { StandbyPolicy } from '../../src/switch/options.ts'
 import { Origin } from '../../src/switch/origin.ts'
 import { Pinning } from '../../src/switch/pinning.ts'
 import { Replay } from '../../src/switch/replay.ts'
-import { PolicyWatch } from '../../src/switch/standby-policy.ts'
 import { Values } from '../../src/switch/values.ts'
 import { FixedDecider } from '../support/fixed-decider.ts'
 import { History } from '../support/history.ts'
@@ -53,7 +52,7 @@ class Process {
     const maxOwed = schedule.pick([0, 1, 1000])
     const debts = new Debts({ ledger, sides, maxOwed, recorder, notify })
     this.debts = debts
-    this.replay = new Replay({ sides, debts, intervalMs: 1e9, fleet: false, recorder, notify })
+    this.replay = new Replay({ sides, debts, intervalMs: 1e9, recorder, notify })
     const coherence = new Coherence({ debts, recorder })
     const moves = new Moves({ debts, recorder, fleet: false })
     const background = new Background({ debts, recorder, notify, limit: 100 })
@@ -64,13 +63,14 @@ class Process {
       notify,
     })
     const losses = new Losses(recorder)
-    const origin = new Origin(100)
+    const origin = new Origin({ concurrency: 100, queue: 100, loadMs: 1e9 })
     this.engine = new Engine({
       sides,
       pinning: new Pinning({
         sides,
         decider: new FixedDecider({ on: 'on' }),
-        policy: new PolicyWatch({ read: () => policy, debts, notify }),
+        policy: () => policy,
+        retired: undefined,
         recorder,
       }),
       coherence,

@@ -1,30 +1,9 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { encodeValue, jsonCodec } from '../../src/switch/codec.ts'
-import { Flights } from '../../src/switch/flights.ts'
 import { MemoryLedger } from '../../src/switch/memory-ledger.ts'
 import { Origin } from '../../src/switch/origin.ts'
 import { RepeatMisses } from '../../src/switch/repeat-misses.ts'
-import { deferred } from '../support/deferred.ts'
-
-describe('flights', () => {
-  test('the same id is one flight, others are not joined, and an ended one is forgotten', async () => {
-    const flights = new Flights()
-    const load = deferred<string>()
-    let starts = 0
-    const start = (): Promise<string> => {
-      starts += 1
-      return load.promise
-    }
-    const both = Promise.all([flights.join('a', start), flights.join('a', start)])
-    expect(await flights.join('b', () => Promise.resolve('other'))).toBe('other')
-    load.resolve('value')
-    expect(await both).toEqual(['value', 'value'])
-    expect(starts).toBe(1)
-    await expect(flights.join('a', () => Promise.reject(new Error('x')))).rejects.toThrow('x')
-    expect(flights.size).toBe(0)
-  })
-})
 
 describe('origin', () => {
   test('never runs more loads at once than its limit, and runs them all', async () => {
@@ -33,7 +12,7 @@ describe('origin', () => {
         fc.integer({ min: 1, max: 5 }),
         fc.array(fc.boolean(), { maxLength: 30 }),
         async (limit, failing) => {
-          const origin = new Origin(limit)
+          const origin = new Origin({ concurrency: limit, queue: 100, loadMs: 10_000 })
           let running = 0
           let most = 0
           const results = await Promise.allSettled(
@@ -45,7 +24,7 @@ describe('origin', () => {
                 running -= 1
                 if (fails) throw new Error('load failed')
                 return i
-              }),
+              }, false),
             ),
           )
           expect(most).toBeLessThanOrEqual(limit)

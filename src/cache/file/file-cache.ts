@@ -104,7 +104,7 @@ class SqliteFileCache implements FileCache {
     if (options.within <= 0) return REFUSED
     return this.#store.run(
       () => this.#write(key, name, size, entry, options.expect),
-      Math.min(options.within, this.#config.busyTimeout),
+      options.within,
     )
   }
 
@@ -113,7 +113,7 @@ class SqliteFileCache implements FileCache {
     if (options.notBefore !== undefined && this.now() < options.notBefore) return NOT_DONE
     return this.#store.run(
       () => this.#invalidate(key, name, options.successor ?? ''),
-      Math.min(options.within, this.#config.busyTimeout),
+      options.within,
     )
   }
 

@@ -92,7 +92,7 @@ export class FileLedger implements Ledger {
     })
   }
 
-  owe(side: Side, key: string, notBefore: number): MaybePromise<void> {
+  owe(side: Side, key: string, notBefore: number, within?: number): MaybePromise<void> {
     const name = storageKey(key)
     return this.#store.run(() => {
       this.#store.transact(slotOfSide(side), (tx) => {
@@ -114,7 +114,7 @@ export class FileLedger implements Ledger {
         }
         tx.changed = true
       })
-    })
+    }, within)
   }
 
   settle({ side, key, generation }: Owed): MaybePromise<boolean> {
@@ -139,7 +139,7 @@ export class FileLedger implements Ledger {
   async fence(side: Side, before: number): Promise<void> {
     await this.#store.run(() => this.#store.withHeader().control.raiseFence(side, before))
     try {
-      await this.#store.run(() => this.#noteFence(side, before))
+      await this.#store.run(() => this.#noteFence(side, before), 0)
     } catch {
       // See above.
     }

@@ -45,6 +45,8 @@ export class Store {
   #failure: unknown
   #failedAt: number = 0
   #closed: boolean = false
+  /** Whether somebody kept the lock longer than an operation was ready to wait, and still does. */
+  #stuck: boolean = false
   readonly #turn = new TurnLook()
   /** Called each time that the store was opened. */
   onOpen: () => void = () => {}
@@ -104,6 +106,7 @@ export class Store {
     const tx = new Transaction(opened)
     let begun = 0
     database.sqlite.exec('BEGIN IMMEDIATE')
+    this.#stuck = false
     let result: T
     try {
       tx.load()
@@ -133,19 +136,24 @@ export class Store {
     try {
       return this.#attempt(work)
     } catch (error) {
-      if (isBusy(error)) return this.#again(work, performance.now() + patience, error)
+      // Behind a writer that was stopped in the middle, only the first waits.
+      const left = this.#stuck ? 0 : Math.min(patience, this.#config.busyTimeout)
+      if (isBusy(error) && left > 0) return this.#again(work, performance.now() + left, error)
       throw this.#failed(error)
     }
   }
 
   /** As {@link run}, for callers that cannot wait. */
   runSync<T>(work: () => T): T {
-    const deadline = performance.now() + SYNC_PATIENCE
+    const deadline = performance.now() + (this.#stuck ? 0 : SYNC_PATIENCE)
     for (;;) {
       try {
         return this.#attempt(work)
       } catch (error) {
-        if (!isBusy(error) || performance.now() >= deadline) throw this.#failed(error)
+        if (!isBusy(error) || performance.now() >= deadline) {
+          this.#stuck ||= isBusy(error)
+          throw this.#failed(error)
+        }
         Atomics.wait(this.#idle, 0, 0, 1 + Math.random())
       }
     }
@@ -160,7 +168,10 @@ export class Store {
   async #again<T>(work: () => T, deadline: number, busy: unknown): Promise<T> {
     for (let tries = 0; ; tries++) {
       const left = deadline - performance.now()
-      if (left <= 0) throw this.#failed(busy)
+      if (left <= 0) {
+        this.#stuck = true
+        throw this.#failed(busy)
+      }
       // A commit takes less time than the shortest timer: the first tries do without one.
       if (tries < QUICK_TRIES) await setImmediate()
       else await delay(Math.min(left, RETRY_DELAY * (0.5 + Math.random())))

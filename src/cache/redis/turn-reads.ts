@@ -51,7 +51,11 @@ export class TurnReads {
     const names: string[] = []
     let send = (): void => undefined
     const texts = new Promise<Texts>((resolve, reject) => {
-      send = () => void this.#node.mget(names).then((found) => resolve(this.#learn(found)), reject)
+      send = () =>
+        void this.#node
+          .mget(names)
+          .then((found) => this.#learn(found))
+          .then(resolve, reject)
     })
     const batch: OpenBatch = { names, texts, send }
     process.nextTick(() => {
@@ -64,6 +68,7 @@ export class TurnReads {
   }
 
   #learn(texts: Texts): Texts {
+    if (!Array.isArray(texts)) throw new TypeError('MGET was not answered with a list')
     let units = 0
     for (const text of texts) units += text?.length ?? 0
     const fitting = Math.floor((MAX_UNITS * texts.length) / Math.max(1, units))

@@ -1,0 +1,228 @@
+// @needs redis
+import { createRequire } from 'node:module'
+import { join } from 'node:path'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { deferred } from '../support/deferred.ts'
+import { until, World } from '../support/world.ts'
+
+/**
+ * The kinds of fault that outside harnesses found in the first edition of the protocol, each by its
+ * shortest schedule. All but the two that try what is new were seen to fail on dd24157.
+ */
+let world: World
+
+beforeAll(async () => {
+  world = await World.create()
+})
+
+afterAll(() => world.close())
+
+test('a repayment does not undo a delete whose file leg is late', async () => {
+  const deleter = world.actor({ machine: 'repay', deadlineMs: 60_000 })
+  const other = world.actor({ machine: 'repay' })
+  const key = world.key()
+  await other.offUser.getOrSet(key, () => 'v1')
+  await other.onUser.get(world.key())
+
+  const late = deleter.off.hold('invalidate', 'before')
+  const deleting = deleter.onUser.delete(key)
+  await late.reached
+  // Redis owes the key from an outage, and somebody repays it while the file still holds v1.
+  await other.off.ledger!.owe('on', key, 0)
+  await until('it is repaid', () => other.off.ledger!.count('on') === 0)
+  // Legal: nothing is acknowledged yet. But v1 must not stay in Redis.
+  await other.onUser.get(key)
+  late.open()
+  await deleting
+
+  for (const user of [other.onUser, other.offUser, deleter.onUser]) {
+    expect(await user.get(key)).toBeUndefined()
+  }
+})
+
+describe('whoever began after a delete gets nothing from a load that began before it', () => {
+  test('Redis restarted empty, so that the key looks as it did before', async () => {
+    const loader = world.actor({ machine: 'join' })
+    const deleter = world.actor({ machine: 'join' })
+    const key = world.key()
+    const [load, started] = [deferred<string>(), deferred<void>()]
+    const early = loader.onUser.getOrSet(key, () => {
+      started.resolve()
+      return load.promise
+    })
+    await started.promise
+    await deleter.onUser.delete(key)
+    await world.redis.restart()
+    await until('Redis serves the loader', async () => {
+      const cell = await Promise.resolve(loader.on.inner.read(key)).catch(() => undefined)
+      return cell?.state === 'absent' && loader.cache.health().on.ok
+    })
+
+    const late = loader.onUser.getOrSet(key, () => 'v2')
+    await new Promise((resolve) => setTimeout(resolve, 20))
+    load.resolve('v1')
+    expect(await early).toBe('v1')
+    expect(await late).toBe('v2')
+  })
+
+  test('the load outlived the tombstone', async () => {
+    const loader = world.actor({ machine: 'outlived', tombstoneTtl: 100 })
+    const deleter = world.actor({ machine: 'outlived', tombstoneTtl: 100 })
+    const key = world.key()
+    const [load, started] = [deferred<string>(), deferred<void>()]
+    const early = loader.onUser.getOrSet(key, () => {
+      started.resolve()
+      return load.promise
+    })
+    await started.promise
+    await deleter.onUser.delete(key)
+    await until('nothing is left of it', async () => {
+      return (await loader.on.inner.read(key)).token === ''
+    })
+    // Older than half a tombstone by now: nobody even waits for it.
+    expect(await loader.onUser.getOrSet(key, () => 'v2')).toBe('v2')
+    load.resolve('v1')
+    await early
+    expect(await loader.onUser.get(key)).toBe('v2')
+  })
+
+  test('a value that could not be stored is read again, and loaded once for all who wait', async () => {
+    const { onUser, on } = world.actor({ machine: 'unstored' })
+    const key = world.key()
+    const [load, started] = [deferred<string>(), deferred<void>()]
+    const early = onUser.getOrSet(key, () => {
+      started.resolve()
+      return load.promise
+    })
+    await started.promise
+    let loads = 0
+    const late = Array.from({ length: 20 }, () =>
+      onUser.getOrSet(key, async () => `v${(loads += 1)}`),
+    )
+    await until('all have missed', () => on.calls.read === 21)
+    // Somebody else replaces and removes it: the token is another, the fill refused.
+    await on.inner.invalidate(key, { within: 1000 })
+    load.resolve('v0')
+    expect(await early).toBe('v0')
+    expect(new Set(await Promise.all(late))).toEqual(new Set(['v1']))
+  })
+})
+
+describe('clear()', () => {
+  test.each(['load', 'move'] as const)(
+    'a %s on its way to Redis is not served after',
+    async (kind) => {
+      const machine = `clear ${kind}`
+      const slow = world.actor({ machine, deadlineMs: 500 })
+      const other = world.actor({ machine, deadlineMs: 500 })
+      const key = world.key()
+      if (kind === 'move')
+        await other.off.inner.write(
+          key,
+          { payload: '"v1"', expiresAt: 9e12 },
+          { expect: '*', within: 500 },
+        )
+      await slow.onUser.get(world.key())
+      const fill = slow.on.hold('write', 'before')
+      const reading = kind === 'move' ? slow.onUser.get(key) : slow.onUser.getOrSet(key, () => 'v1')
+      await fill.reached
+      await other.onUser.clear()
+      fill.open()
+      await reading
+      const cell = await other.on.inner.read(key)
+      expect(cell.payload).toBe('"v1"')
+      const fence = Math.max(
+        ...(['on', 'off'] as const).map((side) => other.off.ledger!.fencedBefore(side)),
+      )
+      await until(
+        'both sides take values again',
+        () => other.on.now() > fence && Date.now() > fence,
+      )
+      expect(await other.onUser.get(key)).toBeUndefined()
+      expect(await other.offUser.get(key)).toBeUndefined()
+    },
+  )
+})
+
+describe('retire', () => {
+  test('a process that no longer reads the old side still tells it', async () => {
+    const machine = 'retire'
+    const before = world.actor({ machine, deadlineMs: 500 })
+    await before.onUser.get(world.key())
+    const key = world.key()
+    await before.offUser.set(key, 'v1')
+    expect(await before.onUser.get(key)).toBe('v1')
+    const retired = world.actor({ machine, retire: 'off', deadlineMs: 500 })
+    await retired.onUser.get(world.key())
+    await retired.offUser.set(key, 'v2')
+    expect(await before.onUser.get(key)).toBe('v2')
+    expect(await before.offUser.get(key)).toBe('v2')
+
+    world.redis.freeze()
+    try {
+      await retired.offUser.set(key, 'v3')
+      await retired.offUser.delete(`${key} too`)
+      expect([undefined, 'v3']).toContain(await before.onUser.get(key))
+      expect([undefined, 'v3']).toContain(await before.offUser.get(key))
+    } finally {
+      world.redis.thaw()
+    }
+    await until('all is well again', () => before.cache.health().ok && retired.cache.health().ok)
+    expect([undefined, 'v3']).toContain(await retired.offUser.get(key))
+  })
+
+  test('the flag is not asked, and the retired side is never read', async () => {
+    const { offUser, decider, on, off } = world.actor({ machine: 'retired', retire: 'off' })
+    const key = world.key()
+    await off.inner.write(key, { payload: '"old"', expiresAt: 9e12 }, { expect: '*', within: 500 })
+    expect(await offUser.get(key)).toBeUndefined()
+    expect(await offUser.getOrSet(key, () => 'v1')).toBe('v1')
+    expect(await offUser.get(key)).toBe('v1')
+    expect(decider.asked).toBe(0)
+    expect(off.calls.read).toBe(0)
+    expect(on.calls.read).toBeGreaterThan(0)
+    expect(() => world.actor({ retire: 'neither' as 'off' })).toThrow(
+      expect.objectContaining({ code: 'SB_OPTION_INVALID' }),
+    )
+    expect(() => world.actor({ standby: 'only-on' as 'mirror' })).toThrow(
+      expect.objectContaining({ code: 'SB_OPTION_INVALID' }),
+    )
+  })
+})
+
+test('another process is frozen in a transaction of the file store: writes do not wait for it', async () => {
+  const machine = 'frozen'
+  // The store's own patience would outlast this test.
+  const options = { machine, busyTimeout: 60_000, deadlineMs: { off: 100, on: 2000 } }
+  const writer = world.actor(options)
+  const reader = world.actor(options)
+  const keys = Array.from({ length: 20 }, () => world.key())
+  for (const key of keys) await writer.offUser.set(key, 'v1')
+  await writer.onUser.get(world.key())
+  const Sqlite = createRequire(import.meta.url)('libsql') as new (path: string) => {
+    exec(sql: string): void
+    close(): void
+  }
+  const frozen = new Sqlite(join(world.directory, machine, 'cache.db'))
+  frozen.exec('BEGIN IMMEDIATE')
+  try {
+    for (const [i, key] of keys.entries()) {
+      const user = i % 3 === 0 ? writer.offUser : writer.onUser
+      await (i % 2 === 0 ? user.set(key, 'v2') : user.delete(key))
+    }
+    for (const key of keys) {
+      for (const user of [reader.offUser, reader.onUser, writer.offUser, writer.onUser]) {
+        expect([undefined, 'v2']).toContain(await user.get(key))
+      }
+    }
+  } finally {
+    frozen.exec('ROLLBACK')
+    frozen.close()
+  }
+  await until('all is well again', () => writer.cache.health().ok && reader.cache.health().ok)
+  for (const key of keys) {
+    for (const user of [reader.offUser, reader.onUser]) {
+      expect([undefined, 'v2']).toContain(await user.get(key))
+    }
+  }
+})

@@ -1,0 +1,94 @@
+import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import { memoryCache } from '../../src/cache/index.ts'
+import { type CacheSwitch, createCacheSwitch } from '../../src/switch/index.ts'
+import { deferred } from '../support/deferred.ts'
+import { FixedDecider } from '../support/fixed-decider.ts'
+
+let caches: CacheSwitch[] = []
+
+beforeEach(() => {
+  caches = []
+})
+afterEach(() => Promise.all(caches.map((cache) => cache.close())))
+
+function make(options: { originQueue?: number; loadMs?: number } = {}): CacheSwitch {
+  const cache = createCacheSwitch({
+    flag: 'f',
+    off: memoryCache(),
+    on: memoryCache(),
+    decider: new FixedDecider(),
+    originConcurrency: 2,
+    onEvent: () => {},
+    ...options,
+  })
+  caches.push(cache)
+  return cache
+}
+
+describe('loads that ask a cache themselves', () => {
+  test('hold no second place: as many as there are places end', async () => {
+    const cache = make()
+    const user = (id: number): Promise<string> =>
+      cache.getOrSet(`user ${id}`, async () => {
+        await new Promise((resolve) => setImmediate(resolve))
+        return `user of ${await cache.getOrSet(`org ${id}`, () => `org ${id}`)}`
+      })
+    const users = await Promise.all([1, 2, 3, 4].map(user))
+    expect(users).toEqual([1, 2, 3, 4].map((id) => `user of org ${id}`))
+  })
+
+  test('hold no second place in another cache either', async () => {
+    const [one, other] = [make(), make()]
+    const load = (cache: CacheSwitch, key: string, next: () => unknown): Promise<unknown> =>
+      cache.getOrSet(key, async () => {
+        await new Promise((resolve) => setImmediate(resolve))
+        return next()
+      })
+    const ended = await Promise.all(
+      [1, 2].flatMap((i) => [
+        load(one, `a${i}`, () => load(other, `b${i}`, () => 1)),
+        load(other, `c${i}`, () => load(one, `d${i}`, () => 1)),
+      ]),
+    )
+    expect(ended).toEqual([1, 1, 1, 1])
+  })
+
+  test('the same key again, and two that ask for each other, wait for nobody in vain', async () => {
+    const cache = make()
+    expect(await cache.getOrSet('s', () => cache.getOrSet('s', () => 'inner'))).toBe('inner')
+
+    const bothRun = deferred<void>()
+    let running = 0
+    const circle = (key: string, other: string): Promise<string> =>
+      cache.getOrSet(key, async () => {
+        running += 1
+        if (running === 2) bothRun.resolve()
+        await bothRun.promise
+        return cache.getOrSet(other, () => `${other} itself`)
+      })
+    const [x, y] = await Promise.all([circle('x', 'y'), circle('y', 'x')])
+    expect([x, y].some((value) => value.endsWith('itself'))).toBe(true)
+  })
+})
+
+describe('loads that never end', () => {
+  test('give their place to others after loadMs', async () => {
+    const cache = make({ loadMs: 20 })
+    const never = deferred<string>()
+    const stuck = ['a', 'b'].map((key) => cache.getOrSet(key, () => never.promise))
+    expect(await cache.getOrSet('c', () => 'loaded')).toBe('loaded')
+    never.resolve('late')
+    expect(await Promise.all(stuck)).toEqual(['late', 'late'])
+  })
+
+  test('let no more wait than originQueue: the next is told at once', async () => {
+    const cache = make({ originQueue: 1 })
+    const load = deferred<string>()
+    const all = ['a', 'b', 'c'].map((key) => cache.getOrSet(key, () => load.promise))
+    await new Promise((resolve) => setImmediate(resolve))
+    await expect(cache.getOrSet('d', () => 'd')).rejects.toMatchObject({ code: 'SB_LOADS_BUSY' })
+    load.resolve('loaded')
+    expect(await Promise.all(all)).toEqual(['loaded', 'loaded', 'loaded'])
+    expect(await cache.getOrSet('d', () => 'd')).toBe('d')
+  })
+})
