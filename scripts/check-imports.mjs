@@ -10,7 +10,7 @@ const ROOMS = {
   cache: [],
   flagfile: [],
   flags: ['flagfile'],
-  telemetry: [],
+  telemetry: ['flagfile'],
   switch: ['cache', 'flags', 'telemetry'],
   scrape: [],
   rollout: ['flagfile', 'scrape'],

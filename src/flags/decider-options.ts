@@ -1,7 +1,7 @@
 import { SwitchbackError, quote } from '../errors.ts'
 import type { ClientChoice } from './client.ts'
 import type { OnFlagsEvent } from './events.ts'
-import { suitableRememberMs } from './remember-ms.ts'
+import type { LiveSplitOptions } from './live-split.ts'
 
 export interface DeciderOptions extends ClientChoice {
   /** Key of a boolean flag: true is `on`, false is `off`. A flag of another type decides nothing. */
@@ -18,6 +18,12 @@ export interface DeciderOptions extends ClientChoice {
   readonly rememberMs?: number
   /** Most decisions remembered; the ones longest not used are forgotten. @default 100_000 */
   readonly maxRemembered?: number
+  /**
+   * How often the probe users are asked for, who tell in `health()` and in the metrics which share goes
+   * to the new side; `false`: never.
+   * @default see LiveSplitOptions
+   */
+  readonly liveSplit?: LiveSplitOptions | false
   /** Called on changes of state, for the log. @default warnings go to console.warn */
   readonly onEvent?: OnFlagsEvent
 }
@@ -25,19 +31,23 @@ export interface DeciderOptions extends ClientChoice {
 /** {@link DeciderOptions} with their defaults. */
 export interface CompleteDeciderOptions extends DeciderOptions {
   readonly deadlineMs: number
-  readonly rememberMs: number
   readonly maxRemembered: number
 }
 
 /** @throws {SwitchbackError} `SB_OPTION_INVALID` for an option that cannot work */
 export function completeOptions(options: DeciderOptions): CompleteDeciderOptions {
-  const { flag, domain, deadlineMs = 50, maxRemembered = 100_000 } = options
-  const { rememberMs = suitableRememberMs(domain) } = options
+  const { flag, deadlineMs = 50, maxRemembered = 100_000, rememberMs = 0, liveSplit } = options
   requireThat(typeof flag === 'string' && flag !== '', 'flag', flag)
   requireThat(deadlineMs > 0 && deadlineMs <= 60_000, 'deadlineMs', deadlineMs)
   requireThat(rememberMs >= 0 && rememberMs <= 86_400_000, 'rememberMs', rememberMs)
   requireThat(Number.isInteger(maxRemembered) && maxRemembered > 0, 'maxRemembered', maxRemembered)
-  return { ...options, deadlineMs, rememberMs, maxRemembered }
+  if (liveSplit !== undefined && liveSplit !== false) {
+    const { everyMs = 0 }: LiveSplitOptions = Object(liveSplit)
+    requireThat(typeof liveSplit === 'object' && liveSplit !== null, 'liveSplit', liveSplit)
+    const suits = everyMs === 0 || (everyMs >= 100 && everyMs <= 86_400_000)
+    requireThat(typeof everyMs === 'number' && suits, 'liveSplit.everyMs', everyMs)
+  }
+  return { ...options, deadlineMs, maxRemembered }
 }
 
 function requireThat(holds: boolean, option: string, value: unknown): void {

@@ -6,12 +6,15 @@ import { clientOf } from './client.ts'
 import { evaluationContext, memoryKeyOf, targetingKeyIn } from './context.ts'
 import { completeOptions } from './decider-options.ts'
 import type { CompleteDeciderOptions, DeciderOptions } from './decider-options.ts'
-import type { Decider, Decision, DecisionContext, FlagHealth } from './decision.ts'
+import type { Decision, DecisionContext, FlagDecider, FlagHealth } from './decision.ts'
 import { evaluateBoolean } from './evaluation.ts'
 import type { Evaluation } from './evaluation.ts'
 import { safely } from './events.ts'
+import { LiveSplitWatch } from './live-split.ts'
 import { Memory, elapsed, ticks } from './memory.ts'
 import type { Remembered } from './memory.ts'
+import { evaluationBegins, evaluationEnds } from './pressure.ts'
+import { suitableRememberMs } from './provider-facts.ts'
 import { ServiceWatch } from './service-watch.ts'
 import { transactionContext } from './transaction-context.ts'
 
@@ -27,14 +30,17 @@ const RETRY_AFTER = 250
  *
  * @throws SwitchbackError `SB_OPTION_INVALID` for an option that cannot work.
  */
-export function createDecider(options: DeciderOptions): Decider {
+export function createDecider(options: DeciderOptions): FlagDecider {
   return new RememberingDecider(completeOptions(options))
 }
 
-class RememberingDecider implements Decider {
+class RememberingDecider implements FlagDecider {
+  readonly flag: string
+  readonly feature: string | undefined
   readonly #options: CompleteDeciderOptions
   readonly #client: Client
   readonly #service: ServiceWatch
+  readonly #split: LiveSplitWatch | undefined
   readonly #answers = new Answers()
   readonly #memory: Memory
   readonly #flights = new Map<string, Promise<Decision>>()
@@ -49,14 +55,21 @@ class RememberingDecider implements Decider {
     this.#options = options
     this.#client = clientOf(options)
     this.#memory = new Memory(options.maxRemembered)
-    this.#rememberMs = options.rememberMs
-    this.#refreshAfterMs = Math.floor(options.rememberMs / 2)
+    this.#rememberMs = options.rememberMs ?? suitableRememberMs(this.#client)
+    this.#refreshAfterMs = Math.floor(this.#rememberMs / 2)
+    const { flag, feature, liveSplit = {} } = options
+    this.flag = flag
+    this.feature = feature
+    if (liveSplit !== false) {
+      this.#split = new LiveSplitWatch({ ...liveSplit, client: this.#client, flag, feature })
+    }
     this.#service = new ServiceWatch({
       client: this.#client,
       flag: options.flag,
       onEvent: safely(options.onEvent),
       onChange: () => {
         this.#epoch = (this.#epoch + 1) | 0
+        this.#split?.changed()
         // Whether it is mended must not wait for the next user.
         if (this.#service?.flagIsWrong) void this.decide({})
       },
@@ -89,12 +102,15 @@ class RememberingDecider implements Decider {
   }
 
   health(): FlagHealth {
-    return this.#service.health()
+    const health = this.#service.health()
+    const liveSplit = this.#split?.look()
+    return liveSplit === undefined ? health : { ...health, liveSplit }
   }
 
   close(): Promise<void> {
     this.#closed = true
     this.#service.close()
+    this.#split?.close()
     return Promise.resolve()
   }
 
@@ -127,6 +143,7 @@ class RememberingDecider implements Decider {
     const flight = new Promise<Decision>((resolve) => {
       let late = false
       const land = (decision: Decision): void => {
+        evaluationEnds()
         this.#flights.delete(key)
         resolve(decision)
       }
@@ -138,6 +155,7 @@ class RememberingDecider implements Decider {
       // After a stall of the event loop the answer may be there, unread: let it be read first.
       const timer = setTimeout(() => setImmediate(miss), deadlineMs)
       this.#underWay++
+      evaluationBegins()
       void evaluateBoolean(this.#client, flag, evaluationContext(context, feature)).then(
         (result) => {
           this.#underWay--

@@ -1,4 +1,6 @@
 import type { Side } from '../side.ts'
+import type { FlagConfiguration } from './configuration.ts'
+import type { LiveSplit } from './live-split.ts'
 
 /**
  * Whom the flag is asked for. `targetingKey` is the user (any stable string); the rest are attributes
@@ -43,6 +45,13 @@ export interface Decider {
   close(): Promise<void>
 }
 
+/** A {@link Decider} that knows which flag it asks. */
+export interface FlagDecider extends Decider {
+  readonly flag: string
+  /** What targeting rules see as the attribute `feature`. */
+  readonly feature: string | undefined
+}
+
 export interface FlagHealth {
   readonly ok: boolean
   /** OpenFeature's provider status, e.g. `READY`, `STALE`, `ERROR`, `NOT_READY`. */
@@ -51,4 +60,8 @@ export interface FlagHealth {
   readonly since: number
   /** One line for people: what is wrong. `''` when ok. */
   readonly detail: string
+  /** Which share goes to the new side in this process now; absent until it is known. */
+  readonly liveSplit?: LiveSplit
+  /** The configuration in force; absent where the provider does not tell. */
+  readonly configuration?: FlagConfiguration
 }

@@ -1,11 +1,11 @@
 import { OpenFeature } from '@openfeature/server-sdk'
-import type { Provider } from '@openfeature/server-sdk'
-import { quote } from '../errors.ts'
+import type { Client, Provider } from '@openfeature/server-sdk'
+import { SwitchbackError, quote } from '../errors.ts'
 import { addressText, isReachable } from '../reachable.ts'
 import type { ClientChoice } from './client.ts'
 import { createDecider } from './decider.ts'
 import type { DeciderOptions } from './decider-options.ts'
-import type { Decider } from './decision.ts'
+import type { FlagDecider } from './decision.ts'
 import { safely } from './events.ts'
 import type { OnFlagsEvent } from './events.ts'
 import { FileProvider } from './file-provider.ts'
@@ -14,14 +14,19 @@ import { readFlagdEnvironment } from './flagd-environment.ts'
 import type { Environment, FlagdProviderOptions, FlagdSettings } from './flagd-environment.ts'
 import { forEvaluator } from './flags-document.ts'
 import { quietLogger } from './quiet-logger.ts'
-import { suitRememberMs } from './remember-ms.ts'
+import { noteMode, noteProblem } from './provider-facts.ts'
+import type { FlagsMode } from './provider-facts.ts'
+import { openDomain, ownDomain } from './source-domain.ts'
 import { SupervisedProvider } from './supervised-provider.ts'
 import { setUpTransactionContext } from './transaction-context.ts'
 
 export interface FlagsSourceOptions {
   /** Any OpenFeature provider, instead of flagd's: the environment is then not read. */
   readonly provider?: Provider
-  /** The OpenFeature domain to set the provider for. @default the default provider is set */
+  /**
+   * The OpenFeature domain to set the provider for; a provider that it has already is replaced and
+   * closed. @default a domain of its own: the application's default provider stays what it is
+   */
   readonly domain?: string
   /**
    * Milliseconds to wait for the flags at the start; after that the source goes on trying while
@@ -34,11 +39,15 @@ export interface FlagsSourceOptions {
 
 /** Where flags come from, set up in OpenFeature. */
 export interface FlagsSource extends AsyncDisposable {
-  readonly mode: FlagdSettings['mode'] | 'provider'
+  readonly mode: FlagsMode
+  /** The OpenFeature domain of the provider, e.g. `switchback`. */
+  readonly domain: string
   /** One line for people, e.g. `flagd rpc at localhost:8013`. */
   readonly description: string
   /** A decider on this source. */
-  createDecider(options: Omit<DeciderOptions, keyof ClientChoice>): Decider
+  createDecider(options: Omit<DeciderOptions, keyof ClientChoice>): FlagDecider
+  /** OpenFeature's client on this source, for flags that are none of the cache's. */
+  client(): Client
   /**
    * Ends the provider, one handed in as well: its connection, and all attempts to be back. Never
    * rejects; a provider that does not end within 2 s is left behind.
@@ -47,26 +56,26 @@ export interface FlagsSource extends AsyncDisposable {
 }
 
 /**
- * How long decisions are remembered. In-process and file evaluations cost some 20 us; an rpc evaluation
- * costs 0.8 ms and a round trip, and flagd announces every change on its event stream, so that the
- * bound only matters to a stream that was cut without a sign.
- */
-const REMEMBER_MS = { rpc: 10_000, 'in-process': 1_000, file: 1_000, provider: 1_000 } as const
-
-/**
- * Sets OpenFeature up with flagd as the environment says (see `readFlagdEnvironment`), or with the
- * provider handed in, and lets OpenFeature carry the user through `await`. A flagd that is not there
- * yet is no error: decisions are `off` until it is, within a second of its start.
+ * Sets up flagd as the environment says (see `readFlagdEnvironment`), or the provider handed in, in an
+ * OpenFeature domain of its own, and lets OpenFeature carry the user through `await`. A flagd that is
+ * not there yet is no error: decisions are `off` until it is, within a second of its start.
  *
  * @param env where the variables are looked up; `process.env` is never read
- * @throws SwitchbackError `SB_FLAGS_ENVIRONMENT` when the variables contradict one another
+ * @throws SwitchbackError `SB_FLAGS_ENVIRONMENT` when the variables contradict one another,
+ * `SB_OPTION_INVALID` for an option that cannot work
  */
 export async function flagsFromEnvironment(
   env: Environment,
   options: FlagsSourceOptions = {},
 ): Promise<FlagsSource> {
-  const { domain, startMs = 2_000 } = options
-  const onEvent = safely(options.onEvent)
+  check(options)
+  const { startMs = 2_000 } = options
+  const tell = safely(options.onEvent)
+  let told = ''
+  const onEvent: OnFlagsEvent = (event) => {
+    told = event.message
+    tell(event)
+  }
   const { mode, description, provider } =
     options.provider === undefined
       ? flagdProvider(readFlagdEnvironment(env), onEvent)
@@ -76,13 +85,16 @@ export async function flagsFromEnvironment(
           provider: options.provider,
         }
   setUpTransactionContext()
-  suitRememberMs(domain, REMEMBER_MS[mode])
-  await within(startMs, set(provider, domain), {
+  const domain = options.domain ?? ownDomain()
+  const closeDomain = openDomain(domain)
+  noteMode(provider, mode)
+  await within(startMs, OpenFeature.setProviderAndWait(domain, provider), {
     missed: 'not ready',
     ref: true,
     onProblem: (problem) => {
-      // The provider of a file says so itself.
-      if (mode === 'file') return
+      noteProblem(provider, problem)
+      // The provider of a file says most of its problems itself.
+      if (told.includes(problem)) return
       onEvent({ level: 'warn', message: `${description}: ${problem}; still trying` })
     },
   })
@@ -90,26 +102,46 @@ export async function flagsFromEnvironment(
   let closing: Promise<void> | undefined
   // It stays in place: operations that are still under way keep what is known of their users.
   // Somebody else's provider must not keep a service from stopping.
-  const close = (): Promise<void> =>
-    within(END_MS, ended(provider), {
+  const close = (): Promise<void> => {
+    closeDomain()
+    return within(END_MS, ended(provider), {
       missed: 'not closed',
       ref: false,
       onProblem: (problem) => {
         onEvent({ level: 'warn', message: `${description}: ${problem}; left behind` })
       },
     })
+  }
   return {
     mode,
+    domain,
     description,
+    client: () => OpenFeature.getClient(domain),
     createDecider: (deciderOptions) =>
       createDecider({
         ...(options.onEvent === undefined ? {} : { onEvent: options.onEvent }),
         ...deciderOptions,
-        ...(domain === undefined ? {} : { domain }),
+        domain,
       }),
     close: () => (closing ??= close()),
     [Symbol.asyncDispose]: () => (closing ??= close()),
   }
+}
+
+function check({ domain, startMs = 0, provider }: FlagsSourceOptions): void {
+  const requireThat = (holds: boolean, option: string, value: unknown): void => {
+    if (holds) return
+    throw new SwitchbackError(
+      'SB_OPTION_INVALID',
+      `flagsFromEnvironment: ${option} cannot be ${quote(value)}`,
+      { hint: 'see FlagsSourceOptions for what it means and its default' },
+    )
+  }
+  const named = domain === undefined || (typeof domain === 'string' && domain !== '')
+  requireThat(named, 'domain', domain)
+  requireThat(typeof startMs === 'number' && startMs >= 0, 'startMs', startMs)
+  const usable = provider === undefined || typeof provider?.resolveBooleanEvaluation === 'function'
+  requireThat(usable, 'provider', provider)
 }
 
 const NO_KEEP_ALIVE_MS = 2_000_000_000
@@ -158,12 +190,6 @@ function reader(onEvent: OnFlagsEvent): (text: string) => string {
       throw error
     }
   }
-}
-
-function set(provider: Provider, domain: string | undefined): Promise<void> {
-  return domain === undefined
-    ? OpenFeature.setProviderAndWait(provider)
-    : OpenFeature.setProviderAndWait(domain, provider)
 }
 
 /** Milliseconds that a provider may take to end. */

@@ -1,9 +1,11 @@
 import { ProviderEvents } from '@openfeature/server-sdk'
 import type { Client, EventDetails } from '@openfeature/server-sdk'
+import { configurationOf, flagConfiguration, refusalDetail } from './configuration.ts'
 import type { FlagHealth } from './decision.ts'
 import type { OnFlagsEvent } from './events.ts'
 import { FlagTrouble } from './flag-trouble.ts'
 import { Gate } from './gate.ts'
+import { noteProblem, problemOf, providerOf } from './provider-facts.ts'
 
 export interface ServiceWatchOptions {
   readonly client: Client
@@ -49,6 +51,7 @@ export class ServiceWatch {
     const back = (): void => {
       this.#changes++
       this.#message = ''
+      noteProblem(providerOf(options.client), '')
       this.#trouble.forget()
       this.#toldAt.clear()
       this.gate.open()
@@ -115,12 +118,15 @@ export class ServiceWatch {
 
   #update(): void {
     const status = this.#options.client.providerStatus
-    const outage = status !== 'READY' || this.gate.shut
+    const provider = providerOf(this.#options.client)
+    const configuration = flagConfiguration(configurationOf(provider), this.#options.flag)
+    const refusal = configuration === undefined ? '' : refusalDetail(configuration)
+    const outage = status !== 'READY' || this.gate.shut || refusal !== ''
     const ok = !outage && !this.flagIsWrong
     const previous = this.#health
-    const detail = ok ? '' : this.#detailOf(status, outage)
+    const detail = ok ? '' : refusal || this.#detailOf(status, outage)
     const since = ok === previous.ok ? previous.since : Date.now()
-    this.#health = { ok, status, since, detail }
+    this.#health = { ok, status, since, detail, ...(configuration && { configuration }) }
     if (ok) this.#tell('well', detail)
     else if (!outage) this.#tell(`flag ${this.#trouble.code}`, detail)
     // A provider that is on its way for the first time alarms nobody before it fails somebody.
@@ -151,7 +157,9 @@ export class ServiceWatch {
   #detailOf(status: string, outage: boolean): string {
     if (!outage) return this.#trouble.detail
     if (status !== 'READY') {
-      return `the provider is ${status}${this.#message === '' ? '' : `: ${this.#message}`}`
+      // A decider that comes later than the provider's first event has not heard it.
+      const why = this.#message || problemOf(providerOf(this.#options.client))
+      return `the provider is ${status}${why === '' ? '' : `: ${why}`}`
     }
     return `evaluations fail: ${this.gate.detail}`
   }

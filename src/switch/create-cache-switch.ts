@@ -1,6 +1,5 @@
 import type { CacheBackend } from '../cache/index.ts'
 import { SwitchbackError, quote } from '../errors.ts'
-import { createDecider } from '../flags/index.ts'
 import { safeListener } from '../listeners.ts'
 import type { Side } from '../side.ts'
 import { noTelemetry } from '../telemetry/index.ts'
@@ -9,6 +8,7 @@ import { type CacheSwitch, SwitchedCache } from './cache-switch.ts'
 import { jsonCodec } from './codec.ts'
 import { Coherence } from './coherence.ts'
 import { Debts } from './debts.ts'
+import { deciderOf } from './decider-of.ts'
 import { Engine } from './engine.ts'
 import { logEvent, type Notify } from './events.ts'
 import { registerGauges } from './gauges.ts'
@@ -18,7 +18,7 @@ import { IdleWatch } from './idle-watch.ts'
 import { Loads } from './loads.ts'
 import { Losses } from './losses.ts'
 import { Moves } from './moves.ts'
-import { type CacheSwitchOptions, STANDBY_POLICIES } from './options.ts'
+import { type CacheSwitchOptions, type FlagChoice, STANDBY_POLICIES } from './options.ts'
 import { Origin } from './origin.ts'
 import { Pinning } from './pinning.ts'
 import { Replay } from './replay.ts'
@@ -38,7 +38,7 @@ const RESET_REASON = 'the store was replaced or restarted and may have lost ackn
  *
  * @throws SwitchbackError `SB_OPTION_INVALID` for an option that cannot work.
  */
-export function createCacheSwitch(options: CacheSwitchOptions): CacheSwitch {
+export function createCacheSwitch(options: CacheSwitchOptions & FlagChoice): CacheSwitch {
   const recorder = options.telemetry ?? noTelemetry
   const listener = safeListener('onEvent', options.onEvent ?? logEvent)
   let closing = false
@@ -49,7 +49,7 @@ export function createCacheSwitch(options: CacheSwitchOptions): CacheSwitch {
   const name = options.name ?? 'cache'
   check(options)
 
-  const decider = options.decider ?? createDecider({ flag: options.flag, feature: name })
+  const decider = deciderOf(options, name)
   const guard = (side: Side): GuardedSide =>
     new GuardedSide({
       side,
@@ -76,7 +76,7 @@ export function createCacheSwitch(options: CacheSwitchOptions): CacheSwitch {
     recorder,
     notify,
   })
-  const policy = policySource(options.standby ?? 'invalidate', notify)
+  const policy = policySource(options.standby ?? 'invalidate', notify, options.flags?.domain)
   const idleWatch = new IdleWatch({ sides, intervalMs: IDLE_LOOK_MS })
   const background = new Background({ debts, recorder, notify, limit: options.maxBackground ?? 64 })
   const coherence = new Coherence({ debts, recorder })
@@ -119,7 +119,14 @@ export function createCacheSwitch(options: CacheSwitchOptions): CacheSwitch {
     ),
   )
 
-  const removeGauges = registerGauges({ name, recorder, sides, debts, decider })
+  const removeGauges = registerGauges({
+    name,
+    recorder,
+    sides,
+    debts,
+    decider,
+    flag: options.flag,
+  })
 
   const sideHealth = (side: Side): SideHealth => {
     const { backend, outSince, lastFailure, usable } = sides[side]
@@ -163,7 +170,6 @@ function deadlineOf(options: CacheSwitchOptions, side: Side): number {
 }
 
 function check(options: CacheSwitchOptions): void {
-  requireThat(typeof options.flag === 'string' && options.flag !== '', 'flag', options.flag)
   for (const side of ['off', 'on'] as const) {
     requireThat(isBackend(options[side]), side, options[side])
     requireThat(deadlineOf(options, side) > 0, 'deadlineMs', options.deadlineMs)

@@ -2,6 +2,7 @@ import type { Decider } from '../flags/index.ts'
 import type { Side } from '../side.ts'
 import type { Recorder } from '../telemetry/index.ts'
 import type { Debts } from './debts.ts'
+import { registerFlagGauges } from './flag-gauges.ts'
 import type { GuardedSide } from './guarded-side.ts'
 
 export interface GaugesParts {
@@ -11,10 +12,12 @@ export interface GaugesParts {
   readonly sides: Readonly<Record<Side, GuardedSide>>
   readonly debts: Debts
   readonly decider: Decider
+  readonly flag: string | undefined
 }
 
 /** Shows the state that somebody on call asks for first. Returns the way to take it away again. */
-export function registerGauges({ name, recorder, sides, debts, decider }: GaugesParts): () => void {
+export function registerGauges(parts: GaugesParts): () => void {
+  const { name, recorder, sides, debts, decider, flag } = parts
   const removals: ((() => void) | undefined)[] = []
   const add = (
     metric: string,
@@ -40,9 +43,13 @@ export function registerGauges({ name, recorder, sides, debts, decider }: Gauges
       () => debts.count(side),
     )
   }
-  add('switchback_flags_up', '1 while the flag source answers.', {}, () =>
-    decider.health().ok ? 1 : 0,
+  add(
+    'switchback_flags_up',
+    '1 while the flag source answers and its latest configuration is in force.',
+    {},
+    () => (decider.health().ok ? 1 : 0),
   )
+  removals.push(registerFlagGauges({ recorder, decider, flag }))
   return () => {
     for (const remove of removals) remove?.()
   }

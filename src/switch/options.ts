@@ -1,5 +1,5 @@
 import type { CacheBackend, Ttl } from '../cache/index.ts'
-import type { Decider } from '../flags/index.ts'
+import type { Decider, FlagsSource } from '../flags/index.ts'
 import type { Side } from '../side.ts'
 import type { Recorder } from '../telemetry/index.ts'
 import type { BreakerOptions } from './breaker.ts'
@@ -16,12 +16,23 @@ export type StandbyPolicy = 'invalidate' | 'mirror' | 'compare'
 
 export const STANDBY_POLICIES: readonly StandbyPolicy[] = ['invalidate', 'mirror', 'compare']
 
+/** Who is asked which side serves: a flag and its source, or a decider, which knows its flag already. */
+export type FlagChoice =
+  | { readonly flag: string; readonly decider?: undefined }
+  | { readonly flag?: undefined; readonly decider: Decider }
+  // A hand-written decider knows no flag; the name is for the metrics.
+  | { readonly flag: string; readonly decider: Decider & { readonly flag?: undefined } }
+
 export interface CacheSwitchOptions {
+  /** Key of the boolean flag that picks the side for each user; false is `off`, true is `on`. */
+  readonly flag?: string
   /**
-   * Key of the boolean flag that picks the side for each user; false is `off`, true is `on`. Resolved
-   * through OpenFeature's default client, or by {@link decider} when that is given.
+   * Where the flag comes from.
+   * @default what `flagsFromEnvironment` set up last; OpenFeature's default provider without it
    */
-  readonly flag: string
+  readonly flags?: FlagsSource
+  /** Asks its flag, instead of {@link flag}: to share one between caches, or to choose its options. */
+  readonly decider?: Decider
   /** The old implementation. */
   readonly off: CacheBackend
   /** The new one. */
@@ -31,8 +42,6 @@ export interface CacheSwitchOptions {
    * first. @default 'cache'
    */
   readonly name?: string
-  /** Asks the flag; pass one to share it between caches or to choose its options. */
-  readonly decider?: Decider
   /**
    * A policy, or the key of a string flag whose variants are policies, read without a user.
    * @default 'invalidate'

@@ -11,12 +11,14 @@ export interface PolicySource {
 export function policySource(
   standby: NonNullable<CacheSwitchOptions['standby']>,
   notify: Notify,
+  domain: string | undefined,
 ): PolicySource {
   if (typeof standby === 'string') return { read: () => standby, close: () => {} }
   const flag = createStringFlag({
     flag: standby.flag,
     allowed: STANDBY_POLICIES,
     fallback: 'invalidate',
+    ...(domain === undefined ? {} : { domain }),
   })
   let last: StandbyPolicy | undefined
   return {

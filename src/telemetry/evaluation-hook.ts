@@ -2,6 +2,7 @@ import { createEvaluationEvent, TelemetryAttribute } from '@openfeature/core'
 import type { EvaluationDetails, FlagValue, HookContext } from '@openfeature/core'
 import { logs } from '@opentelemetry/api'
 import type { Attributes, Logger } from '@opentelemetry/api'
+import { isProbeUser } from '../flagfile/index.ts'
 
 export interface EvaluationHookOptions {
   /** Where the events go. @default the global OpenTelemetry logger, which drops them when none is set */
@@ -22,7 +23,8 @@ export interface EvaluationHook {
 
 /**
  * An OpenFeature hook that emits one `feature_flag.evaluation` event for each evaluation of a flag, by
- * OpenFeature's own helper. It runs only when a decision is evaluated live, not when it is remembered.
+ * OpenFeature's own helper. It runs only when a decision is evaluated live, not when it is remembered,
+ * and not for the probe users of a live split.
  *
  * @see https://opentelemetry.io/docs/specs/semconv/feature-flags/feature-flags-events/
  */
@@ -31,6 +33,7 @@ export function evaluationHook(options: EvaluationHookOptions = {}): EvaluationH
   return {
     name: 'switchback-evaluation-events',
     finally(context, details) {
+      if (isProbeUser(context.context.targetingKey ?? '')) return
       const event = createEvaluationEvent(context, details)
       const attributes: Attributes = {}
       for (const [name, value] of Object.entries(event.attributes)) {

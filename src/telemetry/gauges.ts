@@ -2,54 +2,70 @@ import { quote, SwitchbackError } from '../errors.ts'
 import { gauge } from './families.ts'
 import type { Family, Labels } from './families.ts'
 
-interface Registered {
+/** One value of a metric, with labels that may be others at the next look. */
+export interface LabelledValue {
   readonly labels: Labels
-  readonly read: () => number
+  readonly value: number
 }
+
+type Read = () => readonly LabelledValue[]
 
 const NAME = /^switchback_[a-z][a-z0-9_]*$/
 const LABEL = /^[a-z][a-z0-9_]*$/
 
 /** Values that others own and that are asked for when somebody looks. */
 export class Gauges {
-  readonly #families = new Map<string, { help: string; gauges: Map<string, Registered> }>()
+  readonly #families = new Map<string, { help: string; reads: Set<Read> }>()
 
   /** @returns a function that takes the gauge away again */
   register(name: string, help: string, labels: Labels, read: () => number): () => void {
-    const wrong = NAME.test(name) ? Object.keys(labels).find((label) => !LABEL.test(label)) : name
-    if (wrong !== undefined) {
-      throw new SwitchbackError('SB_METRIC_NAME_INVALID', `Metric or label name ${quote(wrong)}`, {
-        hint: 'Metric names match switchback_[a-z0-9_]+, label names [a-z][a-z0-9_]*.',
-      })
-    }
-    const family = this.#families.get(name) ?? { help, gauges: new Map<string, Registered>() }
+    const wrong = Object.keys(labels).find((label) => !LABEL.test(label))
+    if (wrong !== undefined) throw badName(wrong)
+    return this.registerAll(name, help, () => [{ labels, value: read() }])
+  }
+
+  /** The same for values whose labels are known when somebody looks only. */
+  registerAll(name: string, help: string, read: Read): () => void {
+    if (!NAME.test(name)) throw badName(name)
+    const family = this.#families.get(name) ?? { help, reads: new Set<Read>() }
     this.#families.set(name, family)
-    const id = JSON.stringify(Object.entries(labels).sort())
-    const registered = { labels, read }
-    family.gauges.set(id, registered)
+    // Of its own, so that whoever registers one function twice has two.
+    const own: Read = () => read()
+    family.reads.add(own)
     return () => {
-      if (family.gauges.get(id) === registered) family.gauges.delete(id)
+      family.reads.delete(own)
     }
   }
 
   /** A gauge that throws is left out: the metrics of all others matter more. */
   families(): Family[] {
-    return Array.from(this.#families, ([name, { help, gauges }]) =>
-      gauge(
-        name,
-        help,
-        Array.from(gauges.values(), ({ labels, read }) => ({ labels, value: safely(read) })).filter(
-          ({ value }) => !Number.isNaN(value),
-        ),
-      ),
-    )
+    return Array.from(this.#families, ([name, { help, reads }]) => {
+      // Two of the same labels would make the whole text unreadable: the later one counts.
+      const samples = new Map<string, LabelledValue>()
+      for (const read of reads) {
+        for (const { labels, value } of safely(read)) {
+          if (Number.isNaN(Number(value))) continue
+          samples.set(JSON.stringify(Object.entries(labels).sort()), {
+            labels,
+            value: Number(value),
+          })
+        }
+      }
+      return gauge(name, help, [...samples.values()])
+    })
   }
 }
 
-function safely(read: () => number): number {
+function badName(name: string): SwitchbackError {
+  return new SwitchbackError('SB_METRIC_NAME_INVALID', `Metric or label name ${quote(name)}`, {
+    hint: 'Metric names match switchback_[a-z0-9_]+, label names [a-z][a-z0-9_]*.',
+  })
+}
+
+function safely(read: Read): readonly LabelledValue[] {
   try {
-    return Number(read())
+    return read().filter(({ labels }) => Object.keys(labels).every((label) => LABEL.test(label)))
   } catch {
-    return Number.NaN
+    return []
   }
 }

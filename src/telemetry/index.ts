@@ -8,6 +8,7 @@ export { evaluationHook } from './evaluation-hook.ts'
 export type { EvaluationHook, EvaluationHookOptions } from './evaluation-hook.ts'
 export { PROMETHEUS_CONTENT_TYPE } from './exposition.ts'
 export type { Labels } from './families.ts'
+export type { LabelledValue } from './gauges.ts'
 export { noTelemetry } from './no-telemetry.ts'
 export type { OperationClass } from './labels.ts'
 export type {

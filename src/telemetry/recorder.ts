@@ -1,4 +1,5 @@
 import type { Side } from '../side.ts'
+import type { LabelledValue } from './gauges.ts'
 
 /** What business code asked for. */
 export type Operation = 'get' | 'set' | 'getOrSet' | 'has' | 'delete' | 'clear'
@@ -66,4 +67,9 @@ export interface Recorder {
     labels: Readonly<Record<string, string>>,
     read: () => number,
   ): () => void
+  /**
+   * The same for values whose labels change, such as a reason: all of them are read when somebody looks.
+   * @returns a function that takes them away again
+   */
+  gauges?(name: string, help: string, read: () => readonly LabelledValue[]): () => void
 }

@@ -5,6 +5,7 @@ import { renderPrometheus } from './exposition.ts'
 import { snapshotFamilies } from './families.ts'
 import type { Family, Labels } from './families.ts'
 import { Gauges } from './gauges.ts'
+import type { LabelledValue } from './gauges.ts'
 import { globalMeter, observeWith } from './open-telemetry.ts'
 import { ProcessHealth } from './process-health.ts'
 import type { Recorder } from './recorder.ts'
@@ -36,6 +37,11 @@ export interface Telemetry extends Recorder {
    * @throws SwitchbackError `SB_METRIC_NAME_INVALID`
    */
   gauge(name: string, help: string, labels: Labels, read: () => number): () => void
+  /**
+   * The same for values whose labels change; none when it throws.
+   * @throws SwitchbackError `SB_METRIC_NAME_INVALID`
+   */
+  gauges(name: string, help: string, read: () => readonly LabelledValue[]): () => void
   close(): void
   [Symbol.asyncDispose](): Promise<void>
 }
@@ -70,6 +76,12 @@ class CountingTelemetry extends Counts implements Telemetry {
 
   gauge(name: string, help: string, labels: Labels, read: () => number): () => void {
     const remove = this.#gauges.register(name, help, labels, read)
+    this.#observe()
+    return remove
+  }
+
+  gauges(name: string, help: string, read: () => readonly LabelledValue[]): () => void {
+    const remove = this.#gauges.registerAll(name, help, read)
     this.#observe()
     return remove
   }

@@ -11,7 +11,13 @@ async function deciderOn(
   provider: ScriptedProvider,
   options: Partial<DeciderOptions> = {},
 ): Promise<Decider> {
-  const decider = createDecider({ flag: 'f', domain: await domainOf(provider), ...options })
+  const decider = createDecider({
+    flag: 'f',
+    domain: await domainOf(provider),
+    // These tests count who is asked for.
+    liveSplit: false,
+    ...options,
+  })
   open.push(decider)
   return decider
 }

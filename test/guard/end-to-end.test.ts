@@ -91,7 +91,6 @@ async function stage(name: string, run: (stage: Stage) => Promise<void>): Promis
   const remote = redisCache({ url: `redis://127.0.0.1:${path.port}`, onWarning: () => {} })
   const cache = stack.use(
     createCacheSwitch({
-      flag: 'use-redis',
       off: fileCache({ directory: join(directory, 'cache') }),
       on: flaky(remote, () => world.failing),
       decider: createDecider({ flag: 'use-redis', domain: name }),

@@ -92,7 +92,6 @@ export async function openStack(options: StackOptions): Promise<Stack> {
     const off = fileCache({ directory: cacheDirectory, onWarning })
     const on = redisCache({ url: redis.url ?? HOPED_FOR_REDIS, onWarning })
     const cache = createCacheSwitch({
-      flag: FLAG,
       name: 'users',
       off,
       on,

@@ -1,0 +1,284 @@
+import type { Client } from '@openfeature/server-sdk'
+import { probeUsers } from '../flagfile/index.ts'
+import { configurationOf } from './configuration.ts'
+import { evaluationContext } from './context.ts'
+import { evaluateBoolean } from './evaluation.ts'
+import type { Evaluation } from './evaluation.ts'
+import { somebodyWaits } from './pressure.ts'
+import { modeOf, providerOf } from './provider-facts.ts'
+import type { FlagsMode } from './provider-facts.ts'
+
+/** Which share of a fixed set of probe users goes to the new side in this process now. */
+export interface LiveSplit {
+  /** How many probe users were asked for. */
+  readonly probes: number
+  /** How many of them go to the new side. */
+  readonly on: number
+  /** Their quotient, 0 to 1. */
+  readonly ratio: number
+  /**
+   * `exact`: the probes are spread evenly over flagd's hash, and the ratio of a plain split is its share
+   * to one per cent. `sample`: the provider hashes in a way of its own; the ratio is near the share only.
+   */
+  readonly kind: 'exact' | 'sample'
+  readonly mode: FlagsMode
+  /** Hash of the flag's definition that decided, `''` where it is not known. */
+  readonly hash: string
+  /** Epoch milliseconds of the latest evaluation. */
+  readonly at: number
+  /** Epoch milliseconds since when {@link on} is what it is. */
+  readonly since: number
+}
+
+export interface LiveSplitOptions {
+  /**
+   * Milliseconds between two evaluations of the probe users while no change is announced, 100 or more;
+   * 0: only when a change is announced.
+   * @default 1000 in-process and from a file, 0 over rpc, 30,000 with another vendor's provider
+   */
+  readonly everyMs?: number
+}
+
+export interface LiveSplitParts extends LiveSplitOptions {
+  readonly client: Client
+  readonly flag: string
+  readonly feature: string | undefined
+}
+
+/** What an evaluation of all probes may cost, by where the flags come from. */
+interface Pace {
+  readonly everyMs: number
+  readonly probes: number
+  readonly concurrency: number
+}
+
+const PACES: Readonly<Record<FlagsMode, Pace>> = {
+  'in-process': { everyMs: 1_000, probes: 100, concurrency: 1 },
+  file: { everyMs: 1_000, probes: 100, concurrency: 1 },
+  rpc: { everyMs: 0, probes: 100, concurrency: 2 },
+  // Its vendor may count evaluations, or users, and bill them.
+  provider: { everyMs: 30_000, probes: 50, concurrency: 2 },
+}
+
+/** Milliseconds of evaluations after which everything else has its turn. */
+const SLICE_MS = 0.5
+/** Milliseconds that a probe waits for decisions that are under way. */
+const YIELD_MS = 25
+/** Milliseconds that a round may take; a provider has no deadline of its own. */
+const ROUND_MS = 10_000
+/** A round takes at most one part in so many of the time, if nothing changes. */
+const IDLE_PARTS = 50
+/** The same while one change follows another, and the longest wait that this may make. */
+const BUSY_PARTS = 4
+const MAX_GAP_MS = 1_000
+/** Milliseconds to the next try after a round that failed, doubled each time. */
+const RETRY_MS = 1_000
+const MAX_RETRY_MS = 30_000
+/** Evaluations that never came back, after which no more are begun. */
+const MAX_LOST = 8
+
+/**
+ * Asks the flag for its probe users when a change is announced and now and then, through the client
+ * that real decisions ask, with the same `feature` and nothing else. Beside the decider's memory, its
+ * gate and its counts: nobody's decision comes from here.
+ */
+export class LiveSplitWatch {
+  readonly #parts: LiveSplitParts
+  #current: LiveSplit | undefined
+  #sides = new Map<string, boolean>()
+  /** Goes up with every change: a round that began before one tells nothing. */
+  #changes = 0
+  #timer: NodeJS.Timeout | undefined
+  #running: Round | undefined
+  #notBefore = 0
+  #failures = 0
+  #underWay = 0
+  #started = false
+  #closed = false
+
+  constructor(parts: LiveSplitParts) {
+    this.#parts = parts
+    // Somebody else's provider is asked for nobody before somebody looks: it may cost money.
+    if (this.#mode !== 'provider') this.#started = true
+  }
+
+  /** The latest; `undefined` before the first. The first look begins it, if nothing has. */
+  look(): LiveSplit | undefined {
+    if (!this.#started) {
+      this.#started = true
+      this.#schedule(0)
+    }
+    return this.#current
+  }
+
+  /** The provider is ready, or its configuration has changed. */
+  changed(): void {
+    this.#changes++
+    this.#failures = 0
+    // Set up later than the decider, it may be one of ours.
+    if (this.#mode !== 'provider') this.#started = true
+    if (this.#running !== undefined) this.#running.failed = true
+    else if (this.#started) this.#schedule(0)
+  }
+
+  close(): void {
+    this.#closed = true
+    clearTimeout(this.#timer)
+  }
+
+  get #mode(): FlagsMode {
+    return modeOf(providerOf(this.#parts.client))
+  }
+
+  #hash(): string {
+    const { client, flag } = this.#parts
+    return configurationOf(providerOf(client))?.hashOf(flag) ?? ''
+  }
+
+  #schedule(ms: number): void {
+    clearTimeout(this.#timer)
+    if (this.#closed) return
+    const wait = Math.max(ms, this.#notBefore - performance.now(), 0)
+    this.#timer = setTimeout(() => void this.#round(), wait).unref()
+  }
+
+  async #round(): Promise<void> {
+    if (this.#running !== undefined || this.#closed) return
+    const { client, everyMs } = this.#parts
+    const mode = this.#mode
+    const pace = PACES[mode]
+    const every = everyMs ?? pace.everyMs
+    const changes = this.#changes
+    const hash = this.#hash()
+    const begun = performance.now()
+    const round = new Round(this.#probes(pace))
+    this.#running = round
+    const askable = client.providerStatus !== 'NOT_READY' && client.providerStatus !== 'FATAL'
+    const answered = askable && this.#underWay < MAX_LOST && (await this.#ask(round, pace))
+    this.#running = undefined
+    const now = performance.now()
+    this.#notBefore = now + Math.min((now - begun) * BUSY_PARTS, MAX_GAP_MS)
+    // What was asked of two configurations is the answer of neither.
+    if (changes !== this.#changes || hash !== this.#hash()) return this.#schedule(0)
+    if (!answered) {
+      const retry = Math.min(RETRY_MS * 2 ** this.#failures, MAX_RETRY_MS)
+      this.#failures++
+      return askable || every > 0 ? this.#schedule(retry) : undefined
+    }
+    this.#failures = 0
+    this.#take(round.sides, mode, hash)
+    if (every > 0) this.#schedule(Math.max(every, round.busyMs * IDLE_PARTS))
+  }
+
+  #probes({ probes }: Pace): readonly string[] {
+    const all = probeUsers(this.#parts.flag)
+    return all.filter((_, index) => index % (all.length / probes) === 0)
+  }
+
+  /** Whether the provider answered for every probe. Never rejects. */
+  async #ask(round: Round, { concurrency }: Pace): Promise<boolean> {
+    let timer: NodeJS.Timeout | undefined
+    const late = new Promise<void>((resolve) => {
+      timer = setTimeout(resolve, ROUND_MS).unref()
+    })
+    const workers = Array.from({ length: concurrency }, () => this.#work(round))
+    await Promise.race([Promise.all(workers), late])
+    clearTimeout(timer)
+    const complete = round.complete
+    round.failed = true
+    return complete
+  }
+
+  async #work(round: Round): Promise<void> {
+    while (!round.over && !this.#closed) {
+      await breath()
+      // Decisions that operations wait for go first, within reason: on a busy service there always are some.
+      const since = performance.now()
+      while (somebodyWaits() && performance.now() - since < YIELD_MS) await pause()
+      const begun = performance.now()
+      let now = begun
+      while (!round.over && now - begun < SLICE_MS) {
+        const user = round.take()
+        this.#underWay++
+        const result = await this.#evaluate(user)
+        this.#underWay--
+        const side = this.#sideOf(user, result)
+        if (side === undefined) round.failed = true
+        else round.sides.set(user, side)
+        now = performance.now()
+      }
+      round.busyMs += now - begun
+    }
+  }
+
+  #evaluate(targetingKey: string): Promise<Evaluation<boolean>> {
+    const { client, flag, feature } = this.#parts
+    return evaluateBoolean(client, flag, evaluationContext({ targetingKey }, feature))
+  }
+
+  /** As the decider does with a user whom it remembers; `undefined` when nobody answered. */
+  #sideOf(user: string, result: Evaluation<boolean>): boolean | undefined {
+    if (result.ok) return result.value
+    if (!result.answered) return undefined
+    // The flag was deleted: everybody is off. Any other mistake in it changes nobody's side.
+    return result.errorCode === 'FLAG_NOT_FOUND' ? false : (this.#sides.get(user) ?? false)
+  }
+
+  #take(sides: Map<string, boolean>, mode: FlagsMode, hash: string): void {
+    const before = this.#current
+    const at = Date.now()
+    const probes = sides.size
+    const on = [...sides.values()].filter(Boolean).length
+    const same = before?.on === on && before.probes === probes
+    this.#sides = sides
+    this.#current = Object.freeze({
+      probes,
+      on,
+      ratio: on / probes,
+      kind: mode === 'provider' ? ('sample' as const) : ('exact' as const),
+      mode,
+      hash,
+      at,
+      since: same ? before.since : at,
+    })
+  }
+}
+
+/** All probes once. */
+class Round {
+  readonly sides = new Map<string, boolean>()
+  failed = false
+  /** Milliseconds in which nothing else had its turn. */
+  busyMs = 0
+  readonly #users: readonly string[]
+  #next = 0
+
+  constructor(users: readonly string[]) {
+    this.#users = users
+  }
+
+  get over(): boolean {
+    return this.failed || this.#next >= this.#users.length
+  }
+
+  get complete(): boolean {
+    return !this.failed && this.sides.size === this.#users.length
+  }
+
+  take(): string {
+    return this.#users[this.#next++] as string
+  }
+}
+
+function pause(): Promise<void> {
+  return new Promise((resolve) => {
+    setTimeout(resolve, 2).unref()
+  })
+}
+
+/** A process that has nothing else to do may end in it. */
+function breath(): Promise<void> {
+  return new Promise((resolve) => {
+    setImmediate(resolve).unref()
+  })
+}

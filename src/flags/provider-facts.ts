@@ -1,0 +1,49 @@
+import { OpenFeature } from '@openfeature/server-sdk'
+import type { Client, Provider } from '@openfeature/server-sdk'
+import { FileProvider } from './file-provider.ts'
+import type { FlagdSettings } from './flagd-environment.ts'
+
+/** How the flags come: by flagd in one of its ways, from a file, or by anybody else's provider. */
+export type FlagsMode = FlagdSettings['mode'] | 'provider'
+
+/** What is known of a provider beside what OpenFeature tells. Theirs who set it up, read by deciders. */
+interface Facts {
+  readonly mode: FlagsMode
+  /** Why it was not ready at the start; the SDK tells its status only. `''`: it was. */
+  problem: string
+}
+
+const facts = new WeakMap<Provider, Facts>()
+
+export function noteMode(provider: Provider, mode: FlagsMode): void {
+  facts.set(provider, { mode, problem: '' })
+}
+
+export function noteProblem(provider: Provider, problem: string): void {
+  const known = facts.get(provider)
+  if (known !== undefined) known.problem = problem
+}
+
+export function modeOf(provider: Provider): FlagsMode {
+  if (provider instanceof FileProvider) return 'file'
+  return facts.get(provider)?.mode ?? 'provider'
+}
+
+export function problemOf(provider: Provider): string {
+  return facts.get(provider)?.problem ?? ''
+}
+
+/** The provider that a client asks now; it may be replaced at any time. */
+export function providerOf(client: Client): Provider {
+  const { domain } = client.metadata
+  return domain === undefined ? OpenFeature.getProvider() : OpenFeature.getProvider(domain)
+}
+
+/**
+ * How long decisions are remembered, in milliseconds. In-process and file evaluations cost some 20 us;
+ * an rpc evaluation costs 0.8 ms and a round trip, and flagd announces every change on its event
+ * stream, so that the bound only matters to a stream that was cut without a sign.
+ */
+export function suitableRememberMs(client: Client): number {
+  return modeOf(providerOf(client)) === 'rpc' ? 10_000 : 1_000
+}
