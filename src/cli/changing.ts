@@ -4,18 +4,20 @@ import {
   type ChangeOptions,
   type ChangeResult,
   changesNothing,
-  type Confirmation,
   type FlagsEdit,
   preview,
   type Preview,
+  type ProcessConfirmation,
 } from '../rollout/index.ts'
 import { type CommandIo, exitCode, usageError } from './command.ts'
-import { count, createRows, milliseconds, percent, printJson } from './format.ts'
+import { count, createRows, percent, printJson } from './format.ts'
+import { outcomeLines } from './outcome.ts'
+import { findProcesses, type ProcessValues } from './processes-option.ts'
 import { findTarget, type Target, type TargetValues, whoAmI } from './target.ts'
 
 /** The options of every command that changes the flags file, besides `targetOptions`. */
 export const changeOptions = {
-  timeout: { type: 'string', value: 'SECONDS', help: 'how long to wait for flagd (5)' },
+  timeout: { type: 'string', value: 'SECONDS', help: 'how long to wait for flagd and the app (5)' },
   reason: { type: 'string', value: 'TEXT', help: 'why, for the history' },
   print: { type: 'boolean', help: 'print the new file to stdout instead of writing it' },
 } as const
@@ -23,6 +25,7 @@ export const changeOptions = {
 /** What `--json` of these commands prints, for their help. */
 export const changeJson = `--json prints ok, command, flag, file, action, from, to, written, hash {before, after},
 users {sample, joins, leaves}, flagd {url, confirmed, servedMs, lastMs, probes, movers, cause, hint},
+processes {confirmed, known, deciding, lastMs, samples, lagging [{process, cause, on, probes}], traffic},
 historyId and warning, on one line.`
 
 /** Asked for on a terminal unless `--yes` is given; a rollback never asks. */
@@ -35,7 +38,7 @@ export const askOptions = {
 } as const
 
 /** The parsed {@link changeOptions}. */
-export interface ChangeValues extends TargetValues {
+export interface ChangeValues extends TargetValues, ProcessValues {
   readonly json: boolean
   readonly print: boolean
   readonly timeout: string | undefined
@@ -61,6 +64,7 @@ const sample = 10_000
 export async function runChange(changing: Changing): Promise<number> {
   const { io, values } = changing
   const target = await findTarget(values, io.env)
+  const processes = await findProcesses(values, io.env)
   const told = createTeller(changing, target)
   let moves: Preview | undefined
   let agreed = true
@@ -69,6 +73,8 @@ export async function runChange(changing: Changing): Promise<number> {
   const result = await changing
     .change({
       ...target,
+      processes,
+      onLag: (so) => told.lag(so),
       by: values.reason === undefined ? by : { ...by, reason: values.reason },
       ...(timeoutMs === undefined ? {} : { timeoutMs }),
       signal: io.signal,
@@ -103,6 +109,7 @@ class DeclinedError extends Error {}
 /** What a change prints as it goes: lines for people, or one JSON document at the end. */
 interface Teller {
   edit(edit: FlagsEdit, moves: Preview | undefined): void
+  lag(so: ProcessConfirmation): void
   result(result: ChangeResult, moves: Preview | undefined): number
 }
 
@@ -110,8 +117,9 @@ function createTeller({ name, io, values }: Changing, target: Target): Teller {
   if (values.json || values.print) {
     return {
       edit() {},
+      lag() {},
       result(result, moves) {
-        const code = codeOf(result.confirmation)
+        const code = codeOf(result)
         printJson(io.stdout, { ok: code === exitCode.done, ...jsonOf(name, target, result, moves) })
         return code
       },
@@ -123,7 +131,7 @@ function createTeller({ name, io, values }: Changing, target: Target): Teller {
     edit(edit, moves) {
       stdout.write(`${style.bold(edit.flag)}  ${target.file}\n`)
       if (changesNothing(edit)) {
-        row('share', `${percent(edit.from)}, as it is: nothing to write`)
+        row('share', `${percent(edit.from)}, as the file has it`)
         return
       }
       row(
@@ -137,33 +145,28 @@ function createTeller({ name, io, values }: Changing, target: Target): Teller {
       )
       if (lines.length > 0) row('diff', lines.join('\n'))
     },
-    result({ edit, applied, confirmation }) {
-      if (applied !== undefined && applied.warning !== '')
+    lag({ deciding, known, lagging }) {
+      row('waiting', style.yellow(`${deciding} of ${known} processes decide it`))
+      for (const { process, cause } of lagging) row('', `${process} ${cause}`)
+    },
+    result(result) {
+      const { applied, edit } = result
+      if (applied !== undefined && applied.warning !== '') {
         row('warning', style.yellow(applied.warning))
-      if (confirmation === undefined) {
-        if (applied !== undefined) row('written', 'flagd was not asked')
-      } else if (confirmation.confirmed) row('served', servedText(edit, confirmation))
-      else {
-        const wrote = applied === undefined ? 'not served' : 'written, but not served'
-        row('flagd', style.red(`${wrote}: ${confirmation.cause}`))
-        row('', confirmation.hint)
       }
-      return codeOf(confirmation)
+      if (applied !== undefined && changesNothing(edit)) {
+        row('written', 'again with a newer time, since not all had it')
+      }
+      for (const { label, text, bad } of outcomeLines(result, target)) {
+        row(label, bad ? style.red(text) : text)
+      }
+      return codeOf(result)
     },
   }
 }
 
-function codeOf(confirmation: Confirmation | undefined): number {
-  return confirmation?.confirmed === false ? exitCode.unconfirmed : exitCode.done
-}
-
-function servedText(edit: FlagsEdit, confirmation: Confirmation): string {
-  const { servedMs, lastMs, movers, probes } = confirmation
-  const whom = ['rollback', 'restore', 'disable'].includes(edit.action) ? 'back' : 'moved'
-  if (changesNothing(edit)) return `flagd serves this (${probes} probe users)`
-  return movers === 0
-    ? `after ${milliseconds(lastMs)}; no probe user had to move (${probes} asked)`
-    : `after ${milliseconds(servedMs)}; the last of ${movers} probe users ${whom} after ${milliseconds(lastMs)}`
+function codeOf({ confirmed }: ChangeResult): number {
+  return confirmed === false ? exitCode.unconfirmed : exitCode.done
 }
 
 function pilotText({ action, pilot }: FlagsEdit): string {
@@ -183,7 +186,7 @@ export function movesText(moves: Preview, loud: (text: string) => string): strin
 function jsonOf(
   command: string,
   target: Target,
-  { edit, applied, confirmation }: ChangeResult,
+  { edit, applied, confirmation, processes }: ChangeResult,
   moves: Preview | undefined,
 ): object {
   return {
@@ -199,8 +202,14 @@ function jsonOf(
       ? {}
       : { users: { sample: moves.users, joins: moves.joins.count, leaves: moves.leaves.count } }),
     ...(confirmation === undefined ? {} : { flagd: { url: target.flagd, ...confirmation } }),
+    ...(processes === undefined ? {} : { processes: processesJson(processes) }),
     ...(applied === undefined ? {} : { historyId: applied.history.id, warning: applied.warning }),
   }
+}
+
+function processesJson({ lagging, ...rest }: ProcessConfirmation): object {
+  const told = lagging.map(({ process, cause, on, probes }) => ({ process, cause, on, probes }))
+  return { ...rest, lagging: told }
 }
 
 /** Only a person at a terminal is asked. */

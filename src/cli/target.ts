@@ -19,7 +19,7 @@ export const targetOptions = {
   file: {
     type: 'string',
     value: 'FILE',
-    help: 'the flags file (the one in flags/ that has the flag, or SWITCHBACK_FILE)',
+    help: 'the flags file (SWITCHBACK_FILE, FLAGD_OFFLINE_FLAG_SOURCE_PATH, or the one in flags/)',
   },
   flagd: {
     type: 'string',
@@ -44,13 +44,15 @@ export interface Target {
   readonly file: string
   /** `false`: flagd is not asked. */
   readonly flagd: string | false
+  /** The processes read the file themselves, so that there is no flagd. */
+  readonly fileMode: boolean
 }
 
 /** Options first, then the environment, then what stands in `flags/`. */
 export async function findTarget(values: TargetValues, env: Environment): Promise<Target> {
   const flag = flagName(values, env)
   const file = await findFile(flag, values, env)
-  return { flag, file, flagd: flagdOf(values, env) }
+  return { flag, file, flagd: flagdOf(values, env), fileMode: isFileMode(values, env) }
 }
 
 /** For a look at everything: without a flags file there still is a flagd to look at. */
@@ -63,7 +65,7 @@ export async function findWhatIsThere(
     if (isSwitchbackError(error)) return error
     throw error
   })
-  return { flag, file, flagd: flagdOf(values, env) }
+  return { flag, file, flagd: flagdOf(values, env), fileMode: isFileMode(values, env) }
 }
 
 function flagName({ flag }: TargetValues, env: Environment): string {
@@ -71,7 +73,16 @@ function flagName({ flag }: TargetValues, env: Environment): string {
 }
 
 function flagdOf(values: TargetValues, env: Environment): Target['flagd'] {
-  return values['no-flagd'] ? false : checkedFlagdUrl(values, env)
+  return values['no-flagd'] || isFileMode(values, env) ? false : checkedFlagdUrl(values, env)
+}
+
+/** As the processes of the application find their flags, unless a flagd is named for this command. */
+function isFileMode(values: TargetValues, env: Environment): boolean {
+  return values.flagd === undefined && !env['SWITCHBACK_FLAGD'] && offlineFile(env) !== undefined
+}
+
+function offlineFile(env: Environment): string | undefined {
+  return env['FLAGD_OFFLINE_FLAG_SOURCE_PATH'] || undefined
 }
 
 /** Where flagd answers OFREP. */
@@ -99,7 +110,7 @@ function checkedFlagdUrl(values: TargetValues, env: Environment): string {
 }
 
 async function findFile(flag: string, values: TargetValues, env: Environment): Promise<string> {
-  const named = values.file ?? env['SWITCHBACK_FILE']
+  const named = values.file ?? env['SWITCHBACK_FILE'] ?? offlineFile(env)
   if (named !== undefined) return named
   const names = (await readdir('flags').catch(() => [])).filter((name) => name.endsWith('.json'))
   const having: string[] = []

@@ -1,5 +1,10 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import { type ProcessesOptions, type ProcessSource, processSources } from '../scrape/index.ts'
+import {
+  type ProcessesOptions,
+  type ProcessReading,
+  type ProcessSource,
+  processSources,
+} from '../scrape/index.ts'
 import type { Expectation } from './expectation.ts'
 import { judgeProcess, type ProcessVerdict } from './judge-process.ts'
 
@@ -44,6 +49,16 @@ export interface ProcessConfirmation {
   readonly samples: number
   /** Who does not decide it, and why. */
   readonly lagging: readonly ProcessVerdict[]
+  /** What the caches did while the processes were asked; `undefined` where nothing was seen. */
+  readonly traffic: SeenTraffic | undefined
+}
+
+/** The operations of the last moments before the end. */
+export interface SeenTraffic {
+  /** Share of the operations that went to the new side, 0 to 1. */
+  readonly onShare: number
+  /** The name of the new side's backend, e.g. `redis`; `''` where it is not told. */
+  readonly newSide: string
 }
 
 /** A process that says nothing for this long is named, and not waited for when all others agree. */
@@ -70,8 +85,9 @@ export async function confirmProcesses(
   const timers = [
     setTimeout(stop, options.once === true ? PATIENCE_MS + 500 : timeoutMs),
     setTimeout(() => {
-      if (!roll.isComplete) options.onLag?.(roll.result(undefined))
-      void giveUp()
+      void giveUp().then(() => {
+        if (!end.signal.aborted) options.onLag?.(roll.result(undefined))
+      })
     }, PATIENCE_MS + 50),
   ]
   const giveUp = async (): Promise<void> => {
@@ -116,6 +132,13 @@ function capped({ timeoutMs = PATIENCE_MS }: ConfirmProcessesOptions): { timeout
   return { timeoutMs: Math.max(100, Math.min(PATIENCE_MS, timeoutMs)) }
 }
 
+interface Traffic {
+  /** Since the process began, and since it was asked before. */
+  readonly total: ProcessReading['operations']
+  readonly since: ProcessReading['operations']
+  readonly newSide: string
+}
+
 /** Who has said what so far. */
 class RollCall {
   readonly #options: ConfirmProcessesOptions
@@ -123,6 +146,7 @@ class RollCall {
   readonly #verdicts: Map<ProcessSource, readonly ProcessVerdict[]>
   /** By instance, so that one process under two names is counted once. */
   readonly #owner = new Map<string, ProcessSource>()
+  readonly #traffic = new Map<ProcessSource, Traffic>()
 
   constructor(sources: readonly ProcessSource[], options: ConfirmProcessesOptions) {
     this.#options = options
@@ -144,6 +168,7 @@ class RollCall {
         if (owner !== source) continue
         this.#owner.set(instance, source)
       }
+      if (answer.reading !== undefined && !source.slow) this.#count(source, answer.reading)
       const verdict = judgeProcess(answer, this.#options)
       const old = source.slow && !once && answer.at < this.#writtenAt
       verdicts.push(old ? notYetScraped(verdict) : verdict)
@@ -151,8 +176,16 @@ class RollCall {
     this.#verdicts.set(source, verdicts)
   }
 
+  /** What it did since it was asked before. */
+  #count(source: ProcessSource, { operations, newSide }: ProcessReading): void {
+    const last = this.#traffic.get(source)?.total ?? operations
+    const since = { off: operations.off - last.off, on: operations.on - last.on }
+    this.#traffic.set(source, { total: operations, since, newSide })
+  }
+
   leave(source: ProcessSource): void {
     this.#verdicts.delete(source)
+    this.#traffic.delete(source)
   }
 
   agrees(source: ProcessSource): boolean {
@@ -183,7 +216,19 @@ class RollCall {
       lastMs: lagging.length === 0 ? lastMs : undefined,
       samples: deciding.filter(({ sample }) => sample).length,
       lagging,
+      traffic: this.#seen,
     }
+  }
+
+  get #seen(): SeenTraffic | undefined {
+    let [off, on] = [0, 0]
+    let newSide = ''
+    for (const { since, newSide: name } of this.#traffic.values()) {
+      off += Math.max(0, since.off)
+      on += Math.max(0, since.on)
+      newSide ||= name
+    }
+    return off + on === 0 ? undefined : { onShare: on / (off + on), newSide }
   }
 
   get #all(): ProcessVerdict[] {

@@ -18,6 +18,7 @@ export {
   confirmProcesses,
   type ConfirmProcessesOptions,
   type ProcessConfirmation,
+  type SeenTraffic,
 } from './confirm-processes.ts'
 export { describe, type Description } from './describe.ts'
 export {

@@ -47,7 +47,7 @@ function decides(split: LiveSplit, expected: Expectation): boolean {
   const { on, probes, kind, hash, feature } = split
   const count = expected.on(feature)
   if (kind === 'sample') return isLikely(on, probes, count / expected.probes)
-  if (hash !== '' && expected.hash !== undefined && hash !== expected.hash) return false
+  if (hash !== '' && hash !== expected.hash) return false
   return on * expected.probes === count * probes
 }
 
@@ -90,7 +90,8 @@ function causeOf(
   if (hash !== '' && hash === expected.hash) {
     return `${now}${cache}, although it has the new flags`
   }
-  return `${now}${cache}${stale}`
+  const other = hash !== '' && !old ? ', by another definition of the flag' : ''
+  return `${now}${cache}${other}${stale}`
 }
 
 /** E.g. `25 %`, or `25 % of a sample`. */

@@ -1,3 +1,4 @@
+import type { Side } from '../side.ts'
 import type { Series } from './exposition.ts'
 
 /** What one cache of a process decides about a flag. */
@@ -29,6 +30,10 @@ export interface ProcessReading {
   readonly up: boolean | undefined
   /** Why it refused the last flags that it was given; `undefined` when it took them. */
   readonly refused: { readonly reason: string; readonly since: number | undefined } | undefined
+  /** Operations of its caches since it began, by side. */
+  readonly operations: Readonly<Record<Side, number>>
+  /** The name of the new side's backend, e.g. `redis`; `''` where it is not told. */
+  readonly newSide: string
 }
 
 const NAMES: ReadonlySet<string> = new Set([
@@ -41,6 +46,8 @@ const NAMES: ReadonlySet<string> = new Set([
   'switchback_live_split_on',
   'switchback_live_split_probes',
   'switchback_live_split_since_seconds',
+  'switchback_operations_total',
+  'switchback_side_up',
 ])
 
 /** Whether a metric is one of those that {@link processReadingOf} reads. */
@@ -67,6 +74,8 @@ export function processReadingOf(series: readonly Series[], flag: string): Proce
   let refused = false
   let reason = ''
   let since: number | undefined
+  let newSide = ''
+  const operations = { off: 0, on: 0 }
   for (const { name, labels, value } of series) {
     if (name === 'switchback_instance_info') instance = (labels['instance_id'] ?? '').slice(0, 64)
     const of = labels['flag']
@@ -75,6 +84,14 @@ export function processReadingOf(series: readonly Series[], flag: string): Proce
       continue
     }
     switch (name) {
+      case 'switchback_operations_total': {
+        const { side } = labels
+        if ((side === 'off' || side === 'on') && value >= 0) operations[side] += value
+        break
+      }
+      case 'switchback_side_up':
+        if (labels['side'] === 'on') newSide = shown(labels['backend'] ?? '')
+        break
       case 'switchback_flags_up':
         up = value === 1 && up !== false
         break
@@ -98,6 +115,8 @@ export function processReadingOf(series: readonly Series[], flag: string): Proce
     others: [...others].sort(),
     up,
     refused: refused ? { reason, since } : undefined,
+    operations,
+    newSide,
   }
 }
 

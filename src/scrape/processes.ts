@@ -172,11 +172,14 @@ function prometheusProcesses(
           const process = one.labels['instance'] ?? ''
           byProcess.set(process, [...(byProcess.get(process) ?? []), one])
         }
-        return sampled.map(({ labels, value }): ProcessAnswer => {
+        const answers = sampled.flatMap(({ labels, value }): ProcessAnswer[] => {
           const process = labels['instance'] ?? ''
-          const own: readonly Series[] = byProcess.get(process) ?? []
-          return { process, reading: processReadingOf(own, flag), error: '', at: value * 1000 }
+          const reading = processReadingOf(byProcess.get(process) ?? [], flag)
+          // It tells of other flags, so that it is of another application.
+          if (reading.splits.length === 0 && reading.others.length > 0) return []
+          return [{ process, reading, error: '', at: value * 1000 }]
         })
+        return answers.length > 0 ? answers : failed(`knows no process that decides "${flag}"`)
       } catch (error) {
         return failed(messageOf(error))
       }

@@ -117,7 +117,13 @@ describe('the command line', () => {
     [['start', '--port', '0', '--metrics-port', '0'], { FLAGD_RESOLVER: 'foo' }, 'FLAGD_RESOLVER'],
     [['start', '--port', '0', '--metrics-port', '0', '--isolated'], { REDIS_URL: 'foo' }, '"foo"'],
     [['control', '--host', '0.0.0.0', '--port', '0', '--guard', 'off'], {}, '0.0.0.0'],
-    [['watch', '--metrics', 'foo'], {}, '"foo" is no address of metrics'],
+    [['watch', '--metrics', 'foo'], {}, '"foo" is not a metrics URL'],
+    [['set', '5', '--metrics', 'foo'], {}, '--metrics: "foo" is not a metrics URL'],
+    [['rollback', '--prometheus', 'foo:9090'], {}, '--prometheus: "foo:9090"'],
+    [['undo', '--plan', '/nope'], {}, 'cannot read the plan "/nope"'],
+    [['rollback'], { SWITCHBACK_METRICS: 'http://a/metrics,b' }, 'SWITCHBACK_METRICS: "b"'],
+    [['rollback'], { SWITCHBACK_PROMETHEUS: 'foo' }, 'SWITCHBACK_PROMETHEUS: "foo"'],
+    [['rollback'], { SWITCHBACK_PLAN: '/nope' }, '"/nope"'],
   ])('%j with %j is bad input: exit 2, and the input is named', async (argv, env, named) => {
     const { code, stderr } = await run(argv, { env })
     expect(stderr).toContain(named)

@@ -2,6 +2,7 @@ import { changePilot } from '../../rollout/index.ts'
 import { askOptions, changeJson, changeOptions, runChange } from '../changing.ts'
 import { type Command, usageError } from '../command.ts'
 import { defineCommand } from '../define.ts'
+import { processHelp, processOptions } from '../processes-option.ts'
 import { targetOptions } from '../target.ts'
 
 export const command: Command = defineCommand({
@@ -10,6 +11,8 @@ export const command: Command = defineCommand({
   details: `The attribute is one of the evaluation context, e.g. plan; --feature is that of a cache's name. The
 split behind the pilot stays as it is, and so does everybody's bucket.
 
+${processHelp}
+
 ${changeJson}`,
   options: {
     attribute: { type: 'string', value: 'NAME', help: 'the attribute to look at' },
@@ -17,6 +20,7 @@ ${changeJson}`,
     feature: { type: 'string', value: 'A,B', help: 'short for --attribute feature --in A,B' },
     remove: { type: 'boolean', help: 'take the pilot on this attribute away' },
     ...targetOptions,
+    ...processOptions,
     ...changeOptions,
     ...askOptions,
   },

@@ -3,18 +3,22 @@ import { askOptions, changeJson, changeOptions, runChange } from '../changing.ts
 import { type Command, usageError } from '../command.ts'
 import { defineCommand } from '../define.ts'
 import { readShare } from '../share.ts'
+import { processHelp, processOptions } from '../processes-option.ts'
 import { targetOptions } from '../target.ts'
 
 export const command: Command = defineCommand({
   usage: 'set PERCENT [options]',
-  summary: 'sets the share of users who are on, and waits until flagd serves it',
+  summary: 'sets the share of users on the new side, and waits until every process confirms it',
   details: `PERCENT has at most three decimals. Only the weights change: the order of the entries and the
 bucketing key stay, so that a wider share loses nobody. Shapes that are not understood are
 refused with the reason.
 
+${processHelp}
+
 ${changeJson}`,
   options: {
     ...targetOptions,
+    ...processOptions,
     ...changeOptions,
     ...askOptions,
     from: { type: 'string', value: 'PERCENT', help: 'refuse unless the share is this now' },

@@ -13,7 +13,7 @@ export type GuardMode = 'act' | 'ask' | 'watch'
 export interface GuardBesideOptions {
   readonly mode: GuardMode
   readonly plan: Plan
-  readonly target: Target
+  readonly target: Pick<Target, 'flag' | 'file' | 'flagd'>
   /** E.g. `guard of ann@host`. */
   readonly name: string
   readonly prometheusToken?: string | undefined

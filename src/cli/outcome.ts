@@ -1,0 +1,89 @@
+import { type ChangeResult, changesNothing, type ProcessConfirmation } from '../rollout/index.ts'
+import { milliseconds } from './format.ts'
+import { howToName } from './processes-option.ts'
+import type { Target } from './target.ts'
+
+/** A line about what became of a change: a label, and the text. */
+export interface OutcomeLine {
+  readonly label: string
+  readonly text: string
+  readonly bad: boolean
+}
+
+/** What is said of a change that was written: who has it, who has not and why, and what to do. */
+export function outcomeLines(result: ChangeResult, target: Target): OutcomeLine[] {
+  const lines = result.confirmed === false ? unconfirmed(result, target) : confirmed(result, target)
+  if (result.processes === undefined) lines.push(line('apps', howToName))
+  return lines
+}
+
+function line(label: string, text: string, bad = false): OutcomeLine {
+  return { label, text, bad }
+}
+
+function confirmed(result: ChangeResult, target: Target): OutcomeLine[] {
+  const { applied, confirmation, processes } = result
+  const parts: string[] = []
+  if (confirmation !== undefined) parts.push(`by flagd${after(confirmation.lastMs, result)}`)
+  if (processes !== undefined) {
+    const sample = processes.samples === 0 ? '' : ` (${processes.samples} by a sample)`
+    parts.push(`${countOf(processes)}${sample}${after(processes.lastMs, result)}`)
+  }
+  if (parts.length > 0) return [line('served', parts.join('; '))]
+  if (applied === undefined) return []
+  const why = target.fileMode ? 'the processes read this file themselves' : 'flagd was not asked'
+  return [line('written', why)]
+}
+
+function after(ms: number | undefined, { edit }: ChangeResult): string {
+  return changesNothing(edit) ? '' : ` after ${milliseconds(ms)}`
+}
+
+function countOf({ deciding, known }: ProcessConfirmation): string {
+  return `${deciding} of ${known} ${known === 1 && deciding === 1 ? 'process' : 'processes'}`
+}
+
+const BACK = new Set(['rollback', 'restore', 'disable'])
+
+function unconfirmed(result: ChangeResult, target: Target): OutcomeLine[] {
+  const { applied, edit, confirmation, processes } = result
+  const back = BACK.has(edit.action)
+  const parts: string[] = []
+  if (confirmation?.confirmed === false) parts.push(confirmation.cause)
+  else if (confirmation !== undefined) parts.push('flagd serves it')
+  if (processes !== undefined) parts.push(`${countOf(processes)} decide it`)
+  const traffic = back ? trafficText(processes) : ''
+  if (traffic !== '') parts.push(traffic)
+  const head = back ? 'NOT back yet' : 'NOT everywhere yet'
+  const wrote = applied === undefined ? '' : ' (the file is written)'
+  const lines = [line(back ? 'back' : 'served', `${head}${wrote}: ${parts.join('; ')}`, true)]
+  for (const { process, cause } of processes?.lagging ?? []) {
+    lines.push(line('lagging', `${process} ${cause}`, true))
+  }
+  return [...lines, ...nextSteps(result, target).map((text) => line('next', text))]
+}
+
+/** `26 % of operations still go to the new side (Redis)` */
+function trafficText(processes: ProcessConfirmation | undefined): string {
+  const { onShare = 0, newSide = '' } = processes?.traffic ?? {}
+  if (onShare === 0) return ''
+  const name = newSide === '' ? '' : ` (${newSide.charAt(0).toUpperCase()}${newSide.slice(1)})`
+  return `${Math.max(1, Math.round(onShare * 100))} % of operations still go to the new side${name}`
+}
+
+function nextSteps({ confirmation, processes }: ChangeResult, { flag }: Target): string[] {
+  const steps: string[] = []
+  if (confirmation?.confirmed === false) steps.push(confirmation.hint)
+  const lagging = processes?.lagging ?? []
+  if (lagging.some(({ refuses }) => refuses !== '')) {
+    steps.push('correct what a process refuses (switchback validate), then run this again')
+  }
+  if (lagging.some(({ silent }) => silent)) {
+    steps.push('a process that does not answer keeps its side: restart it, or end it')
+  }
+  if (lagging.some(({ silent, refuses }) => !silent && refuses === '')) {
+    const connected = confirmation?.confirmed === true ? ' or restart it' : ''
+    steps.push(`see why a process does not follow "${flag}": its /readyz and log${connected}`)
+  }
+  return steps.filter((step) => step !== '')
+}
