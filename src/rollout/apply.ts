@@ -5,10 +5,11 @@ import { quote, SwitchbackError } from '../errors.ts'
 import { hashOf } from './document.ts'
 import type { FlagsEdit } from './edit.ts'
 import { type Finding, mostFindings } from './findings.ts'
-import { appendHistory, type HistoryEntry, type HistoryNote } from './history.ts'
+import type { HistoryEntry, HistoryNote } from './history.ts'
 import { locate, notWritable } from './location.ts'
 import { type FileLock, isAlive, lockFile, uniqueName } from './lock.ts'
 import { lastGoodFile } from './last-good.ts'
+import { appendHistory } from './record.ts'
 import { validate } from './validate.ts'
 
 export interface ApplyOptions {

@@ -9,11 +9,13 @@ import { changesNothing, type FlagsEdit } from './edit.ts'
 import { type HistoryNote, readHistory } from './history.ts'
 import { locate } from './location.ts'
 import { parseFlagdUrl } from './ofrep.ts'
+import { knownText } from './outside.ts'
 import { addPilot, removePilot } from './pilot.ts'
 import { type FileLock, lockFile } from './lock.ts'
 import { loadFlags } from './read.ts'
 import { keepLastGood } from './last-good.ts'
 import { isBroken, remedy, restore, setAside } from './restore.ts'
+import { findOutside, recordOutside } from './record.ts'
 import { rollBack } from './roll-back.ts'
 import { setShare } from './set-share.ts'
 import { undo } from './undo.ts'
@@ -135,11 +137,19 @@ export function changePilot(
   )
 }
 
-/** Takes the last change of the flag back, as a new one. */
-export function changeUndo(options: ChangeOptions): Promise<ChangeResult> {
+/** Takes the last change of the flag back, as a new one; also one that no command made. */
+export async function changeUndo(options: ChangeOptions): Promise<ChangeResult> {
+  const { flag } = options
+  const { file } = await locate(options.file)
+  if (options.dryRun !== true) {
+    // What cannot be written is found again below.
+    await recordOutside({ file, document: await loadFlags(file) }).catch(() => {})
+  }
   return change(options, async (document) => {
-    const { file } = await locate(options.file)
-    return undo(document, { flag: options.flag, history: await readHistory(file) })
+    const history = [...(await readHistory(file)), ...(await findOutside({ file, document }))]
+    const outside = history.findLast((entry) => entry.flag === flag && entry.action === 'outside')
+    const earlier = outside === undefined ? undefined : await knownText(file, outside.before)
+    return undo(document, { flag, history, ...(earlier === undefined ? {} : { earlier }) })
   })
 }
 

@@ -1,9 +1,8 @@
 import { createHash, randomBytes } from 'node:crypto'
 import { open, stat } from 'node:fs/promises'
 import { basename, dirname, extname, join } from 'node:path'
-import { messageOf } from '../errors.ts'
 import type { JsonPath, JsonValue } from './document.ts'
-import type { Change, EditAction, FlagsEdit, Pilot } from './edit.ts'
+import type { Change, EditAction, Pilot } from './edit.ts'
 
 /** Who changed the file and through what. */
 export interface HistoryNote {
@@ -24,8 +23,9 @@ export interface HistoryEntry extends HistoryNote {
   readonly id: string
   /** ISO 8601, UTC. */
   readonly at: string
-  /** `outside`: the file was changed by somebody else since the entry before. */
+  /** `outside`: the file was changed by hand or by another tool since the entry before. */
   readonly action: EditAction | 'outside'
+  /** `''` for an `outside` edit of which it is not known what it changed. */
   readonly flag: string
   /** The `on` share in per cent before and after, where the shape has one. */
   readonly from?: number
@@ -38,6 +38,8 @@ export interface HistoryEntry extends HistoryNote {
   readonly pilot?: Pilot
   /** The entry that an `undo` took back. */
   readonly undoes?: string
+  /** Of an `outside` edit that moved users who should have stayed: what happened to whom. */
+  readonly warning?: string
 }
 
 export interface RecordedChange {
@@ -91,7 +93,7 @@ async function readEnd(path: string): Promise<string> {
 /** Anybody who may write beside the flags file may write here: nothing is taken on trust. */
 function isEntry(value: unknown): value is HistoryEntry {
   if (!isObject(value) || value['version'] !== 1) return false
-  const { at, flag, from, to, changes = [], pilot, undoes, reason } = value
+  const { at, flag, from, to, changes = [], pilot, undoes, reason, warning } = value
   return (
     ['id', 'who', 'via', 'action', 'flag', 'before', 'after'].every(
       (name) => typeof value[name] === 'string',
@@ -99,7 +101,7 @@ function isEntry(value: unknown): value is HistoryEntry {
     typeof at === 'string' &&
     !Number.isNaN(Date.parse(at)) &&
     [from, to].every((share) => share === undefined || typeof share === 'number') &&
-    [undoes, reason].every((text) => text === undefined || typeof text === 'string') &&
+    [undoes, reason, warning].every((text) => text === undefined || typeof text === 'string') &&
     Array.isArray(changes) &&
     changes.every((change) => isChangeOf(flag, change)) &&
     (pilot === undefined || isPilot(pilot))
@@ -129,53 +131,8 @@ function isObject(value: unknown): value is Readonly<Record<string, unknown>> {
   return typeof value === 'object' && value !== null
 }
 
-/** Appends an edit, and first an `outside` line when the file had changed behind the history's back. */
-export async function appendHistory(
-  file: string,
-  edit: FlagsEdit,
-  by: HistoryNote,
-): Promise<{ history: HistoryEntry; warning: string }> {
-  const entry: HistoryEntry = {
-    version: 1,
-    id: newId(),
-    at: new Date().toISOString(),
-    ...by,
-    action: edit.action,
-    flag: edit.flag,
-    ...(edit.from === undefined ? {} : { from: edit.from }),
-    ...(edit.to === undefined ? {} : { to: edit.to }),
-    before: edit.before.hash,
-    after: edit.after.hash,
-    ...(edit.pilot === undefined
-      ? { changes: edit.changes.map(recorded) }
-      : { pilot: { ...edit.pilot, values: edit.pilot.values.map(hashName) } }),
-    ...(edit.undoes === undefined ? {} : { undoes: edit.undoes }),
-  }
-  try {
-    const last = (await readHistory(file)).at(-1)
-    const lines: HistoryEntry[] = [entry]
-    if (last !== undefined && last.after !== edit.before.hash) {
-      lines.unshift({
-        version: 1,
-        id: newId(),
-        at: entry.at,
-        who: 'unknown',
-        via: 'outside',
-        action: 'outside',
-        flag: '',
-        before: last.after,
-        after: edit.before.hash,
-      })
-    }
-    await append(file, lines)
-    return { history: entry, warning: '' }
-  } catch (error) {
-    const message = messageOf(error)
-    return { history: entry, warning: `the history could not be written: ${message}` }
-  }
-}
-
-async function append(file: string, lines: readonly HistoryEntry[]): Promise<void> {
+/** Appends lines, each of them whole, and syncs them. The caller holds the lock of the flags file. */
+export async function appendEntries(file: string, lines: readonly HistoryEntry[]): Promise<void> {
   const handle = await open(historyFile(file), 'a+', 0o644)
   try {
     const { size } = await handle.stat()
@@ -195,7 +152,8 @@ async function append(file: string, lines: readonly HistoryEntry[]): Promise<voi
   }
 }
 
-function recorded({ path, from, to }: Change): RecordedChange {
+/** A change as the history keeps it. */
+export function recorded({ path, from, to }: Change): RecordedChange {
   return { path, ...(from === undefined ? {} : { from }), ...(to === undefined ? {} : { to }) }
 }
 
@@ -204,6 +162,7 @@ export function hashName(name: string): string {
   return `sha256:${createHash('sha256').update(name).digest('hex').slice(0, 16)}`
 }
 
-function newId(): string {
+/** Of an entry. */
+export function newId(): string {
   return randomBytes(4).toString('hex')
 }

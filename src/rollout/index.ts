@@ -55,6 +55,13 @@ export {
   type RecordedChange,
 } from './history.ts'
 export { judgeProcess, type JudgeOptions, type ProcessVerdict } from './judge-process.ts'
+export {
+  concerns,
+  editedOutside,
+  type HistoryLook,
+  HistoryWatch,
+  type HistoryWatchOptions,
+} from './history-watch.ts'
 export { type FlagsLocation, locate } from './location.ts'
 export {
   createOfrepClient,
@@ -68,6 +75,7 @@ export { type Moved, preview, type Preview, type PreviewOptions } from './previe
 export { findProbes, type Probe, type Probes } from './probes.ts'
 export { loadFlags, readText } from './read.ts'
 export { lastGoodFile } from './last-good.ts'
+export { findOutside, type OutsideLook, recordOutside } from './record.ts'
 export { rollBack, type RollBackOptions } from './roll-back.ts'
 export { compareServed, type ServedComparison } from './served.ts'
 export { currentShare, setShare, type SetShareOptions } from './set-share.ts'

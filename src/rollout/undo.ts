@@ -3,7 +3,8 @@ import { quote, SwitchbackError } from '../errors.ts'
 import { type FlagsDocument, type JsonPath, nodeAt, valueOf } from './document.ts'
 import type { Change, FlagsEdit } from './edit.ts'
 import { pointer } from './findings.ts'
-import { hashName, type HistoryEntry } from './history.ts'
+import { flagChanges } from './flag-diff.ts'
+import { hashName, type HistoryEntry, recorded, type RecordedChange } from './history.ts'
 import { removePilot } from './pilot.ts'
 import { currentShare, finish } from './set-share.ts'
 import { parseShare } from './share.ts'
@@ -14,13 +15,18 @@ import { parseShare } from './share.ts'
  *
  * @throws {SwitchbackError} `SB_UNDO_NOTHING` when the history has none left; `SB_UNDO_CONFLICT` when
  * what the edit wrote no longer stands; `SB_UNDO_UNKNOWN` for a removed pilot, whose names the history
- * does not keep.
+ * does not keep, and for an edit outside of which nobody knows the text before.
  */
 export function undo(
   document: FlagsDocument,
-  options: { readonly flag: string; readonly history: readonly HistoryEntry[] },
+  options: {
+    readonly flag: string
+    readonly history: readonly HistoryEntry[]
+    /** The text before an edit outside, for one whose history line keeps no changes. */
+    readonly earlier?: FlagsDocument
+  },
 ): FlagsEdit {
-  const { flag, history } = options
+  const { flag, history, earlier } = options
   const undone = new Set(history.flatMap((entry) => entry.undoes ?? []))
   const entry = history.findLast(
     (each) =>
@@ -36,7 +42,8 @@ export function undo(
     })
   }
   if (entry.pilot !== undefined) return undoPilot(document, entry)
-  const changes = (entry.changes ?? []).map(({ path, from, to }): Change => {
+  const kept = entry.changes ?? changesOutside(document, entry, earlier)
+  const changes = kept.map(({ path, from, to }): Change => {
     const node = nodeAt(document.root, path)
     const now = node === undefined ? undefined : valueOf(node)
     if (!isDeepStrictEqual(now, to)) throw conflict(entry, path)
@@ -52,6 +59,24 @@ export function undo(
   })
   const to = currentShare(edit.after, flag)
   return { ...edit, to, undoes: entry.id }
+}
+
+/** The changes of an edit outside, from the texts themselves: the history keeps no names of users. */
+function changesOutside(
+  document: FlagsDocument,
+  entry: HistoryEntry,
+  earlier: FlagsDocument | undefined,
+): readonly RecordedChange[] {
+  if (entry.action !== 'outside') return []
+  if (entry.after !== document.hash) throw conflict(entry, ['flags', entry.flag])
+  const changes =
+    earlier?.hash === entry.before ? flagChanges(earlier, document, entry.flag) : undefined
+  if (changes !== undefined) return changes.map(recorded)
+  throw new SwitchbackError(
+    'SB_UNDO_UNKNOWN',
+    `the edit by hand of ${entry.at} cannot be taken back: the text before it is not known`,
+    { hint: 'set the share that you want: switchback set 10; or edit the file by hand again' },
+  )
 }
 
 function undoPilot(document: FlagsDocument, entry: HistoryEntry): FlagsEdit {
@@ -74,7 +99,7 @@ function undoPilot(document: FlagsDocument, entry: HistoryEntry): FlagsEdit {
 function conflict(entry: HistoryEntry, path: JsonPath): SwitchbackError {
   return new SwitchbackError(
     'SB_UNDO_CONFLICT',
-    `the ${entry.action} of ${entry.at} was changed since, at ${pointer(path)}`,
+    `the ${entry.action === 'outside' ? 'edit by hand' : entry.action} of ${entry.at} was changed since, at ${pointer(path)}`,
     { hint: 'set the share that you want: switchback set 10' },
   )
 }

@@ -1,0 +1,86 @@
+import { type FlagsDocument, flagNode, property, readFlags } from './document.ts'
+import { changedFlags, flagChanges, namesNobody, variantNames } from './flag-diff.ts'
+import { type HistoryEntry, newId, recorded } from './history.ts'
+import { readText } from './read.ts'
+import { lastGoodFile } from './last-good.ts'
+import { currentShare } from './set-share.ts'
+import { surprise } from './surprise.ts'
+
+/** More flags than this that changed at once are one line: a file that came from elsewhere. */
+const mostFlags = 20
+
+/** An edit that no command made. */
+export interface OutsideEdit {
+  /** The text before, where it is known. */
+  readonly before: FlagsDocument | undefined
+  readonly beforeHash: string
+  readonly after: FlagsDocument
+  /** ISO 8601, UTC. */
+  readonly at: string
+}
+
+/**
+ * The lines of the history for an edit that no command made: one for each flag that it changed, with its
+ * share, what `undo` needs, and a warning where it moved users who should have stayed. One line without
+ * a flag when the text before is not known, or no flag changed (then with an empty list of changes).
+ */
+export function outsideEntries({ before, beforeHash, after, at }: OutsideEdit): HistoryEntry[] {
+  const line = (flag: string, more: Partial<HistoryEntry> = {}): HistoryEntry => ({
+    version: 1,
+    id: newId(),
+    at,
+    who: 'unknown',
+    via: 'outside',
+    action: 'outside',
+    flag,
+    ...more,
+    before: beforeHash,
+    after: after.hash,
+  })
+  if (before === undefined) return [line('')]
+  const flags = changedFlags(before, after)
+  if (flags.length === 0) return [line('', { changes: [] })]
+  if (flags.length > mostFlags) return [line('')]
+  return flags.map((flag) => {
+    const [from, to] = [shareIn(before, flag), shareIn(after, flag)]
+    const changes = flagChanges(before, after, flag)
+    const variants = new Set([...variantNames(before, flag), ...variantNames(after, flag)])
+    const warning = surprise(before, after, flag, { from, to })
+    return line(flag, {
+      ...(from === undefined ? {} : { from }),
+      ...(to === undefined ? {} : { to }),
+      ...(changes !== undefined && namesNobody(changes, variants)
+        ? { changes: changes.map(recorded) }
+        : {}),
+      ...(warning === '' ? {} : { warning }),
+    })
+  })
+}
+
+/** The share of the users whom the flag routes to the new side; of a disabled one nobody. */
+function shareIn(document: FlagsDocument, flag: string): number | undefined {
+  try {
+    const disabled = property(flagNode(document, flag), 'state')?.value === 'DISABLED'
+    return disabled ? 0 : currentShare(document, flag)
+  } catch {
+    // The flag came or went.
+    return undefined
+  }
+}
+
+/** The text with this hash: one that is at hand, or the last that a command wrote. */
+export async function knownText(
+  file: string,
+  hash: string,
+  atHand: readonly FlagsDocument[] = [],
+): Promise<FlagsDocument | undefined> {
+  const known = atHand.find((document) => document.hash === hash)
+  if (known !== undefined) return known
+  try {
+    const document = readFlags(await readText(lastGoodFile(file)))
+    return document.hash === hash ? document : undefined
+  } catch {
+    // No command has written the file yet, or the copy cannot be read: the share before is not told.
+    return undefined
+  }
+}

@@ -1,0 +1,127 @@
+import { readFile } from 'node:fs/promises'
+import { messageOf } from '../errors.ts'
+import { type FlagsDocument, hashOf } from './document.ts'
+import type { FlagsEdit } from './edit.ts'
+import { namesNobody, variantNames } from './flag-diff.ts'
+import {
+  appendEntries,
+  hashName,
+  type HistoryEntry,
+  type HistoryNote,
+  newId,
+  readHistory,
+  recorded,
+} from './history.ts'
+import { lockFile } from './lock.ts'
+import { knownText, outsideEntries } from './outside.ts'
+
+/**
+ * Appends an edit, and before it what was changed outside since the entry before. The caller holds the
+ * lock of the file.
+ */
+export async function appendHistory(
+  file: string,
+  edit: FlagsEdit,
+  by: HistoryNote,
+): Promise<{ history: HistoryEntry; warning: string }> {
+  const entry: HistoryEntry = {
+    version: 1,
+    id: newId(),
+    at: new Date().toISOString(),
+    ...by,
+    action: edit.action,
+    flag: edit.flag,
+    ...(edit.from === undefined ? {} : { from: edit.from }),
+    ...(edit.to === undefined ? {} : { to: edit.to }),
+    before: edit.before.hash,
+    after: edit.after.hash,
+    ...changesOf(edit),
+    ...(edit.undoes === undefined ? {} : { undoes: edit.undoes }),
+  }
+  try {
+    const last = (await readHistory(file)).at(-1)
+    const lines = [entry]
+    if (last !== undefined && last.after !== edit.before.hash) {
+      const before = await knownText(file, last.after)
+      // The text before a restore is broken or gone: its place is held by the one that is restored.
+      const readable = edit.action !== 'restore'
+      lines.unshift(
+        ...outsideEntries({
+          before: readable ? before : undefined,
+          beforeHash: last.after,
+          after: edit.before,
+          at: entry.at,
+        }),
+      )
+    }
+    await appendEntries(file, lines)
+    return { history: entry, warning: '' }
+  } catch (error) {
+    const message = messageOf(error)
+    return { history: entry, warning: `the history could not be written: ${message}` }
+  }
+}
+
+/** What `undo` needs, without the names of users. An undo itself is never undone: it can do without. */
+function changesOf(edit: FlagsEdit): Pick<HistoryEntry, 'changes' | 'pilot'> {
+  const { action, pilot, changes, after, flag } = edit
+  if (pilot !== undefined) return { pilot: { ...pilot, values: pilot.values.map(hashName) } }
+  const told = action !== 'undo' || namesNobody(changes, new Set(variantNames(after, flag)))
+  return told ? { changes: changes.map(recorded) } : {}
+}
+
+/** What {@link findOutside} and {@link recordOutside} look at. */
+export interface OutsideLook {
+  /** The flags file behind symbolic links. */
+  readonly file: string
+  /** What stands there now. */
+  readonly document: FlagsDocument
+  /** Earlier texts that the caller has seen, the latest last. @default none */
+  readonly seen?: readonly FlagsDocument[]
+  /** SHA-256 of the file that is told already. @default what the history says */
+  readonly since?: string | undefined
+}
+
+/** The lines that the history lacks, since somebody changed the file outside; writes nothing. */
+export async function findOutside({
+  file,
+  document,
+  seen = [],
+  since,
+}: OutsideLook): Promise<HistoryEntry[]> {
+  // A history that cannot be read says nothing; what the caller has seen counts.
+  const last = since ?? (await readHistory(file).catch(() => [])).at(-1)?.after
+  // Where no history is, the file changed since it was seen last.
+  const beforeHash = last ?? seen.at(-1)?.hash
+  if (beforeHash === undefined || beforeHash === document.hash) return []
+  const before = await knownText(file, beforeHash, seen)
+  return outsideEntries({ before, beforeHash, after: document, at: new Date().toISOString() })
+}
+
+/**
+ * Appends what was changed outside, once: under the lock of the file, and only while the file and the end
+ * of the history are what was looked at. So no other watcher has been faster, and no command is between
+ * its rename and its line, which is written under the same lock.
+ *
+ * @returns the lines, or none when there was nothing to write (any more)
+ * @throws what stands in the way of writing: `SB_LOCK_BUSY`, or the system's error
+ */
+export async function recordOutside(
+  look: OutsideLook,
+  options: { readonly timeoutMs?: number } = {},
+): Promise<HistoryEntry[]> {
+  const { file, document } = look
+  const entries = await findOutside(look)
+  const [first] = entries
+  if (first === undefined) return []
+  const lock = await lockFile(file, options)
+  try {
+    const last = (await readHistory(file)).at(-1)
+    const stands = last === undefined || last.after === first.before
+    if (!stands || hashOf(await readFile(file)) !== document.hash) return []
+    await appendEntries(file, entries)
+    return entries
+  } finally {
+    await lock.release()
+  }
+}
