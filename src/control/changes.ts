@@ -14,6 +14,10 @@ export interface ChangeReading {
   readonly who: string
   readonly via: string
   readonly reason: string
+  /** Of an edit by hand: whom it moved who should have stayed; `''` when nobody. */
+  readonly warning: string
+  /** Whether it is known to concern this flag: of an edit by hand the text before may not be known. */
+  readonly known: boolean
 }
 
 /** What all users felt in the minute before a change and since. */
@@ -35,7 +39,7 @@ const BEFORE_S = 60
 const AFTER_S = 300
 
 export function changeReading(entry: HistoryEntry): ChangeReading {
-  const { id, at, action, from, to, who, via, reason } = entry
+  const { id, at, action, from, to, who, via, reason, warning, flag } = entry
   return {
     id,
     at: Date.parse(at),
@@ -45,6 +49,8 @@ export function changeReading(entry: HistoryEntry): ChangeReading {
     who,
     via,
     reason: reason ?? '',
+    warning: warning ?? '',
+    known: flag !== '',
   }
 }
 

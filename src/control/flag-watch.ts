@@ -1,15 +1,14 @@
-import { stat } from 'node:fs/promises'
 import { isSwitchbackError, messageOf } from '../errors.ts'
 import {
   compareServed,
+  concerns,
   describe,
   type Description,
+  editedOutside,
   type FlagsDocument,
-  historyFile,
   type HistoryEntry,
-  locate,
+  HistoryWatch,
   readFlags,
-  readHistory,
   readText,
 } from '../rollout/index.ts'
 
@@ -33,6 +32,17 @@ export interface FlagReading {
   /** Why the file cannot be read or understood now; `null` when it can. */
   readonly error: { readonly code: string; readonly message: string; readonly hint: string } | null
   readonly served: ServedReading
+  /** The last change, when it was made by hand or by another tool; `null` when a command made it. */
+  readonly edited: EditedReading | null
+}
+
+export interface EditedReading {
+  /** Epoch milliseconds at which it was seen. */
+  readonly at: number
+  /** Whom it moved who should have stayed; `''` when nobody. */
+  readonly warning: string
+  /** Why it is not in the history beside the file; `''` when it is. */
+  readonly unwritten: string
 }
 
 export type FlagDescription = Pick<
@@ -66,8 +76,9 @@ export class FlagWatch {
   #document: FlagsDocument | undefined
   #description: FlagDescription | null = null
   #error: FlagReading['error'] = null
+  readonly #historyWatch: HistoryWatch
   #history: readonly HistoryEntry[] = []
-  #historySignature = ''
+  #unwritten = ''
   #served: ServedReading
   #timer: NodeJS.Timeout | undefined
   #looking: Promise<void> | undefined
@@ -76,7 +87,8 @@ export class FlagWatch {
 
   constructor(options: FlagWatchOptions) {
     this.#options = options
-    const { flagd } = options
+    const { flagd, file } = options
+    this.#historyWatch = new HistoryWatch({ file })
     this.#served = {
       state: flagd === false ? 'unasked' : 'unknown',
       url: flagd === false ? '' : flagd,
@@ -102,6 +114,7 @@ export class FlagWatch {
       description: this.#description,
       error: this.#error,
       served: this.#served,
+      edited: this.#edited(),
     }
   }
 
@@ -139,7 +152,7 @@ export class FlagWatch {
 
   async #look(): Promise<void> {
     const { file, flag, onChange } = this.#options
-    const before = `${this.#document?.hash} ${this.#error?.message} ${this.#historySignature}`
+    const before = this.#signature()
     try {
       const text = await readText(file)
       const known = this.#document
@@ -149,14 +162,13 @@ export class FlagWatch {
       const { state, shape, share, defaultVariant, sentence } = description
       this.#description = { state, shape, share, defaultVariant, sentence, pilots: pilots.length }
       this.#error = null
-      await this.#readHistory()
+      await this.#readHistory(document)
     } catch (error) {
       this.#error = isSwitchbackError(error)
         ? { code: error.code, message: error.message, hint: error.hint ?? '' }
         : { code: '', message: messageOf(error), hint: '' }
     }
-    const after = `${this.#document?.hash} ${this.#error?.message} ${this.#historySignature}`
-    if (after !== before) onChange()
+    if (this.#signature() !== before) onChange()
   }
 
   /** What flagd was asked about the file before says nothing about this one. */
@@ -167,17 +179,23 @@ export class FlagWatch {
     this.#askAt = 0
   }
 
-  async #readHistory(): Promise<void> {
-    const { file } = await locate(this.#options.file)
-    const signature = await stat(historyFile(file)).then(
-      ({ mtimeMs, size, ino }) => `${mtimeMs} ${size} ${ino}`,
-      () => '',
-    )
-    if (signature === this.#historySignature) return
-    this.#historySignature = signature
-    const { flag } = this.#options
-    const all = await readHistory(file)
-    this.#history = all.filter((entry) => entry.flag === flag || entry.flag === '')
+  /** Also writes what somebody changed by hand into it. */
+  async #readHistory(document: FlagsDocument): Promise<void> {
+    const { entries, unwritten } = await this.#historyWatch.look(document)
+    this.#history = entries.filter((entry) => concerns(entry, this.#options.flag))
+    this.#unwritten = unwritten
+  }
+
+  #edited(): FlagReading['edited'] {
+    const last = editedOutside(this.#history, this.#options.flag)
+    if (last === undefined) return null
+    const { at, warning = '' } = last
+    return { at: Date.parse(at), warning, unwritten: this.#unwritten }
+  }
+
+  #signature(): string {
+    const last = this.#history.at(-1)
+    return `${this.#document?.hash} ${this.#error?.message} ${this.#history.length} ${last?.id}`
   }
 
   async #ask(): Promise<void> {

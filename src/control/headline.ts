@@ -96,10 +96,18 @@ function guardFindings({ guard }: HeadlineInput): Finding[] {
 
 function flagFindings({ now, flag }: HeadlineInput): Finding[] {
   const found: Finding[] = []
-  const { error, served, description } = flag
+  const { error, served, description, edited } = flag
   if (error !== null) found.push({ level: 'trouble', sentence: `The flags file: ${error.message}` })
   else if (description?.shape === 'unknown') {
     found.push({ level: 'watch', sentence: 'The rule of the flag is not understood' })
+  }
+  if (edited !== null && edited.warning !== '') {
+    const sentence = `The file was edited by hand: ${edited.warning}. Undo it under Last change`
+    found.push({ level: 'trouble', sentence })
+  }
+  if (edited !== null && edited.unwritten !== '') {
+    const sentence = `An edit by hand is not in the history: ${edited.unwritten}`
+    found.push({ level: 'watch', sentence })
   }
   if (served.state === 'different' && now - served.since > SERVING_GRACE_MS) {
     const sentence = `flagd does not serve what the file says: ${served.detail}`

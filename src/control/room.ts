@@ -124,7 +124,7 @@ export class Room {
   }
 
   #effect(at: number): ChangeEffect | null {
-    const last = this.#watch.history.findLast(({ action }) => action !== 'outside')
+    const last = this.#watch.history.at(-1)
     return last === undefined ? null : effectOf(changeReading(last), this.series, at)
   }
 }

@@ -1,4 +1,12 @@
-import { changeBack, changeShare, compareServed, describe, loadFlags } from '../rollout/index.ts'
+import {
+  changeBack,
+  changeShare,
+  compareServed,
+  describe,
+  editedOutside,
+  HistoryWatch,
+  loadFlags,
+} from '../rollout/index.ts'
 import type { ChangeResult } from '../rollout/index.ts'
 
 /** The guard's hands: everything that it can do to the flags file. */
@@ -18,6 +26,8 @@ export interface Split {
   /** Nothing but a split: the share of users seen must be the share set. */
   readonly plain: boolean
   readonly detail: string
+  /** What an edit by hand did to users who should have stayed; `''` when there was none. */
+  readonly edited: string
 }
 
 /** What became of a change. */
@@ -37,6 +47,8 @@ export interface FlagsActuatorOptions {
   readonly flagd?: string | false
   /** Stands in the history. @default 'guard' */
   readonly who?: string
+  /** Whether edits by hand are written into the history. @default true */
+  readonly record?: boolean
 }
 
 function effectOf({ applied, confirmation }: ChangeResult): Effect {
@@ -50,7 +62,8 @@ function effectOf({ applied, confirmation }: ChangeResult): Effect {
 
 /** Works on a flags file through the rollout room: validated, compare-and-swap, confirmed. */
 export function flagsActuator(options: FlagsActuatorOptions): Actuator {
-  const { file, flag, flagd } = options
+  const { file, flag, flagd, record = true } = options
+  const history = new HistoryWatch({ file, record })
   const base = { file, flag, ...(flagd === undefined ? {} : { flagd }) }
   const by = (reason: string): { who: string; via: string; reason: string } => ({
     who: options.who ?? 'guard',
@@ -59,12 +72,15 @@ export function flagsActuator(options: FlagsActuatorOptions): Actuator {
   })
   return {
     async read() {
-      const description = describe(await loadFlags(file), flag)
+      const document = await loadFlags(file)
+      const description = describe(document, flag)
+      const { entries } = await history.look(document)
       const { share, shape, state, sentence, pilots } = description
       return {
         percent: state === 'DISABLED' ? 0 : share,
         plain: shape === 'plain' && pilots.length === 0,
         detail: description.reason ?? sentence,
+        edited: editedOutside(entries, flag)?.warning ?? '',
       }
     },
     async setShare(percent, from, reason) {

@@ -2,6 +2,7 @@
  * - `metrics-lost`, `replica-silent`, `replica-disagrees`: the eyes;
  * - `share-mismatch`: the users seen are not in the ratio that was set;
  * - `not-served`: flagd does not serve what the file says (a dead file watch keeps it "ready");
+ * - `edited`: somebody edited the file by hand and moved users who should have stayed;
  * - `limit`: an absolute limit is broken;
  * - `file`: the flags file cannot be read; `state`: the guard's own state cannot be saved;
  * - `rollback-failed`: the most urgent one;
@@ -13,6 +14,7 @@ export type AlarmCode =
   | 'replica-disagrees'
   | 'share-mismatch'
   | 'not-served'
+  | 'edited'
   | 'limit'
   | 'file'
   | 'state'
@@ -31,6 +33,7 @@ const HOLDING: ReadonlySet<AlarmCode> = new Set([
   'metrics-lost',
   'share-mismatch',
   'not-served',
+  'edited',
   'limit',
   'file',
   'rollback-failed',

@@ -31,6 +31,8 @@ export class FlagLook {
       const split = await actuator.read()
       this.plain = split.plain
       await alarms.set('file', '', now)
+      const edited = `the file was edited by hand: ${split.edited}; switchback undo takes it back`
+      await alarms.set('edited', split.edited === '' ? '' : edited, now)
       return split
     } catch (error) {
       await alarms.set('file', explain(error), now)

@@ -37,6 +37,7 @@ const flag: FlagReading = {
   hash: '',
   description,
   error: null,
+  edited: null,
   served,
 }
 const well: HeadlineInput = { now, flag, fleet, guard: undefined }
@@ -180,6 +181,8 @@ test('the effect of a change: the minute before against what came after, the mix
     who: '',
     via: '',
     reason: '',
+    warning: '',
+    known: true,
   } as const
   const effect = effectOf(change, series, 300_000)
   expect(effect.bad.before).toBeCloseTo(0.01, 9)

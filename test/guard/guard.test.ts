@@ -271,6 +271,21 @@ describe('blindness', () => {
     await made.until(guard, ({ alarms }) => alarms.length === 0, 60)
   })
 
+  test('an edit by hand that moved users who should have stayed is an alarm and holds', async () => {
+    const made = world(14)
+    const guard = await atStep(made)
+    made.edited = 'of 1,000 sample users 480 left the new side although its share did not change'
+    const { percent } = await made.run(guard, 300)
+    expect(guard.status.alarms).toMatchObject([
+      { code: 'edited', message: expect.stringContaining('480 left the new side') },
+    ])
+    expect(made.percent).toBe(percent)
+    const held = made.changes.length
+    made.edited = ''
+    await made.until(guard, ({ alarms }) => alarms.length === 0, 5)
+    await made.until(guard, () => made.changes.length > held, 600)
+  })
+
   test('harm on both sides breaks an absolute limit', async () => {
     const made = world(15)
     const limit = 'value: \'switchback_event_loop_delay_seconds{quantile="0.99"}\', above: 0.2'

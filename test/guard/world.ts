@@ -35,6 +35,7 @@ export class World {
   served = 0
   stuck = false
   plain = true
+  edited = ''
   perSecond = 1000
   eventLoopDelay = 0
   replicas: Telemetry[]
@@ -161,7 +162,12 @@ export class World {
       return { confirmed: !this.stuck, lastMs: 40, detail: this.stuck ? 'flagd sleeps' : '' }
     }
     return {
-      read: async () => ({ percent: this.percent, plain: this.plain, detail: '' }),
+      read: async () => ({
+        percent: this.percent,
+        plain: this.plain,
+        detail: '',
+        edited: this.edited,
+      }),
       setShare: async (percent, from) => {
         if (this.percent !== from) throw new SwitchbackError('SB_SHARE_MOVED', 'moved')
         return change(percent)

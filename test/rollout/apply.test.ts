@@ -331,7 +331,7 @@ describe('many editors at once', () => {
       'use-redis.json',
       'use-redis.json.last-good',
     ])
-  }, 30_000)
+  }, 180_000)
 
   it('one of two wins and the other is told', async () => {
     const file = await flagsFile()

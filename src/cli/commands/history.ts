@@ -1,17 +1,29 @@
-import { type HistoryEntry, historyFile, locate, readHistory } from '../../rollout/index.ts'
+import {
+  concerns,
+  findOutside,
+  type HistoryEntry,
+  historyFile,
+  loadFlags,
+  locate,
+  readHistory,
+} from '../../rollout/index.ts'
 import { type Command, exitCode, usageError } from '../command.ts'
 import { defineCommand } from '../define.ts'
 import { printJson } from '../format.ts'
+import { outsideText } from '../outside.ts'
+import type { Style } from '../style.ts'
 import { findTarget, targetOptions } from '../target.ts'
 
 export const command: Command = defineCommand({
   usage: 'history [options]',
   summary: 'who changed what and when, newest first',
   details: `Reads the audit log beside the flags file (use-redis.json: use-redis.history.jsonl). "outside"
-stands for a change by hand or by another tool. Values of pilots are hashed in it.
+stands for a change by hand or by another tool: switchback control, guard and watch write it down when
+they see it, any command before its own change; "not yet written" is one that nobody has seen before.
+Values of pilots are hashed.
 
 --json prints ok, command, flag, file and entries, newest first: id, at, who, via, reason, action,
-from, to, before, after, changes, pilot, undoes.`,
+from, to, before, after, changes, pilot, undoes, warning; unwritten: true on one not yet written.`,
   options: {
     limit: { type: 'string', value: 'N', help: 'how many at most (20)' },
     ...targetOptions,
@@ -27,8 +39,14 @@ from, to, before, after, changes, pilot, undoes.`,
     }
     const { flag, file } = await findTarget(values, env)
     const place = await locate(file)
-    const entries = (await readHistory(place.file))
-      .filter((entry) => entry.flag === flag || entry.action === 'outside')
+    // A file that cannot be read now leaves its history readable.
+    const outside = await loadFlags(place.file).then(
+      (document) => findOutside({ file: place.file, document }),
+      (): HistoryEntry[] => [],
+    )
+    const unwritten = new Set(outside.map(({ id }) => id))
+    const entries = [...(await readHistory(place.file)), ...outside]
+      .filter((entry) => concerns(entry, flag))
       .slice(-limit)
       .toReversed()
     if (values.json) {
@@ -37,7 +55,9 @@ from, to, before, after, changes, pilot, undoes.`,
         command: 'history',
         flag,
         file: historyFile(place.file),
-        entries,
+        entries: entries.map((entry) =>
+          unwritten.has(entry.id) ? { ...entry, unwritten: true } : entry,
+        ),
       })
       return exitCode.done
     }
@@ -46,17 +66,21 @@ from, to, before, after, changes, pilot, undoes.`,
     const width = Math.max(0, ...entries.map(({ who }) => who.length))
     for (const entry of entries) {
       const time = entry.at.replace('T', ' ').replace(/\.\d+Z$/, 'Z')
-      const reason = entry.reason === undefined ? '' : `  ${style.dim(entry.reason)}`
+      const note = unwritten.has(entry.id) ? 'not yet written' : entry.reason
+      const reason = note === undefined ? '' : `  ${style.dim(note)}`
       stdout.write(
-        `  ${style.dim(time)}  ${entry.who.padEnd(width)}  ${entry.action.padEnd(12)}  ${moveText(entry)}${reason}\n`,
+        `  ${style.dim(time)}  ${entry.who.padEnd(width)}  ${entry.action.padEnd(12)}  ${moveText(entry, style)}${reason}\n`,
       )
     }
     return exitCode.done
   },
 })
 
-function moveText({ action, from, to, pilot }: HistoryEntry): string {
-  if (action === 'outside') return 'changed by hand or by another tool'
+function moveText(entry: HistoryEntry, style: Style): string {
+  const { action, from, to, pilot, warning } = entry
+  if (action === 'outside') {
+    return warning === undefined ? outsideText(entry) : style.red(outsideText(entry))
+  }
   if (action === 'disable') return 'disabled'
   const share = from === to ? `${to ?? '?'} %` : `${from ?? '?'} % -> ${to ?? '?'} %`
   return pilot === undefined

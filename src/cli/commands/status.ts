@@ -1,7 +1,9 @@
 import {
   compareServed,
+  concerns,
   describe,
   type Description,
+  findOutside,
   type HistoryEntry,
   loadFlags,
   locate,
@@ -12,6 +14,7 @@ import { type Command, exitCode } from '../command.ts'
 import { defineCommand } from '../define.ts'
 import { ago, createRows, percent, printJson } from '../format.ts'
 import type { Style } from '../style.ts'
+import { outsideText } from '../outside.ts'
 import { findTarget, targetOptions } from '../target.ts'
 
 export const command: Command = defineCommand({
@@ -21,7 +24,8 @@ export const command: Command = defineCommand({
 3 when flagd does not answer.
 
 --json prints ok, command, file, hash, flag, state, shape, share, weights {on, off}, defaultVariant,
-pilots, sentence, flagd {url, state, probes, agreeing, detail} and last, on one line.`,
+pilots, sentence, flagd {url, state, probes, agreeing, detail}, last, and outside (what was changed
+by hand since the last line of the history: from, to, warning), on one line.`,
   options: targetOptions,
   examples: [
     ['switchback status', 'the split of use-redis, and what flagd makes of it'],
@@ -31,8 +35,12 @@ pilots, sentence, flagd {url, state, probes, agreeing, detail} and last, on one 
     const { flag, file, flagd } = await findTarget(values, env)
     const document = await loadFlags(file)
     const description = describe(document, flag)
-    const history = await readHistory((await locate(file)).file)
-    const last = history.findLast((entry) => entry.flag === flag)
+    const located = await locate(file)
+    const history = await readHistory(located.file)
+    const last = history.findLast((entry) => concerns(entry, flag))
+    const outside = (await findOutside({ file: located.file, document })).findLast((entry) =>
+      concerns(entry, flag),
+    )
     const served =
       flagd === false ? undefined : await compareServed(document, { flag, url: flagd, signal })
     const code = codeOf(description, served)
@@ -46,6 +54,7 @@ pilots, sentence, flagd {url, state, probes, agreeing, detail} and last, on one 
         share: description.share ?? null,
         ...(served === undefined ? {} : { flagd: { url: flagd, ...served } }),
         ...(last === undefined ? {} : { last }),
+        ...(outside === undefined ? {} : { outside }),
       })
       return code
     }
@@ -59,7 +68,8 @@ pilots, sentence, flagd {url, state, probes, agreeing, detail} and last, on one 
     row('state', `${state}, default ${defaultVariant ?? 'of the code'}`)
     row('who', description.sentence)
     if (served !== undefined) row('flagd', servedText(served, String(flagd), style))
-    if (last !== undefined) row('last', lastText(last))
+    if (last !== undefined) row('last', lastText(last, style))
+    if (outside !== undefined) row('since', editedText(outside, style))
     return code
   },
 })
@@ -80,7 +90,18 @@ function servedText(served: ServedComparison, url: string, style: Style): string
   )
 }
 
-function lastText({ action, from, to, who, at, reason }: HistoryEntry): string {
+function lastText(entry: HistoryEntry, style: Style): string {
+  const { action, from, to, who, at, reason, warning } = entry
+  if (action === 'outside') {
+    const text = `${outsideText(entry)}, seen ${ago(at)}`
+    return warning === undefined ? text : style.red(text)
+  }
   const move = from === undefined || to === undefined ? '' : ` ${from} % -> ${to} %`
   return `${action}${move} by ${who}, ${ago(at)}${reason === undefined ? '' : `: ${reason}`}`
+}
+
+/** An edit that nobody has written into the history yet. */
+function editedText(entry: HistoryEntry, style: Style): string {
+  const text = `${outsideText(entry)}; no command made this change, switchback undo takes it back`
+  return entry.warning === undefined ? style.yellow(text) : style.red(text)
 }

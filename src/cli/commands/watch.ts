@@ -1,11 +1,19 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { isSwitchbackError, messageOf, quote } from '../../errors.ts'
-import { compareServed, describe, loadFlags, locate, readHistory } from '../../rollout/index.ts'
+import {
+  compareServed,
+  concerns,
+  describe,
+  type HistoryEntry,
+  HistoryWatch,
+  loadFlags,
+} from '../../rollout/index.ts'
 import { metricsUrl } from '../../scrape/index.ts'
 import { type Command, exitCode, usageError } from '../command.ts'
 import { defineCommand } from '../define.ts'
 import { ago, count, percent, printJson } from '../format.ts'
 import { METRICS, metricsOption } from '../metrics-option.ts'
+import { outsideText } from '../outside.ts'
 import type { Style } from '../style.ts'
 import { findTarget, targetOptions, type Target } from '../target.ts'
 import { type ArmRate, type Arms, rateOf, readArms } from '../watching/arms.ts'
@@ -14,10 +22,10 @@ export const command: Command = defineCommand({
   usage: 'watch [options]',
   summary: 'the split, flagd and both sides, live in the terminal; Ctrl-C ends it',
   details: `Reads the flags file, what flagd serves, and the application's /metrics. switchback control shows
-the same and more in a browser.
+the same and more in a browser. A change of the file that no command made is written into the history.
 
---json prints one line a look: at, flag, share, sentence, flagd, last and metrics {off, on}, each with
-perSecond, hits, bad, p50 and p99.`,
+--json prints one line a look: at, flag, share, sentence, flagd, last, warning (an edit by hand moved
+users who should have stayed) and metrics {off, on}, each with perSecond, hits, bad, p50 and p99.`,
   options: {
     ...targetOptions,
     ...metricsOption,
@@ -34,6 +42,7 @@ perSecond, hits, bad, p50 and p99.`,
     const looks = values.count === undefined ? Infinity : positive('count', values.count)
     const metrics = values.metrics.length > 0 ? values.metrics : [METRICS]
     const urls = metrics.map(metricsUrl)
+    const history = new HistoryWatch({ file: target.file })
     let before = await tryArms(urls, signal)
     let drawn = 0
     for (let look = 0; look < looks; look++) {
@@ -42,7 +51,7 @@ perSecond, hits, bad, p50 and p99.`,
       await sleep(seconds * 1000, undefined, { signal }).catch(() => {})
       if (signal.aborted) break
       const now = await tryArms(urls, signal)
-      const view = await takeView(target, signal)
+      const view = await takeView(target, history, signal)
       if (view === undefined) break
       const elapsed = (performance.now() - start) / 1000
       const rates =
@@ -92,9 +101,15 @@ interface View {
   readonly sentence: string
   readonly flagd: string
   readonly last: string
+  /** Of an edit by hand: whom it moved who should have stayed; `''` when nobody. */
+  readonly warning: string
 }
 
-async function takeView(target: Target, signal: AbortSignal): Promise<View | undefined> {
+async function takeView(
+  target: Target,
+  watch: HistoryWatch,
+  signal: AbortSignal,
+): Promise<View | undefined> {
   const { flag, file, flagd } = target
   try {
     const document = await loadFlags(file)
@@ -103,9 +118,8 @@ async function takeView(target: Target, signal: AbortSignal): Promise<View | und
       flagd === false
         ? undefined
         : await compareServed(document, { flag, url: flagd, probes: 16, timeoutMs: 1000, signal })
-    const history = await readHistory((await locate(file)).file)
-    const last = history.findLast((entry) => entry.flag === flag)
-    const move = last?.to === undefined ? '' : ` to ${last.to} %`
+    const { entries } = await watch.look(document)
+    const last = entries.findLast((entry) => concerns(entry, flag))
     return {
       flag,
       share: share ?? null,
@@ -116,13 +130,14 @@ async function takeView(target: Target, signal: AbortSignal): Promise<View | und
           : served.state === 'same'
             ? 'serves what the file says'
             : served.detail,
-      last: last === undefined ? '' : `${last.action}${move} by ${last.who}, ${ago(last.at)}`,
+      last: last === undefined ? '' : lastText(last),
+      warning: last?.warning ?? '',
     }
   } catch (error) {
     // Ctrl-C in the middle of a look.
     if (signal.aborted) return undefined
     if (!isSwitchbackError(error)) throw error
-    return { flag, share: null, sentence: error.message, flagd: 'not asked', last: '' }
+    return { flag, share: null, sentence: error.message, flagd: 'not asked', last: '', warning: '' }
   }
 }
 
@@ -131,14 +146,21 @@ function viewLines(view: View, target: Target, style: Style): string[] {
   const filled = Math.round((share / 100) * 40)
   const bar = `${'#'.repeat(filled)}${style.dim('.'.repeat(40 - filled))}`
   const label = (text: string): string => `  ${style.dim(text.padEnd(8))}  `
+  const loud = (text: string): string => (view.warning === '' ? text : style.red(text))
   const fine = view.flagd === 'serves what the file says'
   return [
     `${style.bold(view.flag)}  ${target.file}  ${style.dim(new Date().toISOString().slice(11, 19))}Z`,
     `${label('share')}${percent(view.share ?? undefined).padEnd(9)} ${bar}`,
     `${label('who')}${view.sentence}`,
     `${label('flagd')}${fine ? style.green(view.flagd) : style.yellow(view.flagd)}`,
-    ...(view.last === '' ? [] : [`${label('last')}${view.last}`]),
+    ...(view.last === '' ? [] : [`${label('last')}${loud(view.last)}`]),
   ]
+}
+
+function lastText(last: HistoryEntry): string {
+  if (last.action === 'outside') return `${outsideText(last)}, ${ago(last.at)}`
+  const move = last.to === undefined ? '' : ` to ${last.to} %`
+  return `${last.action}${move} by ${last.who}, ${ago(last.at)}`
 }
 
 function armLines(

@@ -2,7 +2,10 @@ import type UPlot from 'uplot'
 import type { ControlHistory } from '../state.ts'
 import { percent } from './format.ts'
 
-/** A line for each change, red when it went back; on the first chart with what it did. */
+/**
+ * A line for each change, red when it went back or moved users who should have stayed, dashed when it was
+ * made by hand; on the first chart with what it did.
+ */
 export function drawMarkers(plot: UPlot, changes: ControlHistory, named: boolean): void {
   const { ctx, bbox } = plot
   const style = getComputedStyle(document.documentElement)
@@ -18,17 +21,19 @@ export function drawMarkers(plot: UPlot, changes: ControlHistory, named: boolean
     const at = change.at / 1000
     if (at < (min ?? 0) || at > (max ?? 0)) continue
     const x = Math.round(plot.valToPos(at, 'x', true))
-    const back = (change.to ?? 0) < (change.from ?? 0)
+    const back = (change.to ?? 0) < (change.from ?? 0) || change.warning !== ''
     const ink = style.getPropertyValue(back ? '--trouble' : '--soft').trim()
     ctx.strokeStyle = ink
     ctx.fillStyle = ink
     ctx.lineWidth = ratio
+    // Dashed: no command made it.
+    ctx.setLineDash(change.action === 'outside' ? [4 * ratio, 3 * ratio] : [])
     ctx.beginPath()
     ctx.moveTo(x, bbox.top)
     ctx.lineTo(x, bbox.top + bbox.height)
     ctx.stroke()
     if (!named) continue
-    const text = change.to === null ? change.action : percent(change.to)
+    const text = markerText(change)
     const { width } = ctx.measureText(text)
     const left =
       x + 4 * ratio + width > bbox.left + bbox.width ? x - width - 4 * ratio : x + 4 * ratio
@@ -37,4 +42,9 @@ export function drawMarkers(plot: UPlot, changes: ControlHistory, named: boolean
     free = left + width + 6 * ratio
   }
   ctx.restore()
+}
+
+function markerText({ action, to }: ControlHistory[number]): string {
+  if (action === 'outside') return to === null ? 'by hand' : `${percent(to)} by hand`
+  return to === null ? action : percent(to)
 }

@@ -30,13 +30,17 @@ function entry(change: ControlHistory[number]): Node {
     hourCycle: 'h23',
   })
   const day = date.toLocaleDateString([], { month: 'short', day: 'numeric' })
-  const why = change.reason === '' ? '' : `: ${change.reason}`
   return h(
     'li',
     {},
     h('time', { datetime: date.toISOString(), title: date.toLocaleString() }, today ? time : day),
     h('span', {}, changeText(change)),
     h('span', {}),
-    h('span', { class: 'who' }, `${change.who}, ${change.via}${why}`),
+    h('span', { class: 'who' }, whoText(change)),
   )
+}
+
+function whoText({ action, who, via, reason, warning }: ControlHistory[number]): string {
+  if (action === 'outside') return warning === '' ? 'no command' : `no command: ${warning}`
+  return `${who}, ${via}${reason === '' ? '' : `: ${reason}`}`
 }

@@ -14,13 +14,15 @@ export function lastChange(): {
   const when = h(
     'p',
     { class: 'soft' },
-    'What this page, the command line and the guard change is told here.',
+    'What this page, the command line, the guard and an editor change is told here.',
   )
+  const warning = h('p', { class: 'preview', 'data-tone': 'trouble', role: 'status' })
+  warning.hidden = true
   const effect = h('div', { class: 'effect' })
   const outcome = h('p', { class: 'outcome', role: 'status' })
   const back = h('button', { class: 'link', type: 'button' }, 'Undo this change')
   back.hidden = true
-  root.append(what, when, effect, back, outcome)
+  root.append(what, when, warning, effect, back, outcome)
   let last: ControlHistory[number] | undefined
 
   back.addEventListener('click', () => void takeBack())
@@ -41,15 +43,18 @@ export function lastChange(): {
 
   return {
     history(history) {
-      last = history.findLast(({ action }) => action !== 'outside')
+      last = history.at(-1)
       if (last === undefined) return
       setText(what, changeText(last))
-      back.hidden = last.action === 'undo'
+      setText(warning, last.warning === '' ? '' : `Warning: ${last.warning}`)
+      warning.hidden = last.warning === ''
+      back.hidden = last.action === 'undo' || !last.known
     },
     update(state) {
       if (last === undefined) return
       const why = last.reason === '' ? '' : `: ${last.reason}`
-      setText(when, `${ago(last.at, state.at)} by ${last.who}${why}`)
+      const who = last.action === 'outside' ? 'with an editor or another tool' : `by ${last.who}`
+      setText(when, `${ago(last.at, state.at)} ${who}${why}`)
       const felt = state.effect
       const rows =
         felt === null ? '' : JSON.stringify([texts(felt.bad, share), texts(felt.p99, ms)])
@@ -63,7 +68,7 @@ export function lastChange(): {
 }
 
 /** `10 % -> 25 %`, `rolled back from 25 %` */
-export function changeText({ action, from, to }: ControlHistory[number]): string {
+export function changeText({ action, from, to, known }: ControlHistory[number]): string {
   const move = `${percent(from)} \u2192 ${percent(to)}`
   switch (action) {
     case 'rollback':
@@ -81,7 +86,9 @@ export function changeText({ action, from, to }: ControlHistory[number]): string
     case 'pilot-remove':
       return 'Pilot taken away'
     default:
-      return 'Edited by other means'
+      // Of an edit by hand before the first line of the history the share before is not known.
+      if (!known) return 'The file was edited by hand'
+      return from === to ? `Edited by hand, still ${percent(to)}` : `Edited by hand: ${move}`
   }
 }
 

@@ -122,6 +122,7 @@ export const schemas: Readonly<Record<string, Schema>> = {
         agreeing: number,
         since: number,
       }),
+      edited: orNull(object({ at: number, warning: text, unwritten: text })),
     }),
     fleet: object(
       {
@@ -181,6 +182,8 @@ export const schemas: Readonly<Record<string, Schema>> = {
       who: text,
       via: text,
       reason: text,
+      warning: text,
+      known: { type: 'boolean' },
     }),
   ),
   Series: object({ boot: text, columns: lines, points: listOf(listOf(numberOrNull)) }),
