@@ -1,19 +1,20 @@
 const DECIMAL = /^[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?$/
 const HEXADECIMAL = /^([+-]?)0[xX]([\da-fA-F]*)(?:\.([\da-fA-F]*))?[pP]([+-]?\d+)$/
 const SPECIAL = /^([+-]?)(?:(inf(?:inity)?)|(nan))$/i
-/** Underscores stand between digits, or between the base and a digit, of a hexadecimal number only. */
-const UNDERSCORES = /(?<=[\da-fA-FxX])_(?=[\da-fA-F])/g
+/** Between digits, and in a hexadecimal also between the base and a digit. */
+const UNDERSCORES = /(?<=\d)_(?=\d)/g
+const UNDERSCORES_IN_HEXADECIMAL = /(?<=[\da-fA-FxX])_(?=[\da-fA-F])/g
 
 /** A text as Go's ParseFloat reads it: hexadecimals and `inf`, but no blanks. `undefined` when it is none. */
 export function parseGoFloat(text: string): number | undefined {
-  if (DECIMAL.test(text)) return Number(text)
+  const decimal = text.includes('_') ? text.replaceAll(UNDERSCORES, '') : text
+  if (DECIMAL.test(decimal)) return Number(decimal)
   const special = SPECIAL.exec(text)
   if (special !== null) {
     if (special[3] !== undefined) return special[1] === '' ? Number.NaN : undefined
     return special[1] === '-' ? -Infinity : Infinity
   }
-  const plain = /^[+-]?0[xX]/.test(text) ? text.replaceAll(UNDERSCORES, '') : text
-  const found = HEXADECIMAL.exec(plain)
+  const found = HEXADECIMAL.exec(text.replaceAll(UNDERSCORES_IN_HEXADECIMAL, ''))
   if (found === null) return undefined
   const [, sign = '', whole = '', fraction = '', exponent = '0'] = found
   if (whole + fraction === '') return undefined

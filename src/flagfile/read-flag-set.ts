@@ -149,7 +149,7 @@ function definitionOf(
       `has a defaultVariant ${quote(defaultVariant)} that is no variant of the flag ${quote(ownKey)}`,
     )
   }
-  const own = map('metadata')
+  const [own, source] = [map('metadata'), text('source')]
   const metadata = own === undefined ? setMetadata : { ...setMetadata, ...own }
   const flagSetId = member(metadata, 'flagSetId')
   return {
@@ -160,7 +160,7 @@ function definitionOf(
     targeting: members.get('targeting')?.at(-1),
     metadata,
     flagSetId: typeof flagSetId === 'string' ? flagSetId : undefined,
-    source: options.source ?? text('source'),
+    source: options.source ?? source,
     priority: 0,
   }
 }
