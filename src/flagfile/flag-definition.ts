@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto'
-import { goText, ordered } from './json.ts'
+import { goText, sameJson } from './json.ts'
 import type { JsonObject, JsonValue } from './json.ts'
 
 /** One flag in normal form: what flagd keeps of it after loading. */
@@ -36,14 +36,19 @@ export function definitionHash(flag: FlagDefinition): string {
   return hash
 }
 
-/** Equal for flags that answer alike, their metadata included. */
+/** Whether two flags answer alike, their metadata included. */
 export function sameDefinition(a: FlagDefinition, b: FlagDefinition): boolean {
-  return (
-    decidingText(a) === decidingText(b) &&
-    a.flagSetId === b.flagSetId &&
-    a.source === b.source &&
-    JSON.stringify(ordered(a.metadata)) === JSON.stringify(ordered(b.metadata))
-  )
+  if (a.state !== b.state || a.defaultVariant !== b.defaultVariant) return false
+  try {
+    return (
+      sameJson(a.variants, b.variants) &&
+      sameJson(a.targeting, b.targeting) &&
+      sameJson(a.metadata, b.metadata)
+    )
+  } catch {
+    // Nested deeper than the stack reaches.
+    return false
+  }
 }
 
 function decidingText({ state, variants, defaultVariant, targeting }: FlagDefinition): string {

@@ -50,11 +50,25 @@ function escaped(character: string): string {
 }
 
 /** With the members of every object in order. */
-export function ordered(value: JsonValue): JsonValue {
+function ordered(value: JsonValue): JsonValue {
   if (isList(value)) return value.map(ordered)
   if (!isObject(value)) return value
   const keys = Object.keys(value).sort(compareTexts)
   // JavaScript puts keys that look like indices first, whatever order they are given in; both of two
   // texts that are compared then have them there.
   return Object.fromEntries(keys.map((key) => [key, ordered(value[key] as JsonValue)]))
+}
+
+/** Whether two values mean the same, whatever the order of their members. */
+export function sameJson(a: JsonValue | undefined, b: JsonValue | undefined): boolean {
+  if (a === b) return true
+  if (typeof a !== 'object' || typeof b !== 'object' || a === null || b === null) return false
+  if (isList(a)) {
+    if (!isList(b) || a.length !== b.length) return false
+    return a.every((each, index) => sameJson(each, b[index]))
+  }
+  if (isList(b)) return false
+  const keys = Object.keys(a)
+  if (keys.length !== Object.keys(b).length) return false
+  return keys.every((key) => Object.hasOwn(b, key) && sameJson(a[key], b[key]))
 }

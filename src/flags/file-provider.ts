@@ -1,28 +1,20 @@
 import { basename, resolve } from 'node:path'
-import {
-  OpenFeatureEventEmitter,
-  ProviderEvents,
-  ProviderNotReadyError,
-} from '@openfeature/server-sdk'
+import { OpenFeatureEventEmitter, ProviderEvents } from '@openfeature/server-sdk'
 import type {
   EvaluationContext,
-  FlagValueType,
   JsonValue,
-  Logger,
   Provider,
   ResolutionDetails,
 } from '@openfeature/server-sdk'
 import { isSwitchbackError } from '../errors.ts'
-import { FileWatch } from '../file-watch.ts'
-import { readFlagsFile } from '../flags-bounds.ts'
+import { FileWatch, readFlagsFile } from '../flagfile/index.ts'
+import type { ConfigurationState } from './configuration.ts'
 import { safely } from './events.ts'
 import type { OnFlagsEvent } from './events.ts'
-import { createFileFlags, type FileFlags } from './file-flags.ts'
-import { quietLogger } from './quiet-logger.ts'
-import { contextInBytes, resolutionInText, toBytes, valueInBytes } from './utf8-bytes.ts'
+import { LoadedFlags } from './loaded-flags.ts'
 
 export interface FileProviderOptions {
-  /** A flags file as flagd reads it. */
+  /** A flags file as flagd reads it: JSON, or YAML when its name ends so. */
   readonly path: string
   /** Told of content that was refused. @default warnings go to console.warn */
   readonly onEvent?: OnFlagsEvent
@@ -31,7 +23,7 @@ export interface FileProviderOptions {
 const SETTLE_MS = 50
 
 /**
- * An OpenFeature provider for a flags file, without a flagd: flagd's evaluator, and a watch that sees a
+ * An OpenFeature provider for a flags file, without a flagd: flagd's answers, and a watch that sees a
  * change at once. flagd's own provider looks every 5 s, takes `{}` for "no flags", and never recovers
  * from a file that was missing or broken at the start.
  *
@@ -44,11 +36,8 @@ export class FileProvider implements Provider {
   readonly events: OpenFeatureEventEmitter = new OpenFeatureEventEmitter()
   readonly #path: string
   readonly #onEvent: OnFlagsEvent
-  readonly #logger: Logger
   readonly #watch: FileWatch
-  #flags: FileFlags | undefined
-  /** The file was read, and its flags are in force. */
-  #loaded = false
+  readonly #flags = new LoadedFlags()
   #problem: Error | undefined
   /** When the first of the refused content was read: it may have been read while it was written. */
   #doubtfulSince: number | undefined
@@ -57,13 +46,11 @@ export class FileProvider implements Provider {
   constructor(options: FileProviderOptions) {
     this.#path = resolve(options.path)
     this.#onEvent = safely(options.onEvent)
-    this.#logger = quietLogger(this.#onEvent)
     this.#watch = new FileWatch({ path: this.#path, onChange: () => this.#load() })
   }
 
   /** Rejects when the file cannot be used now; it is used as soon as it can. */
   async initialize(): Promise<void> {
-    this.#flags ??= await createFileFlags(this.#logger)
     await this.#watch.check()
     if (this.#problem !== undefined) throw this.#problem
   }
@@ -78,7 +65,7 @@ export class FileProvider implements Provider {
     value: boolean,
     context: EvaluationContext,
   ): Promise<ResolutionDetails<boolean>> {
-    return this.#resolve('boolean', flag, value, context)
+    return this.#flags.resolve('boolean', flag, value, context)
   }
 
   async resolveStringEvaluation(
@@ -86,7 +73,7 @@ export class FileProvider implements Provider {
     value: string,
     context: EvaluationContext,
   ): Promise<ResolutionDetails<string>> {
-    return this.#resolve('string', flag, value, context)
+    return this.#flags.resolve('string', flag, value, context)
   }
 
   async resolveNumberEvaluation(
@@ -94,7 +81,7 @@ export class FileProvider implements Provider {
     value: number,
     context: EvaluationContext,
   ): Promise<ResolutionDetails<number>> {
-    return this.#resolve('number', flag, value, context)
+    return this.#flags.resolve('number', flag, value, context)
   }
 
   async resolveObjectEvaluation<T extends JsonValue>(
@@ -102,32 +89,22 @@ export class FileProvider implements Provider {
     value: T,
     context: EvaluationContext,
   ): Promise<ResolutionDetails<T>> {
-    return this.#resolve('object', flag, value, context)
+    return this.#flags.resolve('object', flag, value, context)
   }
 
-  #resolve<T extends JsonValue>(
-    type: FlagValueType,
-    flag: string,
-    value: T,
-    context: EvaluationContext,
-  ): ResolutionDetails<T> {
-    if (this.#flags === undefined || !this.#loaded) {
-      throw new ProviderNotReadyError(this.#problem?.message ?? 'the flags file was not read yet')
-    }
-    const [key, fallback, asked] = [toBytes(flag), valueInBytes(value), contextInBytes(context)]
-    const core = this.#flags.evaluatorOf(key)
-    return resolutionInText(core.resolve(type, key, fallback, asked, this.#logger))
+  /** What is in force, and whether the file's latest content is. */
+  configuration(): ConfigurationState {
+    return this.#flags.configuration()
   }
 
   /** Never rejects. */
   async #load(): Promise<void> {
     const before = this.#problem
     try {
-      const text = (await readFlagsFile(this.#path)).toString('utf8')
+      const content = await readFlagsFile(this.#path)
       if (this.#closed) return
-      const changed = this.#flags?.replace(text, basename(this.#path)) ?? []
-      const first = !this.#loaded
-      this.#loaded = true
+      const first = !this.#flags.loaded
+      const changed = this.#flags.take(content, basename(this.#path))
       this.#doubtfulSince = undefined
       this.#problem = undefined
       if (before !== undefined) this.events.emit(ProviderEvents.Ready)
@@ -138,16 +115,17 @@ export class FileProvider implements Provider {
       if (this.#closed || this.#looksAgain()) return
       const problem = problemOf(error, this.#path)
       this.#problem = problem
+      this.#flags.refuse(problem.message)
       if (before?.message === problem.message) return
-      const kept = this.#loaded ? 'the last good flags stay' : 'there are no flags yet'
+      const kept = this.#flags.loaded ? 'the last good flags stay' : 'there are no flags yet'
       this.#onEvent({ level: 'warn', message: `flags file: ${problem.message}; ${kept}` })
-      if (this.#loaded) this.events.emit(ProviderEvents.Stale, { message: problem.message })
+      if (this.#flags.loaded) this.events.emit(ProviderEvents.Stale, { message: problem.message })
     }
   }
 
   /** An editor that saves in place leaves the file empty for a moment: nothing to alarm people about. */
   #looksAgain(): boolean {
-    if (!this.#loaded || this.#problem !== undefined) return false
+    if (!this.#flags.loaded || this.#problem !== undefined) return false
     const now = performance.now()
     if (this.#doubtfulSince === undefined) {
       this.#doubtfulSince = now

@@ -1,20 +1,19 @@
 import type { FlagdProvider } from '@openfeature/flagd-provider'
 import { ProviderEvents } from '@openfeature/server-sdk'
 import type { EventDetails, Provider } from '@openfeature/server-sdk'
+import { messageOf } from '../errors.ts'
 import {
-  beforeEvaluator,
   changeStream,
   disableReconnect,
   disableReports,
+  insteadOfEvaluator,
 } from './flagd-internals.ts'
-import { contextInBytes, resolutionInText, toBytes, valueInBytes } from './utf8-bytes.ts'
+import type { LoadedFlags } from './loaded-flags.ts'
 
 export interface FlagdConnectionOptions {
   readonly provider: FlagdProvider
-  /**
-   * Given for the in-process evaluator only: makes flags fit for it, or throws for what flagd refuses.
-   */
-  readonly read?: (text: string) => string
+  /** Given for in-process only: takes what flagd sends, and answers. It outlives the connection. */
+  readonly flags?: LoadedFlags
 }
 
 /** What a connection tells its owner. */
@@ -22,10 +21,14 @@ export interface ConnectionListener {
   /** For good: a connection does not come back. */
   onLost(connection: FlagdConnection, message: string): void
   onChanged(connection: FlagdConnection, flags: readonly string[]): void
+  /** Flags came that are refused: the last good ones stay. */
+  onRefused(connection: FlagdConnection): void
+  /** Flags came that are in force, whether or not they changed. */
+  onAccepted(connection: FlagdConnection): void
 }
 
 type Changed = EventDetails<ProviderEvents.ConfigurationChanged>
-type Resolve = Pick<
+export type Resolve = Pick<
   Provider,
   | 'resolveBooleanEvaluation'
   | 'resolveStringEvaluation'
@@ -35,19 +38,23 @@ type Resolve = Pick<
 
 /** One provider of flagd's, for one connection. */
 export class FlagdConnection {
-  /** Evaluates, in flagd's own way whichever resolver is used. */
+  /** Evaluates as flagd does, whichever resolver is used. */
   readonly resolve: Resolve
   readonly hooks: NonNullable<Provider['hooks']>
   readonly #provider: FlagdProvider
   readonly #listener: ConnectionListener
 
-  constructor({ provider, read }: FlagdConnectionOptions, listener: ConnectionListener) {
+  readonly #flags: LoadedFlags | undefined
+  #closed = false
+
+  constructor({ provider, flags }: FlagdConnectionOptions, listener: ConnectionListener) {
     this.#provider = provider
     this.#listener = listener
+    this.#flags = flags
     this.hooks = provider.hooks ?? []
     disableReconnect(provider)
-    const inBytes = read !== undefined && beforeEvaluator(provider, read)
-    this.resolve = inBytes ? resolveInBytes(provider) : provider
+    const ours = flags !== undefined && insteadOfEvaluator(provider, (text) => this.#take(text))
+    this.resolve = ours ? resolveBy(flags) : provider
     provider.events.addHandler(ProviderEvents.Stale, (details?: EventDetails) => {
       listener.onLost(this, details?.message ?? '')
     })
@@ -74,49 +81,36 @@ export class FlagdConnection {
   }
 
   close(): void {
+    this.#closed = true
     this.#provider.events.removeAllHandlers()
     disableReports(this.#provider)
     void this.#provider.onClose().catch(() => {})
   }
+
+  #take(text: string): string[] {
+    // What a connection says after its successor came is old.
+    if (this.#closed) return []
+    try {
+      const changed = this.#flags?.take(text, 'what flagd sent') ?? []
+      this.#listener.onAccepted(this)
+      return changed
+    } catch (error) {
+      this.#flags?.refuse(messageOf(error))
+      this.#listener.onRefused(this)
+      return []
+    }
+  }
 }
 
-function resolveInBytes(provider: FlagdProvider): Resolve {
+function resolveBy(flags: LoadedFlags): Resolve {
   return {
-    resolveBooleanEvaluation: async (flag, value, context, logger) =>
-      resolutionInText(
-        await provider.resolveBooleanEvaluation(
-          toBytes(flag),
-          value,
-          contextInBytes(context),
-          logger,
-        ),
-      ),
-    resolveStringEvaluation: async (flag, value, context, logger) =>
-      resolutionInText(
-        await provider.resolveStringEvaluation(
-          toBytes(flag),
-          toBytes(value),
-          contextInBytes(context),
-          logger,
-        ),
-      ),
-    resolveNumberEvaluation: async (flag, value, context, logger) =>
-      resolutionInText(
-        await provider.resolveNumberEvaluation(
-          toBytes(flag),
-          value,
-          contextInBytes(context),
-          logger,
-        ),
-      ),
-    resolveObjectEvaluation: async (flag, value, context, logger) =>
-      resolutionInText(
-        await provider.resolveObjectEvaluation(
-          toBytes(flag),
-          valueInBytes(value),
-          contextInBytes(context),
-          logger,
-        ),
-      ),
+    resolveBooleanEvaluation: async (flag, value, context) =>
+      flags.resolve('boolean', flag, value, context),
+    resolveStringEvaluation: async (flag, value, context) =>
+      flags.resolve('string', flag, value, context),
+    resolveNumberEvaluation: async (flag, value, context) =>
+      flags.resolve('number', flag, value, context),
+    resolveObjectEvaluation: async (flag, value, context) =>
+      flags.resolve('object', flag, value, context),
   }
 }

@@ -25,14 +25,16 @@ export function changeStream(provider: FlagdProvider): Readable | undefined {
 }
 
 /**
- * Puts `read` before the in-process evaluator. What `read` throws voids the new configuration; the
- * last one stays.
+ * Hands each configuration of the in-process stream to `read` instead of the provider's evaluator.
+ * `read` returns the keys of the flags that changed; what it throws the provider takes for "nothing did".
  */
-export function beforeEvaluator(provider: FlagdProvider, read: (text: string) => string): boolean {
+export function insteadOfEvaluator(
+  provider: FlagdProvider,
+  read: (text: string) => string[],
+): boolean {
   const service = fieldOf(provider, '_service')
-  const set = service?.['setFlagConfiguration']
-  if (service === undefined || typeof set !== 'function') return false
-  service['setFlagConfiguration'] = (text: string): unknown => set.call(service, read(text))
+  if (typeof service?.['setFlagConfiguration'] !== 'function') return false
+  service['setFlagConfiguration'] = read
   return true
 }
 

@@ -12,7 +12,7 @@ import { FileProvider } from './file-provider.ts'
 import { FlagdConnection } from './flagd-connection.ts'
 import { readFlagdEnvironment } from './flagd-environment.ts'
 import type { Environment, FlagdProviderOptions, FlagdSettings } from './flagd-environment.ts'
-import { forEvaluator } from './flags-document.ts'
+import { LoadedFlags } from './loaded-flags.ts'
 import { quietLogger } from './quiet-logger.ts'
 import { noteMode, noteProblem } from './provider-facts.ts'
 import type { FlagsMode } from './provider-facts.ts'
@@ -162,34 +162,29 @@ function flagdProvider(settings: FlagdSettings, onEvent: OnFlagsEvent): Describe
   // gRPC clients of equal options share a connection, and its back-off of up to two minutes: a fresh
   // one must not be equal. Some 20 days are as good as no keep-alive at all.
   let keepAliveTime = settings.provider.keepAliveTime || NO_KEEP_ALIVE_MS
+  const flags = mode === 'in-process' ? new LoadedFlags() : undefined
   const provider = new SupervisedProvider({
+    ...(flags === undefined ? {} : { flags }),
+    onRefused: (reason) => {
+      const kept = flags?.loaded === true ? 'the last good flags stay' : 'there are no flags yet'
+      onEvent({ level: 'warn', message: `flags: ${reason}; ${kept}` })
+    },
     connect: async (listener) => {
       const { FlagdProvider } = await import('@openfeature/flagd-provider')
       const flagd = new FlagdProvider(
         { ...settings.provider, keepAliveTime: keepAliveTime++ } as FlagdProviderOptions,
         quietLogger(onEvent),
       )
-      if (mode === 'rpc') return new FlagdConnection({ provider: flagd }, listener)
-      return new FlagdConnection({ provider: flagd, read: reader(onEvent) }, listener)
+      return new FlagdConnection(
+        { provider: flagd, ...(flags === undefined ? {} : { flags }) },
+        listener,
+      )
     },
     reachable: () => isReachable(address),
     connectMs: settings.provider.deadlineMs + 500,
     graceMs: settings.provider.retryGracePeriod * 1_000,
   })
   return { mode, description: `flagd ${mode} at ${addressText(address)}`, provider }
-}
-
-/** Refused flags change nothing, and the provider would say so to its debug log only. */
-function reader(onEvent: OnFlagsEvent): (text: string) => string {
-  return (text) => {
-    try {
-      return forEvaluator(text, 'what flagd sent')
-    } catch (error) {
-      const { message } = error as Error
-      onEvent({ level: 'warn', message: `flags: ${message}; the last good flags stay` })
-      throw error
-    }
-  }
 }
 
 /** Milliseconds that a provider may take to end. */

@@ -12,7 +12,9 @@ import type {
   Provider,
   ResolutionDetails,
 } from '@openfeature/server-sdk'
+import type { ConfigurationState } from './configuration.ts'
 import type { ConnectionListener, FlagdConnection } from './flagd-connection.ts'
+import type { LoadedFlags } from './loaded-flags.ts'
 
 export interface SupervisedProviderOptions {
   /** Makes a connection that was not opened yet. */
@@ -25,6 +27,10 @@ export interface SupervisedProviderOptions {
   readonly retryMs?: number
   /** Milliseconds from STALE to ERROR. @default 10_000 */
   readonly graceMs?: number
+  /** Given for in-process only: the flags in force, whichever connection brought them. */
+  readonly flags?: LoadedFlags
+  /** Told why flags that flagd sent are refused; once for each reason. */
+  readonly onRefused?: (reason: string) => void
 }
 
 const MAX_CONNECT_MS = 10_000
@@ -42,6 +48,8 @@ export class SupervisedProvider implements Provider, ConnectionListener {
   readonly #options: SupervisedProviderOptions
   #current: FlagdConnection | undefined
   #up = false
+  /** Why the latest flags are not in force, as told; `''` while they are. */
+  #refusal = ''
   readonly #closed = new AbortController()
 
   constructor(options: SupervisedProviderOptions) {
@@ -52,7 +60,7 @@ export class SupervisedProvider implements Provider, ConnectionListener {
     return this.#current?.hooks ?? []
   }
 
-  /** Rejects when flagd is not there; READY follows as soon as it is. */
+  /** Rejects when flagd is not there, or its flags are refused; READY follows as soon as they are good. */
   async initialize(): Promise<void> {
     try {
       await this.#connect(this.#options.connectMs)
@@ -61,6 +69,12 @@ export class SupervisedProvider implements Provider, ConnectionListener {
       void this.#recover()
       throw error
     }
+    if (this.#refusal !== '') throw new Error(this.#refusal)
+  }
+
+  /** What is in force, and whether what flagd sent last is; by rpc nobody knows. */
+  configuration(): ConfigurationState | undefined {
+    return this.#options.flags?.configuration()
   }
 
   async onClose(): Promise<void> {
@@ -80,6 +94,19 @@ export class SupervisedProvider implements Provider, ConnectionListener {
   onChanged(connection: FlagdConnection, flagsChanged: readonly string[]): void {
     if (connection !== this.#current) return
     this.events.emit(ProviderEvents.ConfigurationChanged, { flagsChanged: [...flagsChanged] })
+  }
+
+  onRefused(connection: FlagdConnection): void {
+    const reason = this.#options.flags?.configuration().refused?.reason ?? ''
+    if (reason !== this.#refusal) this.#options.onRefused?.(reason)
+    this.#refusal = reason
+    if (connection === this.#current && this.#up) this.#emitRefusal()
+  }
+
+  onAccepted(connection: FlagdConnection): void {
+    const mended = this.#refusal !== ''
+    this.#refusal = ''
+    if (mended && connection === this.#current && this.#up) this.events.emit(ProviderEvents.Ready)
   }
 
   async resolveBooleanEvaluation(
@@ -121,6 +148,12 @@ export class SupervisedProvider implements Provider, ConnectionListener {
   get #resolver(): FlagdConnection['resolve'] {
     if (this.#current === undefined) throw new ProviderNotReadyError('flagd was not reached yet')
     return this.#current.resolve
+  }
+
+  #emitRefusal(): void {
+    const lasting = this.#options.flags?.loaded === true
+    const event = lasting ? ProviderEvents.Stale : ProviderEvents.Error
+    this.events.emit(event, { message: this.#refusal })
   }
 
   async #connect(timeoutMs: number): Promise<void> {
@@ -168,7 +201,8 @@ export class SupervisedProvider implements Provider, ConnectionListener {
           return
         }
         end.throwIfAborted()
-        this.events.emit(ProviderEvents.Ready)
+        if (this.#refusal === '') this.events.emit(ProviderEvents.Ready)
+        else this.#emitRefusal()
         return
       }
     } catch {

@@ -133,7 +133,7 @@ describe('content that flagd refuses changes nothing', () => {
     ['{}', '{}'],
     ['a list', '[]'],
     ['null', 'null'],
-    ['flags of another type', '{"flags":[]}'],
+    ['flags of another type', '{"flags":"x"}'],
     ['without variants', { flags: { 'use-redis': { state: 'ENABLED', defaultVariant: 'off' } } }],
     [
       'with a wrong defaultVariant in another flag',

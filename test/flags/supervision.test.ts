@@ -5,10 +5,10 @@ import { once } from 'node:events'
 import { createInterface } from 'node:readline'
 import { afterAll, afterEach, describe, expect, it } from 'vitest'
 import {
-  beforeEvaluator,
   changeStream,
   disableReconnect,
   disableReports,
+  insteadOfEvaluator,
 } from '../../src/flags/flagd-internals.ts'
 import { flagsFromEnvironment } from '../../src/flags/index.ts'
 import type { Decider, FlagsEvent } from '../../src/flags/index.ts'
@@ -90,7 +90,7 @@ describe('a sync server', () => {
     expect(await side(decider)).toBe('off')
   })
 
-  it.each([['{}'], ['[]'], ['{"flags":{"use-redis":{}}}'], ['{"flags":']])(
+  it.each([['{}'], ['[]'], ['{"flags":{"use-redis":{"state":1}}}'], ['{"flags":']])(
     'that sends %s changes nothing',
     async (content) => {
       const [server, port] = await syncServer(useRedis(100))
@@ -128,9 +128,9 @@ describe('what is used of the provider beyond its interface', () => {
     const port = resolverType === 'rpc' ? sidecar.ports.evaluation : sidecar.ports.sync
     const provider = new FlagdProvider({ host: '127.0.0.1', port, resolverType })
     const texts: string[] = []
-    const intercepted = beforeEvaluator(provider, (text) => {
+    const intercepted = insteadOfEvaluator(provider, (text) => {
       texts.push(text)
-      return text
+      return []
     })
     expect(intercepted).toBe(resolverType === 'in-process')
     await provider.initialize()

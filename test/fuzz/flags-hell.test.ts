@@ -1,11 +1,9 @@
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { FlagdCore } from '@openfeature/flagd-core'
 import { afterAll, describe, expect, test } from 'vitest'
 import { isSwitchbackError } from '../../src/errors.ts'
-import { FileFlags } from '../../src/flags/file-flags.ts'
-import { forEvaluator } from '../../src/flags/flags-document.ts'
+import { LoadedFlags } from '../../src/flags/loaded-flags.ts'
 import { createEvaluator, describe as describeFlag, readFlags } from '../../src/rollout/index.ts'
 import { readText, rollBack, setShare, validate } from '../../src/rollout/index.ts'
 import { readDefinitions } from '../../src/sidecar/definitions.ts'
@@ -104,8 +102,6 @@ const HELL: readonly (readonly [name: string, text: string])[] = [
   ['a name of many letters', flagsWith(`{"fractional":[["${'x'.repeat(200_000)}",1],["off",99]]}`)],
 ]
 
-const silent = { error() {}, warn() {}, info() {}, debug() {} }
-
 /** Every way in which the product looks at a flags file. */
 const READERS: readonly (readonly [name: string, read: (text: string) => unknown])[] = [
   ['readFlags', readFlags],
@@ -121,9 +117,9 @@ const READERS: readonly (readonly [name: string, read: (text: string) => unknown
   [
     'application',
     (text) => {
-      const core = new FlagdCore(undefined, silent)
-      core.setConfigurations(forEvaluator(text, 'x'))
-      core.resolveBooleanEvaluation('use-redis', false, { targetingKey: 'a' }, silent)
+      const flags = new LoadedFlags()
+      flags.take(text, 'x')
+      flags.resolve('boolean', 'use-redis', false, { targetingKey: 'a' })
     },
   ],
 ]
@@ -150,12 +146,9 @@ test.each(Object.getOwnPropertyNames(Object.prototype))(
     const rule = `{"if":[{"in":[1,{"${name}":[{"var":"targetingKey"},"x"]}]},"on",{"${name}":["on"]}]}`
     const text = flagsWith(rule)
     const context = { targetingKey: 'user_0' }
-    const flags = new FileFlags(() => new FlagdCore(undefined, silent))
-    flags.replace(text, 'x')
-    const core = flags.evaluatorOf('use-redis')
-    expect(core.resolve('boolean', 'use-redis', false, context, silent).reason).not.toBe(
-      'TARGETING_MATCH',
-    )
+    const flags = new LoadedFlags()
+    flags.take(text, 'x')
+    expect(flags.resolve('boolean', 'use-redis', false, context).errorCode).toBe('PARSE_ERROR')
     expect(createEvaluator(readFlags(text), 'use-redis')('user_0')).not.toBe('on')
     const answer = flagSet(readDefinitions(text, 'x')).asking(context)('use-redis')
     expect(answer).not.toMatchObject({ variant: 'on' })
@@ -176,11 +169,11 @@ test('a thousand flags are read by an application at once, and each compiled whe
   const text = flagsWith('{"fractional":[["on",50],["off",50]]}').slice(0, -2) + `,${others}}}`
   expect(text.length).toBeGreaterThan(700_000)
   const stall = await longestStall(() => {
-    const flags = new FileFlags(() => new FlagdCore(undefined, silent))
-    flags.replace(text, 'x')
+    const flags = new LoadedFlags()
+    flags.take(text, 'x')
     const context = { targetingKey: 'user_0' }
     for (const key of ['use-redis', 'flag-7', 'flag-999']) {
-      const answer = flags.evaluatorOf(key).resolve('boolean', key, false, context, silent)
+      const answer = flags.resolve('boolean', key, false, context)
       expect(answer.reason).toBe('TARGETING_MATCH')
     }
   }, MOST_STALL_MS)
