@@ -1,4 +1,3 @@
-import type { ConfigurationState } from './configuration.ts'
 import {
   ErrorCode,
   ProviderNotReadyError,
@@ -19,6 +18,7 @@ import {
   sameDefinition,
 } from '../flagfile/index.ts'
 import type { CompiledFlag, FlagDefinition, FlagSet } from '../flagfile/index.ts'
+import type { ConfigurationState } from './configuration.ts'
 
 interface Ready {
   readonly evaluate: CompiledFlag
