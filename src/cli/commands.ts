@@ -70,6 +70,11 @@ export const commands: Readonly<Record<string, CommandEntry>> = {
     summary: 'who would join and who would leave; writes nothing',
     load: () => import('./commands/preview.ts'),
   },
+  explain: {
+    group: groups.check,
+    summary: 'which side one user gets, and which line of the file decided it',
+    load: () => import('./commands/explain.ts'),
+  },
   diff: {
     group: groups.check,
     summary: 'who joins and who leaves between two flags files',

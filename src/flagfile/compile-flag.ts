@@ -110,7 +110,7 @@ function isEmpty(targeting: JsonValue): boolean {
 }
 
 /** The context as flagd's rules see it. */
-function dataOf(context: Readonly<Record<string, unknown>>, flagKey: string): JsonObject {
+export function dataOf(context: Readonly<Record<string, unknown>>, flagKey: string): JsonObject {
   const data: Record<string, JsonValue> = {}
   for (const name of Object.keys(context)) {
     const value = context[name]

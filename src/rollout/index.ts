@@ -21,6 +21,7 @@ export {
   type SeenTraffic,
 } from './confirm-processes.ts'
 export { describe, type Description } from './describe.ts'
+export { type Bucket, explain, type Explanation } from './explain.ts'
 export {
   type FlagsDocument,
   flagNames,
