@@ -1,27 +1,19 @@
 /**
- * The soak: four app processes with a sidecar each on one Redis Cluster, a steady mixed load, the share
- * moved from 0 to 100 and back, a failover in the middle; and every guarantee held against what the
- * clients saw. Usage: npm run bench:soak -- [--seconds 300] [--seed N]
+ * The soak: four app processes on one Redis Cluster, a steady mixed load, the share moved from 0 to 100
+ * and back, a failover in the middle; and every answer held to the truth, as in `npm run test:chaos`.
+ * Usage: npm run bench:soak -- [--seconds 300] [--seed N]
  */
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { parseArgs } from 'node:util'
-import { recovery } from '../../test/chaos/chaos-run.ts'
+import { runChaos } from '../../test/chaos/chaos-run.ts'
+import type { Scene } from '../../test/chaos/fault.ts'
 import { FAULTS } from '../../test/chaos/faults.ts'
+import { PROFILES } from '../../test/chaos/profiles.ts'
 import { randomFor } from '../../test/chaos/random.ts'
-import { readRecord } from '../../test/chaos/record.ts'
-import { type RedisStage, startStage } from '../../test/chaos/stage.ts'
-import { judge, LIMITS } from '../../test/chaos/verdict.ts'
-import { Worker } from '../../test/chaos/workers.ts'
-import { FlagsFile, useRedis } from '../../test/support/flags-files.ts'
-import { type SidecarProcess, startSidecarProcess } from '../../test/support/sidecar-process.ts'
-import { footer, table } from './table.ts'
+import { failure, summary } from '../../test/chaos/report.ts'
+import { useRedis } from '../../test/support/flags-files.ts'
+import { table } from './table.ts'
 
-const APPS = 4
-const KEYS = 2000
-const TOMBSTONE_TTL = 120_000
 /** Each for the same time. */
 const SHARES = [0, 1, 5, 10, 25, 50, 75, 100, 100, 75, 50, 25, 10, 0]
 
@@ -41,78 +33,48 @@ function readOptions(): Soak {
 }
 
 /** Moves the share through its steps; a master dies in the middle. */
-async function rollOutAndBack({ seconds, seed }: Soak, flags: FlagsFile, redis: RedisStage) {
+async function rollOutAndBack({ seconds, seed }: Soak, scene: Omit<Scene, 'random'>) {
   const step = (seconds * 1000) / SHARES.length
-  const failover = delay((seconds * 1000) / 2).then(() => failOver(seed, redis))
+  const random = randomFor(seed, 'failover')
+  const failover = delay((seconds * 1000) / 2).then(() =>
+    FAULTS['failover']!.strike({ ...scene, random }),
+  )
   for (const share of SHARES) {
-    flags.write(useRedis(share))
+    scene.flags.write(useRedis(share))
     await delay(step)
   }
   await failover
 }
 
-async function failOver(seed: number, redis: RedisStage): Promise<void> {
-  const random = randomFor(seed, 'failover')
-  // It concerns nothing but the servers.
-  await FAULTS['failover']!.strike({ redis, random } as never)
-}
-
 async function main(soak: Soak): Promise<number> {
-  const logs = mkdtempSync(join(tmpdir(), 'switchback-soak-'))
-  const flags = new FlagsFile()
-  flags.write(useRedis(0))
-  const sidecars: SidecarProcess[] = []
-  const workers: Worker[] = []
-  const redis = await startStage('cluster')
-  try {
-    for (let i = 0; i < APPS; i += 1) {
-      const sidecar = await startSidecarProcess({ file: flags.path })
-      sidecars.push(sidecar)
-      const { evaluation, sync } = sidecar.ports
-      workers.push(
-        new Worker({
-          id: `app${i}`,
-          logs,
-          directory: join(logs, 'store'),
-          connection: redis.connection,
-          flags:
-            i % 2 === 0
-              ? { FLAGD_RESOLVER: 'rpc', FLAGD_PORT: `${evaluation}` }
-              : { FLAGD_RESOLVER: 'in-process', FLAGD_SYNC_PORT: `${sync}` },
-          seed: soak.seed,
-          keys: Array.from({ length: KEYS }, (_, key) => `key ${key}`),
-          users: 5000,
-          clients: 6,
-          standby: 'invalidate',
-          pauseMs: 20,
-          tombstoneTtl: TOMBSTONE_TTL,
-          slowLoads: 0,
-        }),
-      )
-    }
-    await Promise.all(workers.map((worker) => worker.start()))
-    await rollOutAndBack(soak, flags, redis)
-    await Promise.all(workers.map((worker) => worker.quiesce()))
-    const problems: string[] = []
-    const repaidMs = await recovery(workers, problems)
-    await Promise.all(workers.map((worker) => worker.end()))
-    for (const { died } of workers) if (died !== undefined) problems.push(died)
-
-    const record = readRecord(workers.map((worker) => readFileSync(worker.record, 'utf8')))
-    const verdict = judge(record, [], { ...LIMITS, tombstoneTtl: TOMBSTONE_TTL })
-    console.log(table(record))
-    console.log(footer(record, verdict, repaidMs))
-    const all = [...problems, ...verdict.problems]
-    for (const problem of all.slice(0, 20)) console.log(problem)
-    if (all.length > 0) console.log(`logs: ${logs}`)
-    else rmSync(logs, { recursive: true, force: true })
-    return all.length === 0 ? 0 : 1
-  } finally {
-    for (const worker of workers) worker.kill()
-    await Promise.all(sidecars.map((sidecar) => sidecar.kill()))
-    await redis.stop()
-    flags[Symbol.dispose]()
-  }
+  const result = await runChaos({
+    name: 'soak',
+    ...soak,
+    profile: {
+      ...PROFILES['cluster']!,
+      sources: ['rpc', 'in-process', 'rpc', 'in-process'],
+      stages: [{ standby: 'invalidate' }],
+      mix: {
+        get: 40,
+        getOrSet: 40,
+        slow: 0,
+        nested: 0,
+        set: 12,
+        delete: 8,
+        deleteMany: 0,
+        clear: 0,
+      },
+      keys: 2000,
+      pauseMs: 20,
+      shortTtls: 0,
+      aborts: 0,
+    },
+    during: (scene) => rollOutAndBack(soak, scene),
+    onRecords: (logs) => console.log(table(logs)),
+  })
+  console.log(summary(result))
+  if (result.problems.length > 0) console.log(failure(result))
+  return result.problems.length === 0 ? 0 : 1
 }
 
 function readOrExit(): Soak {

@@ -1,36 +1,44 @@
-import type { ChaosRecord, TimedOperation, Vitals } from '../../test/chaos/record.ts'
-import type { Verdict } from '../../test/chaos/verdict.ts'
+import { readdirSync, readFileSync } from 'node:fs'
+import { join } from 'node:path'
 
 const MINUTE_US = 60_000_000
 const MIB = 2 ** 20
 
-/** Throughput, latency, memory and CPU by minute, as a table of Markdown. */
-export function table(record: ChaosRecord): string {
-  const start = Math.min(...record.vitals.map((one) => one[0]!.at))
-  const minutes = new Map<number, TimedOperation[]>()
-  for (const operation of record.operations) {
-    const minute = Math.floor((operation.endedAt - start) / MINUTE_US)
-    const some = minutes.get(minute)
-    if (some === undefined) minutes.set(minute, [operation])
-    else some.push(operation)
-  }
+/** One second of one process, as its worker noted it. */
+interface Second {
+  readonly app: string
+  readonly at: number
+  readonly cpu: number
+  readonly operations: number
+  readonly p50: number
+  readonly p99: number
+  readonly max: number
+  readonly rss: number
+  readonly open: number
+}
+
+/** Throughput, latency, memory and CPU by minute, as a table of Markdown; quantiles are of a second. */
+export function table(logs: string): string {
+  const all = readdirSync(logs)
+    .filter((name) => /^p\d.*\.log$/u.test(name))
+    .flatMap((name) => secondsOf(name, readFileSync(join(logs, name), 'utf8')))
+  const start = Math.min(...all.map(({ at }) => at))
+  const minutes = groupedBy(all, ({ at }) => Math.floor((at - start) / MINUTE_US))
   const rows = [...minutes]
     .toSorted(([a], [b]) => a - b)
-    .map(([minute, operations]) => {
-      const [from, to] = [start + minute * MINUTE_US, start + (minute + 1) * MINUTE_US]
-      const last = operations.reduce((latest, { endedAt }) => Math.max(latest, endedAt), 0)
-      const seconds = (last - from) / 1e6
-      const took = operations.map((one) => one.took).toSorted((a, b) => a - b)
-      const seen = record.vitals.map((one) => one.filter(({ at }) => at >= from && at < to))
+    .map(([minute, seconds]) => {
+      const operations = seconds.reduce((sum, one) => sum + one.operations, 0)
+      const times = seconds.map(({ at }) => at)
+      const lasted = (Math.max(...times) - Math.min(...times)) / 1e6 + 1
       return [
         minute + 1,
-        (operations.length / seconds).toFixed(0),
-        ms(quantile(took, 0.5)),
-        ms(quantile(took, 0.99)),
-        ms(took.at(-1)!),
-        cpuPerOperation(seen).toFixed(0),
-        (Math.max(...seen.map((one) => one.at(-1)?.rss ?? 0)) / MIB).toFixed(0),
-        Math.max(...seen.map((one) => one.at(-1)?.open ?? 0)),
+        (operations / lasted).toFixed(0),
+        median(seconds.map(({ p50 }) => p50)).toFixed(2),
+        median(seconds.map(({ p99 }) => p99)).toFixed(2),
+        Math.max(...seconds.map(({ max }) => max)).toFixed(2),
+        (cpu(seconds) / operations).toFixed(0),
+        (Math.max(...seconds.map(({ rss }) => rss)) / MIB).toFixed(0),
+        Math.max(...seconds.map(({ open }) => open)),
       ]
     })
   return [
@@ -40,38 +48,33 @@ export function table(record: ChaosRecord): string {
   ].join('\n')
 }
 
-function cpuPerOperation(apps: readonly (readonly Vitals[])[]): number {
-  let cpu = 0
-  let operations = 0
-  for (const seen of apps) {
-    const [first, last] = [seen[0], seen.at(-1)]
-    if (first === undefined || last === undefined) continue
-    cpu += last.cpu - first.cpu
-    operations += last.operations - first.operations
+function secondsOf(app: string, text: string): readonly Second[] {
+  return [...text.matchAll(/^(\d+)\tvitals\t\t(.*)$/gmu)].map(([, at, rest = '']) => {
+    const [cpu = 0, operations = 0, p50 = 0, p99 = 0, max = 0, rss = 0, open = 0] = rest
+      .split('\t')
+      .map(Number)
+    return { app, at: Number(at), cpu, operations, p50, p99, max, rss, open }
+  })
+}
+
+/** Microseconds that the processes ran, from their first second to their last. */
+function cpu(seconds: readonly Second[]): number {
+  return [...groupedBy(seconds, ({ app }) => app).values()].reduce(
+    (sum, own) => sum + own.at(-1)!.cpu - own[0]!.cpu,
+    0,
+  )
+}
+
+function median(values: readonly number[]): number {
+  return values.toSorted((a, b) => a - b)[values.length >> 1] ?? 0
+}
+
+function groupedBy<T, K>(items: readonly T[], keyOf: (item: T) => K): Map<K, T[]> {
+  const groups = new Map<K, T[]>()
+  for (const item of items) {
+    const group = groups.get(keyOf(item))
+    if (group === undefined) groups.set(keyOf(item), [item])
+    else group.push(item)
   }
-  return operations === 0 ? 0 : cpu / operations
-}
-
-function quantile(sorted: readonly number[], q: number): number {
-  return sorted[Math.floor(q * (sorted.length - 1))] ?? 0
-}
-
-function ms(us: number): string {
-  return (us / 1000).toFixed(2)
-}
-
-/** What was promised, in one line each. */
-export function footer(
-  record: ChaosRecord,
-  verdict: Verdict,
-  repaidMs: number | undefined,
-): string {
-  const { history, operations, failed, served } = record
-  const sides = Object.entries(served).toSorted(([, a], [, b]) => b - a)
-  return [
-    `${operations.length} operations, ${history.reads.length} reads: ` +
-      `${failed.length} failed, ${verdict.stale.length} stale`,
-    `reads served: ${sides.map(([name, count]) => `${name} ${count}`).join(', ')}`,
-    repaidMs === undefined ? 'NOT repaid' : `all repaid ${repaidMs.toFixed(0)} ms after the load`,
-  ].join('\n')
+  return groups
 }

@@ -1,90 +1,61 @@
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
-import { setTimeout as delay } from 'node:timers/promises'
+import { join, resolve } from 'node:path'
 import { SmallDisk } from '../support/file-disk.ts'
 import { FlagsFile, useRedis } from '../support/flags-files.ts'
+import { startRedis } from '../support/redis-server.ts'
 import { startSidecarProcess } from '../support/sidecar-process.ts'
-import type { Scene } from './fault.ts'
+import { BootIds } from './boot-ids.ts'
+import type { Scene, Struck } from './fault.ts'
 import { faultsFor, missing } from './faults.ts'
-import { type ChaosRecord, readRecord } from './record.ts'
+import { Ground } from './ground.ts'
+import { LockHolder } from './lock-holder.ts'
+import { aftermath } from './aftermath.ts'
+import type { Profile } from './profiles.ts'
 import { strikeAll } from './schedule.ts'
-import { startStage, type Topology } from './stage.ts'
-import { judge, LIMITS, type Struck, type Verdict } from './verdict.ts'
+import { startStage } from './stage.ts'
+import { type Result, Tally } from './tally.ts'
 import { WallClock } from './wall-clock.ts'
-import { Worker, type WorkerOptions } from './workers.ts'
+import { type Planted, Worker, type WorkerOptions } from './workers.ts'
 
 export interface ChaosOptions {
+  readonly name: string
+  readonly profile: Profile
   readonly seconds: number
   readonly seed: number
-  /** @default 'standalone' */
-  readonly topology?: Topology
-  /** @default 'invalidate' */
-  readonly standby?: string
-  /** Names of faults. @default all that concern the topology and do not run apart */
-  readonly faults?: readonly string[]
-  /** @default one with random sides, one each with rpc, in-process and file */
-  readonly sources?: readonly Source[]
-  /** Concurrent clients in each process. @default 6 */
-  readonly clients?: number
-  /** @default 24 */
-  readonly keys?: number
-  /** @default 2000 */
-  readonly users?: number
-  /** Longest pause of a client between two operations. @default 4 */
-  readonly pauseMs?: number
-  /** See `WorkerOptions`. */
-  readonly planted?: WorkerOptions['planted']
+  /** Root of the built package under test. @default this repository */
+  readonly package?: string
+  readonly planted?: Planted
+  /** Ends at the first finding that breaks a promise. @default false */
+  readonly untilFound?: boolean
+  /** What happens in the place of the profile's faults. */
+  readonly during?: (scene: Omit<Scene, 'random'>) => Promise<void>
+  /** Gets the directory of the records before it is removed. */
+  readonly onRecords?: (logs: string) => void
 }
 
-export const SOURCES = ['random', 'rpc', 'in-process', 'file'] as const
+const DISK_MIB = 256
+const LOOK_MS = 500
 
-/** Where a process asks for the side of a user. */
-export type Source = (typeof SOURCES)[number]
-
-export interface ChaosReport {
-  readonly options: ChaosOptions
-  readonly record: ChaosRecord
-  readonly verdict: Verdict
-  /** The faults in the order in which they ended. */
-  readonly struck: readonly Struck[]
-  /** Faults that this machine cannot have, with the reason. */
-  readonly leftOut: ReadonlyMap<string, string>
-  /** How long the load lasted. */
-  readonly seconds: number
-  /** Milliseconds until nothing was owed and everybody was well; undefined: it was not. */
-  readonly repaidMs: number | undefined
-  /** Where the records are, when a guarantee was broken. */
-  readonly logs: string
-}
-
-const TOMBSTONE_TTL = 60_000
-const RECOVERY_MS = 30_000
-const DISK_MIB = 64
-
-/** Runs the application under a random schedule of faults and holds what its clients saw to the guarantees. */
-export async function runChaos(options: ChaosOptions): Promise<ChaosReport> {
+/** Runs processes under a random schedule of faults and holds all they are told to the truth. */
+export async function runChaos(options: ChaosOptions): Promise<Result> {
   const logs = mkdtempSync(join(tmpdir(), 'switchback-chaos-'))
-  const disk = SmallDisk.mount(DISK_MIB)
+  const disk = options.profile.faults.includes('diskFull') ? SmallDisk.mount(DISK_MIB) : undefined
   const flags = new FlagsFile()
   const endings: (() => unknown)[] = []
-  let problems = 0
+  let keep = false
   /** Synchronous, since it is what an interrupted run has time for. */
   const tidyUp = (): void => {
     disk?.unmount()
     flags[Symbol.dispose]()
-    if (problems === 0) rmSync(logs, { recursive: true, force: true })
+    if (!keep) rmSync(logs, { recursive: true, force: true })
   }
   process.once('exit', tidyUp)
   try {
-    const report = await run(options, {
-      logs,
-      disk,
-      flags,
-      finallyDo: (ending) => endings.push(ending),
-    })
-    problems = report.verdict.problems.length
-    return report
+    const result = await run(options, { logs, disk, flags, finallyDo: (one) => endings.push(one) })
+    keep = result.problems.length > 0
+    options.onRecords?.(logs)
+    return result
   } finally {
     // Whatever could not start cannot be stopped either; the others can.
     for (const ending of endings.toReversed()) {
@@ -104,105 +75,105 @@ interface Site {
   readonly finallyDo: (ending: () => unknown) => void
 }
 
-async function run(
-  options: ChaosOptions,
-  { logs, disk, flags, finallyDo }: Site,
-): Promise<ChaosReport> {
-  const { seed, seconds, topology = 'standalone', standby = 'invalidate' } = options
-  const clocks = makeClocks(logs)
-  finallyDo(() => closeClocks(clocks))
+async function run(options: ChaosOptions, site: Site): Promise<Result> {
+  const { profile, seed, seconds } = options
+  const { flags, logs } = site
+  const ended = new AbortController()
   flags.write(useRedis(50))
-  const starting = startStage(topology, clocks === undefined ? {} : { env: clocks.redis.env })
+  const scene = await setUp(options, site)
+  const { workers, redis, sidecar, ground } = scene
+  const struck: Struck[] = []
+  const tally = new Tally({ options, scene, struck, logs })
+  await Promise.all(workers.slice(0, -1).map((worker) => worker.start()))
+
+  const faults = faultsFor(profile.topology, profile.faults)
+  const present = { ...scene, workers: workers.slice(0, -1) }
+  const leftOut = missing(faults, present)
+  tally.began()
+  const look = setInterval(() => {
+    tally.look()
+    if (options.untilFound === true && tally.broken) ended.abort()
+  }, LOOK_MS)
+  site.finallyDo(() => clearInterval(look))
+  await (options.during?.(present) ??
+    strikeAll(present, faults, leftOut, { seed, seconds, logs, struck, signal: ended.signal }))
+  tally.ended(leftOut)
+  await redis.healed()
+  if (sidecar?.alive === false) await sidecar.restart()
+  flags.write(useRedis(50))
+  if (!ended.signal.aborted) await aftermath(present.workers, workers.at(-1)!, tally)
+  clearInterval(look)
+  tally.look()
+  ground.close()
+  return tally.result()
+}
+
+/** Everything that takes part; the last worker is the one that looks at it afterwards. */
+async function setUp(options: ChaosOptions, site: Site): Promise<Omit<Scene, 'random'>> {
+  const { profile, seed } = options
+  const { logs, flags, disk, finallyDo } = site
+  const needed = (...names: string[]): boolean => profile.faults.some((one) => names.includes(one))
+  const clocks = needed('stepHour', 'stepHost', 'stepRedis', 'clockJump', 'clockSkew')
+    ? makeClocks(logs)
+    : undefined
+  finallyDo(() => [clocks?.app, clocks?.redis].forEach((clock) => clock?.close()))
+  const env = clocks?.redis.env ?? {}
+  const starting = startStage(profile.topology, { env, proxied: profile.proxied })
   starting.catch(() => undefined)
   finallyDo(async () => (await starting).stop())
-  const sidecar = await startSidecarProcess({ file: flags.path })
-  finallyDo(() => sidecar.kill())
+  const spare = needed('replicaOf') ? await startRedis({ env }) : undefined
+  finallyDo(() => spare?.stop())
+  const sidecar = profile.sources.some((source) => source !== 'random')
+    ? await startSidecarProcess({ file: flags.path })
+    : undefined
+  finallyDo(() => sidecar?.kill())
   const redis = await starting
 
-  const keys = Array.from({ length: options.keys ?? 24 }, (_, i) => `key ${i}`)
+  const keys = Array.from({ length: profile.keys }, (_, i) => `key ${i}`)
+  const processes = profile.sources.length + 1
+  const ground = new Ground(logs, processes, profile.names.length * (keys.length + 1))
   const store = join(disk?.path ?? logs, 'store')
-  const common: Omit<WorkerOptions, 'id' | 'flags'> = {
+  const boots = needed('reboot') || profile.foreignBoot ? BootIds.make(logs) : undefined
+  const environments = {
+    random: 'random',
+    rpc: { FLAGD_RESOLVER: 'rpc', FLAGD_PORT: `${sidecar?.ports.evaluation}` },
+    'in-process': { FLAGD_RESOLVER: 'in-process', FLAGD_SYNC_PORT: `${sidecar?.ports.sync}` },
+    file: { FLAGD_RESOLVER: 'file', FLAGD_OFFLINE_FLAG_SOURCE_PATH: flags.path },
+  } as const
+  const { faults: _, sources, keys: __, proxied: ___, foreignBoot, ...drawn } = profile
+  const common: Omit<WorkerOptions, 'id' | 'flags' | 'index'> = {
+    ...drawn,
+    processes,
     logs,
+    package: resolve(options.package ?? '.'),
     directory: store,
     connection: redis.connection,
+    prefix: 'chaos:',
     seed,
     keys,
-    standby,
-    users: options.users ?? 2000,
-    clients: options.clients ?? 6,
-    pauseMs: options.pauseMs ?? 4,
-    tombstoneTtl: TOMBSTONE_TTL,
-    slowLoads: 0.2,
+    users: 2000,
     planted: options.planted,
     env: clocks?.app.env ?? {},
   }
-  const environments = {
-    random: 'random',
-    rpc: { FLAGD_RESOLVER: 'rpc', FLAGD_PORT: `${sidecar.ports.evaluation}` },
-    'in-process': { FLAGD_RESOLVER: 'in-process', FLAGD_SYNC_PORT: `${sidecar.ports.sync}` },
-    file: { FLAGD_RESOLVER: 'file', FLAGD_OFFLINE_FLAG_SOURCE_PATH: flags.path },
-  } as const
-  const workers = (options.sources ?? SOURCES).map(
-    (source, i) => new Worker({ ...common, id: `p${i}-${source}`, flags: environments[source] }),
+  const workers = sources.map(
+    (source, index) =>
+      new Worker({
+        ...common,
+        id: `p${index}`,
+        index,
+        flags: environments[source],
+        bootId: foreignBoot && index === 0 ? boots?.other : boots?.machine,
+      }),
   )
-  const auditor = new Worker({ ...common, id: 'audit', flags: 'random', audit: true })
-  finallyDo(() => [...workers, auditor].forEach((worker) => worker.kill()))
-  await Promise.all(workers.map((worker) => worker.start()))
-
-  const scene = { redis, workers, store, keys, flags, sidecar, disk, clocks }
-  const faults = faultsFor(topology, options.faults)
-  const leftOut = missing(faults, scene)
-  const problems: string[] = []
-  const began = performance.now()
-  const struck = await strikeAll(scene, faults, leftOut, { seed, seconds, logs })
-  await redis.healed()
-  if (!sidecar.alive) await sidecar.restart()
-  flags.write(useRedis(50))
-  // Whoever was out meets the healed world under load, as it would in production.
-  await delay(1000)
-  await Promise.all(workers.map((worker) => worker.quiesce()))
-  const lasted = (performance.now() - began) / 1000
-  const repaidMs = await recovery(workers, problems)
-  await auditor.start()
-  await Promise.all([...workers, auditor].map((worker) => worker.end()))
-  for (const { died } of workers) if (died !== undefined) problems.push(died)
-
-  const record = readRecord([...workers, auditor].map((one) => readFileSync(one.record, 'utf8')))
-  const judged = judge(record, struck, { ...LIMITS, tombstoneTtl: TOMBSTONE_TTL })
-  const verdict = { ...judged, problems: [...problems, ...judged.problems] }
-  const named = { ...options, topology, standby }
-  return { options: named, record, verdict, struck, leftOut, seconds: lasted, repaidMs, logs }
+  const auditor = { id: 'audit', index: processes - 1, flags: 'random', audit: true } as const
+  workers.push(new Worker({ ...common, ...auditor, bootId: boots?.machine, throwing: false }))
+  finallyDo(() => workers.forEach((worker) => worker.kill()))
+  const holder = needed('busyStore', 'frozenWriter') ? await LockHolder.start(store) : undefined
+  finallyDo(() => holder?.kill())
+  return { redis, spare, workers, ground, store, holder, keys, flags, sidecar, disk, clocks, boots }
 }
 
 function makeClocks(logs: string): Scene['clocks'] {
   const [app, redis] = [WallClock.make(logs, 'app'), WallClock.make(logs, 'redis')]
   return app === undefined || redis === undefined ? undefined : { app, redis }
-}
-
-function closeClocks(clocks: Scene['clocks']): void {
-  clocks?.app.close()
-  clocks?.redis.close()
-}
-
-/** Milliseconds until nothing is owed and everybody is well; undefined: they are not, and who is not. */
-export async function recovery(
-  workers: readonly Worker[],
-  problems: string[],
-): Promise<number | undefined> {
-  const began = performance.now()
-  for (;;) {
-    const reports = await Promise.all(workers.map((worker) => worker.health()))
-    const unwell = reports.flatMap(({ ok, off, on, flags }, i) =>
-      ok && off.owed + on.owed === 0
-        ? []
-        : [`${workers[i]!.id}: ${JSON.stringify({ off, on, flags })}`],
-    )
-    const took = performance.now() - began
-    if (unwell.length === 0) return took
-    if (took > RECOVERY_MS) {
-      problems.push(...unwell.map((one) => `not well ${RECOVERY_MS / 1000} s after all: ${one}`))
-      return undefined
-    }
-    await delay(100)
-  }
 }

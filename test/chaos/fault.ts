@@ -1,6 +1,10 @@
 import type { FlagsFile } from '../support/flags-files.ts'
 import type { SmallDisk } from '../support/file-disk.ts'
+import type { TestRedis } from '../support/redis-server.ts'
 import type { SidecarProcess } from '../support/sidecar-process.ts'
+import type { BootIds } from './boot-ids.ts'
+import type { Ground } from './ground.ts'
+import type { LockHolder } from './lock-holder.ts'
 import type { RedisStage, Topology } from './stage.ts'
 import type { WallClock } from './wall-clock.ts'
 import type { Worker } from './workers.ts'
@@ -8,32 +12,44 @@ import type { Worker } from './workers.ts'
 /** Everything that can be broken, and the draws of the fault that is about to break it. */
 export interface Scene {
   readonly redis: RedisStage
+  /** Another server, from which the first can be made to copy. Undefined where no fault needs it. */
+  readonly spare: TestRedis | undefined
   readonly workers: readonly Worker[]
+  readonly ground: Ground
   /** Directory of the file store. */
   readonly store: string
+  readonly holder: LockHolder | undefined
   readonly keys: readonly string[]
   readonly flags: FlagsFile
-  readonly sidecar: SidecarProcess
+  readonly sidecar: SidecarProcess | undefined
   /** Undefined where mounting is not permitted. */
   readonly disk: SmallDisk | undefined
   /** Undefined where there is no compiler. */
   readonly clocks: { readonly app: WallClock; readonly redis: WallClock } | undefined
+  /** Undefined where another boot id cannot be shown to a process. */
+  readonly boots: BootIds | undefined
   readonly random: () => number
 }
 
 /** Faults of one lane never overlap; those of different lanes do. */
-export type Lane = 'redis' | 'host' | 'flags'
+export type Lane = 'redis' | 'host' | 'store' | 'flags'
 
 export interface Fault {
   readonly lane: Lane
   /** @default all */
   readonly topologies?: readonly Topology[]
   /** What the machine must offer for it. */
-  readonly needs?: 'disk' | 'clocks'
-  /** True: docs/guarantees.md names what may be lost, so it runs in a section of its own. */
-  readonly apart?: boolean
+  readonly needs?: 'disk' | 'clocks' | 'boots' | 'spare' | 'sidecar'
   /** Ends with the system able to recover, so that the next one meets it at any stage of that. */
   readonly strike: (scene: Scene) => Promise<void>
 }
 
 export type Faults = Readonly<Record<string, Fault>>
+
+/** A time, in microseconds of the monotonic clock, in which a fault was at work. */
+export interface Struck {
+  readonly name: string
+  readonly from: number
+  /** Infinity: it still is. */
+  readonly to: number
+}

@@ -3,43 +3,53 @@ import type { Fault, Faults, Lane, Scene } from './fault.ts'
 import { FLAG_FAULTS } from './flag-faults.ts'
 import { HOST_FAULTS } from './host-faults.ts'
 import { REDIS_FAULTS } from './redis-faults.ts'
+import { STORE_FAULTS } from './store-faults.ts'
 import type { Topology } from './stage.ts'
 
 export const FAULTS: Faults = {
   ...REDIS_FAULTS,
   ...FAILOVER_FAULTS,
   ...HOST_FAULTS,
+  ...STORE_FAULTS,
   ...FLAG_FAULTS,
 }
 
-/** Faults that are named, or all that are not to run apart, as far as they concern the topology. */
-export function faultsFor(
-  topology: Topology,
-  wanted: readonly string[] | undefined,
-): ReadonlyMap<string, Fault> {
-  const all = Object.entries(FAULTS).filter(
-    ([name, { topologies, apart }]) =>
-      (topologies?.includes(topology) ?? true) && (wanted?.includes(name) ?? apart !== true),
-  )
-  return new Map(all)
+/** A fault that stands here twice is dealt twice as often. */
+export type Dealt = readonly (readonly [string, Fault])[]
+
+/** The faults of these names, as far as they concern the topology. */
+export function faultsFor(topology: Topology, wanted: readonly string[]): Dealt {
+  return wanted.flatMap((name) => {
+    const fault = FAULTS[name]
+    if (fault === undefined) throw new Error(`no such fault: ${name}`)
+    return (fault.topologies?.includes(topology) ?? true) ? [[name, fault] as const] : []
+  })
 }
+
+const REASONS = {
+  disk: 'mounting is not permitted',
+  clocks: 'there is no C compiler (cc) that works',
+  boots: 'a process cannot be shown another boot id',
+  spare: 'there is no second server',
+  sidecar: 'there is no flag source',
+} as const
 
 /** Those that this machine cannot have, with the reason. */
 export function missing(
-  faults: ReadonlyMap<string, Fault>,
-  { disk, clocks }: Pick<Scene, 'disk' | 'clocks'>,
+  faults: Dealt,
+  scene: Pick<Scene, keyof typeof REASONS>,
 ): ReadonlyMap<string, string> {
-  const reasons = new Map<string, string>()
-  for (const [name, { needs }] of faults) {
-    if (needs === 'disk' && disk === undefined) reasons.set(name, 'mounting is not permitted')
-    if (needs === 'clocks' && clocks === undefined)
-      reasons.set(name, 'there is no C compiler (cc) that works')
-  }
-  return reasons
+  return new Map(
+    [...faults].flatMap(([name, { needs }]) =>
+      needs !== undefined && scene[needs] === undefined ? [[name, REASONS[needs]] as const] : [],
+    ),
+  )
 }
 
-/**
- * The longest pause between two faults of a lane, in milliseconds. A damaged store makes everything
- * before it distrusted: too many of those, and nothing would be left to go stale.
- */
-export const PAUSES: Readonly<Record<Lane, number>> = { redis: 1000, host: 3000, flags: 1500 }
+/** The longest pause between two faults of a lane, in milliseconds. */
+export const PAUSES: Readonly<Record<Lane, number>> = {
+  redis: 1000,
+  host: 2500,
+  store: 2000,
+  flags: 1500,
+}

@@ -27,28 +27,31 @@ export const FLAG_FAULTS: Faults = {
   },
   killFlagSource: {
     lane: 'flags',
+    needs: 'sidecar',
     async strike({ sidecar, random }) {
-      await sidecar.kill()
+      await sidecar!.kill()
       await delay(random() * 1500)
-      await sidecar.restart()
+      await sidecar!.restart()
     },
   },
   hangFlagSource: {
     lane: 'flags',
+    needs: 'sidecar',
     async strike({ sidecar, random }) {
-      sidecar.freeze()
+      sidecar!.freeze()
       await delay(random() * 2500)
-      sidecar.thaw()
+      sidecar!.thaw()
     },
   },
   flapFlagSource: {
     lane: 'flags',
+    needs: 'sidecar',
     async strike({ sidecar, random }) {
       for (let i = 0; i < 3; i += 1) {
         const pause = random() * 300
-        await sidecar.kill()
+        await sidecar!.kill()
         await delay(pause)
-        await sidecar.restart()
+        await sidecar!.restart()
       }
     },
   },

@@ -1,10 +1,9 @@
-import { existsSync, openSync, closeSync, statSync, truncateSync, writeSync } from 'node:fs'
-import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
-import type { Fault, Faults } from './fault.ts'
-import { pick, randomBytes } from './random.ts'
+import type { Faults, Scene } from './fault.ts'
+import { pick } from './random.ts'
+import type { Worker } from './workers.ts'
 
-/** What befalls the machine of the application: its processes, its disk, its clock. */
+/** What befalls the machine of the application: its processes and its clock. */
 export const HOST_FAULTS: Faults = {
   killProcess: {
     lane: 'host',
@@ -12,33 +11,56 @@ export const HOST_FAULTS: Faults = {
       await pick(workers, random).killAndRestart()
     },
   },
-  /** Far shorter than half of a tombstone's life, from which on an old value may be stored. */
-  freezeProcess: {
+  /** Somebody restarts what does not come up, ten times a second. */
+  killOften: {
     lane: 'host',
     async strike({ workers, random }) {
-      const worker = pick(workers, random)
-      worker.freeze()
-      await delay(random() ** 2 * 2500)
-      worker.thaw()
+      for (let i = 0; i < 10; i += 1) {
+        const worker = pick(workers, random)
+        await Promise.all([worker.stop(), delay(100)])
+        // Often killed again before it has come up.
+        worker.start().catch(() => undefined)
+      }
+      for (const worker of workers) {
+        await worker.stop()
+        await worker.start()
+      }
     },
   },
-  damageStore: damage((path, random) => {
-    const at = Math.floor(random() * Math.max(1, statSync(path).size))
-    overwrite(path, at, Buffer.alloc(4096, 0xa5))
-  }),
-  garbageStore: damage((path, random) => {
-    overwrite(path, 0, randomBytes(Math.min(statSync(path).size, 2 ** 22), random))
-  }),
-  truncateStore: damage((path, random) => {
-    truncateSync(path, Math.floor(random() * statSync(path).size))
-  }),
-  diskFull: {
+  /** Shorter than half of a tombstone's life, from which on an old value may be stored. */
+  freezeProcess: {
     lane: 'host',
-    needs: 'disk',
-    async strike({ disk, random }) {
-      disk!.fill()
-      await delay(random() * 800)
-      disk!.free()
+    async strike(scene) {
+      const worker = pick(scene.workers, scene.random)
+      await stop(scene, worker, scene.random() ** 2 * 2500)
+    },
+  },
+  /** Moments, so that some of them hit between a look and what follows from it. */
+  freezeShortly: {
+    lane: 'host',
+    async strike(scene) {
+      for (let i = 0; i < 40; i += 1) {
+        await stop(scene, pick(scene.workers, scene.random), scene.random() ** 2 * 30)
+        await delay(scene.random() * 10)
+      }
+    },
+  },
+  /** All processes of the machine end, and come up with another boot id; what is on disk stays. */
+  reboot: {
+    lane: 'host',
+    needs: 'boots',
+    async strike({ workers, boots }) {
+      await Promise.all(workers.map((worker) => worker.stop()))
+      boots!.reboot()
+      await Promise.all(workers.map((worker) => worker.start()))
+    },
+  },
+  restartAll: {
+    lane: 'host',
+    async strike({ workers, random }) {
+      await Promise.all(workers.map((worker) => worker.stop()))
+      await delay(random() * 500)
+      await Promise.all(workers.map((worker) => worker.start()))
     },
   },
   /** The machine's clock: its processes and a Redis on it jump together. */
@@ -50,6 +72,45 @@ export const HOST_FAULTS: Faults = {
       const ms = jump(random) - app.ahead
       redis.step(ms)
       app.step(ms)
+    },
+  },
+  /** The machine's clock is wrong by an hour, and put right: its processes and its Redis. */
+  stepHour: {
+    lane: 'host',
+    needs: 'clocks',
+    async strike({ clocks, random }) {
+      const { app, redis } = clocks!
+      const ms = random() < 0.5 ? HOUR_MS : -HOUR_MS
+      const lasting = 500 + random() * 3000
+      for (const step of [ms, -ms]) {
+        redis.step(step)
+        app.step(step)
+        await delay(lasting)
+      }
+    },
+  },
+  /** The same on the machine alone; Redis runs elsewhere. */
+  stepHost: {
+    lane: 'host',
+    needs: 'clocks',
+    async strike({ clocks, random }) {
+      const ms = (random() < 0.5 ? 1 : -1) * (random() < 0.5 ? HOUR_MS : 3000)
+      const lasting = 500 + random() * 3000
+      clocks!.app.step(ms)
+      await delay(lasting)
+      clocks!.app.step(-ms)
+    },
+  },
+  /** The clock of Redis alone. */
+  stepRedis: {
+    lane: 'host',
+    needs: 'clocks',
+    async strike({ clocks, random }) {
+      const ms = (random() < 0.5 ? 1 : -1) * (random() < 0.5 ? HOUR_MS : 3000)
+      const lasting = 500 + random() * 3000
+      clocks!.redis.step(ms)
+      await delay(lasting)
+      clocks!.redis.step(-ms)
     },
   },
   /** Out and back again, on one side only, by less than the margin for clocks that differ. */
@@ -67,32 +128,19 @@ export const HOST_FAULTS: Faults = {
   },
 }
 
+async function stop({ ground }: Scene, worker: Worker, ms: number): Promise<void> {
+  const began = performance.now()
+  worker.signal('SIGSTOP')
+  await delay(ms)
+  ground.stopped(worker.options.index, performance.now() - began)
+  worker.signal('SIGCONT')
+}
+
 /** Further back, and what was distrusted before would be so for most of the run. */
 const JUMP_MS = 5000
 const SKEW_MS = 1500
+const HOUR_MS = 3_600_000
 
 function jump(random: () => number): number {
   return (random() * 2 - 1) * JUMP_MS
-}
-
-/** Never the `-shm` file: SQLite maps it, and a process that meets the end of a map dies. */
-const FILES = ['cache.db', 'cache.db-wal', 'cache.control']
-
-function damage(harm: (path: string, random: () => number) => void): Fault {
-  return {
-    lane: 'host',
-    async strike({ store, random }) {
-      const path = join(store, pick(FILES, random))
-      if (existsSync(path)) harm(path, random)
-    },
-  }
-}
-
-function overwrite(path: string, at: number, bytes: Buffer): void {
-  const file = openSync(path, 'r+')
-  try {
-    writeSync(file, bytes, 0, bytes.length, at)
-  } finally {
-    closeSync(file)
-  }
 }

@@ -1,122 +1,112 @@
-// `npm run test:chaos`: every topology under every fault, within ten minutes. Compiled and run by
-// scripts/chaos.mjs.
+// `npm run test:chaos`: every profile in turn, for ten minutes or as long as wished. Compiled and run
+// by scripts/chaos.mjs.
 import { parseArgs } from 'node:util'
-import { runChaos, type ChaosOptions } from './chaos-run.ts'
-import { FAULTS, faultsFor } from './faults.ts'
-import { randomFor } from './random.ts'
-import { failure, replay, summary } from './report.ts'
-import { TOPOLOGIES, type Topology } from './stage.ts'
-
-const STANDBYS = ['invalidate', 'mirror', 'compare']
-
-/** What stopping, healing and judging a section takes at most is not load: 10 minutes in all. */
-const DEFAULT_SECONDS = 360
-
-/** Share of the time. The last is the section of what docs/guarantees.md does not promise. */
-const SECTIONS: readonly (Pick<ChaosOptions, 'topology' | 'faults'> & {
-  readonly share: number
-})[] = [
-  { topology: 'standalone', share: 0.36 },
-  { topology: 'cluster', share: 0.32 },
-  { topology: 'sentinel', share: 0.26 },
-  { topology: 'standalone', faults: ['evict', 'killProcess', 'editFlags'], share: 0.06 },
-]
+import { runChaos } from './chaos-run.ts'
+import { PROFILES } from './profiles.ts'
+import { failure, summary, total } from './report.ts'
+import type { Result } from './tally.ts'
+import type { Planted } from './workers.ts'
 
 class BadOption extends Error {}
 
 interface Wanted {
-  readonly seconds: number
+  readonly minutes: number
   readonly seed: number
-  readonly topology: Topology | undefined
-  readonly standby: string | undefined
-  readonly faults: readonly string[] | undefined
+  readonly profiles: readonly string[]
+  readonly package: string | undefined
+  readonly untilFound: boolean
+  readonly planted: Planted | undefined
 }
+
+const DEFAULT_MINUTES = 10
+const MOST_MINUTES = 7 * 24 * 60
+/** A longer run is many of these with other seeds: stores and processes begin anew. */
+const LONGEST_SECTION_S = 120
 
 function readOptions(args: readonly string[]): Wanted {
   const { values } = parse(args)
-  const topology = oneOf('topology', values.topology, TOPOLOGIES)
-  const faults = values.faults?.split(',')
-  for (const name of faults ?? []) oneOf('faults', name, Object.keys(FAULTS))
-  if (topology !== undefined && faultsFor(topology, faults).size === 0) {
-    throw new BadOption(`--faults ${values.faults}: none of them concerns ${topology}`)
+  const profiles = values.profile?.split(',') ?? Object.keys(PROFILES)
+  for (const name of profiles) {
+    if (name in PROFILES) continue
+    throw new BadOption(
+      `--profile: no such thing as "${name}"; there are ${Object.keys(PROFILES).join(', ')}`,
+    )
+  }
+  const seed = Number(values.seed ?? Math.floor(Math.random() * 1e9))
+  if (!Number.isInteger(seed) || seed < 0) {
+    throw new BadOption(`--seed must be a whole number, not "${values.seed}"`)
+  }
+  const minutes = Number(values.minutes ?? DEFAULT_MINUTES)
+  if (!(minutes > 0 && minutes <= MOST_MINUTES)) {
+    throw new BadOption(`--minutes must be a number up to ${MOST_MINUTES}, not "${values.minutes}"`)
   }
   return {
-    seconds: numberOf('seconds', values.seconds ?? String(DEFAULT_SECONDS), 1, DEFAULT_SECONDS),
-    seed: numberOf('seed', values.seed ?? String(Math.floor(Math.random() * 1e9)), 0, 2 ** 32 - 1),
-    topology,
-    standby: oneOf('standby', values.standby, STANDBYS),
-    faults,
+    minutes,
+    seed,
+    profiles,
+    package: values.package,
+    untilFound: values['until-found'] === true,
+    planted: values.plant as Planted | undefined,
   }
 }
 
 interface Given {
-  readonly seconds?: string | undefined
+  readonly minutes?: string | undefined
   readonly seed?: string | undefined
-  readonly topology?: string | undefined
-  readonly standby?: string | undefined
-  readonly faults?: string | undefined
+  readonly profile?: string | undefined
+  readonly package?: string | undefined
+  readonly 'until-found'?: boolean | undefined
+  readonly plant?: string | undefined
 }
 
 function parse(args: readonly string[]): { readonly values: Given } {
   const text = { type: 'string' } as const
+  const options = {
+    minutes: text,
+    seed: text,
+    profile: text,
+    package: text,
+    plant: text,
+    'until-found': { type: 'boolean' },
+  } as const
   try {
-    return parseArgs({
-      args: [...args],
-      options: { seconds: text, seed: text, topology: text, standby: text, faults: text },
-    })
+    return parseArgs({ args: [...args], options })
   } catch (error) {
     throw new BadOption((error as Error).message.split('\n')[0])
   }
 }
 
-function oneOf<T extends string>(
-  option: string,
-  value: string | undefined,
-  known: readonly T[],
-): T | undefined {
-  const found = known.find((one) => one === value)
-  if (value === undefined || found !== undefined) return found
-  throw new BadOption(`--${option}: no such thing as "${value}"; there are ${known.join(', ')}`)
-}
-
-function numberOf(option: string, text: string, least: number, most: number): number {
-  const value = Number(text)
-  if (text.trim() !== '' && Number.isInteger(value) && value >= least && value <= most) return value
-  throw new BadOption(`--${option} must be a whole number from ${least} to ${most}, not "${text}"`)
-}
-
-function sectionsOf(wanted: Wanted): readonly ChaosOptions[] {
-  const { topology, faults, seconds, seed } = wanted
-  const chosen =
-    topology !== undefined
-      ? [{ topology, faults, share: 1 }]
-      : faults === undefined
-        ? SECTIONS
-        : SECTIONS.filter((one) => one.faults === undefined).map((one) => ({ ...one, faults }))
-  const shares = chosen.reduce((sum, { share }) => sum + share, 0)
-  return chosen
-    .filter((one) => faultsFor(one.topology!, one.faults).size > 0)
-    .map((one) => ({
-      topology: one.topology!,
-      ...(one.faults === undefined ? {} : { faults: one.faults }),
-      seconds: Math.max(1, Math.round((seconds * one.share) / shares)),
-      seed,
-      standby: wanted.standby ?? (randomFor(seed, one.topology!)() < 0.5 ? 'invalidate' : 'mirror'),
-    }))
-}
-
 async function main(): Promise<number> {
-  const wanted = readOptions(process.argv.slice(2))
-  console.log(`chaos: seed ${wanted.seed}`)
-  let failures = 0
-  for (const options of sectionsOf(wanted)) {
-    const report = await runChaos(options)
-    const ok = report.verdict.problems.length === 0
-    console.log(`${ok ? 'ok    ' : 'FAILED'} ${replay(report)}\n${summary(report)}`)
-    if (!ok) console.log(failure(report))
-    failures += ok ? 0 : 1
+  const {
+    minutes,
+    seed,
+    profiles,
+    untilFound,
+    planted,
+    package: built,
+  } = readOptions(process.argv.slice(2))
+  console.log(`chaos: seed ${seed}, ${minutes} minutes, ${profiles.join(', ')}`)
+  const results: Result[] = []
+  const rounds = Math.ceil((minutes * 60) / profiles.length / LONGEST_SECTION_S)
+  const seconds = (minutes * 60) / profiles.length / rounds
+  for (let round = 0; round < rounds; round += 1) {
+    for (const name of profiles) {
+      const result = await runChaos({
+        name,
+        profile: PROFILES[name]!,
+        seconds,
+        seed: seed + round,
+        untilFound,
+        ...(planted === undefined ? {} : { planted }),
+        ...(built === undefined ? {} : { package: built }),
+      })
+      results.push(result)
+      console.log(summary(result))
+      if (result.problems.length > 0) console.log(failure(result))
+    }
   }
-  return failures === 0 ? 0 : 1
+  console.log(total(results))
+  return results.every(({ problems }) => problems.length === 0) ? 0 : 1
 }
 
 // So that an interrupted run, too, leaves nothing behind.

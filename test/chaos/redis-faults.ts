@@ -2,6 +2,7 @@ import { setTimeout as delay } from 'node:timers/promises'
 import type { TestRedis } from '../support/redis-server.ts'
 import type { TcpProxy } from '../support/tcp-proxy.ts'
 import type { Fault, Faults, Scene } from './fault.ts'
+import { until } from '../support/until.ts'
 import { pick } from './random.ts'
 
 /** One server, replica or not, and the way to it. */
@@ -93,19 +94,77 @@ export const REDIS_FAULTS: Faults = {
     await delay(500)
     proxy.limit(Number.POSITIVE_INFINITY)
   }),
-  evict: {
-    ...onOne(async ({ server, random }) => {
-      const policy = pick(['volatile-ttl', 'allkeys-lru'], random)
-      const used = /^used_memory:(\d+)/mu.exec(await server.command('INFO', 'memory'))?.[1]
-      await server.command('CONFIG', 'SET', 'maxmemory-policy', policy)
-      // Room for some keys, so that it chooses which.
-      await server.command('CONFIG', 'SET', 'maxmemory', String(Number(used) - 2000))
-      await delay(200 + random() * 800)
-      await server.command('CONFIG', 'SET', 'maxmemory', '0')
-      await server.command('CONFIG', 'SET', 'maxmemory-policy', 'noeviction')
-    }),
-    apart: true,
+  /** Many short outages: what is owed is repaid and owed again. */
+  flap: onOne(async ({ server, random }) => {
+    for (let i = 0; i < 4; i += 1) {
+      const [out, well] = [110 + random() * 150, random() * 400]
+      server.freeze()
+      await delay(out)
+      server.thaw()
+      await delay(well)
+    }
+  }),
+  /** Outages in which a few operations fail, too few for a breaker: they are repaid soon after. */
+  hiccups: onOne(async ({ server, random }) => {
+    for (let i = 0; i < 10; i += 1) {
+      const [out, well] = [102 + random() * 40, 150 + random() * 500]
+      server.freeze()
+      await delay(out)
+      server.thaw()
+      await delay(well)
+    }
+  }),
+  flushAll: onOne(async ({ server }) => {
+    await server.command('FLUSHALL')
+  }),
+  /** Another database, empty the first time; later the one of some time ago. */
+  swapDb: onOne(async ({ server }) => {
+    await server.command('SWAPDB', '0', '1')
+  }),
+  forgetScripts: onOne(async ({ server }) => {
+    await server.command('SCRIPT', 'FLUSH')
+  }),
+  evict: onOne(async ({ server, random }) => {
+    const policy = pick(['volatile-ttl', 'allkeys-lru'], random)
+    const used = /^used_memory:(\d+)/mu.exec(await server.command('INFO', 'memory'))?.[1]
+    await server.command('CONFIG', 'SET', 'maxmemory-policy', policy)
+    // Room for some keys, so that it chooses which.
+    await server.command('CONFIG', 'SET', 'maxmemory', String(Number(used) - 2000))
+    await delay(200 + random() * 800)
+    await server.command('CONFIG', 'SET', 'maxmemory', '0')
+    await server.command('CONFIG', 'SET', 'maxmemory-policy', 'noeviction')
+  }),
+  /** An operator makes the live master a copy of one that lags, and takes it back. */
+  replicaOf: {
+    lane: 'redis',
+    topologies: ['standalone'],
+    needs: 'spare',
+    async strike({ redis, spare, random }) {
+      const [master, copy] = [redis.servers[0]!, spare!]
+      const [lagging, asReplica] = [random() * 600, random() * 600]
+      if (!(await follow(copy, master))) return
+      await copy.command('REPLICAOF', 'NO', 'ONE')
+      await delay(lagging)
+      await follow(master, copy)
+      await delay(asReplica)
+      await master.command('REPLICAOF', 'NO', 'ONE')
+    },
   },
+}
+
+const FOLLOW_MS = 4000
+
+/** False: it did not come to it in time. */
+async function follow(server: TestRedis, master: TestRedis): Promise<boolean> {
+  await server.command('CONFIG', 'SET', 'repl-diskless-sync-delay', '0')
+  await master.command('CONFIG', 'SET', 'repl-diskless-sync-delay', '0')
+  await server.command('REPLICAOF', '127.0.0.1', String(master.port))
+  const linked = async (): Promise<boolean> =>
+    (await server.command('INFO', 'replication')).includes('master_link_status:up')
+  return until('the copy follows', linked, FOLLOW_MS).then(
+    () => true,
+    () => false,
+  )
 }
 
 /** While a replica is fed, its master cannot save. */

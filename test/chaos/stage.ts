@@ -46,6 +46,8 @@ export interface RedisStage {
 export interface StageOptions {
   readonly env?: Readonly<Record<string, string>>
   readonly args?: readonly string[]
+  /** False: the server itself is reached, and `proxies` do nothing. @default true */
+  readonly proxied?: boolean
 }
 
 const HEAL_MS = 20_000
@@ -60,7 +62,10 @@ export async function startStage(
   return stage({
     topology,
     servers: [redis],
-    connect: (_, [proxy]) => ({ kind: 'standalone', url: `redis://127.0.0.1:${proxy!.port}` }),
+    connect: (_, [proxy]) => ({
+      kind: 'standalone',
+      url: `redis://127.0.0.1:${options.proxied === false ? redis.port : proxy!.port}`,
+    }),
     whole: async () => true,
     stop: () => redis.stop(),
   })
@@ -170,6 +175,7 @@ async function stage(parts: Parts): Promise<RedisStage> {
       for (const server of servers) {
         server.thaw()
         if (!server.alive) await server.restart()
+        if (topology === 'standalone') await server.command('REPLICAOF', 'NO', 'ONE')
       }
       for (const proxy of proxies) {
         proxy.resume()

@@ -1,124 +1,181 @@
-import { type ChildProcess, fork } from 'node:child_process'
+import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { join } from 'node:path'
 import type { CacheHealth } from '../../src/switch/index.ts'
+import { now } from './clock.ts'
 import type { Connection } from './stage.ts'
+import type { Mix } from './profiles.ts'
 
 export interface WorkerOptions {
   readonly id: string
-  /** Where its record goes. */
+  /** Its column in the files of the truth. */
+  readonly index: number
+  /** How many columns there are. */
+  readonly processes: number
+  /** Where truth, records and findings are. */
   readonly logs: string
+  /** Root of the package under test, built. */
+  readonly package: string
   /** Of the file store. */
   readonly directory: string
   readonly connection: Connection
+  readonly prefix: string
+  /** Names of the caches that it makes over the one directory. */
+  readonly names: readonly string[]
   /** The environment of its flag source; `random`: each operation picks a side of its own. */
   readonly flags: 'random' | Readonly<Record<string, string>>
   readonly seed: number
   readonly keys: readonly string[]
   readonly users: number
   readonly clients: number
-  readonly standby: string
+  /** Options of the switch, one drawn for each life. */
+  readonly stages: readonly object[]
+  readonly mix: Mix
+  /** The slowest load, in milliseconds. */
+  readonly slowMs: number
+  readonly shortTtls: number
+  readonly aborts: number
   readonly pauseMs: number
-  readonly tombstoneTtl: number
-  /** Share of the loads that take up to 30 ms; the others take no time. */
-  readonly slowLoads: number
-  /** Leaves a mechanism out, to show that its absence is found. */
-  readonly planted?: 'no-tombstones' | undefined
+  readonly slowLegs: number
+  readonly legMs: { readonly off: number; readonly on: number }
+  readonly tombstoneTtls: readonly number[]
+  readonly originConcurrency: number
+  /** No operation without a load takes longer. */
+  readonly boundMs: number
+  /** Its listeners throw now and then. */
+  readonly throwing: boolean
+  /** Replaces its switch by another after so long, on average; 0: never. */
+  readonly recycleMs: number
+  /** Codes with which the package may refuse settings that do not go together. */
+  readonly refusals: readonly string[]
+  readonly planted?: Planted | undefined
   /** Only reads every key from both sides, once. */
   readonly audit?: boolean
   /** Added to the environment of the process. */
   readonly env?: Readonly<Record<string, string>>
+  /** A file that it finds in the place of the boot id of the system. */
+  readonly bootId?: string | undefined
 }
 
-const ANSWER_MS = 30_000
+/** Leaves a mechanism out, to show that its absence is found. */
+export type Planted = 'no-tombstones' | 'no-ledger'
+
+const ANSWER_MS = 40_000
+const BOOT_ID = '/proc/sys/kernel/random/boot_id'
+const KEPT_OUTPUT = 2000
+
+export interface Life {
+  readonly from: number
+  /** When it was seen to be dead. */
+  readonly to: number
+}
 
 /** One application process, through all its lives. */
 export class Worker {
-  readonly id: string
-  readonly record: string
-  /** How often it was started. */
-  lives = 0
+  readonly options: WorkerOptions
+  /** Those that have ended. */
+  readonly lives: Life[] = []
   /** How it ended, when that was not our doing. */
-  died: string | undefined
-  readonly #options: WorkerOptions
+  readonly died: string[] = []
   #child: ChildProcess | undefined
+  #bornAt = 0
+  #started = 0
+  #output = ''
   #gone: Promise<unknown> = Promise.resolve()
+  #tail: Promise<unknown> = Promise.resolve()
 
   constructor(options: WorkerOptions) {
-    this.id = options.id
-    this.record = join(options.logs, `${options.id}.log`)
-    this.#options = options
+    this.options = options
+  }
+
+  get id(): string {
+    return this.options.id
+  }
+
+  /** When its life began that included this time; and ended, if it did. */
+  lifeAt(time: number): Life | undefined {
+    return this.lives.find(({ from, to }) => from <= time && time <= to)
   }
 
   async start(): Promise<void> {
-    this.lives += 1
-    const { env, ...options } = this.#options
-    const parameters = JSON.stringify({ ...options, record: this.record, life: this.lives })
-    const child = fork('test/chaos/worker.mjs', [parameters], {
-      stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
-      execArgv: [],
+    this.#started += 1
+    const { env, bootId, ...options } = this.options
+    const parameters = JSON.stringify({ ...options, life: this.#started })
+    const node = [process.execPath, join('test', 'chaos', 'worker', 'worker.mjs'), parameters]
+    const disguise = ['-m', 'sh', '-c', 'mount --bind "$1" "$2"; shift 2; exec "$@"', 'sh']
+    const [program, args] =
+      bootId === undefined
+        ? [node[0]!, node.slice(1)]
+        : ['unshare', [...disguise, bootId, BOOT_ID, ...node]]
+    this.#bornAt = now()
+    const child = spawn(program, args, {
+      stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
       env: { ...process.env, ...env },
     })
     this.#child = child
+    const keep = (chunk: Buffer): void => {
+      this.#output = (this.#output + chunk.toString()).slice(-KEPT_OUTPUT)
+    }
+    child.stdout?.on('data', keep)
+    child.stderr?.on('data', keep)
     this.#gone = new Promise((resolve) => {
       child.once('exit', (code, signal) => {
-        if (!child.killed && code !== 0) this.died = `${this.id} ended with ${signal ?? code}`
-        resolve(new Error(`${this.id} ended with ${signal ?? code}`))
+        this.lives.push({ from: this.#bornAt, to: now() })
+        const how = `${this.id} ended with ${signal ?? code}`
+        if (!child.killed && code !== 0) this.died.push(`${how}: ${this.#output.trim()}`)
+        resolve(new Error(how))
       })
     })
     await this.#answer(child)
   }
 
+  get alive(): boolean {
+    const child = this.#child
+    return child !== undefined && child.exitCode === null && child.signalCode === null
+  }
+
   async killAndRestart(): Promise<void> {
-    const child = this.#child!
-    if (child.exitCode === null && child.signalCode === null) {
-      child.kill('SIGKILL')
-      await this.#gone
-    }
+    await this.stop()
     await this.start()
   }
 
-  /** SIGSTOP, as a long pause of its machine. Not by `kill` of the child, which would count as its end. */
-  freeze(): void {
-    this.#signal('SIGSTOP')
+  /** SIGKILL; resolves when it is gone. */
+  async stop(): Promise<void> {
+    if (this.alive) this.#child!.kill('SIGKILL')
+    await this.#gone
   }
 
-  /** SIGCONT. */
-  thaw(): void {
-    this.#signal('SIGCONT')
+  /** SIGSTOP or SIGCONT. Not by `kill` of the child, which would count as its end. */
+  signal(signal: 'SIGSTOP' | 'SIGCONT'): void {
+    const { pid } = this.#child!
+    if (pid !== undefined && this.alive) process.kill(pid, signal)
   }
 
   health(): Promise<CacheHealth> {
-    return this.#ask('health') as Promise<CacheHealth>
+    return this.ask('health') as Promise<CacheHealth>
   }
 
-  /** Ends its load; resolves when every operation has ended. */
-  async quiesce(): Promise<void> {
-    await this.#ask('quiesce')
-  }
-
-  async end(): Promise<void> {
-    const child = this.#child!
-    if (child.exitCode !== null || child.signalCode !== null) return
-    child.send('end')
-    await this.#gone
+  /** Questions are answered one after the other. */
+  ask(question: string): Promise<unknown> {
+    const asked = this.#tail.then(() => this.#askNow(question))
+    this.#tail = asked.catch(() => undefined)
+    return asked
   }
 
   kill(): void {
     this.#child?.kill('SIGKILL')
   }
 
-  #signal(signal: 'SIGSTOP' | 'SIGCONT'): void {
-    const { pid, exitCode, signalCode } = this.#child!
-    if (pid !== undefined && exitCode === null && signalCode === null) process.kill(pid, signal)
-  }
-
-  async #ask(question: string): Promise<unknown> {
+  async #askNow(question: string): Promise<unknown> {
     const child = this.#child!
-    if (!child.connected) throw new Error(this.died ?? `${this.id} is gone`)
+    if (!child.connected) throw new Error(this.died[0] ?? `${this.id} is gone`)
     const answer = this.#answer(child)
     child.send(question)
-    return answer
+    const got = await answer
+    if (typeof got === 'object' && got !== null && 'failed' in got) {
+      throw new Error(`${this.id}, asked for ${question}: ${String(got.failed)}`)
+    }
+    return got
   }
 
   async #answer(child: ChildProcess): Promise<unknown> {

@@ -1,0 +1,117 @@
+import { readFileSync, writeFileSync } from 'node:fs'
+import { closeSync, existsSync, openSync, readSync, writeSync } from 'node:fs'
+import { join } from 'node:path'
+
+/** The columns of the file of counters: see `worker/truth.mjs`. */
+const COUNTERS = [
+  'operations',
+  'reads',
+  'checked',
+  'misses',
+  'loads',
+  'writes',
+  'aborted',
+  'rejected',
+  'slowestUs',
+  'grownBytes',
+  'moved',
+] as const
+
+export type Counts = Record<(typeof COUNTERS)[number], number>
+
+/** What one process may have found to break a promise; see `worker/checked-cache.mjs`. */
+export interface Finding {
+  readonly kind: string
+  /** Which process found it. */
+  readonly by: string
+  readonly foundAt: number
+  readonly key?: string
+  /** When the read began. */
+  readonly from?: number
+  /** Version of the newest write that had been acknowledged before. */
+  readonly fresh?: number
+  /** Until when the value may have been the current one. */
+  readonly until?: number
+  readonly value?: {
+    readonly w: number
+    readonly n: number
+    readonly at: number
+    readonly ms: number
+    readonly ttl: number
+  }
+  readonly side?: string
+  readonly servedBy?: string
+  readonly name?: string
+  readonly detail?: string
+  readonly boundMs?: number
+  readonly ms?: number
+}
+
+/** The files through which the processes of a run share the truth, seen by their parent. */
+export class Ground {
+  readonly logs: string
+  readonly #processes: number
+  readonly #stops: Float64Array
+  readonly #stopsFile: number
+  readonly #seen = new Map<string, number>()
+
+  constructor(logs: string, processes: number, rows: number) {
+    this.logs = logs
+    this.#processes = processes
+    writeFileSync(join(logs, 'truth'), Buffer.alloc(processes * rows * 8))
+    writeFileSync(join(logs, 'counters'), Buffer.alloc(processes * COUNTERS.length * 8))
+    writeFileSync(join(logs, 'stops'), Buffer.alloc(processes * 8))
+    for (let i = 0; i < processes; i += 1) writeFileSync(join(logs, `acks.${i}`), '')
+    this.#stops = new Float64Array(processes)
+    this.#stopsFile = openSync(join(logs, 'stops'), 'r+')
+  }
+
+  /** A process was stopped by us for so long: its operations may take longer by that. */
+  stopped(index: number, ms: number): void {
+    this.#stops[index]! += ms
+    const bytes = Buffer.from(this.#stops.buffer, index * 8, 8)
+    writeSync(this.#stopsFile, bytes, 0, 8, index * 8)
+  }
+
+  counts(): Counts {
+    const bytes = readFileSync(join(this.logs, 'counters'))
+    const total = Object.fromEntries(COUNTERS.map((name) => [name, 0])) as Counts
+    for (let process = 0; process < this.#processes; process += 1) {
+      COUNTERS.forEach((name, i) => {
+        const value = bytes.readDoubleLE((process * COUNTERS.length + i) * 8)
+        const most = name === 'slowestUs' || name === 'grownBytes'
+        total[name] = most ? Math.max(total[name], value) : total[name] + value
+      })
+    }
+    return total
+  }
+
+  /** Those that have come since the last call. */
+  findings(ids: readonly string[]): readonly Finding[] {
+    return ids.flatMap((id) => {
+      const path = join(this.logs, `${id}.findings`)
+      if (!existsSync(path)) return []
+      const from = this.#seen.get(id) ?? 0
+      const text = readFileSync(path).subarray(from).toString()
+      const whole = text.slice(0, text.lastIndexOf('\n') + 1)
+      this.#seen.set(id, from + Buffer.byteLength(whole))
+      return whole
+        .split('\n')
+        .filter((line) => line.startsWith('{') && line.endsWith('}'))
+        .map((line) => ({ ...(JSON.parse(line) as Finding), by: id }))
+    })
+  }
+
+  /** When a set was acknowledged; not above zero: it was not. */
+  setEnd(index: number, number: number): number {
+    const file = openSync(join(this.logs, `acks.${index}`), 'r')
+    const bytes = Buffer.alloc(8)
+    readSync(file, bytes, 0, 8, number * 8)
+    closeSync(file)
+    return bytes.readDoubleLE()
+  }
+
+  close(): void {
+    closeSync(this.#stopsFile)
+  }
+}

@@ -1,0 +1,66 @@
+import type { Struck } from './fault.ts'
+import type { Finding, Ground } from './ground.ts'
+import type { Worker } from './workers.ts'
+
+/** What becomes of a finding: it breaks a promise, or a row of docs/guarantees.md has room for it. */
+export type Judgement =
+  | { readonly outcome: 'stale' | 'failed' | 'fine' }
+  | { readonly outcome: 'allowed'; readonly row: string; readonly lateMs: number }
+
+export interface Circumstances {
+  readonly ground: Ground
+  readonly workers: readonly Worker[]
+  readonly struck: readonly Struck[]
+  readonly tombstoneTtl: number
+}
+
+/** The deadline of a side (100 ms), and how far a busy machine is off. */
+const UNANSWERED_US = 150_000
+/** Time in which the other processes notice that a file store's directory is gone. */
+const NOTICED_US = 150_000
+const EXPIRY_SLACK_US = 6_000_000
+
+/** Judges one finding by what is known a moment later. */
+export function judge(finding: Finding, circumstances: Circumstances): Judgement {
+  if (finding.kind === 'refused') return { outcome: 'allowed', row: 'settings refused', lateMs: 0 }
+  if (finding.kind !== 'stale' && finding.kind !== 'unacknowledged') return { outcome: 'failed' }
+  const until = finding.kind === 'stale' ? finding.until! : settledBy(finding, circumstances)
+  if (until >= finding.fresh!) return { outcome: 'fine' }
+  const row = rowFor(finding, circumstances)
+  if (row === undefined) return { outcome: 'stale' }
+  return { outcome: 'allowed', row, lateMs: (finding.from! - finding.fresh!) / 1000 }
+}
+
+/**
+ * Until when the value of a set that was never acknowledged may have been the current one: its process
+ * lives, or it was killed, and a request on the way lands within the deadline.
+ */
+function settledBy({ value }: Finding, { ground, workers }: Circumstances): number {
+  const { w, n, at } = value!
+  const end = ground.setEnd(w, n)
+  if (end > 0) return end
+  const life = workers.find(({ options }) => options.index === w)?.lifeAt(at)
+  return life === undefined ? Number.POSITIVE_INFINITY : life.to + UNANSWERED_US
+}
+
+/** The row of docs/guarantees.md that bounds a stale read, if there is one and its bound is kept. */
+function rowFor(finding: Finding, { struck, tombstoneTtl }: Circumstances): string | undefined {
+  const { from = 0, fresh = 0, value } = finding
+  const { at, ms, ttl } = value!
+  const expired = ttl > 0 && from > at + (ms + ttl) * 1000 + EXPIRY_SLACK_US
+  const during = (name: string, since: number, until: number): boolean =>
+    struck.some((one) => one.name === name && one.from <= until && one.to >= since)
+  const alive = fresh + tombstoneTtl * 1000
+  if (during('evict', fresh, alive) && !expired) return 'a young tombstone was evicted (the TTL)'
+  if (during('deleteDirectoryAtRest', fresh, from) && !expired) {
+    return 'the directory was deleted at rest with invalidations pending (the TTL)'
+  }
+  const deleted = struck.findLast((one) => one.name === 'deleteDirectory' && one.from <= from)
+  if (deleted !== undefined && from <= deleted.to + NOTICED_US) {
+    return 'the directory was deleted in use, and others look 0.1 s later'
+  }
+  if (during('stepRedis', fresh, from) && !expired) {
+    return 'the clock of Redis was stepped: tombstones end early, or late writes land (the TTL)'
+  }
+  return undefined
+}

@@ -1,0 +1,179 @@
+/** A cache whose every answer is held against the truth. */
+import { now } from './truth.mjs'
+
+/** A read may be this much later than its expiry says, in milliseconds: processes are frozen. */
+const EXPIRY_SLACK_MS = 6000
+
+export class OriginDown extends Error {}
+
+export class CheckedCache {
+  #parts
+  #loads = 0
+  /** Milliseconds of each operation since somebody looked. */
+  took = []
+
+  /** `parts`: options, truth, counters, notes, stopwatch */
+  constructor(parts) {
+    this.#parts = parts
+  }
+
+  /**
+   * The newest version that a read which begins from now on has to respect. To be asked before the event
+   * loop turns, except for what this process acknowledged itself: see docs/guarantees.md.
+   */
+  fresh(cache, key) {
+    const { truth } = this.#parts
+    return Math.max(truth.acknowledged(this.#row(cache, key)), truth.acknowledged(this.#row(cache)))
+  }
+
+  /** What this process itself has acknowledged: valid at once. */
+  freshHere(cache, key) {
+    const { truth } = this.#parts
+    const [one, all] = [this.#row(cache, key), this.#row(cache)]
+    return Math.max(truth.acknowledgedHere(one), truth.acknowledgedHere(all))
+  }
+
+  /** Each cache has a row for each key, and one for `clear`. */
+  #row(cache, key) {
+    const { keys, names } = this.#parts.options
+    const first = names.indexOf(cache) * (keys.length + 1)
+    return first + (key === undefined ? keys.length : keys.indexOf(key))
+  }
+
+  /** Counts, times and bounds an operation. `work` gets what the hooks tell. */
+  async run(name, key, boundMs, work) {
+    const { counters, notes, stopwatch } = this.#parts
+    const seen = { side: '', servedBy: '' }
+    const hooks = {
+      onOperation: (info) => {
+        seen.side = info.side
+        seen.servedBy = info.servedBy
+      },
+    }
+    const started = stopwatch.start()
+    let late = false
+    const watch = setInterval(() => {
+      if (late || stopwatch.since(started) < boundMs) return
+      late = true
+      notes.find('slow', { key, name, boundMs })
+    }, 500)
+    try {
+      return await work(hooks, seen)
+    } finally {
+      clearInterval(watch)
+      const ms = stopwatch.since(started)
+      counters.add('operations')
+      counters.atLeast('slowestUs', Math.round(ms * 1000))
+      this.took.push(performance.now() - started.at)
+      if (ms > boundMs && !late) notes.find('slow', { key, name, boundMs, ms })
+      else if (ms > boundMs / 3) notes.log('took', key, name, Math.round(ms), seen.side)
+    }
+  }
+
+  async set(view, key, ttl, pad) {
+    const { truth, counters, notes, options } = this.#parts
+    const at = now()
+    const n = truth.beginSet(at)
+    const value = { k: key, c: view.name, w: options.index, n, at, ms: 0, ttl, pad }
+    notes.log('set?', key, `set ${options.index}.${n}`, `ttl ${ttl}`)
+    await this.run('set', key, options.boundMs, async (hooks, seen) => {
+      await view.for(hooks).set(key, value, ttl === 0 ? {} : { ttl })
+      truth.endSet(n, now())
+      truth.publish(this.#row(view.name, key), at)
+      counters.add('writes')
+      notes.log('set', key, `set ${options.index}.${n}`, seen.side, seen.servedBy)
+    })
+  }
+
+  async delete(view, keys) {
+    const { truth, counters, notes, options } = this.#parts
+    const at = now()
+    for (const key of keys) notes.log('delete?', key, `v${at}`)
+    await this.run('delete', keys[0], options.boundMs, async (hooks, seen) => {
+      const cache = view.for(hooks)
+      await (keys.length === 1 ? cache.delete(keys[0]) : cache.deleteMany(keys))
+      for (const key of keys) truth.publish(this.#row(view.name, key), at)
+      counters.add('writes')
+      for (const key of keys) notes.log('delete', key, `v${at}`, seen.side, seen.servedBy)
+    })
+  }
+
+  async clear(view) {
+    const { truth, counters, notes, options } = this.#parts
+    const at = now()
+    notes.log('clear?', '', `v${at}`)
+    await this.run('clear', '', options.boundMs * 4, async (hooks) => {
+      await view.for(hooks).clear()
+      truth.publish(this.#row(view.name), at)
+      counters.add('writes')
+      notes.log('clear', '', `v${at}`)
+    })
+  }
+
+  async get(view, key, fresh) {
+    const from = now()
+    await this.run('get', key, this.#parts.options.boundMs, async (hooks, seen) => {
+      const value = await view.for(hooks).get(key)
+      this.#check(view, key, from, fresh, value, seen)
+    })
+  }
+
+  /** `plan`: how long the load takes, what it does meanwhile, whether it fails */
+  async getOrSet(view, key, fresh, plan, signal) {
+    const { counters, notes, options } = this.#parts
+    const from = now()
+    const { ttl } = plan
+    let mine
+    const load = async () => {
+      counters.add('loads')
+      if (plan.lateOrigin) await plan.work()
+      const at = now()
+      this.#loads += 1
+      mine = { k: key, c: view.name, w: options.index, n: -this.#loads, at, ms: 0, ttl }
+      notes.log('load', key, `load ${options.index}.${mine.n}`)
+      if (!plan.lateOrigin) await plan.work()
+      mine.ms = Math.ceil((now() - at) / 1000)
+      if (plan.fails) throw new OriginDown('the origin is down')
+      return { ...mine, pad: plan.pad }
+    }
+    await this.run('getOrSet', key, options.boundMs + plan.allowMs, async (hooks, seen) => {
+      try {
+        const given = { ...(ttl === 0 ? {} : { ttl }), ...(signal ? { signal } : {}) }
+        const value = await view.for(hooks).getOrSet(key, load, given)
+        this.#check(view, key, from, fresh, value, seen, mine)
+      } catch (error) {
+        // Of this load, or of another's that it joined.
+        if (error instanceof OriginDown) counters.add('rejected')
+        else if (signal?.aborted) counters.add('aborted')
+        else throw error
+      }
+    })
+  }
+
+  #check(view, key, from, fresh, value, seen, mine) {
+    const { counters, notes, truth } = this.#parts
+    counters.add('reads')
+    if (value === undefined) {
+      counters.add('misses')
+      return
+    }
+    const { k, c, w, n, at, ms, ttl } = value
+    const read = { key, from, fresh, value: { k, c, w, n, at, ms, ttl }, ...seen }
+    notes.log(
+      'read',
+      key,
+      `${n < 0 ? 'load' : 'set'} ${w}.${n} of v${at}`,
+      seen.side,
+      seen.servedBy,
+    )
+    if (mine === undefined || mine.n !== n) counters.add('checked')
+    if (seen.side !== seen.servedBy) counters.add('moved')
+    if (k !== key || c !== view.name) return notes.find('foreign', read)
+    if (ttl > 0 && from > at + (ms + ttl + EXPIRY_SLACK_MS) * 1000) notes.find('outlived', read)
+    if (at >= fresh) return
+    if (n < 0) return notes.find('stale', { ...read, until: at })
+    const end = truth.setEnd(w, n)
+    if (end <= 0) notes.find('unacknowledged', read)
+    else if (end < fresh) notes.find('stale', { ...read, until: end })
+  }
+}

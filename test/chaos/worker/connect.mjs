@@ -1,0 +1,110 @@
+/** The cache under test, as an application would make it. */
+import { Cluster, Redis } from 'ioredis'
+
+/** As if this process saw the flag change whenever it does: the "user" is the side. */
+export const randomSides = {
+  decide: (context) => {
+    const side = context.targetingKey
+    return { side, variant: side, reason: 'SPLIT', errorCode: '', source: 'live' }
+  },
+  targetingKeyOf: (context) => context?.targetingKey,
+  health: () => ({ ok: true, status: 'READY', since: 0, detail: '' }),
+  close: async () => {},
+}
+
+/** As a service would have it: nothing outlives the connection that it was sent on. */
+const FAST = { maxRetriesPerRequest: 0, socketTimeout: 1000, connectTimeout: 1000 }
+
+export function redisClient({ kind, nodes, natMap, name, sentinels }) {
+  const client =
+    kind === 'cluster'
+      ? new Cluster(nodes, {
+          natMap,
+          enableOfflineQueue: false,
+          clusterRetryStrategy: () => 100,
+          redisOptions: FAST,
+        })
+      : new Redis({
+          sentinels,
+          name,
+          natMap,
+          enableOfflineQueue: false,
+          autoResendUnfulfilledCommands: false,
+          retryStrategy: () => 100,
+          sentinelRetryStrategy: () => 100,
+          ...FAST,
+        })
+  client.on('error', () => {})
+  return client
+}
+
+/** Makes caches of one process over `lib` (the built package). */
+export function cacheMaker(lib, options, { notes, source, own, random }) {
+  const { connection, directory, tombstoneTtls, stages, prefix, throwing, planted } = options
+  const told = (kind, ...words) => {
+    notes.log(kind, '', ...words)
+    if (throwing && random() < 0.5) throw new Error(`the listener of a ${kind} is broken`)
+  }
+  return (name) => {
+    const tombstoneTtl = tombstoneTtls[Math.floor(random() * tombstoneTtls.length)]
+    const stage = stages[Math.floor(random() * stages.length)]
+    const quiet = { tombstoneTtl, onWarning: (warning) => told('warning', warning.code) }
+    const on = lib.redisCache({
+      ...(own === undefined ? { url: connection.url } : { client: own }),
+      prefix: name === 'cache' ? prefix : `${name}:`,
+      ...quiet,
+    })
+    const off = lib.fileCache({ directory, ...quiet })
+    plant(planted, on, off)
+    loiter(off, options.slowLegs, options.legMs.off, random)
+    loiter(on, options.slowLegs, options.legMs.on, random)
+    const cache = lib.createCacheSwitch({
+      flag: 'use-redis',
+      name,
+      decider: source?.createDecider({ flag: 'use-redis' }) ?? randomSides,
+      off,
+      on,
+      ...stage,
+      originConcurrency: options.originConcurrency,
+      onEvent: (event) =>
+        told('event', event.type, event.side ?? '', String(event.detail).replaceAll(/\s+/gu, ' ')),
+    })
+    notes.log('made', '', name, JSON.stringify(stage), `T ${tombstoneTtl}`)
+    return cache
+  }
+}
+
+/** A planted defect, to show that the harness finds what it looks for. */
+function plant(planted, on, off) {
+  if (planted === 'no-tombstones') {
+    on.invalidate = async () => ({ done: true, existed: false, token: 'none' })
+  }
+  if (planted === 'no-ledger') {
+    off.ledger.owes = () => false
+    off.ledger.trustedFrom = () => 0
+  }
+}
+
+/**
+ * Some requests to a store wait on their way, and some answers on theirs, as on a machine that is busy
+ * at the worst moment. Only where a store may be late: a write carries its deadline from the call on.
+ */
+function loiter(backend, share, longestMs, random) {
+  if (share === 0) return
+  const late = () => random() < share
+  const pause = () => new Promise((done) => setTimeout(done, random() ** 2 * longestMs))
+  for (const name of ['read', 'write', 'invalidate']) {
+    const call = backend[name].bind(backend)
+    const withAnswerLate = async (args) => {
+      const answer = await call(...args)
+      await pause()
+      return answer
+    }
+    backend[name] = (...args) => {
+      if (name === 'invalidate' && !args[1]?.successor && late()) {
+        return pause().then(() => call(...args))
+      }
+      return late() ? withAnswerLate(args) : call(...args)
+    }
+  }
+}

@@ -1,0 +1,91 @@
+/** What one process writes down: its log, from which stories are told, and its findings. */
+import { closeSync, openSync, readFileSync, readSync, renameSync, writeSync } from 'node:fs'
+import { join } from 'node:path'
+import { now } from './truth.mjs'
+
+const LARGEST_LOG = 2 ** 25
+
+/** Kept in two files, so that hours of load do not fill the disk. */
+export class Notes {
+  #path
+  #file
+  #size = 0
+  #findings
+
+  constructor({ logs, id }) {
+    this.#path = join(logs, `${id}.log`)
+    this.#file = openSync(this.#path, 'a')
+    this.#findings = openSync(join(logs, `${id}.findings`), 'a')
+  }
+
+  /** One line; written before the call returns, since this process may be killed at any moment. */
+  log(...fields) {
+    const line = `${now()}\t${fields.join('\t')}\n`
+    this.#size += writeSync(this.#file, line)
+    if (this.#size < LARGEST_LOG) return
+    this.#size = 0
+    closeSync(this.#file)
+    renameSync(this.#path, this.#path.replace(/log$/u, 'old.log'))
+    this.#file = openSync(this.#path, 'a')
+  }
+
+  /** Something that may break a promise; the parent judges. */
+  find(kind, finding) {
+    this.log('FOUND', finding.key ?? '', kind)
+    writeSync(this.#findings, `${JSON.stringify({ kind, foundAt: now(), ...finding })}\n`)
+  }
+}
+
+const SAMPLE_MS = 50
+const NOTED_STALL_MS = 150
+
+/**
+ * How long this process could not run though it wanted to: other processes had the cores, or it was
+ * stopped by the parent. That is no fault of what is tested; a synchronous wait for a lock is.
+ */
+export class Stopwatch {
+  #starvedMs = 0
+  #stops
+  #stopped = new Float64Array(1)
+  #stoppedBytes = Buffer.from(this.#stopped.buffer)
+  #position
+  #last = performance.now()
+
+  constructor({ logs, index }, notes) {
+    this.#stops = openSync(join(logs, 'stops'), 'r')
+    this.#position = index * 8
+    this.#starvedMs = starved()
+    setInterval(() => {
+      const at = performance.now()
+      if (at - this.#last > SAMPLE_MS + NOTED_STALL_MS) {
+        notes.log('stall', '', Math.round(at - this.#last - SAMPLE_MS))
+      }
+      this.#last = at
+      this.#starvedMs = starved()
+    }, SAMPLE_MS).unref()
+  }
+
+  start() {
+    return { at: performance.now(), idle: this.#starvedMs + this.#stopMs() }
+  }
+
+  /** Milliseconds since `start` in which this process was able to run. */
+  since({ at, idle }) {
+    const ms = performance.now() - at
+    return ms < 200 ? ms : ms - (starved() + this.#stopMs() - idle)
+  }
+
+  #stopMs() {
+    readSync(this.#stops, this.#stoppedBytes, 0, 8, this.#position)
+    return this.#stopped[0]
+  }
+}
+
+/** Milliseconds that the main thread has waited for a core. */
+function starved() {
+  try {
+    return Number(readFileSync('/proc/self/schedstat', 'utf8').split(' ')[1]) / 1e6
+  } catch {
+    return 0
+  }
+}

@@ -1,0 +1,149 @@
+/**
+ * The truth that the caches are held to, outside of them: a file that all processes map by reading and
+ * writing 8 bytes at a time (the system's page cache is one for all of them).
+ *
+ * The origin's version of a key is the machine's monotonic clock, in microseconds. A write or delete
+ * takes a version when it begins and publishes it when it was *acknowledged*. A reader looks up the
+ * newest version acknowledged before it begins; what it then reads must not have been replaced by it:
+ * - a loaded value holds the version at which its loader read the origin;
+ * - a value that was set may still be current as long as its own `set` had not been acknowledged when the
+ *   other write began (the two overlap, and either may stay), so its acknowledgement is looked up.
+ *
+ * Each process publishes in a column of its own, so no update is lost. Both acknowledgements are noted
+ * after the fact, a moment late: that can hide a stale read, but never invents one.
+ */
+import { closeSync, fstatSync, openSync, readSync, writeSync } from 'node:fs'
+import { join } from 'node:path'
+
+/** Microseconds of the machine's monotonic clock; steps of the wall clock do not touch it. */
+export const now = () => Number(process.hrtime.bigint() / 1000n)
+
+/** Numbers of one process that outlive it, in this order. */
+export const COUNTERS = [
+  'operations',
+  'reads',
+  'checked',
+  'misses',
+  'loads',
+  'writes',
+  'aborted',
+  'rejected',
+  'slowestUs',
+  'grownBytes',
+  'moved',
+]
+
+export class Truth {
+  #rows
+  #columns
+  #index
+  #row
+  #rowBytes
+  #one = new Float64Array(1)
+  #oneBytes = Buffer.from(this.#one.buffer)
+  /** Versions of writes that this process has acknowledged, by key. */
+  #own
+  #acks = new Map()
+  #logs
+  #next
+
+  constructor({ logs, index, processes, rows }) {
+    this.#logs = logs
+    this.#rows = openSync(join(logs, 'truth'), 'r+')
+    this.#columns = processes
+    this.#index = index
+    this.#row = new Float64Array(processes)
+    this.#rowBytes = Buffer.from(this.#row.buffer)
+    this.#own = Array.from({ length: rows }, (_, row) => this.#read(row)[index])
+    // A set that a former life of this process began has a number already.
+    this.#next = Math.ceil(fstatSync(this.#ackFile(index)).size / 8)
+  }
+
+  /** The newest version of a row (a key, or all keys of a cache) that was acknowledged by now. */
+  acknowledged(row) {
+    return Math.max(...this.#read(row))
+  }
+
+  /** The same, as far as this process's own writes are concerned: without a look at the file. */
+  acknowledgedHere(row) {
+    return this.#own[row]
+  }
+
+  /** Publishes a write, delete or clear that was acknowledged. */
+  publish(row, version) {
+    if (version <= this.#own[row]) return
+    this.#own[row] = version
+    this.#write(this.#rows, (row * this.#columns + this.#index) * 8, version)
+  }
+
+  /** The number of a set that begins; negative times are unacknowledged. */
+  beginSet(at) {
+    const number = this.#next
+    this.#next += 1
+    this.#write(this.#ackFile(this.#index), number * 8, -at)
+    return number
+  }
+
+  endSet(number, at) {
+    this.#write(this.#ackFile(this.#index), number * 8, at)
+  }
+
+  /** When a set was acknowledged; not above zero: it was not. */
+  setEnd(index, number) {
+    this.#one[0] = 0
+    readSync(this.#ackFile(index), this.#oneBytes, 0, 8, number * 8)
+    return this.#one[0]
+  }
+
+  close() {
+    closeSync(this.#rows)
+  }
+
+  #read(row) {
+    readSync(this.#rows, this.#rowBytes, 0, this.#rowBytes.length, row * this.#rowBytes.length)
+    return this.#row
+  }
+
+  #write(file, position, value) {
+    this.#one[0] = value
+    writeSync(file, this.#oneBytes, 0, 8, position)
+  }
+
+  #ackFile(index) {
+    let file = this.#acks.get(index)
+    if (file === undefined) {
+      file = openSync(join(this.#logs, `acks.${index}`), 'r+')
+      this.#acks.set(index, file)
+    }
+    return file
+  }
+}
+
+/** Counts that outlive the process; written now and then, so a kill loses a few. */
+export class Counters {
+  #file
+  #values
+  #bytes
+  #position
+
+  constructor({ logs, index }) {
+    this.#file = openSync(join(logs, 'counters'), 'r+')
+    this.#values = new Float64Array(COUNTERS.length)
+    this.#bytes = Buffer.from(this.#values.buffer)
+    this.#position = index * this.#bytes.length
+    readSync(this.#file, this.#bytes, 0, this.#bytes.length, this.#position)
+  }
+
+  add(name, count = 1) {
+    this.#values[COUNTERS.indexOf(name)] += count
+  }
+
+  atLeast(name, value) {
+    const i = COUNTERS.indexOf(name)
+    this.#values[i] = Math.max(this.#values[i], value)
+  }
+
+  flush() {
+    writeSync(this.#file, this.#bytes, 0, this.#bytes.length, this.#position)
+  }
+}
