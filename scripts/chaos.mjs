@@ -1,8 +1,9 @@
 #!/usr/bin/env node
 /**
- * The chaos suite: every topology of Redis under a random schedule of faults, and every guarantee held
- * against what the clients saw. Usage: npm run test:chaos -- [--seconds N] [--seed N]
- * [--topology standalone|cluster|sentinel] [--faults a,b] [--standby invalidate|mirror|compare]
+ * The chaos harness: real processes on one file store and one Redis under a random schedule of faults, and
+ * every read held to what had been acknowledged before it. Usage: npm run test:chaos -- [--minutes 10]
+ * [--seed N] [--profile a,b] [--until-found] [--package DIR] (another built copy of this package)
+ * [--plant no-tombstones|no-ledger] (a defect that it must find)
  */
 import { spawnSync } from 'node:child_process'
 import { join, resolve } from 'node:path'

@@ -10,7 +10,7 @@ const seed = Number(process.env['SWITCHBACK_SEED'] ?? Math.floor(Math.random() *
 
 /** What `npm test` has time for; `npm run test:chaos` gives each profile its time and every fault. */
 const SLICES = ['everything', 'cluster', 'sentinel'] as const
-const SECONDS = 3
+const SECONDS = 2
 
 for (const name of SLICES) {
   test(`${name}: ${SECONDS} s of faults, and every promise holds`, async () => {
