@@ -15,7 +15,7 @@ const ROOMS = {
   scrape: [],
   rollout: ['flagfile', 'scrape'],
   guard: ['rollout', 'scrape'],
-  sidecar: ['rollout', 'flagfile'],
+  sidecar: ['flagfile'],
   control: ['guard', 'rollout', 'scrape'],
   app: ['switch', 'cache', 'flags', 'telemetry'],
   cli: 'all',

@@ -45,6 +45,8 @@ export interface GrpcEndpointOptions {
    * @default 10000
    */
   readonly pingInterval?: number
+  /** Nobody is answered before it resolves, though connections are taken. @default at once */
+  readonly opens?: Promise<unknown>
   /** Answers HTTP/1 requests on the same port. @default such connections are closed */
   readonly http1?: HttpHandler
 }
@@ -52,7 +54,7 @@ export interface GrpcEndpointOptions {
 /** @throws SwitchbackError `SB_SIDECAR_LISTEN` */
 export async function grpcEndpoint(
   address: Address,
-  { services, maxRequestBytes, pingInterval = 10_000, http1 }: GrpcEndpointOptions,
+  { services, maxRequestBytes, pingInterval = 10_000, opens, http1 }: GrpcEndpointOptions,
 ): Promise<Endpoint> {
   const settings = {
     'grpc.max_receive_message_length': maxRequestBytes,
@@ -69,9 +71,11 @@ export async function grpcEndpoint(
     sockets.add(socket)
     socket.on('close', () => sockets.delete(socket))
     socket.on('error', () => socket.destroy())
-    accept(socket, (isHttp2) => {
-      if (isHttp2) injector.injectConnection(socket)
-      else if (plain) plain.emit('connection', socket)
+    accept(socket, async (isHttp2) => {
+      if (isHttp2) {
+        await opens
+        if (!socket.destroyed) injector.injectConnection(socket)
+      } else if (plain) plain.emit('connection', socket)
       else socket.destroy()
     })
   })

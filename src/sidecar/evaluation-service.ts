@@ -5,40 +5,37 @@ import type {
   ServerWritableStream,
   UntypedServiceImplementation,
 } from '@grpc/grpc-js'
-import { ResolveError } from './resolve-error.ts'
-import type { Evaluator } from './evaluator.ts'
-import type { Answer, ErrorCode } from './flag-set.ts'
-import type { FlagChange, FlagChanges, FlagStore } from './flag-store.ts'
-import { isObject, mapEntries } from './json.ts'
+import { EvaluationError, selectorOf, spoken } from './evaluation.ts'
+import type { Evaluation, ResolveRequest, Version } from './evaluation.ts'
+import type { FlagStore } from './flag-store.ts'
+import type { FlagChange, FlagChanges } from './flag-view.ts'
+import { isObject } from '../flagfile/index.ts'
+import type { JsonObject } from '../flagfile/index.ts'
 import { VALUE_TYPES } from './protocol.ts'
 import type { ValueTypeName } from './protocol.ts'
+import { SELECTOR_HEADER } from './selector.ts'
 import type { OpenStreams } from './streams.ts'
-import { fromStruct, toStruct } from './struct.ts'
+import { toStruct } from './struct.ts'
 import type { Struct } from './struct.ts'
 
 export interface EvaluationServiceOptions {
+  readonly version: Version
   readonly store: FlagStore
-  readonly evaluator: Evaluator
+  readonly evaluation: Evaluation
   readonly streams: OpenStreams
   /** Milliseconds between keep-alives. */
   readonly keepAlive: number
 }
 
-interface ResolveRequest {
-  readonly flagKey?: string
-  readonly context?: Struct
-}
-
-/** The handlers of `flagd.evaluation.v1.Service`, which has all that v2 has, and `ResolveAll`. */
+/** The handlers of `flagd.evaluation.v1.Service` or v2, of which only v1 has `ResolveAll`. */
 export function evaluationService(options: EvaluationServiceOptions): UntypedServiceImplementation {
-  const { store, evaluator } = options
+  const { evaluation, version } = options
   const handlers: UntypedServiceImplementation = {
-    ResolveAll(call: ServerUnaryCall<ResolveRequest, object>, reply: sendUnaryData<object>): void {
-      const flags: Record<string, object> = {}
-      for (const [key, answer] of evaluator.resolveAll(fromStruct(call.request.context))) {
-        flags[key] = anyFlag(answer)
-      }
-      reply(null, { flags, metadata: toStruct(store.current.metadata) })
+    ResolveAll(
+      call: ServerUnaryCall<{ readonly context: JsonObject }, object>,
+      reply: sendUnaryData<object>,
+    ): void {
+      answer(reply, () => evaluation.resolveAll(call.request.context, selectorIn(call)))
     },
     EventStream(call: ServerWritableStream<object, EventMessage>): void {
       openEventStream(call, options)
@@ -49,55 +46,53 @@ export function evaluationService(options: EvaluationServiceOptions): UntypedSer
       call: ServerUnaryCall<ResolveRequest, object>,
       reply: sendUnaryData<object>,
     ): void => {
-      const { flagKey = '', context } = call.request
-      try {
-        reply(null, wire(evaluator.resolve(type, flagKey, fromStruct(context))))
-      } catch (error) {
-        reply(statusOf(error))
-      }
+      answer(reply, () => {
+        const resolution = evaluation.resolve(version, type, call.request, selectorIn(call))
+        const { value, metadata = {}, ...rest } = spoken(version, resolution)
+        const message = { ...rest, metadata: toStruct(metadata) }
+        if (value === undefined) return message
+        return { ...message, value: isObject(value) ? toStruct(value) : value }
+      })
     }
   }
   return handlers
 }
 
-/** flagd's gRPC codes. */
-const STATUS: Readonly<Record<ErrorCode, status>> = {
-  FLAG_NOT_FOUND: status.NOT_FOUND,
-  TYPE_MISMATCH: status.INVALID_ARGUMENT,
-  PARSE_ERROR: status.DATA_LOSS,
-  GENERAL: status.UNKNOWN,
+function selectorIn({
+  metadata,
+}: Pick<ServerUnaryCall<object, object>, 'metadata'>): string | undefined {
+  return metadata.get(SELECTOR_HEADER)[0]?.toString()
+}
+
+function answer(reply: sendUnaryData<object>, make: () => object): void {
+  try {
+    reply(null, make())
+  } catch (error) {
+    reply(statusOf(error))
+  }
 }
 
 function statusOf(error: unknown): { code: status; details: string } {
-  if (error instanceof ResolveError)
-    return { code: STATUS[error.errorCode], details: error.message }
+  if (error instanceof EvaluationError) return { code: error.code, details: error.message }
   return { code: status.INTERNAL, details: 'internal error' }
-}
-
-/** Without a value both `value` and `variant` stay away: the provider then takes the caller's default. */
-function wire({ value, reason, variant, metadata }: Answer): object {
-  const common = { reason, metadata: toStruct(metadata) }
-  if (value === undefined) return common
-  return { ...common, value: isObject(value) ? toStruct(value) : value, variant }
-}
-
-function anyFlag({ value, reason, variant, metadata }: Answer): object {
-  const common = { reason, variant, metadata: toStruct(metadata) }
-  if (typeof value === 'boolean') return { ...common, boolValue: value }
-  if (typeof value === 'string') return { ...common, stringValue: value }
-  if (typeof value === 'number') return { ...common, doubleValue: value }
-  return isObject(value) ? { ...common, objectValue: toStruct(value) } : common
 }
 
 interface EventMessage {
   readonly type: 'provider_ready' | 'configuration_change' | 'keep_alive'
-  readonly data?: Struct
+  readonly data: Struct
 }
 
 function openEventStream(
   call: ServerWritableStream<object, EventMessage>,
   { store, streams, keepAlive }: EvaluationServiceOptions,
 ): void {
+  let selector: ReturnType<typeof selectorOf>
+  try {
+    selector = selectorOf(selectorIn(call))
+  } catch (error) {
+    call.emit('error', statusOf(error))
+    return
+  }
   let greeted = false
   let beat = false
   // By flag, so that a reader who is behind gets the latest change of each and no more.
@@ -105,7 +100,7 @@ function openEventStream(
   const next = (): EventMessage | undefined => {
     if (!greeted) {
       greeted = true
-      return { type: 'provider_ready' }
+      return { type: 'provider_ready', data: {} }
     }
     if (unread.size > 0) {
       const changes = unread
@@ -114,7 +109,7 @@ function openEventStream(
     }
     if (!beat) return undefined
     beat = false
-    return { type: 'keep_alive' }
+    return { type: 'keep_alive', data: {} }
   }
   const wake = streams.open(call, next, () => {
     clearInterval(timer)
@@ -125,7 +120,7 @@ function openEventStream(
     wake()
   }, keepAlive)
   timer.unref()
-  const unsubscribe = store.subscribe((changes) => {
+  const unsubscribe = store.subscribe(selector, (changes) => {
     for (const [key, change] of changes) unread.set(key, change)
     wake()
   })
@@ -133,6 +128,6 @@ function openEventStream(
 }
 
 function configurationChange(changes: FlagChanges): EventMessage {
-  const flags = mapEntries(Object.fromEntries(changes), (key, type) => [key, { type }])
+  const flags = Object.fromEntries(Array.from(changes, ([key, type]) => [key, { type }]))
   return { type: 'configuration_change', data: toStruct({ flags }) }
 }

@@ -1,61 +1,118 @@
 import { setImmediate } from 'node:timers/promises'
-import { isDeepStrictEqual } from 'node:util'
-import { noFlags } from './flag-set.ts'
-import type { FlagSet } from './flag-set.ts'
+import type { FlagSet } from '../flagfile/index.ts'
+import { FlagView } from './flag-view.ts'
+import type { FlagChanges } from './flag-view.ts'
+import { parseSelector } from './selector.ts'
+import type { Selector } from './selector.ts'
+import { StoredFlag } from './stored-flag.ts'
 
-export type FlagChange = 'write' | 'update' | 'delete'
-/** What changed, by flag key. */
-export type FlagChanges = ReadonlyMap<string, FlagChange>
 export type FlagListener = (changes: FlagChanges) => void
+
+/** What one source says. */
+export interface SourceFlags {
+  /** The source as it was named to the sidecar, which shows in what it sends. */
+  readonly source: string
+  readonly flags: FlagSet
+}
 
 /** Told in one go: to write to a stream takes a fifth of a millisecond, and others must not wait for a thousand. */
 const TOLD_AT_ONCE = 50
 
-/** The flags in force, and who wants to hear of their changes. */
-export class FlagStore {
-  #current: FlagSet = noFlags
-  readonly #listeners = new Set<FlagListener>()
+/** Views kept for one state: selectors come from outside, and each costs a text of all flags. */
+const MAX_VIEWS = 32
 
-  get current(): FlagSet {
-    return this.#current
+/**
+ * The flags in force, and who wants to hear of their changes. As flagd's, it holds one flag for each key
+ * of a flag set: the one of the source with the highest priority that was loaded last. A source that drops
+ * a flag does not bring back that of a source below, until that one is loaded again.
+ */
+export class FlagStore {
+  readonly #rows = new Map<string, StoredFlag>()
+  readonly #listeners = new Map<FlagListener, Selector>()
+  #views = new Map<string, FlagView>()
+
+  /** How many flags are in force. */
+  get size(): number {
+    return this.#rows.size
   }
 
-  /** Puts new flags in force. Flags that say the same as before notify nobody. */
-  replace(next: FlagSet): void {
-    const previous = this.#current
-    this.#current = next
-    const changes = difference(previous, next)
-    if (changes.size === 0) return
-    void this.#tell([...this.#listeners], changes)
+  /** @param selector what is left out is everything */
+  view(selector: Selector = parseSelector()): FlagView {
+    const name = `${selector.by}=${selector.value}`
+    const known = this.#views.get(name)
+    if (known !== undefined) return known
+    const view = new FlagView(selector, this.#rows.values())
+    if (this.#views.size >= MAX_VIEWS) this.#views.clear()
+    this.#views.set(name, view)
+    return view
+  }
+
+  /**
+   * Puts what a place says in force, and tells who listens.
+   *
+   * @param priority of the place: of two places with the same flag, the higher one counts
+   * @param parts the sources of the place in the order in which they are loaded
+   */
+  replace(priority: number, parts: readonly SourceFlags[]): void {
+    const before = this.#views
+    const old = [...this.#rows]
+    const next = new Map(
+      parts.map(({ source, flags }) => [source, rowsOf(source, priority, flags)]),
+    )
+    for (const [id, { priority: of, source }] of old) {
+      if (of === priority && !next.get(source)?.has(id)) this.#rows.delete(id)
+    }
+    for (const rows of next.values()) {
+      for (const [id, flag] of rows) {
+        if ((this.#rows.get(id)?.priority ?? 0) <= priority) this.#rows.set(id, flag)
+      }
+    }
+    this.#views = new Map()
+    this.#notify((selector) => {
+      const name = `${selector.by}=${selector.value}`
+      return before.get(name) ?? new FlagView(selector, old.map(([, flag]) => flag).values())
+    })
+  }
+
+  /**
+   * @param selector which flags the listener wants to hear of
+   * @returns a function that ends the subscription
+   */
+  subscribe(selector: Selector, listener: FlagListener): () => void {
+    this.#listeners.set(listener, selector)
+    return () => this.#listeners.delete(listener)
+  }
+
+  #notify(before: (selector: Selector) => FlagView): void {
+    const changes = new Map<string, FlagChanges>()
+    const told: (readonly [FlagListener, FlagChanges])[] = []
+    for (const [listener, selector] of this.#listeners) {
+      const name = `${selector.by}=${selector.value}`
+      let change = changes.get(name)
+      if (change === undefined) {
+        change = this.view(selector).changesSince(before(selector))
+        changes.set(name, change)
+      }
+      if (change.size > 0) told.push([listener, change])
+    }
+    void this.#tell(told)
   }
 
   /** One change never overtakes another: all go the same way at the same pace. */
-  async #tell(listeners: readonly FlagListener[], changes: FlagChanges): Promise<void> {
-    for (const [i, listener] of listeners.entries()) {
+  async #tell(told: readonly (readonly [FlagListener, FlagChanges])[]): Promise<void> {
+    for (const [i, [listener, changes]] of told.entries()) {
       if (i > 0 && i % TOLD_AT_ONCE === 0) await setImmediate()
       if (this.#listeners.has(listener)) listener(changes)
     }
   }
-
-  /** @returns a function that ends the subscription */
-  subscribe(listener: FlagListener): () => void {
-    this.#listeners.add(listener)
-    return () => this.#listeners.delete(listener)
-  }
 }
 
-function difference(previous: FlagSet, next: FlagSet): FlagChanges {
-  const changes = new Map<string, FlagChange>()
-  // Flag set metadata is part of every flag's answer.
-  const touched = !isDeepStrictEqual(previous.metadata, next.metadata)
-  for (const key of next.keys) {
-    if (!Object.hasOwn(previous.flags, key)) changes.set(key, 'write')
-    else if (touched || !isDeepStrictEqual(previous.flags[key], next.flags[key])) {
-      changes.set(key, 'update')
-    }
+/** By flag set and key. */
+function rowsOf(source: string, priority: number, { all }: FlagSet): Map<string, StoredFlag> {
+  const rows = new Map<string, StoredFlag>()
+  for (const definition of all) {
+    const flag = new StoredFlag(definition, source, priority)
+    rows.set(`${flag.flagSetId}\0${flag.key}`, flag)
   }
-  for (const key of previous.keys) {
-    if (!Object.hasOwn(next.flags, key)) changes.set(key, 'delete')
-  }
-  return changes
+  return rows
 }

@@ -1,9 +1,8 @@
-import { resolve } from 'node:path'
+import { join, resolve } from 'node:path'
 import { SwitchbackError, quote } from '../errors.ts'
-import { FileWatch, filesOf } from '../file-watch.ts'
-import { mergeDefinitions, readDefinitions } from './definitions.ts'
-import { flagSet } from './flag-set.ts'
+import { FileWatch, filesOf } from '../flagfile/index.ts'
 import type { FlagStore } from './flag-store.ts'
+import { readFlagSet } from '../flagfile/index.ts'
 import { readSource } from './source.ts'
 
 export interface SidecarLogEntry {
@@ -12,7 +11,10 @@ export interface SidecarLogEntry {
 }
 
 export interface FlagsFileOptions {
+  /** A flags file, or a directory of them. */
   readonly path: string
+  /** Of two files with the same flag, that of the higher one counts. */
+  readonly priority: number
   readonly store: FlagStore
   readonly onLog: (entry: SidecarLogEntry) => void
 }
@@ -26,16 +28,25 @@ const SETTLE_MS = 100
 /** Keeps the store at what the flags file says, and at the last good state while it is broken. */
 export class FlagsFile {
   readonly #path: string
+  /** As it was given: a source is called by it. */
+  readonly #name: string
+  readonly #priority: number
   readonly #store: FlagStore
   readonly #onLog: (entry: SidecarLogEntry) => void
   readonly #watch: FileWatch
   #seen: string | undefined
+  /** Resolves when content of it is in force for the first time. */
+  readonly loaded: Promise<void>
+  #onLoaded = (): void => {}
   #complaint: NodeJS.Timeout | undefined
 
   private constructor(options: FlagsFileOptions) {
     this.#path = resolve(options.path)
+    this.#name = options.path
+    this.#priority = options.priority
     this.#store = options.store
     this.#onLog = options.onLog
+    this.loaded = new Promise((resolved) => (this.#onLoaded = resolved))
     this.#watch = new FileWatch({
       path: this.#path,
       onChange: () => this.#load(),
@@ -69,11 +80,15 @@ export class FlagsFile {
         return this.#miss(`The directory "${this.#path}" has no *.json left`, 'it has one again')
       }
       if (!this.#isNews(JSON.stringify(files))) return
-      const parts = files.map(({ name, text }) => readDefinitions(text, name))
-      const flags = flagSet(mergeDefinitions(parts))
-      this.#store.replace(flags)
-      const count = flags.keys.length
-      this.#onLog({ level: 'info', message: `${count} ${count === 1 ? 'flag' : 'flags'} in force` })
+      const parts = files.map(({ file, name, text }) => ({
+        // The source of a file is called by its path as given, as flagd calls it by its URI.
+        source: file === this.#path ? this.#name : join(this.#name, name),
+        flags: readFlagSet(text, name),
+      }))
+      this.#store.replace(this.#priority, parts)
+      this.#onLoaded()
+      const { size } = this.#store
+      this.#onLog({ level: 'info', message: `${size} ${size === 1 ? 'flag' : 'flags'} in force` })
     } catch (error) {
       if (error instanceof SwitchbackError) return this.#complain(error.message)
       const { code, message, path = this.#path } = error as NodeJS.ErrnoException

@@ -1,7 +1,6 @@
-import type { ResolveError } from './resolve-error.ts'
-import type { Answer } from './flag-set.ts'
+import type { Resolution } from './resolve.ts'
 
-/** The counters of flagd that dashboards read, under flagd's names. */
+/** The counters of flagd that dashboards read, under flagd's names and with its labels. */
 export class SidecarMetrics {
   readonly #impressions = new Map<string, number>()
   readonly #reasons = new Map<string, number>()
@@ -11,23 +10,28 @@ export class SidecarMetrics {
     this.#gauges = gauges
   }
 
-  evaluated(key: string, answer: Answer | ResolveError): void {
-    if (answer instanceof Error) {
-      // Keys of flags that do not exist come from outside: as labels they would grow without bound.
-      const name = answer.errorCode === 'FLAG_NOT_FOUND' ? '' : key
-      const failed = { key: name, reason: 'ERROR', error: answer.errorCode }
-      return add(this.#reasons, labels(failed))
-    }
-    const { reason, variant } = answer
-    add(this.#impressions, labels({ key, reason, variant }))
-    add(this.#reasons, labels({ key, reason }))
+  evaluated(key: string, { reason, variant, error }: Resolution): void {
+    // Of an error flagd leaves the key out: those of flags that do not exist are without bound.
+    if (error !== undefined)
+      return add(this.#reasons, { ExceptionTypeKeyName: error, ...of(reason) })
+    const flag = { feature_flag_key: key, ...of(reason) }
+    add(this.#impressions, { ...flag, feature_flag_result_variant: variant })
+    add(this.#reasons, flag)
   }
 
   /** Prometheus text, format 0.0.4. */
   render(): string {
     return [
-      ...counter('impression', 'Evaluations by flag, reason and variant.', this.#impressions),
-      ...counter('result_reason', 'Evaluations by flag and reason.', this.#reasons),
+      ...counter(
+        'impression',
+        'Measures the number of evaluations for a given flag.',
+        this.#impressions,
+      ),
+      ...counter(
+        'result_reason',
+        'Measures the number of evaluations for a given reason.',
+        this.#reasons,
+      ),
       ...this.#gauges.flatMap(({ name, help, read }) => [
         `# HELP ${name} ${help}`,
         `# TYPE ${name} gauge`,
@@ -44,14 +48,15 @@ export interface Gauge {
   readonly read: () => number
 }
 
-function add(counts: Map<string, number>, key: string): void {
-  counts.set(key, (counts.get(key) ?? 0) + 1)
+function of(reason: string): Readonly<Record<string, string>> {
+  return { feature_flag_provider_name: 'flagd', feature_flag_reason: reason }
 }
 
-function labels(values: Readonly<Record<string, string>>): string {
-  return Object.entries(values)
-    .map(([name, value]) => `feature_flag_${name}="${value.replace(/[\\"\n]/g, escape)}"`)
+function add(counts: Map<string, number>, labels: Readonly<Record<string, string>>): void {
+  const key = Object.entries(labels)
+    .map(([name, value]) => `${name}="${value.replace(/[\\"\n]/g, escape)}"`)
     .join(',')
+  counts.set(key, (counts.get(key) ?? 0) + 1)
 }
 
 function escape(character: string): string {

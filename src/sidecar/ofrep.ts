@@ -1,11 +1,25 @@
-import { createHash } from 'node:crypto'
 import type { IncomingMessage, ServerResponse } from 'node:http'
-import type { ErrorCode, Resolution } from './flag-set.ts'
 import type { FlagStore } from './flag-store.ts'
-import { readBody, refuse, sendJson } from './http.ts'
+import type { FlagView } from './flag-view.ts'
+import { goJson } from './go-json.ts'
+import {
+  allowedCrossOrigin,
+  badRequest,
+  closeAfter,
+  JSON_TYPE,
+  notFound,
+  readBody,
+  refuse,
+  send,
+} from './http.ts'
 import type { HttpHandler } from './http.ts'
-import { isObject, parseJson } from './json.ts'
-import type { JsonObject } from './json.ts'
+import { decodeFlags, isObject } from '../flagfile/index.ts'
+import type { JsonObject, JsonValue } from '../flagfile/index.ts'
+import { contextOfBody } from './request-context.ts'
+import { requestPath } from './request-path.ts'
+import { resolve, resolveAll } from './resolve.ts'
+import type { ErrorCode, Resolution } from './resolve.ts'
+import { parseSelector, SELECTOR_HEADER, SelectorError } from './selector.ts'
 
 const FLAGS = '/ofrep/v1/evaluate/flags'
 
@@ -18,70 +32,103 @@ export interface OfrepOptions {
 /** OpenFeature's Remote Evaluation Protocol, answered as flagd answers it. */
 export function ofrepHandler({ store, maxRequestBytes }: OfrepOptions): HttpHandler {
   return async (request, response) => {
-    const target = targetOf(request.url ?? '')
-    if (!target) return refuse(response, 404, { errorDetails: 'not found' })
-    if (request.method !== 'POST') return refuse(response, 405, { errorDetails: 'use POST' })
-    const text = await readBody(request, maxRequestBytes)
-    if (text === undefined) return refuse(response, 413, invalidContext(target))
-    const context = contextOf(text)
-    if (!context) return sendJson(response, 400, invalidContext(target))
-    if (target.key === undefined) return bulk(request, response, store, context)
-    const { status, body } = single(target.key, store.current.asking(context)(target.key))
-    sendJson(response, status, body)
+    const target = requestPath(request.url ?? '')
+    if (target.kind === 'bad') return badRequest(response)
+    if (allowedCrossOrigin(request, response)) return
+    if (target.kind === 'moved') return refuse(response, 301, '', { location: target.location })
+    const question = questionOf(target.path)
+    if (question === undefined) return notFound(response)
+    if (request.method !== 'POST') return refuse(response, 405)
+    const context = await contextOf(request, response, maxRequestBytes, question)
+    if (context === undefined) return
+    const view = viewOf(store, request)
+    if (typeof view === 'string') return reply(response, 400, failure(question, 'GENERAL', view))
+    if (question.key === undefined) return reply(response, 200, bulk(view, context))
+    const { status, body } = single(question.key, resolve(view, question.key, 'Any', context))
+    reply(response, status, body)
   }
 }
 
-interface Target {
+/** The members of a body, in the order in which they are sent. */
+type Body = readonly (readonly [name: string, value: JsonValue | undefined])[]
+
+interface Question {
   /** `undefined`: all flags. */
-  readonly key?: string
+  readonly key: string | undefined
 }
 
-function targetOf(url: string): Target | undefined {
-  const path = url.split('?', 1)[0] as string
-  if (path === FLAGS || path === `${FLAGS}/`) return {}
+function questionOf(path: string): Question | undefined {
+  if (path === FLAGS || path === `${FLAGS}/`) return { key: undefined }
   if (!path.startsWith(`${FLAGS}/`)) return undefined
-  try {
-    return { key: decodeURIComponent(path.slice(FLAGS.length + 1)) }
-  } catch {
+  const key = path.slice(FLAGS.length + 1)
+  return key.includes('/') ? undefined : { key }
+}
+
+/** `undefined`: it was answered why there is none. */
+async function contextOf(
+  request: IncomingMessage,
+  response: ServerResponse,
+  limit: number,
+  question: Question,
+): Promise<JsonObject | undefined> {
+  const body = await readBody(request, limit)
+  if (body === undefined) {
+    response.destroy()
     return undefined
   }
-}
-
-/** flagd takes an empty body, and a context that is no object, for an empty context. */
-function contextOf(text: string): JsonObject | undefined {
-  if (text.trim() === '') return {}
-  try {
-    const parsed = parseJson(text)
-    if (parsed === null) return {}
-    if (!isObject(parsed)) return undefined
-    return isObject(parsed['context']) ? parsed['context'] : {}
-  } catch {
+  const context = contextOfBody(decodeFlags(body.bytes))
+  if (body.cut) closeAfter(response)
+  if (isObject(context)) return context
+  if (body.cut && context !== 'invalid') {
+    reply(response, 413, [['errorDetails', 'request body too large']])
     return undefined
   }
+  if (context === 'blank') return {}
+  const details = 'Provider context is not valid'
+  reply(response, 400, failure(question, 'INVALID_CONTEXT', details))
+  return undefined
 }
 
-function invalidContext(target: Target): object {
-  const error = { errorCode: 'INVALID_CONTEXT', errorDetails: 'Provider context is not valid' }
-  return { ...target, ...error, metadata: null }
-}
-
-function single(key: string, resolution: Resolution): { status: number; body: object } {
-  const { metadata } = resolution
-  if ('errorCode' in resolution) return failure(key, resolution.errorCode, metadata)
-  const { value, reason, variant } = resolution
-  if (value === undefined) return { status: 200, body: { key, reason, metadata } }
-  // A variant may be null in the file; flagd has no answer for it.
-  if (value === null) return failure(key, 'GENERAL', metadata)
-  return { status: 200, body: { value, key, reason, variant, metadata } }
+function viewOf(store: FlagStore, request: IncomingMessage): FlagView | string {
+  try {
+    return store.view(parseSelector(request.headersDistinct[SELECTOR_HEADER]?.[0]))
+  } catch (error) {
+    if (error instanceof SelectorError) return `invalid selector: ${error.message}`
+    throw error
+  }
 }
 
 function failure(
-  key: string,
-  errorCode: ErrorCode,
-  metadata: JsonObject,
-): { status: number; body: object } {
-  const status = errorCode === 'FLAG_NOT_FOUND' ? 404 : 400
-  return { status, body: { key, errorCode, errorDetails: details(errorCode, key), metadata } }
+  { key }: Question,
+  errorCode: string,
+  errorDetails: string,
+  metadata: JsonObject | null = null,
+): Body {
+  return [
+    ['key', key],
+    ['errorCode', errorCode],
+    ['errorDetails', errorDetails],
+    ['metadata', metadata],
+  ]
+}
+
+function single(key: string, resolution: Resolution): { status: number; body: Body } {
+  const { value, variant, reason, metadata, error } = resolution
+  if (error !== undefined) {
+    // OFREP takes any type: a value that is null, or not of the default's type, is an error of flagd's own.
+    const code = error === 'TYPE_MISMATCH' ? 'GENERAL' : error
+    const status = code === 'FLAG_NOT_FOUND' ? 404 : 400
+    return { status, body: failure({ key }, code, details(code, key), metadata) }
+  }
+  const disabled = reason === 'DISABLED'
+  const body: Body = [
+    ['value', disabled ? undefined : value],
+    ['key', key],
+    ['reason', reason],
+    ['variant', disabled || variant === '' ? undefined : variant],
+    ['metadata', metadata],
+  ]
+  return { status: 200, body }
 }
 
 function details(errorCode: ErrorCode, key: string): string {
@@ -90,20 +137,20 @@ function details(errorCode: ErrorCode, key: string): string {
   return 'error processing the flag for evaluation'
 }
 
-function bulk(
-  request: IncomingMessage,
-  response: ServerResponse,
-  store: FlagStore,
-  context: JsonObject,
-): void {
-  const { keys, metadata, asking } = store.current
-  const resolve = asking(context)
-  const body = { flags: keys.map((key) => single(key, resolve(key)).body), metadata }
-  // Of the answer and not of the file, since the answer is this context's own.
-  const etag = `"${createHash('sha256').update(JSON.stringify(body)).digest('base64url')}"`
-  if (request.headers['if-none-match']?.includes(etag)) {
-    response.writeHead(304, { etag }).end()
-  } else {
-    sendJson(response, 200, body, { etag })
-  }
+function bulk(view: FlagView, context: JsonObject): string {
+  const flags = resolveAll(view, context).map(([key, resolution]) => {
+    return textOfBody(single(key, resolution).body)
+  })
+  return `{"flags":[${flags.join(',')}],"metadata":${goJson(view.selector.metadata)}}`
+}
+
+function reply(response: ServerResponse, status: number, body: Body | string): void {
+  send(response, status, typeof body === 'string' ? body : textOfBody(body), JSON_TYPE)
+}
+
+function textOfBody(body: Body): string {
+  const members = body.flatMap(([name, value]) => {
+    return value === undefined ? [] : [`"${name}":${goJson(value)}`]
+  })
+  return `{${members.join(',')}}`
 }

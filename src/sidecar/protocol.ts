@@ -1,5 +1,6 @@
 import { fromJSON } from '@grpc/proto-loader'
 import type { MethodDefinition, PackageDefinition, ServiceDefinition } from '@grpc/proto-loader'
+import { readResolveAllRequest, readResolveRequest } from './protobuf-context.ts'
 
 /**
  * flagd's gRPC surface, as descriptors in code: `tsc` copies no `.proto` files, and so the sidecar
@@ -179,6 +180,16 @@ export type Method = MethodDefinition<object, object>
 
 function service(name: string): Service {
   return definition[name] as Service
+}
+
+/** The service for a server, which reads contexts as deep as flagd does. */
+export function readingContexts(service: Service): Service {
+  const methods = Object.entries(service).map(([name, method]) => {
+    if (!name.startsWith('Resolve')) return [name, method]
+    const requestDeserialize = name === 'ResolveAll' ? readResolveAllRequest : readResolveRequest
+    return [name, { ...method, requestDeserialize }]
+  })
+  return Object.fromEntries(methods) as Service
 }
 
 export const evaluationV1: Service = service('flagd.evaluation.v1.Service')

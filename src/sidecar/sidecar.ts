@@ -1,15 +1,17 @@
+import type { UntypedServiceImplementation } from '@grpc/grpc-js'
+import { setTimeout as delay } from 'node:timers/promises'
 import { connectHandler } from './connect.ts'
 import { grpcEndpoint, httpEndpoint } from './endpoint.ts'
 import type { Endpoint } from './endpoint.ts'
+import { Evaluation } from './evaluation.ts'
 import { evaluationService } from './evaluation-service.ts'
-import { Evaluator } from './evaluator.ts'
 import { FlagStore } from './flag-store.ts'
 import { FlagsFile } from './flags-file.ts'
 import type { SidecarLogEntry } from './flags-file.ts'
 import { managementHandler } from './management.ts'
 import { SidecarMetrics } from './metrics.ts'
 import { ofrepHandler } from './ofrep.ts'
-import { evaluationV1, evaluationV2, flagSync } from './protocol.ts'
+import { evaluationV1, evaluationV2, flagSync, readingContexts } from './protocol.ts'
 import { OpenStreams } from './streams.ts'
 import { syncService } from './sync-service.ts'
 
@@ -25,16 +27,24 @@ export interface SidecarPorts {
 }
 
 export interface SidecarOptions {
-  /** The flags file, or a directory whose `*.json` are merged in the order of their names. */
-  readonly file: string
+  /**
+   * The flags file, or a directory whose files are loaded in the order of their names. Of several, and
+   * in a directory, the last that has a flag counts. Selectors know each by the path that is given here.
+   */
+  readonly file: string | readonly string[]
   /** @default '127.0.0.1' */
   readonly host?: string
   /** Ports to listen on; 0 takes a free one. @default flagd's own: 8013 to 8016 */
   readonly ports?: Partial<SidecarPorts>
   /** Hears of flags put in force, and of content that was refused. @default nobody */
   readonly onLog?: (entry: SidecarLogEntry) => void
-  /** Largest request in bytes: bounds what one evaluation context costs. @default 65536 */
+  /** Largest request in bytes: bounds what one evaluation context costs. @default flagd's own: 1000000 */
   readonly maxRequestBytes?: number
+  /**
+   * Milliseconds for which the sync port answers nobody while a file was never good: in-process apps
+   * that start meanwhile wait, instead of starting without flags. @default flagd's own: 5000
+   */
+  readonly syncPatience?: number
   /** Milliseconds between the keep-alive events of an event stream. @default 20000 */
   readonly keepAlive?: number
 }
@@ -59,20 +69,22 @@ const DEFAULT_PORTS: SidecarPorts = { evaluation: 8013, management: 8014, sync: 
  * when a port is taken. Broken content does not throw: flags are FLAG_NOT_FOUND until it is mended.
  */
 export async function startSidecar(options: SidecarOptions): Promise<Sidecar> {
-  const { host = '127.0.0.1', maxRequestBytes = 65_536, keepAlive = 20_000 } = options
+  const { host = '127.0.0.1', maxRequestBytes = 1_000_000, keepAlive = 20_000 } = options
+  const { syncPatience = 5_000, onLog = silence } = options
   const ports = { ...DEFAULT_PORTS, ...options.ports }
   const store = new FlagStore()
   const streams = new OpenStreams()
   const metrics = new SidecarMetrics([
-    { name: 'sidecar_flags', help: 'Flags in force.', read: () => store.current.keys.length },
+    { name: 'sidecar_flags', help: 'Flags in force.', read: () => store.size },
     { name: 'sidecar_streams', help: 'Open gRPC streams.', read: () => streams.size },
   ])
-  const evaluator = new Evaluator(store, metrics)
-  const evaluations = evaluationService({ store, evaluator, streams, keepAlive })
+  const evaluation = new Evaluation(store, metrics)
+  const serviceOf = (version: 'v1' | 'v2'): UntypedServiceImplementation =>
+    evaluationService({ version, store, evaluation, streams, keepAlive })
   const endpoints: Endpoint[] = []
-  const file = await FlagsFile.open({ path: options.file, store, onLog: options.onLog ?? silence })
+  const files: FlagsFile[] = []
   const stop = async (deadline: number): Promise<void> => {
-    file.close()
+    for (const file of files) file.close()
     streams.end()
     await Promise.all(endpoints.map((endpoint) => endpoint.close(deadline)))
   }
@@ -81,23 +93,33 @@ export async function startSidecar(options: SidecarOptions): Promise<Sidecar> {
     return (await endpoint).port
   }
   try {
-    const evaluation = await open(
+    for (const [priority, path] of [options.file].flat().entries()) {
+      files.push(await FlagsFile.open({ path, priority, store, onLog }))
+    }
+    const evaluationPort = await open(
       grpcEndpoint(
         { host, port: ports.evaluation },
         {
           maxRequestBytes,
           services: [
-            [evaluationV1, evaluations],
-            [evaluationV2, evaluations],
+            [readingContexts(evaluationV1), serviceOf('v1')],
+            [readingContexts(evaluationV2), serviceOf('v2')],
           ],
-          http1: connectHandler({ evaluator, maxRequestBytes }),
+          http1: connectHandler({ evaluation, maxRequestBytes }),
         },
       ),
     )
     const sync = await open(
       grpcEndpoint(
         { host, port: ports.sync },
-        { maxRequestBytes, services: [[flagSync, syncService(store, streams)]] },
+        {
+          maxRequestBytes,
+          services: [[flagSync, syncService(store, streams)]],
+          opens: Promise.race([
+            Promise.all(files.map(({ loaded }) => loaded)),
+            delay(syncPatience, undefined, { ref: false }),
+          ]),
+        },
       ),
     )
     const ofrep = await open(
@@ -109,7 +131,7 @@ export async function startSidecar(options: SidecarOptions): Promise<Sidecar> {
     )
     let closing: Promise<void> | undefined
     const close = (deadline: number = 1_000): Promise<void> => (closing ??= stop(deadline))
-    const used = { evaluation, management, sync, ofrep }
+    const used = { evaluation: evaluationPort, management, sync, ofrep }
     return { ports: used, close, [Symbol.asyncDispose]: () => close() }
   } catch (error) {
     await stop(0)

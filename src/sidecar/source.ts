@@ -1,8 +1,14 @@
 import { basename } from 'node:path'
-import { filesOf } from '../file-watch.ts'
-import { MAX_FLAGS_BYTES, readFlagsFile, tooLarge } from '../flags-bounds.ts'
+import {
+  decodeFlags,
+  filesOf,
+  MAX_FLAGS_BYTES,
+  readFlagsFile,
+  tooLarge,
+} from '../flagfile/index.ts'
 
 export interface SourceFile {
+  readonly file: string
   readonly name: string
   readonly text: string
 }
@@ -19,7 +25,7 @@ export async function readSource(path: string): Promise<readonly SourceFile[]> {
     const content = await readFlagsFile(file)
     size += content.length
     if (size > MAX_FLAGS_BYTES) throw tooLarge(path)
-    files.push({ name: basename(file), text: content.toString('utf8') })
+    files.push({ file, name: basename(file), text: decodeFlags(content) })
   }
   return files
 }

@@ -1,5 +1,5 @@
-import { isList } from './json.ts'
-import type { JsonObject, JsonValue } from './json.ts'
+import { isList } from '../flagfile/index.ts'
+import type { JsonObject, JsonValue } from '../flagfile/index.ts'
 
 /** The wire form of JSON objects: `google.protobuf.Struct`. */
 export interface Struct {
@@ -17,11 +17,8 @@ export interface Value {
 
 // protobufjs refuses messages nested deeper than 100, which bounds the recursion.
 export function fromStruct(struct: Struct | undefined): JsonObject {
-  const result: Record<string, JsonValue> = {}
-  for (const [key, value] of Object.entries(struct?.fields ?? {})) {
-    if (key !== '__proto__') result[key] = fromValue(value)
-  }
-  return result
+  const fields = Object.entries(struct?.fields ?? {})
+  return Object.fromEntries(fields.map(([key, value]) => [key, fromValue(value)]))
 }
 
 function fromValue(value: Value): JsonValue {
@@ -34,9 +31,8 @@ function fromValue(value: Value): JsonValue {
 }
 
 export function toStruct(object: JsonObject): Struct {
-  const fields: Record<string, Value> = {}
-  for (const [key, value] of Object.entries(object)) fields[key] = toValue(value)
-  return { fields }
+  const fields = Object.entries(object).map(([key, value]) => [key, toValue(value)])
+  return { fields: Object.fromEntries(fields) as Readonly<Record<string, Value>> }
 }
 
 function toValue(value: JsonValue): Value {

@@ -4,49 +4,69 @@ import type {
   ServerWritableStream,
   UntypedServiceImplementation,
 } from '@grpc/grpc-js'
-import type { FlagSet } from './flag-set.ts'
+import { EvaluationError, selectorOf } from './evaluation.ts'
 import type { FlagStore } from './flag-store.ts'
+import { SELECTOR_HEADER } from './selector.ts'
 import type { OpenStreams } from './streams.ts'
-import { toStruct } from './struct.ts'
+import type { Struct } from './struct.ts'
+
+interface SyncRequest {
+  readonly selector?: string
+}
 
 interface SyncMessage {
   readonly flagConfiguration: string
+  readonly syncContext?: Struct
 }
 
 /** The handlers of `flagd.sync.v1.FlagSyncService`: the whole configuration, now and at each change. */
 export function syncService(store: FlagStore, streams: OpenStreams): UntypedServiceImplementation {
-  const payload = payloadOf(store)
   return {
-    SyncFlags(call: ServerWritableStream<object, SyncMessage>): void {
-      let sent: SyncMessage | undefined
+    SyncFlags(call: ServerWritableStream<SyncRequest, SyncMessage>): void {
+      let selector: ReturnType<typeof selectorOf>
+      try {
+        selector = selectorOf(expressionIn(call))
+      } catch (error) {
+        call.emit('error', statusOf(error))
+        return
+      }
+      let sent: string | undefined
       const next = (): SyncMessage | undefined => {
-        const message = payload()
-        if (message === sent) return undefined
-        sent = message
-        return message
+        // A view makes its text once: every stream of it sends the same one.
+        const { text } = store.view(selector)
+        if (text === sent) return undefined
+        sent = text
+        return { flagConfiguration: text, syncContext: {} }
       }
       const wake = streams.open(call, next, () => unsubscribe())
-      const unsubscribe = store.subscribe(wake)
+      const unsubscribe = store.subscribe(selector, wake)
       wake()
     },
-    FetchAllFlags(_call: ServerUnaryCall<object, object>, reply: sendUnaryData<SyncMessage>): void {
-      reply(null, payload())
+    FetchAllFlags(
+      call: ServerUnaryCall<SyncRequest, object>,
+      reply: sendUnaryData<SyncMessage>,
+    ): void {
+      try {
+        reply(null, { flagConfiguration: store.view(selectorOf(expressionIn(call))).text })
+      } catch (error) {
+        reply(statusOf(error))
+      }
     },
     GetMetadata(_call: ServerUnaryCall<object, object>, reply: sendUnaryData<object>): void {
-      reply(null, { metadata: toStruct({}) })
+      reply(null, { metadata: {} })
     },
   }
 }
 
-/** Every stream sends the same text, made once for a configuration. */
-function payloadOf(store: FlagStore): () => SyncMessage {
-  let made: { readonly from: FlagSet; readonly message: SyncMessage } | undefined
-  return () => {
-    const from = store.current
-    if (made?.from !== from) {
-      const { flags, metadata } = from
-      made = { from, message: { flagConfiguration: JSON.stringify({ flags, metadata }) } }
-    }
-    return made.message
-  }
+/** The header counts before the field of the request, even when it is empty. */
+function expressionIn({
+  metadata,
+  request,
+}: Pick<ServerUnaryCall<SyncRequest, object>, 'metadata' | 'request'>): string | undefined {
+  return metadata.get(SELECTOR_HEADER)[0]?.toString() ?? request.selector
+}
+
+function statusOf(error: unknown): { code: number; details: string } {
+  if (error instanceof EvaluationError) return { code: error.code, details: error.message }
+  throw error
 }

@@ -1,7 +1,7 @@
 import { Agent, request } from 'node:http'
 import { OpenFeature } from '@openfeature/server-sdk'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import type { JsonObject } from '../../src/sidecar/json.ts'
+import type { JsonObject } from '../../src/flagfile/index.ts'
 import { evaluationV1 } from '../../src/sidecar/protocol.ts'
 import type { ValueTypeName } from '../../src/sidecar/protocol.ts'
 import { fromStruct, toStruct } from '../../src/sidecar/struct.ts'
@@ -123,8 +123,21 @@ const rows: readonly Row[] = [
     except: untyped,
   },
   { what: 'a disabled flag', key: 'disabled', said: { reason: 'DISABLED' } },
-  { what: 'no defaultVariant', key: 'no-default', said: { reason: 'DEFAULT' } },
-  { what: 'no defaultVariant, no match', key: 'no-default-targeted', said: { reason: 'DEFAULT' } },
+  ...['no-default', 'no-default-targeted'].flatMap((key): Row[] => [
+    {
+      what: `no defaultVariant, and no match: ${key}`,
+      key,
+      said: { reason: 'DEFAULT' },
+      except: ['v1'],
+    },
+    // v1 has no way to say that the caller's default applies.
+    {
+      what: `no defaultVariant, and no match, in v1: ${key}`,
+      key,
+      said: { error: 'FLAG_NOT_FOUND' },
+      except: ['v2', 'http', 'ofrep', 'provider rpc', 'provider in-process'],
+    },
+  ]),
   {
     what: 'no defaultVariant, a match',
     key: 'no-default-targeted',
@@ -291,7 +304,7 @@ describe.each(targets)('%s', (_name, start) => {
     }
   })
 
-  test('ResolveAll: each flag with its type, the disabled without a value', async () => {
+  test('ResolveAll: each flag with its type, the disabled with the zero of its type', async () => {
     const client = grpcClient(evaluationV1, server.host, server.ports.evaluation)
     const { flags = {} } = await call<AllResponse>(client, 'ResolveAll', {
       context: toStruct(beta),
@@ -301,10 +314,11 @@ describe.each(targets)('%s', (_name, start) => {
     expect(flags['static-string']).toMatchObject({ stringValue: 'bläué ☃ 💥' })
     expect(flags['static-int']).toMatchObject({ doubleValue: 42 })
     expect(fromStruct(flags['static-object']?.objectValue)).toMatchObject({ text: 'é' })
-    expect(flags['disabled']?.boolValue).toBeUndefined()
+    expect(flags['disabled']?.boolValue).toBe(false)
+    expect(flags).not.toHaveProperty('no-default')
   })
 
-  test('OFREP bulk: every flag, errors among them, and the metadata of the set', async () => {
+  test('OFREP bulk: every flag, errors among them, each with the metadata of the set', async () => {
     const { status, body } = await ofrep('', JSON.stringify({ context: beta }))
     expect(status).toBe(200)
     const all = JSON.parse(body) as { flags: { key: string }[]; metadata: object }
@@ -312,7 +326,9 @@ describe.each(targets)('%s', (_name, start) => {
     expect(of('segment')).toMatchObject({ value: true, variant: 'on', reason: 'TARGETING_MATCH' })
     expect(of('unknown-operator')).toMatchObject({ errorCode: 'PARSE_ERROR' })
     expect(of('unknown-variant')).toMatchObject({ errorCode: 'GENERAL' })
-    expect(all.metadata).toMatchObject({ flagSetId: 'expectations' })
+    expect(of('segment')).toMatchObject({ metadata: { flagSetId: 'expectations' } })
+    // That of the selector, and there is none.
+    expect(all.metadata).toEqual({})
   })
 
   test.each([

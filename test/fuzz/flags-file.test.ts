@@ -4,15 +4,14 @@ import { join } from 'node:path'
 import { afterAll, describe, expect, test } from 'vitest'
 import { isSwitchbackError } from '../../src/errors.ts'
 import { definitionHash, readFlagSet } from '../../src/flagfile/index.ts'
+import type { JsonObject } from '../../src/flagfile/index.ts'
 import { LoadedFlags } from '../../src/flags/loaded-flags.ts'
 import { entriesOf, property, textOf } from '../../src/rollout/document.ts'
 import { flagNames, type FlagsDocument, readFlags, readText } from '../../src/rollout/index.ts'
 import { addPilot, createEvaluator, describe as describeFlag } from '../../src/rollout/index.ts'
 import { type FlagsEdit, removePilot, rollBack, setShare } from '../../src/rollout/index.ts'
 import { changedLines, type UserContext, validate } from '../../src/rollout/index.ts'
-import { readDefinitions } from '../../src/sidecar/definitions.ts'
-import { flagSet } from '../../src/sidecar/flag-set.ts'
-import type { JsonObject } from '../../src/sidecar/json.ts'
+import { sidecarFlags } from '../support/sidecar-flags.ts'
 import { FLAGS_CORPUS, FLAGS_WORDS, HOSTILE_CONTEXTS } from './flags-corpus.ts'
 import { fuzzBytes, TIMEOUT } from './fuzzing.ts'
 import { guardPrototypes } from './prototypes.ts'
@@ -90,15 +89,14 @@ describe('damaged flags files', () => {
   test('are evaluated by their last good state, whoever asks', { timeout: TIMEOUT }, () =>
     fuzzBytes({ ...input, usual: 600 }, (bytes) => {
       const text = bytes.toString()
-      const set = orRefusal(() => flagSet(readDefinitions(text, 'x')), ['SB_FLAGS_INVALID'])
+      const served = orRefusal(() => sidecarFlags(text), ['SB_FLAGS_INVALID'])
       for (const context of HOSTILE_CONTEXTS) {
-        const ask = set?.asking(context as JsonObject)
-        for (const key of [...(set?.keys.slice(0, 8) ?? []), '__proto__', 'constructor']) {
-          const answer = ask?.(key)
-          if (answer !== undefined && 'value' in answer)
-            expect(() => JSON.stringify(answer)).not.toThrow()
+        for (const key of [...(served?.keys.slice(0, 8) ?? []), '__proto__', 'constructor']) {
+          const answer = served?.ask(key, context as JsonObject)
+          expect(() => JSON.stringify(answer)).not.toThrow()
         }
       }
+      if (served !== undefined) expect(() => JSON.parse(served.text)).not.toThrow()
       const document = orRefusal(() => readFlags(text))
       if (document === undefined) return
       for (const flag of flagNames(document).slice(0, 2)) {

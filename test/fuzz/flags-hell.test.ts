@@ -6,9 +6,8 @@ import { isSwitchbackError } from '../../src/errors.ts'
 import { LoadedFlags } from '../../src/flags/loaded-flags.ts'
 import { createEvaluator, describe as describeFlag, readFlags } from '../../src/rollout/index.ts'
 import { readText, rollBack, setShare, validate } from '../../src/rollout/index.ts'
-import { readDefinitions } from '../../src/sidecar/definitions.ts'
-import { flagSet } from '../../src/sidecar/flag-set.ts'
 import { readSource } from '../../src/sidecar/source.ts'
+import { sidecarFlags } from '../support/sidecar-flags.ts'
 import { guardPrototypes } from './prototypes.ts'
 import { longestStall, MOST_STALL_MS } from './stall.ts'
 
@@ -112,7 +111,10 @@ const READERS: readonly (readonly [name: string, read: (text: string) => unknown
   ['evaluator', (text) => createEvaluator(readFlags(text), 'use-redis')('user_0')],
   [
     'sidecar',
-    (text) => flagSet(readDefinitions(text, 'x')).asking({ targetingKey: 'a' })('use-redis'),
+    (text) => {
+      const served = sidecarFlags(text)
+      return [served.text, served.ask('use-redis', { targetingKey: 'a' })]
+    },
   ],
   [
     'application',
@@ -150,7 +152,7 @@ test.each(Object.getOwnPropertyNames(Object.prototype))(
     flags.take(text, 'x')
     expect(flags.resolve('boolean', 'use-redis', false, context).errorCode).toBe('PARSE_ERROR')
     expect(createEvaluator(readFlags(text), 'use-redis')('user_0')).not.toBe('on')
-    const answer = flagSet(readDefinitions(text, 'x')).asking(context)('use-redis')
+    const answer = sidecarFlags(text).ask('use-redis', context)
     expect(answer).not.toMatchObject({ variant: 'on' })
     await new Promise((resolve) => setTimeout(resolve, 5))
     process.off('unhandledRejection', hear)

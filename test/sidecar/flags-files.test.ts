@@ -2,19 +2,18 @@ import { MemoryStorage } from '@openfeature/flagd-core'
 import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
-import { readDefinitions } from '../../src/sidecar/definitions.ts'
-import { flagSet } from '../../src/sidecar/flag-set.ts'
-import type { FlagSet } from '../../src/sidecar/flag-set.ts'
-import type { JsonObject } from '../../src/sidecar/json.ts'
+import type { JsonObject } from '../../src/flagfile/index.ts'
+import { sidecarFlags } from '../support/sidecar-flags.ts'
+import type { SidecarFlags } from '../support/sidecar-flags.ts'
 
-const load = (path: string): FlagSet => flagSet(readDefinitions(readFileSync(path, 'utf8'), path))
+const load = (path: string): SidecarFlags => sidecarFlags(readFileSync(path, 'utf8'))
 const silent = { error(): void {}, warn(): void {}, info(): void {}, debug(): void {} }
 
-function shareOn(set: FlagSet, context: JsonObject): number {
+function shareOn(set: SidecarFlags, context: JsonObject): number {
   let on = 0
   for (let index = 0; index < 10_000; index++) {
-    const answer = set.asking({ ...context, targetingKey: `user_${index}` })('use-redis')
-    if ('value' in answer && answer.value === true) on++
+    const { value } = set.ask('use-redis', { ...context, targetingKey: `user_${index}` })
+    if (value === true) on++
   }
   return on
 }
@@ -34,8 +33,9 @@ describe.each(shipped)('%s', (path) => {
 
   test('is a boolean use-redis with the sides as its variants, and off for the nameless', () => {
     const set = load(path)
-    expect(set.flags['use-redis']).toMatchObject({ variants: { on: true, off: false } })
-    expect(set.asking({})('use-redis')).toMatchObject({ value: false, variant: 'off' })
+    const { flags } = JSON.parse(set.text) as { flags: Record<string, object> }
+    expect(flags['use-redis']).toMatchObject({ variants: { on: true, off: false } })
+    expect(set.ask('use-redis', {})).toMatchObject({ value: false, variant: 'off' })
   })
 })
 
@@ -60,6 +60,6 @@ test('a feature: half of the users of the avatars, nobody elsewhere', () => {
 
 test('the standby: a string flag beside the split', () => {
   const set = load('flags/examples/standby.json')
-  expect(set.asking({})('use-redis-standby')).toMatchObject({ value: 'mirror', reason: 'STATIC' })
+  expect(set.ask('use-redis-standby', {})).toMatchObject({ value: 'mirror', reason: 'STATIC' })
   expect(shareOn(set, {})).toBe(1_033)
 })

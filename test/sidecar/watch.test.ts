@@ -18,7 +18,7 @@ import { describe, expect, test } from 'vitest'
 import { isSwitchbackError } from '../../src/errors.ts'
 import { startSidecar } from '../../src/sidecar/index.ts'
 import type { Sidecar, SidecarLogEntry } from '../../src/sidecar/index.ts'
-import { FileWatch } from '../../src/file-watch.ts'
+import { FileWatch } from '../../src/flagfile/index.ts'
 import { FREE, flagsFixture, until } from '../support/flagd-server.ts'
 
 const flag = (name: string): object => ({

@@ -1,5 +1,5 @@
 import type { ClientReadableStream, ServiceError } from '@grpc/grpc-js'
-import type { JsonObject } from '../../src/sidecar/json.ts'
+import type { JsonObject } from '../../src/flagfile/index.ts'
 import { evaluationV1, evaluationV2, flagSync } from '../../src/sidecar/protocol.ts'
 import { fromStruct } from '../../src/sidecar/struct.ts'
 import type { Struct } from '../../src/sidecar/struct.ts'

@@ -17,12 +17,14 @@ export const command: Command = defineCommand({
   summary: 'serves a flags file as flagd does, for laptops and tests',
   details:
     'Speaks gRPC (evaluation and sync), OFREP and HTTP/JSON, sees every edit of the file within 100 ms, ' +
-    'and keeps the last good flags while the file is broken. Production runs flagd itself.',
+    'and keeps the last good flags while the file is invalid. A selector names a file by the path given ' +
+    'here. Production runs flagd itself.',
   options: {
     file: {
       type: 'string',
+      multiple: true,
       value: 'PATH',
-      help: 'the flags file, or a directory of them (flags/use-redis.json)',
+      help: 'flags file, or a directory of them; repeatable, the last that has a flag counts (flags/use-redis.json)',
     },
     host: { type: 'string', value: 'HOST', help: 'where to listen (127.0.0.1)' },
     'evaluation-port': {
@@ -42,9 +44,13 @@ export const command: Command = defineCommand({
   examples: [
     ['switchback sidecar', "serve flags/use-redis.json on flagd's own ports"],
     ['switchback sidecar --file my.json --evaluation-port 0', 'another file, on a free port'],
+    [
+      'switchback sidecar --file team.json --file mine.json',
+      'two files; mine.json has the last word',
+    ],
   ],
   async run({ values, stdout, stderr, signal }) {
-    const file = values.file ?? 'flags/use-redis.json'
+    const file = values.file.length === 0 ? ['flags/use-redis.json'] : values.file
     const ports = {
       evaluation: port('evaluation-port', values['evaluation-port'], PORTS.evaluation),
       management: port('management-port', values['management-port'], PORTS.management),
@@ -65,8 +71,8 @@ export const command: Command = defineCommand({
     })
     const { evaluation, management, sync, ofrep } = sidecar.ports
     print(
-      { ready: true, file, ports: sidecar.ports },
-      `serving ${quote(file)}: evaluation ${evaluation}, sync ${sync}, OFREP ${ofrep}, health ${management}`,
+      { ready: true, file: file.length === 1 ? file[0] : file, ports: sidecar.ports },
+      `serving ${file.map((path) => quote(path)).join(', ')}: evaluation ${evaluation}, sync ${sync}, OFREP ${ofrep}, health ${management}`,
     )
     if (!signal.aborted) await once(signal, 'abort')
     await sidecar.close()

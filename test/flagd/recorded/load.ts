@@ -16,6 +16,7 @@ export interface RecordedSync {
   readonly file?: string
   readonly files?: readonly string[]
   readonly selector?: string
+  readonly via?: 'header' | 'request'
   readonly SyncFlags?: unknown
   readonly FetchAllFlags?: unknown
 }
@@ -28,6 +29,17 @@ export interface RecordedAnswer {
   readonly v1?: GrpcAnswer | { readonly varies: readonly GrpcAnswer[] }
   readonly v2?: GrpcAnswer | { readonly varies: readonly GrpcAnswer[] }
   readonly ofrep?: OfrepAnswer | { readonly varies: readonly OfrepAnswer[] }
+  readonly bulk?: OfrepAnswer | { readonly varies: readonly OfrepAnswer[] }
+  readonly 'all-v1'?: object
+  readonly request?: RecordedRequest
+  readonly response?: OfrepAnswer
+}
+
+export interface RecordedRequest {
+  readonly method: string
+  readonly path: string
+  readonly body: string
+  readonly headers?: Readonly<Record<string, string>>
 }
 
 export interface GrpcAnswer {
@@ -40,6 +52,8 @@ export interface GrpcAnswer {
 
 export interface OfrepAnswer {
   readonly status: number
+  /** Where it is not application/json. */
+  readonly type?: string
   readonly body: JsonObject | string
 }
 

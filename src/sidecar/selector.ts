@@ -1,0 +1,49 @@
+import { randomUUID } from 'node:crypto'
+import { goString } from './go-json.ts'
+import type { JsonObject } from '../flagfile/index.ts'
+
+/** The header, and the name of the gRPC metadata, that says which flags a question is about. */
+export const SELECTOR_HEADER = 'flagd-selector'
+
+/** The flag set of flags that are in none. flagd draws it at every start too, and shows it. */
+export const NO_FLAG_SET: string = randomUUID()
+
+/** Which flags a question is about. */
+export interface Selector {
+  readonly by: 'all' | 'source' | 'flagSetId'
+  readonly value: string
+  /** Told with every answer. */
+  readonly metadata: JsonObject
+}
+
+/** A selector with a key that flagd does not know. */
+export class SelectorError extends Error {}
+
+const EVERYTHING: Selector = { by: 'all', value: '', metadata: {} }
+
+/**
+ * Reads `source=NAME`, `flagSetId=ID` (without an id: the flags in no set) or a bare name of a source.
+ *
+ * @throws SelectorError in flagd's words
+ */
+export function parseSelector(expression: string = ''): Selector {
+  if (expression === '') return EVERYTHING
+  const equals = expression.indexOf('=')
+  const by = equals < 0 ? 'source' : expression.slice(0, equals)
+  let value = expression.slice(equals + 1)
+  if (by !== 'source' && by !== 'flagSetId') {
+    throw new SelectorError(
+      `invalid selector key ${goQuoted(by)}, valid keys: "flagSetId", "source"`,
+    )
+  }
+  if (by === 'flagSetId' && value === '') value = NO_FLAG_SET
+  return { by, value, metadata: value === '' ? {} : { [by]: value } }
+}
+
+/** As Go's `%q`, for what is in headers. */
+function goQuoted(text: string): string {
+  return goString(text).replace(/\\u00([0-7][0-9a-f])/g, (_, hex: string) => {
+    const code = Number.parseInt(hex, 16)
+    return code < 32 ? `\\x${hex}` : String.fromCharCode(code)
+  })
+}

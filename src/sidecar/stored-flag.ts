@@ -1,0 +1,55 @@
+import { NO_FLAG_SET } from './selector.ts'
+import { goJson, goString } from './go-json.ts'
+import type { JsonObject } from '../flagfile/index.ts'
+import { compileFlag } from '../flagfile/index.ts'
+import type { CompiledFlag, Evaluation, FlagDefinition } from '../flagfile/index.ts'
+
+/** A flag in force. */
+export class StoredFlag {
+  readonly definition: FlagDefinition
+  readonly key: string
+  readonly source: string
+  readonly priority: number
+  readonly flagSetId: string
+  #evaluate: CompiledFlag | undefined
+  #text: string | undefined
+
+  constructor(definition: FlagDefinition, source: string, priority: number) {
+    this.definition = definition
+    this.key = definition.key
+    this.source = source
+    this.priority = priority
+    this.flagSetId = definition.flagSetId ?? NO_FLAG_SET
+  }
+
+  /** Compiled when it is first asked: of thousands of flags, most never are. */
+  evaluate(context: JsonObject): Evaluation {
+    this.#evaluate ??= compileFlag(this.definition)
+    return this.#evaluate(context)
+  }
+
+  /** What an answer carries: flagd leaves out what is null. */
+  metadataOf(selected: JsonObject): JsonObject {
+    const own = Object.entries(this.definition.metadata).filter(([, value]) => value !== null)
+    return { ...selected, ...Object.fromEntries(own) }
+  }
+
+  /** The flag as flagd's sync stream has it. Two that differ in it have changed. */
+  get text(): string {
+    return (this.#text ??= textOf(this.definition, this.source))
+  }
+}
+
+function textOf(definition: FlagDefinition, source: string): string {
+  const { state, defaultVariant, variants, targeting, metadata } = definition
+  const members = [
+    `"state":${goString(state)}`,
+    `"defaultVariant":${goString(defaultVariant)}`,
+    `"variants":${variants === undefined ? 'null' : goJson(variants)}`,
+  ]
+  const rule = targeting === undefined ? undefined : goJson(targeting)
+  if (rule !== undefined) members.push(`"targeting":${rule}`)
+  members.push(`"source":${goString(source)}`)
+  if (Object.keys(metadata).length > 0) members.push(`"metadata":${goJson(metadata)}`)
+  return `{${members.join(',')}}`
+}
