@@ -1,0 +1,27 @@
+/** `npm run test:model -- [part of a name]`: every setting, the deep ones too, with their stories. */
+import { check } from './protocol.ts'
+import { HELD, REFUTED } from './settings.ts'
+
+const [wanted = ''] = process.argv.slice(2)
+const most = Number(process.env['MAX_STATES'] ?? 4_000_000)
+let wrong = 0
+
+function report(expected: string, name: string, run: () => ReturnType<typeof check>): void {
+  if (!name.includes(wanted)) return
+  const startedAt = performance.now()
+  const { verdict, states, depth, story } = run()
+  const seconds = ((performance.now() - startedAt) / 1000).toFixed(1)
+  const ok = verdict === expected || (expected === 'HOLDS' && verdict === 'LIMIT')
+  if (!ok) wrong += 1
+  console.log(`${ok ? '' : 'WRONG: '}${verdict} ${name} [${states} states, depth ${depth}, ${seconds} s]`)
+  story.forEach((line, i) => console.log(`  ${String(i + 1).padStart(3)}. ${line}`))
+}
+
+for (const { rule, also = [], setting } of REFUTED) {
+  const off = Object.fromEntries([rule, ...also].map((name) => [name, false]))
+  report('VIOLATED', `without ${rule}`, () => check(off, setting, most))
+  // The rule is what makes the difference.
+  report('HOLDS', `with ${rule}`, () => check(Object.fromEntries(also.map((name) => [name, false])), setting, most))
+}
+for (const { name, setting } of HELD) report('HOLDS', name, () => check({}, setting, most))
+process.exitCode = wrong === 0 ? 0 : 1

@@ -1,0 +1,296 @@
+import {
+  ABSENT,
+  ANY,
+  type Cell,
+  type CellState,
+  type Entry,
+  type InvalidateOptions,
+  type InvalidateResult,
+  type KnownServers,
+  type Ledger,
+  type MaybePromise,
+  type Owed,
+  type WriteOptions,
+  type WriteResult,
+} from '../../src/cache/index.ts'
+import type { FileCache } from '../../src/cache/index.ts'
+import { SwitchbackError } from '../../src/errors.ts'
+import type { Side } from '../../src/side.ts'
+import type { Machine } from './machine.ts'
+import { DELAYS } from './redis-server.ts'
+
+interface Row {
+  readonly kind: 'value' | 'tombstone'
+  readonly token: string
+  readonly payload: string
+  readonly writtenAt: number
+  readonly expiresAt: number
+  readonly successor: string
+}
+
+/** The files that the programs of the machine share, with the meaning of the shipped store. */
+export class Disk {
+  readonly rows: Map<string, Row> = new Map()
+  floor: { readonly token: string; readonly at: number } = { token: '', at: 0 }
+  readonly owed: Record<Side, Map<string, Owed>> = { off: new Map(), on: new Map() }
+  readonly fences: Record<Side, number> = { off: 0, on: 0 }
+  readonly servers: Record<Side, ReadonlyMap<string, string>> = { off: new Map(), on: new Map() }
+  /** Another program is in a transaction. */
+  lockedUntil = 0
+  /** No write finds room; the control file can still be changed. */
+  fullUntil = 0
+  /** Nothing can be read. */
+  brokenUntil = 0
+  readonly machine: Machine
+  readonly plainly: number
+  #tokens = 0
+
+  constructor(machine: Machine, plainly: number) {
+    this.machine = machine
+    this.plainly = plainly
+  }
+
+  token(): string {
+    this.#tokens += 1
+    return `f${String(this.#tokens).padStart(11, '0')}`
+  }
+
+  /** Somebody else may be writing just now. */
+  contend(): void {
+    const wait = DELAYS[this.machine.choices.take(DELAYS.length, this.plainly)]!
+    if (wait > 0.2) this.lockedUntil = Math.max(this.lockedUntil, this.machine.now + wait)
+  }
+}
+
+const PATIENCE_MS = 1000
+
+/** One program's way to the files. */
+export class DiskCache implements FileCache {
+  readonly name: string = 'file'
+  readonly tombstoneTtl: number
+  readonly ledger: Ledger
+  readonly #disk: Disk
+  #closed = false
+
+  constructor(disk: Disk, tombstoneTtl: number) {
+    this.tombstoneTtl = tombstoneTtl
+    this.#disk = disk
+    this.ledger = new DiskLedger(disk, this)
+  }
+
+  read(key: string): MaybePromise<Cell> {
+    this.check()
+    return this.#cell(key)
+  }
+
+  write(key: string, entry: Entry, { expect, within }: WriteOptions): MaybePromise<WriteResult> {
+    if (within <= 0) return { written: false, token: '' }
+    return this.change(Math.min(within, PATIENCE_MS), () => {
+      if (expect !== ANY && expect !== this.#cell(key).token) return { written: false, token: '' }
+      const token = this.#put(key, { ...entry, kind: 'value', successor: '' })
+      return { written: true, token }
+    })
+  }
+
+  invalidate(key: string, options: InvalidateOptions): MaybePromise<InvalidateResult> {
+    const { successor = '', notBefore = 0, within } = options
+    if (this.now() < notBefore) return { done: false, existed: false, token: '' }
+    return this.change(Math.min(within, PATIENCE_MS), () => {
+      const existed = this.#cell(key).state === 'value'
+      const token = this.#put(key, { kind: 'tombstone', payload: '', expiresAt: 0, successor })
+      return { done: true, existed, token }
+    })
+  }
+
+  async clear(): Promise<void> {
+    const disk = this.#disk
+    await this.change(PATIENCE_MS, () => {
+      disk.floor = { token: disk.token(), at: this.now() }
+    })
+    await this.change(PATIENCE_MS, () => {
+      disk.rows.clear()
+      disk.machine.tell(() => 'the files are emptied by clear')
+    })
+  }
+
+  now(): number {
+    return Date.now()
+  }
+
+  ping(): MaybePromise<void> {
+    return this.change(PATIENCE_MS, () => undefined)
+  }
+
+  async close(): Promise<void> {
+    this.#closed = true
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.close()
+  }
+
+  check(): void {
+    if (this.#closed) throw new SwitchbackError('SB_FILE_STORE_CLOSED', 'The file cache was closed.')
+    if (this.#disk.machine.now < this.#disk.brokenUntil) {
+      throw new SwitchbackError('SB_FILE_STORE_FAILED', 'The disk cannot be read.')
+    }
+  }
+
+  /** One transaction: at once, or when the other programs let go. */
+  change<T>(patience: number, work: () => T): MaybePromise<T> {
+    this.check()
+    const disk = this.#disk
+    disk.contend()
+    if (disk.machine.now >= disk.lockedUntil) return this.#commit(work)
+    return this.#wait(disk.machine.now + patience, work)
+  }
+
+  async #wait<T>(deadline: number, work: () => T): Promise<T> {
+    const { machine } = this.#disk
+    for (;;) {
+      const left = deadline - machine.now
+      if (left <= 0) {
+        throw new SwitchbackError('SB_FILE_STORE_BUSY', 'Other processes hold the lock.')
+      }
+      const free = Math.max(this.#disk.lockedUntil - machine.now, 0.1)
+      await machine.pause(Math.min(left, free))
+      if (machine.now >= this.#disk.lockedUntil) return this.#commit(work)
+    }
+  }
+
+  #commit<T>(work: () => T): T {
+    this.check()
+    if (this.#disk.machine.now < this.#disk.fullUntil) {
+      throw new SwitchbackError('SB_FILE_STORE_FULL', 'No space left.')
+    }
+    return work()
+  }
+
+  #put(key: string, row: Omit<Row, 'token' | 'writtenAt'>): string {
+    const disk = this.#disk
+    const token = disk.token()
+    disk.rows.set(key, { ...row, token, writtenAt: this.now() })
+    disk.machine.tell(() => {
+      const what = row.kind === 'value' ? row.payload : 'a tombstone'
+      const names = row.successor === '' ? '' : ` naming ${row.successor}`
+      return `${disk.machine.running?.name ?? '?'} writes ${what}${names} to the files for ${key} [${token}]`
+    })
+    return token
+  }
+
+  #cell(key: string): Cell {
+    const now = this.now()
+    const ttl = this.tombstoneTtl
+    const row = this.#disk.rows.get(key)
+    if (row === undefined) {
+      const { token, at } = this.#disk.floor
+      const over = token === '' || now >= at + ttl
+      return over ? ABSENT : { ...ABSENT, state: 'tombstone', token, writtenAt: at }
+    }
+    const { token, writtenAt, expiresAt, successor, payload } = row
+    const state = stateOf(row, now, ttl)
+    const live = state === 'value'
+    return {
+      state,
+      token,
+      payload: live ? payload : '',
+      writtenAt,
+      expiresAt: live || state === 'expired' ? expiresAt : 0,
+      successor: state === 'tombstone' ? successor : '',
+    }
+  }
+}
+
+function stateOf(row: Row, now: number, ttl: number): CellState {
+  if (row.kind === 'tombstone') return now < row.writtenAt + ttl ? 'tombstone' : 'absent'
+  if (now < row.expiresAt) return 'value'
+  return now < row.expiresAt + ttl ? 'expired' : 'absent'
+}
+
+class DiskLedger implements Ledger {
+  readonly #disk: Disk
+  readonly #cache: DiskCache
+  static generations = 0
+
+  constructor(disk: Disk, cache: DiskCache) {
+    this.#disk = disk
+    this.#cache = cache
+  }
+
+  owes(side: Side, key: string): boolean {
+    this.#cache.check()
+    return this.#disk.owed[side].has(key)
+  }
+
+  owe(side: Side, key: string, notBefore: number): MaybePromise<void> {
+    return this.#cache.change(PATIENCE_MS, () => {
+      const before = this.#disk.owed[side].get(key)?.notBefore ?? 0
+      DiskLedger.generations += 1
+      const generation = String(DiskLedger.generations)
+      this.#disk.owed[side].set(key, {
+        side,
+        key,
+        generation,
+        notBefore: Math.max(before, notBefore),
+      })
+      this.#disk.machine.tell(
+        () => `${this.#disk.machine.running?.name ?? '?'} notes: an invalidation of ${key} is pending on ${side}`,
+      )
+    })
+  }
+
+  list(side: Side, limit: number): readonly Owed[] {
+    this.#cache.check()
+    return [...this.#disk.owed[side].values()].slice(0, limit)
+  }
+
+  settle({ side, key, generation }: Owed): MaybePromise<boolean> {
+    return this.#cache.change(PATIENCE_MS, () => {
+      if (this.#disk.owed[side].get(key)?.generation !== generation) return false
+      this.#disk.machine.tell(
+        () => `${this.#disk.machine.running?.name ?? '?'} settles the invalidation of ${key} on ${side}`,
+      )
+      return this.#disk.owed[side].delete(key)
+    })
+  }
+
+  count(side: Side): number {
+    this.#cache.check()
+    return this.#disk.owed[side].size
+  }
+
+  /** Stands in the control file, which needs no lock. */
+  fence(side: Side, before: number): void {
+    this.#cache.check()
+    this.#disk.fences[side] = Math.max(this.#disk.fences[side], before)
+    this.#disk.machine.tell(
+      () => `${this.#disk.machine.running?.name ?? '?'} distrusts what ${side} holds from before ${before}`,
+    )
+  }
+
+  async writeOff(side: Side): Promise<void> {
+    try {
+      await this.#cache.change(PATIENCE_MS, () => this.#disk.owed[side].clear())
+    } catch {
+      // Still owed.
+    }
+  }
+
+  fencedBefore(side: Side): number {
+    this.#cache.check()
+    return this.#disk.fences[side]
+  }
+
+  trustedFrom(side: Side, key: string): number {
+    return this.owes(side, key) ? Number.POSITIVE_INFINITY : this.#disk.fences[side]
+  }
+
+  knownServers(side: Side): KnownServers {
+    return {
+      recall: () => this.#disk.servers[side],
+      remember: (servers) => {
+        this.#disk.servers[side] = new Map(servers)
+      },
+    }
+  }
+}

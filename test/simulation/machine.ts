@@ -1,0 +1,212 @@
+import { createRequire, syncBuiltinESMExports } from 'node:module'
+import { Choices } from './choices.ts'
+
+const require: NodeJS.Require = createRequire(import.meta.url)
+const realImmediate: typeof setImmediate = globalThis.setImmediate
+
+/** A program of the simulated machine: what happens in it stops with it. */
+export interface Owner {
+  readonly name: string
+  dead: boolean
+  /** Nothing happens in it before. */
+  frozenUntil: number
+}
+
+interface Event {
+  at: number
+  readonly order: number
+  readonly owner: Owner | undefined
+  readonly run: () => void
+  cancelled: boolean
+}
+
+/** The beginning of simulated time, an ordinary date. */
+const EPOCH = 1_800_000_000_000
+
+/**
+ * One deterministic scheduler with simulated time: whatever could happen in another order on a real
+ * machine is an event here, and what follows from an event without another one happens before the next.
+ */
+export class Machine {
+  readonly choices: Choices
+  /** Milliseconds that have truly passed. */
+  now = 0
+  /** What the machine's wall clock is ahead of true time. */
+  wallOffset = 0
+  /** In which program the present event happens. */
+  running: Owner | undefined
+  /** What happened, for the story; undefined: nobody listens. */
+  story: string[] | undefined
+  events = 0
+  readonly #heap: Event[] = []
+  #order = 0
+
+  constructor(choices: Choices) {
+    this.choices = choices
+  }
+
+  get wall(): number {
+    return EPOCH + this.wallOffset + Math.floor(this.now)
+  }
+
+  tell(line: () => string): void {
+    this.story?.push(`${String(Math.floor(this.now)).padStart(6)} ms  ${line()}`)
+  }
+
+  at(delay: number, run: () => void, owner: Owner | undefined = this.running): Event {
+    this.#order += 1
+    const event = { at: this.now + Math.max(0, delay), order: this.#order, owner, run, cancelled: false }
+    this.#push(event)
+    return event
+  }
+
+  /** Resolves after a while, if the program that asks is still there. */
+  pause(delay: number): Promise<void> {
+    return new Promise((resolve) => {
+      this.at(delay, resolve)
+    })
+  }
+
+  /** Lets everything happen until the given time, or until there is nothing left that `until` awaits. */
+  async run(end: number, done: () => boolean): Promise<void> {
+    while (!done()) {
+      const event = this.#pop()
+      if (event === undefined || event.at > end) {
+        if (event !== undefined) this.#push(event)
+        this.now = end
+        return
+      }
+      if (event.cancelled) continue
+      const { owner } = event
+      if (owner?.dead === true) continue
+      if (owner !== undefined && owner.frozenUntil > event.at) {
+        event.at = owner.frozenUntil
+        this.#push(event)
+        continue
+      }
+      this.now = Math.max(this.now, event.at)
+      this.running = owner
+      this.events += 1
+      event.run()
+      // Until nothing is left to follow from it: microtasks and ticks.
+      await new Promise((resolve) => realImmediate(resolve))
+      this.running = undefined
+    }
+  }
+
+  #push(event: Event): void {
+    const heap = this.#heap
+    let at = heap.push(event) - 1
+    while (at > 0) {
+      const above = (at - 1) >> 1
+      if (!before(event, heap[above]!)) break
+      heap[at] = heap[above]!
+      at = above
+    }
+    heap[at] = event
+  }
+
+  #pop(): Event | undefined {
+    const heap = this.#heap
+    const first = heap[0]
+    const last = heap.pop()
+    if (first === undefined || last === undefined || heap.length === 0) return first
+    let at = 0
+    for (;;) {
+      let below = at * 2 + 1
+      if (below >= heap.length) break
+      if (below + 1 < heap.length && before(heap[below + 1]!, heap[below]!)) below += 1
+      if (!before(heap[below]!, last)) break
+      heap[at] = heap[below]!
+      at = below
+    }
+    heap[at] = last
+    return first
+  }
+}
+
+function before(one: Event, other: Event): boolean {
+  return one.at < other.at || (one.at === other.at && one.order < other.order)
+}
+
+/** Stands for a timer; the code under test only ever clears or unrefs it. */
+class Timer {
+  readonly event: Event
+
+  constructor(event: Event) {
+    this.event = event
+  }
+
+  unref(): this {
+    return this
+  }
+
+  ref(): this {
+    return this
+  }
+}
+
+const timers = require('node:timers/promises') as Record<string, unknown>
+const real = {
+  now: Date.now,
+  performanceNow: performance.now.bind(performance),
+  setTimeout: globalThis.setTimeout,
+  clearTimeout: globalThis.clearTimeout,
+  setImmediate: globalThis.setImmediate,
+  random: Math.random,
+  wait: Atomics.wait,
+  delay: timers['setTimeout'],
+  immediate: timers['setImmediate'],
+}
+
+/** Milliseconds of real time, also while simulated time is in its place. */
+export const realNow: () => number = real.performanceNow
+
+let current: Machine | undefined
+let chance: () => number = Math.random
+
+/**
+ * Puts the machine's clock, timers and chance in the place of Node's, also behind what modules have
+ * imported, until {@link leave}. (`process.nextTick` and promises stay real: they belong to the event that
+ * they follow from.)
+ */
+export function enter(machine: Machine, random: () => number): void {
+  const entered = current !== undefined
+  current = machine
+  chance = random
+  if (entered) return
+  const later = (run: (...args: unknown[]) => void, delay = 0, ...args: unknown[]): Timer =>
+    new Timer(current!.at(Math.max(1, delay), () => run(...args)))
+  Date.now = () => current!.wall
+  performance.now = () => current!.now
+  Math.random = () => chance()
+  globalThis.setTimeout = later as never
+  globalThis.clearTimeout = ((timer: Timer | undefined) => {
+    if (timer?.event !== undefined) timer.event.cancelled = true
+  }) as never
+  globalThis.setImmediate = ((run: () => void) => new Timer(current!.at(0, run))) as never
+  // Blocks the program, and so the whole of simulated time.
+  Atomics.wait = ((_: unknown, __: number, ___: number, ms: number) => {
+    current!.now += ms
+    return 'timed-out'
+  }) as never
+  timers['setTimeout'] = (ms: number) => current!.pause(Math.max(1, ms))
+  timers['setImmediate'] = () => current!.pause(0)
+  syncBuiltinESMExports()
+}
+
+/** Real time again. */
+export function leave(): void {
+  if (current === undefined) return
+  current = undefined
+  Date.now = real.now
+  performance.now = real.performanceNow
+  Math.random = real.random
+  Atomics.wait = real.wait
+  globalThis.setTimeout = real.setTimeout
+  globalThis.clearTimeout = real.clearTimeout
+  globalThis.setImmediate = real.setImmediate
+  timers['setTimeout'] = real.delay
+  timers['setImmediate'] = real.immediate
+  syncBuiltinESMExports()
+}

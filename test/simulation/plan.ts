@@ -1,0 +1,162 @@
+import { seeded } from '../support/simulation.ts'
+import type { Side } from '../../src/side.ts'
+import type { StandbyPolicy } from '../../src/switch/index.ts'
+
+export interface OpPlan {
+  readonly op: 'get' | 'set' | 'delete' | 'getOrSet' | 'clear' | 'deleteMany' | 'nested'
+  readonly key: string
+  readonly side: Side
+  /** Milliseconds since the operation before has ended. */
+  readonly gap: number
+  /** Of the stored or loaded value; 0: none. */
+  readonly ttl: number
+  readonly loadMs: number
+}
+
+export interface ClientPlan {
+  readonly process: number
+  readonly ops: readonly OpPlan[]
+}
+
+export const FAULTS = [
+  'hang',
+  'disconnect',
+  'restart-empty',
+  'restart-snapshot',
+  'flushall',
+  'replicaof',
+  'evict',
+  'oom',
+  'readonly',
+  'kill',
+  'freeze',
+  'close',
+  'start',
+  'writer-frozen',
+  'disk-full',
+  'disk-broken',
+  'redis-clock',
+  'host-clock',
+] as const
+
+export type FaultKind = (typeof FAULTS)[number]
+
+export interface FaultPlan {
+  readonly kind: FaultKind
+  readonly at: number
+  /** How long it lasts. */
+  readonly ms: number
+  readonly process: number
+  readonly key: string
+  /** Any number: which snapshot, which policy, how far a clock steps. */
+  readonly pick: number
+}
+
+export interface ProcessPlan {
+  readonly policy: StandbyPolicy
+  readonly breaker: { readonly window: number; readonly failures: number }
+  readonly deadlineMs: Readonly<Record<Side, number>>
+  readonly originConcurrency: number
+  readonly maxOwed: number
+}
+
+export interface Plan {
+  readonly processes: readonly ProcessPlan[]
+  readonly clients: readonly ClientPlan[]
+  readonly faults: readonly FaultPlan[]
+  readonly tombstoneTtl: number
+  /** How often messages are plainly fast, and the disk is free. */
+  readonly plainly: number
+  readonly diskPlainly: number
+  /** The shipped file store on real files, instead of the simulated disk. */
+  readonly realFiles: boolean
+}
+
+export interface PlanOptions {
+  /** What processes do with the side that the flag did not pick; `mixed`: each what it likes. */
+  readonly policies: readonly StandbyPolicy[]
+  readonly faults: readonly FaultKind[]
+  /** Share of the schedules that run on real files. */
+  readonly realFiles: number
+  /** Loaders that call getOrSet themselves. */
+  readonly nested: boolean
+  /** Loads of up to three lives of a tombstone. */
+  readonly slow: boolean
+  readonly clear: boolean
+}
+
+const GAPS = {
+  burst: [0, 0, 0, 1, 1, 2, 5, 10, 20, 40],
+  wide: [0, 0, 1, 2, 5, 10, 20, 40, 80, 120, 200, 300, 500, 900],
+}
+const TTLS = [1, 5, 30, 200, 1000]
+const KEYS = ['k', 'k', 'k', 'k', 'l']
+
+/** A random plan: who does what, and what goes wrong when. */
+export function makePlan(seed: number, options: PlanOptions): Plan {
+  const random = seeded(seed * 2 + 1)
+  const chance = (p: number): boolean => random() < p
+  const pick = <T>(from: readonly T[]): T => from[Math.floor(random() * from.length)]!
+  const upTo = (n: number): number => Math.floor(random() * n)
+
+  // A tombstone must outlive every operation: a second's patience with a busy disk twice over, and deadlines.
+  const tombstoneTtl = pick([3000, 3000, 10_000, 60_000])
+  const process = (): ProcessPlan => ({
+    policy: pick(options.policies),
+    breaker: chance(0.4) ? { window: 1, failures: 1 } : chance(0.5) ? { window: 31, failures: 31 } : { window: 10, failures: 5 },
+    deadlineMs: { off: pick([100, 100, 1000]), on: pick([100, 100, 30, 250]) },
+    originConcurrency: pick([1, 2, 64, 64]),
+    maxOwed: pick([10_000, 10_000, 1, 0]),
+  })
+  const processes = Array.from({ length: pick([1, 2, 2, 2, 3]) }, process)
+  // Few writes among many reads find what stays wrong; many writes find what crosses.
+  const writes = pick([0.15, 0.3, 0.5])
+  const clears = chance(0.25) && options.clear ? 0.1 : 0
+  const nested = chance(0.15) && options.nested ? 0.3 : 0
+  const slow = chance(0.35) && options.slow
+  const short = chance(0.2)
+  const gaps = GAPS[pick(['burst', 'wide', 'wide'] as const)]
+  const op = (): OpPlan => {
+    const drawn = random()
+    const kind = chance(clears)
+      ? 'clear'
+      : drawn < writes
+        ? pick(['set', 'set', 'delete', 'delete', 'delete', 'deleteMany'] as const)
+        : chance(0.3)
+          ? 'get'
+          : chance(nested)
+            ? 'nested'
+            : 'getOrSet'
+    return {
+      op: kind,
+      key: pick(KEYS),
+      side: pick(['off', 'on', 'on'] as const),
+      gap: pick(gaps),
+      ttl: short && chance(0.5) ? pick(TTLS) : 0,
+      loadMs: slow && chance(0.5) ? upTo(pick([50, 300, 2000, tombstoneTtl > 3000 ? 2000 : tombstoneTtl * 3])) : pick([0, 0, 1, 5, 30]),
+    }
+  }
+  const clients = Array.from({ length: 2 + upTo(4) }, () => ({
+    process: upTo(processes.length),
+    ops: Array.from({ length: 2 + upTo(7) }, op),
+  }))
+  // One trouble is the rule; several meet now and then.
+  const count = options.faults.length === 0 ? 0 : pick([0, 1, 1, 2, 2, 3])
+  const faults = Array.from({ length: count }, () => ({
+    kind: pick(options.faults),
+    at: upTo(pick([300, 1000, 2500])),
+    ms: pick([10, 60, 120, 300, 700, 1500, 4000]),
+    process: upTo(processes.length),
+    key: pick(KEYS),
+    pick: upTo(1000),
+  }))
+  return {
+    processes,
+    clients,
+    faults,
+    tombstoneTtl,
+    plainly: pick([0.98, 0.9, 0.7]),
+    diskPlainly: pick([0.98, 0.9, 0.6]),
+    realFiles: chance(options.realFiles),
+  }
+}

@@ -1,0 +1,420 @@
+import { cpSync, mkdtempSync, rmSync } from 'node:fs'
+import { join } from 'node:path'
+import { type CacheBackend, fileCache, redisCache } from '../../src/cache/index.ts'
+import type { RedisCacheOptions } from '../../src/cache/index.ts'
+import { SwitchbackError } from '../../src/errors.ts'
+import type { Side } from '../../src/side.ts'
+import { type CacheSwitch, type CacheView, createCacheSwitch } from '../../src/switch/index.ts'
+import { FixedDecider } from '../support/fixed-decider.ts'
+import { seeded } from '../support/simulation.ts'
+import { Choices } from './choices.ts'
+import { Disk, DiskCache } from './file-store.ts'
+import { enter, Machine, type Owner } from './machine.ts'
+import type { ClientPlan, FaultPlan, OpPlan, Plan, ProcessPlan } from './plan.ts'
+import { RedisConnection, RedisServer } from './redis-server.ts'
+import { Truth } from './truth.ts'
+
+export interface Outcome {
+  /** What was wrong, the worst first; empty: nothing. */
+  readonly problems: readonly string[]
+  readonly story: readonly string[]
+  readonly choices: readonly number[]
+  readonly reads: number
+  readonly writes: number
+  readonly excusedReads: number
+  readonly failed: number
+  readonly events: number
+}
+
+export interface RunOptions {
+  readonly seed: number
+  /** Choices to make again, instead of drawing them. */
+  readonly script?: readonly number[]
+  readonly story?: boolean
+}
+
+/** Everything has had time to end by then: the longest load, the longest fault, the longest deadline. */
+const LONGEST_MS = 60_000
+
+class Process implements Owner {
+  readonly name: string
+  dead = false
+  frozenUntil = 0
+  readonly plan: ProcessPlan
+  cache: CacheSwitch | undefined
+  views: Record<Side, CacheView> | undefined
+  closed = false
+
+  constructor(name: string, plan: ProcessPlan) {
+    this.name = name
+    this.plan = plan
+  }
+}
+
+interface Runner {
+  readonly plan: ClientPlan
+  readonly name: string
+  next: number
+  done: boolean
+}
+
+/** Runs one plan of one seed. Simulated time stays in place: the caller leaves it. */
+export async function run(plan: Plan, options: RunOptions): Promise<Outcome> {
+  const machine = new Machine(new Choices(options.seed, options.script))
+  if (options.story === true) machine.story = []
+  enter(machine, seeded(options.seed))
+  const world = new World(plan, machine)
+  const onRejection = (error: unknown): void =>
+    void world.problem(`UNHANDLED rejection: ${String(error)}`)
+  process.on('unhandledRejection', onRejection)
+  try {
+    await world.run()
+  } finally {
+    process.off('unhandledRejection', onRejection)
+    world.dispose()
+  }
+  return {
+    problems: world.problems,
+    story: machine.story ?? [],
+    choices: machine.choices.taken,
+    reads: world.truth.reads,
+    writes: world.truth.writes,
+    excusedReads: world.truth.excusedReads,
+    failed: world.failed,
+    events: machine.events,
+  }
+}
+
+class World {
+  readonly problems: string[] = []
+  readonly truth = new Truth()
+  failed = 0
+  readonly #plan: Plan
+  readonly #machine: Machine
+  readonly #redis: RedisServer
+  readonly #disk: Disk
+  readonly #directory: string | undefined
+  readonly #processes: Process[] = []
+  readonly #runners: Runner[]
+  #underWay = 0
+  #starts = 0
+
+  constructor(plan: Plan, machine: Machine) {
+    this.#plan = plan
+    this.#machine = machine
+    this.#redis = new RedisServer(machine, plan.plainly)
+    this.#disk = new Disk(machine, plan.diskPlainly)
+    this.#directory = plan.realFiles ? freshDirectory() : undefined
+    this.#runners = plan.clients.map((client, i) => ({
+      plan: client,
+      name: `client ${i + 1}`,
+      next: 0,
+      done: false,
+    }))
+  }
+
+  problem(text: string): void {
+    this.problems.push(text)
+    this.#machine.tell(() => `*** ${text}`)
+  }
+
+  async run(): Promise<void> {
+    const machine = this.#machine
+    this.#plan.processes.forEach((plan, i) => this.#start(i, plan))
+    for (const fault of this.#plan.faults) machine.at(fault.at, () => this.#strike(fault), undefined)
+    for (const at of [0, 150, 400, 900, 1800]) machine.at(at, () => this.#redis.remember(), undefined)
+    const lastFault = Math.max(0, ...this.#plan.faults.map(({ at, ms }) => at + ms))
+    const wrong = (): boolean => this.problems.length > 0
+    await machine.run(LONGEST_MS, () => wrong() || (this.#quiet() && machine.now > lastFault))
+    if (wrong()) return
+    if (!this.#quiet()) {
+      const waiting = this.#runners.filter(({ done }) => !done).map(({ name }) => name)
+      this.problem(`HUNG: ${waiting.join(', ')} wait for an answer that never comes`)
+      return
+    }
+    // What is wrong for good shows in the end, to users of either side.
+    await machine.run(machine.now + 1500, () => false)
+    for (const owner of this.#processes) this.#lookAround(owner)
+    await machine.run(machine.now + 5000, () => wrong() || this.#underWay === 0)
+  }
+
+  dispose(): void {
+    if (this.#directory === undefined) return
+    // After the timers are real again; what is still open keeps only memory.
+    for (const { cache } of this.#processes) void cache?.close().catch(() => undefined)
+    rmSync(this.#directory, { recursive: true, force: true })
+  }
+
+  #quiet(): boolean {
+    return this.#runners.every(({ done }) => done)
+  }
+
+  #start(i: number, plan: ProcessPlan): void {
+    this.#starts += 1
+    const owner = new Process(this.#processes[i] === undefined ? `p${i}` : `p${i}#${this.#starts}`, plan)
+    this.#processes[i] = owner
+    this.#machine.at(
+      0,
+      () => {
+        this.#machine.tell(() => `${owner.name} starts (standby: ${plan.policy})`)
+        owner.cache = this.#assemble(owner)
+        const cache = owner.cache
+        owner.views = {
+          off: cache.for({ targetingKey: 'off-user' }),
+          on: cache.for({ targetingKey: 'on-user' }),
+        }
+        for (const runner of this.#runners) {
+          if (runner.plan.process === i && !runner.done) void this.#client(runner, owner)
+        }
+      },
+      owner,
+    )
+  }
+
+  /** The shipped assembly; only the server, the disk and the flag are not real. */
+  #assemble(owner: Process): CacheSwitch {
+    const { tombstoneTtl } = this.#plan
+    const { policy, ...rest } = owner.plan
+    const client = new RedisConnection(this.#redis, owner)
+    const on = redisCache({
+      client: client as unknown as NonNullable<RedisCacheOptions['client']>,
+      prefix: 'sim:',
+      tombstoneTtl,
+      onWarning: () => undefined,
+    })
+    const off: CacheBackend =
+      this.#directory === undefined
+        ? new DiskCache(this.#disk, tombstoneTtl)
+        : fileCache({ directory: this.#directory, tombstoneTtl, onWarning: () => undefined })
+    return withSharedTables(() => createCacheSwitch({
+      flag: 'new-side',
+      off,
+      on,
+      decider: new FixedDecider({ 'on-user': 'on', 'off-user': 'off' }),
+      standby: policy,
+      compareShare: 1,
+      onEvent: (event) => this.#machine.tell(() => `${owner.name} says: ${JSON.stringify(event)}`),
+      ...rest,
+    }))
+  }
+
+  async #client(runner: Runner, owner: Process): Promise<void> {
+    const { ops } = runner.plan
+    while (runner.next < ops.length) {
+      const op = ops[runner.next]!
+      await this.#machine.pause(op.gap)
+      if (this.#processes[runner.plan.process] !== owner) return
+      runner.next += 1
+      const told = `${runner.name} in ${owner.name}: ${op.op} ${op.op === 'clear' ? '' : op.key} as a user of ${op.side}`
+      try {
+        await this.#perform(op, owner, told)
+      } catch (error) {
+        this.#machine.tell(() => `${told} fails: ${String(error)}`)
+        this.failed += 1
+        const expected = owner.closed && error instanceof SwitchbackError
+        if (!expected) this.problem(`FAILED: ${told}: ${String(error)}`)
+      }
+    }
+    runner.done = true
+  }
+
+  async #perform(op: OpPlan, owner: Process, told: string): Promise<void> {
+    const { truth } = this
+    const machine = this.#machine
+    const cache = owner.views![op.side]
+    const { key } = op
+    const options = op.ttl === 0 ? {} : { ttl: op.ttl }
+    const begin = (keys: readonly string[]): readonly (readonly [string, ReturnType<Truth['begin']>])[] =>
+      keys.map((one) => [one, truth.begin(one)])
+    switch (op.op) {
+      case 'set': {
+        const { at, version } = truth.begin(key)
+        const value = truth.valueOf(key, version)
+        machine.tell(() => `${told} := ${value} begins`)
+        await cache.set(key, value, options)
+        truth.acknowledged(key, at, value)
+        break
+      }
+      case 'delete': {
+        const { at, version } = truth.begin(key)
+        machine.tell(() => `${told} begins (the origin is at ${key}.v${version})`)
+        await cache.delete(key)
+        truth.acknowledged(key, at)
+        break
+      }
+      case 'deleteMany':
+      case 'clear': {
+        const all = begin(['k', 'l'])
+        machine.tell(() => `${told} begins`)
+        if (op.op === 'clear') await cache.clear()
+        else await cache.deleteMany(['k', 'l'])
+        for (const [one, { at }] of all) truth.acknowledged(one, at)
+        break
+      }
+      case 'get':
+        await this.#read(key, told, () => cache.get(key))
+        return
+      default: {
+        const load = async (): Promise<string> => {
+          const value = truth.load(key)
+          machine.tell(() => `${told}: the loader reads ${value} at the origin`)
+          if (op.op === 'nested') {
+            await cache.getOrSet(`${key} inner`, async () => 'inner', options)
+          }
+          if (op.loadMs > 0) await machine.pause(op.loadMs)
+          return value
+        }
+        await this.#read(key, told, () => cache.getOrSet(key, load, options))
+        return
+      }
+    }
+    machine.tell(() => `${told} is acknowledged`)
+  }
+
+  async #read(key: string, told: string, read: () => Promise<unknown>): Promise<void> {
+    const floor = this.truth.floor(key)
+    this.#machine.tell(() => `${told} begins`)
+    const value = await read()
+    this.#machine.tell(() => `${told} returns ${value === undefined ? 'nothing' : String(value)}`)
+    const wrong = this.truth.judge(key, floor, value)
+    if (wrong !== undefined) this.problem(wrong)
+  }
+
+  #lookAround(owner: Process): void {
+    if (owner.dead || owner.closed || owner.views === undefined) return
+    for (const side of ['on', 'off'] as const) {
+      for (const key of ['k', 'l']) {
+        this.#underWay += 1
+        this.#machine.at(
+          0.5,
+          () =>
+            void this.#read(key, `${owner.name} in the end: get ${key} as a user of ${side}`, () =>
+              owner.views![side].get(key),
+            ).finally(() => {
+              this.#underWay -= 1
+            }),
+          owner,
+        )
+      }
+    }
+  }
+
+  #strike(fault: FaultPlan): void {
+    const machine = this.#machine
+    const redis = this.#redis
+    const disk = this.#disk
+    const { kind, ms, pick } = fault
+    const owner = this.#processes[fault.process]
+    const later = (work: () => void): void => void machine.at(ms, work, undefined)
+    const snapshot = redis.snapshots[pick % Math.max(1, redis.snapshots.length)] ?? new Map()
+    machine.tell(() => `--- ${kind} (${ms} ms, p${fault.process}, ${fault.key})`)
+    switch (kind) {
+      case 'hang':
+        redis.hungUntil = machine.now + ms
+        return
+      case 'disconnect':
+        for (const client of redis.clients) if (client.isOf(owner)) client.lose('cut')
+        return
+      case 'restart-empty':
+      case 'restart-snapshot':
+        if (!redis.up) return
+        redis.stop()
+        later(() => {
+          redis.start(kind === 'restart-empty' ? new Map() : snapshot)
+          machine.tell(() => `Redis is up again, ${kind === 'restart-empty' ? 'empty' : 'from a snapshot'}`)
+        })
+        return
+      case 'flushall':
+        redis.data.replace(new Map())
+        return
+      case 'replicaof':
+        redis.data.replace(snapshot)
+        redis.data.readonly = true
+        redis.data.replid2 = redis.data.runId.padEnd(40, '1')
+        later(() => {
+          redis.data.readonly = false
+        })
+        return
+      case 'evict':
+        if (redis.data.delete(`sim:${fault.key}`)) this.truth.excused.add(fault.key)
+        return
+      case 'oom':
+      case 'readonly': {
+        const what = kind === 'oom' ? 'full' : 'readonly'
+        redis.data[what] = true
+        later(() => {
+          redis.data[what] = false
+        })
+        return
+      }
+      case 'kill':
+      case 'start':
+        if (owner === undefined || owner.dead) return
+        owner.dead = true
+        for (const client of redis.clients) if (client.isOf(owner)) client.die()
+        later(() => this.#start(fault.process, this.#plan.processes[pick % this.#plan.processes.length]!))
+        return
+      case 'freeze':
+        if (owner !== undefined) owner.frozenUntil = machine.now + ms
+        return
+      case 'close':
+        if (owner?.cache === undefined || owner.dead || owner.closed) return
+        owner.closed = true
+        machine.at(0, () => void owner.cache!.close(), owner)
+        later(() => this.#start(fault.process, this.#plan.processes[pick % this.#plan.processes.length]!))
+        return
+      case 'writer-frozen':
+        disk.lockedUntil = machine.now + ms
+        return
+      case 'disk-full':
+        disk.fullUntil = machine.now + ms
+        return
+      case 'disk-broken':
+        disk.brokenUntil = machine.now + ms
+        return
+      case 'redis-clock':
+        redis.clockOffset += STEPS[pick % STEPS.length]!
+        return
+      case 'host-clock':
+        machine.wallOffset += STEPS[pick % STEPS.length]!
+        return
+      default:
+        throw new Error(`no such fault: ${String(kind)}`)
+    }
+  }
+}
+
+const TABLE_SLOTS = 65_536
+const tables = [new Uint32Array(TABLE_SLOTS), new Float64Array(TABLE_SLOTS)] as const
+
+/**
+ * A switch has megabytes of tables that only count repeat misses. Nobody counts here, and to make them for
+ * each of a million schedules takes longer than the schedules.
+ */
+function withSharedTables<T>(work: () => T): T {
+  const real = { Uint32Array, Float64Array }
+  const shared = (which: 0 | 1, make: (length: number) => object): unknown =>
+    function table(length: number): object {
+      return length === TABLE_SLOTS ? tables[which] : make(length)
+    }
+  Object.assign(globalThis, {
+    Uint32Array: shared(0, (length) => new real.Uint32Array(length)),
+    Float64Array: shared(1, (length) => new real.Float64Array(length)),
+  })
+  try {
+    return work()
+  } finally {
+    Object.assign(globalThis, real)
+  }
+}
+
+const STEPS = [3000, -3000, 200, -200, 3_600_000, -3_600_000]
+
+let template: string | undefined
+
+/** An empty store of a fresh directory, made once and copied. */
+function freshDirectory(): string {
+  const base = mkdtempSync('/dev/shm/switchback-simulation-')
+  if (template !== undefined) cpSync(template, base, { recursive: true })
+  return join(base)
+}
