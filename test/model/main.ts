@@ -13,7 +13,9 @@ function report(expected: string, name: string, run: () => ReturnType<typeof che
   const seconds = ((performance.now() - startedAt) / 1000).toFixed(1)
   const ok = verdict === expected || (expected === 'HOLDS' && verdict === 'LIMIT')
   if (!ok) wrong += 1
-  console.log(`${ok ? '' : 'WRONG: '}${verdict} ${name} [${states} states, depth ${depth}, ${seconds} s]`)
+  console.log(
+    `${ok ? '' : 'WRONG: '}${verdict} ${name} [${states} states, depth ${depth}, ${seconds} s]`,
+  )
   story.forEach((line, i) => console.log(`  ${String(i + 1).padStart(3)}. ${line}`))
 }
 
@@ -21,7 +23,9 @@ for (const { rule, also = [], setting } of REFUTED) {
   const off = Object.fromEntries([rule, ...also].map((name) => [name, false]))
   report('VIOLATED', `without ${rule}`, () => check(off, setting, most))
   // The rule is what makes the difference.
-  report('HOLDS', `with ${rule}`, () => check(Object.fromEntries(also.map((name) => [name, false])), setting, most))
+  report('HOLDS', `with ${rule}`, () =>
+    check(Object.fromEntries(also.map((name) => [name, false])), setting, most),
+  )
 }
 for (const { name, setting } of HELD) report('HOLDS', name, () => check({}, setting, most))
 process.exitCode = wrong === 0 ? 0 : 1

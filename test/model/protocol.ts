@@ -187,7 +187,14 @@ export class Model {
   }
 
   initial(): State {
-    const { clients, files = V1, redis = null, pending = false, crossing: _, ...given } = this.#setting
+    const {
+      clients,
+      files = V1,
+      redis = null,
+      pending = false,
+      crossing: _,
+      ...given
+    } = this.#setting
     return {
       O: 1,
       floor: 0,
@@ -227,7 +234,8 @@ export class Model {
   /** Both sides alive with different values, and nobody about to change that. */
   #disagreement(s: State): string | undefined {
     if (this.#setting.crossing !== true || s.late.length > 0) return undefined
-    if (s.clients.some(({ at }) => at !== 'idle') || s.owed.some((one) => one !== null)) return undefined
+    if (s.clients.some(({ at }) => at !== 'idle') || s.owed.some((one) => one !== null))
+      return undefined
     const [files, redis] = s.cells
     if (!this.#live(s, FILES) || !this.#live(s, REDIS) || files![1] === redis![1]) return undefined
     return `FOR GOOD: F says v${files![1]}, R says v${redis![1]}`
@@ -252,7 +260,8 @@ export class Model {
       if (this.#rules.fillIsConditional && tokenOf(s.cells[place]) !== expect) return false
       if (this.#rules.fillNamesEra && place === REDIS && String(s.eras[place]) !== era) return false
     }
-    if (kind === 'copy' && this.#rules.mirrorCompares && tokenOf(s.cells[place]) !== expect) return false
+    if (kind === 'copy' && this.#rules.mirrorCompares && tokenOf(s.cells[place]) !== expect)
+      return false
     s.cells[place] = ['V', Number(a), token, stamp]
     return true
   }
@@ -344,7 +353,9 @@ export class Model {
       return
     }
     const X = me.X!
-    if (['ask', 'read', 'trusted?', 'other', 'other read', 'load', 'joined', 'fill'].includes(me.at)) {
+    if (
+      ['ask', 'read', 'trusted?', 'other', 'other read', 'load', 'joined', 'fill'].includes(me.at)
+    ) {
       this.#reading(state, ci, add)
       return
     }
@@ -357,12 +368,22 @@ export class Model {
         s.clients[ci] = { i: me.i, at: 'look', X, v: me.v!, token: token!, tomb: tomb!, era: era! }
       } else done(s)
     }
-    const tells = !(plan.retire === true && !this.#rules.retireStillTells) && this.#rules.otherSideTold
+    const tells =
+      !(plan.retire === true && !this.#rules.retireStillTells) && this.#rules.otherSideTold
     switch (me.at) {
       case 'own': {
         const first = this.#rules.ownSideFirst ? X : Y
         if (first === Y) {
-          this.#send(state, p, Y, `${who}: ${NAMES[Y]} := tombstone, before its own side`, (s) => ['T', '', fresh(s)], (s) => void (mine(s).at = 'own late'), (s) => void (mine(s).at = 'own late'), add)
+          this.#send(
+            state,
+            p,
+            Y,
+            `${who}: ${NAMES[Y]} := tombstone, before its own side`,
+            (s) => ['T', '', fresh(s)],
+            (s) => void (mine(s).at = 'own late'),
+            (s) => void (mine(s).at = 'own late'),
+            add,
+          )
           return
         }
         this.#ownLeg(state, ci, add, (s) => (mine(s).at = tells ? 'tell' : 'ack'))
@@ -427,18 +448,26 @@ export class Model {
         return
       }
       case 'clear R':
-        add(`${who}: clear: ${this.#rules.clearBeginsEra ? 'another era on R, and' : ''} R's cells are deleted`, (s) => {
-          this.#settle(s, REDIS)
-          if (this.#rules.clearBeginsEra) s.eras[REDIS] += 2
-          s.cells[REDIS] = null
-          mine(s).at = 'clear F'
-        })
+        add(
+          `${who}: clear: ${this.#rules.clearBeginsEra ? 'another era on R, and' : ''} R's cells are deleted`,
+          (s) => {
+            this.#settle(s, REDIS)
+            if (this.#rules.clearBeginsEra) s.eras[REDIS] += 2
+            s.cells[REDIS] = null
+            mine(s).at = 'clear F'
+          },
+        )
         return
       case 'clear F':
-        add(`${who}: clear: the files are emptied${this.#rules.clearLeavesFloor ? ', a floor stands for what was there' : ''}`, (s) => {
-          s.cells[FILES] = this.#rules.clearLeavesFloor ? ['T', fresh(s), '', s.eras[FILES]] : null
-          mine(s).at = 'ack'
-        })
+        add(
+          `${who}: clear: the files are emptied${this.#rules.clearLeavesFloor ? ', a floor stands for what was there' : ''}`,
+          (s) => {
+            s.cells[FILES] = this.#rules.clearLeavesFloor
+              ? ['T', fresh(s), '', s.eras[FILES]]
+              : null
+            mine(s).at = 'ack'
+          },
+        )
         return
       case 'ack':
         add(`${who}: ${me.op} is acknowledged`, (s) => ack(s))
@@ -450,9 +479,19 @@ export class Model {
         })
         return
       case 'copy':
-        if (this.#owes(state, p, Y)) add(`${who}: the mirror gives up, an invalidation is pending`, done)
+        if (this.#owes(state, p, Y))
+          add(`${who}: the mirror gives up, an invalidation is pending`, done)
         else {
-          this.#send(state, p, Y, `${who}: the mirror puts v${me.v} on ${NAMES[Y]}`, (s) => ['copy', String(me.v), fresh(s), me.tomb!], (s) => done(s), (s) => done(s), add)
+          this.#send(
+            state,
+            p,
+            Y,
+            `${who}: the mirror puts v${me.v} on ${NAMES[Y]}`,
+            (s) => ['copy', String(me.v), fresh(s), me.tomb!],
+            (s) => done(s),
+            (s) => done(s),
+            add,
+          )
         }
         return
       default:
@@ -522,8 +561,9 @@ export class Model {
           this.#read(state, ci, add, toOther, returns, true)
           return
         }
-        add(`${who}: asks the ledger about ${NAMES[X]}: ${this.#owes(state, p, X) ? 'pending' : 'clear'}`, (s) =>
-          ask(s, (t) => void (mine(t).at = 'read')),
+        add(
+          `${who}: asks the ledger about ${NAMES[X]}: ${this.#owes(state, p, X) ? 'pending' : 'clear'}`,
+          (s) => ask(s, (t) => void (mine(t).at = 'read')),
         )
         return
       case 'read':
@@ -546,7 +586,8 @@ export class Model {
           this.#settle(s, Y)
           const C = mine(s)
           const cell = s.cells[Y]
-          const fits = me.successor === '*' || (cell !== null && cell[0] === 'V' && cell[2] === me.successor)
+          const fits =
+            me.successor === '*' || (cell !== null && cell[0] === 'V' && cell[2] === me.successor)
           if (this.#live(s, Y) && fits) {
             C.at = 'fill'
             C.v = cell![1] as number
@@ -561,7 +602,8 @@ export class Model {
         })
         for (const leader of leaders) {
           add(`${who}: joins the load of v${state.clients[leader]!.v} that is under way`, (s) => {
-            if (!this.#rules.joinersNeedLandedFill) return returns(s, s.clients[leader]!.v!, 'joined')
+            if (!this.#rules.joinersNeedLandedFill)
+              return returns(s, s.clients[leader]!.v!, 'joined')
             mine(s).at = 'joined'
             mine(s).joined = leader
             return undefined
@@ -642,7 +684,8 @@ export class Model {
       C.asked = true
       // Only on its own side, and only over nothing or over a tombstone that names the value.
       const blank = cell === null || cell[0] === 'V'
-      const young = X === REDIS && s.clients.some((W) => W.eras !== undefined && W.eras[X] !== s.eras[X])
+      const young =
+        X === REDIS && s.clients.some((W) => W.eras !== undefined && W.eras[X] !== s.eras[X])
       const mayMove = X === me.home && retire !== true
       if (cell !== null && cell[0] === 'T' && this.#rules.movesOnlyOverNothing) {
         C.successor = cell[2]
@@ -672,7 +715,8 @@ export class Model {
       if (under !== null && under !== undefined && !under.startsWith('named ')) {
         add(`p${p}: settles the invalidation that was pending on ${NAMES[place]}`, (s) => {
           s.repaying[p]![place] = null
-          if (s.owed[place] !== null && (under === 'any' || s.owed[place] === under)) s.owed[place] = null
+          if (s.owed[place] !== null && (under === 'any' || s.owed[place] === under))
+            s.owed[place] = null
         })
         continue
       }
@@ -694,11 +738,14 @@ export class Model {
           s.repaying[p]![place] = `named ${cell !== null && cell[0] === 'V' ? cell[2] : ''}`
         })
       } else {
-        add(`p${p}: repays: ${NAMES[place]} := tombstone that names what ${NAMES[other(place)]} showed`, (s) => {
-          const named = s.repaying[p]![place]!.slice('named '.length)
-          settles(s)
-          this.#apply(s, place, ['T', named, fresh(s)])
-        })
+        add(
+          `p${p}: repays: ${NAMES[place]} := tombstone that names what ${NAMES[other(place)]} showed`,
+          (s) => {
+            const named = s.repaying[p]![place]!.slice('named '.length)
+            settles(s)
+            this.#apply(s, place, ['T', named, fresh(s)])
+          },
+        )
       }
     }
   }
@@ -769,5 +816,7 @@ function tokenOf(cell: Cell): string {
 
 function show(cell: Cell): string {
   if (cell === null) return 'nothing'
-  return cell[0] === 'V' ? `v${cell[1]}` : `a tombstone${cell[2] === '' ? '' : ' that names a value'}`
+  return cell[0] === 'V'
+    ? `v${cell[1]}`
+    : `a tombstone${cell[2] === '' ? '' : ' that names a value'}`
 }

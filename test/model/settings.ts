@@ -24,15 +24,30 @@ export const HELD: readonly Held[] = [
   },
   {
     name: 'a delete and reads of one process, Redis emptied',
-    setting: { clients: [on(0, ['delete'], [FILES]), on(0, ['read'], [REDIS]), on(0, ['read'], [REDIS])], flushes: 1, files: null },
+    setting: {
+      clients: [on(0, ['delete'], [FILES]), on(0, ['read'], [REDIS]), on(0, ['read'], [REDIS])],
+      flushes: 1,
+      files: null,
+    },
   },
   {
     name: 'a set and reads, Redis emptied',
-    setting: { clients: [on(0, ['set']), on(1, ['read', 'read'])], flushes: 1, files: null, redis: ['V', 1, 't0', 0] },
+    setting: {
+      clients: [on(0, ['set']), on(1, ['read', 'read'])],
+      flushes: 1,
+      files: null,
+      redis: ['V', 1, 't0', 0],
+    },
   },
   {
     name: 'a set and a read, Redis back from a snapshot, a writer killed',
-    setting: { clients: [on(0, ['set']), on(1, ['read'])], snapshots: 1, crashes: 1, files: null, redis: ['V', 1, 't0', 0] },
+    setting: {
+      clients: [on(0, ['set']), on(1, ['read'])],
+      snapshots: 1,
+      crashes: 1,
+      files: null,
+      redis: ['V', 1, 't0', 0],
+    },
   },
   {
     name: 'clear and reads',
@@ -44,11 +59,19 @@ export const HELD: readonly Held[] = [
   },
   {
     name: 'writes that cross',
-    setting: { clients: [on(0, ['mirror']), on(1, ['set', 'mirror'])], files: null, crossing: true },
+    setting: {
+      clients: [on(0, ['mirror']), on(1, ['set', 'mirror'])],
+      files: null,
+      crossing: true,
+    },
   },
   {
     name: 'a tombstone that does not outlive a load',
-    setting: { clients: [on(0, ['delete'], [FILES]), on(0, ['read'], [REDIS]), on(0, ['read'], [REDIS])], expiries: 1, files: null },
+    setting: {
+      clients: [on(0, ['delete'], [FILES]), on(0, ['read'], [REDIS]), on(0, ['read'], [REDIS])],
+      expiries: 1,
+      files: null,
+    },
   },
   {
     name: 'a process that retires the old side beside one that does not',
@@ -65,12 +88,20 @@ export const HELD: readonly Held[] = [
   },
   {
     name: 'a set and two readers in two processes, a command lost or late, a process killed',
-    setting: { clients: [on(0, ['set']), on(1, ['read']), on(0, ['read'])], timeouts: 1, crashes: 1 },
+    setting: {
+      clients: [on(0, ['set']), on(1, ['read']), on(0, ['read'])],
+      timeouts: 1,
+      crashes: 1,
+    },
     deep: true,
   },
   {
     name: 'set and delete crossing, Redis emptied, a command lost or late',
-    setting: { clients: [on(0, ['set']), on(1, ['delete']), on(1, ['read'])], flushes: 1, timeouts: 1 },
+    setting: {
+      clients: [on(0, ['set']), on(1, ['delete']), on(1, ['read'])],
+      flushes: 1,
+      timeouts: 1,
+    },
     deep: true,
   },
   {
@@ -80,7 +111,11 @@ export const HELD: readonly Held[] = [
   },
   {
     name: 'mirrored set, delete and a read, a command lost or late',
-    setting: { clients: [on(0, ['mirror']), on(1, ['delete']), on(1, ['read'])], timeouts: 1, files: null },
+    setting: {
+      clients: [on(0, ['mirror']), on(1, ['delete']), on(1, ['read'])],
+      timeouts: 1,
+      files: null,
+    },
     deep: true,
   },
 ]
@@ -103,33 +138,65 @@ const joining: Setting = {
 export const REFUTED: readonly Refuted[] = [
   {
     rule: 'repaymentNamesNobody',
-    setting: { clients: [on(0, ['delete']), on(1, ['read', 'read'], [REDIS, REDIS])], pending: true },
+    setting: {
+      clients: [on(0, ['delete']), on(1, ['read', 'read'], [REDIS, REDIS])],
+      pending: true,
+    },
   },
-  { rule: 'fillIsConditional', setting: { clients: [on(0, ['set']), on(1, ['read', 'read'])], files: null } },
+  {
+    rule: 'fillIsConditional',
+    setting: { clients: [on(0, ['set']), on(1, ['read', 'read'])], files: null },
+  },
   {
     rule: 'fillNamesEra',
-    setting: { clients: [on(0, ['delete'], [FILES]), on(1, ['read', 'read'], [REDIS, REDIS])], flushes: 1, files: null },
+    setting: {
+      clients: [on(0, ['delete'], [FILES]), on(1, ['read', 'read'], [REDIS, REDIS])],
+      flushes: 1,
+      files: null,
+    },
   },
   {
     rule: 'lossBeginsEra',
-    setting: { clients: [on(0, ['delete']), on(1, ['read'])], snapshots: 1, files: null, redis: ['V', 1, 't0', 0] },
+    setting: {
+      clients: [on(0, ['delete']), on(1, ['read'])],
+      snapshots: 1,
+      files: null,
+      redis: ['V', 1, 't0', 0],
+    },
   },
   {
     rule: 'cellsHaveEra',
-    setting: { clients: [on(0, ['delete']), on(1, ['read'])], snapshots: 1, files: null, redis: ['V', 1, 't0', 0] },
+    setting: {
+      clients: [on(0, ['delete']), on(1, ['read'])],
+      snapshots: 1,
+      files: null,
+      redis: ['V', 1, 't0', 0],
+    },
   },
   {
     rule: 'noMoveIntoYoungEra',
-    setting: { clients: [on(0, ['set']), on(1, ['read', 'read'])], flushes: 1, files: ['V', 1, 't0', 0] },
+    setting: {
+      clients: [on(0, ['set']), on(1, ['read', 'read'])],
+      flushes: 1,
+      files: ['V', 1, 't0', 0],
+    },
   },
   {
     rule: 'movesOnlyOverNothing',
-    setting: { clients: [on(0, ['delete']), on(1, ['read', 'read'])], files: null, redis: ['V', 1, 't0', 0] },
+    setting: {
+      clients: [on(0, ['delete']), on(1, ['read', 'read'])],
+      files: null,
+      redis: ['V', 1, 't0', 0],
+    },
   },
   { rule: 'joinersNeedLandedFill', setting: joining },
   {
     rule: 'slowFillsRefused',
-    setting: { clients: [on(0, ['delete'], [REDIS]), on(1, ['read', 'read'], [REDIS, REDIS])], expiries: 1, files: null },
+    setting: {
+      clients: [on(0, ['delete'], [REDIS]), on(1, ['read', 'read'], [REDIS, REDIS])],
+      expiries: 1,
+      files: null,
+    },
   },
   {
     rule: 'ownSideFirst',
@@ -144,36 +211,67 @@ export const REFUTED: readonly Refuted[] = [
   },
   {
     rule: 'movesAskTrust',
-    setting: { clients: [on(0, ['delete']), on(1, ['read'], [FILES])], timeouts: 1, expiries: 1, redis: ['V', 1, 't1', 0] },
+    setting: {
+      clients: [on(0, ['delete']), on(1, ['read'], [FILES])],
+      timeouts: 1,
+      expiries: 1,
+      redis: ['V', 1, 't1', 0],
+    },
   },
   {
     rule: 'debtsHaveGenerations',
-    setting: { clients: [on(0, ['set'], [FILES]), on(1, ['read', 'read'], [REDIS, REDIS])], timeouts: 1, pending: true },
+    setting: {
+      clients: [on(0, ['set'], [FILES]), on(1, ['read', 'read'], [REDIS, REDIS])],
+      timeouts: 1,
+      pending: true,
+    },
   },
   {
     rule: 'repaidAfterDeadline',
-    setting: { clients: [on(0, ['set', 'delete'], [REDIS, REDIS]), on(1, ['read'], [REDIS])], timeouts: 1 },
+    setting: {
+      clients: [on(0, ['set', 'delete'], [REDIS, REDIS]), on(1, ['read'], [REDIS])],
+      timeouts: 1,
+    },
   },
   {
     rule: 'lateWritesRefused',
-    setting: { clients: [on(0, ['set', 'delete'], [REDIS, REDIS]), on(1, ['read'], [REDIS])], timeouts: 1 },
+    setting: {
+      clients: [on(0, ['set', 'delete'], [REDIS, REDIS]), on(1, ['read'], [REDIS])],
+      timeouts: 1,
+    },
   },
   {
     rule: 'clearBeginsEra',
-    setting: { clients: [on(0, ['clear'], [FILES]), on(1, ['read', 'read'], [REDIS, REDIS])], files: null },
+    setting: {
+      clients: [on(0, ['clear'], [FILES]), on(1, ['read', 'read'], [REDIS, REDIS])],
+      files: null,
+    },
   },
   {
     rule: 'clearLeavesFloor',
-    setting: { clients: [on(0, ['clear'], [FILES]), on(1, ['read', 'read'], [FILES, FILES])], files: null },
+    setting: {
+      clients: [on(0, ['clear'], [FILES]), on(1, ['read', 'read'], [FILES, FILES])],
+      files: null,
+    },
   },
-  { rule: 'mirrorCompares', setting: { clients: [on(0, ['mirror']), on(1, ['delete']), on(1, ['read'])], files: null } },
+  {
+    rule: 'mirrorCompares',
+    setting: { clients: [on(0, ['mirror']), on(1, ['delete']), on(1, ['read'])], files: null },
+  },
   {
     rule: 'mirrorLooksAgain',
-    setting: { clients: [on(0, ['mirror'], [FILES]), on(1, ['mirror'], [FILES])], files: null, crossing: true },
+    setting: {
+      clients: [on(0, ['mirror'], [FILES]), on(1, ['mirror'], [FILES])],
+      files: null,
+      crossing: true,
+    },
   },
   {
     rule: 'lateNamesRefused',
-    setting: { clients: [on(0, ['set', 'delete'], [FILES, FILES]), on(1, ['read', 'read'], [REDIS, REDIS])], timeouts: 1 },
+    setting: {
+      clients: [on(0, ['set', 'delete'], [FILES, FILES]), on(1, ['read', 'read'], [REDIS, REDIS])],
+      timeouts: 1,
+    },
   },
   {
     rule: 'retireStillTells',

@@ -55,10 +55,20 @@ export class Disk {
     return `f${String(this.#tokens).padStart(11, '0')}`
   }
 
-  /** Somebody else may be writing just now. */
-  contend(): void {
-    const wait = DELAYS[this.machine.choices.take(DELAYS.length, this.plainly)]!
-    if (wait > 0.2) this.lockedUntil = Math.max(this.lockedUntil, this.machine.now + wait)
+  /**
+   * Until when one transaction does not get its turn. Who waits asks again and again, and others may be
+   * luckier: this is of one, not of all.
+   */
+  turn(): number {
+    const wait =
+      DELAYS[
+        this.machine.choices.take(
+          `${this.machine.running?.name} writes`,
+          DELAYS.length,
+          this.plainly,
+        )
+      ]!
+    return wait > 0.2 ? this.machine.now + wait : 0
   }
 }
 
@@ -130,7 +140,8 @@ export class DiskCache implements FileCache {
   }
 
   check(): void {
-    if (this.#closed) throw new SwitchbackError('SB_FILE_STORE_CLOSED', 'The file cache was closed.')
+    if (this.#closed)
+      throw new SwitchbackError('SB_FILE_STORE_CLOSED', 'The file cache was closed.')
     if (this.#disk.machine.now < this.#disk.brokenUntil) {
       throw new SwitchbackError('SB_FILE_STORE_FAILED', 'The disk cannot be read.')
     }
@@ -139,23 +150,25 @@ export class DiskCache implements FileCache {
   /** One transaction: at once, or when the other programs let go. */
   change<T>(patience: number, work: () => T): MaybePromise<T> {
     this.check()
-    const disk = this.#disk
-    disk.contend()
-    if (disk.machine.now >= disk.lockedUntil) return this.#commit(work)
-    return this.#wait(disk.machine.now + patience, work)
+    const { machine, lockedUntil } = this.#disk
+    const free = Math.max(this.#disk.turn(), lockedUntil)
+    if (machine.now >= free) return this.#commit(work)
+    return this.#wait(machine.now + patience, free, work)
   }
 
-  async #wait<T>(deadline: number, work: () => T): Promise<T> {
+  async #wait<T>(deadline: number, free: number, work: () => T): Promise<T> {
     const { machine } = this.#disk
-    for (;;) {
+    let until = free
+    while (machine.now < until) {
       const left = deadline - machine.now
       if (left <= 0) {
         throw new SwitchbackError('SB_FILE_STORE_BUSY', 'Other processes hold the lock.')
       }
-      const free = Math.max(this.#disk.lockedUntil - machine.now, 0.1)
-      await machine.pause(Math.min(left, free))
-      if (machine.now >= this.#disk.lockedUntil) return this.#commit(work)
+      await machine.pause(Math.min(left, Math.max(until - machine.now, 0.1)))
+      until = Math.max(until, this.#disk.lockedUntil)
     }
+    // As the shipped store: what waited is tried once more when its time is up, and not asked whether it is.
+    return this.#commit(work)
   }
 
   #commit<T>(work: () => T): T {
@@ -222,8 +235,8 @@ class DiskLedger implements Ledger {
     return this.#disk.owed[side].has(key)
   }
 
-  owe(side: Side, key: string, notBefore: number): MaybePromise<void> {
-    return this.#cache.change(PATIENCE_MS, () => {
+  owe(side: Side, key: string, notBefore: number, within = PATIENCE_MS): MaybePromise<void> {
+    return this.#cache.change(Math.min(within, PATIENCE_MS), () => {
       const before = this.#disk.owed[side].get(key)?.notBefore ?? 0
       DiskLedger.generations += 1
       const generation = String(DiskLedger.generations)
@@ -234,7 +247,8 @@ class DiskLedger implements Ledger {
         notBefore: Math.max(before, notBefore),
       })
       this.#disk.machine.tell(
-        () => `${this.#disk.machine.running?.name ?? '?'} notes: an invalidation of ${key} is pending on ${side}`,
+        () =>
+          `${this.#disk.machine.running?.name ?? '?'} notes: an invalidation of ${key} is pending on ${side}`,
       )
     })
   }
@@ -248,7 +262,8 @@ class DiskLedger implements Ledger {
     return this.#cache.change(PATIENCE_MS, () => {
       if (this.#disk.owed[side].get(key)?.generation !== generation) return false
       this.#disk.machine.tell(
-        () => `${this.#disk.machine.running?.name ?? '?'} settles the invalidation of ${key} on ${side}`,
+        () =>
+          `${this.#disk.machine.running?.name ?? '?'} settles the invalidation of ${key} on ${side}`,
       )
       return this.#disk.owed[side].delete(key)
     })
@@ -264,7 +279,8 @@ class DiskLedger implements Ledger {
     this.#cache.check()
     this.#disk.fences[side] = Math.max(this.#disk.fences[side], before)
     this.#disk.machine.tell(
-      () => `${this.#disk.machine.running?.name ?? '?'} distrusts what ${side} holds from before ${before}`,
+      () =>
+        `${this.#disk.machine.running?.name ?? '?'} distrusts what ${side} holds from before ${before}`,
     )
   }
 

@@ -32,7 +32,8 @@ export class LuaError extends Error {}
 
 type Call = (...args: LuaValue[]) => LuaValue
 
-const truthy = (value: LuaValue): boolean => value !== undefined && value !== null && value !== false
+const truthy = (value: LuaValue): boolean =>
+  value !== undefined && value !== null && value !== false
 
 function num(value: LuaValue): number {
   const number = toNumber(value)
@@ -50,7 +51,9 @@ function toNumber(value: LuaValue): number | undefined {
 function text(value: LuaValue): string {
   if (typeof value === 'string') return value
   if (typeof value === 'number') {
-    return Number.isInteger(value) && Math.abs(value) < 1e15 ? String(value) : String(Number(value.toPrecision(14)))
+    return Number.isInteger(value) && Math.abs(value) < 1e15
+      ? String(value)
+      : String(Number(value.toPrecision(14)))
   }
   if (typeof value === 'boolean') return String(value)
   return value === undefined ? 'nil' : 'table'
@@ -109,16 +112,21 @@ function regExp(pattern: string): RegExp {
   return made
 }
 
-function find(s: LuaValue, pattern: LuaValue, init: LuaValue = 1, isPlain: LuaValue = false): LuaValue {
+function find(
+  s: LuaValue,
+  pattern: LuaValue,
+  init: LuaValue = 1,
+  isPlain: LuaValue = false,
+): LuaValue {
   const from = num(init) - 1
   if (truthy(isPlain)) {
     const at = str(s).indexOf(str(pattern), from)
-    return at < 0 ? undefined : Many.of(at + 1, at + str(pattern).length)
+    return at < 0 ? undefined : L.many(at + 1, at + str(pattern).length)
   }
   const match = regExp(str(pattern)).exec(str(s).slice(from))
   if (match === null) return undefined
   const at = from + match.index
-  return Many.of(at + 1, at + match[0].length, ...match.slice(1))
+  return L.many(at + 1, at + match[0].length, ...match.slice(1))
 }
 
 function match(s: LuaValue, pattern: LuaValue): LuaValue {
@@ -129,18 +137,21 @@ function match(s: LuaValue, pattern: LuaValue): LuaValue {
 
 function format(pattern: LuaValue, ...args: LuaValue[]): string {
   let at = 0
-  return str(pattern).replace(/%(0?\d*)(?:\.(\d+))?([dfsxgi%])/gu, (_, width: string, digits: string | undefined, kind: string) => {
-    if (kind === '%') return '%'
-    const value = args[at]
-    at += 1
-    let shown: string
-    if (kind === 's') shown = text(value)
-    else if (kind === 'f') shown = num(value).toFixed(digits === undefined ? 6 : Number(digits))
-    else if (kind === 'x') shown = Math.trunc(num(value)).toString(16)
-    else if (kind === 'g') shown = text(num(value))
-    else shown = String(Math.trunc(num(value)))
-    return shown.padStart(Number(width), width.startsWith('0') ? '0' : ' ')
-  })
+  return str(pattern).replace(
+    /%(0?\d*)(?:\.(\d+))?([dfsxgi%])/gu,
+    (_, width: string, digits: string | undefined, kind: string) => {
+      if (kind === '%') return '%'
+      const value = args[at]
+      at += 1
+      let shown: string
+      if (kind === 's') shown = text(value)
+      else if (kind === 'f') shown = num(value).toFixed(digits === undefined ? 6 : Number(digits))
+      else if (kind === 'x') shown = Math.trunc(num(value)).toString(16)
+      else if (kind === 'g') shown = text(num(value))
+      else shown = String(Math.trunc(num(value)))
+      return shown.padStart(Number(width), width.startsWith('0') ? '0' : ' ')
+    },
+  )
 }
 
 const STRINGS: Readonly<Record<string, Call>> = {
@@ -184,7 +195,7 @@ const L = {
   },
   mod: (left: number, right: number) => left - Math.floor(left / right) * right,
   len: (value: LuaValue) => (value instanceof LuaTable ? value.length : str(value).length),
-  many: (...values: LuaValue[]) => Many.from(values),
+  many: (...values: LuaValue[]): LuaValue => Many.from(values),
   first: (value: LuaValue) => (value instanceof Many ? value[0] : value),
   all: (value: LuaValue) => (value instanceof Many ? value : [value]),
   table(values: readonly LuaValue[], fields: readonly (readonly [LuaValue, LuaValue])[]): LuaTable {
@@ -194,7 +205,9 @@ const L = {
   },
   index(of: LuaValue, key: LuaValue): LuaValue {
     if (of instanceof LuaTable) return of.entries.get(key)
-    throw new LuaError(`attempt to index a ${of === undefined ? 'nil' : typeof of} value (${text(key)})`)
+    throw new LuaError(
+      `attempt to index a ${of === undefined ? 'nil' : typeof of} value (${text(key)})`,
+    )
   },
   put(of: LuaValue, key: LuaValue, value: LuaValue): void {
     if (!(of instanceof LuaTable)) throw new LuaError('attempt to index a value that is no table')

@@ -262,7 +262,10 @@ class Parser {
         const js = this.#declare(first)
         const step = bounds[2] ?? '1'
         const test = `${step}>0?${js}<=${bounds[1]}:${js}>=${bounds[1]}`
-        return this.#until('end', (body) => `for(let ${js}=${bounds[0]};${test};${js}+=${step}){${body}}`)
+        return this.#until(
+          'end',
+          (body) => `for(let ${js}=${bounds[0]};${test};${js}+=${step}){${body}}`,
+        )
       })
     }
     const names = [first]
@@ -425,7 +428,9 @@ function single({ js, call }: Expression): string {
 /** In a list only the last expression gives all of its values. */
 function spread(values: readonly Expression[]): string {
   return values
-    .map((value, i) => (value.call && i === values.length - 1 ? `...L.all(${value.js})` : single(value)))
+    .map((value, i) =>
+      value.call && i === values.length - 1 ? `...L.all(${value.js})` : single(value),
+    )
     .join(',')
 }
 

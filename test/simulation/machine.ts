@@ -55,7 +55,13 @@ export class Machine {
 
   at(delay: number, run: () => void, owner: Owner | undefined = this.running): Event {
     this.#order += 1
-    const event = { at: this.now + Math.max(0, delay), order: this.#order, owner, run, cancelled: false }
+    const event = {
+      at: this.now + Math.max(0, delay),
+      order: this.#order,
+      owner,
+      run,
+      cancelled: false,
+    }
     this.#push(event)
     return event
   }

@@ -33,6 +33,7 @@ const options: PlanOptions = {
   faults: (named ?? FAULTS).filter((kind) => !without.includes(kind)),
   realFiles: Number(values['real-files']),
   nested: !without.includes('nested'),
+  overflow: !without.includes('overflow'),
   clear: !without.includes('clear'),
   slow: !without.includes('slow'),
 }
@@ -56,7 +57,9 @@ for (let seed = first; seed < first + count; seed += 1) {
   failures += 1
   console.log(`seed ${seed} (schedule ${done}, ${seconds()} s): ${outcome.problems[0]}`)
   if (!values.quiet) {
-    const short = values['as-is'] ? { plan, outcome: await run(plan, { seed, story: true }) } : await shorten(plan, seed, outcome)
+    const short = values['as-is']
+      ? { plan, outcome: await run(plan, { seed, story: true }) }
+      : await shorten(plan, seed, outcome)
     console.log(short.outcome.story.join('\n'))
   }
   if (failures >= Number(values.failures)) break

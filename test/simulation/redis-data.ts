@@ -37,7 +37,9 @@ export class RedisData {
 
   /** Other data in the place of all that is there. */
   replace(data: Snapshot): void {
-    this.#data = new Map([...data].map(([key, { value, expires }]) => [key, { value: copy(value), expires }]))
+    this.#data = new Map(
+      [...data].map(([key, { value, expires }]) => [key, { value: copy(value), expires }]),
+    )
   }
 
   restart(runId: string, data: Snapshot): void {
@@ -115,8 +117,10 @@ export class RedisData {
       }
       case 'SCAN': {
         const pattern = new RegExp(
-          `^${String(rest[rest.findIndex((one) => /^match$/iu.test(one)) + 1]).replaceAll(/\\(.)|\*|[.+?^${}()|[\]]/gu, (all, escaped?: string) =>
-            escaped !== undefined ? `\\${escaped}` : all === '*' ? '[\\s\\S]*' : `\\${all}`,
+          `^${String(rest[rest.findIndex((one) => /^match$/iu.test(one)) + 1]).replaceAll(
+            /\\(.)|\*|[.+?^${}()|[\]]/gu,
+            (all, escaped?: string) =>
+              escaped !== undefined ? `\\${escaped}` : all === '*' ? '[\\s\\S]*' : `\\${all}`,
           )}$`,
         )
         return ['0', this.keys().filter((one) => pattern.test(one))]
@@ -171,7 +175,8 @@ export class RedisData {
       case 'SETRANGE': {
         const before = this.#string(key) ?? ''
         const at = Number(rest[0])
-        const value = before.slice(0, at).padEnd(at, '\0') + rest[1] + before.slice(at + rest[1]!.length)
+        const value =
+          before.slice(0, at).padEnd(at, '\0') + rest[1] + before.slice(at + rest[1]!.length)
         this.#data.set(key, { value, expires: this.#held(key)?.expires ?? 0 })
         return value.length
       }

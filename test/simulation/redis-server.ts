@@ -4,7 +4,8 @@ import { LuaError } from './lua-library.ts'
 
 /** What a message may take, in milliseconds; the first is the plain one. */
 export const DELAYS: readonly number[] = [
-  0.2, 0.5, 1, 2, 3, 5, 8, 12, 18, 25, 35, 50, 70, 90, 99, 105, 120, 150, 200, 260, 340, 500, 800, 1500,
+  0.2, 0.5, 1, 2, 3, 5, 8, 12, 18, 25, 35, 50, 70, 90, 99, 105, 120, 150, 200, 260, 340, 500, 800,
+  1500,
 ]
 
 /** A client gives a silent server up after this long. */
@@ -36,8 +37,8 @@ export class RedisServer {
     return 1_800_000_000_000 + Math.floor(this.machine.now) + this.clockOffset
   }
 
-  delay(): number {
-    return DELAYS[this.machine.choices.take(DELAYS.length, this.plainly)]!
+  delay(who: string): number {
+    return DELAYS[this.machine.choices.take(who, DELAYS.length, this.plainly)]!
   }
 
   remember(): void {
@@ -153,7 +154,8 @@ export class RedisConnection {
       },
       this.#owner,
     )
-    const wait = RECONNECT_MS[machine.choices.take(RECONNECT_MS.length, 0.5)]!
+    const wait =
+      RECONNECT_MS[machine.choices.take(`${this.#owner.name} connects`, RECONNECT_MS.length, 0.5)]!
     if (!this.#ended) this.#connect(wait)
   }
 
@@ -225,7 +227,11 @@ export class RedisConnection {
           this.status = 'reconnecting'
           this.#emit('error', new Error('connect ECONNREFUSED'))
           this.#emit('close')
-          this.#connect(RECONNECT_MS[machine.choices.take(RECONNECT_MS.length, 0.5)]!)
+          this.#connect(
+            RECONNECT_MS[
+              machine.choices.take(`${this.#owner.name} connects`, RECONNECT_MS.length, 0.5)
+            ]!,
+          )
           return
         }
         if (machine.now < this.#server.hungUntil) {
@@ -244,7 +250,8 @@ export class RedisConnection {
   }
 
   #emit(event: string, error?: Error): void {
-    for (const listener of [...(this.#listeners.get(event) ?? [])]) listener(error)
+    const listening = Array.from(this.#listeners.get(event) ?? [])
+    for (const listener of listening) listener(error)
   }
 
   #send(name: string, args: readonly string[]): Promise<unknown> {
@@ -262,7 +269,10 @@ export class RedisConnection {
       this.#watch()
       const { life } = server
       const connection = this.#number
-      this.#lastArrival = Math.max(this.#lastArrival, machine.now + server.delay())
+      this.#lastArrival = Math.max(
+        this.#lastArrival,
+        machine.now + server.delay(`${this.#owner.name} sends`),
+      )
       const arrive = (): void => {
         if (server.life !== life || !server.up) return
         if (machine.now < server.hungUntil) {
@@ -271,7 +281,7 @@ export class RedisConnection {
         }
         // Of a connection that broke meanwhile: it may have been in the server's hands, or not.
         const broken = this.#number !== connection
-        if (broken && machine.choices.take(2, 0.5) === 1) return
+        if (broken && machine.choices.take(`${this.#owner.name} was cut`, 2, 0.5) === 1) return
         this.#apply(name, args, pending, connection)
       }
       machine.at(this.#lastArrival - machine.now, arrive, undefined)
@@ -291,12 +301,16 @@ export class RedisConnection {
     }
     // The looks at an idle side say nothing.
     const idle = name === 'PING' || (name === 'GET' && args[0]?.endsWith(':') === true)
-    if (!idle || failure !== undefined) machine.tell(
-      () =>
-        `Redis applies ${this.#owner.name}'s ${describe(name, args)} -> ${failure?.message ?? short(reply)}`,
-    )
+    if (!idle || failure !== undefined)
+      machine.tell(
+        () =>
+          `Redis applies ${this.#owner.name}'s ${describe(name, args)} -> ${failure?.message ?? short(reply)}`,
+      )
     if (this.#number !== connection) return
-    this.#lastReply = Math.max(this.#lastReply, machine.now + this.#server.delay())
+    this.#lastReply = Math.max(
+      this.#lastReply,
+      machine.now + this.#server.delay(`${this.#owner.name} hears`),
+    )
     machine.at(
       this.#lastReply - machine.now,
       () => {
@@ -337,9 +351,13 @@ function describe(name: string, args: readonly string[]): string {
   const kind = head === undefined ? 'script' : head[1] === 'x' ? 'TOMBSTONE' : 'PUT'
   const value = args.map((arg) => /\|(.*)$/su.exec(arg)?.[1] ?? '').join('')
   const names = args.slice(2, 2 + Number(args[1])).map((key) => key.replace(/^.*:/u, ''))
-  const names12 = kind === 'TOMBSTONE' ? (/^\d{13}([\w-]{12})0/u.exec(args.at(-2) ?? '')?.[1] ?? '') : ''
+  const names12 =
+    kind === 'TOMBSTONE' ? (/^\d{13}([\w-]{12})0/u.exec(args.at(-2) ?? '')?.[1] ?? '') : ''
   const rest = names12 === '' ? '' : ` naming ${names12}`
-  const expects = kind === 'PUT' ? ` if ${args.find((arg) => arg === '*' || arg === '' || /^[\w-]{12}$/u.test(arg)) ?? ''}` : ''
+  const expects =
+    kind === 'PUT'
+      ? ` if ${args.find((arg) => arg === '*' || arg === '' || /^[\w-]{12}$/u.test(arg)) ?? ''}`
+      : ''
   return `${kind} ${names.join(' ')} ${value}${rest}${expects}${head === undefined ? '' : ` [${head.slice(2)}]`}`
 }
 

@@ -1,4 +1,5 @@
-import { cpSync, mkdtempSync, rmSync } from 'node:fs'
+import { existsSync, mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { type CacheBackend, fileCache, redisCache } from '../../src/cache/index.ts'
 import type { RedisCacheOptions } from '../../src/cache/index.ts'
@@ -7,7 +8,7 @@ import type { Side } from '../../src/side.ts'
 import { type CacheSwitch, type CacheView, createCacheSwitch } from '../../src/switch/index.ts'
 import { FixedDecider } from '../support/fixed-decider.ts'
 import { seeded } from '../support/simulation.ts'
-import { Choices } from './choices.ts'
+import { Choices, type Taken } from './choices.ts'
 import { Disk, DiskCache } from './file-store.ts'
 import { enter, Machine, type Owner } from './machine.ts'
 import type { ClientPlan, FaultPlan, OpPlan, Plan, ProcessPlan } from './plan.ts'
@@ -18,7 +19,7 @@ export interface Outcome {
   /** What was wrong, the worst first; empty: nothing. */
   readonly problems: readonly string[]
   readonly story: readonly string[]
-  readonly choices: readonly number[]
+  readonly choices: Taken
   readonly reads: number
   readonly writes: number
   readonly excusedReads: number
@@ -29,7 +30,7 @@ export interface Outcome {
 export interface RunOptions {
   readonly seed: number
   /** Choices to make again, instead of drawing them. */
-  readonly script?: readonly number[]
+  readonly script?: Taken
   readonly story?: boolean
 }
 
@@ -121,8 +122,10 @@ class World {
   async run(): Promise<void> {
     const machine = this.#machine
     this.#plan.processes.forEach((plan, i) => this.#start(i, plan))
-    for (const fault of this.#plan.faults) machine.at(fault.at, () => this.#strike(fault), undefined)
-    for (const at of [0, 150, 400, 900, 1800]) machine.at(at, () => this.#redis.remember(), undefined)
+    for (const fault of this.#plan.faults)
+      machine.at(fault.at, () => this.#strike(fault), undefined)
+    for (const at of [0, 150, 400, 900, 1800])
+      machine.at(at, () => this.#redis.remember(), undefined)
     const lastFault = Math.max(0, ...this.#plan.faults.map(({ at, ms }) => at + ms))
     const wrong = (): boolean => this.problems.length > 0
     await machine.run(LONGEST_MS, () => wrong() || (this.#quiet() && machine.now > lastFault))
@@ -151,7 +154,10 @@ class World {
 
   #start(i: number, plan: ProcessPlan): void {
     this.#starts += 1
-    const owner = new Process(this.#processes[i] === undefined ? `p${i}` : `p${i}#${this.#starts}`, plan)
+    const owner = new Process(
+      this.#processes[i] === undefined ? `p${i}` : `p${i}#${this.#starts}`,
+      plan,
+    )
     this.#processes[i] = owner
     this.#machine.at(
       0,
@@ -186,16 +192,19 @@ class World {
       this.#directory === undefined
         ? new DiskCache(this.#disk, tombstoneTtl)
         : fileCache({ directory: this.#directory, tombstoneTtl, onWarning: () => undefined })
-    return withSharedTables(() => createCacheSwitch({
-      flag: 'new-side',
-      off,
-      on,
-      decider: new FixedDecider({ 'on-user': 'on', 'off-user': 'off' }),
-      standby: policy,
-      compareShare: 1,
-      onEvent: (event) => this.#machine.tell(() => `${owner.name} says: ${JSON.stringify(event)}`),
-      ...rest,
-    }))
+    return withSharedTables(() =>
+      createCacheSwitch({
+        flag: 'new-side',
+        off,
+        on,
+        decider: new FixedDecider({ 'on-user': 'on', 'off-user': 'off' }),
+        standby: policy,
+        compareShare: 1,
+        onEvent: (event) =>
+          this.#machine.tell(() => `${owner.name} says: ${JSON.stringify(event)}`),
+        ...rest,
+      }),
+    )
   }
 
   async #client(runner: Runner, owner: Process): Promise<void> {
@@ -224,7 +233,9 @@ class World {
     const cache = owner.views![op.side]
     const { key } = op
     const options = op.ttl === 0 ? {} : { ttl: op.ttl }
-    const begin = (keys: readonly string[]): readonly (readonly [string, ReturnType<Truth['begin']>])[] =>
+    const begin = (
+      keys: readonly string[],
+    ): readonly (readonly [string, ReturnType<Truth['begin']>])[] =>
       keys.map((one) => [one, truth.begin(one)])
     switch (op.op) {
       case 'set': {
@@ -321,7 +332,9 @@ class World {
         redis.stop()
         later(() => {
           redis.start(kind === 'restart-empty' ? new Map() : snapshot)
-          machine.tell(() => `Redis is up again, ${kind === 'restart-empty' ? 'empty' : 'from a snapshot'}`)
+          machine.tell(
+            () => `Redis is up again, ${kind === 'restart-empty' ? 'empty' : 'from a snapshot'}`,
+          )
         })
         return
       case 'flushall':
@@ -352,7 +365,9 @@ class World {
         if (owner === undefined || owner.dead) return
         owner.dead = true
         for (const client of redis.clients) if (client.isOf(owner)) client.die()
-        later(() => this.#start(fault.process, this.#plan.processes[pick % this.#plan.processes.length]!))
+        later(() =>
+          this.#start(fault.process, this.#plan.processes[pick % this.#plan.processes.length]!),
+        )
         return
       case 'freeze':
         if (owner !== undefined) owner.frozenUntil = machine.now + ms
@@ -361,7 +376,9 @@ class World {
         if (owner?.cache === undefined || owner.dead || owner.closed) return
         owner.closed = true
         machine.at(0, () => void owner.cache!.close(), owner)
-        later(() => this.#start(fault.process, this.#plan.processes[pick % this.#plan.processes.length]!))
+        later(() =>
+          this.#start(fault.process, this.#plan.processes[pick % this.#plan.processes.length]!),
+        )
         return
       case 'writer-frozen':
         disk.lockedUntil = machine.now + ms
@@ -410,11 +427,8 @@ function withSharedTables<T>(work: () => T): T {
 
 const STEPS = [3000, -3000, 200, -200, 3_600_000, -3_600_000]
 
-let template: string | undefined
-
-/** An empty store of a fresh directory, made once and copied. */
+/** Files in memory: a disk would only be slow. */
 function freshDirectory(): string {
-  const base = mkdtempSync('/dev/shm/switchback-simulation-')
-  if (template !== undefined) cpSync(template, base, { recursive: true })
-  return join(base)
+  const base = existsSync('/dev/shm') ? '/dev/shm' : tmpdir()
+  return mkdtempSync(join(base, 'switchback-simulation-'))
 }

@@ -1,3 +1,4 @@
+import type { Taken } from './choices.ts'
 import type { Plan } from './plan.ts'
 import { type Outcome, run } from './run.ts'
 
@@ -7,8 +8,8 @@ export interface Shortened {
 }
 
 /** Tries that are made of each candidate with other choices, before it is given up. */
-const OTHER_SEEDS = 12
-const MOST_RUNS = 4000
+const OTHER_SEEDS = 4
+const MOST_RUNS = 1500
 
 /**
  * Leaves out of a failing run what it does not need: operations, faults, clients, processes; then answers
@@ -18,8 +19,8 @@ export async function shorten(plan: Plan, seed: number, failing: Outcome): Promi
   const kind = kindOf(failing)
   let best = { plan, seed, choices: failing.choices }
   let runs = 0
-  const fails = async (candidate: Plan, script?: readonly number[]): Promise<boolean> => {
-    const attempts: { seed: number; script?: readonly number[] }[] =
+  const fails = async (candidate: Plan, script?: Taken): Promise<boolean> => {
+    const attempts: { seed: number; script?: Taken }[] =
       script !== undefined
         ? [{ seed: best.seed, script }]
         : [
@@ -31,31 +32,32 @@ export async function shorten(plan: Plan, seed: number, failing: Outcome): Promi
       runs += 1
       const outcome = await run(candidate, attempt)
       if (kindOf(outcome) !== kind) continue
-      best = { plan: candidate, seed: attempt.seed, choices: trimmed(outcome.choices) }
+      best = { plan: candidate, seed: attempt.seed, choices: outcome.choices }
       return true
     }
     return false
   }
 
   let again = true
-  while (again && runs < MOST_RUNS) {
+  while (again) {
     again = false
     for (const candidate of smaller(best.plan)) {
-      if (await fails(candidate)) {
-        again = true
-        break
-      }
+      if (!(await fails(candidate))) continue
+      again = true
+      break
     }
   }
   // Chunks of choices, ever smaller.
-  for (let size = best.choices.length; size >= 1; size = Math.floor(size / 2)) {
-    for (let at = 0; at < best.choices.length && runs < MOST_RUNS; at += size) {
-      const chunk = best.choices.slice(at, at + size)
-      if (chunk.every((choice) => choice === 0)) continue
-      await fails(
-        best.plan,
-        best.choices.map((choice, i) => (i >= at && i < at + size ? 0 : choice)),
-      )
+  runs = 0
+  for (const who of best.choices.keys()) {
+    const { length } = best.choices.get(who) ?? []
+    for (let size = length; size >= 1; size = Math.floor(size / 2)) {
+      for (let at = 0; at < length; at += size) {
+        const mine = best.choices.get(who) ?? []
+        if (mine.slice(at, at + size).every((choice) => choice === 0)) continue
+        const plainer = mine.map((choice, i) => (i >= at && i < at + size ? 0 : choice))
+        await fails(best.plan, new Map([...best.choices, [who, plainer]]))
+      }
     }
   }
   const outcome = await run(best.plan, { seed: best.seed, script: best.choices, story: true })
@@ -64,10 +66,6 @@ export async function shorten(plan: Plan, seed: number, failing: Outcome): Promi
 
 function kindOf({ problems }: Outcome): string {
   return problems[0]?.split(':')[0] ?? ''
-}
-
-function trimmed(choices: readonly number[]): readonly number[] {
-  return choices.slice(0, choices.findLastIndex((choice) => choice !== 0) + 1)
 }
 
 /** Plans with one thing less, the largest first. */
@@ -88,12 +86,18 @@ function* smaller(plan: Plan): Generator<Plan> {
       const rest = ops.flatMap((op, at) =>
         at === j ? [] : at === j + 1 ? [{ ...op, gap: op.gap + gone.gap }] : [op],
       )
-      yield { ...plan, clients: clients.map((client, at) => (at === i ? { ...client, ops: rest } : client)) }
+      yield {
+        ...plan,
+        clients: clients.map((client, at) => (at === i ? { ...client, ops: rest } : client)),
+      }
     }
   }
   if (plan.processes.length > 1) {
     const last = plan.processes.length - 1
-    if (!clients.some(({ process }) => process === last) && !faults.some(({ process }) => process === last)) {
+    if (
+      !clients.some(({ process }) => process === last) &&
+      !faults.some(({ process }) => process === last)
+    ) {
       yield { ...plan, processes: plan.processes.slice(0, last) }
     }
   }

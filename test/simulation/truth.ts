@@ -59,7 +59,8 @@ export class Truth {
   judge(key: string, floor: number, value: unknown): string | undefined {
     this.reads += 1
     if (value === undefined) return undefined
-    if (typeof value !== 'string' || !this.#known.has(value)) return `${key}: nobody wrote ${String(value)}`
+    if (typeof value !== 'string' || !this.#known.has(value))
+      return `${key}: nobody wrote ${String(value)}`
     if ((this.#born.get(value) ?? Number.POSITIVE_INFINITY) >= floor) return undefined
     if (this.excused.has(key)) {
       this.excusedReads += 1

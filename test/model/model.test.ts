@@ -1,0 +1,30 @@
+import { describe, expect, test } from 'vitest'
+import { check } from './protocol.ts'
+import { HELD, REFUTED } from './settings.ts'
+
+/** Enough for every setting here to be explored to its end. */
+const MOST_STATES = 60_000
+
+describe('the protocol, state by state', () => {
+  for (const { name, setting } of HELD.filter(({ deep }) => deep !== true)) {
+    test(`holds: ${name}`, { timeout: 120_000 }, () => {
+      const { verdict, story } = check({}, setting, MOST_STATES)
+      expect(story).toEqual([])
+      expect(verdict).toBe('HOLDS')
+    })
+  }
+})
+
+describe('each rule left out has its story', () => {
+  for (const { rule, setting } of REFUTED) {
+    test(`without ${rule}`, { timeout: 120_000 }, () => {
+      const { verdict, story } = check({ [rule]: false }, setting, MOST_STATES)
+      expect(verdict).toBe('VIOLATED')
+      // It ends in what a user would see.
+      expect(story.at(-1)).toMatch(/ => (?:STALE|FOR GOOD): /u)
+    })
+    test(`with ${rule} the same setting holds`, { timeout: 120_000 }, () => {
+      expect(check({}, setting, MOST_STATES)).toMatchObject({ verdict: 'HOLDS', story: [] })
+    })
+  }
+})

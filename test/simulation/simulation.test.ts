@@ -1,0 +1,59 @@
+import { afterEach, describe, expect, test } from 'vitest'
+import { leave } from './machine.ts'
+import { makePlan, type PlanOptions } from './plan.ts'
+import { run } from './run.ts'
+
+const OPTIONS: PlanOptions = {
+  policies: ['invalidate', 'mirror', 'compare'],
+  faults: ['hang', 'disconnect', 'restart-empty', 'restart-snapshot', 'kill', 'oom', 'readonly'],
+  realFiles: 0,
+  nested: true,
+  slow: true,
+  clear: true,
+  overflow: false,
+}
+
+const SEEDS = Number(process.env['SWITCHBACK_RUNS'] ?? 120)
+
+afterEach(leave)
+
+describe('the shipped assembly under one scheduler', () => {
+  test(
+    `${SEEDS} schedules return nothing older than what was acknowledged`,
+    { timeout: 600_000 },
+    async () => {
+      for (let seed = 1; seed <= SEEDS; seed += 1) {
+        const { problems } = await run(makePlan(seed, OPTIONS), { seed })
+        expect(problems, `npm run test:simulation -- --seed ${seed} --schedules 1`).toEqual([])
+      }
+    },
+  )
+
+  test('some schedules on real files', { timeout: 600_000 }, async () => {
+    for (let seed = 1; seed <= 8; seed += 1) {
+      const { problems } = await run(makePlan(seed, { ...OPTIONS, realFiles: 1 }), { seed })
+      expect(problems, `npm run test:simulation -- --real-files 1 --seed ${seed}`).toEqual([])
+    }
+  })
+
+  test('a seed plays the same story again', async () => {
+    const plan = makePlan(11, OPTIONS)
+    const first = await run(plan, { seed: 11, story: true })
+    const again = await run(plan, { seed: 11, story: true })
+    expect(withoutNames(again.story)).toEqual(withoutNames(first.story))
+    // Also from its recorded choices.
+    const played = await run(plan, { seed: 11, script: first.choices, story: true })
+    expect(withoutNames(played.story)).toEqual(withoutNames(first.story))
+  })
+})
+
+/** Redis' tokens are drawn anew; all else is the same to the byte. */
+function withoutNames(story: readonly string[]): string {
+  const names = new Map<string, string>()
+  return story
+    .join('\n')
+    .replaceAll(/(?<=\[|if |naming |1[vbx])[\w-]{12}(?=\]| |1|$)/gmu, (token) => {
+      if (!names.has(token)) names.set(token, `token ${names.size + 1}`)
+      return names.get(token)!
+    })
+}
