@@ -28,7 +28,11 @@ it.each<[string, Record<string, string>, string | undefined]>([
   ['from the command line', { 'cli/a.ts': "import('../sidecar/index.ts')" }, undefined],
   ['in a comment', { 'cache/a.ts': "/**\n import '../flags/index.ts'\n*/\n" }, undefined],
   ['against an arrow', { 'cache/a.ts': "import { b } from '../switch/index.ts'" }, 'no other room'],
-  ['types too', { 'flags/a.ts': "import type { B } from '../cache/index.ts'" }, 'no other room'],
+  [
+    'types too',
+    { 'flags/a.ts': "import type { B } from '../cache/index.ts'" },
+    'may import flagfile',
+  ],
   ['many lines', { 'cache/a.ts': "import {\n  b,\n} from '../flags/index.ts'" }, 'no other room'],
   ['exports', { 'guard/a.ts': "export * from '../control/index.ts'" }, 'may import rollout'],
   ['lazily', { 'app/a.ts': "await import('../cli/index.ts')" }, 'app may import switch'],
