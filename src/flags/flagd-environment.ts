@@ -93,7 +93,8 @@ export function readFlagdEnvironment(env: Environment): FlagdSettings {
       maxCacheSize: numberOf(env, 'FLAGD_MAX_CACHE_SIZE', 1, 10_000_000) ?? 1_000,
       retryBackoffMs: numberOf(env, 'FLAGD_RETRY_BACKOFF_MS', 1, 3_600_000) ?? 1_000,
       retryBackoffMaxMs: numberOf(env, 'FLAGD_RETRY_BACKOFF_MAX_MS', 1, 3_600_000) ?? 5_000,
-      keepAliveTime: numberOf(env, 'FLAGD_KEEP_ALIVE_TIME_MS', 0, 86_400_000) ?? 0,
+      // As often as flagd allows. Without pings a flagd that hangs is not noticed in-process.
+      keepAliveTime: numberOf(env, 'FLAGD_KEEP_ALIVE_TIME_MS', 0, 86_400_000) ?? 30_000,
       fatalStatusCodes: (valueOf(env, 'FLAGD_FATAL_STATUS_CODES') ?? '')
         .split(',')
         .map((code) => code.trim())

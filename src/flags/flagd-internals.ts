@@ -38,6 +38,14 @@ export function insteadOfEvaluator(
   return true
 }
 
+/**
+ * Whether a connection was ended for pings that came too often: GOAWAY with ENHANCE_YOUR_CALM, of which
+ * gRPC leaves these words only.
+ */
+export function isTooManyPings(message: string): boolean {
+  return /RESOURCE_EXHAUSTED: Bandwidth exhausted|too_many_pings|ENHANCE_YOUR_CALM/.test(message)
+}
+
 function disable(provider: FlagdProvider, method: string): boolean {
   const owner = streamOwner(provider)
   if (owner === undefined || typeof owner[method] !== 'function') return false

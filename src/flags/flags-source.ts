@@ -10,6 +10,7 @@ import { safely } from './events.ts'
 import type { OnFlagsEvent } from './events.ts'
 import { FileProvider } from './file-provider.ts'
 import { FlagdConnection } from './flagd-connection.ts'
+import { isTooManyPings } from './flagd-internals.ts'
 import { readFlagdEnvironment } from './flagd-environment.ts'
 import type { Environment, FlagdProviderOptions, FlagdSettings } from './flagd-environment.ts'
 import { LoadedFlags } from './loaded-flags.ts'
@@ -145,6 +146,8 @@ function check({ domain, startMs = 0, provider }: FlagsSourceOptions): void {
 }
 
 const NO_KEEP_ALIVE_MS = 2_000_000_000
+/** Pings that come exactly as often as a server allows may come too early for it. In milliseconds. */
+const MARGIN_MS = 100
 
 interface Described {
   readonly mode: FlagdSettings['mode']
@@ -159,9 +162,11 @@ function flagdProvider(settings: FlagdSettings, onEvent: OnFlagsEvent): Describe
     return { mode: 'file', description: `flags file ${settings.path}`, provider }
   }
   const { mode, address } = settings
+  const description = `flagd ${mode} at ${addressText(address)}`
   // gRPC clients of equal options share a connection, and its back-off of up to two minutes: a fresh
   // one must not be equal. Some 20 days are as good as no keep-alive at all.
-  let keepAliveTime = settings.provider.keepAliveTime || NO_KEEP_ALIVE_MS
+  const pings = settings.provider.keepAliveTime > 0
+  let keepAliveTime = pings ? settings.provider.keepAliveTime + MARGIN_MS : NO_KEEP_ALIVE_MS
   const flags = mode === 'in-process' ? new LoadedFlags() : undefined
   const provider = new SupervisedProvider({
     ...(flags === undefined ? {} : { flags }),
@@ -180,11 +185,17 @@ function flagdProvider(settings: FlagdSettings, onEvent: OnFlagsEvent): Describe
         listener,
       )
     },
+    onLost: (lost) => {
+      if (!pings || !isTooManyPings(lost)) return
+      keepAliveTime = Math.min(keepAliveTime * 2, NO_KEEP_ALIVE_MS)
+      const every = `every ${Math.round(keepAliveTime / 1_000)} s from now on`
+      onEvent({ level: 'info', message: `${description}: it allows fewer pings; one ${every}` })
+    },
     reachable: () => isReachable(address),
     connectMs: settings.provider.deadlineMs + 500,
     graceMs: settings.provider.retryGracePeriod * 1_000,
   })
-  return { mode, description: `flagd ${mode} at ${addressText(address)}`, provider }
+  return { mode, description, provider }
 }
 
 /** Milliseconds that a provider may take to end. */

@@ -14,6 +14,7 @@ import type {
 } from '@openfeature/server-sdk'
 import type { ConfigurationState } from './configuration.ts'
 import type { ConnectionListener, FlagdConnection } from './flagd-connection.ts'
+import { isTooManyPings } from './flagd-internals.ts'
 import type { LoadedFlags } from './loaded-flags.ts'
 
 export interface SupervisedProviderOptions {
@@ -31,8 +32,12 @@ export interface SupervisedProviderOptions {
   readonly flags?: LoadedFlags
   /** Told why flags that flagd sent are refused; once for each reason. */
   readonly onRefused?: (reason: string) => void
+  /** Called before the next attempt to connect with what ended the last connection. */
+  readonly onLost?: (message: string) => void
 }
 
+/** A connection that held as long, in milliseconds, may be replaced without a word. */
+const HELD_MS = 5_000
 const MAX_CONNECT_MS = 10_000
 /** Milliseconds between attempts while flagd cannot be reached. */
 const BLIND_RETRY_MS = 5_000
@@ -50,6 +55,8 @@ export class SupervisedProvider implements Provider, ConnectionListener {
   #up = false
   /** Why the latest flags are not in force, as told; `''` while they are. */
   #refusal = ''
+  /** When the current connection was opened, by performance.now(). */
+  #openedAt = 0
   readonly #closed = new AbortController()
 
   constructor(options: SupervisedProviderOptions) {
@@ -87,8 +94,9 @@ export class SupervisedProvider implements Provider, ConnectionListener {
   onLost(connection: FlagdConnection, message: string): void {
     if (connection !== this.#current || !this.#up) return
     this.#up = false
-    this.events.emit(ProviderEvents.Stale, { message })
-    void this.#recover()
+    this.#options.onLost?.(message)
+    const held = performance.now() - this.#openedAt > HELD_MS
+    void this.#comeBack(message, held || isTooManyPings(message))
   }
 
   onChanged(connection: FlagdConnection, flagsChanged: readonly string[]): void {
@@ -168,7 +176,31 @@ export class SupervisedProvider implements Provider, ConnectionListener {
     const old = this.#current
     this.#current = fresh
     this.#up = true
+    this.#openedAt = performance.now()
     old?.close()
+  }
+
+  /**
+   * A flagd that ends a connection (a restart behind a balancer, too many pings) and takes the next one
+   * at once was never gone: that is no change of anybody's health. Never rejects.
+   */
+  async #comeBack(message: string, quietly: boolean): Promise<void> {
+    const { reachable, connectMs } = this.#options
+    try {
+      if (quietly && (await reachable()) && !this.#closed.signal.aborted) {
+        await this.#connect(connectMs)
+        // What changed meanwhile was announced to nobody.
+        if (!this.#up) return
+        if (this.#refusal === '') this.events.emit(ProviderEvents.Ready)
+        else this.#emitRefusal()
+        return
+      }
+    } catch {
+      // It is gone.
+    }
+    if (this.#closed.signal.aborted) return
+    this.events.emit(ProviderEvents.Stale, { message })
+    await this.#recover()
   }
 
   /** Tries until flagd is back. Never rejects. */

@@ -1,9 +1,9 @@
 import { FlagdProvider } from '@openfeature/flagd-provider'
-import { OpenFeature } from '@openfeature/server-sdk'
+import { OpenFeature, ProviderEvents } from '@openfeature/server-sdk'
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { createInterface } from 'node:readline'
-import { afterAll, afterEach, describe, expect, it } from 'vitest'
+import { afterAll, afterEach, describe, expect, it, vi } from 'vitest'
 import {
   changeStream,
   disableReconnect,
@@ -22,6 +22,7 @@ let domains = 0
 const events: FlagsEvent[] = []
 
 afterEach(async () => {
+  vi.restoreAllMocks()
   for (const each of open.toReversed()) await each.close()
   open = []
   events.length = 0
@@ -103,6 +104,49 @@ describe('a sync server', () => {
       await until(async () => (await side(decider)) === 'off')
     },
   )
+
+  it('that allows fewer pings is pinged less often, without a flap of health', async () => {
+    const [server, port] = await syncServer(useRedis(100))
+    const decider = await inProcessAt(port, 2_000, { FLAGD_KEEP_ALIVE_TIME_MS: '10000' })
+    expect(await side(decider)).toBe('on')
+    const statuses = new Set<string>()
+    const client = OpenFeature.getClient(`supervised-${domains}`)
+    for (const event of [ProviderEvents.Stale, ProviderEvents.Error]) {
+      client.addHandler(event, () => statuses.add(client.providerStatus ?? ''))
+    }
+    let back = 0
+    client.addHandler(ProviderEvents.Ready, () => back++)
+    await until(() => back === 1)
+    const { since } = decider.health()
+    for (const every of [20, 40, 81]) {
+      const before = back
+      server.calm()
+      await until(() => back > before)
+      expect(events.at(-1)).toEqual({
+        level: 'info',
+        message: `flagd in-process at 127.0.0.1:${port}: it allows fewer pings; one every ${every} s from now on`,
+      })
+    }
+    server.send(useRedis(0))
+    await until(async () => (await side(decider)) === 'off')
+    expect([...statuses]).toEqual([])
+    expect(decider.health()).toMatchObject({ ok: true, since })
+    expect(events.filter(({ level }) => level === 'warn')).toEqual([])
+  })
+
+  it('that ends what held for long, and is there, was never gone', async () => {
+    const [server, port] = await syncServer(useRedis(100))
+    const decider = await inProcessAt(port)
+    expect(await side(decider)).toBe('on')
+    const { since } = decider.health()
+    const now = performance.now.bind(performance)
+    vi.spyOn(performance, 'now').mockImplementation(() => now() + 6_000)
+    server.content = JSON.stringify(useRedis(0))
+    server.endStreams()
+    await until(async () => (await side(decider)) === 'off')
+    expect(decider.health()).toMatchObject({ ok: true, since })
+    expect(events.filter(({ level }) => level === 'warn')).toEqual([])
+  })
 
   it('that never sends does not hold up the start, and is followed when it does', async () => {
     const [server, port] = await syncServer()

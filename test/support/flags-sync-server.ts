@@ -1,3 +1,5 @@
+import { constants } from 'node:http2'
+import type { ServerHttp2Session } from 'node:http2'
 import { Server, ServerCredentials } from '@grpc/grpc-js'
 import type { ServerWritableStream, ServiceDefinition } from '@grpc/grpc-js'
 import { fromJSON } from '@grpc/proto-loader'
@@ -55,6 +57,24 @@ export class SyncServer implements AsyncDisposable {
   /** Ends all streams in order, with status OK. */
   endStreams(): void {
     for (const stream of this.streams.splice(0)) stream.end()
+  }
+
+  /** Ends all connections as a Go server does to clients that ping too often. */
+  calm(): void {
+    this.streams.length = 0
+    for (const session of this.#sessions()) {
+      session.goaway(constants.NGHTTP2_ENHANCE_YOUR_CALM, 0, Buffer.from('too_many_pings'))
+      session.destroy(undefined, constants.NGHTTP2_ENHANCE_YOUR_CALM)
+    }
+  }
+
+  /** Of the server's internals: it offers no way to end a connection by a code. */
+  #sessions(): ServerHttp2Session[] {
+    const servers = Reflect.get(this.#server, 'http2Servers') as Map<
+      unknown,
+      { readonly sessions: Set<ServerHttp2Session> }
+    >
+    return [...servers.values()].flatMap(({ sessions }) => [...sessions])
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
