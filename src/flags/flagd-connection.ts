@@ -46,6 +46,8 @@ export class FlagdConnection {
 
   readonly #flags: LoadedFlags | undefined
   #closed = false
+  /** What ended the stream. */
+  #cause = ''
 
   constructor({ provider, flags }: FlagdConnectionOptions, listener: ConnectionListener) {
     this.#provider = provider
@@ -56,7 +58,7 @@ export class FlagdConnection {
     const ours = flags !== undefined && insteadOfEvaluator(provider, (text) => this.#take(text))
     this.resolve = ours ? resolveBy(flags) : provider
     provider.events.addHandler(ProviderEvents.Stale, (details?: EventDetails) => {
-      listener.onLost(this, details?.message ?? '')
+      listener.onLost(this, this.#cause || (details?.message ?? ''))
     })
     provider.events.addHandler(ProviderEvents.ConfigurationChanged, (details?: Changed) => {
       listener.onChanged(this, details?.flagsChanged ?? [])
@@ -72,7 +74,12 @@ export class FlagdConnection {
     })
     try {
       await Promise.race([this.#provider.initialize(), timeout])
-      changeStream(this.#provider)?.once('end', () => {
+      const stream = changeStream(this.#provider)
+      // Before the provider's own listener, which tells no cause in rpc.
+      stream?.prependListener('error', (error) => {
+        this.#cause = messageOf(error)
+      })
+      stream?.once('end', () => {
         this.#listener.onLost(this, 'flagd ended the stream')
       })
     } finally {
