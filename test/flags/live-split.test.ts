@@ -7,6 +7,7 @@ import { createDecider, flagsFromEnvironment } from '../../src/flags/index.ts'
 import type {
   ConfigurationState,
   FlagDecider,
+  FlagsEvent,
   FlagsSource,
   LiveSplit,
   LiveSplitOptions,
@@ -15,6 +16,7 @@ import { startSidecar } from '../../src/sidecar/index.ts'
 import { createCacheSwitch } from '../../src/switch/index.ts'
 import { createTelemetry } from '../../src/telemetry/index.ts'
 import { FlagsFile, useRedis } from '../support/flags-files.ts'
+import { SyncServer } from '../support/flags-sync-server.ts'
 import { ScriptedProvider, domainOf, fails, off, on, until } from '../support/flags-providers.ts'
 
 afterAll(() => OpenFeature.clearProviders())
@@ -196,6 +198,93 @@ class ConfiguredProvider extends InMemoryProvider {
     this.state = { ...this.state, refused: undefined }
   }
 }
+
+interface Fed {
+  readonly decider: FlagDecider
+  readonly put: (content: object | string) => void
+  readonly warned: string[]
+}
+
+/** Fed with whatever a test says, by a file or by a sync stream. */
+async function fed(mode: 'file' | 'in-process', first: object | string): Promise<Fed> {
+  const warned: string[] = []
+  const onEvent = ({ level, message }: FlagsEvent): void => {
+    if (level === 'warn') warned.push(message)
+  }
+  const file = new FlagsFile()
+  file.write(first)
+  const [server, port] = await SyncServer.start()
+  server.content = typeof first === 'string' ? first : JSON.stringify(first)
+  const source = await flagsFromEnvironment(
+    mode === 'file'
+      ? { FLAGD_OFFLINE_FLAG_SOURCE_PATH: file.path }
+      : { FLAGD_RESOLVER: mode, FLAGD_HOST: '127.0.0.1', FLAGD_PORT: `${port}` },
+    { onEvent },
+  )
+  const decider = source.createDecider({ flag: 'use-redis', onEvent: () => {} })
+  onTestFinished(async () => {
+    await decider.close()
+    await source.close()
+    await server[Symbol.asyncDispose]()
+    file[Symbol.dispose]()
+  })
+  const put = (content: object | string): void => {
+    if (mode === 'file') file.write(content)
+    else server.send(content)
+  }
+  return { decider, put, warned }
+}
+
+const refusedIn = (decider: FlagDecider): string | undefined =>
+  decider.health().configuration?.refused?.reason
+
+describe.each(['file', 'in-process'] as const)('a configuration that is refused, %s', (mode) => {
+  it('leaves the last good one in force, says so, and is over with the next good one', async () => {
+    const { decider, put } = await fed(mode, useRedis(25))
+    await until(() => splitOf(decider)?.on === 25)
+    const good = decider.health()
+    expect(good).toMatchObject({ ok: true, configuration: { refused: undefined } })
+    expect(good.configuration?.hash).toMatch(/^[0-9a-f]{16,}$/)
+    expect(splitOf(decider)?.hash).toBe(good.configuration?.hash)
+
+    put('{"flags":{"use-redis":{"state":"ENABLED","defaultVariant":')
+    await until(() => refusedIn(decider) !== undefined)
+    const refused = decider.health()
+    expect(refused.ok).toBe(false)
+    expect(refused.detail).toMatch(/^serving the last good flags since 20\d\d-[-0-9T:.]+Z: /)
+    expect(refused.detail).toContain(refusedIn(decider))
+    expect(refused.configuration?.hash).toBe(good.configuration?.hash)
+    // Still looked at, and still the same.
+    await until(() => splitOf(decider)!.at > (refused.liveSplit as LiveSplit).at)
+    expect(splitOf(decider)?.on).toBe(25)
+
+    put(useRedis(10))
+    await until(() => splitOf(decider)?.on === 10)
+    expect(decider.health()).toMatchObject({ ok: true, detail: '', status: 'READY' })
+    expect(refusedIn(decider)).toBeUndefined()
+    expect(decider.health().configuration?.hash).not.toBe(good.configuration?.hash)
+  })
+
+  it('at the start is told with its cause, and is no "last good flags"', async () => {
+    const { decider, put, warned } = await fed(mode, '{"flags":5}')
+    const { ok, detail } = decider.health()
+    expect(ok).toBe(false)
+    expect(detail).toMatch(/^no flags are in force: /)
+    expect(warned.filter((line) => line.includes(refusedIn(decider) as string)).length).toBe(1)
+    put(useRedis(100))
+    await until(() => decider.health().ok && splitOf(decider)?.on === 100)
+  })
+})
+
+it('a file and a sync stream of the same content have one hash', async () => {
+  const [byFile, byStream] = [
+    await fed('file', useRedis(30)),
+    await fed('in-process', useRedis(30)),
+  ]
+  const hashes = [byFile, byStream].map(({ decider }) => decider.health().configuration?.hash)
+  expect(hashes[0]).toBe(hashes[1])
+  expect(hashes[0]).not.toBe('')
+})
 
 describe('a refused configuration', () => {
   it('is never green: health, readiness and metrics say so, until it ends without a flap', async () => {
