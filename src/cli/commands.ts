@@ -42,12 +42,12 @@ export const commands: Readonly<Record<string, CommandEntry>> = {
   },
   set: {
     group: groups.rollout,
-    summary: 'sets the share of users who are on, and waits until flagd serves it',
+    summary: 'sets the share of users on the new side, and waits until every process confirms it',
     load: () => import('./commands/set.ts'),
   },
   rollback: {
     group: groups.rollout,
-    summary: 'takes everybody back to off in one go, and tells when the last one was',
+    summary: 'routes everyone to the old side now, and waits until every process confirms it',
     load: () => import('./commands/rollback.ts'),
   },
   guard: {

@@ -82,6 +82,7 @@ export class FlagWatch {
   #served: ServedReading
   #timer: NodeJS.Timeout | undefined
   #looking: Promise<void> | undefined
+  #changedAt = Date.now()
   /** `performance.now()` from which flagd may be asked again. */
   #askAt = 0
 
@@ -116,6 +117,16 @@ export class FlagWatch {
       served: this.#served,
       edited: this.#edited(),
     }
+  }
+
+  /** The file as it was last read; `undefined` before it could be. */
+  get document(): FlagsDocument | undefined {
+    return this.#document
+  }
+
+  /** Epoch milliseconds since when the file is as it is. */
+  get changedAt(): number {
+    return this.#changedAt
   }
 
   /** Changes of this flag, oldest first. */
@@ -174,6 +185,7 @@ export class FlagWatch {
   /** What flagd was asked about the file before says nothing about this one. */
   #replace(document: FlagsDocument): void {
     this.#document = document
+    this.#changedAt = Date.now()
     if (this.#served.state === 'unasked') return
     this.#served = { ...this.#served, state: 'unknown', detail: '', since: Date.now() }
     this.#askAt = 0

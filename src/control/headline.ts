@@ -1,6 +1,8 @@
 import type { FlagReading } from './flag-watch.ts'
 import type { GuardReading } from './guard-view.ts'
 import type { FleetReading } from './metrics/index.ts'
+import type { ProcessesReading } from './processes.ts'
+import type { WayBack } from './way-back.ts'
 
 /** `ok`, something to keep an eye on, trouble, or nothing known. */
 export type Level = 'ok' | 'watch' | 'trouble' | 'unknown'
@@ -20,6 +22,10 @@ export interface HeadlineInput {
   readonly flag: FlagReading
   readonly fleet: FleetReading
   readonly guard: GuardReading | undefined
+  readonly processes: ProcessesReading
+  readonly wayBack: WayBack
+  /** Epoch milliseconds since when the file is as it is. */
+  readonly changedAt: number
 }
 
 /** Shares of bad operations from which a person should look, and from which they should act. */
@@ -36,6 +42,8 @@ const RANK: Readonly<Record<Level, number>> = { trouble: 0, watch: 1, unknown: 2
 /** Pure: the same readings give the same sentence. */
 export function headlineOf(input: HeadlineInput): Headline {
   const findings = [
+    ...wayBackFindings(input.wayBack),
+    ...processFindings(input),
     ...sideFindings(input.fleet),
     ...guardFindings(input),
     ...flagFindings(input),
@@ -45,12 +53,50 @@ export function headlineOf(input: HeadlineInput): Headline {
   if (worst !== undefined) return { ...worst, findings }
   return {
     level: 'ok',
-    sentence: 'both sides answer, and flagd serves what the file says',
+    sentence: healthyText(input),
     findings,
   }
 }
 
 type Finding = Headline['findings'][number]
+
+function healthyText({ flag, processes: { known, agreeing } }: HeadlineInput): string {
+  const served = flag.served.state === 'same' ? ['flagd serves what the file says'] : []
+  const decide = known === 1 ? 'the process decides it' : `all ${known} processes decide it`
+  const all = [...served, ...(known > 0 && agreeing === known ? [decide] : [])]
+  return ['both sides answer', ...all].join(', and ')
+}
+
+function wayBackFindings({ state, sentence, next }: WayBack): Finding[] {
+  if (state === 'not-back') {
+    return [{ level: 'trouble', sentence: `NOT back yet: ${sentence}. ${next}` }]
+  }
+  if (state !== 'unsure') return []
+  const doubt = 'It is not known whether all users are on the old side'
+  return [{ level: 'watch', sentence: `${doubt}: ${sentence}. ${next}` }]
+}
+
+function processFindings({ now, changedAt, processes, wayBack }: HeadlineInput): Finding[] {
+  const found: Finding[] = []
+  const { list, known } = processes
+  const refusing = list.filter(({ refuses }) => refuses !== '')
+  for (const { process, refuses } of refusing.slice(0, 3)) {
+    const sentence = `${process} refuses the flags and keeps the old ones: ${refuses}`
+    found.push({ level: 'trouble', sentence })
+  }
+  // Those that are silent or tell nothing are told of elsewhere.
+  const lagging = list.filter(
+    ({ agrees, silent, onShare, refuses }) =>
+      !agrees && !silent && onShare !== null && refuses === '',
+  )
+  const [first] = lagging
+  if (first !== undefined && wayBack.state === 'open' && now - changedAt > SERVING_GRACE_MS) {
+    const count = `${lagging.length} of ${known} ${known === 1 ? 'process does' : 'processes do'}`
+    const sentence = `${count} not decide what the file says: ${first.process} ${first.cause}`
+    found.push({ level: 'trouble', sentence })
+  }
+  return found
+}
 
 function sideFindings({ arms, breakersOpen, owed }: FleetReading): Finding[] {
   const found: Finding[] = []

@@ -5,14 +5,18 @@ import { FlagWatch } from './flag-watch.ts'
 import type { Evidence, GuardReading, GuardView } from './guard-view.ts'
 import { headlineOf } from './headline.ts'
 import { Fleet } from './metrics/index.ts'
+import { ProcessJudge } from './processes.ts'
 import { pointOf, Series } from './series.ts'
 import type { ControlHistory, ControlState } from './state.ts'
+import { wayBackOf } from './way-back.ts'
 
 export interface RoomOptions {
   readonly file: string
   readonly flag: string
   readonly flagd: string | false
   readonly replicas: readonly string[]
+  /** Nobody named the replicas: they are where they usually are, if at all. */
+  readonly guessed: boolean
   readonly guard: GuardView | undefined
 }
 
@@ -33,13 +37,15 @@ export class Room {
   readonly series: Series = new Series()
   readonly #fleet: Fleet
   readonly #watch: FlagWatch
+  readonly #judge: ProcessJudge
   readonly #guard: GuardView | undefined
   #listener: RoomListener | undefined
   #timer: NodeJS.Timeout | undefined
   #state: ControlState | undefined
 
-  constructor({ file, flag, flagd, replicas, guard }: RoomOptions) {
-    this.#fleet = new Fleet(replicas)
+  constructor({ file, flag, flagd, replicas, guessed, guard }: RoomOptions) {
+    this.#fleet = new Fleet(replicas, { guessed })
+    this.#judge = new ProcessJudge(flag)
     this.#guard = guard
     const onChange = (): void => this.#listener?.history(this.history)
     this.#watch = new FlagWatch({ file, flag, flagd, onChange })
@@ -60,6 +66,11 @@ export class Room {
   /** The last changes, oldest first. */
   get history(): ControlHistory {
     return this.#watch.history.slice(-200).map(changeReading)
+  }
+
+  /** The `/metrics` of the processes that must confirm a change. */
+  get confirming(): readonly string[] {
+    return this.#fleet.confirming
   }
 
   /** Somebody has just changed the file: do not wait for the next look. */
@@ -98,13 +109,18 @@ export class Room {
     const flag = this.#watch.read()
     const fleet = this.#fleet.read()
     const guard = this.#readGuard()
+    const { document, changedAt } = this.#watch
+    const processes = this.#judge.read(document, this.#fleet.answers(flag.name))
+    const wayBack = wayBackOf({ now: at, flag, changedAt, fleet, processes })
     const share = flag.error === null ? shownShare(flag.description) : undefined
     return {
       at,
       boot: this.boot,
-      headline: headlineOf({ now: at, flag, fleet, guard }),
+      headline: headlineOf({ now: at, flag, changedAt, fleet, guard, processes, wayBack }),
       flag,
       fleet,
+      processes,
+      wayBack,
       guard: guard ?? null,
       point: pointOf(at, share, fleet.arms),
       effect: this.#effect(at),

@@ -3,6 +3,7 @@ import type { AddressInfo } from 'node:net'
 import { fastify } from 'fastify'
 import { quote, SwitchbackError } from '../errors.ts'
 import { defaultFlagdUrl } from '../rollout/index.ts'
+import type { ProcessesOptions } from '../scrape/index.ts'
 import type { GuardView } from './guard-view.ts'
 import { Room } from './room.ts'
 import { builtPage, loadAssets, serveAssets } from './server/assets.ts'
@@ -23,6 +24,13 @@ export interface ControlOptions {
   readonly flagd?: string | false
   /** The `/metrics` of each process of the application. @default none */
   readonly replicas?: readonly string[]
+  /**
+   * Nobody named the replicas: one that never answers need not confirm a change.
+   * @default false
+   */
+  readonly guessed?: boolean
+  /** A Prometheus whose processes must confirm changes besides. @default none */
+  readonly prometheus?: ProcessesOptions['prometheus']
   /** @default none: the page says so */
   readonly guard?: GuardView
   /** Where to listen. Anything but loopback needs a {@link token}. @default '127.0.0.1' */
@@ -64,8 +72,9 @@ export async function startControl(options: ControlOptions): Promise<Control> {
   const { host = '127.0.0.1', port = 3001, token, allowedHosts = [], onAudit } = options
   checkToken(host, allowedHosts, token)
   const assets = await loadAssets(options.page ?? builtPage)
-  const { replicas = [], guard } = options
-  const room = new Room({ file, flag, flagd, replicas, guard })
+  const { replicas = [], guard, guessed = false, prometheus } = options
+  const room = new Room({ file, flag, flagd, replicas, guessed, guard })
+  const processes = (): ProcessesOptions => ({ metrics: room.confirming, prometheus })
   const hub = new EventHub()
   const app = fastify({
     bodyLimit: BODY_LIMIT,
@@ -93,7 +102,8 @@ export async function startControl(options: ControlOptions): Promise<Control> {
     operator,
     boot: room.boot,
   }
-  apiRoutes(app, { room, changer: new Changer({ file, flag, flagd, operator }), hub, info })
+  const changer = new Changer({ file, flag, flagd, operator, processes })
+  apiRoutes(app, { room, changer, hub, info })
 
   let closing: Promise<void> | undefined
   const stop = async (): Promise<void> => {

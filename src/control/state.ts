@@ -3,7 +3,9 @@ import type { FlagReading } from './flag-watch.ts'
 import type { GuardReading } from './guard-view.ts'
 import type { Headline } from './headline.ts'
 import type { FleetReading } from './metrics/index.ts'
+import type { ProcessesReading } from './processes.ts'
 import type { SeriesPoint } from './series.ts'
+import type { WayBack } from './way-back.ts'
 
 /** All that the page shows at one moment: what `GET /api/state` answers, and each `tick` event. */
 export interface ControlState {
@@ -14,6 +16,9 @@ export interface ControlState {
   readonly headline: Headline
   readonly flag: FlagReading
   readonly fleet: FleetReading
+  readonly processes: ProcessesReading
+  /** Whether all users are on the old side, where the file says so. */
+  readonly wayBack: WayBack
   readonly guard: GuardReading | null
   /** The latest second, as in the series. */
   readonly point: SeriesPoint
@@ -57,6 +62,12 @@ export interface ChangeAnswer {
   readonly lastMs: number | null
   /** Users who moved and were asked for. */
   readonly movers: number
+  /** The processes that must decide it, and those that do; `null` where none is known. */
+  readonly processes: {
+    readonly known: number
+    readonly deciding: number
+    readonly lastMs: number | null
+  } | null
   /** Why it is not confirmed, and what to do; `''` when it is. */
   readonly cause: string
   readonly hint: string

@@ -200,9 +200,10 @@ class RollCall {
     return this.#all.every(({ agrees }) => agrees)
   }
 
-  /** Whether all who answer agree, and somebody does not answer. */
+  /** Whether all who tell what they decide agree, and somebody does not answer, or does not tell. */
   get onlySilentLag(): boolean {
-    return !this.isComplete && this.#all.every(({ agrees, silent }) => agrees || silent)
+    const told = this.#all.filter(({ on }) => on !== undefined)
+    return !this.isComplete && told.every(({ agrees }) => agrees)
   }
 
   result(lastMs: number | undefined): ProcessConfirmation {

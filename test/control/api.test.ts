@@ -50,6 +50,7 @@ describe('the API, with everything alive', () => {
     app = await startControlApp({ on: { bad: 0.1 } })
     const approve = (percent: number, who: string): void => void approved.push([percent, who])
     room = await startRoom({ replicas: [app.url], guard: { read: () => guard, approve } })
+    app.follows = room.file
     await until('both arms tell', async () => {
       const { fleet, flag } = await room.get<ControlState>('/api/state')
       return (fleet.arms?.on.operations ?? 0) > 50 && flag.served.state === 'same'
@@ -197,7 +198,7 @@ describe('the API, with everything alive', () => {
 })
 
 describe('going back while everything else is on fire', () => {
-  test('guard broken, metrics gone: back, confirmed, with milliseconds', async () => {
+  test('guard broken, metrics gone: served, with milliseconds, and the process named', async () => {
     await using room = await startRoom({
       share: 40,
       replicas: ['http://127.0.0.1:9/metrics'],
@@ -208,7 +209,14 @@ describe('going back while everything else is on fire', () => {
       },
     })
     const answer = (await (await room.post('/api/rollback', { who: 'Cem' })).json()) as ChangeAnswer
-    expect(answer).toMatchObject({ action: 'rollback', from: 40, to: 0, confirmed: true })
+    expect(answer).toMatchObject({
+      action: 'rollback',
+      from: 40,
+      to: 0,
+      confirmed: false,
+      cause: '127.0.0.1:9 refuses the connection',
+      processes: { known: 1, deciding: 0, lastMs: null },
+    })
     expect(answer.lastMs).toBeGreaterThanOrEqual(answer.servedMs!)
     expect(answer.movers).toBeGreaterThan(20)
     expect(await shareIn(room.file)).toBe(0)

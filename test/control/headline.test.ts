@@ -4,7 +4,9 @@ import type { FlagReading } from '../../src/control/flag-watch.ts'
 import { headlineOf, type HeadlineInput } from '../../src/control/headline.ts'
 import { armReading, type FleetReading } from '../../src/control/metrics/index.ts'
 import { COLUMNS } from '../../src/control/page/columns.ts'
+import type { ProcessesReading } from '../../src/control/processes.ts'
 import { Series } from '../../src/control/series.ts'
+import type { WayBack } from '../../src/control/way-back.ts'
 
 const now = 1_000_000
 const arm = {
@@ -40,7 +42,17 @@ const flag: FlagReading = {
   edited: null,
   served,
 }
-const well: HeadlineInput = { now, flag, fleet, guard: undefined }
+const processes: ProcessesReading = { known: 0, agreeing: 0, untold: 0, list: [], newSide: '' }
+const wayBack: WayBack = { state: 'open', sentence: '', next: '' }
+const well: HeadlineInput = {
+  now,
+  flag,
+  fleet,
+  guard: undefined,
+  processes,
+  wayBack,
+  changedAt: 0,
+}
 const guard = {
   mode: 'acting',
   answer: 'undecided',

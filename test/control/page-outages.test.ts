@@ -43,11 +43,7 @@ test('flagd down: the page says that the file is written and nothing is confirme
   const { page } = opened
   await burning.stopFlagd()
   await page.click('#rollback')
-  await shows(
-    page,
-    '#back-result',
-    /The file is written, but not confirmed\s*flagd does not answer/,
-  )
+  await shows(page, '#back-result', /NOT back yet\s*flagd does not answer/)
   expect(await shareIn(burning.file)).toBe(0)
 })
 
@@ -57,6 +53,7 @@ test('the server dies and comes back: the page says so, names the other way, and
     startControlProcess({
       args: ['--port', port, '--file', flags.file, '--no-flagd', '--metrics', app.url],
     })
+  app.follows = flags.file
   let control = await start('0')
   try {
     await using opened = await openPage(browser, control.url)
@@ -80,7 +77,7 @@ test('the server dies and comes back: the page says so, names the other way, and
     await page.waitForSelector('body[data-live=live]')
     await shows(page, '#guard', /baseline|nothing is known yet|evidence/)
     await page.click('#rollback')
-    await shows(page, '#back-result', /written, but not confirmed\s*flagd was not asked/)
+    await shows(page, '#back-result', /Back\.\s*1 of 1 processes confirm it after \d+ ms/)
     expect(await shareIn(flags.file)).toBe(0)
     expect(
       complaints.filter((text) => !/ERR_CONNECTION_REFUSED|ERR_INCOMPLETE|ERR_/.test(text)),

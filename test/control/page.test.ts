@@ -41,6 +41,7 @@ beforeAll(async () => {
       approve: (percent) => void approved.push(percent),
     },
   })
+  app.follows = room.file
   browser = await launchBrowser()
 })
 afterAll(async () => {
@@ -55,7 +56,7 @@ async function setShare(page: Page, share: number): Promise<void> {
   await shows(page, '#review', new RegExp(`^Review .* → ${share} %$`))
   await page.click('#review')
   await page.click('#agree')
-  await shows(page, '#split .outcome', /flagd serves it, after \d+ ms/)
+  await shows(page, '#split .outcome', /flagd serves it, after \d+ ms; 1 of 1 process/)
 }
 
 describe('the page in Chromium', () => {
@@ -115,7 +116,7 @@ describe('the page in Chromium', () => {
       /Back: served after \d+ ms\.\s.*probe users was back after \d+ ms/,
     )
     expect(await shareIn(room.file)).toBe(0)
-    await shows(page, '#rollback', /everybody is on off/)
+    await shows(page, '#rollback', /all users are on the old side/)
     await shows(page, '#last', /Rolled back: 25 % → 0 %/)
     await page.click('text=Undo this change')
     await until('undone', async () => (await shareIn(room.file)) === 25)

@@ -1,7 +1,9 @@
 import { createServer, type Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
+import { expectationOf, loadFlags } from '../../src/rollout/index.ts'
 import { createTelemetry, type Telemetry } from '../../src/telemetry/index.ts'
 import type { Side } from '../../src/side.ts'
+import { type FakeSays, metricsOf } from './fake-process.ts'
 
 /** How an arm does, as the control room will see it. */
 export interface ArmBehaviour {
@@ -22,6 +24,10 @@ export interface ControlApp extends AsyncDisposable {
   readonly arms: Record<Side, ArmBehaviour>
   /** What happens to every scrape; `undefined`: it is answered. */
   answer: ((server: Server) => string | undefined) | undefined
+  /** The flags file that the application decides by; it says so in its metrics. */
+  follows: string | undefined
+  /** What it says of its decisions instead. */
+  says: FakeSays | undefined
 }
 
 export async function startControlApp(
@@ -29,9 +35,13 @@ export async function startControlApp(
   port = 0,
 ): Promise<ControlApp> {
   const telemetry = createTelemetry({ meter: false })
-  const server = createServer((_request, response) => {
+  const server = createServer(async (_request, response) => {
+    const { follows, says } = app
+    const expected = follows && expectationOf(await loadFlags(follows), 'use-redis')
+    const own = expected ? { on: expected.on(''), hash: expected.hash } : undefined
+    const told = says ?? own
     response.writeHead(200, { 'content-type': 'text/plain; version=0.0.4' })
-    response.end(telemetry.prometheus())
+    response.end(`${telemetry.prometheus()}${told === undefined ? '' : metricsOf(told)}`)
   })
   await new Promise<void>((resolve) => server.listen(port, '127.0.0.1', resolve))
   const usual = { perSecond: 200, bad: 0, hitRate: 0.9, ms: 0.4 }
@@ -40,6 +50,8 @@ export async function startControlApp(
     telemetry,
     arms: { off: { ...usual, ...arms.off }, on: { ...usual, ms: 0.9, ...arms.on } },
     answer: undefined,
+    follows: undefined,
+    says: undefined,
     async [Symbol.asyncDispose]() {
       clearInterval(timer)
       telemetry.close()

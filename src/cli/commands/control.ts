@@ -1,12 +1,13 @@
 import { once } from 'node:events'
 import { readFile } from 'node:fs/promises'
 import { isSwitchbackError, quote } from '../../errors.ts'
-import { type AuditLine, startControl } from '../../control/index.ts'
+import { type AuditLine, type ControlOptions, startControl } from '../../control/index.ts'
 import { parsePlan, type Plan } from '../../guard/index.ts'
 import { type Command, type Environment, exitCode, usageError } from '../command.ts'
 import { guardBeside, type GuardMode } from '../controlling/guard-beside.ts'
 import { defineCommand } from '../define.ts'
 import { METRICS, metricsOption } from '../metrics-option.ts'
+import { metricsOf } from '../processes-option.ts'
 import { findTarget, targetOptions, whoAmI } from '../target.ts'
 
 export const command: Command = defineCommand({
@@ -56,7 +57,10 @@ export const command: Command = defineCommand({
     const plan = await readPlan(values.plan)
     const target = await findTarget({ ...values, flag: values.flag ?? plan.flag }, env)
     const token = await readToken(values['token-file'], env)
-    const replicas = values['no-metrics'] ? [] : replicasOf(values.metrics, plan)
+    const asked = values.metrics.length > 0 ? values.metrics : metricsOf(env)
+    const named = asked.length > 0 ? asked : plan.sources.replicas
+    const guessed = named.length === 0
+    const replicas = values['no-metrics'] ? [] : guessed ? [METRICS] : named
     const who = whoAmI(env).who
     const stop = new AbortController()
     const guard =
@@ -75,6 +79,8 @@ export const command: Command = defineCommand({
       await using control = await startControl({
         ...target,
         replicas,
+        guessed,
+        prometheus: prometheusOf(plan, env),
         port: port(values.port),
         allowedHosts: values['allow-host'],
         operator: who,
@@ -107,9 +113,10 @@ function guardMode(value: string | undefined): GuardMode | 'off' {
   throw usageError(`--guard cannot be ${quote(value)}`, `give one of ${modes.join(', ')}`)
 }
 
-function replicasOf(asked: readonly string[], plan: Plan): readonly string[] {
-  if (asked.length > 0) return asked
-  return plan.sources.replicas.length > 0 ? plan.sources.replicas : [METRICS]
+function prometheusOf(plan: Plan, env: Environment): ControlOptions['prometheus'] {
+  const token = env['SWITCHBACK_PROMETHEUS_TOKEN']
+  const { prometheus } = plan.sources
+  return prometheus && { ...prometheus, ...(token === undefined ? {} : { token }) }
 }
 
 async function readPlan(file: string | undefined): Promise<Plan> {

@@ -14,10 +14,11 @@ import {
   type Plan,
   viewOf,
 } from '../../guard/index.ts'
-import { type Command, exitCode, type Output, usageError } from '../command.ts'
+import { type Command, type Environment, exitCode, type Output, usageError } from '../command.ts'
 import { defineCommand } from '../define.ts'
 import { printJson } from '../format.ts'
 import { METRICS, metricsOption } from '../metrics-option.ts'
+import { metricsOf } from '../processes-option.ts'
 import type { Style } from '../style.ts'
 import { findTarget, targetOptions, whoAmI } from '../target.ts'
 
@@ -52,7 +53,7 @@ Prometheus server is read from SWITCHBACK_PROMETHEUS_TOKEN.`,
     ['switchback guard --approve 25', 'lets the running guard go on to 25 %'],
   ],
   async run({ values, env, stdout, stderr, style, signal }) {
-    const plan = await readPlan(values)
+    const plan = await readPlan(values, env)
     const target = await findTarget({ ...values, flag: values.flag ?? plan.flag }, env)
     const { flag, file } = target
     if (values.approve !== undefined) {
@@ -116,7 +117,10 @@ interface PlanValues {
 }
 
 /** The options win over the plan. */
-async function readPlan({ plan: file, metrics, prometheus, ask }: PlanValues): Promise<Plan> {
+async function readPlan(
+  { plan: file, metrics, prometheus, ask }: PlanValues,
+  env: Environment,
+): Promise<Plan> {
   if (metrics.length > 0 && prometheus !== undefined) {
     throw usageError('both --metrics and --prometheus', 'give one of them')
   }
@@ -130,8 +134,15 @@ async function readPlan({ plan: file, metrics, prometheus, ask }: PlanValues): P
   if (metrics.length > 0) {
     return { ...plan, advance, sources: { replicas: metrics, prometheus: undefined } }
   }
-  const none = sources.replicas.length === 0 && sources.prometheus === undefined
-  return { ...plan, advance, sources: none ? { ...sources, replicas: [METRICS] } : sources }
+  if (sources.replicas.length > 0 || sources.prometheus !== undefined) {
+    return { ...plan, advance, sources }
+  }
+  const replicas = metricsOf(env)
+  return {
+    ...plan,
+    advance,
+    sources: { ...sources, replicas: replicas.length > 0 ? replicas : [METRICS] },
+  }
 }
 
 async function readText(file: string): Promise<string> {

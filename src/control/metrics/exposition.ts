@@ -1,6 +1,6 @@
 import { SwitchbackError } from '../../errors.ts'
 import { LATENCY_BOUNDS } from '../../metrics.ts'
-import { ExpositionReader } from '../../scrape/index.ts'
+import { ExpositionReader, isProcessMetric, type Series } from '../../scrape/index.ts'
 import type { Side } from '../../side.ts'
 import { type Arms, emptyArms, FIELDS, indexOf } from './vector.ts'
 import type { Field } from './vector.ts'
@@ -14,6 +14,8 @@ export interface Scrape {
   readonly owed: Readonly<Record<Side, number | undefined>>
   /** 99th percentile of how late timers fire, in seconds; `undefined` where it is not exported. */
   readonly eventLoopDelay: number | undefined
+  /** What says how the process decides: read by `processReadingOf`. */
+  readonly said: readonly Series[]
 }
 
 const READS = new Set(['get', 'getOrSet', 'has'])
@@ -51,7 +53,9 @@ export function readExposition(text: string): Scrape {
 
 /** For a text that arrives in pieces: read as they come, a large one holds nothing up. */
 export function createScrapeReader(): ExpositionReader {
-  return new ExpositionReader((name) => WANTED.has(name), { maxSeries: 5000 })
+  return new ExpositionReader((name) => WANTED.has(name) || isProcessMetric(name), {
+    maxSeries: 5000,
+  })
 }
 
 /** What the pieces said. @throws as {@link readExposition} */
@@ -61,7 +65,8 @@ export function scrapeOf(reader: ExpositionReader): Scrape {
   let instance = ''
   let eventLoopDelay: number | undefined
   let known = 0
-  for (const { name, labels, value } of reader.end()) {
+  const series = reader.end()
+  for (const { name, labels, value } of series) {
     if (name === 'switchback_instance_info') {
       instance = (labels['instance_id'] ?? '').slice(0, 64)
       continue
@@ -115,7 +120,8 @@ export function scrapeOf(reader: ExpositionReader): Scrape {
       hint: "name the /metrics of the application's admin listener",
     })
   }
-  return { instance, arms, owed, eventLoopDelay }
+  const said = series.filter(({ name }) => isProcessMetric(name))
+  return { instance, arms, owed, eventLoopDelay, said }
 }
 
 /** The many series by user bucket, for the guard's statistics, are passed over unread. */

@@ -1,5 +1,6 @@
 import { quantile } from '../../guard/index.ts'
 import { LATENCY_BOUNDS } from '../../metrics.ts'
+import type { ProcessAnswer } from '../../scrape/index.ts'
 import type { Side } from '../../side.ts'
 import { Replica, type ReplicaOptions } from './replica.ts'
 import { addTo, type Arms, type ArmVector, bucketsOf, emptyArms, indexOf } from './vector.ts'
@@ -53,7 +54,14 @@ export interface FleetReading {
 export class Fleet {
   readonly #replicas: readonly Replica[]
 
-  constructor(urls: readonly string[], options: Omit<ReplicaOptions, 'url'> = {}) {
+  readonly #guessed: boolean
+
+  /** @param options `guessed`: nobody named the addresses, so that one that never answers is nobody's */
+  constructor(
+    urls: readonly string[],
+    { guessed = false, ...options }: Omit<ReplicaOptions, 'url'> & { guessed?: boolean } = {},
+  ) {
+    this.#guessed = guessed
     this.#replicas = urls.map((url) => new Replica({ ...options, url }))
   }
 
@@ -99,6 +107,20 @@ export class Fleet {
       owed: { off: owed('off'), on: owed('on') },
       eventLoopDelay: delay === null ? null : delay * 1000,
     }
+  }
+
+  /** The addresses of those that must confirm a change: all, or of guessed ones those that ever answered. */
+  get confirming(): readonly string[] {
+    return this.#expected.map(({ address }) => address)
+  }
+
+  /** What each of them decides about a flag. */
+  answers(flag: string): ProcessAnswer[] {
+    return this.#expected.map((replica) => replica.answer(flag))
+  }
+
+  get #expected(): readonly Replica[] {
+    return this.#guessed ? this.#replicas.filter(({ seen }) => seen) : this.#replicas
   }
 
   close(): void {

@@ -1,5 +1,10 @@
 import { messageOf } from '../../errors.ts'
-import { fetchPieces, metricsUrl } from '../../scrape/index.ts'
+import {
+  fetchPieces,
+  metricsUrl,
+  type ProcessAnswer,
+  processReadingOf,
+} from '../../scrape/index.ts'
 import { createScrapeReader, type Scrape, scrapeOf } from './exposition.ts'
 import { addTo, type Arms, emptyArms, VECTOR_LENGTH } from './vector.ts'
 
@@ -37,6 +42,7 @@ export class Replica {
   #points: Point[] = []
   #last: Scrape | undefined
   #lastAt = -Infinity
+  #seen = false
   #error = 'not scraped yet'
 
   constructor(options: ReplicaOptions) {
@@ -65,6 +71,26 @@ export class Replica {
   /** The latest scrape, while it counts. */
   get latest(): Scrape | undefined {
     return this.live ? this.#last : undefined
+  }
+
+  /** As it was named; {@link url} is what may be shown of it. */
+  get address(): string {
+    return this.#target.href
+  }
+
+  /** It has answered at least once. */
+  get seen(): boolean {
+    return this.#seen
+  }
+
+  /** What the process decides about a flag, by its latest answer; none while it gives no answer. */
+  answer(flag: string): ProcessAnswer {
+    const process = this.#target.host
+    const at = Date.now() - (performance.now() - this.#lastAt)
+    if (this.#last === undefined || this.#error !== '') {
+      return { process, reading: undefined, error: this.#error, at }
+    }
+    return { process, reading: processReadingOf(this.#last.said, flag), error: '', at }
   }
 
   /** What happens a second, over the last {@link WINDOW_S} seconds; `undefined` when that is unknown. */
@@ -107,6 +133,7 @@ export class Replica {
       })
       this.#take(scrapeOf(reader), performance.now())
       this.#error = ''
+      this.#seen = true
     } catch (error) {
       this.#error = messageOf(error)
     }

@@ -1,7 +1,7 @@
 import type { ControlState } from '../state.ts'
 import { byId, h, whenChanged } from './dom.ts'
 import { ago, ms, rate, share } from './format.ts'
-import { servedText } from './serving.ts'
+import { processText, servedText } from './serving.ts'
 
 type Tone = '' | 'tick-ok' | 'tick-bad' | 'tick-watch'
 
@@ -19,7 +19,12 @@ export function beneath(): { update(state: ControlState): void } {
   }
 }
 
-function rowsOf({ flag, fleet, at }: ControlState): [name: string, text: string, tone: Tone][] {
+function rowsOf({
+  flag,
+  fleet,
+  processes,
+  at,
+}: ControlState): [name: string, text: string, tone: Tone][] {
   const { served, description } = flag
   const { tone, text } = servedText(served)
   const since = served.state === 'same' ? '' : `, ${ago(served.since, at)}`
@@ -27,6 +32,7 @@ function rowsOf({ flag, fleet, at }: ControlState): [name: string, text: string,
   const total = fleet.replicas.length
   const rows: [string, string, Tone][] = [
     ['flagd against the file', `${text}${since}`, `tick-${tone}`],
+    ...processRow(processes),
     [
       'rule',
       description === null ? 'unknown' : `${description.shape}, ${description.state.toLowerCase()}`,
@@ -69,4 +75,12 @@ function rowsOf({ flag, fleet, at }: ControlState): [name: string, text: string,
   }
   if (total > 12) rows.push(['', `and ${total - 12} more`, ''])
   return rows
+}
+
+function processRow(processes: ControlState['processes']): [string, string, Tone][] {
+  if (processes.known === 0) return []
+  const { tone, text } = processText(processes)
+  const first = processes.list.find(({ agrees }) => !agrees)
+  const why = first === undefined ? '' : `: ${first.process} ${first.cause}`
+  return [['processes against the file', `${text}${why}`, `tick-${tone}`]]
 }

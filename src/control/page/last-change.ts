@@ -30,7 +30,9 @@ export function lastChange(): {
     back.disabled = true
     try {
       const answer = await undo()
-      setText(outcome, `Undone: ${percent(answer.from)} \u2192 ${percent(answer.to)}`)
+      const move = `${percent(answer.from)} \u2192 ${percent(answer.to)}`
+      const missing = answer.confirmed ? '' : `, but NOT everywhere yet: ${answer.cause}`
+      setText(outcome, `Undone: ${move}${missing}`)
     } catch (error) {
       setText(
         outcome,
@@ -74,7 +76,7 @@ export function changeText({ action, from, to, known }: ControlHistory[number]):
     case 'rollback':
       return `Rolled back: ${move}`
     case 'restore':
-      return `Restored with everybody off: ${move}`
+      return `Restored, all users on the old side: ${move}`
     case 'undo':
       return `Undone: ${move}`
     case 'set':

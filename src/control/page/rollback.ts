@@ -3,6 +3,8 @@ import { ApiError, rollBack } from './api.ts'
 import { byId, h, setAttribute, setText } from './dom.ts'
 import { wholeMs } from './format.ts'
 
+const goBack = 'everyone to the old side'
+
 /**
  * The way back: one click, no question, a stopwatch until flagd serves it. It is there from the first
  * moment and needs no news from the server.
@@ -11,17 +13,20 @@ export function rollbackButton(info: () => ControlInfo | undefined): {
   update(state: ControlState): void
 } {
   const label = h('span', {}, 'Roll back')
-  const below = h('small', {}, 'everybody to off')
+  const below = h('small', {}, goBack)
   const button = h('button', { class: 'rollback', type: 'button', id: 'rollback' }, label, below)
   const result = byId('back-result')
-  let idle = false
+  let wayBack: ControlState['wayBack'] | undefined
   let running = false
+  /** A way back that was not confirmed: what is shown follows the news until it is. */
+  let pending = false
   byId('back').append(button)
   button.addEventListener('click', () => void run(false))
 
   async function run(disable: boolean): Promise<void> {
     if (running) return
     running = true
+    pending = false
     setAttribute(button, 'aria-busy', 'true')
     const started = performance.now()
     const watch = setInterval(() => {
@@ -29,7 +34,10 @@ export function rollbackButton(info: () => ControlInfo | undefined): {
     }, 50)
     setText(label, 'Rolling back')
     try {
-      show(...doneText(await rollBack(disable)))
+      const answer = await rollBack(disable)
+      pending = !answer.confirmed
+      if (pending) showPending(answer)
+      else show(...doneText(answer))
     } catch (error) {
       failed(error, disable)
     } finally {
@@ -41,9 +49,24 @@ export function rollbackButton(info: () => ControlInfo | undefined): {
     }
   }
 
+  /** The answer is of the past: what the page knows now is more. */
+  function showPending(answer?: ChangeAnswer): void {
+    if (wayBack?.state === 'back') {
+      pending = false
+      show('done', 'Back', 'All users are on the old side: all that can be asked agree.')
+      return
+    }
+    if (wayBack?.state === 'not-back' || wayBack?.state === 'unsure') {
+      show('failed', 'NOT back yet', `${wayBack.sentence}. ${wayBack.next}`)
+    } else if (answer !== undefined) {
+      show('failed', 'NOT back yet', `${answer.cause}. ${answer.hint}`)
+    }
+  }
+
   function show(outcome: string, title: string, detail: string, ...more: readonly Node[]): void {
     const close = h('button', { class: 'link close', type: 'button' }, 'Close')
     close.addEventListener('click', () => {
+      pending = false
       result.hidden = true
       button.focus()
     })
@@ -74,33 +97,32 @@ export function rollbackButton(info: () => ControlInfo | undefined): {
   }
 
   function belowText(): string {
-    return idle ? 'everybody is on off' : 'everybody to off'
+    return wayBack?.state === 'back' ? 'all users are on the old side' : goBack
   }
 
   return {
-    update({ flag }) {
-      const { description, error } = flag
-      const disabled = description?.state === 'DISABLED'
-      idle =
-        error === null &&
-        (disabled || (description?.share === 0 && description.pilots === 0)) &&
-        flag.served.state !== 'different'
-      setAttribute(button, 'data-idle', String(idle))
-      if (!running) setText(below, belowText())
+    update(state) {
+      wayBack = state.wayBack
+      setAttribute(button, 'data-idle', String(wayBack.state === 'back'))
+      if (running) return
+      setText(below, belowText())
+      if (!pending) return
+      // Somebody widened it again: the way back is no longer what is waited for.
+      if (wayBack.state === 'open') pending = false
+      else showPending()
     },
   }
 }
 
 function doneText(answer: ChangeAnswer): [outcome: string, title: string, detail: string] {
-  const { written, confirmed, servedMs, lastMs, movers, cause, hint, warning } = answer
-  if (!confirmed) {
-    const title = written
-      ? 'The file is written, but not confirmed'
-      : 'The file says off, but not confirmed'
-    return ['unconfirmed', title, `${cause}. ${hint}`]
-  }
-  if (!written) return ['done', 'Everybody was back already', 'flagd confirms it.']
+  const { written, servedMs, lastMs, movers, processes, warning } = answer
+  const all =
+    processes === null
+      ? ''
+      : ` ${processes.deciding} of ${processes.known} processes confirm it${written ? ` after ${wholeMs(processes.lastMs ?? 0)}` : ''}.`
+  if (!written) return ['done', 'All users were on the old side already', `Confirmed.${all}`]
+  if (servedMs === null) return ['done', 'Back.', `${all} ${warning}`.trim()]
   const last =
     movers > 1 ? ` The last of ${movers} probe users was back after ${wholeMs(lastMs ?? 0)}.` : ''
-  return ['done', `Back: served after ${wholeMs(servedMs ?? 0)}.`, `${last} ${warning}`.trim()]
+  return ['done', `Back: served after ${wholeMs(servedMs)}.`, `${last}${all} ${warning}`.trim()]
 }

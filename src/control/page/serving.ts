@@ -12,7 +12,7 @@ export function serving(): { update(state: ControlState): void } {
   byId('serving').append(h('div', { class: 'serving-numbers' }, on, off), bar, facts)
 
   return {
-    update({ flag, point }) {
+    update({ flag, point, processes }) {
       const { description, error } = flag
       const disabled = description?.state === 'DISABLED'
       const share = disabled ? 0 : description?.share
@@ -30,10 +30,14 @@ export function serving(): { update(state: ControlState): void } {
         error?.code,
         disabled,
         pilots,
+        processes.agreeing,
+        processes.known,
+        processes.untold,
       ])
       whenChanged(facts, `${key} ${seen === null ? '' : Math.round((seen ?? 0) * 10)}`, () => [
         fileFact(error, disabled),
         servedFact(flag.served),
+        ...processFact(processes),
         h('span', { class: 'fact' }, 'traffic seen on ', h('b', {}, seenText(seen))),
         ...(pilots > 0
           ? [h('span', { class: 'fact' }, `and ${pilots} pilot${pilots === 1 ? '' : 's'} first`)]
@@ -85,6 +89,27 @@ export function servedText({ state, detail, agreeing, probes }: ControlState['fl
         text: detail === '' ? 'asking flagd' : `flagd cannot be asked: ${detail}`,
       }
   }
+}
+
+/** The words for what the processes decide; used beneath too. */
+export function processText({ known, agreeing, untold }: ControlState['processes']): {
+  readonly tone: 'ok' | 'watch' | 'bad'
+  readonly text: string
+} {
+  const text = `${agreeing} of ${known} ${known === 1 ? 'process' : 'processes'} decide it`
+  if (agreeing === known) return { tone: 'ok', text }
+  return agreeing + untold === known
+    ? { tone: 'watch', text: `${text}, ${untold} do not tell` }
+    : { tone: 'bad', text }
+}
+
+function processFact(processes: ControlState['processes']): Node[] {
+  if (processes.known === 0) return []
+  const { tone, text } = processText(processes)
+  const causes = processes.list.filter(({ agrees }) => !agrees)
+  const title = causes.map(({ process, cause }) => `${process} ${cause}`).join('; ')
+  const mark = { ok: '\u2713 ', watch: '? ', bad: '\u2717 ' }[tone]
+  return [h('span', { class: `fact tick-${tone}`, title }, h('b', {}, mark), text)]
 }
 
 function servedFact(served: ControlState['flag']['served']): Node {

@@ -119,7 +119,7 @@ export function splitControl(): { update(state: ControlState): void } {
       return
     }
     setAttribute(outcome, 'data-outcome', '')
-    setText(outcome, 'Written when flagd serves it \u2026')
+    setText(outcome, 'Written when all confirm it \u2026')
     review.disabled = true
     try {
       const answer = await setShare({ share, hash, reason: agreed.reason })
@@ -173,9 +173,15 @@ export function splitControl(): { update(state: ControlState): void } {
 function outcomeText(answer: ChangeAnswer): [tone: string, text: string] {
   const move = `${percent(answer.from)} \u2192 ${percent(answer.to)}`
   if (!answer.confirmed)
-    return ['unconfirmed', `${move} is written, but not confirmed: ${answer.cause}. ${answer.hint}`]
-  const served = wholeMs(answer.servedMs ?? 0)
-  return ['done', `${move}: flagd serves it, after ${served}. ${answer.warning}`.trim()]
+    return ['failed', `${move} is written, but NOT everywhere yet: ${answer.cause}. ${answer.hint}`]
+  const { servedMs, processes, warning } = answer
+  const served = servedMs === null ? '' : `flagd serves it, after ${wholeMs(servedMs)}`
+  const all =
+    processes === null
+      ? ''
+      : `${processes.deciding} of ${processes.known} processes decide it, after ${wholeMs(processes.lastMs ?? 0)}`
+  const parts = [served, all].filter((part) => part !== '').join('; ')
+  return ['done', `${move}: ${parts}. ${warning}`.trim()]
 }
 
 function messageOf(error: unknown): string {

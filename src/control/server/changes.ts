@@ -12,12 +12,15 @@ import {
   preview,
   setShare,
 } from '../../rollout/index.ts'
+import type { ProcessesOptions } from '../../scrape/index.ts'
 import type { ChangeAnswer, DiffLine, PreviewAnswer } from '../state.ts'
 
 export interface ChangerOptions {
   readonly file: string
   readonly flag: string
   readonly flagd: string | false
+  /** The processes that must confirm a change now. */
+  readonly processes: () => ProcessesOptions
   /** Who changes are written down as, when nobody says a name. */
   readonly operator: string
 }
@@ -92,7 +95,7 @@ export class Changer {
   }
 
   #change({ who, reason }: Signed, request: FastifyRequest): ChangeOptions {
-    const { file, flag, flagd, operator } = this.#options
+    const { file, flag, flagd, operator, processes } = this.#options
     const name = who?.trim() ?? ''
     const why = reason?.trim() ?? ''
     const by = {
@@ -100,7 +103,7 @@ export class Changer {
       via: `control, from ${request.ip}`,
       ...(why === '' ? {} : { reason: why }),
     }
-    return { file, flag, flagd, by }
+    return { file, flag, flagd, by, processes: processes() }
   }
 }
 
@@ -113,20 +116,32 @@ export function movesSentence(users: number, joins: number, leaves: number): str
   return `${count(joins)} of ${count(users)} sample users join${joins === 1 ? 's' : ''}, ${some(leaves, 'leave')}`
 }
 
-function answerOf({ edit, applied, confirmation }: ChangeResult): ChangeAnswer {
-  const unasked = { confirmed: false, cause: 'flagd was not asked', hint: '' }
-  const { confirmed, cause, hint } = confirmation ?? unasked
+function answerOf(result: ChangeResult): ChangeAnswer {
+  const { edit, applied, confirmation, processes } = result
+  const unasked = result.confirmed === undefined
+  const lagging = processes?.lagging ?? []
+  const causes = [
+    unasked ? 'neither flagd nor a process was asked' : (confirmation?.cause ?? ''),
+    ...lagging.map(({ process, cause }) => `${process} ${cause}`),
+  ]
   return {
     action: edit.action,
     from: edit.from ?? null,
     to: edit.to ?? null,
     written: applied !== undefined,
-    confirmed,
+    confirmed: result.confirmed ?? false,
     servedMs: confirmation?.servedMs ?? null,
     lastMs: confirmation?.lastMs ?? null,
     movers: confirmation?.movers ?? 0,
-    cause,
-    hint,
+    processes: processes
+      ? {
+          known: processes.known,
+          deciding: processes.deciding,
+          lastMs: processes.lastMs ?? null,
+        }
+      : null,
+    cause: causes.filter((cause) => cause !== '').join('; '),
+    hint: confirmation?.hint ?? '',
     warning: applied?.warning ?? '',
     diff: diffOf(edit),
   }

@@ -61,7 +61,7 @@ export function openApi(version: string): Schema {
       },
       '/api/preview': changing('Who would move; nothing is written', 'preview', 'Preview'),
       '/api/share': changing('Set the share and wait until flagd serves it', 'share', 'Change'),
-      '/api/rollback': changing('Take everybody back to off', 'rollback', 'Change'),
+      '/api/rollback': changing('Route everyone to the old side', 'rollback', 'Change'),
       '/api/undo': changing('Take the last change back', 'undo', 'Change'),
       '/api/approve': changing(
         'Let the guard take the step that it waits for',
