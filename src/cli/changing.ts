@@ -12,6 +12,7 @@ import {
 import { type CommandIo, exitCode, usageError } from './command.ts'
 import { count, createRows, percent, printJson } from './format.ts'
 import { outcomeLines } from './outcome.ts'
+import { MOVES_BY_ITSELF } from './previewing.ts'
 import { findProcesses, type ProcessValues } from './processes-option.ts'
 import { findTarget, type Target, type TargetValues, whoAmI } from './target.ts'
 
@@ -140,6 +141,7 @@ function createTeller({ name, io, values }: Changing, target: Target): Teller {
       )
       if (edit.pilot !== undefined) row('pilot', pilotText(edit))
       if (moves !== undefined) row('users', movesText(moves, style.red))
+      if (moves?.movesByItself === true) row('clock', style.yellow(MOVES_BY_ITSELF))
       const lines = changedLines(edit.before.text, edit.after.text).map(({ kind, line }) =>
         kind === 'removed' ? style.red(`- ${line.trim()}`) : style.green(`+ ${line.trim()}`),
       )

@@ -66,8 +66,8 @@ export async function runPreview(options: Previewing): Promise<number> {
   const surprising = moves.leaves.count > 0 && !shrinking
   const code = surprising ? exitCode.refused : exitCode.done
   if (values.json) {
-    const { users, on, variants, joins, leaves } = moves
-    const document = { users, on, variants, joins, leaves, moves: moves.moves }
+    const { users, on, variants, joins, leaves, movesByItself } = moves
+    const document = { users, on, variants, joins, leaves, moves: moves.moves, movesByItself }
     printJson(io.stdout, {
       ok: !surprising,
       command: options.command,
@@ -88,9 +88,14 @@ export async function runPreview(options: Previewing): Promise<number> {
   const others = moves.moves - moves.joins.count - moves.leaves.count
   if (others > 0)
     row('change', `${count(others)} others get another variant, ${variantsText(moves)}`)
+  if (moves.movesByItself) row('clock', style.yellow(MOVES_BY_ITSELF))
   if (surprising) row('', style.red(style.bold('Users LEAVE although the share does not shrink.')))
   return code
 }
+
+/** For people, of a rule that asks for the time. */
+export const MOVES_BY_ITSELF =
+  'the rule asks for the time: who is on changes by itself, without an edit'
 
 function movedText({ count: number, examples }: Preview['joins']): string {
   if (number === 0) return 'nobody'

@@ -1,9 +1,11 @@
 import { compile } from './compile.ts'
 import type { Compiled } from './compile.ts'
+import { enter } from './context.ts'
+import type { EvaluationContext } from './context.ts'
 import { toWellFormed } from './decode.ts'
 import type { FlagDefinition } from './flag-definition.ts'
 import { goText, isList, isObject } from './json.ts'
-import type { JsonObject, JsonValue } from './json.ts'
+import type { JsonValue } from './json.ts'
 import { beginWork, panic } from './panic.ts'
 
 /** What flagd answers for one flag and one user. */
@@ -22,7 +24,7 @@ export interface Evaluation {
 }
 
 /** Evaluates one flag for an evaluation context. Never throws. */
-export type CompiledFlag = (context: Readonly<Record<string, unknown>>) => Evaluation
+export type CompiledFlag = (context: EvaluationContext) => Evaluation
 
 const FALLBACK = none('FALLBACK')
 const DISABLED = none('DISABLED')
@@ -54,7 +56,7 @@ export function compileFlag(flag: FlagDefinition): CompiledFlag {
   return (context) => {
     try {
       beginWork()
-      const result = rule.run(dataOf(context, flag.key))
+      const result = rule.run(enter(context, flag.key))
       if (result === null) return byDefault
       const plain = typeof result === 'string' ? known.get(result) : undefined
       return plain ?? variantOf(flag, variantNamed(result), 'TARGETING_MATCH')
@@ -107,43 +109,4 @@ function variantOf(
 
 function isEmpty(targeting: JsonValue): boolean {
   return isObject(targeting) && Object.keys(targeting).length === 0
-}
-
-/** The context as flagd's rules see it. */
-export function dataOf(context: Readonly<Record<string, unknown>>, flagKey: string): JsonObject {
-  const data: Record<string, JsonValue> = {}
-  for (const name of Object.keys(context)) {
-    const value = context[name]
-    if (typeof value === 'string') {
-      if (name !== '__proto__') data[name] = value
-      continue
-    }
-    const plain = plainOf(value)
-    if (plain !== undefined && name !== '__proto__') data[name] = plain
-  }
-  data['$flagd'] = { flagKey, timestamp: Math.floor(Date.now() / 1_000) }
-  return data
-}
-
-/** As JSON would carry it to flagd. */
-function plainOf(value: unknown): JsonValue | undefined {
-  switch (typeof value) {
-    case 'string':
-      return toWellFormed(value)
-    case 'boolean':
-      return value
-    case 'number':
-      return Number.isFinite(value) ? value : null
-    case 'bigint':
-      return Number(value)
-    case 'object':
-      break
-    default:
-      return undefined
-  }
-  if (value === null) return null
-  if (Array.isArray(value)) return value.map((each) => plainOf(each) ?? null)
-  if (value instanceof Date) return Number.isNaN(value.getTime()) ? null : value.toISOString()
-  const entries = Object.entries(value).map(([key, each]) => [key, plainOf(each)] as const)
-  return Object.fromEntries(entries.filter(([, each]) => each !== undefined)) as JsonObject
 }

@@ -1,4 +1,5 @@
-import { isList, isObject, member } from './json.ts'
+import { flagKeyIn, memberOf } from './context.ts'
+import { isList, isObject } from './json.ts'
 import type { JsonValue } from './json.ts'
 import { murmur3 } from './murmur3.ts'
 
@@ -51,11 +52,9 @@ export function bucketOf(hash: number, total: number): number {
 /** What flagd buckets by when the rule names nothing: `undefined` when there is no such user. */
 export function standardBucketing(data: JsonValue): string | undefined {
   if (!isObject(data)) return undefined
-  const targetingKey = member(data, 'targetingKey')
+  const targetingKey = memberOf(data, 'targetingKey')
   if (typeof targetingKey !== 'string' || targetingKey === '') return undefined
-  const properties = member(data, '$flagd')
-  const flagKey = isObject(properties) ? member(properties, 'flagKey') : undefined
-  return (typeof flagKey === 'string' ? flagKey : '') + targetingKey
+  return flagKeyIn(data) + targetingKey
 }
 
 /** `{"fractional": ...}`, its operand evaluated already. */

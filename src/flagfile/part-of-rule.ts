@@ -1,5 +1,5 @@
-import { dataOf } from './compile-flag.ts'
 import { compile } from './compile.ts'
+import { enter } from './context.ts'
 import type { JsonObject, JsonValue } from './json.ts'
 import { beginWork } from './panic.ts'
 
@@ -16,7 +16,7 @@ export function valueOfRule(
 ): JsonValue | undefined {
   try {
     beginWork()
-    return compile(rule).run(dataOf(context, flagKey))
+    return compile(rule).run(enter(context, flagKey))
   } catch {
     // It fails for flagd too, which then answers with an error.
     return undefined

@@ -1,3 +1,4 @@
+import { memberOf, whole } from './context.ts'
 import { integer, strictNumber } from './convert.ts'
 import { isList, isObject } from './json.ts'
 import type { JsonValue } from './json.ts'
@@ -9,9 +10,9 @@ export function lookUp(operand: JsonValue, data: JsonValue): JsonValue {
   if (operand === null) return typeof data === 'object' ? null : data
   let path: JsonValue = typeof operand === 'number' ? plainDecimal(operand) : operand
   let otherwise: JsonValue = null
-  if (path === '') return data
+  if (path === '') return whole(data)
   if (isList(path)) {
-    if (path.length === 0) return data
+    if (path.length === 0) return whole(data)
     if (path.length === 2) otherwise = path[1] as JsonValue
     path = path[0] as JsonValue
   }
@@ -27,10 +28,10 @@ export function walk(data: JsonValue, parts: readonly string[], otherwise: JsonV
   let value: JsonValue = data
   for (const part of parts) {
     let next: JsonValue | undefined
-    if (isObject(value)) next = Object.hasOwn(value, part) ? value[part] : undefined
+    if (isObject(value)) next = memberOf(value, part)
     else if (isList(value)) next = value[integer(strictNumber(part))]
     if (next === undefined || next === null) return otherwise
     value = next
   }
-  return value
+  return parts.length === 0 ? whole(data) : value
 }

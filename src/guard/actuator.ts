@@ -26,6 +26,8 @@ export interface Split {
   /** Nothing but a split: the share of users seen must be the share set. */
   readonly plain: boolean
   readonly detail: string
+  /** The rule asks for the time: the share changes without an edit. @default false */
+  readonly moving?: boolean
   /** What an edit by hand did to users who should have stayed; `''` when there was none. */
   readonly edited: string
 }
@@ -80,6 +82,7 @@ export function flagsActuator(options: FlagsActuatorOptions): Actuator {
         percent: state === 'DISABLED' ? 0 : share,
         plain: shape === 'plain' && pilots.length === 0,
         detail: description.reason ?? sentence,
+        moving: description.movesByItself,
         edited: editedOutside(entries, flag)?.warning ?? '',
       }
     },

@@ -3,6 +3,7 @@
  * - `share-mismatch`: the users seen are not in the ratio that was set;
  * - `not-served`: flagd does not serve what the file says (a dead file watch keeps it "ready");
  * - `edited`: somebody edited the file by hand and moved users who should have stayed;
+ * - `moving`: the flag's rule asks for the time, so that its share changes by itself;
  * - `limit`: an absolute limit is broken;
  * - `file`: the flags file cannot be read; `state`: the guard's own state cannot be saved;
  * - `rollback-failed`: the most urgent one;
@@ -15,6 +16,7 @@ export type AlarmCode =
   | 'share-mismatch'
   | 'not-served'
   | 'edited'
+  | 'moving'
   | 'limit'
   | 'file'
   | 'state'
@@ -34,6 +36,7 @@ const HOLDING: ReadonlySet<AlarmCode> = new Set([
   'share-mismatch',
   'not-served',
   'edited',
+  'moving',
   'limit',
   'file',
   'rollback-failed',

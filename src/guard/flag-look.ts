@@ -4,6 +4,9 @@ import { explain } from './records.ts'
 
 const SERVED_EVERY_MS = 10_000
 
+const MOVING =
+  'the rule asks for the time, so that its share changes by itself; no step is taken until it does not'
+
 export interface FlagLookOptions {
   readonly actuator: Actuator
   readonly alarms: Alarms
@@ -33,6 +36,7 @@ export class FlagLook {
       await alarms.set('file', '', now)
       const edited = `the file was edited by hand: ${split.edited}; switchback undo takes it back`
       await alarms.set('edited', split.edited === '' ? '' : edited, now)
+      await alarms.set('moving', split.moving === true ? MOVING : '', now)
       return split
     } catch (error) {
       await alarms.set('file', explain(error), now)

@@ -46,7 +46,17 @@ export function checkFractional(
   for (const entry of entries) {
     if (report.enough) return
     const [variant, weight, extra] = entry.children ?? []
-    if (entry.type !== 'array' || variant === undefined || extra !== undefined) {
+    if (extra !== undefined) {
+      report({
+        code: 'weights',
+        severity: 'warning',
+        flag,
+        node: entry,
+        message: 'flagd ignores what follows the weight of an entry',
+        fix: 'write ["variant", weight]',
+      })
+    }
+    if (entry.type !== 'array' || variant === undefined) {
       weights(
         entry,
         'an entry of a "fractional" is ["variant", weight]; everyone gets the default variant',
@@ -97,7 +107,7 @@ export function checkFractional(
   }
 }
 
-/** `{"cat": [flagKey, targetingKey]}` hashes "use-redisnull" for everyone who has no key. */
+/** `{"cat": [flagKey, targetingKey]}` hashes "use-redis" for everyone who has no key. */
 function checkBucketing(node: JsonNode, { flag, report }: TargetingContext): void {
   const reads = [...walk(node)].flatMap((each) => property(each, 'var') ?? [])
   const attributes = reads.map((each) => String(each.children?.[0]?.value ?? each.value))
@@ -118,7 +128,7 @@ function checkBucketing(node: JsonNode, { flag, report }: TargetingContext): voi
     severity: 'warning',
     flag,
     node,
-    message: `whoever has no ${missing.slice(0, 8).map(quote).join(' or ')} is bucketed as "null": all of them land on one side`,
+    message: `whoever has no ${missing.slice(0, 8).map(quote).join(' or ')} is bucketed without it: all who differ by it alone land on one side`,
     fix:
       missing.length === 1 && missing[0] === 'targetingKey'
         ? 'leave the expression out: flagd buckets by flag and targeting key of itself, and gives users without a key the default'

@@ -1,11 +1,12 @@
 import { quote } from '../errors.ts'
+import { readsTime } from '../flagfile/index.ts'
 import { type FlagsDocument, flagNode, type Position, property, valueOf } from './document.ts'
 import type { Pilot } from './edit.ts'
 import { inline } from './edit.ts'
 import { readPilot } from './pilot.ts'
 import { percentOf, shareOf } from './share.ts'
 import { type Shape, shapeOf, type Segment } from './shape.ts'
-import { sidesOf } from './split.ts'
+import { sidesOf, type Split } from './split.ts'
 
 /** A flag in the words of `status`. */
 export interface Description {
@@ -23,6 +24,8 @@ export interface Description {
   readonly on: string
   readonly off: string
   readonly pilots: readonly Pilot[]
+  /** The rule asks for the time, so that what it gives changes without an edit. */
+  readonly movesByItself: boolean
   /** Who gets what and why, in one sentence. */
   readonly sentence: string
 }
@@ -42,11 +45,13 @@ export function describe(document: FlagsDocument, flag: string): Description {
   const defaultNode = property(definition, 'defaultVariant')
   const defaultVariant = defaultNode?.type === 'string' ? String(defaultNode.value) : undefined
   const disabled = property(definition, 'state')?.value === 'DISABLED'
+  const moving = readsTime(valueOf(property(definition, 'targeting') ?? definition))
   const common = {
     flag,
     state: disabled ? 'DISABLED' : 'ENABLED',
     shape: shape.kind,
     defaultVariant,
+    movesByItself: moving,
     ...sides,
     pilots: segments.flatMap((segment) =>
       segment.variant === sides.on ? (readPilot(segment) ?? []) : [],
@@ -54,7 +59,7 @@ export function describe(document: FlagsDocument, flag: string): Description {
   }
   const sentence = disabled
     ? 'Disabled: every caller takes the default of its own code, which is off in Switchback.'
-    : sentenceOf(shape, { ...common, share, segments })
+    : sentenceOf(shape, { ...common, share, segments }) + (moving ? MOVING : '')
   return {
     ...common,
     share: share === undefined ? undefined : percentOf(share),
@@ -63,6 +68,8 @@ export function describe(document: FlagsDocument, flag: string): Description {
     sentence,
   }
 }
+
+const MOVING = ' This changes by itself: the rule asks for the time.'
 
 interface SentenceParts {
   readonly on: string
@@ -79,8 +86,6 @@ function sentenceOf(shape: Shape, parts: SentenceParts): string {
   if (shape.split.total === 0) {
     return `Everyone who reaches the split gets ${fallback}, since both its weights are 0.`
   }
-  const by =
-    shape.split.bucketing === undefined ? 'targeting key' : inline(valueOf(shape.split.bucketing))
   const whom =
     shape.kind === 'plain'
       ? 'users'
@@ -90,8 +95,16 @@ function sentenceOf(shape: Shape, parts: SentenceParts): string {
   const first = segments.map(
     (segment) => `${conditionText(segment)} gets ${quote(segment.variant)}`,
   )
-  const rest = `${percentOf(share)} % of ${whom} get ${quote(on)}, by ${by}; without one, ${fallback}.`
+  const rest = `${percentOf(share)} % of ${whom} get ${quote(on)}, ${bucketedBy(shape.split, fallback)}.`
   return first.length === 0 ? rest : `${first.join(', ')}; ${rest}`
+}
+
+/** Whoever lacks the attribute is bucketed by the targeting key, as without any expression. */
+function bucketedBy({ bucketing }: Split, fallback: string): string {
+  const byKey = `by targeting key; without one, ${fallback}`
+  if (bucketing === undefined || bucketing.type === 'null') return byKey
+  const by = `by ${inline(valueOf(bucketing))}`
+  return property(bucketing, 'var') === undefined ? by : `${by}; those without it ${byKey}`
 }
 
 function conditionText(segment: Segment): string {

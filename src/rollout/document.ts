@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto'
 import { getNodePath, type Node, type ParseError, parseTree } from 'jsonc-parser'
 import { messageOf, quote, SwitchbackError } from '../errors.ts'
-import { excessOf } from '../flags-bounds.ts'
+import { excessOf } from '../flagfile/index.ts'
 
 /** A node of the JSON text: its kind, its place, its children. */
 export type JsonNode = Node
@@ -67,7 +67,7 @@ export function parseDocument(text: string): FlagsDocument | SyntaxProblem {
       fix: 'save the file as UTF-8 without BOM',
     }
   }
-  const excess = excessOf(text)
+  const excess = excessOf(text, limits)
   if (excess !== undefined) {
     const fix = 'write the rules flatter, or give each application a file of its own'
     return syntax(text, excess.offset, `the file ${excess.message}`, fix)
@@ -87,6 +87,9 @@ export function parseDocument(text: string): FlagsDocument | SyntaxProblem {
   if (root === undefined) return syntax(text, 0, 'the file is empty', 'put a flags object into it')
   return { text, hash: hashOf(text), root }
 }
+
+/** A tree of positions is larger than its text, and whoever walks it must not overflow the stack. */
+const limits = { depth: 700, values: 500_000 }
 
 // jsonc-parser declares these as a const enum, which isolated modules cannot read.
 const commentToken = 10

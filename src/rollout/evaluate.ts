@@ -1,6 +1,6 @@
-import { FlagdCore } from '@openfeature/flagd-core'
 import { quote, SwitchbackError } from '../errors.ts'
-import { resolveReferences, withoutInherited } from '../flags-bounds.ts'
+import { compileFlag, readFlagSet, readsTime } from '../flagfile/index.ts'
+import type { FlagDefinition, FlagSet } from '../flagfile/index.ts'
 import {
   entriesOf,
   type FlagsDocument,
@@ -29,70 +29,65 @@ export const codeDefault: Answer = '(default of the code)'
 export const evaluationError: Answer = '(error)'
 
 /**
- * Evaluates one flag with flagd's official evaluator, for flagd's own answers: strings are handed to
- * it as the bytes of their UTF-8, since its hash walks UTF-16 units where flagd's walks bytes and half
- * of all non-ASCII users would be told the wrong side.
+ * Evaluates one flag as flagd does.
  *
- * Other flags of the file are left out, so that a fault in one of them does not hide this one.
- *
- * @throws {SwitchbackError} `SB_FLAG_UNKNOWN`, or `SB_FLAG_BROKEN` when the evaluator refuses the flag.
+ * @throws {SwitchbackError} `SB_FLAG_UNKNOWN`, or `SB_FLAG_BROKEN` when flagd refuses the flag.
  */
 export function createEvaluator(document: FlagsDocument, flag: string): (user: User) => Answer {
-  const definition = valueOf(flagNode(document, flag)) as Record<string, JsonValue>
-  // flagd takes a missing or unknown state for ENABLED, while this evaluator would throw.
-  const state = definition['state'] === 'DISABLED' ? 'DISABLED' : 'ENABLED'
-  if (state === 'DISABLED') return () => codeDefault
-  const evaluators = property(document.root, '$evaluators')
-  const configuration: JsonValue = {
-    ...(evaluators === undefined ? {} : { $evaluators: valueOf(evaluators) }),
-    flags: { [flag]: { ...definition, state } },
-  }
-  const core = new FlagdCore(undefined, silent)
-  try {
-    const { flags } = resolveReferences(configuration) as {
-      readonly flags: Readonly<Record<string, Readonly<Record<string, unknown>>>>
-    }
-    const targeting = withoutInherited(flags[flag]?.['targeting'])
-    const resolved = { flags: { [flag]: { ...flags[flag], targeting } } }
-    core.setConfigurations(bytes(JSON.stringify(resolved)))
-  } catch (error) {
-    const cause = error instanceof Error && error.cause instanceof Error ? error.cause : error
-    throw new SwitchbackError(
-      'SB_FLAG_BROKEN',
-      `flag ${quote(flag)} cannot be evaluated: ${cause instanceof Error ? cause.message : ''}`,
-      { cause: error, hint: 'switchback validate tells what is wrong with it' },
-    )
-  }
-  const parsed = core.getFlag(bytes(flag))
+  const evaluate = compileFlag(definitionOf(document, flag))
   return (user) => {
-    const context = typeof user === 'string' ? { targetingKey: bytes(user) } : bytesDeep(user)
-    const result = parsed?.evaluate(context as Record<string, string>, silent)
-    if (result === undefined || result.reason === 'ERROR') return evaluationError
-    return result.value === undefined ? codeDefault : text(result.variant ?? '')
+    const { reason, variant } = evaluate(typeof user === 'string' ? { targetingKey: user } : user)
+    if (reason === 'ERROR') return evaluationError
+    return reason === 'FALLBACK' || reason === 'DISABLED' ? codeDefault : variant
   }
 }
 
-const silent = { error() {}, warn() {}, info() {}, debug() {} }
+const sets = new WeakMap<FlagsDocument, FlagSet>()
 
-// oxlint-disable-next-line no-control-regex -- ASCII is exactly this range
-const ascii = /^[\u0000-\u007F]*$/
-
-/** A string of one character for each byte of its UTF-8. */
-function bytes(value: string): string {
-  return ascii.test(value) ? value : Buffer.from(value, 'utf8').toString('latin1')
+/**
+ * A flag as flagd reads it. Where flagd refuses the file for another flag, this one is read without the
+ * others: a fault in one of them does not hide it.
+ *
+ * @throws {SwitchbackError} `SB_FLAG_UNKNOWN`, or `SB_FLAG_BROKEN` when flagd refuses the flag.
+ */
+export function definitionOf(document: FlagsDocument, flag: string): FlagDefinition {
+  const node = flagNode(document, flag)
+  try {
+    const set = sets.get(document) ?? readFlagSet(document.text, 'the file')
+    sets.set(document, set)
+    const definition = set.flags.get(flag)
+    if (definition !== undefined) return definition
+  } catch {
+    // Told below when it is for this flag.
+  }
+  const evaluators = property(document.root, '$evaluators')
+  const alone = {
+    ...(evaluators === undefined ? {} : { $evaluators: valueOf(evaluators) }),
+    flags: Object.fromEntries([[flag, valueOf(node)]]),
+  }
+  try {
+    const definition = readFlagSet(JSON.stringify(alone), 'the file').flags.get(flag)
+    if (definition !== undefined) return definition
+  } catch (error) {
+    throw broken(flag, error instanceof Error ? error.message : '', error)
+  }
+  throw broken(flag, 'flagd leaves it out')
 }
 
-function text(value: string): string {
-  return ascii.test(value) ? value : Buffer.from(value, 'latin1').toString('utf8')
+function broken(flag: string, why: string, cause?: unknown): SwitchbackError {
+  return new SwitchbackError('SB_FLAG_BROKEN', `flag ${quote(flag)} cannot be evaluated: ${why}`, {
+    ...(cause === undefined ? {} : { cause }),
+    hint: 'switchback validate tells what is wrong with it',
+  })
 }
 
-function bytesDeep(value: JsonValue): JsonValue {
-  if (typeof value === 'string') return bytes(value)
-  if (typeof value !== 'object' || value === null) return value
-  if (Array.isArray(value)) return value.map((each: JsonValue) => bytesDeep(each))
-  return Object.fromEntries(
-    Object.entries(value).map(([key, each]) => [bytes(key), bytesDeep(each)]),
-  )
+/**
+ * Whether the flag's rule asks for the time: who is on then changes by itself, without an edit.
+ *
+ * @throws {SwitchbackError} as {@link definitionOf}
+ */
+export function movesByItself(document: FlagsDocument, flag: string): boolean {
+  return readsTime(definitionOf(document, flag).targeting)
 }
 
 /**

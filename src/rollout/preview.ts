@@ -1,6 +1,7 @@
 import { setImmediate } from 'node:timers/promises'
 import type { FlagsDocument } from './document.ts'
-import { type Answer, createEvaluator, syntheticUser, type User } from './evaluate.ts'
+import { type Answer, createEvaluator, movesByItself } from './evaluate.ts'
+import { syntheticUser, type User } from './evaluate.ts'
 import { flagNode } from './document.ts'
 import { sidesOf } from './split.ts'
 
@@ -39,6 +40,8 @@ export interface Preview {
   readonly leaves: Moved
   /** Those whose variant changes in any way. */
   readonly moves: number
+  /** The rule asks for the time: this is how it is now, and it changes without an edit. */
+  readonly movesByItself: boolean
 }
 
 export interface Moved {
@@ -47,7 +50,7 @@ export interface Moved {
 }
 
 /**
- * Evaluates every user under both documents with flagd's official evaluator. Gives way to the event
+ * Evaluates every user under both documents as flagd does. Gives way to the event
  * loop about 50 times a second, so that a progress bar moves and `signal` is heard.
  *
  * @throws the signal's reason when aborted.
@@ -121,5 +124,6 @@ export async function preview(options: PreviewOptions): Promise<Preview> {
     joins,
     leaves,
     moves,
+    movesByItself: movesByItself(before, flag) || movesByItself(after, flag),
   }
 }

@@ -1,5 +1,5 @@
 import { isSwitchbackError, quote, SwitchbackError } from '../errors.ts'
-import { readFlagsFile } from '../flags-bounds.ts'
+import { readFlagsFile } from '../flagfile/index.ts'
 import { type FlagsDocument, readFlags } from './document.ts'
 
 export interface ReadOptions {

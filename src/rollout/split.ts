@@ -1,5 +1,6 @@
 import { entriesOf, type JsonNode, pathOf, property, valueOf } from './document.ts'
 import { quote } from '../errors.ts'
+import { readsTime } from '../flagfile/index.ts'
 
 /** flagd's bound for the sum of the weights of one `fractional`. */
 export const largestTotal = 2_147_483_647
@@ -64,7 +65,10 @@ export function readSplit(
       return { reason: 'an entry of its split is not ["variant", weight]', node: entry }
     }
     if (weight !== undefined && !isWeight(weight)) {
-      const reason = `the weight ${quote(valueOf(weight))} is not a whole number from 0 up`
+      const value = valueOf(weight)
+      const reason = readsTime(value)
+        ? `its split moves by itself: the weight ${quote(value)} is computed from the time`
+        : `the weight ${quote(value)} is not a whole number from 0 up`
       return { reason, node: weight }
     }
     const amount = weight === undefined ? 1 : Number(weight.value)

@@ -130,17 +130,6 @@ describe('validate', () => {
       '/fractional',
     ],
     ['an entry without a list', { fractional: ['on', 'off'] }, 'weights', '/fractional/1'],
-    [
-      'an entry of three',
-      {
-        fractional: [
-          ['on', 1, 2],
-          ['off', 1],
-        ],
-      },
-      'weights',
-      '/fractional/0',
-    ],
     ['no list at all', { fractional: 'on' }, 'weights', '/fractional'],
   ])('%s: everyone silently gets the default', (_, targeting, code, at) => {
     const text = fileWith({ targeting })
