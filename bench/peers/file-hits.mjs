@@ -24,7 +24,7 @@ export const measure = ({ rounds }) =>
     const decider = source.createDecider({ flag: FLAG, feature: 'users' })
     stage.atEnd(() => decider.close())
     const { cache, off } = openSwitch(stage, { name: 'switch', decider })
-    const cold = fileCache({ directory: join(stage.directory, 'cold'), maxMemory: 0 })
+    const cold = fileCache({ directory: join(stage.directory, 'cold') })
     stage.atEnd(() => cold.close())
     const users = await usersOf(decider, 'off', USERS)
     const user = (i) => users[i % USERS]

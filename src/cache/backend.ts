@@ -22,6 +22,8 @@ export interface WriteOptions {
    * and lands later cannot win. Stores that apply writes before returning may ignore it.
    */
   readonly within: number
+  /** The {@link Cell.era} with which the expected token was seen. @default the present one */
+  readonly era?: string
 }
 
 export interface WriteResult {
@@ -79,30 +81,65 @@ export interface CacheBackend {
   /** The cheapest round trip that proves the store can serve. Rejects when it cannot. */
   ping(): MaybePromise<void>
   /**
-   * Tells when the store may have lost invalidations that it had acknowledged (restarted, failed over
-   * to a node that lags, restored from a snapshot). Cells written before `before` (store clock) must
-   * then not be trusted. What a listener returns is awaited before any cell of the store that came
-   * back is handed out. Returns the way to stop listening.
-   *
-   * @param known lets it tell that too of what happened while no process was there to see it
+   * The store's era as this process last heard it; 0 before that, and where there are several. A cell of
+   * another era counts as absent, and a write that is conditional on one is refused by the store itself.
+   * @default the store has no eras: it loses nothing that it acknowledged
    */
-  onReset?(listener: (before: number) => MaybePromise<void>, known?: KnownServers): () => void
+  era?(): number
   /**
-   * Another process of the machine has met a store that it distrusts. Nothing may be served or taken
-   * before it is clear that this one is connected to the same.
+   * Tells what the store says of its era: on each new connection, and now and then. What the listener
+   * returns is awaited before any cell of that era is handed out.
+   * Returns the way to stop listening.
    */
+  onEra?(listener: (heard: Heard) => MaybePromise<EraVerdict>): () => void
+  /** Another process of the machine has heard of another era: the store is to be asked again, soon. */
   recheck?(): void
+  /** Begins a new era, so that nothing that the store holds is trusted any more. */
+  renew?(): Promise<void>
+  /** Names the cells of this store where several caches share a server: its prefix. @default '' */
+  readonly space?: string
+  /** Called by the switch, before the first use. */
+  join?(membership: Membership): void
   /** Present on a store that can keep the machine's ledger of owed invalidations. */
   readonly ledger?: Ledger
   close(): Promise<void>
 }
 
-/** The servers that a store consisted of when it was last used, kept beyond the end of the process. */
-export interface KnownServers {
-  /** What each address said of its identity; empty when nothing is known. */
-  recall(): ReadonlyMap<string, string>
-  /** Takes the place of all that was known. */
-  remember(servers: ReadonlyMap<string, string>): MaybePromise<void>
+/**
+ * A fence that covers all that a side holds, whatever its clock says: the ledger was lost. It stands until
+ * the side's own clock has been asked (see {@link Ledger.replaceFence}).
+ */
+export const FENCE_UNKNOWN = 9_000_000_000_000_000
+
+/** What a store said of itself when it was last asked. */
+export interface Heard {
+  /** Another number after every event in which the store may have lost what it had acknowledged. */
+  readonly era: number
+  /** Which server it was; 0 where there are several. */
+  readonly server: number
+  /** When the era began, and the present time, by the clock of the store. */
+  readonly since: number
+  readonly now: number
+  /** The era began with this very question. */
+  readonly begun: boolean
+  /** The same connection had said the same before. */
+  readonly again: boolean
+  /** This process had heard another era of this server before. */
+  readonly changed: boolean
+}
+
+/**
+ * - `renew`: begin another era first, and tell again;
+ * - `leave`: this is not the server that the machine goes by any more: connect anew.
+ */
+export type EraVerdict = 'renew' | 'leave' | undefined
+
+/** What the switch tells a backend of where it stands. */
+export interface Membership {
+  /** Names the pair of stores. Pairs of different names share nothing in files, even in one directory. */
+  readonly pair: string
+  /** Names the file store of this machine, which no other one may share this store with; `''`: any may. */
+  readonly owner: string
 }
 
 /** An invalidation that a side did not acknowledge. */
@@ -121,6 +158,8 @@ export interface Owed {
  * here before the caller is answered is honoured by all processes at once.
  */
 export interface Ledger {
+  /** Names the place where it is kept, unlike any other machine's. @default there is none */
+  readonly place?: string
   /** Whether this side's copy of the key must not be trusted. */
   owes(side: Side, key: string): boolean
   /** @param within milliseconds to wait while others keep the ledger locked; then it rejects */
@@ -136,6 +175,14 @@ export interface Ledger {
    * after the fence that were to be deleted.
    */
   fence(side: Side, before: number): MaybePromise<void>
+  /** Sets another fence, which may be lower, unless the present one is no longer `from` (false). */
+  replaceFence(side: Side, from: number, before: number): MaybePromise<boolean>
+  /** The era of the side's store that this machine goes by; 0: none was heard. As of the last look. */
+  era(side: Side): number
+  /** The server that said so. */
+  server(side: Side): number
+  /** Goes over to another era. Its fence is raised in any case: that tells the other processes. */
+  adopt(side: Side, heard: Heard, before: number): MaybePromise<void>
   /** Forgets all that is owed on the side by now. Only after a fence that covers it. */
   writeOff(side: Side): MaybePromise<void>
   /** Cells written before this (store clock) are not trusted. 0 when nothing is fenced. */
@@ -145,6 +192,4 @@ export interface Ledger {
    * trusted; `Infinity` while the side owes the key.
    */
   trustedFrom(side: Side, key: string): number
-  /** @default nothing is known of a store's servers when a process begins */
-  knownServers?(side: Side): KnownServers
 }

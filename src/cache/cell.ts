@@ -25,6 +25,11 @@ export interface Cell {
    * side. While the other side still shows that very token, its value is the latest one. `''` if none.
    */
   readonly successor: string
+  /**
+   * The era of the store when this was read, to be handed back with a write that is conditional on the
+   * token; anything where the store has no eras. See {@link CacheBackend.era}.
+   */
+  readonly era?: string
 }
 
 export type CellState = 'value' | 'expired' | 'tombstone' | 'absent'

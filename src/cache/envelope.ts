@@ -6,29 +6,33 @@ import { ABSENT, type Cell, NEVER, TOKEN_LENGTH } from './cell.ts'
  * payload. It is checked without parsing the payload, and a script inside the store can compare the
  * token by its position.
  *
- *   at  0  version  '1'
+ *   at  0  version  '2'
  *       1  kind     'v' value, 'b' value whose payload is not well-formed Unicode, 'x' tombstone
  *       2  token
  *      14  writtenAt, 13 digits
- *      27  expiresAt, 13 digits
- *      40  successor, or dots
- *      52  length of the payload as stored, in UTF-16 units, 9 digits
- *      61  '|'
+ *      27  era of the store, 12 characters, or dots where it has none
+ *      39  expiresAt, 13 digits
+ *      52  successor, or dots
+ *      64  length of the payload as stored, in UTF-16 units, 9 digits
+ *      73  '|'
  *
  * The kinds differ in two bits or more, so that no single flipped bit turns a tombstone into a value.
  * The length tells a value that was cut short. What is stored under the payload is for the store to
  * keep intact.
  */
 
-export const ENVELOPE_VERSION = '1'
-export const HEADER_LENGTH = 62
+export const ENVELOPE_VERSION = '2'
+export const HEADER_LENGTH = 74
 /** Where the token stands, from 0. */
 export const TOKEN_AT = 2
 export const WRITTEN_AT = 14
-export const EXPIRES_AT = 27
-const SUCCESSOR_AT = 40
-const LENGTH_AT = 52
-const SEPARATOR_AT = 61
+const ERA_AT = 27
+export const EXPIRES_AT = 39
+const SUCCESSOR_AT = 52
+const LENGTH_AT = 64
+const SEPARATOR_AT = 73
+/** Of a store that has no eras. */
+const NO_ERA = '.'.repeat(EXPIRES_AT - ERA_AT)
 
 const VALUE = 'v'
 const ENCODED_VALUE = 'b'
@@ -43,12 +47,12 @@ const CODE_TOMBSTONE = TOMBSTONE.charCodeAt(0)
 const CODE_SEPARATOR = 124
 const CODE_DOT = 46
 
-/** The text of a cell around its `writtenAt`, which the store itself may stamp. */
+/** The text of a cell around its `writtenAt` and era, which the store itself may stamp. */
 export interface Envelope {
   readonly token: string
   /** Version, kind, token. */
   readonly head: string
-  /** Everything after `writtenAt`. */
+  /** Everything after the era. */
   readonly tail: string
 }
 
@@ -75,7 +79,7 @@ export function tombstoneEnvelope(successor: string): Envelope {
 
 /** The whole text, for a store that does not stamp cells itself. */
 export function sealEnvelope(envelope: Envelope, writtenAt: number): string {
-  return envelope.head + timeDigits(writtenAt) + envelope.tail
+  return envelope.head + timeDigits(writtenAt) + NO_ERA + envelope.tail
 }
 
 /**
@@ -83,32 +87,39 @@ export function sealEnvelope(envelope: Envelope, writtenAt: number): string {
  * not one of ours: another version, cut short, or anything else. Never throws.
  *
  * @param tombstoneTtl what has been dead for longer counts as absent (its token is kept)
+ * @param era the present era of the store: a cell of another one counts as absent too
  */
-export function openEnvelope(text: string, now: number, tombstoneTtl: number): Cell | undefined {
+export function openEnvelope(
+  text: string,
+  now: number,
+  tombstoneTtl: number,
+  era: string = NO_ERA,
+): Cell | undefined {
   if (text.charCodeAt(0) !== CODE_VERSION || text.charCodeAt(SEPARATOR_AT) !== CODE_SEPARATOR) {
     return undefined
   }
   const kind = text.charCodeAt(1)
-  const writtenAt = digitsAt(text, WRITTEN_AT, EXPIRES_AT)
+  const writtenAt = digitsAt(text, WRITTEN_AT, ERA_AT)
   const expiresAt = digitsAt(text, EXPIRES_AT, SUCCESSOR_AT)
   if (text.length - HEADER_LENGTH !== digitsAt(text, LENGTH_AT, SEPARATOR_AT)) return undefined
   if (writtenAt < 0 || expiresAt < 0) return undefined
   const token = text.slice(TOKEN_AT, WRITTEN_AT)
   if (!TOKEN.test(token)) return undefined
+  if (!text.startsWith(era, ERA_AT)) return { ...ABSENT, token, era }
   if (kind === CODE_VALUE || kind === CODE_ENCODED_VALUE) {
     if (now < expiresAt || expiresAt === NEVER) {
       const stored = text.slice(HEADER_LENGTH)
       const payload = kind === CODE_VALUE ? stored : decodeUnits(stored)
-      return { state: 'value', token, payload, writtenAt, expiresAt, successor: '' }
+      return { state: 'value', token, payload, writtenAt, expiresAt, successor: '', era }
     }
-    if (now >= expiresAt + tombstoneTtl) return { ...ABSENT, token }
-    return { state: 'expired', token, payload: '', writtenAt, expiresAt, successor: '' }
+    if (now >= expiresAt + tombstoneTtl) return { ...ABSENT, token, era }
+    return { state: 'expired', token, payload: '', writtenAt, expiresAt, successor: '', era }
   }
   if (kind !== CODE_TOMBSTONE || text.length !== HEADER_LENGTH) return undefined
-  if (now >= writtenAt + tombstoneTtl) return { ...ABSENT, token }
+  if (now >= writtenAt + tombstoneTtl) return { ...ABSENT, token, era }
   const successor =
     text.charCodeAt(SUCCESSOR_AT) === CODE_DOT ? '' : text.slice(SUCCESSOR_AT, LENGTH_AT)
-  return { state: 'tombstone', token, payload: '', writtenAt, expiresAt: 0, successor }
+  return { state: 'tombstone', token, payload: '', writtenAt, expiresAt: 0, successor, era }
 }
 
 /**

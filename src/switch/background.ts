@@ -32,6 +32,7 @@ export class Background {
    */
   mirror(op: PinnedOperation, entry: Entry, activeToken: string, standbyToken: string): void {
     const { active, standby, key } = op
+    const era = op.standbyCell?.era
     this.#start(standby, async () => {
       const own = await active.read(key)
       if (own.token !== activeToken) return
@@ -40,7 +41,7 @@ export class Background {
         this.#parts.recorder.event(standby.side, 'mirror_refused')
         return
       }
-      const { written } = await standby.write(key, entry, standbyToken)
+      const { written } = await standby.write(key, entry, standbyToken, era)
       this.#parts.recorder.event(standby.side, written ? 'mirrored' : 'mirror_refused')
     })
   }

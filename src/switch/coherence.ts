@@ -3,7 +3,7 @@ import type { Recorder, Outcome } from '../telemetry/index.ts'
 import type { Debts } from './debts.ts'
 import { type GuardedSide, isTimeout } from './guarded-side.ts'
 import type { PinnedOperation } from './operation.ts'
-import { NEVER_TRUSTED, trustedFrom } from './trust.ts'
+import { NEVER_TRUSTED, trustedFrom, trustedSince } from './trust.ts'
 
 export interface CoherenceParts {
   readonly debts: Debts
@@ -43,14 +43,17 @@ export class Coherence {
   async read(op: PinnedOperation): Promise<boolean> {
     const { active, standby, key } = op
     op.place = undefined
+    const meeting = active.meet()
+    if (meeting !== undefined) await meeting
     // Before the read: what is acknowledged from here on need not be seen.
     const trusted = trustedFrom(this.#debts, active, key)
     if (trusted === NEVER_TRUSTED) {
       op.outcome = 'fell_back'
     } else {
       try {
+        const { changes } = this.#debts
         const read = active.read(key)
-        return this.#saw(op, active, read instanceof Promise ? await read : read, trusted)
+        return this.#saw(op, active, read instanceof Promise ? await read : read, trusted, changes)
       } catch (error) {
         op.outcome = failure(error)
       }
@@ -59,7 +62,8 @@ export class Coherence {
     const standbyTrusted = trustedFrom(this.#debts, standby, key)
     if (standbyTrusted === NEVER_TRUSTED) return false
     try {
-      return this.#saw(op, standby, await standby.read(key), standbyTrusted)
+      const { changes } = this.#debts
+      return this.#saw(op, standby, await standby.read(key), standbyTrusted, changes)
     } catch {
       return false
     }
@@ -69,8 +73,12 @@ export class Coherence {
   async store(op: PinnedOperation, entry: Entry): Promise<Written> {
     const { active, standby, key } = op
     let landsUntil = 0
+    await active.meet()
     const trusted = trustedFrom(this.#debts, active, key)
-    if (op.mirrored) op.standbyFence = this.#debts.fencedBefore(standby.side)
+    if (op.mirrored) {
+      await standby.meet()
+      op.standbyFence = this.#debts.fencedBefore(standby.side)
+    }
     if (trusted !== NEVER_TRUSTED) {
       try {
         const { written, token } = await active.write(key, entry, ANY)
@@ -122,7 +130,7 @@ export class Coherence {
       return ''
     }
     try {
-      const { written, token } = await place.write(key, entry, cell.token)
+      const { written, token } = await place.write(key, entry, cell.token, cell.era)
       this.#recorder.event(place.side, written ? 'fill' : 'fill_refused')
       return token
     } catch {
@@ -130,11 +138,17 @@ export class Coherence {
     }
   }
 
-  #saw(op: PinnedOperation, place: GuardedSide, cell: Cell, trusted: number): boolean {
+  #saw(
+    op: PinnedOperation,
+    place: GuardedSide,
+    cell: Cell,
+    trusted: number,
+    changes: number,
+  ): boolean {
+    op.fence = trustedSince(this.#debts, place, op.key, trusted, changes)
+    if (op.fence === NEVER_TRUSTED) return false
     op.place = place
     op.cell = cell
-    // A store that restarted during the read has raised this process's own fence before it answered.
-    op.fence = Math.max(trusted, this.#debts.ownFence(place.side))
     const alive = cell.state === 'value' && cell.writtenAt >= op.fence
     if (alive) {
       op.servedBy = place.side

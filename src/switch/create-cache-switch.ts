@@ -28,7 +28,6 @@ import { Values } from './values.ts'
 const DEFAULT_DEADLINE_MS = 100
 const REPLAY_INTERVAL_MS = 250
 const IDLE_LOOK_MS = 1000
-const RESET_REASON = 'the store was replaced or restarted and may have lost acknowledged deletes'
 
 /**
  * A cache with two implementations: the flag says per user which one serves, and the switch keeps them
@@ -61,14 +60,22 @@ export function createCacheSwitch(options: CacheSwitchOptions & FlagChoice): Cac
     })
   const sides = { off: guard('off'), on: guard('on') }
   const ledger = options.off.ledger ?? options.on.ledger
+  const fleet = options.fleet ?? false
+  // The file store first: what it calls its place depends on the pair.
+  const backends = [options.off, options.on].toSorted((a) => (a.ledger === undefined ? 1 : -1))
+  const spaces = backends.map(({ space = '' }) => space).join('')
+  const pair = name === 'cache' && spaces === '' ? '' : `${name}\n${spaces}`
+  for (const backend of backends) {
+    backend.join?.({ pair, owner: fleet ? '' : (ledger?.place ?? '') })
+  }
   const debts = new Debts({
     ledger,
     sides,
+    renews: ledger !== undefined && !fleet,
     maxOwed: options.maxOwed ?? 10_000,
     recorder,
     notify,
   })
-  const fleet = options.fleet ?? false
   const replay = new Replay({
     sides,
     debts,
@@ -112,11 +119,7 @@ export function createCacheSwitch(options: CacheSwitchOptions & FlagChoice): Cac
     compareShare: options.compareShare ?? 0.01,
   })
   const unsubscribe = Object.values(sides).map((side) =>
-    // Awaited by the backend before it serves again.
-    side.backend.onReset?.(
-      (before) => debts.fence(side.side, RESET_REASON, before),
-      ledger?.knownServers?.(side.side),
-    ),
+    side.backend.onEra?.((heard) => debts.heard(side.side, heard)),
   )
 
   const removeGauges = registerGauges({

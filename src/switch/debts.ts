@@ -1,4 +1,10 @@
-import type { Ledger, Owed } from '../cache/index.ts'
+import {
+  type EraVerdict,
+  FENCE_UNKNOWN,
+  type Heard,
+  type Ledger,
+  type Owed,
+} from '../cache/index.ts'
 import type { Side } from '../side.ts'
 import type { Recorder } from '../telemetry/index.ts'
 import type { Notify } from './events.ts'
@@ -6,10 +12,19 @@ import type { GuardedSide } from './guarded-side.ts'
 import { oneLine } from './guarded-side.ts'
 import { MemoryLedger } from './memory-ledger.ts'
 
+const RESET_REASON = 'the store was replaced or restarted and may have lost acknowledged deletes'
+/** Further ahead of its store's clock than any fence is made. */
+const FAR_MS = 120_000
+
 export interface DebtsParts {
   /** The machine's ledger, when one of the backends keeps one. */
   readonly ledger: Ledger | undefined
   readonly sides: Readonly<Record<Side, GuardedSide>>
+  /**
+   * A store that this machine has not met before begins a new era: its ledger outlives the process, and no
+   * other machine uses the store.
+   */
+  readonly renews: boolean
   /** More than this many owed on a side: one fence replaces them. */
   readonly maxOwed: number
   readonly recorder: Recorder
@@ -24,14 +39,17 @@ export interface DebtsParts {
 export class Debts {
   readonly #parts: DebtsParts
   readonly #memory = new MemoryLedger()
+  /** The machine's, or else this process's. */
+  readonly #ledger: Ledger
   #ledgerFailed = false
   /** Why the ledger could not be asked, in one line; `''` when it answered last. */
   unreadable = ''
-  /** The latest fence of each side that this process made or has acted upon. */
-  readonly #seen: Record<Side, number> = { off: 0, on: 0 }
+  /** Grows with each fence and era that this process itself has gone over to. */
+  changes = 0
 
   constructor(parts: DebtsParts) {
     this.#parts = parts
+    this.#ledger = parts.ledger ?? this.#memory
   }
 
   /**
@@ -41,16 +59,10 @@ export class Debts {
    */
   trustedFrom(side: Side, key: string): number {
     const remembered = this.#memory.trustedFrom(side, key)
-    const { ledger } = this.#parts
-    if (ledger === undefined) return remembered
     try {
-      const fence = ledger.trustedFrom(side, key)
-      if (fence > this.#seen[side] && fence !== Number.POSITIVE_INFINITY) {
-        this.#seen[side] = fence
-        this.#parts.sides[side].backend.recheck?.()
-      }
+      const fence = this.#ledger.trustedFrom(side, key)
       this.unreadable = ''
-      return Math.max(remembered, fence)
+      return this.#isCurrent(side) ? Math.max(remembered, fence) : Number.POSITIVE_INFINITY
     } catch (error) {
       return this.#cannotRead(error)
     }
@@ -58,11 +70,6 @@ export class Debts {
 
   owes(side: Side, key: string): boolean {
     return this.trustedFrom(side, key) === Number.POSITIVE_INFINITY
-  }
-
-  /** The fence as far as this process raised it itself: no look at the ledger. */
-  ownFence(side: Side): number {
-    return this.#memory.fencedBefore(side)
   }
 
   /** Must be awaited before the caller is answered. Never rejects. */
@@ -88,18 +95,20 @@ export class Debts {
    * @param covered store clock. @default late enough to cover what may still land on the side
    */
   async fence(side: Side, why: string, covered: number = this.#fenceTime(side)): Promise<void> {
-    const { ledger, sides, recorder, notify } = this.#parts
+    const { ledger } = this.#parts
     // Above the last one by any clock: that it moved is how other processes learn of it.
-    const before = Math.max(covered, this.fencedBefore(side) + 1)
+    const last = this.fencedBefore(side)
+    const before = Number.isFinite(last) ? Math.max(covered, last + 1) : covered
+    // At once for what this process reads just now, and for good where the ledger does not take it.
     this.#memory.fence(side, before)
-    this.#seen[side] = Math.max(this.#seen[side], before)
+    this.changes += 1
     try {
       await ledger?.fence(side, before)
+      if (ledger !== undefined) this.#memory.replaceFence(side, before, 0)
     } catch (error) {
       this.#ledgerIsFailing(error)
     }
-    recorder.event(side, 'fenced')
-    notify({ type: 'fenced', side, backend: sides[side].backend.name, detail: why })
+    this.#tellFenced(side, why)
   }
 
   /** Distrusts everything that the side holds, in place of all that it owes. */
@@ -117,7 +126,7 @@ export class Debts {
   fencedBefore(side: Side): number {
     const remembered = this.#memory.fencedBefore(side)
     try {
-      return Math.max(remembered, this.#parts.ledger?.fencedBefore(side) ?? 0)
+      return Math.max(remembered, this.#ledger.fencedBefore(side))
     } catch (error) {
       return this.#cannotRead(error)
     }
@@ -146,10 +155,77 @@ export class Debts {
     }
   }
 
+  /**
+   * The side's store has said in which era it is. What the machine knew of another era, or of another
+   * server, is no longer trusted.
+   */
+  async heard(side: Side, heard: Heard): Promise<EraVerdict> {
+    if (heard.server === 0) {
+      // One of several: their eras are their own, and the fence tells the other processes.
+      if (heard.begun || heard.changed) await this.fence(side, RESET_REASON, heard.since)
+      return undefined
+    }
+    const ledger = this.#ledger
+    // A look, so that what follows speaks of this moment.
+    ledger.fencedBefore(side)
+    const [era, server] = [ledger.era(side), ledger.server(side)]
+    if (era !== heard.era) {
+      const sameServer = server === heard.server
+      if (!sameServer && heard.again) return 'leave'
+      // Which of its cells are older than what this machine acknowledged, nobody can tell.
+      const stranger = !sameServer && !heard.begun
+      if (stranger && this.#parts.renews) return 'renew'
+      await ledger.adopt(side, heard, stranger && era !== 0 ? heard.now + 1 : heard.since)
+      this.changes += 1
+      if (era !== 0) this.#tellFenced(side, RESET_REASON)
+    }
+    await this.#lowerFence(side, heard)
+    return undefined
+  }
+
+  /**
+   * A fence that lies far ahead of its store's clock would keep the side unused for as long: the ledger was
+   * lost, or a clock was set back. Replaces it by one of the present time, once nothing older is there.
+   */
+  async mendFence(side: Side): Promise<void> {
+    const { backend } = this.#parts.sides[side]
+    const fence = this.#ledger.fencedBefore(side)
+    if (fence <= backend.now() + FAR_MS) return
+    await backend.ping()
+    if (fence < FENCE_UNKNOWN) {
+      // An older value may bear a later time than a fence of now.
+      if (backend.renew !== undefined) return backend.renew()
+      await backend.clear()
+    }
+    await this.#ledger.replaceFence(side, fence, this.#fenceTime(side))
+  }
+
+  /** A new era has left everything behind that the fence was for. */
+  async #lowerFence(side: Side, { begun, since, now }: Heard): Promise<void> {
+    const fence = this.#ledger.fencedBefore(side)
+    if (fence <= now + FAR_MS || !begun) return
+    await this.#ledger.replaceFence(side, fence, since)
+  }
+
+  /** Whether this process and its machine are in the same era of the side's store. */
+  #isCurrent(side: Side): boolean {
+    const { backend } = this.#parts.sides[side]
+    const era = backend.era?.() ?? 0
+    // What has not been heard yet will be, before the store is read.
+    if (era === 0 || era === this.#ledger.era(side)) return true
+    backend.recheck?.()
+    return false
+  }
+
+  #tellFenced(side: Side, why: string): void {
+    const { sides, recorder, notify } = this.#parts
+    recorder.event(side, 'fenced')
+    notify({ type: 'fenced', side, backend: sides[side].backend.name, detail: why })
+  }
+
   /** Only this process will honour what is distrusted here; the ledger's fence is for all of them. */
   async #distrust(side: Side, key: string, notBefore: number): Promise<void> {
     const before = this.#fenceTime(side)
-    this.#seen[side] = Math.max(this.#seen[side], before)
     try {
       await this.#parts.ledger?.fence(side, before)
     } catch {

@@ -33,11 +33,13 @@ export class GuardedSide {
   /** Why the breaker opened: the last failure, in one line. */
   lastFailure = ''
   readonly #deadlines: Deadlines
+  #met: boolean
 
   constructor(parts: GuardedSideParts) {
     const { side, backend, recorder, notify } = parts
     this.side = side
     this.backend = backend
+    this.#met = backend.onEra === undefined
     this.deadlineMs = parts.deadlineMs
     this.breaker = new Breaker({
       ...parts.breaker,
@@ -64,6 +66,14 @@ export class GuardedSide {
     return !this.breaker.open
   }
 
+  /**
+   * Before the first operation: resolves when the store has said in which era it is, or has failed to. What
+   * is trusted is asked after that.
+   */
+  meet(): Promise<void> | undefined {
+    return this.#met || !this.usable ? undefined : this.#meet()
+  }
+
   read(key: string): MaybePromise<Cell> {
     try {
       return this.#watch(this.backend.read(key))
@@ -72,9 +82,9 @@ export class GuardedSide {
     }
   }
 
-  write(key: string, entry: Entry, expect: string): MaybePromise<WriteResult> {
+  write(key: string, entry: Entry, expect: string, era = ''): MaybePromise<WriteResult> {
     try {
-      return this.#watch(this.backend.write(key, entry, { expect, within: this.deadlineMs }))
+      return this.#watch(this.backend.write(key, entry, { expect, within: this.deadlineMs, era }))
     } catch (error) {
       throw this.#failed(error)
     }
@@ -113,6 +123,10 @@ export class GuardedSide {
   close(): void {
     this.breaker.close()
     this.#deadlines.close()
+  }
+
+  async #meet(): Promise<void> {
+    this.#met = (await this.probe()) === undefined
   }
 
   #watch<T>(result: MaybePromise<T>): MaybePromise<T> {

@@ -1,4 +1,4 @@
-import type { Ledger, Owed } from '../cache/index.ts'
+import type { Heard, Ledger, Owed } from '../cache/index.ts'
 import type { Side } from '../side.ts'
 
 /**
@@ -8,6 +8,7 @@ import type { Side } from '../side.ts'
 export class MemoryLedger implements Ledger {
   readonly #owed: Record<Side, Map<string, Owed>> = { off: new Map(), on: new Map() }
   readonly #fenced: Record<Side, number> = { off: 0, on: 0 }
+  readonly #heard: Record<Side, Heard | undefined> = { off: undefined, on: undefined }
   #generation = 0
 
   owes(side: Side, key: string): boolean {
@@ -45,6 +46,25 @@ export class MemoryLedger implements Ledger {
 
   fence(side: Side, before: number): void {
     this.#fenced[side] = Math.max(this.#fenced[side], before)
+  }
+
+  replaceFence(side: Side, from: number, before: number): boolean {
+    if (this.#fenced[side] !== from) return false
+    this.#fenced[side] = before
+    return true
+  }
+
+  era(side: Side): number {
+    return this.#heard[side]?.era ?? 0
+  }
+
+  server(side: Side): number {
+    return this.#heard[side]?.server ?? 0
+  }
+
+  adopt(side: Side, heard: Heard, before: number): void {
+    this.fence(side, Math.max(before, this.#fenced[side] + 1))
+    this.#heard[side] = heard
   }
 
   writeOff(side: Side): void {

@@ -3,7 +3,7 @@ import type { Recorder } from '../telemetry/index.ts'
 import type { Debts } from './debts.ts'
 import type { GuardedSide } from './guarded-side.ts'
 import type { PinnedOperation } from './operation.ts'
-import { NEVER_TRUSTED, trustedFrom } from './trust.ts'
+import { NEVER_TRUSTED, trustedFrom, trustedSince } from './trust.ts'
 
 export interface MovesParts {
   readonly debts: Debts
@@ -39,15 +39,15 @@ export class Moves {
     const trusted = trustedFrom(this.#debts, standby, key)
     if (trusted === NEVER_TRUSTED) return 'nothing'
     op.standbyFence = trusted
+    const { changes } = this.#debts
     try {
       op.standbyCell = await standby.read(key)
     } catch {
       return 'nothing'
     }
     const found = op.standbyCell
-    const alive =
-      found.state === 'value' &&
-      found.writtenAt >= Math.max(trusted, this.#debts.ownFence(standby.side))
+    const since = trustedSince(this.#debts, standby, key, trusted, changes)
+    const alive = found.state === 'value' && found.writtenAt >= since
     if (!alive) return 'nothing'
     const latest = (named && found.token === cell.successor) || (blank && this.#mayMove(op, found))
     if (!latest) return 'nothing'
@@ -86,7 +86,7 @@ export class Moves {
     const fenced = trustedFrom(this.#debts, active, key) !== op.fence
     if (fenced || !this.#mayReplace(active, missed)) return false
     try {
-      const { written } = await active.write(key, found, missed.token)
+      const { written } = await active.write(key, found, missed.token, missed.era)
       this.#recorder.event(active.side, written ? 'backfill' : 'fill_refused')
       return written
     } catch {

@@ -43,6 +43,7 @@ export class Replay {
   async #repayAll(): Promise<void> {
     for (const side of Object.values(this.#parts.sides)) {
       try {
+        await this.#parts.debts.mendFence(side.side)
         await this.#repay(side)
       } catch {
         // The side failed again, or the ledger did: the next round tries again.

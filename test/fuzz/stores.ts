@@ -25,7 +25,7 @@ export async function openStores(): Promise<Stores> {
   const cache = createCacheSwitch({
     flag: 'use-redis',
     // Nothing is kept in memory, where what is done to the file would not be seen.
-    off: fileCache({ directory, maxMemory: 0, onWarning: () => {} }),
+    off: fileCache({ directory, onWarning: () => {} }),
     on: redisCache({ url: server.url, prefix: PREFIX }),
     decider: new FixedDecider({ on: 'on' }),
     // A busy machine must not make a side fail: what the stores answer is to be seen.

@@ -2,11 +2,13 @@ import type {
   CacheBackend,
   Cell,
   Entry,
+  EraVerdict,
+  Heard,
   InvalidateOptions,
   InvalidateResult,
-  KnownServers,
   Ledger,
   MaybePromise,
+  Membership,
   WriteOptions,
   WriteResult,
 } from '../../src/cache/index.ts'
@@ -30,12 +32,14 @@ export interface Gate {
 export class GatedBackend implements CacheBackend {
   readonly inner: CacheBackend
   readonly ledger?: Ledger
+  readonly renew?: () => Promise<void>
   readonly calls: Record<Step, number> = { read: 0, write: 0, invalidate: 0 }
   readonly #gates = new Map<string, { arrive: () => void; opened: Promise<void> }[]>()
 
   constructor(inner: CacheBackend) {
     this.inner = inner
     if (inner.ledger !== undefined) this.ledger = inner.ledger
+    if (inner.renew !== undefined) this.renew = inner.renew.bind(inner)
   }
 
   get name(): string {
@@ -85,12 +89,24 @@ export class GatedBackend implements CacheBackend {
     return this.inner.ping()
   }
 
-  onReset(listener: (before: number) => MaybePromise<void>, known?: KnownServers): () => void {
-    return this.inner.onReset?.(listener, known) ?? (() => {})
+  era(): number {
+    return this.inner.era?.() ?? 0
+  }
+
+  onEra(listener: (heard: Heard) => MaybePromise<EraVerdict>): () => void {
+    return this.inner.onEra?.(listener) ?? (() => {})
   }
 
   recheck(): void {
     this.inner.recheck?.()
+  }
+
+  get space(): string {
+    return this.inner.space ?? ''
+  }
+
+  join(membership: Membership): void {
+    this.inner.join?.(membership)
   }
 
   close(): Promise<void> {

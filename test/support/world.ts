@@ -62,7 +62,12 @@ export class World {
       fileCache({ directory, tombstoneTtl, busyTimeout, onWarning: () => {} }),
     )
     const on = new GatedBackend(
-      redisCache({ url: redisUrl, prefix: 'world:', tombstoneTtl, onWarning: () => {} }),
+      redisCache({
+        url: redisUrl,
+        prefix: `world ${rest.fleet ? 'fleet' : machine}:`,
+        tombstoneTtl,
+        onWarning: () => {},
+      }),
     )
     return this.#add(off, on, rest)
   }

@@ -1,4 +1,6 @@
 // @needs redis
+import { rmSync } from 'node:fs'
+import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { type Actor, type ActorOptions, until, World } from '../support/world.ts'
 
@@ -56,11 +58,24 @@ describe('while no process of the machine runs', () => {
     expect(later.events).toEqual([])
   })
 
-  test('a machine that never met Redis believes it', async () => {
+  test('a machine that never met Redis does not believe what it holds', async () => {
     const key = world.key()
     const actor = await begin({ machine: 'one' })
     await actor.onUser.set(key, 'v1')
-    const other = await begin({ machine: 'another' })
+    await actor.cache.close()
+    // Its file store is deleted, and with it what Redis was never told.
+    rmSync(join(world.directory, 'one'), { recursive: true })
+    const later = await begin({ machine: 'one' })
+    expect(await later.onUser.get(key)).toBeUndefined()
+    expect(await later.onUser.getOrSet(key, () => 'v2')).toBe('v2')
+    expect(await later.onUser.get(key)).toBe('v2')
+  })
+
+  test('in a fleet it does: others would have to load all anew whenever a machine is added', async () => {
+    const key = world.key()
+    const actor = await begin({ machine: 'two', fleet: true })
+    await actor.onUser.set(key, 'v1')
+    const other = await begin({ machine: 'three', fleet: true })
     expect(await other.onUser.get(key)).toBe('v1')
     expect(other.events).toEqual([])
   })

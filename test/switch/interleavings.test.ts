@@ -50,7 +50,7 @@ class Process {
     }
     const { recorder, notify } = common
     const maxOwed = schedule.pick([0, 1, 1000])
-    const debts = new Debts({ ledger, sides, maxOwed, recorder, notify })
+    const debts = new Debts({ ledger, renews: true, sides, maxOwed, recorder, notify })
     this.debts = debts
     this.replay = new Replay({ sides, debts, intervalMs: 1e9, recorder, notify })
     const coherence = new Coherence({ debts, recorder })

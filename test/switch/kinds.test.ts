@@ -1,5 +1,6 @@
 // @needs redis
 import { createRequire } from 'node:module'
+import { readdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { deferred } from '../support/deferred.ts'
@@ -203,7 +204,9 @@ test('another process is frozen in a transaction of the file store: writes do no
     exec(sql: string): void
     close(): void
   }
-  const frozen = new Sqlite(join(world.directory, machine, 'cache.db'))
+  const frozen = new Sqlite(
+    join(world.directory, machine, databaseIn(join(world.directory, machine))),
+  )
   frozen.exec('BEGIN IMMEDIATE')
   try {
     for (const [i, key] of keys.entries()) {
@@ -226,3 +229,8 @@ test('another process is frozen in a transaction of the file store: writes do no
     }
   }
 })
+
+/** The database of the machine's file store. */
+function databaseIn(directory: string): string {
+  return readdirSync(directory).find((file) => file.endsWith('.db'))!
+}

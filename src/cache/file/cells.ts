@@ -1,6 +1,6 @@
 import { ABSENT, type Cell, type CellState } from '../cell.ts'
 import { type Database, fromSql, toSql } from './database.ts'
-import { freshToken } from './stamps.ts'
+import { newToken } from '../envelope.ts'
 import type { Transaction } from './transaction.ts'
 
 export const TOMBSTONE = 0
@@ -80,9 +80,23 @@ export function cellOf(row: Row, now: number, tombstoneTtl: number): Cell {
         successor: '',
       }
     case 'expired':
-      return { state, token, payload: '', writtenAt, expiresAt: row.expiresAt, successor: '' }
+      return {
+        state,
+        token,
+        payload: '',
+        writtenAt,
+        expiresAt: row.expiresAt,
+        successor: '',
+      }
     case 'tombstone':
-      return { state, token, payload: '', writtenAt, expiresAt: 0, successor: row.successor }
+      return {
+        state,
+        token,
+        payload: '',
+        writtenAt,
+        expiresAt: 0,
+        successor: row.successor,
+      }
     case 'absent':
       return { state, token, payload: '', writtenAt, expiresAt: 0, successor: '' }
   }
@@ -133,7 +147,7 @@ export function store(
   cell: NewCell,
   size: number,
 ): string {
-  const token = freshToken()
+  const token = newToken()
   if (found.id === 0) {
     tx.database
       .statement(

@@ -2,7 +2,7 @@ import type { Side } from '../../side.ts'
 import { openSqlite, pragma, type Sqlite, type Statement, transact } from './sqlite.ts'
 
 /** Changes with every incompatible change of the tables. */
-export const SCHEMA_VERSION = 2
+export const SCHEMA_VERSION = 3
 
 /**
  * `dies_at` is when the sweep may remove the row: the end of what its token must outlive. Each row
@@ -39,16 +39,12 @@ CREATE TABLE owed (
   not_before INTEGER NOT NULL,
   UNIQUE (side, key)
 );
-CREATE TABLE servers (
-  side TEXT NOT NULL,
-  address TEXT NOT NULL,
-  identity TEXT NOT NULL,
-  PRIMARY KEY (side, address)
-);
 CREATE TABLE meta (
   id INTEGER PRIMARY KEY CHECK (id = 1),
   version INTEGER NOT NULL,
   boot_id TEXT NOT NULL,
+  former_boots TEXT NOT NULL,
+  tombstone_ttl INTEGER NOT NULL,
   commits INTEGER NOT NULL DEFAULT 0,
   entries INTEGER NOT NULL DEFAULT 0,
   tombstones INTEGER NOT NULL DEFAULT 0,
@@ -58,19 +54,26 @@ CREATE TABLE meta (
   floor_token TEXT NOT NULL DEFAULT '',
   floor_at INTEGER NOT NULL DEFAULT 0,
   owed_off INTEGER NOT NULL DEFAULT 0,
-  owed_on INTEGER NOT NULL DEFAULT 0,
-  fence_off INTEGER NOT NULL DEFAULT 0,
-  fence_on INTEGER NOT NULL DEFAULT 0
+  owed_on INTEGER NOT NULL DEFAULT 0
 );`
 
 export interface Identity {
   readonly version: number
   readonly bootId: string
+  readonly formerBoots: string
+  readonly tombstoneTtl: number
   readonly commits: number
-  readonly fences: Fences
+  readonly owed: PerSide
 }
 
-export type Fences = Readonly<Record<Side, number>>
+export type PerSide = Readonly<Record<Side, number>>
+
+export interface Beginning {
+  readonly bootId: string
+  readonly formerBoots: string
+  readonly tombstoneTtl: number
+  readonly floorToken: string
+}
 
 /**
  * One connection. With `synchronous=OFF` an acknowledged write is in the system's page cache: it
@@ -107,29 +110,31 @@ export class Database {
     if (tables === undefined) return undefined
     const [version] = this.statement('SELECT version FROM meta WHERE id = 1').get() as [number]
     if (version !== SCHEMA_VERSION) {
-      return { version, bootId: '', commits: 0, fences: { off: 0, on: 0 } }
+      const owed = { off: 0, on: 0 }
+      return { version, bootId: '', formerBoots: '', tombstoneTtl: 0, commits: 0, owed }
     }
-    const [bootId, commits, off, on] = this.statement(
-      'SELECT boot_id, commits, fence_off, fence_on FROM meta WHERE id = 1',
-    ).get() as [string, number, number, number]
-    return { version, bootId, commits, fences: { off, on } }
+    const [bootId, formerBoots, tombstoneTtl, commits, off, on] = this.statement(
+      `SELECT boot_id, former_boots, tombstone_ttl, commits, owed_off, owed_on
+       FROM meta WHERE id = 1`,
+    ).get() as [string, string, number, number, number, number]
+    return { version, bootId, formerBoots, tombstoneTtl, commits, owed: { off, on } }
   }
 
-  create(bootId: string, floorToken: string, fences: Fences): void {
+  create({ bootId, formerBoots, tombstoneTtl, floorToken }: Beginning): void {
     transact(this.sqlite, () => {
       this.sqlite.exec(SCHEMA)
       this.sqlite
         .prepare(
-          `INSERT INTO meta (id, version, boot_id, floor_token, floor_at, fence_off, fence_on)
+          `INSERT INTO meta (id, version, boot_id, former_boots, tombstone_ttl, floor_token, floor_at)
            VALUES (1, ?, ?, ?, ?, ?, ?)`,
         )
         .run(
           SCHEMA_VERSION,
           bootId,
+          formerBoots,
+          tombstoneTtl,
           floorToken,
           floorToken === '' ? 0 : Date.now(),
-          fences.off,
-          fences.on,
         )
     })
   }

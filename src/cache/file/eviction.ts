@@ -1,6 +1,6 @@
 import { TOMBSTONE, VALUE } from './cells.ts'
 import type { FileCacheConfig } from './options.ts'
-import { freshToken } from './stamps.ts'
+import { newToken } from '../envelope.ts'
 import type { Transaction } from './transaction.ts'
 
 /** Rows that the clock's hand passes in one step. */
@@ -65,7 +65,7 @@ function pass(tx: Transaction, row: ClockRow, now: number, tombstoneTtl: number)
       `UPDATE cells SET kind = ${TOMBSTONE}, token = ?, expires_at = 0, dies_at = ?, size = ?,
        successor = '', payload = '' WHERE id = ?`,
     )
-    .run(freshToken(), writtenAt + tombstoneTtl, left, id)
+    .run(newToken(), writtenAt + tombstoneTtl, left, id)
   tx.tombstones++
   tx.bytes += left
 }
@@ -87,7 +87,7 @@ export function dropTombstones(tx: Transaction, now: number): void {
 
 /** See `database.ts` on the floor. */
 export function raiseFloor(tx: Transaction, now: number): void {
-  tx.floorToken = freshToken()
+  tx.floorToken = newToken()
   tx.floorAt = now
   tx.changed = true
 }

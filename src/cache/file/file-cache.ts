@@ -8,6 +8,7 @@ import {
   type InvalidateResult,
   type Ledger,
   type MaybePromise,
+  type Membership,
   type WriteOptions,
   type WriteResult,
 } from '../backend.ts'
@@ -24,16 +25,17 @@ import {
   TOMBSTONE,
   VALUE,
 } from './cells.ts'
-import { slotOf } from './control-file.ts'
 import { makeRoom, raiseFloor } from './eviction.ts'
 import { FileLedger } from './ledger.ts'
-import { Memory } from './memory.ts'
 import { configOf, type FileCacheConfig, type FileCacheOptions } from './options.ts'
-import { isCurrent, Store } from './store.ts'
+import { Store } from './store.ts'
 import { Sweeper } from './sweeper.ts'
 
 /** Rows removed in one transaction by `clear`. */
 const CLEARED = 500
+
+/** Values noted as used for the eviction clock between two looks of the sweeper. */
+const MAX_USED = 2000
 
 const REFUSED: WriteResult = Object.freeze({ written: false, token: '' })
 const NOT_DONE: InvalidateResult = Object.freeze({ done: false, existed: false, token: '' })
@@ -62,39 +64,28 @@ export function fileCache(options: FileCacheOptions): FileCache {
 
 class SqliteFileCache implements FileCache {
   readonly name: string = 'file'
-  readonly tombstoneTtl: number
   readonly ledger: Ledger
   readonly #config: FileCacheConfig
   readonly #store: Store
-  readonly #memory: Memory
+  /** Values read since the sweeper last asked. */
+  readonly #used: Set<string> = new Set()
   readonly #sweeper: Sweeper
 
   constructor(config: FileCacheConfig) {
-    this.tombstoneTtl = config.tombstoneTtl
     this.#config = config
     this.#store = new Store(config)
-    this.#memory = new Memory(config.maxMemory)
-    this.#sweeper = new Sweeper(this.#store, this.#memory, config)
+    this.#sweeper = new Sweeper(this.#store, this.#used, config)
     this.#store.onOpen = () => this.#sweeper.start()
     this.ledger = new FileLedger(this.#store)
   }
 
+  get tombstoneTtl(): number {
+    return this.#config.tombstoneTtl
+  }
+
   read(key: string): MaybePromise<Cell> {
-    const copy = this.#memory.get(key)
-    if (copy !== undefined) {
-      const now = Date.now()
-      try {
-        if (this.#store.current(now).control.slotStamp(copy.slot) === copy.stamp) {
-          if (!copy.used) this.#memory.touch(copy)
-          return now < copy.cell.expiresAt ? copy.cell : cellOf(copy.row, now, this.tombstoneTtl)
-        }
-      } catch {
-        // The long way meets the same failure, and overcomes or reports it.
-      }
-      this.#memory.delete(key)
-    }
     const name = storageKey(key)
-    return this.#store.run(() => this.#load(key, name))
+    return this.#store.run(() => this.#load(name))
   }
 
   write(key: string, entry: Entry, options: WriteOptions): MaybePromise<WriteResult> {
@@ -102,25 +93,19 @@ class SqliteFileCache implements FileCache {
     const size = sizeOf(name, entry.payload)
     if (size > this.#config.maxBytes) throw tooLarge(key, size, this.#config.maxBytes)
     if (options.within <= 0) return REFUSED
-    return this.#store.run(
-      () => this.#write(key, name, size, entry, options.expect),
-      options.within,
-    )
+    return this.#store.run(() => this.#write(name, size, entry, options.expect), options.within)
   }
 
   invalidate(key: string, options: InvalidateOptions): MaybePromise<InvalidateResult> {
     const name = storageKey(key)
     if (options.notBefore !== undefined && this.now() < options.notBefore) return NOT_DONE
-    return this.#store.run(
-      () => this.#invalidate(key, name, options.successor ?? ''),
-      options.within,
-    )
+    return this.#store.run(() => this.#invalidate(name, options.successor ?? ''), options.within)
   }
 
   async clear({ signal }: { readonly signal?: AbortSignal } = {}): Promise<void> {
     signal?.throwIfAborted()
     const last = await this.#store.run(() =>
-      this.#store.transact(0, (tx) => {
+      this.#store.transact((tx) => {
         // Stands for every row that goes now, and refuses whoever filled while nothing was there.
         raiseFloor(tx, this.now())
         const [id] = tx.database.statement('SELECT max(id) FROM cells').get() as [number | null]
@@ -131,7 +116,11 @@ class SqliteFileCache implements FileCache {
       await setImmediate()
       signal?.throwIfAborted()
     }
-    await this.#store.run(() => this.#store.withHeader().control.renewSlots())
+  }
+
+  /** Two caches in one directory are two stores. */
+  join({ pair }: Membership): void {
+    this.#store.use(pair)
   }
 
   now(): number {
@@ -141,7 +130,7 @@ class SqliteFileCache implements FileCache {
   /** Commits something: a store that cannot be written to cannot serve. */
   ping(): MaybePromise<void> {
     return this.#store.run(() =>
-      this.#store.transact(0, (tx) => {
+      this.#store.transact((tx) => {
         tx.changed = true
       }),
     )
@@ -150,33 +139,25 @@ class SqliteFileCache implements FileCache {
   async close(): Promise<void> {
     this.#sweeper.stop()
     this.#store.close()
-    this.#memory.clear()
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.close()
   }
 
-  /** The order matters: header, stamp, row. See `control-file.ts`. */
-  #load(key: string, name: string): Cell {
-    const opened = this.#store.withHeader()
-    const slot = slotOf(name)
-    const stamp = opened.control.slotStamp(slot)
-    const row = readRow(opened.database, name)
+  #load(name: string): Cell {
+    const { database } = this.#store.withHeader()
+    const row = readRow(database, name)
     const now = Date.now()
-    if (row === undefined) return readFloor(opened.database, now, this.tombstoneTtl)
+    if (row === undefined) return readFloor(database, now, this.tombstoneTtl)
     const cell = cellOf(row, now, this.tombstoneTtl)
-    // The database may have been replaced between stamp and row: then the row is not what it stands for.
-    if (stamp !== 0 && isCurrent(opened)) {
-      this.#memory.set(key, { storageKey: name, row, cell, slot, stamp })
-    }
+    if (cell.state === 'value' && this.#used.size < MAX_USED) this.#used.add(name)
     return cell
   }
 
-  #write(key: string, name: string, size: number, entry: Entry, expect: string): WriteResult {
+  #write(name: string, size: number, entry: Entry, expect: string): WriteResult {
     const { expiresAt, payload } = entry
-    this.#memory.delete(key)
-    return this.#store.transact(slotOf(name), (tx) => {
+    return this.#store.transact((tx) => {
       const writtenAt = Date.now()
       const found = peek(tx, name, writtenAt, this.tombstoneTtl)
       if (expect !== ANY && expect !== found.token) return REFUSED
@@ -188,9 +169,8 @@ class SqliteFileCache implements FileCache {
     })
   }
 
-  #invalidate(key: string, name: string, successor: string): InvalidateResult {
-    this.#memory.delete(key)
-    return this.#store.transact(slotOf(name), (tx) => {
+  #invalidate(name: string, successor: string): InvalidateResult {
+    return this.#store.transact((tx) => {
       const writtenAt = Date.now()
       const found = peek(tx, name, writtenAt, this.tombstoneTtl)
       const diesAt = writtenAt + this.tombstoneTtl
@@ -209,7 +189,7 @@ class SqliteFileCache implements FileCache {
   }
 
   #clearSome(last: number): number {
-    return this.#store.transact(0, (tx) => {
+    return this.#store.transact((tx) => {
       const rows = tx.database
         .statement(
           `DELETE FROM cells WHERE id IN (SELECT id FROM cells WHERE id <= ? ORDER BY id

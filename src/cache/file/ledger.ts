@@ -1,78 +1,60 @@
 import { setImmediate } from 'node:timers/promises'
 import type { Side } from '../../side.ts'
-import type { KnownServers, Ledger, MaybePromise, Owed } from '../backend.ts'
+import type { Heard, Ledger, MaybePromise, Owed } from '../backend.ts'
 import { storageKey } from '../storage-key.ts'
-import { slotOfSide } from './control-file.ts'
+import { newToken } from '../envelope.ts'
+import type { ControlFile } from './control-file.ts'
 import { fromSql, toSql } from './database.ts'
-import { freshToken } from './stamps.ts'
+import type { Opened } from './opening.ts'
 import type { Store } from './store.ts'
-
-/** Answers remembered for each side while something is owed there. */
-const MAX_KNOWN = 10_000
 
 /** Owed invalidations written off in one transaction. */
 const DROPPED = 1000
-
-/** What this process knows of one side, as long as the side's stamp is `stamp`. */
-interface Known {
-  readonly stamp: number
-  readonly count: number
-  readonly keys: Map<string, boolean>
-}
-
-const NOTHING_KNOWN: Known = { stamp: 0, count: 0, keys: new Map() }
 
 type OwedRow = [string | Uint8Array, string, number]
 
 /** The machine's ledger, in the same files as the cells. */
 export class FileLedger implements Ledger {
   readonly #store: Store
-  readonly #known: Record<Side, Known> = { off: NOTHING_KNOWN, on: NOTHING_KNOWN }
 
   constructor(store: Store) {
     this.#store = store
   }
 
+  get place(): string {
+    return this.#store.place
+  }
+
   owes(side: Side, key: string): boolean {
-    try {
-      const { control } = this.#store.withHeader()
-      const known = this.#known[side]
-      if (known.stamp !== 0 && known.stamp === control.sideStamp(side)) {
-        if (known.count === 0) return false
-        const answer = known.keys.get(key)
-        if (answer !== undefined) return answer
-      }
-    } catch {
-      // The long way meets the same failure, and overcomes or reports it.
-    }
-    return this.#store.runSync(() => this.#lookUp(side, key))
+    return this.trustedFrom(side, key) === Number.POSITIVE_INFINITY
   }
 
   count(side: Side): number {
-    return this.#store.runSync(() => this.#learn(side).count)
+    return this.#store.runSync(() => {
+      const { control, database } = this.#store.withHeader()
+      if (control.owed(side) === 0) return 0
+      const [count] = database.statement(`SELECT owed_${side} FROM meta WHERE id = 1`).get() as [
+        number,
+      ]
+      return count
+    })
   }
 
   fencedBefore(side: Side): number {
-    try {
-      return this.#store.withHeader().control.fence(side)
-    } catch {
-      return this.#store.runSync(() => this.#store.withHeader().control.fence(side))
-    }
+    return this.#control().fence(side)
   }
 
   trustedFrom(side: Side, key: string): number {
-    try {
-      const { control } = this.#store.withHeaderOfTurn()
-      const { stamp, count } = this.#known[side]
-      if (count === 0 && stamp !== 0 && stamp === control.sideStamp(side)) {
-        return control.fence(side)
-      }
-    } catch {
-      // As above.
-    }
-    if (this.owes(side, key)) return Number.POSITIVE_INFINITY
-    // The header that `owes` has just read.
-    return this.#store.current(Date.now()).control.fence(side)
+    const control = this.#control()
+    if (control.owed(side) === 0) return control.fence(side)
+    // Somebody may raise it during the look below.
+    const fence = control.fence(side)
+    const owes = this.#store.runSync(() => {
+      const { database } = this.#store.withHeader()
+      const select = database.statement('SELECT 1 FROM owed WHERE side = ? AND key = ?')
+      return select.get(side, storageKey(key)) !== undefined
+    })
+    return owes ? Number.POSITIVE_INFINITY : fence
   }
 
   list(side: Side, limit: number): readonly Owed[] {
@@ -95,13 +77,13 @@ export class FileLedger implements Ledger {
   owe(side: Side, key: string, notBefore: number, within?: number): MaybePromise<void> {
     const name = storageKey(key)
     return this.#store.run(() => {
-      this.#store.transact(slotOfSide(side), (tx) => {
+      this.#store.transact((tx) => {
         const { changes } = tx.database
           .statement(
             `UPDATE owed SET generation = ?, not_before = max(not_before, ?)
              WHERE side = ? AND key = ?`,
           )
-          .run(freshToken(), notBefore, side, name)
+          .run(newToken(), notBefore, side, name)
         if (changes === 0) {
           // The number of the commit: it only grows, so it is the order in which keys came to be owed.
           tx.database
@@ -109,7 +91,7 @@ export class FileLedger implements Ledger {
               `INSERT INTO owed (seq, side, key, raw, generation, not_before)
                VALUES (?, ?, ?, ?, ?, ?)`,
             )
-            .run(tx.commits + 1, side, name, toSql(key), freshToken(), notBefore)
+            .run(tx.commits + 1, side, name, toSql(key), newToken(), notBefore)
           tx.owed[side]++
         }
         tx.changed = true
@@ -117,10 +99,10 @@ export class FileLedger implements Ledger {
     }, within)
   }
 
-  settle({ side, key, generation }: Owed): MaybePromise<boolean> {
+  async settle({ side, key, generation }: Owed): Promise<boolean> {
     const name = storageKey(key)
-    return this.#store.run(() =>
-      this.#store.transact(slotOfSide(side), (tx) => {
+    const settled = await this.#store.run(() =>
+      this.#store.transact((tx) => {
         const { changes } = tx.database
           .statement('DELETE FROM owed WHERE side = ? AND key = ? AND generation = ?')
           .run(side, name, generation)
@@ -130,19 +112,50 @@ export class FileLedger implements Ledger {
         return true
       }),
     )
+    this.#noteOwed(side)
+    return settled
   }
 
   /**
-   * Stands as soon as it is in the control file, which works on a full disk too. That the database
-   * learns of it is only for later: the sweeper sees to it if it fails now.
+   * Stands as soon as it is in the control file, which works on a full disk and beside a frozen writer.
    */
   async fence(side: Side, before: number): Promise<void> {
-    await this.#store.run(() => this.#store.withHeader().control.raiseFence(side, before))
-    try {
-      await this.#store.run(() => this.#noteFence(side, before), 0)
-    } catch {
-      // See above.
+    const raise = ({ control }: Opened): void => {
+      if (control.fence(side) < before) control.setFence(side, before)
     }
+    try {
+      await this.#store.run(() => this.#store.exclusively(raise))
+    } catch {
+      // Whoever has the lock was stopped within a few microseconds of work. What it writes when it goes
+      // on may take this fence back: better than none until then.
+      await this.#store.run(() => raise(this.#store.withHeader()))
+    }
+  }
+
+  replaceFence(side: Side, from: number, before: number): MaybePromise<boolean> {
+    return this.#store.run(() =>
+      this.#store.exclusively(({ control }) => {
+        if (control.fence(side) !== from) return false
+        control.setFence(side, before)
+        return true
+      }),
+    )
+  }
+
+  era(side: Side): number {
+    return this.#store.current(Date.now()).control.era(side)
+  }
+
+  server(side: Side): number {
+    return this.#store.current(Date.now()).control.server(side)
+  }
+
+  adopt(side: Side, { era, server }: Heard, before: number): MaybePromise<void> {
+    return this.#store.run(() =>
+      this.#store.exclusively(({ control }) => {
+        control.setFence(side, Math.max(before, control.fence(side) + 1), era, server)
+      }),
+    )
   }
 
   async writeOff(side: Side): Promise<void> {
@@ -151,58 +164,28 @@ export class FileLedger implements Ledger {
       while ((await this.#store.run(() => this.#drop(side, until))) === DROPPED) {
         await setImmediate()
       }
+      this.#noteOwed(side)
     } catch {
       // Still owed, and distrusted twice.
     }
   }
 
-  knownServers(side: Side): KnownServers {
-    return {
-      recall: () => this.#store.runSync(() => this.#servers(side)),
-      remember: (servers) =>
-        this.#store.run(() =>
-          this.#store.transact(0, (tx) => {
-            tx.database.statement('DELETE FROM servers WHERE side = ?').run(side)
-            const insert = tx.database.statement('INSERT INTO servers VALUES (?, ?, ?)')
-            for (const [address, identity] of servers) insert.run(side, address, identity)
-            tx.changed = true
-          }),
-        ),
+  #control(): ControlFile {
+    try {
+      return this.#store.withHeader().control
+    } catch {
+      // The long way meets the same failure, and overcomes or reports it.
+      return this.#store.runSync(() => this.#store.withHeader()).control
     }
   }
 
-  #servers(side: Side): ReadonlyMap<string, string> {
-    const rows = this.#store
-      .withHeader()
-      .database.statement('SELECT address, identity FROM servers WHERE side = ?')
-      .all(side) as [string, string][]
-    return new Map(rows)
-  }
-
-  #lookUp(side: Side, key: string): boolean {
-    const known = this.#learn(side)
-    if (known.count === 0) return false
-    const row = this.#store
-      .withHeader()
-      .database.statement('SELECT 1 FROM owed WHERE side = ? AND key = ?')
-      .get(side, storageKey(key))
-    const owes = row !== undefined
-    // A stamp that was not to be trusted is 0, and no later one equals it.
-    if (known.keys.size >= MAX_KNOWN) known.keys.clear()
-    known.keys.set(key, owes)
-    return owes
-  }
-
-  /** What is known of a side under its present stamp. The stamp is read before the row. */
-  #learn(side: Side): Known {
-    const { control, database } = this.#store.withHeader()
-    const stamp = control.sideStamp(side)
-    const known = this.#known[side]
-    if (stamp !== 0 && stamp === known.stamp) return known
-    const [count] = database.statement(`SELECT owed_${side} FROM meta WHERE id = 1`).get() as [
-      number,
-    ]
-    return (this.#known[side] = { stamp, count, keys: new Map() })
+  /** Once nothing is owed any more, all may know: until then each operation looks into the ledger. */
+  #noteOwed(side: Side): void {
+    try {
+      if (this.count(side) === 0) this.#store.transact(() => undefined)
+    } catch {
+      // Somebody writes just now, and will note it.
+    }
   }
 
   #lastOwed(side: Side): number {
@@ -213,17 +196,8 @@ export class FileLedger implements Ledger {
     return last ?? 0
   }
 
-  #noteFence(side: Side, before: number): void {
-    this.#store.transact(0, (tx) => {
-      tx.changed = true
-      tx.database
-        .statement(`UPDATE meta SET fence_${side} = max(fence_${side}, ?) WHERE id = 1`)
-        .run(before)
-    })
-  }
-
   #drop(side: Side, until: number): number {
-    return this.#store.transact(slotOfSide(side), (tx) => {
+    return this.#store.transact((tx) => {
       const { changes } = tx.database
         .statement(
           `DELETE FROM owed WHERE seq IN

@@ -11,3 +11,29 @@ export function readBootId(): string {
     return ''
   }
 }
+
+/** Boot ids that a store remembers beside the present one. */
+const FORMER = 8
+
+/**
+ * What a store makes of the boot id of whoever opens it. `former` are the ids under which it was used
+ * before, the latest first.
+ *
+ * - An id that cannot be read equals any.
+ * - One that the store has left before is a second machine that is still running: two machines on one
+ *   directory would take turns in resetting it.
+ */
+export function judgeBoot(
+  bootId: string,
+  stored: string,
+  former: string,
+): 'same' | 'restarted' | 'shared' {
+  if (bootId === '' || stored === '' || bootId === stored) return 'same'
+  return former.split(' ').includes(bootId) ? 'shared' : 'restarted'
+}
+
+/** The former boot ids of a store that leaves `stored` behind. */
+export function formerBoots(stored: string, former: string): string {
+  const ids = [stored, ...former.split(' ')].filter((id) => id !== '')
+  return [...new Set(ids)].slice(0, FORMER).join(' ')
+}

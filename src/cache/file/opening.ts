@@ -1,15 +1,10 @@
-import { isDamage } from './sqlite.ts'
+import { isDamage, transact } from './sqlite.ts'
 import { SwitchbackError, quote } from '../../errors.ts'
 import { ControlFile } from './control-file.ts'
-import { Database, type Fences, type Identity, SCHEMA_VERSION } from './database.ts'
+import { Database, type Identity, SCHEMA_VERSION } from './database.ts'
 import type { FilesIdentity, StoreFiles } from './files.ts'
-import { freshToken } from './stamps.ts'
-
-/**
- * Added to the fence of a ledger that was lost: the other side's clock stamps its cells, and may be
- * ahead of this machine's.
- */
-const CLOCK_MARGIN = 2000
+import { newToken } from '../envelope.ts'
+import { formerBoots, judgeBoot } from './machine.ts'
 
 /** A store that is open. */
 export interface Opened {
@@ -29,13 +24,14 @@ export interface Opening {
   readonly intactAt: number
   /** Why the database in `previous` cannot be used any more. */
   readonly damage: unknown
+  readonly tombstoneTtl: number
   readonly onWarning: (warning: SwitchbackError) => void
 }
 
 /**
  * Opens the store, or makes it, and finds out whether what was acknowledged is still all there. If
- * not, a fresh database is begun, and as the ledger is lost with the old one, both sides are fenced:
- * nothing older than now is trusted.
+ * not, a fresh database is begun, and as the ledger is lost with the old one, nothing that either side
+ * holds is trusted until its own clock has said what time it is (`FENCE_UNKNOWN`).
  *
  * Done by one process at a time. Throws `SQLITE_BUSY` while another one does it.
  */
@@ -73,27 +69,59 @@ function openWith(opening: Opening, control: ControlFile): Opened {
     if (found instanceof Database) database = found
     else loss = found
   }
-  if (database !== undefined && previous !== undefined && !replaced) {
-    if (now.database !== previous.identity.database) fenceUnknown(opening, control, database)
-  }
   if (database === undefined) {
     database = begin(opening, control, whole, loss)
-  } else if (!whole) {
-    const identity = database.identity()
-    control.format(identity?.commits ?? 0, fenceNow(identity?.fences))
-    warn(opening, { why: 'its control file was damaged or deleted' })
+  } else {
+    try {
+      keep(opening, control, whole, database)
+      const deleted = previous !== undefined && now.database !== previous.identity.database
+      // Somebody deleted the files, and another process has begun new ones without knowing of the loss.
+      if (deleted && !replaced && control.lostAt < opening.intactAt) {
+        control.setLost(Date.now())
+        warn(opening, { why: 'its files were deleted' })
+      }
+    } catch (error) {
+      database.close()
+      throw error
+    }
   }
-  control.readHeader()
+  control.read()
   return { database, control, generation: control.generation, identity: files.identity() }
 }
 
-const NO_FENCES: Fences = { off: 0, on: 0 }
+/** Goes on with the database that is there. */
+function keep(opening: Opening, control: ControlFile, whole: boolean, database: Database): void {
+  const { bootId, tombstoneTtl } = opening
+  const identity = database.identity()!
+  const longest = Math.max(tombstoneTtl, identity.tombstoneTtl)
+  if (!whole) {
+    const { commits, owed } = identity
+    control.format({ commits, owed, tombstoneTtl: longest, lostAt: Date.now() })
+    warn(opening, { why: 'its control file was damaged or deleted' })
+  }
+  // Whoever could read no boot id left none.
+  const adopts = identity.bootId === '' && bootId !== ''
+  if (adopts || longest > identity.tombstoneTtl) {
+    transact(database.sqlite, () => {
+      database
+        .statement(
+          `UPDATE meta SET tombstone_ttl = max(tombstone_ttl, ?),
+           boot_id = CASE boot_id WHEN '' THEN ? ELSE boot_id END WHERE id = 1`,
+        )
+        .run(longest, bootId)
+      control.setTombstoneTtl(longest)
+    })
+  }
+  if (longest > tombstoneTtl) warnTombstoneTtl(opening, longest)
+}
 
 interface Loss {
   readonly why: string
   readonly cause?: unknown
   /** Keep the files for a look. */
   readonly aside?: boolean
+  /** To be remembered by the next database. */
+  readonly formerBoots?: string
 }
 
 /** The database that is there, if it is all there. */
@@ -103,7 +131,7 @@ function inspect({ files, bootId }: Opening, control: ControlFile | undefined): 
     database = new Database(files.database, durabilityOf(bootId))
     const identity = database.identity()
     if (identity !== undefined && identity.version > SCHEMA_VERSION) throw newer(files.database)
-    const loss = lossOf(identity, bootId, control)
+    const loss = lossOf(identity, bootId, control, files)
     if (loss === undefined) return database
     database.close()
     return loss
@@ -118,16 +146,30 @@ function lossOf(
   identity: Identity | undefined,
   bootId: string,
   control: ControlFile | undefined,
+  files: StoreFiles,
 ): Loss | undefined {
   if (identity === undefined) return { why: 'it was emptied' }
   if (identity.version < SCHEMA_VERSION) return { why: 'an older Switchback made it' }
-  if (identity.bootId !== bootId) {
-    return { why: 'the machine was started anew, and may have lost power' }
+  const boot = judgeBoot(bootId, identity.bootId, identity.formerBoots)
+  if (boot === 'shared') throw shared(files.directory)
+  if (boot === 'restarted') {
+    const why = 'the machine was restarted, and may have lost power'
+    return { why, formerBoots: formerBoots(identity.bootId, identity.formerBoots) }
   }
   // A writer counts in the control file just before it commits, so that may be ahead by one.
   return control !== undefined && identity.commits < control.commits - 1
     ? { why: 'its last writes are missing', aside: true }
     : undefined
+}
+
+function shared(directory: string): SwitchbackError {
+  return new SwitchbackError(
+    'SB_DIRECTORY_SHARED',
+    `Another machine uses the file cache in ${quote(directory)} too.`,
+    {
+      hint: 'Give each machine a directory on its own disk. If the other machine is gone, delete the directory.',
+    },
+  )
 }
 
 /** It must not be replaced: its maker would replace ours in turn. */
@@ -143,7 +185,7 @@ function begin(
   whole: boolean,
   loss: Loss | undefined,
 ): Database {
-  const { files, bootId } = opening
+  const { files, bootId, tombstoneTtl } = opening
   if (whole) control.renewGeneration()
   if (loss?.aside === true) files.setAside(Date.now())
   else files.removeDatabase()
@@ -151,32 +193,20 @@ function begin(
   files.createDatabase()
   const database = new Database(files.database, durabilityOf(bootId))
   try {
-    const known = { off: whole ? control.fence('off') : 0, on: whole ? control.fence('on') : 0 }
-    const fences = loss === undefined ? NO_FENCES : fenceNow(known)
-    database.create(bootId, loss === undefined ? '' : freshToken(), fences)
-    control.format(0, fences)
+    database.create({
+      bootId,
+      formerBoots: loss?.formerBoots ?? '',
+      tombstoneTtl,
+      floorToken: loss === undefined ? '' : newToken(),
+    })
+    const lostAt = loss === undefined ? 0 : Date.now()
+    control.format({ commits: 0, owed: { off: 0, on: 0 }, tombstoneTtl, lostAt })
   } catch (error) {
     database.close()
     throw error
   }
   if (loss !== undefined) warn(opening, loss)
   return database
-}
-
-/** Somebody deleted the files, and another process has begun new ones without knowing of the loss. */
-function fenceUnknown(opening: Opening, control: ControlFile, database: Database): void {
-  const { off, on } = fenceNow()
-  const covered = opening.intactAt + CLOCK_MARGIN
-  if (control.fence('off') >= covered && control.fence('on') >= covered) return
-  control.raiseFence('off', off)
-  control.raiseFence('on', on)
-  database.sqlite.exec(`UPDATE meta SET fence_off = ${off}, fence_on = ${on}`)
-  warn(opening, { why: 'its files were deleted' })
-}
-
-function fenceNow(known: Fences = NO_FENCES): Fences {
-  const before = Date.now() + CLOCK_MARGIN
-  return { off: Math.max(before, known.off), on: Math.max(before, known.on) }
 }
 
 function durabilityOf(bootId: string): 'OFF' | 'FULL' {
@@ -191,10 +221,22 @@ function warn({ files, onWarning }: Opening, loss: Loss): void {
   onWarning(
     new SwitchbackError(
       loss.aside === true ? 'SB_FILE_STORE_DAMAGED' : 'SB_FILE_STORE_RESET',
-      `The file cache in ${quote(files.directory)} begins anew: ${loss.why}.`,
+      `The file cache in ${quote(files.directory)} was reset: ${loss.why}.`,
       {
         cause: loss.cause,
         hint: 'Nothing cached before now is trusted, on either side; values load again as they are asked for.',
+      },
+    ),
+  )
+}
+
+function warnTombstoneTtl({ files, tombstoneTtl, onWarning }: Opening, longest: number): void {
+  onWarning(
+    new SwitchbackError(
+      'SB_TOMBSTONE_TTL_RAISED',
+      `tombstoneTtl ${tombstoneTtl} is shorter than the ${longest} ms that other processes use on ${quote(files.directory)}; ${longest} ms is used.`,
+      {
+        hint: 'Give all processes the same tombstoneTtl. It never gets shorter on the same files.',
       },
     ),
   )

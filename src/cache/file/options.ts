@@ -1,5 +1,6 @@
 import { resolve } from 'node:path'
 import { quote, SwitchbackError } from '../../errors.ts'
+import { safeListener } from '../../listeners.ts'
 import { warn } from '../warn.ts'
 
 export interface FileCacheOptions {
@@ -17,9 +18,10 @@ export interface FileCacheOptions {
    * @default 268_435_456 (256 MiB)
    */
   readonly maxBytes?: number
-  /** Most bytes of values that this process keeps in memory; 0 for none. @default 16_777_216 */
-  readonly maxMemory?: number
-  /** See {@link CacheBackend.tombstoneTtl}, in milliseconds. @default 120_000 */
+  /**
+   * See {@link CacheBackend.tombstoneTtl}, in milliseconds. The files remember the longest that any process
+   * was given, and all of them use it. @default 120_000
+   */
   readonly tombstoneTtl?: number
   /** Milliseconds between two rounds that remove what has expired. @default 5_000 */
   readonly sweepInterval?: number
@@ -35,7 +37,9 @@ export interface FileCacheOptions {
   readonly onWarning?: (warning: SwitchbackError) => void
 }
 
-export interface FileCacheConfig extends Required<FileCacheOptions> {
+export interface FileCacheConfig extends Required<Omit<FileCacheOptions, 'tombstoneTtl'>> {
+  /** The longest that any process on these files was given. */
+  tombstoneTtl: number
   /** Most tombstones kept; beyond, the oldest give way to the floor. */
   readonly maxTombstones: number
 }
@@ -53,11 +57,10 @@ export function configOf(options: FileCacheOptions): FileCacheConfig {
     name,
     maxEntries: positive('maxEntries', maxEntries, 1),
     maxBytes: positive('maxBytes', maxBytes, 1),
-    maxMemory: positive('maxMemory', options.maxMemory ?? 16_777_216, 0),
     tombstoneTtl: positive('tombstoneTtl', options.tombstoneTtl ?? 120_000, 1),
     sweepInterval: positive('sweepInterval', options.sweepInterval ?? 5000, 1),
     busyTimeout: positive('busyTimeout', options.busyTimeout ?? 1000, 0),
-    onWarning: options.onWarning ?? warn,
+    onWarning: safeListener('onWarning', options.onWarning ?? warn),
     maxTombstones: Math.max(1000, maxEntries),
   }
 }

@@ -1,3 +1,5 @@
+import { createHash } from 'node:crypto'
+import { hostname } from 'node:os'
 import { setImmediate, setTimeout as delay } from 'node:timers/promises'
 import { SwitchbackError } from '../../errors.ts'
 import type { MaybePromise } from '../backend.ts'
@@ -8,7 +10,6 @@ import { readBootId } from './machine.ts'
 import { type Opened, openStore } from './opening.ts'
 import { isBusy, isDamage } from './sqlite.ts'
 import { Transaction } from './transaction.ts'
-import { TurnLook } from './turn-look.ts'
 
 /** How often a reader looks whether somebody deleted the files under it, in milliseconds. */
 const LOOK_INTERVAL = 100
@@ -35,7 +36,8 @@ const MOVED: Error = new Error('the store was replaced')
  */
 export class Store {
   readonly #config: FileCacheConfig
-  readonly #files: StoreFiles
+  #files: StoreFiles
+  #pair: string | undefined
   readonly #bootId: string
   readonly #idle: Int32Array = new Int32Array(new SharedArrayBuffer(4))
   #opened: Opened | undefined
@@ -47,7 +49,6 @@ export class Store {
   #closed: boolean = false
   /** Whether somebody kept the lock longer than an operation was ready to wait, and still does. */
   #stuck: boolean = false
-  readonly #turn = new TurnLook()
   /** Called each time that the store was opened. */
   onOpen: () => void = () => {}
 
@@ -55,6 +56,26 @@ export class Store {
     this.#config = config
     this.#files = new StoreFiles(config.directory, config.name)
     this.#bootId = bootId
+  }
+
+  /** Names the place of the files, unlike any other machine's. */
+  get place(): string {
+    const path = this.#files.control
+    return createHash('sha1').update(`${hostname()}\n${this.#bootId}\n${path}`).digest('hex')
+  }
+
+  /** Goes to files of this pair's own; the default pair has the plain name. */
+  use(pair: string): void {
+    const { directory, name } = this.#config
+    if (this.#pair !== undefined && this.#pair !== pair) {
+      throw new SwitchbackError('SB_FILE_OPTION_INVALID', 'One fileCache is used by two caches.', {
+        hint: 'Call fileCache() once for each createCacheSwitch().',
+      })
+    }
+    this.#pair = pair
+    if (pair === '' || this.#opened !== undefined) return
+    const suffix = createHash('sha1').update(pair).digest('hex').slice(0, 8)
+    this.#files = new StoreFiles(directory, `${name}-${suffix}`)
   }
 
   get closed(): boolean {
@@ -82,50 +103,51 @@ export class Store {
   withHeader(): Opened {
     for (let tries = 0; tries < 5; tries++) {
       const opened = this.current(Date.now())
-      if (isCurrent(opened)) return opened
+      if (isCurrent(opened)) {
+        this.#noteTombstoneTtl(opened)
+        return opened
+      }
       this.#forget()
     }
     throw MOVED
   }
 
-  /** The open store, its control file's header read in this turn of the event loop. */
-  withHeaderOfTurn(): Opened {
-    if (this.#opened !== undefined && this.#turn.stands(this.#opened)) return this.#opened
-    const opened = this.withHeader()
-    this.#turn.took(opened)
-    return opened
-  }
-
-  /**
-   * Runs `work` in one transaction that changes what the given slot of the control file stands for (0:
-   * none). If `work` returns without having changed anything, nothing is written.
-   */
-  transact<T>(slot: number, work: (tx: Transaction) => T): T {
+  /** Runs `work` in one transaction. If it returns without having changed anything, nothing is written. */
+  transact<T>(work: (tx: Transaction) => T): T {
     const opened = this.#look(Date.now())
-    const { control, database } = opened
+    const { database } = opened
     const tx = new Transaction(opened)
-    let begun = 0
     database.sqlite.exec('BEGIN IMMEDIATE')
     this.#stuck = false
     let result: T
     try {
       tx.load()
+      this.#noteTombstoneTtl(opened)
       result = work(tx)
       if (!tx.changed) {
         database.sqlite.exec('ROLLBACK')
         return result
       }
-      if (slot !== 0) begun = control.begin(slot)
       tx.save()
       database.sqlite.exec('COMMIT')
     } catch (error) {
       if (database.sqlite.inTransaction) database.sqlite.exec('ROLLBACK')
-      if (begun !== 0) control.end(slot, begun)
       throw error
     }
-    if (begun !== 0) control.end(slot, begun)
     if (!isCurrent(opened)) throw MOVED
     return result
+  }
+
+  /**
+   * Runs `work` while no other process changes fences or opens the store. Throws `SQLITE_BUSY` if one
+   * does.
+   */
+  exclusively<T>(work: (opened: Opened) => T): T {
+    const opened = this.withHeader()
+    return this.#files.exclusively(() => {
+      opened.control.read()
+      return work(opened)
+    })
   }
 
   /**
@@ -223,6 +245,7 @@ export class Store {
         previous: this.#previous,
         intactAt: this.#lookedAt,
         damage: this.#damage,
+        tombstoneTtl: this.#config.tombstoneTtl,
         onWarning: this.#config.onWarning,
       })
     } catch (error) {
@@ -239,6 +262,13 @@ export class Store {
     this.#lookedAt = now
     this.onOpen()
     return this.#opened
+  }
+
+  /** Another process may keep tombstones for longer: from then on all do. */
+  #noteTombstoneTtl({ control }: Opened): void {
+    if (control.tombstoneTtl > this.#config.tombstoneTtl) {
+      this.#config.tombstoneTtl = control.tombstoneTtl
+    }
   }
 
   /** Closes what is open, and opens anew at the next use. */
@@ -258,5 +288,5 @@ export class Store {
 
 /** Whether the database has not been replaced. Reads the header of the control file. */
 export function isCurrent({ control, generation }: Opened): boolean {
-  return control.readHeader() && control.generation === generation
+  return control.read() && control.generation === generation
 }

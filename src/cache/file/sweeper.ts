@@ -1,6 +1,5 @@
 import { TOMBSTONE, VALUE } from './cells.ts'
 import { dropTombstones, makeRoom } from './eviction.ts'
-import type { Memory } from './memory.ts'
 import type { FileCacheConfig } from './options.ts'
 import { pragma } from './sqlite.ts'
 import type { Store } from './store.ts'
@@ -19,7 +18,7 @@ const RETURNED_PAGES = 128
 /** The eviction clock is told what was used only once the store is this full. */
 const NEARLY_FULL = 0.7
 
-type StateRow = [number, number, number, number, number]
+type StateRow = [number, number, number]
 
 /**
  * Removes what is dead, a small batch at a time, and gives the space back to the file system. One
@@ -28,13 +27,13 @@ type StateRow = [number, number, number, number, number]
  */
 export class Sweeper {
   readonly #store: Store
-  readonly #memory: Memory
+  readonly #used: Set<string>
   readonly #config: FileCacheConfig
   #timer: NodeJS.Timeout | undefined
 
-  constructor(store: Store, memory: Memory, config: FileCacheConfig) {
+  constructor(store: Store, used: Set<string>, config: FileCacheConfig) {
     this.#store = store
-    this.#memory = memory
+    this.#used = used
     this.#config = config
   }
 
@@ -65,25 +64,21 @@ export class Sweeper {
   #sweep(now: number, continued: boolean): boolean {
     // Only an operation makes anew what somebody deleted.
     if (!this.#store.isInPlace()) return false
-    const { database, control } = this.#store.withHeader()
-    const [entries, bytes, sweptAt, fenceOff, fenceOn] = database
-      .statement('SELECT entries, bytes, swept_at, fence_off, fence_on FROM meta WHERE id = 1')
+    const { database } = this.#store.withHeader()
+    const [entries, bytes, sweptAt] = database
+      .statement('SELECT entries, bytes, swept_at FROM meta WHERE id = 1')
       .get() as StateRow
     const { maxEntries, maxBytes, sweepInterval } = this.#config
     const full = entries > maxEntries * NEARLY_FULL || bytes > maxBytes * NEARLY_FULL
-    const used = this.#memory.takeUsed(full ? BATCH : Infinity)
+    const used = [...this.#used].slice(0, full ? BATCH : Infinity)
+    for (const name of used) this.#used.delete(name)
     if (full) this.#noteUsed(used)
     const moreUsed = full && used.length === BATCH
 
     if (!continued && now >= sweptAt && now < sweptAt + sweepInterval * 0.8) return moreUsed
-    const removed = this.#store.transact(0, (tx) => {
+    const removed = this.#store.transact((tx) => {
       tx.changed = true
-      tx.database
-        .statement(
-          `UPDATE meta SET swept_at = ?, fence_off = max(fence_off, ?), fence_on = max(fence_on, ?)
-           WHERE id = 1`,
-        )
-        .run(now, Math.max(fenceOff, control.fence('off')), Math.max(fenceOn, control.fence('on')))
+      tx.database.statement('UPDATE meta SET swept_at = ? WHERE id = 1').run(now)
       const dead = removeDead(tx, now)
       if (tx.tombstones > this.#config.maxTombstones) dropTombstones(tx, now)
       makeRoom(tx, this.#config, now)
@@ -95,7 +90,7 @@ export class Sweeper {
 
   #noteUsed(keys: readonly string[]): void {
     if (keys.length === 0) return
-    this.#store.transact(0, (tx) => {
+    this.#store.transact((tx) => {
       const note = tx.database.statement('UPDATE cells SET used = 1 WHERE key = ? AND used = 0')
       for (const key of keys) if (note.run(key).changes > 0) tx.changed = true
     })

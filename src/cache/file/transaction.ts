@@ -42,10 +42,12 @@ export class Transaction {
     this.floorAt = row[6]
     this.owed.off = row[7]
     this.owed.on = row[8]
+    this.#noteOwed()
   }
 
   save(): void {
     this.commits++
+    this.#noteOwed('added')
     this.database
       .statement(
         `UPDATE meta SET commits = ?, entries = ?, tombstones = ?, bytes = ?, hand = ?,
@@ -63,5 +65,16 @@ export class Transaction {
         this.owed.on,
       )
     this.#opened.control.setCommits(this.commits)
+  }
+
+  /** See `control-file.ts`: at the start the true number, before the commit only what was added. */
+  #noteOwed(only?: 'added'): void {
+    const { control } = this.#opened
+    if (only === undefined) control.read()
+    for (const side of ['off', 'on'] as const) {
+      if (only === undefined || this.owed[side] > control.owed(side)) {
+        control.setOwed(side, this.owed[side])
+      }
+    }
   }
 }

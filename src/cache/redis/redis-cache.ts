@@ -1,9 +1,11 @@
+import { SwitchbackError } from '../../errors.ts'
+import { safeListener } from '../../listeners.ts'
 import type {
   CacheBackend,
   Entry,
   InvalidateOptions,
   InvalidateResult,
-  KnownServers,
+  Membership,
   WriteOptions,
   WriteResult,
 } from '../backend.ts'
@@ -21,10 +23,12 @@ import { scanKeys } from './scan.ts'
 import { TurnReads } from './turn-reads.ts'
 import { OUTCOME, PUT_SCRIPT, TOMBSTONE_SCRIPT, tokenOfGarbage } from './scripts.ts'
 import type { Server } from './server.ts'
-import { type ResetListener, Servers } from './servers.ts'
+import { type EraListener, Servers } from './servers.ts'
 
 const DEFAULT_PREFIX = 'switchback:cache:'
 const DEFAULT_TOMBSTONE_TTL_MS = 120_000
+/** Under the prefix, and no key's name: a key that begins with `#` is always hashed, to 44 characters. */
+const STATE_NAME = '#state'
 /** Keys tombstoned at once by `clear`. */
 const CLEAR_BATCH = 200
 
@@ -44,19 +48,21 @@ export function redisCache(options: RedisCacheOptions): CacheBackend {
 
 class RedisCache implements CacheBackend {
   readonly name: string
-  readonly tombstoneTtl: number
+  /** The longest that any process on this prefix was given. */
+  tombstoneTtl: number
   readonly #client: RedisClient
   readonly #disconnect: () => void
   readonly #prefix: string
   readonly #servers: Servers
   readonly #scripts: Scripts
   readonly #reads: TurnReads | undefined
+  #owner = ''
   /** Until the first attempt to connect has ended: what is asked before waits for it. */
   #starting: Promise<void> | undefined
 
   constructor(options: RedisCacheOptions) {
     const { prefix = DEFAULT_PREFIX, tombstoneTtl = DEFAULT_TOMBSTONE_TTL_MS } = options
-    const { onWarning = warn } = options
+    const onWarning = safeListener('onWarning', options.onWarning ?? warn)
     checkOptions(options, prefix, tombstoneTtl)
     this.name = options.name ?? 'redis'
     this.tombstoneTtl = tombstoneTtl
@@ -77,8 +83,18 @@ class RedisCache implements CacheBackend {
       void client.connect().catch(() => undefined)
     }
     this.#reads = isCluster(this.#client) ? undefined : new TurnReads(this.#client)
-    this.#servers = new Servers({ client: this.#client, onWarning })
-    this.#scripts = new Scripts(this.#client, this.#servers, tombstoneTtl)
+    this.#servers = new Servers({
+      client: this.#client,
+      stateName: prefix + STATE_NAME,
+      tombstoneTtl: () => this.tombstoneTtl,
+      onTombstoneTtl: (ms) => {
+        onWarning(raised(this.tombstoneTtl, ms))
+        this.tombstoneTtl = ms
+      },
+      owner: () => this.#owner,
+      onWarning,
+    })
+    this.#scripts = new Scripts(this.#client, this.#servers, () => Math.ceil(this.tombstoneTtl))
     this.#starting = firstAttempt(this.#client)?.then(() => {
       this.#starting = undefined
     })
@@ -102,16 +118,19 @@ class RedisCache implements CacheBackend {
     // Asked after the reply: a reply from a server that took over during the read is no exception.
     const known = this.#servers.of(name)
     const server = known?.trusted === true ? known : await this.#servers.trusted(name)
-    if (typeof text !== 'string') return ABSENT
-    return openEnvelope(text, server.now(), this.tombstoneTtl) ?? this.#readGarbage(name, server)
+    const { name: era } = server.heard!
+    if (typeof text !== 'string') return { ...ABSENT, era }
+    const now = server.clock.now()
+    return openEnvelope(text, now, this.tombstoneTtl, era) ?? this.#readGarbage(name, server, era)
   }
 
   async write(key: string, entry: Entry, options: WriteOptions): Promise<WriteResult> {
     const envelope = valueEnvelope(entry.payload, entry.expiresAt)
     const name = this.#prefix + storageKey(key)
     if (this.#starting !== undefined) await this.#starting
-    const { within, expect } = options
-    const outcome = await this.#scripts.run(PUT_SCRIPT, name, envelope, within, expect)
+    const { within, expect: condition, era } = options
+    const script = PUT_SCRIPT
+    const outcome = await this.#scripts.run({ script, name, envelope, within, condition, era })
     const written = outcome === OUTCOME.done
     return { written, token: written ? envelope.token : '' }
   }
@@ -124,7 +143,8 @@ class RedisCache implements CacheBackend {
     const name = this.#prefix + storageKey(key)
     if (this.#starting !== undefined) await this.#starting
     const condition = String(Math.ceil(notBefore))
-    const outcome = await this.#scripts.run(TOMBSTONE_SCRIPT, name, envelope, limit, condition)
+    const script = TOMBSTONE_SCRIPT
+    const outcome = await this.#scripts.run({ script, name, envelope, within: limit, condition })
     if (outcome === OUTCOME.deleted) throw outOfMemory()
     const done = outcome === OUTCOME.done || outcome === OUTCOME.existed
     return { done, existed: outcome === OUTCOME.existed, token: done ? envelope.token : '' }
@@ -138,7 +158,8 @@ class RedisCache implements CacheBackend {
         for (let i = 0; i < names.length; i += CLEAR_BATCH) {
           signal?.throwIfAborted()
           const batch = names.slice(i, i + CLEAR_BATCH)
-          await Promise.all(batch.map((name) => this.#bury(name)))
+          const cells = batch.filter((name) => !name.startsWith(this.#prefix + STATE_NAME))
+          await Promise.all(cells.map((name) => this.#bury(name)))
         }
       }
     }
@@ -161,12 +182,28 @@ class RedisCache implements CacheBackend {
     }
   }
 
-  onReset(listener: ResetListener, known?: KnownServers): () => void {
-    return this.#servers.onReset(listener, known)
+  get space(): string {
+    return this.#prefix === DEFAULT_PREFIX ? '' : this.#prefix
+  }
+
+  era(): number {
+    return this.#servers.era
+  }
+
+  onEra(listener: EraListener): () => void {
+    return this.#servers.onEra(listener)
   }
 
   recheck(): void {
     this.#servers.recheck()
+  }
+
+  renew(): Promise<void> {
+    return this.#servers.renew()
+  }
+
+  join({ owner }: Membership): void {
+    this.#owner = owner
   }
 
   async close(): Promise<void> {
@@ -176,27 +213,41 @@ class RedisCache implements CacheBackend {
 
   async #bury(name: string): Promise<void> {
     const envelope = tombstoneEnvelope('')
-    const limit = Number.POSITIVE_INFINITY
-    const outcome = await this.#scripts.run(TOMBSTONE_SCRIPT, name, envelope, limit, '0')
+    const outcome = await this.#scripts.run({
+      script: TOMBSTONE_SCRIPT,
+      name,
+      envelope,
+      within: Number.POSITIVE_INFINITY,
+      condition: '0',
+    })
     if (outcome === OUTCOME.deleted) throw outOfMemory()
   }
 
   /** Something that is not ours stands under the key: absent, with a token that only it has. */
-  async #readGarbage(name: string, server: Server): Promise<Cell> {
+  async #readGarbage(name: string, server: Server, era: string): Promise<Cell> {
     let raw: Buffer | null
     try {
       raw = await this.#client.getBuffer(name)
     } catch (error) {
-      if (isWrongType(error)) return ABSENT
+      if (isWrongType(error)) return { ...ABSENT, era }
       throw redisError(error)
     }
-    if (raw === null) return ABSENT
+    if (raw === null) return { ...ABSENT, era }
     // It may have been replaced since.
     return (
-      openEnvelope(raw.toString(), server.now(), this.tombstoneTtl) ?? {
+      openEnvelope(raw.toString(), server.clock.now(), this.tombstoneTtl, era) ?? {
         ...ABSENT,
+        era,
         token: tokenOfGarbage(raw),
       }
     )
   }
+}
+
+function raised(ms: number, longest: number): SwitchbackError {
+  return new SwitchbackError(
+    'SB_TOMBSTONE_TTL_RAISED',
+    `tombstoneTtl ${ms} is shorter than the ${longest} ms that other processes use on this Redis prefix; ${longest} ms is used.`,
+    { hint: 'Give all processes the same tombstoneTtl. It never gets shorter on the same prefix.' },
+  )
 }

@@ -3,68 +3,69 @@ import { NEVER } from '../cell.ts'
 import type { Envelope } from '../envelope.ts'
 import { isCluster, type RedisClient } from './client.ts'
 import { isReadOnly, redisError } from './errors.ts'
-import { OUTCOME, PUT_SCRIPT, runScript, type Script } from './scripts.ts'
+import { evaluate, OUTCOME, PUT_SCRIPT, type Script, scriptAnswer } from './scripts.ts'
 import type { Servers } from './servers.ts'
 import { TurnCork } from './turn-cork.ts'
+
+export interface ScriptRun {
+  readonly script: Script
+  readonly name: string
+  readonly envelope: Envelope
+  readonly within: number
+  /** The expected token, or for a tombstone the time before which it is too early. */
+  readonly condition: string
+  /** The era in which the expected token was seen. @default the present one */
+  readonly era?: string | undefined
+}
 
 /** Runs the scripts with a deadline by the clock of the server that they run on. */
 export class Scripts {
   readonly #client: RedisClient
   readonly #servers: Servers
-  readonly #ttlArgument: string
+  readonly #tombstoneTtl: () => number
   readonly #cork: TurnCork
 
-  constructor(client: RedisClient, servers: Servers, tombstoneTtl: number) {
+  constructor(client: RedisClient, servers: Servers, tombstoneTtl: () => number) {
     this.#client = client
     this.#servers = servers
-    this.#ttlArgument = String(Math.ceil(tombstoneTtl))
+    this.#tombstoneTtl = tombstoneTtl
     this.#cork = new TurnCork(client)
   }
 
   /**
    * When only the estimate of the server's clock was behind, the refusal itself corrects it, and the
-   * rest of the time is tried once more.
+   * rest of the time is tried once more. The same goes for a write that may be made in any era.
    *
-   * @param condition the expected token, or for a tombstone the time before which it is too early
-   * @returns one of `OUTCOME`
+   * @returns one of `OUTCOME`, never `OUTCOME.era`
    */
-  async run(
-    script: Script,
-    name: string,
-    { head, tail }: Envelope,
-    within: number,
-    condition: string,
-  ): Promise<number> {
+  async run({ script, name, envelope, within, condition, era }: ScriptRun): Promise<number> {
     const startedAt = performance.now()
+    const conditional = script === PUT_SCRIPT && condition !== ANY
     const known = this.#servers.of(name)
-    // The token that it expects may have come from the server's former life.
-    const doubtful = known?.clock.known === true && !known.trusted
-    if (doubtful && script === PUT_SCRIPT && condition !== ANY) {
-      await this.#servers.trusted(name)
-      return OUTCOME.refused
-    }
-    const usable = known?.clock.known === true && !known.doubted
-    const server = usable ? known : await this.#servers.trusted(name)
+    const server = known?.trusted === true ? known : await this.#servers.trusted(name)
     for (let attempt = 1; ; attempt++) {
       const sentAt = performance.now()
       const left = within - (sentAt - startedAt)
       const deadline = String(Math.min(server.clock.now() + left, NEVER))
       const [first, second] = script === PUT_SCRIPT ? [condition, deadline] : [deadline, condition]
+      const present = server.heard?.name ?? ''
+      if (conditional && era !== undefined && era !== '' && era !== present) return OUTCOME.refused
       try {
         this.#cork.hold()
-        const answer = await runScript(
-          this.#client,
-          script,
-          name,
-          first,
-          second,
-          head,
-          tail,
-          this.#ttlArgument,
+        const answer = scriptAnswer(
+          await evaluate(
+            this.#client,
+            script,
+            [name, ...this.#servers.stateKeys],
+            [first, second, envelope.head, envelope.tail, String(this.#tombstoneTtl()), present],
+          ),
         )
         server.clock.learn(answer.serverTime, sentAt)
-        const inTime = performance.now() - startedAt < within
-        if (answer.outcome !== OUTCOME.late || attempt > 1 || !inTime) return answer.outcome
+        const inTime = attempt === 1 && performance.now() - startedAt < within
+        if (answer.outcome === OUTCOME.era) {
+          await server.ask()
+          if (!inTime || conditional) return OUTCOME.refused
+        } else if (answer.outcome !== OUTCOME.late || !inTime) return answer.outcome
       } catch (error) {
         this.#leaveIfDemoted(error)
         throw redisError(error)

@@ -4,9 +4,10 @@ import { ENVELOPE_VERSION, EXPIRES_AT, HEADER_LENGTH, TOKEN_AT, WRITTEN_AT } fro
 import type { RedisClient } from './client.ts'
 
 /*
- * Both scripts touch one key, so that a cluster can route them; judge time by the server's own clock,
- * so that a command which arrives late refuses itself; and answer with one integer: the server's
- * time in milliseconds, times ten, plus the outcome.
+ * Both scripts touch one cell; judge time by the server's own clock, so that a command which arrives
+ * late refuses itself; and answer with one integer: the server's time in milliseconds, times ten, plus
+ * the outcome. The second key is the store's state (`tick.ts`): a write of another era than the store's is
+ * refused. In a cluster it is left out, since it need not be in the cell's slot.
  *
  * Lua counts from 1. Commands not newer than Redis 6.2.
  */
@@ -22,6 +23,8 @@ export const OUTCOME = {
   late: 3,
   /** No memory for a tombstone: the key was deleted instead. */
   deleted: 4,
+  /** The store is in another era, or in none. */
+  era: 5,
 } as const
 
 /** The token of a text that is no envelope: a conditional write must still find the very same text. */
@@ -34,8 +37,18 @@ local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 `
 
-// KEYS[1]; ARGV: expected token ('*' for any), deadline, head, tail, tombstoneTtl
-const PUT = `${NOW}
+const CHECK_ERA = `
+local ttl = tonumber(ARGV[5])
+if KEYS[2] then
+  local state = redis.call('HMGET', KEYS[2], 'era', 'ttl')
+  if state[1] ~= ARGV[6] then return now * 10 + ${OUTCOME.era} end
+  ttl = math.max(ttl, tonumber(state[2] or 0))
+end
+local text = ARGV[3] .. string.format('%.0f', now) .. ARGV[6] .. ARGV[4]
+`
+
+// KEYS: cell, state; ARGV: expected token ('*' for any), deadline, head, tail, tombstoneTtl, era
+const PUT = `${NOW}${CHECK_ERA}
 if now > tonumber(ARGV[2]) then return now * 10 + ${OUTCOME.late} end
 local expect = ARGV[1]
 if expect ~= '*' then
@@ -50,19 +63,18 @@ if expect ~= '*' then
   end
   if found ~= expect then return now * 10 + ${OUTCOME.refused} end
 end
-local text = ARGV[3] .. string.format('%.0f', now) .. ARGV[4]
 local expires = tonumber(string.sub(ARGV[4], 1, 13))
 if expires == ${NEVER} then
   redis.call('SET', KEYS[1], text)
 else
   redis.call('SET', KEYS[1], text, 'PX',
-    string.format('%.0f', math.max(expires - now, 0) + ARGV[5]))
+    string.format('%.0f', math.max(expires - now, 0) + ttl))
 end
 return now * 10 + ${OUTCOME.done}
 `
 
-// KEYS[1]; ARGV: deadline, not before, head, tail, tombstoneTtl
-const TOMBSTONE = `${NOW}
+// KEYS: cell, state; ARGV: deadline, not before, head, tail, tombstoneTtl, era
+const TOMBSTONE = `${NOW}${CHECK_ERA}
 if now < tonumber(ARGV[2]) then return now * 10 + ${OUTCOME.refused} end
 if now > tonumber(ARGV[1]) then return now * 10 + ${OUTCOME.late} end
 local outcome = ${OUTCOME.done}
@@ -74,8 +86,7 @@ if type(header) == 'string' and #header == ${HEADER_LENGTH} then
     if expires and expires > now then outcome = ${OUTCOME.existed} end
   end
 end
-local reply = redis.pcall('SET', KEYS[1],
-  ARGV[3] .. string.format('%.0f', now) .. ARGV[4], 'PX', ARGV[5])
+local reply = redis.pcall('SET', KEYS[1], text, 'PX', string.format('%.0f', ttl))
 if reply.err then
   if not string.find(reply.err, 'OOM', 1, true) then return reply end
   redis.call('DEL', KEYS[1])
@@ -92,7 +103,8 @@ export interface Script {
 export const PUT_SCRIPT: Script = script(PUT)
 export const TOMBSTONE_SCRIPT: Script = script(TOMBSTONE)
 
-function script(source: string): Script {
+/** A script as it is run. */
+export function script(source: string): Script {
   return { source, sha: createHash('sha1').update(source).digest('hex') }
 }
 
@@ -103,19 +115,21 @@ export interface ScriptAnswer {
 }
 
 /** By its digest; with its source when the server does not know it (a restart forgets scripts). */
-export async function runScript(
-  client: RedisClient,
+export async function evaluate(
+  client: Pick<RedisClient, 'eval' | 'evalsha'>,
   { sha, source }: Script,
-  key: string,
-  ...args: string[]
-): Promise<ScriptAnswer> {
-  let reply: unknown
+  keys: readonly string[],
+  args: readonly string[],
+): Promise<unknown> {
   try {
-    reply = await client.evalsha(sha, 1, key, ...args)
+    return await client.evalsha(sha, keys.length, ...keys, ...args)
   } catch (error) {
     if (!(error instanceof Error && error.message.startsWith('NOSCRIPT'))) throw error
-    reply = await client.eval(source, 1, key, ...args)
+    return client.eval(source, keys.length, ...keys, ...args)
   }
+}
+
+export function scriptAnswer(reply: unknown): ScriptAnswer {
   const answer = Number(reply)
   return { outcome: answer % 10, serverTime: Math.floor(answer / 10) }
 }

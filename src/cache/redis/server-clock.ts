@@ -10,22 +10,10 @@
  */
 export class ServerClock {
   #offset = Number.NaN
-  #learntAt = Number.NEGATIVE_INFINITY
-  #latest = 0
 
   /** False until the first reply. */
   get known(): boolean {
     return !Number.isNaN(this.#offset)
-  }
-
-  /** When it last learnt, by `performance.now()`. */
-  get learntAt(): number {
-    return this.#learntAt
-  }
-
-  /** The latest that it has shown, also before it was set back; 0 until something is known. */
-  get latest(): number {
-    return this.known ? Math.max(this.#latest, this.now()) : 0
   }
 
   /** Epoch milliseconds; the local wall clock until something is known. */
@@ -39,11 +27,9 @@ export class ServerClock {
    * @param receivedAt `performance.now()` after its reply came
    */
   learn(serverTime: number, sentAt: number, receivedAt: number = performance.now()): void {
-    this.#latest = Math.max(this.latest, serverTime)
     const lowest = serverTime - receivedAt
     const highest = serverTime + 1 - sentAt
     // Above the highest: the server's clock was set back (or drifted), so begin anew.
     if (!(this.#offset >= lowest && this.#offset <= highest)) this.#offset = lowest
-    this.#learntAt = receivedAt
   }
 }

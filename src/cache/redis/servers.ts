@@ -1,40 +1,43 @@
 import { SwitchbackError } from '../../errors.ts'
-import type { KnownServers, MaybePromise } from '../backend.ts'
-import { isStranger, ServerBooks } from './server-books.ts'
-import { isWrongType, redisError } from './errors.ts'
+import type { EraVerdict, Heard, MaybePromise } from '../backend.ts'
 import { isCluster, type RedisClient, type RedisCluster, type RedisNode } from './client.ts'
+import { isWrongType, redisError } from './errors.ts'
 import { keySlot } from './key-slot.ts'
 import { Server } from './server.ts'
+import type { TickAnswer } from './tick.ts'
 
-/** Until its clock has caught up, nothing is kept in a store that was fenced: for hours, that would be worse. */
-const LONGEST_STEP_MS = 10_000
+const TICK_MS = 1000
 
-/** Stands for the address of a client's only server, which Sentinel may move. */
-const SINGLE = ''
-
-export type ResetListener = (before: number) => MaybePromise<void>
+export type EraListener = (heard: Heard) => MaybePromise<EraVerdict>
 
 export interface ServersOptions {
   readonly client: RedisClient
+  /** The name of the state, which no key has. */
+  readonly stateName: string
+  readonly tombstoneTtl: () => number
+  /** Another process was given a longer one. */
+  readonly onTombstoneTtl: (ms: number) => void
+  readonly owner: () => string
   readonly onWarning: (warning: SwitchbackError) => void
 }
 
-/** The servers behind a client: one, or the masters of a cluster. */
+/** The servers behind a client: one, or the masters of a cluster, each with an era of its own. */
 export class Servers {
+  readonly #options: ServersOptions
   readonly #client: RedisClient
-  readonly #onWarning: (warning: SwitchbackError) => void
-  readonly #listeners = new Set<ResetListener>()
-  readonly #books = new ServerBooks()
+  readonly #listeners = new Set<EraListener>()
   readonly #unsubscribe: () => void
+  readonly #ticks: NodeJS.Timeout
   #single: Server | undefined
   /** By `host:port`. */
   readonly #masters = new Map<string, Server>()
-  #sawMasters = false
   #warned = false
 
-  constructor({ client, onWarning }: ServersOptions) {
+  constructor(options: ServersOptions) {
+    this.#options = options
+    const { client } = options
     this.#client = client
-    this.#onWarning = onWarning
+    this.#ticks = setInterval(() => this.#askAll(), TICK_MS).unref()
     if (isCluster(client)) {
       const look = (): void => this.#look(client)
       client.on('ready', look)
@@ -46,12 +49,22 @@ export class Servers {
       if (client.status === 'ready') look()
       return
     }
-    const single = this.#server(SINGLE, () => client, false)
-    const verify = (): void => void single.verify().catch(() => undefined)
+    const single = this.#server(() => client, options.stateName)
+    const ask = (): void => void single.ask().catch(() => undefined)
     this.#single = single
-    client.on('ready', verify)
-    this.#unsubscribe = () => client.off('ready', verify)
-    if (client.status === 'ready') verify()
+    client.on('ready', ask)
+    this.#unsubscribe = () => client.off('ready', ask)
+    if (client.status === 'ready') ask()
+  }
+
+  /** The era of the only server as this process last heard it; 0 before that, and for a cluster. */
+  get era(): number {
+    return this.#single?.heard?.era ?? 0
+  }
+
+  /** The state that the scripts check; a cluster's need not be where the cell is. */
+  get stateKeys(): readonly string[] {
+    return this.#single === undefined ? [] : [this.#options.stateName]
   }
 
   /** The server that holds the key; `undefined` while a cluster has not said which. */
@@ -73,7 +86,7 @@ export class Servers {
     return latest === 0 ? Date.now() : Math.floor(latest)
   }
 
-  /** The server that holds the key, once it is known to be the one that acknowledged. */
+  /** The server that holds the key, once it has said in which era it is. */
   async trusted(name: string): Promise<Server> {
     try {
       // A cluster that is still connecting queues this, or refuses it; either way it then knows more.
@@ -83,41 +96,45 @@ export class Servers {
     }
     const server = this.of(name)
     if (server === undefined) throw redisError(new Error('no node of the cluster holds this key'))
-    if (!server.trusted) await server.verify()
+    if (!server.trusted) await server.ask()
     return server
   }
 
-  onReset(listener: ResetListener, book?: KnownServers): () => void {
+  onEra(listener: EraListener): () => void {
     this.#listeners.add(listener)
-    if (book !== undefined) {
-      const knew = this.#books.add(book)
-      // Some may have said who they are before anybody listened.
-      const strange = [...this.#all()].some(
-        ([address, { runId }]) => runId !== undefined && isStranger(knew, address, runId),
-      )
-      if (strange) void this.#tell([listener], 0).catch(() => undefined)
-      void this.#remember()
-    }
-    return () => {
-      this.#listeners.delete(listener)
-      if (book !== undefined) this.#books.delete(book)
-    }
+    return () => this.#listeners.delete(listener)
   }
 
-  /** Cluster nodes demote themselves once they hear of each other; nothing else tells a lone server. */
   recheck(): void {
-    this.#single?.doubt()
+    this.#single?.recheck()
+  }
+
+  /** Begins a new era on every server. */
+  async renew(): Promise<void> {
+    const servers = this.#single === undefined ? [...this.#masters.values()] : [this.#single]
+    await Promise.all(
+      servers.map(async (server) => {
+        if (!server.trusted) await server.ask()
+        await server.ask(server.heard?.name)
+      }),
+    )
   }
 
   close(): void {
+    clearInterval(this.#ticks)
     this.#unsubscribe()
     this.#single?.close()
     for (const server of this.#masters.values()) server.close()
     this.#listeners.clear()
-    this.#books.clear()
   }
 
-  /** Meets new masters at once, and forgets those replaced: should they return, they are strangers. */
+  #askAll(): void {
+    if (this.#client.status !== 'ready') return
+    const servers = this.#single === undefined ? this.#masters.values() : [this.#single]
+    for (const server of servers) server.ask().catch(() => undefined)
+  }
+
+  /** Meets new masters at once, and forgets those replaced. */
   #look(client: RedisCluster): void {
     const owners = new Set(client.slots.map((nodes) => nodes?.[0]))
     owners.delete(undefined)
@@ -130,65 +147,63 @@ export class Servers {
     for (const address of owners) {
       if (address === undefined || this.#masters.has(address)) continue
       const server = this.#add(client, address)
-      server.verify().catch(() => undefined)
+      server.ask().catch(() => undefined)
     }
-    this.#sawMasters = true
-    void this.#remember()
   }
 
   #add(client: RedisCluster, address: string): Server {
     const node = (): RedisNode | undefined =>
       client.nodes('master').find((one) => addressOf(one) === address)
-    const server = this.#server(address, node, this.#sawMasters)
+    const server = this.#server(node, () => stateNameOn(client, address, this.#options.stateName))
     this.#masters.set(address, server)
     return server
   }
 
-  #server(address: string, node: () => RedisNode | undefined, late: boolean): Server {
+  #server(node: () => RedisNode | undefined, key: string | (() => string)): Server {
+    const { tombstoneTtl, owner } = this.#options
     return new Server({
       node,
-      isStranger: (runId) => late || this.#books.findStrange(address, runId),
-      isReplaced: (runId) => address === SINGLE && this.#books.nameOther(SINGLE, runId),
-      onMet: (runId) => (address === SINGLE ? this.#books.meet(SINGLE, runId) : Promise.resolve()),
-      onChange: (serverTime) => this.#tell(this.#listeners, serverTime),
-      onIdentified: () => this.#remember(),
-      onAnonymous: () => this.#warnAnonymous(),
+      lone: typeof key === 'string',
+      question: () => ({
+        key: typeof key === 'string' ? key : key(),
+        tombstoneTtl: tombstoneTtl(),
+        owner: owner(),
+      }),
+      onHeard: (heard) => this.#heard(heard),
     })
   }
 
-  async #tell(listeners: Iterable<ResetListener>, serverTime: number): Promise<void> {
-    const now = Math.max(this.now(), serverTime)
-    // A clock that was set back since may have stamped cells with later times than it shows.
-    const latest = Math.max(...[...this.#all()].map(([, { clock }]) => clock.latest))
-    const before = Math.ceil(Math.min(Math.max(now, latest), now + LONGEST_STEP_MS)) + 1
-    for (const listener of listeners) await listener(before)
-  }
-
-  /** Once all have said who they are. */
-  async #remember(): Promise<void> {
-    const servers = new Map<string, string>()
-    for (const [address, { runId }] of this.#all()) {
-      if (runId === undefined) return
-      servers.set(address, runId)
+  async #heard(heard: TickAnswer): Promise<EraVerdict> {
+    if (heard.anonymous) this.#warnAnonymous()
+    if (heard.tombstoneTtl > this.#options.tombstoneTtl()) {
+      this.#options.onTombstoneTtl(heard.tombstoneTtl)
     }
-    await this.#books.remember(servers)
-  }
-
-  *#all(): Iterable<readonly [string, Server]> {
-    if (this.#single !== undefined) yield [SINGLE, this.#single]
-    yield* this.#masters
+    const told = this.#single === undefined ? { ...heard, server: 0 } : heard
+    for (const listener of this.#listeners) {
+      const verdict = await listener(told)
+      if (verdict !== undefined) return verdict
+    }
+    return undefined
   }
 
   #warnAnonymous(): void {
     if (this.#warned) return
     this.#warned = true
-    this.#onWarning(
+    this.#options.onWarning(
       new SwitchbackError(
         'SB_REDIS_ANONYMOUS',
         'Redis does not tell its run_id, so every new connection counts as a restart that may have lost deletes.',
         { hint: 'Allow the ACL user the command: +info.' },
       ),
     )
+  }
+}
+
+/** A name for the state of one master: in the lowest slot-finding number that it owns. */
+function stateNameOn(client: RedisCluster, address: string, stateName: string): string {
+  for (let i = 0; ; i += 1) {
+    const name = `${stateName}{${i}}`
+    if (client.slots[keySlot(name)]?.[0] === address || i > 200_000) return name
   }
 }
 

@@ -45,7 +45,7 @@ const keys = (count: number, prefix = 'k'): string[] =>
 describe('bounds', () => {
   test('entries: never more than maxEntries, and the newest stay', async (context) => {
     const stand = new FileStand(context)
-    const { cache } = stand.local({ maxEntries: 200, maxMemory: 0 })
+    const { cache } = stand.local({ maxEntries: 200 })
     const all = keys(1000)
     for (const key of all) {
       await put(cache, key)

@@ -18,8 +18,7 @@ describe('FileCache conforms', () => {
 
   describe('without memory', () => {
     for (const { name, run } of backendConformance(
-      ({ namespace, tombstoneTtl }) =>
-        fileCache({ directory, name: namespace, tombstoneTtl, maxMemory: 0 }),
+      ({ namespace, tombstoneTtl }) => fileCache({ directory, name: namespace, tombstoneTtl }),
       { ledger: true },
     )) {
       test.concurrent(name, run)

@@ -115,10 +115,7 @@ describe('damage in use', () => {
     const stand = new FileStand(context)
     const { directory } = stand
     cpSync(image, directory, { recursive: true })
-    const peers = [
-      stand.peer({}, processes[0]),
-      stand.peer({ maxMemory: 0 }, processes[1]),
-    ] as const
+    const peers = [stand.peer({}, processes[0]), stand.peer({}, processes[1])] as const
     await fill(peers[0], 20)
     await peers[1].read('k1')
     damage(join(directory, `cache${file}`))

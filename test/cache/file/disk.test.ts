@@ -58,27 +58,6 @@ describe.skipIf(disk === undefined)('a disk that is full', () => {
     expect(there.warnings).toEqual([])
   })
 
-  test('a fence raised on a full disk reaches the database once there is room', async (context) => {
-    const directory = on('late-fence')
-    const stand = new FileStand(context)
-    const here = stand.local({ directory, sweepInterval: 20 })
-    await here.put('k', '1')
-    disk?.fill()
-    await failure(async () => {
-      for (;;) await here.put(`k${Math.random()}`, 'x'.repeat(100_000))
-    })
-    await here.call('ledger', 'fence', 'on', 4711)
-    disk?.free()
-    await expect
-      .poll(() => {
-        const database = openSqlite(join(directory, 'cache.db'))
-        const row = database.prepare('SELECT fence_on FROM meta').raw().get()
-        database.close()
-        return row
-      })
-      .toEqual([4711])
-  })
-
   test('a store that finds no room to begin in begins later', async (context) => {
     const stand = new FileStand(context)
     disk?.fill()

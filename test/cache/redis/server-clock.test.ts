@@ -46,17 +46,6 @@ describe("the estimate of the server's clock", () => {
     expect(clock.now() - performance.now()).toBeCloseTo(999_999, 0)
   })
 
-  test('remembers the latest that it showed, when it is set back', () => {
-    const clock = new ServerClock()
-    expect(clock.latest).toBe(0)
-    const at = performance.now()
-    clock.learn(2_000_000, at, at)
-    clock.learn(1_995_000, at, at)
-    expect(clock.now()).toBeLessThan(1_996_000)
-    expect(clock.latest).toBeGreaterThanOrEqual(2_000_000)
-    expect(clock.latest).toBeLessThan(2_001_000)
-  })
-
   test('is the local clock until something is known', () => {
     const clock = new ServerClock()
     expect(clock.known).toBe(false)
