@@ -6,7 +6,7 @@ import {
   type Entry,
   type InvalidateOptions,
   type InvalidateResult,
-  type KnownServers,
+  type Heard,
   type Ledger,
   type MaybePromise,
   type Owed,
@@ -34,7 +34,7 @@ export class Disk {
   floor: { readonly token: string; readonly at: number } = { token: '', at: 0 }
   readonly owed: Record<Side, Map<string, Owed>> = { off: new Map(), on: new Map() }
   readonly fences: Record<Side, number> = { off: 0, on: 0 }
-  readonly servers: Record<Side, ReadonlyMap<string, string>> = { off: new Map(), on: new Map() }
+  readonly heard: Record<Side, Heard | undefined> = { off: undefined, on: undefined }
   /** Another program is in a transaction. */
   lockedUntil = 0
   /** No write finds room; the control file can still be changed. */
@@ -301,12 +301,27 @@ class DiskLedger implements Ledger {
     return this.owes(side, key) ? Number.POSITIVE_INFINITY : this.#disk.fences[side]
   }
 
-  knownServers(side: Side): KnownServers {
-    return {
-      recall: () => this.#disk.servers[side],
-      remember: (servers) => {
-        this.#disk.servers[side] = new Map(servers)
-      },
-    }
+  replaceFence(side: Side, from: number, before: number): boolean {
+    this.#cache.check()
+    if (this.#disk.fences[side] !== from) return false
+    this.#disk.fences[side] = before
+    return true
+  }
+
+  era(side: Side): number {
+    return this.#disk.heard[side]?.era ?? 0
+  }
+
+  server(side: Side): number {
+    return this.#disk.heard[side]?.server ?? 0
+  }
+
+  adopt(side: Side, heard: Heard, before: number): void {
+    this.#cache.check()
+    this.#disk.fences[side] = Math.max(before, this.#disk.fences[side] + 1)
+    this.#disk.heard[side] = heard
+    this.#disk.machine.tell(
+      () => `${this.#disk.machine.running?.name ?? '?'} goes over to another era of ${side}`,
+    )
   }
 }

@@ -47,13 +47,16 @@ describe('the shipped assembly under one scheduler', () => {
   })
 })
 
-/** Redis' tokens are drawn anew; all else is the same to the byte. */
+/** Redis' tokens and eras are drawn anew; all else is the same to the byte. */
 function withoutNames(story: readonly string[]): string {
   const names = new Map<string, string>()
   return story
     .join('\n')
-    .replaceAll(/(?<=\[|if |naming |1[vbx])[\w-]{12}(?=\]| |1|$)/gmu, (token) => {
-      if (!names.has(token)) names.set(token, `token ${names.size + 1}`)
-      return names.get(token)!
-    })
+    .replaceAll(
+      /(?<=\[|if |naming |2[vbx])[\w-]{12}(?=\]| |1|$)|(?<="|1\d{12})[\da-f]{12}(?="|\d)/gmu,
+      (token) => {
+        if (!names.has(token)) names.set(token, `token ${names.size + 1}`)
+        return names.get(token)!
+      },
+    )
 }

@@ -27,17 +27,18 @@ export class Servers {
   readonly #client: RedisClient
   readonly #listeners = new Set<EraListener>()
   readonly #unsubscribe: () => void
-  readonly #ticks: NodeJS.Timeout
+  #ticks: NodeJS.Timeout | undefined
   #single: Server | undefined
   /** By `host:port`. */
   readonly #masters = new Map<string, Server>()
   #warned = false
+  #closed = false
 
   constructor(options: ServersOptions) {
     this.#options = options
     const { client } = options
     this.#client = client
-    this.#ticks = setInterval(() => this.#askAll(), TICK_MS).unref()
+    this.#tickLater()
     if (isCluster(client)) {
       const look = (): void => this.#look(client)
       client.on('ready', look)
@@ -121,17 +122,23 @@ export class Servers {
   }
 
   close(): void {
-    clearInterval(this.#ticks)
+    clearTimeout(this.#ticks)
+    this.#closed = true
     this.#unsubscribe()
     this.#single?.close()
     for (const server of this.#masters.values()) server.close()
     this.#listeners.clear()
   }
 
-  #askAll(): void {
-    if (this.#client.status !== 'ready') return
-    const servers = this.#single === undefined ? this.#masters.values() : [this.#single]
-    for (const server of servers) server.ask().catch(() => undefined)
+  #tickLater(): void {
+    this.#ticks = setTimeout(() => {
+      if (this.#client.status === 'ready') {
+        const servers = this.#single === undefined ? this.#masters.values() : [this.#single]
+        // What fails here, the next operation meets.
+        for (const server of servers) server.ask().catch(() => undefined)
+      }
+      if (!this.#closed) this.#tickLater()
+    }, TICK_MS).unref()
   }
 
   /** Meets new masters at once, and forgets those replaced. */
