@@ -2,6 +2,7 @@ import { isSwitchbackError, SwitchbackError } from '../errors.ts'
 import { metricsUrl, type ProcessesOptions } from '../scrape/index.ts'
 import { apply, type Applied } from './apply.ts'
 import { type Answers, ask, nobody, type Questions, questionsFor } from './ask.ts'
+import { requireSides } from './check-sides.ts'
 import type { Confirmation } from './confirm.ts'
 import type { ProcessConfirmation } from './confirm-processes.ts'
 import type { FlagsDocument } from './document.ts'
@@ -18,6 +19,7 @@ import { isBroken, remedy, restore, setAside } from './restore.ts'
 import { findOutside, recordOutside } from './record.ts'
 import { rollBack } from './roll-back.ts'
 import { setShare } from './set-share.ts'
+import { parseShare } from './share.ts'
 import { undo } from './undo.ts'
 
 /** Which file, who changes it, and how flagd is asked whether it serves the change. */
@@ -88,7 +90,10 @@ export function changeShare(
 ): Promise<ChangeResult> {
   const { flag, percent, from } = options
   const wanted = { flag, percent, ...(from === undefined ? {} : { from }) }
-  return change(options, (document) => setShare(document, wanted))
+  return change(options, (document) => {
+    if (parseShare(percent) > 0) requireSides(document, flag)
+    return setShare(document, wanted)
+  })
 }
 
 /** Takes everybody back, however many others are editing, and waits until flagd serves it. */
@@ -130,11 +135,11 @@ export function changePilot(
   },
 ): Promise<ChangeResult> {
   const { flag, attribute, values, remove = false } = options
-  return change(options, (document) =>
-    remove
-      ? removePilot(document, { flag, attribute })
-      : addPilot(document, { flag, attribute, values }),
-  )
+  return change(options, (document) => {
+    if (remove) return removePilot(document, { flag, attribute })
+    requireSides(document, flag)
+    return addPilot(document, { flag, attribute, values })
+  })
 }
 
 /** Takes the last change of the flag back, as a new one; also one that no command made. */

@@ -5,7 +5,7 @@ import { entriesOf, type JsonNode, property, valueOf } from './document.ts'
 import { article, type Report, someOf } from './findings.ts'
 import { sidesOf } from './split.ts'
 
-const flagFields = ['state', 'variants', 'defaultVariant', 'targeting', 'metadata']
+const flagFields = ['key', 'state', 'variants', 'defaultVariant', 'targeting', 'metadata']
 
 /** One flag and what its checks need. */
 export interface FlagCheck {
@@ -18,6 +18,8 @@ export interface FlagCheck {
 
 /** Checks one flag's definition, its targeting included. */
 export function checkFlag({ flag, node, keyNode, shared, report }: FlagCheck): void {
+  // flagd serves a null flag as one without variants.
+  if (node.type === 'null') return
   if (node.type !== 'object') {
     report({
       code: 'wrong-type',
@@ -32,7 +34,7 @@ export function checkFlag({ flag, node, keyNode, shared, report }: FlagCheck): v
   checkNames(node, flagFields, flag, report)
   checkMetadata(property(node, 'metadata'), flag, report)
   checkState(flag, node, keyNode, report)
-  const variants = checkVariants(flag, node, keyNode, report)
+  const variants = checkVariants(flag, node, report)
   checkDefault(flag, node, variants, report)
   const targeting = property(node, 'targeting')
   if (targeting === undefined || targeting.type === 'null') return
@@ -53,35 +55,43 @@ export function checkFlag({ flag, node, keyNode, shared, report }: FlagCheck): v
 function checkState(flag: string, node: JsonNode, keyNode: JsonNode, report: Report): void {
   const state = property(node, 'state')
   if (state?.value === 'ENABLED' || state?.value === 'DISABLED') return
+  if (state !== undefined && state.type !== 'string' && state.type !== 'null') {
+    report({
+      code: 'state',
+      rejected: true,
+      flag,
+      node: state,
+      message: `the state of flag ${quote(flag)} is ${article(state)}, not a string; flagd refuses the file`,
+      fix: 'write "state": "ENABLED" or "DISABLED"',
+    })
+    return
+  }
   const what = state === undefined ? 'has no "state"' : `has the state ${quote(valueOf(state))}`
   report({
     code: 'state',
     flag,
     node: state ?? keyNode,
-    message: `flag ${quote(flag)} ${what}; flagd takes it for enabled, in-process providers refuse the whole file`,
+    message: `flag ${quote(flag)} ${what}; flagd takes it for enabled, while other readers refuse the whole file`,
     fix: 'write "state": "ENABLED" or "DISABLED"',
   })
 }
 
-function checkVariants(
-  flag: string,
-  node: JsonNode,
-  keyNode: JsonNode,
-  report: Report,
-): ReadonlySet<string> {
+function checkVariants(flag: string, node: JsonNode, report: Report): ReadonlySet<string> {
   const variants = property(node, 'variants')
   const all = entriesOf(variants)
-  if (variants?.type !== 'object' || all.length === 0) {
+  if (variants !== undefined && variants.type !== 'object' && variants.type !== 'null') {
     report({
       code: 'variants',
       rejected: true,
       flag,
-      node: variants ?? keyNode,
-      message: `flag ${quote(flag)} has no variants; flagd refuses the file`,
+      node: variants,
+      message: `the variants of flag ${quote(flag)} are ${article(variants)}, not an object; flagd refuses the file`,
       fix: 'write "variants": { "on": true, "off": false }',
     })
     return new Set()
   }
+  // Without variants and without a default the flag answers with the default of the code.
+  if (variants === undefined || all.length === 0) return new Set()
   const types = new Set(all.map(([, value]) => value.type))
   if (types.size > 1) {
     report({
@@ -124,16 +134,17 @@ function checkDefault(
   report: Report,
 ): void {
   const variant = property(node, 'defaultVariant')
-  if (variant === undefined || variant.type === 'null') return
+  if (variant === undefined || variant.type === 'null' || variant.value === '') return
   if (variant.type !== 'string' || !variants.has(String(variant.value))) {
-    if (variants.size === 0) return
+    const remedy =
+      variants.size === 0 ? 'write "variants", or remove it' : `use one of ${someOf(variants)}`
     report({
       code: 'default-variant',
       rejected: true,
       flag,
       node: variant,
       message: `the default variant ${quote(valueOf(variant))} is none of the variants; flagd refuses the whole file`,
-      fix: `use one of ${someOf(variants)}`,
+      fix: remedy,
     })
     return
   }
@@ -159,27 +170,42 @@ export function checkNames(
   for (const [key, , keyNode] of entriesOf(node)) {
     if (known.includes(key)) continue
     if (report.enough) return
-    const near = closestName(key, known)
+    const folded = known.find((name) => name.toLowerCase() === key.toLowerCase())
+    const near = folded ?? closestName(key, known)
+    const same = folded !== undefined
     report({
       code: 'unknown-field',
       severity: 'warning',
       flag,
       node: keyNode,
-      message: `flagd does not know the field ${quote(key)} and ignores it`,
-      fix: near === undefined ? 'put notes into "metadata"' : `did you mean ${quote(near)}?`,
+      message: same
+        ? `flagd reads the field ${quote(key)} as ${quote(near)}, and other readers ignore it`
+        : `flagd does not know the field ${quote(key)} and ignores it`,
+      fix: same
+        ? `write ${quote(near)}`
+        : near === undefined
+          ? 'put notes into "metadata"'
+          : `did you mean ${quote(near)}?`,
     })
   }
 }
 
 /** Metadata is flat. */
 export function checkMetadata(node: JsonNode | undefined, flag: string, report: Report): void {
-  if (node === undefined) return
-  const wrong =
-    node.type === 'object'
-      ? entriesOf(node).find(
-          ([, value]) => !['string', 'number', 'boolean'].includes(value.type),
-        )?.[1]
-      : node
+  if (node === undefined || node.type === 'null') return
+  if (node.type !== 'object') {
+    report({
+      code: 'wrong-type',
+      rejected: true,
+      flag,
+      node,
+      message: `"metadata" is ${article(node)}, not an object; flagd refuses the file`,
+      fix: 'write "metadata": { "owner": "team" }',
+    })
+    return
+  }
+  const [, wrong] =
+    entriesOf(node).find(([, { type }]) => !['string', 'number', 'boolean'].includes(type)) ?? []
   if (wrong === undefined) return
   report({
     code: 'wrong-type',

@@ -1,5 +1,6 @@
 import { quote } from '../errors.ts'
 import { type JsonNode, property, valueOf, walk } from './document.ts'
+import { asksForTime } from './check-condition.ts'
 import { article } from './findings.ts'
 import { largestTotal } from './split.ts'
 import type { TargetingContext, Use } from './targeting-context.ts'
@@ -70,6 +71,17 @@ export function checkFractional(
     else if (weight.type === 'object') {
       computed = true
       checkRule(weight, context, 'operand')
+      if (asksForTime(weight)) {
+        report({
+          code: 'moving-split',
+          severity: 'warning',
+          flag,
+          node: weight,
+          message:
+            'the weight is computed from the time: users move by themselves, without an edit',
+          fix: 'write whole numbers, and widen with switchback set',
+        })
+      }
     } else if (weight.type !== 'number' || !Number.isInteger(weight.value)) {
       const kind = weight.type === 'number' ? 'not whole' : article(weight)
       weights(
@@ -128,7 +140,7 @@ function checkBucketing(node: JsonNode, { flag, report }: TargetingContext): voi
     severity: 'warning',
     flag,
     node,
-    message: `whoever has no ${missing.slice(0, 8).map(quote).join(' or ')} is bucketed without it: all who differ by it alone land on one side`,
+    message: `for whoever has no ${missing.slice(0, 8).map(quote).join(' or ')}, flagd hashes an empty text in its place: users who lack it land on one side together`,
     fix:
       missing.length === 1 && missing[0] === 'targetingKey'
         ? 'leave the expression out: flagd buckets by flag and targeting key of itself, and gives users without a key the default'

@@ -1,4 +1,5 @@
 import { quote } from '../errors.ts'
+import { checkCondition, checkVariable } from './check-condition.ts'
 import { checkFractional } from './check-fractional.ts'
 import { checkOperator, operandsOf } from './check-operator.ts'
 import { closestName } from './closest.ts'
@@ -37,7 +38,7 @@ function checkRule(node: JsonNode, context: TargetingContext, use: Use): void {
   }
   const [operator, args, keyNode] = only
   if (operator === '$ref') {
-    if (shared.has(String(args.value))) return
+    if (args.type === 'string' && shared.has(String(args.value))) return
     const near = closestName(String(args.value), [...shared.keys()])
     report({
       code: 'unknown-ref',
@@ -52,9 +53,10 @@ function checkRule(node: JsonNode, context: TargetingContext, use: Use): void {
   const operands = operandsOf(args)
   if (operator === 'fractional') checkFractional(node, args, context, use, checkRule)
   else if (operator === 'if') checkIf(operands, context, use)
-  else if (operator === 'var') return
+  else if (operator === 'var') checkVariable(operands, context)
   else {
     if (operator === 'in') checkIn(operands, context)
+    checkCondition(operator, operands, context)
     const inner: Use = use === 'condition' ? 'condition' : 'operand'
     for (const operand of operands) checkRule(operand, context, inner)
   }
@@ -79,7 +81,7 @@ function checkResult(node: JsonNode, context: TargetingContext): void {
     flag,
     node,
     message: `${quote(valueOf(node))} is none of the variants; users who land on it get an error`,
-    fix: near === undefined ? `use one of ${someOf(variants)}` : `did you mean ${quote(near)}?`,
+    fix: near === undefined ? remedyOf(variants) : `did you mean ${quote(near)}?`,
   })
 }
 
@@ -96,4 +98,8 @@ function checkIn(operands: readonly JsonNode[], { flag, report }: TargetingConte
     message: `this asks whether the attribute is a part of ${quote(haystack.value)}; "" and single letters are too`,
     fix: `write a list: [${quote(haystack.value)}]`,
   })
+}
+
+function remedyOf(variants: ReadonlySet<string>): string {
+  return variants.size === 0 ? 'add it to "variants"' : `use one of ${someOf(variants)}`
 }

@@ -12,6 +12,7 @@ export {
   changeShare,
   changeUndo,
 } from './change.ts'
+export { requireSides } from './check-sides.ts'
 export { closestName } from './closest.ts'
 export { confirm, type Confirmation, type ConfirmOptions } from './confirm.ts'
 export {

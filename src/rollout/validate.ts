@@ -2,20 +2,34 @@ import {
   duplicateKeys,
   entriesOf,
   type FlagsDocument,
+  type JsonNode,
   parseDocument,
   positionAt,
   positionsIn,
   property,
+  walk,
 } from './document.ts'
 import { compareFlags } from './check-changes.ts'
 import { checkFlag, checkMetadata, checkNames } from './check-flag.ts'
-import { checkTargeting } from './check-targeting.ts'
+import { checkShared } from './check-shared.ts'
+import { checkSides } from './check-sides.ts'
 import { article, createReport, type Finding, findingAt, type Report } from './findings.ts'
-import { quote } from '../errors.ts'
+import { messageOf, quote } from '../errors.ts'
+import { readFlagSet } from '../flagfile/index.ts'
 
 export interface ValidateOptions {
   /** The file as it was: changes that move users by surprise are found too. */
   readonly before?: string
+  /**
+   * The flag that Switchback edits: its variants must be true and false, or no app moves anybody.
+   * @default none: a file may hold flags of any type
+   */
+  readonly flag?: string
+  /**
+   * The file's name: flagd takes the format from it, and `.yaml` is read as YAML.
+   * @default JSON
+   */
+  readonly name?: string
 }
 
 /**
@@ -26,6 +40,9 @@ export interface ValidateOptions {
  * 0.16 did with each of these files.
  */
 export function validate(text: string, options: ValidateOptions = {}): Finding[] {
+  const { before: earlier, flag, name = 'flags.json' } = options
+  // Places in YAML are not known: only whether flagd takes it.
+  if (/\.ya?ml$/i.test(name)) return refusedAsWhole(text, name)
   const document = parseDocument(text)
   if (!('root' in document)) {
     return [
@@ -43,14 +60,56 @@ export function validate(text: string, options: ValidateOptions = {}): Finding[]
   }
   const { report, told } = createReport()
   checkFile(document, report)
-  if (options.before !== undefined) {
-    const before = parseDocument(options.before)
+  if (flag !== undefined) checkSides(document, flag, report)
+  if (earlier !== undefined) {
+    const before = parseDocument(earlier)
     if ('root' in before) compareFlags(before, document, report)
+  }
+  const refusal = refusalOf(text, name)
+  if (refusal !== '' && !told.some(({ rejected }) => rejected === true)) {
+    report({
+      code: 'refused',
+      rejected: true,
+      node: document.root,
+      message: `flagd refuses the file: ${refusal}`,
+      fix: 'see flagd.dev/reference/flag-definitions',
+    })
   }
   const positionOf = positionsIn(text)
   return told
+    .map((details) => (refusal === '' ? { ...details, rejected: false } : details))
     .sort((a, b) => a.node.offset - b.node.offset)
     .map((details) => findingAt(positionOf(details.node.offset), details))
+}
+
+/** Why flagd refuses the text; `''` when it takes it. */
+function refusalOf(text: string, name: string): string {
+  try {
+    readFlagSet(text, name)
+    return ''
+  } catch (error) {
+    const { cause } = error as Error
+    return messageOf(cause ?? error)
+  }
+}
+
+function refusedAsWhole(text: string, name: string): Finding[] {
+  const refusal = refusalOf(text, name)
+  if (refusal === '') return []
+  const line = Number(/\bline (\d+)/.exec(refusal)?.[1] ?? 1)
+  return [
+    {
+      code: 'refused',
+      severity: 'error',
+      rejected: true,
+      flag: '',
+      pointer: '',
+      line,
+      column: 1,
+      message: `flagd refuses the file: ${refusal}`,
+      fix: 'write it as YAML that flagd reads, or as JSON',
+    },
+  ]
 }
 
 const fileFields = ['$schema', 'flags', '$evaluators', 'metadata']
@@ -62,7 +121,8 @@ function checkFile(document: FlagsDocument, report: Report): void {
     report({
       code: 'duplicate-key',
       node,
-      message: `the key ${quote(node.value)} stands twice in one object; readers disagree on which one counts`,
+      severity: 'warning',
+      message: `the key ${quote(node.value)} stands twice in one object; flagd takes the last one`,
       fix: 'keep one of them',
     })
   }
@@ -78,28 +138,21 @@ function checkFile(document: FlagsDocument, report: Report): void {
   }
   checkNames(root, fileFields, '', report)
   checkMetadata(property(root, 'metadata'), '', report)
-  const evaluators = property(root, '$evaluators')
-  const shared = new Map(entriesOf(evaluators).map(([name, node]) => [name, node] as const))
-  for (const node of shared.values()) checkTargeting(node, { flag: '', shared, report })
+  const shared = checkShared(property(root, '$evaluators'), report)
+  checkNumbers(root, report)
   const flags = property(root, 'flags')
-  if (flags === undefined) {
+  const folded = entriesOf(root).find(([key]) => key.toLowerCase() === 'flags')?.[1]
+  if (flags === undefined && folded === undefined) {
     report({
       code: 'no-flags',
       rejected: true,
       node: root,
-      message:
-        'there is no "flags"; flagd refuses the file, and in-process providers forget all flags',
+      message: 'there is no "flags"; flagd refuses the file',
       fix: 'write { "flags": { ... } }',
     })
-  } else if (flags.type === 'array') {
-    report({
-      code: 'flags-array',
-      severity: 'warning',
-      node: flags,
-      message: '"flags" is a list, which the flagd server reads and in-process providers do not',
-      fix: 'write an object from flag name to definition',
-    })
-  } else if (flags.type !== 'object') {
+  } else if (flags === undefined || flags.type === 'null') {
+    return
+  } else if (flags.type !== 'object' && flags.type !== 'array') {
     report({
       code: 'wrong-type',
       rejected: true,
@@ -107,7 +160,7 @@ function checkFile(document: FlagsDocument, report: Report): void {
       message: `"flags" is ${article(flags)}, not an object; flagd refuses the file`,
       fix: 'write an object from flag name to definition',
     })
-  } else if (flags.children?.length === 0) {
+  } else if (flags.type === 'object' && flags.children?.length === 0) {
     report({
       code: 'no-flags',
       severity: 'warning',
@@ -118,5 +171,53 @@ function checkFile(document: FlagsDocument, report: Report): void {
   }
   for (const [flag, node, keyNode] of entriesOf(flags)) {
     checkFlag({ flag, node, keyNode, shared, report })
+  }
+  if (flags?.type === 'array') checkList(flags.children ?? [], shared, report)
+}
+
+/** A list of flags, each with its key in it. */
+function checkList(
+  flags: readonly JsonNode[],
+  shared: ReadonlyMap<string, JsonNode>,
+  report: Report,
+): void {
+  for (const node of flags) {
+    const key = property(node, 'key')
+    if (key !== undefined && key.type !== 'string') {
+      report({
+        code: 'wrong-type',
+        rejected: true,
+        node: key,
+        message: `the key of a flag is ${article(key)}, not a string; flagd refuses the file`,
+        fix: 'write it in double quotes',
+      })
+      continue
+    }
+    if (key === undefined && ['object', 'null'].includes(node.type)) {
+      report({
+        code: 'unknown-field',
+        node,
+        message: 'a flag of the list has no "key"; flagd leaves it out',
+        fix: 'write its name as "key"',
+      })
+      continue
+    }
+    const flag = key === undefined ? '' : String(key.value)
+    checkFlag({ flag, node, keyNode: node, shared, report })
+  }
+}
+
+/** JSON has no bounds for numbers, and flagd has: those of 64-bit floating point. */
+function checkNumbers(root: JsonNode, report: Report): void {
+  for (const node of walk(root)) {
+    if (node.type !== 'number' || Number.isFinite(node.value)) continue
+    report({
+      code: 'number-too-large',
+      rejected: true,
+      node,
+      message: 'the number is too large for flagd, which refuses the file',
+      fix: 'write a number below 1.8e308',
+    })
+    return
   }
 }

@@ -91,7 +91,8 @@ describe('doctor', () => {
 
     await utimes(here.file, new Date(), new Date())
     const contradiction = { FLAGD_RESOLVER: 'rpc', FLAGD_OFFLINE_FLAG_SOURCE_PATH: '/x.json' }
-    expect((await state(contradiction)).wrong).toEqual(['provider'])
+    // In file mode that file is the flags file, and this one does not exist.
+    expect((await state(contradiction)).wrong).toEqual(['flags file', 'provider'])
     const { wrong, text } = await state({ REDIS_URL: 'redis://:secret@127.0.0.1:1' })
     expect(wrong).toEqual(['redis'])
     expect(text).not.toContain('secret')

@@ -70,7 +70,26 @@ describe('validate', () => {
     ['an empty object', '{}', 'no-flags', 1, 1],
     ['a flag that is a string', '{"flags":{"f":"on"}}', 'wrong-type', 1, 15],
     ['flags that are a string', '{"flags":"on"}', 'wrong-type', 1, 10],
-    ['no variants', '{"flags":{"f":{"state":"ENABLED"}}}', 'variants', 1, 11],
+    [
+      'variants that are a list',
+      '{"flags":{"f":{"state":"ENABLED","variants":[true]}}}',
+      'variants',
+      1,
+      45,
+    ],
+    ['a state that is true', '{"flags":{"f":{"state":true}}}', 'state', 1, 24],
+    ['metadata that is a list', '{"flags":{"f":null},"metadata":[]}', 'wrong-type', 1, 32],
+    ['evaluators that are a list', '{"flags":{"f":null},"$evaluators":[]}', 'wrong-type', 1, 35],
+    ['an empty evaluator', '{"flags":{"f":null},"$evaluators":{"a":{}}}', 'wrong-type', 1, 40],
+    [
+      '1e999',
+      '{"flags":{"f":{"state":"ENABLED","variants":{"on":1e999}}}}',
+      'number-too-large',
+      1,
+      51,
+    ],
+    ['a list of flags with a number', '{"flags":[1]}', 'wrong-type', 1, 11],
+    ['a key that is a number', '{"flags":[{"key":1}]}', 'wrong-type', 1, 18],
     [
       'a default variant that is missing',
       fileWith({ defaultVariant: 'new' }),
@@ -229,10 +248,88 @@ describe('validate', () => {
     expect(codes(fileWith({ defaultVariant: 'on', targeting: split }))).toEqual([
       'default-variant-on',
     ])
-    expect(codes('{"flags":[]}')).toEqual(['flags-array'])
     expect(
       codes(fileWith({ targeting: { if: [{ in: [{ var: 'plan' }, 'beta'] }, 'on', 'off'] } })),
     ).toEqual(['substring'])
+  })
+
+  it.each([
+    ['a flag without variants and default', { f: { state: 'ENABLED' } }],
+    ['a null flag', { f: null }],
+    ['numbers as names of variants', { f: { state: 'ENABLED', variants: { 1: true, 2: false } } }],
+    ['no default', { f: { state: 'ENABLED', variants: { on: true }, defaultVariant: '' } }],
+    ['a list', [{ key: 'f', state: 'ENABLED', variants: { on: true }, defaultVariant: 'on' }]],
+  ])('finds nothing in what flagd serves: %s', (_, flags) => {
+    expect(validate(JSON.stringify({ flags }))).toEqual([])
+  })
+
+  it('takes YAML from its name', () => {
+    const yaml = 'flags:\n  f:\n    state: ENABLED\n    variants:\n      a: 1\n'
+    expect(validate(yaml, { name: 'flags.yaml' })).toEqual([])
+    expect(validate(yaml.replace('    state', '\tstate'), { name: 'flags.yml' })).toMatchObject([
+      { code: 'refused', severity: 'error', rejected: true, line: 3 },
+    ])
+    expect(codes(yaml)).toEqual(['syntax'])
+  })
+
+  it.each<[string, unknown, FindingCode, RegExp]>([
+    ['a range', { sem_ver: [{ var: 'v' }, '>=', '1.x'] }, 'never-met', /"1.x" is not a version/],
+    ['an operator', { sem_ver: [{ var: 'v' }, '=>', '1.0.0'] }, 'never-met', /"=>" is not an/],
+    ['a list', { starts_with: [{ var: 'v' }, ['a', 'b']] }, 'never-met', /this is an array/],
+    ['two lists', { ends_with: [['a'], ['b']] }, 'never-met', /this is an array/],
+    ['a number', { starts_with: [{ var: 'v' }, 1] }, 'never-met', /this is a number/],
+    ['a property', { '>': [{ var: '$flagd.timestmp' }, 1] }, 'unknown-property', /no value for/],
+  ])('a condition that nobody meets: %s', (_, condition, code, message) => {
+    const text = fileWith({ targeting: { if: [condition, 'on', 'off'] } })
+    const [finding] = validate(text)
+    expect(finding).toMatchObject({ code, severity: 'error', rejected: false })
+    expect(finding?.message).toMatch(message)
+    for (const v of ['1.0.0', '1', 'a', 'ab', ''] as const) {
+      expect(createEvaluator(readFlags(text), 'f')({ targetingKey: 'x', v })).toBe('off')
+    }
+  })
+
+  it('no alarm for versions and texts that can be met', () => {
+    for (const condition of [
+      { sem_ver: [{ var: 'v' }, '^', '1'] },
+      { sem_ver: [{ var: 'v' }, '>=', 'v1.2.3-rc.1'] },
+      { sem_ver: [{ var: 'v' }, '<', { var: 'w' }] },
+      { starts_with: [{ var: 'v' }, 'a'] },
+      { '<': [{ var: '$flagd.timestamp' }, 4_000_000_000] },
+      { '==': [{ var: '$flagd.flagKey' }, 'f'] },
+    ]) {
+      expect(codes(fileWith({ targeting: { if: [condition, 'on', 'off'] } }))).toEqual([])
+    }
+  })
+
+  it('shared rules that refer to themselves', () => {
+    const loop = { if: [{ $ref: 'b' }, true] }
+    const text = fileWith({ targeting: split }, { $evaluators: { a: loop, b: { $ref: 'a' } } })
+    expect(codes(text)).toEqual(['self-ref', 'self-ref'])
+  })
+
+  it('a split that moves by itself', () => {
+    const hours = { '/': [{ var: '$flagd.timestamp' }, 3600] }
+    const text = fileWith({
+      targeting: {
+        fractional: [
+          ['on', hours],
+          ['off', 50],
+        ],
+      },
+    })
+    expect(validate(text)).toMatchObject([{ code: 'moving-split', severity: 'warning' }])
+  })
+
+  it('variants of the edited flag that are not true and false', () => {
+    const text = fileWith({ variants: { on: 'true', off: 'false' }, targeting: split })
+    expect(validate(text)).toEqual([])
+    const [finding] = validate(text, { flag: 'f' })
+    expect(finding).toMatchObject({ code: 'variants-not-boolean', severity: 'error' })
+    expect(finding?.message).toMatch(/on = \\?"true\\?".*off = /)
+    expect(validate(text, { flag: 'other' })).toEqual([])
+    expect(validate(fileWith({ variants: { on: 1, off: 0 } }), { flag: 'f' })).toHaveLength(1)
+    expect(validate(fileWith({ targeting: split }), { flag: 'f' })).toEqual([])
   })
 
   it('rules with two operators and operators with the wrong number of operands', () => {

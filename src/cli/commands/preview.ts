@@ -1,4 +1,4 @@
-import { currentShare, loadFlags, setShare } from '../../rollout/index.ts'
+import { currentShare, loadFlags, requireSides, setShare } from '../../rollout/index.ts'
 import { type Command, usageError } from '../command.ts'
 import { defineCommand } from '../define.ts'
 import { percent } from '../format.ts'
@@ -28,6 +28,7 @@ joins and leaves {count, examples} and moves, on one line.`,
     const share = readShare(text)
     const { flag, file } = await findTarget(values, io.env)
     const before = await loadFlags(file)
+    requireSides(before, flag)
     const { after, from, to } = setShare(before, { flag, percent: share })
     return runPreview({
       command: 'preview',

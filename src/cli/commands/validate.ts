@@ -21,6 +21,11 @@ flag, pointer, line, column, message and fix.`,
       value: 'FILE',
       help: 'the file as it was: finds changes that move users by surprise',
     },
+    flag: {
+      type: 'string',
+      value: 'NAME',
+      help: 'the flag whose variants must be true and false (use-redis, or SWITCHBACK_FLAG)',
+    },
     strict: { type: 'boolean', help: 'take warnings for errors' },
     json: { type: 'boolean', help: 'print JSON' },
   },
@@ -35,11 +40,12 @@ flag, pointer, line, column, message and fix.`,
     const files = positionals.length > 0 ? positionals : fallback
     if (files.length === 0) throw usageError('there is no file in flags/', 'name the files')
     const before = values.against === undefined ? undefined : await read(values.against)
-    const options = before === undefined ? {} : { before }
+    const flag = values.flag ?? env['SWITCHBACK_FLAG'] ?? 'use-redis'
+    const options = before === undefined ? { flag } : { flag, before }
     const results: { file: string; findings: Finding[] }[] = []
     for (const file of files) {
       const findings = await read(file).then(
-        (text) => validate(text, options),
+        (text) => validate(text, { ...options, name: file }),
         (error: unknown) => {
           // Alone it is the whole story; among others it must not hide what was found in them.
           if (files.length === 1) throw error
@@ -97,5 +103,5 @@ function plural(number: number, word: string): string {
 
 async function ownFiles(): Promise<string[]> {
   const names = await readdir('flags').catch(() => [])
-  return names.filter((name) => name.endsWith('.json')).map((name) => join('flags', name))
+  return names.filter((name) => /\.(json|ya?ml)$/.test(name)).map((name) => join('flags', name))
 }

@@ -22,7 +22,7 @@ export async function checkFile(path: string, flag: string): Promise<DoctorFindi
     if (!isSwitchbackError(error)) throw error
     return [problem('flags file', error.message, error.hint ?? '')]
   }
-  const findings = validate(text)
+  const findings = validate(text, { flag, name: path })
   const worst = findings.find(({ severity }) => severity === 'error') ?? findings[0]
   const content =
     worst === undefined

@@ -10,6 +10,7 @@ import {
   type FlagsEdit,
   loadFlags,
   preview,
+  requireSides,
   setShare,
 } from '../../rollout/index.ts'
 import type { ProcessesOptions } from '../../scrape/index.ts'
@@ -78,7 +79,9 @@ export class Changer {
   async #preview(share: number, signal: AbortSignal): Promise<PreviewAnswer> {
     const { file, flag } = this.#options
     signal.throwIfAborted()
-    const edit = setShare(await loadFlags(file), { flag, percent: share })
+    const document = await loadFlags(file)
+    if (share > 0) requireSides(document, flag)
+    const edit = setShare(document, { flag, percent: share })
     const { before, after } = edit
     const moves = await preview({ flag, before, after, users: SAMPLE, names: 0, signal })
     const [joins, leaves] = [moves.joins.count, moves.leaves.count]

@@ -1,0 +1,33 @@
+import { mkdir, readFile, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { expect, it, vi } from 'vitest'
+import { temporaryDirectory, usual } from '../rollout/support.ts'
+import { switchback } from './support.ts'
+
+// Each command is a process of its own, which takes its time on a busy machine.
+vi.setConfig({ testTimeout: 60_000 })
+
+const text = usual.replace('"on": true, "off": false', '"on": "true", "off": "false"')
+const words = 'the variants of flag "use-redis" are not true and false ("on = \\"true\\""'
+
+it('variants that are text: nobody could move, so validate, doctor, preview, set and pilot say so', async () => {
+  const cwd = await temporaryDirectory()
+  await mkdir(join(cwd, 'flags'))
+  const file = join(cwd, 'flags', 'use-redis.json')
+  await writeFile(file, text)
+  const run = (...argv: string[]) => switchback(argv, { cwd })
+  const checked = await run('validate')
+  expect([checked.code, checked.stdout]).toEqual([1, expect.stringContaining(words)])
+  expect((await run('validate', '--flag', 'other')).code).toBe(0)
+  const doctor = await run('doctor', '--no-flagd')
+  expect([doctor.code, doctor.stdout]).toEqual([1, expect.stringContaining(words)])
+  const pilot = ['pilot', '--attribute', 'plan', '--in', 'internal', '--yes']
+  for (const argv of [['set', '25', '--yes'], pilot, ['preview', '25']]) {
+    const { code, stderr } = await run(...argv, '--no-flagd')
+    expect([argv[0], code, stderr]).toEqual([argv[0], 1, expect.stringContaining(words)])
+  }
+  expect(await readFile(file, 'utf8')).toBe(text)
+  // The way back is never refused.
+  expect((await run('rollback', '--no-flagd')).code).toBe(0)
+  expect(await readFile(file, 'utf8')).toContain('["on", 0]')
+})
