@@ -1,7 +1,7 @@
 import { quote } from '../errors.ts'
 import { valueOfRule } from '../flagfile/index.ts'
 import { closestName } from './closest.ts'
-import { type JsonNode, property, valueOf, walk } from './document.ts'
+import { type JsonNode, valueOf } from './document.ts'
 import { article } from './findings.ts'
 import type { TargetingContext } from './targeting-context.ts'
 
@@ -74,14 +74,4 @@ export function checkVariable(operands: readonly JsonNode[], context: TargetingC
         ? 'use "$flagd.flagKey" or "$flagd.timestamp"'
         : `did you mean ${quote(`$flagd.${near}`)}?`,
   })
-}
-
-/** Whether a part of a rule asks for the time. */
-export function asksForTime(node: JsonNode): boolean {
-  for (const each of walk(node)) {
-    const operand = property(each, 'var')
-    const name = operand?.type === 'array' ? operand.children?.[0] : operand
-    if (name?.value === '$flagd.timestamp') return true
-  }
-  return false
 }

@@ -1,6 +1,6 @@
 import { quote } from '../errors.ts'
+import { readsTime } from '../flagfile/index.ts'
 import { type JsonNode, property, valueOf, walk } from './document.ts'
-import { asksForTime } from './check-condition.ts'
 import { article } from './findings.ts'
 import { largestTotal } from './split.ts'
 import type { TargetingContext, Use } from './targeting-context.ts'
@@ -71,7 +71,7 @@ export function checkFractional(
     else if (weight.type === 'object') {
       computed = true
       checkRule(weight, context, 'operand')
-      if (asksForTime(weight)) {
+      if (readsTime(valueOf(weight))) {
         report({
           code: 'moving-split',
           severity: 'warning',
