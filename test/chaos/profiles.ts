@@ -115,14 +115,14 @@ export const PROFILES: Readonly<Record<string, Profile>> = {
     ...BASE,
     faults: ['hiccups', 'hiccups', 'hiccups', 'flap', 'fullMemory', 'busyStore'],
     keys: 24,
-    clients: 12,
+    clients: 20,
     stages: [
       { ...PATIENT, standby: 'invalidate' },
       { ...PATIENT, standby: 'mirror' },
     ],
     slowLegs: 0.3,
     legMs: { off: 400, on: 40 },
-    mix: { ...MIX, set: 18, delete: 18 },
+    mix: { ...MIX, set: 16, delete: 24 },
     proxied: false,
   },
   everything: {
