@@ -62,6 +62,7 @@ async function main(soak: Soak): Promise<number> {
         set: 12,
         delete: 8,
         deleteMany: 0,
+        burst: 0,
         clear: 0,
       },
       keys: 2000,

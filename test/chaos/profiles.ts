@@ -11,6 +11,8 @@ export interface Mix {
   readonly set: number
   readonly delete: number
   readonly deleteMany: number
+  /** A set and a delete of one key, amid reads of it. */
+  readonly burst: number
   readonly clear: number
 }
 
@@ -57,6 +59,7 @@ const MIX: Mix = {
   set: 14,
   delete: 11,
   deleteMany: 3,
+  burst: 0.5,
   clear: 0.02,
 }
 
@@ -114,15 +117,15 @@ export const PROFILES: Readonly<Record<string, Profile>> = {
   outage: {
     ...BASE,
     faults: ['hiccups', 'hiccups', 'hiccups', 'flap', 'fullMemory', 'busyStore'],
-    keys: 24,
-    clients: 20,
+    keys: 40,
+    clients: 10,
     stages: [
       { ...PATIENT, standby: 'invalidate' },
       { ...PATIENT, standby: 'mirror' },
     ],
     slowLegs: 0.3,
     legMs: { off: 400, on: 40 },
-    mix: { ...MIX, set: 16, delete: 24 },
+    mix: { ...MIX, burst: 20 },
     proxied: false,
   },
   everything: {

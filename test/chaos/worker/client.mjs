@@ -64,11 +64,34 @@ export class Client {
         const many = Array.from({ length: 1 + Math.floor(random() * 5) }, () => this.#key())
         return this.#cache.delete(view, [...new Set([key, ...many])])
       }
+      case 'burst':
+        return this.#burst(at, key)
       case 'clear':
         return this.#cache.clear(view)
       default:
         throw new Error(`no such operation: ${name}`)
     }
+  }
+
+  /** Somebody writes, and deletes a moment later, while others read the same key all the time. */
+  async #burst(at, key) {
+    const random = this.#random
+    await this.#cache.set(this.#view(at, random), key, 600_000, '')
+    await delay(random() * 300)
+    let deleting = true
+    const reading = Array.from({ length: 2 }, async () => {
+      for (let after = 0; after < 3; after += deleting ? 0 : 1) {
+        const fresh = this.#cache.fresh(at, key)
+        await delay(random() * 15)
+        await this.#cache.get(this.#view(at, random), key, fresh)
+      }
+    })
+    try {
+      await this.#cache.delete(this.#view(at, random), [key])
+    } finally {
+      deleting = false
+    }
+    await Promise.all(reading)
   }
 
   /** At once, in the same turn, as business code does after a write. */
