@@ -102,6 +102,18 @@ export class Ground {
     })
   }
 
+  /** The longest time, in milliseconds, for which a process stood still between two moments. */
+  longestStall(id: string, from: number, to: number): number {
+    const log = readFileSync(join(this.logs, `${id}.log`), 'utf8')
+    const stalls = [...log.matchAll(/^(\d+)\tstall\t\t(\d+)$/gmu)]
+    return Math.max(
+      0,
+      ...stalls
+        .filter(([, at]) => Number(at) >= from && Number(at) <= to)
+        .map(([, , ms]) => Number(ms)),
+    )
+  }
+
   /** When a set was acknowledged; not above zero: it was not. */
   setEnd(index: number, number: number): number {
     const file = openSync(join(this.logs, `acks.${index}`), 'r')

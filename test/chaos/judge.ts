@@ -18,6 +18,8 @@ export interface Circumstances {
 const UNANSWERED_US = 150_000
 /** Time in which the other processes notice that a file store's directory is gone. */
 const NOTICED_US = 150_000
+/** For which the host stops a process, or has no core for it. */
+const LONGEST_STOP_MS = 3000
 const EXPIRY_SLACK_US = 6_000_000
 
 /** Judges one finding by what is known a moment later. */
@@ -44,7 +46,10 @@ function settledBy({ value }: Finding, { ground, workers }: Circumstances): numb
 }
 
 /** The row of docs/guarantees.md that bounds a stale read, if there is one and its bound is kept. */
-function rowFor(finding: Finding, { struck, tombstoneTtl }: Circumstances): string | undefined {
+function rowFor(
+  finding: Finding,
+  { ground, workers, struck, tombstoneTtl }: Circumstances,
+): string | undefined {
   const { from = 0, fresh = 0, value } = finding
   const { at, ms, ttl } = value!
   const expired = ttl > 0 && from > at + (ms + ttl) * 1000 + EXPIRY_SLACK_US
@@ -61,6 +66,14 @@ function rowFor(finding: Finding, { struck, tombstoneTtl }: Circumstances): stri
   }
   if (during('stepRedis', fresh, from) && !expired) {
     return 'the clock of Redis was stepped: tombstones end early, or late writes land (the TTL)'
+  }
+  const filler = workers.find(({ options }) => options.index === value!.w)
+  const { tombstoneTtls } = filler!.options
+  if (value!.n < 0 && Math.min(...tombstoneTtls) <= 4 * LONGEST_STOP_MS) {
+    const stood = ground.longestStall(filler!.id, at, at + ms * 1000 + 2_000_000)
+    if (stood > Math.min(...tombstoneTtls) / 2 - 100 && !expired) {
+      return 'the process that loaded it stood still for more than T/2 (the TTL)'
+    }
   }
   return undefined
 }

@@ -32,6 +32,8 @@ export interface Profile {
   readonly slowMs: number
   /** Share of values that live from 1 ms to 10 minutes; most others live 10 minutes. */
   readonly shortTtls: number
+  /** Share of the bursts that end with a `clear` in the place of a `delete`. */
+  readonly clearing: number
   readonly aborts: number
   readonly pauseMs: number
   /** Share of the requests to a store, and of the answers, that wait on their way. */
@@ -78,6 +80,7 @@ const BASE: Profile = {
   tombstoneTtls: [120_000],
   slowMs: 100,
   shortTtls: 0.15,
+  clearing: 0,
   aborts: 0.03,
   pauseMs: 3,
   slowLegs: 0.05,
@@ -150,14 +153,16 @@ export const PROFILES: Readonly<Record<string, Profile>> = {
     faults: [...RESTARTS, 'swapDb', 'replicaOf', 'killProcess'],
     tombstoneTtls: [1500],
     slowMs: 4500,
-    clients: 10,
-    mix: { ...MIX, slow: 14 },
-    stages: [...BASE.stages, { standby: 'invalidate' }],
+    keys: 300,
+    mix: { ...MIX, burst: 15 },
   },
   clear: {
     ...BASE,
     faults: ['slow', 'stall', 'freeze', 'killProcess', 'busyStore'],
-    mix: { ...MIX, clear: 1.5 },
+    keys: 300,
+    clearing: 0.6,
+    slowLegs: 0.3,
+    mix: { ...MIX, burst: 10, clear: 0.3 },
   },
   /** Processes of a rolling deploy, each with another stage of the migration. */
   stages: {
@@ -238,7 +243,8 @@ export const PROFILES: Readonly<Record<string, Profile>> = {
     slowMs: 6000,
     clients: 12,
     shortTtls: 0.8,
-    mix: { ...MIX, slow: 12 },
+    keys: 300,
+    mix: { ...MIX, burst: 15 },
   },
   /** Listeners that throw, switches that are closed amid operations. */
   manners: {

@@ -34,6 +34,8 @@ export interface WorkerOptions {
   /** The slowest load, in milliseconds. */
   readonly slowMs: number
   readonly shortTtls: number
+  /** Share of the bursts that end with a `clear`. */
+  readonly clearing: number
   readonly aborts: number
   readonly pauseMs: number
   readonly slowLegs: number

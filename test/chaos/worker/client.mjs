@@ -73,25 +73,38 @@ export class Client {
     }
   }
 
-  /** Somebody writes, and deletes a moment later, while others read the same key all the time. */
+  /** Somebody sets or loads slowly, and somebody deletes or clears, while others read the key. */
   async #burst(at, key) {
     const random = this.#random
-    await this.#cache.set(this.#view(at, random), key, 600_000, '')
-    await delay(random() * 300)
-    let deleting = true
+    const { slowMs, clearing } = this.#options
+    const first = this.#burstStart(at, key)
+    if (random() < 0.5) await first
+    await delay(random() * Math.min(slowMs, 300))
+    let writing = true
     const reading = Array.from({ length: 2 }, async () => {
-      for (let after = 0; after < 3; after += deleting ? 0 : 1) {
+      for (let after = 0; after < 3; after += writing ? 0 : 1) {
         const fresh = this.#cache.fresh(at, key)
-        await delay(random() * 15)
-        await this.#cache.get(this.#view(at, random), key, fresh)
+        await delay(random() * (after === 0 ? 15 : slowMs / 2))
+        const view = this.#view(at, random)
+        if (random() < 0.7) await this.#cache.get(view, key, fresh)
+        else await this.#getOrSet(view, key, fresh, 0)
       }
     })
     try {
-      await this.#cache.delete(this.#view(at, random), [key])
+      // Else another process does, since all are after the same key.
+      const draw = random()
+      if (draw < clearing) await this.#cache.clear(this.#view(at, random))
+      else if (draw < 0.75) await this.#cache.delete(this.#view(at, random), [key])
     } finally {
-      deleting = false
+      writing = false
     }
-    await Promise.all(reading)
+    await Promise.all([first, ...reading])
+  }
+
+  #burstStart(at, key) {
+    const view = this.#view(at, this.#random)
+    if (this.#random() < 0.5) return this.#cache.set(view, key, 600_000, '')
+    return this.#getOrSet(view, key, this.#cache.fresh(at, key), 0, true, true)
   }
 
   /** At once, in the same turn, as business code does after a write. */
@@ -101,10 +114,11 @@ export class Client {
     await this.#cache.get(this.#view(at, this.#random), key, fresh)
   }
 
-  async #getOrSet(view, key, fresh, depth, slow = false) {
+  async #getOrSet(view, key, fresh, depth, slow = false, evenly = false) {
     const random = this.#random
     const { slowMs } = this.#options
-    const ms = slow ? Math.exp(random() * Math.log(slowMs)) : random() < 0.6 ? 0 : random() * 20
+    const draw = evenly ? random() * slowMs : Math.exp(random() * Math.log(slowMs))
+    const ms = slow ? draw : random() < 0.6 ? 0 : random() * 20
     const plan = {
       ttl: this.#ttl(),
       pad: this.#pad(),

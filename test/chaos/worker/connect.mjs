@@ -87,24 +87,29 @@ function plant(planted, on, off) {
 
 /**
  * Some requests to a store wait on their way, and some answers on theirs, as on a machine that is busy
- * at the worst moment. Only where a store may be late: a write carries its deadline from the call on.
+ * at the worst moment. The time by which the store must have taken it runs from the call on.
  */
 function loiter(backend, share, longestMs, random) {
   if (share === 0) return
-  const late = () => random() < share
-  const pause = () => new Promise((done) => setTimeout(done, random() ** 2 * longestMs))
+  const pause = () => {
+    const ms = random() < share ? random() ** 2 * longestMs : 0
+    return ms === 0 ? undefined : new Promise((done) => setTimeout(() => done(ms), ms))
+  }
   for (const name of ['read', 'write', 'invalidate']) {
     const call = backend[name].bind(backend)
-    const withAnswerLate = async (args) => {
+    const late = async (args, before) => {
+      const options = args.at(-1)
+      const ms = (await before) ?? 0
+      if (typeof options?.within === 'number') {
+        args[args.length - 1] = { ...options, within: Math.max(1, options.within - ms) }
+      }
       const answer = await call(...args)
       await pause()
       return answer
     }
     backend[name] = (...args) => {
-      if (name === 'invalidate' && !args[1]?.successor && late()) {
-        return pause().then(() => call(...args))
-      }
-      return late() ? withAnswerLate(args) : call(...args)
+      const before = pause()
+      return before === undefined && random() >= share ? call(...args) : late(args, before)
     }
   }
 }
