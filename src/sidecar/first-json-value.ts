@@ -116,6 +116,7 @@ function endOfString(text: string, start: number): number {
   return INCOMPLETE
 }
 
+const DIGITS = /[-+.\deE]*/y
 const NUMBER = /-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?/y
 
 function endOfScalar(text: string, start: number): number {
@@ -127,9 +128,11 @@ function endOfScalar(text: string, start: number): number {
     if (found.length < word.length && word.startsWith(found)) return INCOMPLETE
   }
   NUMBER.lastIndex = start
-  if (!NUMBER.test(text)) return INVALID
-  const end = NUMBER.lastIndex
-  // `1e` and `1.` are numbers that have not ended, and no ends of numbers.
-  if (/[eE.]/.test(text[end] ?? '')) return text.length > end + 1 ? INVALID : INCOMPLETE
-  return end
+  const end = NUMBER.test(text) ? NUMBER.lastIndex : start
+  DIGITS.lastIndex = start
+  DIGITS.test(text)
+  const last = DIGITS.lastIndex
+  if (last === end && last > start) return end
+  // `1e` and `-` are numbers that have not ended.
+  return last === text.length ? INCOMPLETE : INVALID
 }

@@ -30,6 +30,12 @@ export class FlagStore {
   readonly #rows = new Map<string, StoredFlag>()
   readonly #listeners = new Map<FlagListener, Selector>()
   #views = new Map<string, FlagView>()
+  #version = 0
+
+  /** Grows with every load, whether or not it changed anything. */
+  get version(): number {
+    return this.#version
+  }
 
   /** How many flags are in force. */
   get size(): number {
@@ -68,6 +74,7 @@ export class FlagStore {
       }
     }
     this.#views = new Map()
+    this.#version++
     this.#notify((selector) => {
       const name = `${selector.by}=${selector.value}`
       return before.get(name) ?? new FlagView(selector, old.map(([, flag]) => flag).values())
@@ -76,6 +83,7 @@ export class FlagStore {
 
   /**
    * @param selector which flags the listener wants to hear of
+   * @param listener called at every load; without changes when there are none
    * @returns a function that ends the subscription
    */
   subscribe(selector: Selector, listener: FlagListener): () => void {
@@ -93,7 +101,7 @@ export class FlagStore {
         change = this.view(selector).changesSince(before(selector))
         changes.set(name, change)
       }
-      if (change.size > 0) told.push([listener, change])
+      told.push([listener, change])
     }
     void this.#tell(told)
   }

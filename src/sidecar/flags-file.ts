@@ -1,8 +1,7 @@
-import { join, resolve } from 'node:path'
+import { extname, join, resolve } from 'node:path'
 import { SwitchbackError, quote } from '../errors.ts'
-import { FileWatch, filesOf } from '../flagfile/index.ts'
+import { FileWatch, filesOf, readFlagSet } from '../flagfile/index.ts'
 import type { FlagStore } from './flag-store.ts'
-import { readFlagSet } from '../flagfile/index.ts'
 import { readSource } from './source.ts'
 
 export interface SidecarLogEntry {
@@ -83,7 +82,7 @@ export class FlagsFile {
       const parts = files.map(({ file, name, text }) => ({
         // The source of a file is called by its path as given, as flagd calls it by its URI.
         source: file === this.#path ? this.#name : join(this.#name, name),
-        flags: readFlagSet(text, name),
+        flags: readFlagSet(text, readable(name)),
       }))
       this.#store.replace(this.#priority, parts)
       this.#onLoaded()
@@ -125,6 +124,13 @@ export class FlagsFile {
     clearTimeout(this.#complaint)
     this.#complaint = undefined
   }
+}
+
+/** @throws SwitchbackError for a file that flagd does not read, whatever is in it */
+function readable(name: string): string {
+  if (/^\.(?:json|ya?ml)$/i.test(extname(name))) return name
+  const message = `${quote(name)} is not called *.json, *.yaml or *.yml: flagd reads no other file`
+  throw new SwitchbackError('SB_FLAGS_INVALID', message, { hint: 'Rename it.' })
 }
 
 async function hasFiles(path: string): Promise<boolean> {

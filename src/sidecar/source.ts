@@ -1,3 +1,4 @@
+import { stat } from 'node:fs/promises'
 import { basename } from 'node:path'
 import {
   decodeFlags,
@@ -11,6 +12,8 @@ export interface SourceFile {
   readonly file: string
   readonly name: string
   readonly text: string
+  /** Another one for every save, with the same content too. */
+  readonly save: string
 }
 
 /**
@@ -22,10 +25,12 @@ export async function readSource(path: string): Promise<readonly SourceFile[]> {
   const files: SourceFile[] = []
   let size = 0
   for (const file of await filesOf(path)) {
+    const { ino, mtimeNs } = await stat(file, { bigint: true })
     const content = await readFlagsFile(file)
     size += content.length
     if (size > MAX_FLAGS_BYTES) throw tooLarge(path)
-    files.push({ file, name: basename(file), text: decodeFlags(content) })
+    const text = decodeFlags(content)
+    files.push({ file, name: basename(file), text, save: `${ino} ${mtimeNs}` })
   }
   return files
 }

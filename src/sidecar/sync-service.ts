@@ -30,12 +30,16 @@ export function syncService(store: FlagStore, streams: OpenStreams): UntypedServ
         call.emit('error', statusOf(error))
         return
       }
-      let sent: string | undefined
+      let sent: { readonly version: number; readonly text: string } | undefined
       const next = (): SyncMessage | undefined => {
+        const { version } = store
+        if (version === sent?.version) return undefined
         // A view makes its text once: every stream of it sends the same one.
         const { text } = store.view(selector)
-        if (text === sent) return undefined
-        sent = text
+        const again = text === sent?.text
+        sent = { version, text }
+        // flagd sends everything at every load, and of a part what has changed.
+        if (again && selector.by !== 'all') return undefined
         return { flagConfiguration: text, syncContext: {} }
       }
       const wake = streams.open(call, next, () => unsubscribe())

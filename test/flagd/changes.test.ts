@@ -1,7 +1,8 @@
+import { Client, credentials } from '@grpc/grpc-js'
 import { closeSync, openSync, rmSync, writeSync } from 'node:fs'
 import { setTimeout as delay } from 'node:timers/promises'
 import { describe, expect, test } from 'vitest'
-import { flagSync } from '../../src/sidecar/protocol.ts'
+import { evaluationV1, evaluationV2, flagSync } from '../../src/sidecar/protocol.ts'
 import { asker, call, grpcClient } from '../support/flagd-askers.ts'
 import type { Asker, Said } from '../support/flagd-askers.ts'
 import { flagsFixture, serverKinds, until } from '../support/flagd-server.ts'
@@ -45,6 +46,37 @@ const ACCEPTED: readonly (readonly [string, object])[] = [
   ['a state in lower case', { flags: { which: { ...flag, state: 'enabled' } } }],
   ['an unknown field', { flags: { which: { ...flag, state: 'ENABLED', owner: 'x' } }, note: 1 }],
 ]
+
+/** By hand: the client's own protobufjs lets messages nest a hundred deep. */
+async function askDeep(port: number, version: 'v1' | 'v2', depth: number): Promise<object> {
+  const field = (number: number, content: Buffer): Buffer =>
+    Buffer.concat([Buffer.from([number * 8 + 2]), varint(content.length), content])
+  let context: Buffer = Buffer.alloc(0)
+  for (let level = 0; level < depth; level++) {
+    context = field(1, Buffer.concat([field(1, Buffer.from('a')), field(2, field(5, context))]))
+  }
+  const { ResolveString } = version === 'v1' ? evaluationV1 : evaluationV2
+  const client = new Client(`127.0.0.1:${port}`, credentials.createInsecure())
+  try {
+    return await new Promise((resolve, reject) => {
+      client.makeUnaryRequest(
+        `/flagd.evaluation.${version}.Service/ResolveString`,
+        (bytes: Buffer) => bytes,
+        (bytes: Buffer) => ResolveString?.responseDeserialize(bytes) as object,
+        Buffer.concat([field(1, Buffer.from('which')), field(2, context)]),
+        (error, answer) => (error ? reject(error) : resolve(answer as object)),
+      )
+    })
+  } finally {
+    client.close()
+  }
+}
+
+function varint(value: number): Buffer {
+  const bytes: number[] = []
+  for (; value > 0x7f; value >>>= 7) bytes.push((value & 0x7f) | 0x80)
+  return Buffer.from([...bytes, value])
+}
 
 describe.each(serverKinds())('$name', (kind) => {
   const served = (asking: Asker, value: string): Promise<void> =>
@@ -161,17 +193,68 @@ describe.each(serverKinds())('$name', (kind) => {
     },
   )
 
-  test('the same content written again fires no event', async () => {
+  test('the same content written again fires no event, and is sent on the sync stream', async () => {
     using fixture = flagsFixture(config('old'))
     await using server = await kind.start(fixture.file)
     using events = eventStream('v2', server)
+    using sync = syncStream(server)
     await events.next(0)
+    await sync.next(0)
     fixture.save(config('old'))
-    await delay(kind.settled)
+    expect(await sync.next(1)).toMatchObject({ flags: { which: { defaultVariant: 'old' } } })
     const changes = events.messages.filter(({ flags }) => Object.keys(flags).length > 0)
     expect(changes).toEqual([])
     fixture.save(config('new'))
     await events.next(1, ({ type }) => type === 'configuration_change')
+  })
+
+  test('broken from the start: the sync port takes connections, and answers when it is mended', async () => {
+    using fixture = flagsFixture('{"flags": {')
+    await using server = await kind.start(fixture.file)
+    using sync = syncStream(server)
+    fixture.save(config('new'))
+    // A first answer without flags would turn everybody off.
+    expect(await sync.next(0)).toMatchObject({ flags: { which: { defaultVariant: 'new' } } })
+  })
+
+  test('a selector names a source, and another key of one is refused', async () => {
+    using fixture = flagsFixture(config('old'))
+    await using server = await kind.start(fixture.file)
+    const ask = async (selector: string): Promise<unknown> => {
+      const url = `http://127.0.0.1:${server.ports.ofrep}/ofrep/v1/evaluate/flags/which`
+      const headers = { 'flagd-selector': selector }
+      const answer = await fetch(url, { method: 'POST', body: '{}', headers })
+      return [answer.status, await answer.json()]
+    }
+    const value = { key: 'which', value: 'old', variant: 'old', reason: 'STATIC' }
+    const metadata = { source: fixture.file }
+    expect(await ask(fixture.file)).toEqual([200, { ...value, metadata }])
+    expect(await ask(`source=${fixture.file}`)).toEqual([200, { ...value, metadata }])
+    expect(await ask('flagSetId=x')).toMatchObject([404, { metadata: { flagSetId: 'x' } }])
+    expect(await ask('set=x')).toMatchObject([400, { errorCode: 'GENERAL', metadata: null }])
+  })
+
+  test('a context of 990,000 bytes is taken, one over a million refused', async () => {
+    using fixture = flagsFixture(config('old'))
+    await using server = await kind.start(fixture.file)
+    for (const way of ['v1', 'v2', 'http', 'ofrep'] as const) {
+      await using asking = await asker(way, server)
+      const large = { targetingKey: 'x', pad: 'p'.repeat(990_000) }
+      expect(await asking.ask('String', 'which', large), way).toMatchObject({ value: 'old' })
+      const tooLarge = { ...large, more: 'p'.repeat(20_000) }
+      expect(
+        await asking.ask('String', 'which', tooLarge).catch(() => 'refused'),
+        way,
+      ).not.toMatchObject({ value: 'old' })
+    }
+  })
+
+  test('a context of 300 levels is taken, whatever the protocol', async () => {
+    using fixture = flagsFixture(config('old'))
+    await using server = await kind.start(fixture.file)
+    for (const version of ['v1', 'v2'] as const) {
+      expect(await askDeep(server.ports.evaluation, version, 300)).toMatchObject({ variant: 'old' })
+    }
   })
 
   test('sync: the whole configuration at once, and again at each change', async () => {

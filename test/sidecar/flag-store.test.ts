@@ -110,7 +110,9 @@ describe('changes', () => {
     const store = new FlagStore()
     store.replace(0, [from('a.json', before)])
     const heard: Record<string, FlagChange>[] = []
-    store.subscribe(parseSelector(selector), (changes) => heard.push(Object.fromEntries(changes)))
+    store.subscribe(parseSelector(selector), (changes) => {
+      if (changes.size > 0) heard.push(Object.fromEntries(changes))
+    })
     store.replace(0, [from('a.json', after)])
     return heard[0]
   }
