@@ -25,12 +25,28 @@ export async function readSource(path: string): Promise<readonly SourceFile[]> {
   const files: SourceFile[] = []
   let size = 0
   for (const file of await filesOf(path)) {
-    const { ino, mtimeNs } = await stat(file, { bigint: true })
-    const content = await readFlagsFile(file)
+    const { content, save } = await readSave(file)
     size += content.length
     if (size > MAX_FLAGS_BYTES) throw tooLarge(path)
     const text = decodeFlags(content)
-    files.push({ file, name: basename(file), text, save: `${ino} ${mtimeNs}` })
+    files.push({ file, name: basename(file), text, save })
   }
   return files
+}
+
+/** Content together with the save that it is of: another one may happen between two looks. */
+async function readSave(file: string): Promise<{ content: Buffer; save: string }> {
+  let save = await saveOf(file)
+  // Of a file that is written all the time, any state is as good.
+  for (let looks = 1; ; looks++) {
+    const content = await readFlagsFile(file)
+    const now = await saveOf(file)
+    if (now === save || looks === 5) return { content, save }
+    save = now
+  }
+}
+
+async function saveOf(file: string): Promise<string> {
+  const { ino, mtimeNs } = await stat(file, { bigint: true })
+  return `${ino} ${mtimeNs}`
 }
