@@ -67,7 +67,9 @@ export class FileWatch {
   async #poll(): Promise<void> {
     if (this.#running !== undefined) return
     const now = await signatureOf(this.#path)
-    if (!this.#closed && now !== this.#seen) await this.check()
+    // A look that began meanwhile sees what this one saw.
+    if (this.#closed || this.#running !== undefined) return
+    if (now !== this.#seen) await this.check()
   }
 
   async #follow(): Promise<void> {
