@@ -29,8 +29,6 @@ const KERNEL = new Set([
   'listeners.ts',
   'metrics.ts',
   'reachable.ts',
-  'file-watch.ts',
-  'flags-bounds.ts',
   'odd-requests.ts',
 ])
 
