@@ -40,7 +40,7 @@ const off = (reason: string): Said => ({ value: false, variant: 'off', reason })
 const beta = { targetingKey: 'bob', plan: 'beta' }
 
 // The provider tries UNKNOWN again four times, for some seconds: a trap of its own.
-const retried: readonly Way[] = ['provider rpc']
+const retried: readonly Way[] = ['rpc']
 const untyped: readonly Way[] = ['ofrep']
 
 const rows: readonly Row[] = [
@@ -80,7 +80,7 @@ const rows: readonly Row[] = [
     key: 'static-float',
     type: 'Int',
     said: { value: 3, variant: 'pi', reason: 'STATIC' },
-    except: ['ofrep', 'provider rpc', 'provider in-process'],
+    except: ['ofrep', 'rpc', 'in-process', 'file'],
   },
   {
     what: 'a static object',
@@ -135,7 +135,7 @@ const rows: readonly Row[] = [
       what: `no defaultVariant, and no match, in v1: ${key}`,
       key,
       said: { error: 'FLAG_NOT_FOUND' },
-      except: ['v2', 'http', 'ofrep', 'provider rpc', 'provider in-process'],
+      except: ['v2', 'http', 'ofrep', 'rpc', 'in-process'],
     },
   ]),
   {
@@ -160,11 +160,10 @@ const rows: readonly Row[] = [
     said: off('DEFAULT'),
   },
   {
-    what: 'a targeting key that is a number (the JS evaluator buckets it)',
+    what: 'a targeting key that is a number',
     key: 'everyone',
     context: { targetingKey: 7 },
     said: off('DEFAULT'),
-    except: ['provider in-process'],
   },
   { what: 'weights that are all 0', key: 'zero-weights', context: bob, said: on('DEFAULT') },
   { what: 'weights with a fraction', key: 'fraction-weights', context: bob, said: on('DEFAULT') },
@@ -224,7 +223,7 @@ const rows: readonly Row[] = [
   },
 ]
 
-const ways: readonly Way[] = ['v1', 'v2', 'http', 'ofrep', 'provider rpc', 'provider in-process']
+const ways: readonly Way[] = ['v1', 'v2', 'http', 'ofrep', 'rpc', 'in-process', 'file']
 
 describe.each(targets)('%s', (_name, start) => {
   let server: FlagServer
@@ -239,7 +238,7 @@ describe.each(targets)('%s', (_name, start) => {
   describe.each(ways)('by %s', (way) => {
     let asking: Asker
     beforeAll(async () => {
-      asking = await asker(way, server)
+      asking = await asker(way, server, FILE)
     })
     afterAll(() => asking[Symbol.asyncDispose]())
 
@@ -261,7 +260,7 @@ describe.each(targets)('%s', (_name, start) => {
     })
 
     test('buckets users by their UTF-8 bytes', async () => {
-      const keys = way === 'provider in-process' ? users(200) : [...users(50), ...foreignKeys(150)]
+      const keys = [...users(50), ...foreignKeys(150)]
       for (const [flag, share] of [
         ['use-redis', 10],
         ['half', 50],
@@ -278,7 +277,7 @@ describe.each(targets)('%s', (_name, start) => {
 
   test('10,000 users: 1,033, 2,545 and 5,047 are on, and nobody is lost on the way up', async () => {
     await using rpc = await asker('v2', server)
-    await using inProcess = await asker('provider in-process', server)
+    await using inProcess = await asker('in-process', server)
     const count = { rpc: 0, tenth: 0, quarter: 0, half: 0, lost: 0 }
     await pooled(users(10_000), 64, async (targetingKey) => {
       const onBy = async ({ ask }: Asker, flag: string): Promise<boolean> =>
@@ -294,15 +293,6 @@ describe.each(targets)('%s', (_name, start) => {
     })
     expect(count).toEqual({ rpc: 1_033, tenth: 1_033, quarter: 2_545, half: 5_047, lost: 0 })
   }, 60_000)
-
-  test('in-process gives a key in another script the same side, handed over as its bytes', async () => {
-    await using inProcess = await asker('provider in-process', server)
-    for (const key of foreignKeys(200)) {
-      const bytes = Buffer.from(key, 'utf8').toString('latin1')
-      const { value } = await inProcess.ask('Boolean', 'use-redis', { targetingKey: bytes })
-      expect(value).toBe(isOn('use-redis', key, 10))
-    }
-  })
 
   test('ResolveAll: each flag with its type, the disabled with the zero of its type', async () => {
     const client = grpcClient(evaluationV1, server.host, server.ports.evaluation)

@@ -276,8 +276,8 @@ describe.each(serverKinds())('$name', (kind) => {
   test('the provider hears of a change, by rpc and in-process', async () => {
     using fixture = flagsFixture(config('old'))
     await using server = await kind.start(fixture.file)
-    await using rpc = await asker('provider rpc', server)
-    await using inProcess = await asker('provider in-process', server)
+    await using rpc = await asker('rpc', server)
+    await using inProcess = await asker('in-process', server)
     expect([(await which(rpc)).value, (await which(inProcess)).value]).toEqual(['old', 'old'])
     fixture.save(config('new'))
     await served(rpc, 'new')

@@ -1,10 +1,8 @@
 import { Metadata, credentials, loadPackageDefinition, status } from '@grpc/grpc-js'
 import type { Client, ServiceError } from '@grpc/grpc-js'
-import { FlagdProvider } from '@openfeature/flagd-provider'
-import { OpenFeature } from '@openfeature/server-sdk'
 import type { EvaluationContext, EvaluationDetails, FlagValue } from '@openfeature/server-sdk'
-import { randomUUID } from 'node:crypto'
 import type { JsonObject, JsonValue } from '../../src/flagfile/index.ts'
+import { flagsFromEnvironment } from '../../src/flags/index.ts'
 import { evaluationV1, evaluationV2 } from '../../src/sidecar/protocol.ts'
 import type { ValueTypeName } from '../../src/sidecar/protocol.ts'
 import { fromStruct, toStruct } from '../../src/sidecar/struct.ts'
@@ -28,9 +26,11 @@ export interface Asker extends AsyncDisposable {
   ask(type: ValueTypeName, key: string, context: JsonObject): Promise<Said>
 }
 
-export type Way = 'v1' | 'v2' | 'http' | 'ofrep' | 'provider rpc' | 'provider in-process'
+/** The last three are `flagsFromEnvironment`: the code that ships. */
+export type Way = 'v1' | 'v2' | 'http' | 'ofrep' | 'rpc' | 'in-process' | 'file'
 
-export function asker(way: Way, server: FlagServer): Promise<Asker> {
+/** @param file what the server serves; for the way `file` */
+export function asker(way: Way, server: FlagServer, file = ''): Promise<Asker> {
   switch (way) {
     case 'v1':
       return Promise.resolve(grpcAsker(way, server))
@@ -40,10 +40,10 @@ export function asker(way: Way, server: FlagServer): Promise<Asker> {
       return Promise.resolve(httpAsker(server))
     case 'ofrep':
       return Promise.resolve(ofrepAsker(server))
-    case 'provider rpc':
-      return providerAsker(way, server, 'rpc')
-    case 'provider in-process':
-      return providerAsker(way, server, 'in-process')
+    case 'rpc':
+    case 'in-process':
+    case 'file':
+      return sourceAsker(way, server, file)
   }
 }
 
@@ -190,22 +190,24 @@ async function post(
   }
 }
 
-const silent = { error(): void {}, warn(): void {}, info(): void {}, debug(): void {} }
-
-async function providerAsker(
-  name: Way,
+async function sourceAsker(
+  way: 'rpc' | 'in-process' | 'file',
   { host, ports }: FlagServer,
-  resolverType: 'rpc' | 'in-process',
+  file: string,
 ): Promise<Asker> {
-  const port = resolverType === 'rpc' ? ports.evaluation : ports.sync
-  // The least that the back-off can be: the provider waits this long after each broken stream.
-  const timing = { deadlineMs: 5_000, retryBackoffMs: 1_000, retryBackoffMaxMs: 1_000 }
-  // Its cache holds what is STATIC by key alone, and gives it to a caller of another type too.
-  const options = { host, port, resolverType, cache: 'disabled', ...timing } as const
-  const provider = new FlagdProvider(options, silent)
-  const domain = randomUUID()
-  await OpenFeature.setProviderAndWait(domain, provider)
-  const client = OpenFeature.getClient(domain)
+  const environment = {
+    FLAGD_RESOLVER: way,
+    FLAGD_HOST: host,
+    FLAGD_PORT: String(way === 'rpc' ? ports.evaluation : ports.sync),
+    FLAGD_DEADLINE_MS: '5000',
+    // The cache holds what is STATIC by key alone, and gives it to a caller of another type too.
+    FLAGD_CACHE: 'disabled',
+  }
+  const source = await flagsFromEnvironment(
+    way === 'file' ? { FLAGD_OFFLINE_FLAG_SOURCE_PATH: file } : environment,
+    { startMs: 10_000, onEvent: () => {} },
+  )
+  const client = source.client()
   const evaluate = (
     type: ValueTypeName,
     key: string,
@@ -224,7 +226,7 @@ async function providerAsker(
     }
   }
   return {
-    name,
+    name: way,
     async ask(type, key, context) {
       const details = await evaluate(type, key, context as EvaluationContext)
       const { value, variant, reason, errorCode, flagMetadata } = details
@@ -233,6 +235,6 @@ async function providerAsker(
       if (!variant) return { reason, metadata } as Said
       return { value: value as JsonValue, variant, reason, metadata } as Said
     },
-    [Symbol.asyncDispose]: () => provider.onClose(),
+    [Symbol.asyncDispose]: () => source.close(),
   }
 }
