@@ -31,13 +31,19 @@ export async function aftermath(
     })
   }
   await asked('quiesce')
-  // Two machines on one directory are never well; but do they say so?
-  if (!tally.options.profile.foreignBoot) await recovery(workers, tally)
+  if (tally.options.profile.foreignBoot) await complaint(workers, tally)
+  else await recovery(workers, tally)
   await warmthOrWord(asked, tally)
   await auditor.start().catch((error: unknown) => tally.problem(`audit: ${String(error)}`))
   await asked('end')
   for (const { died } of [...workers, auditor]) for (const how of died) tally.problem(how)
   await auditor.ask('end').catch(() => undefined)
+}
+
+/** Two machines on one directory are never well, and somebody has to say so. */
+async function complaint(workers: readonly Worker[], tally: Tally): Promise<void> {
+  const reports = await Promise.all(workers.map((worker) => worker.health()))
+  if (reports.every(({ ok }) => ok)) tally.problem('two machines on one directory call it "ok"')
 }
 
 /** Until nothing is pending and everybody is well; or it is said who is not. */

@@ -83,10 +83,11 @@ export class Tally {
   /** Judges what the processes have found since the last look. */
   look(): void {
     const { scene, struck, logs, options } = this.#parts
+    const twoMachines = options.profile.foreignBoot
     const tombstoneTtl = Math.max(...options.profile.tombstoneTtls)
     const found = scene.ground.findings(scene.workers.map(({ id }) => id))
     for (const finding of found) {
-      const judgement = judge(finding, { ...scene, struck, tombstoneTtl })
+      const judgement = judge(finding, { ...scene, struck, tombstoneTtl, twoMachines })
       if (judgement.outcome === 'fine') continue
       if (judgement.outcome === 'allowed') {
         const { row, lateMs } = judgement

@@ -87,29 +87,35 @@ function plant(planted, on, off) {
 
 /**
  * Some requests to a store wait on their way, and some answers on theirs, as on a machine that is busy
- * at the worst moment. The time by which the store must have taken it runs from the call on.
+ * at the worst moment. The time by which a store must have taken a write runs from the call on, so what
+ * waited for longer does not reach it.
  */
 function loiter(backend, share, longestMs, random) {
   if (share === 0) return
   const pause = () => {
     const ms = random() < share ? random() ** 2 * longestMs : 0
-    return ms === 0 ? undefined : new Promise((done) => setTimeout(() => done(ms), ms))
+    return ms === 0 ? undefined : new Promise((done) => setTimeout(done, ms))
+  }
+  const late = async (name, call, args, before) => {
+    const calledAt = performance.now()
+    await before
+    const options = args.at(-1)
+    const mayBeLate = name === 'read' || (name === 'invalidate' && !options.successor)
+    if (!mayBeLate) {
+      const within = options.within - (performance.now() - calledAt)
+      if (within < 1) return { written: false, done: false, existed: false, token: '' }
+      args[args.length - 1] = { ...options, within }
+    }
+    const answer = await call(...args)
+    await pause()
+    return answer
   }
   for (const name of ['read', 'write', 'invalidate']) {
     const call = backend[name].bind(backend)
-    const late = async (args, before) => {
-      const options = args.at(-1)
-      const ms = (await before) ?? 0
-      if (typeof options?.within === 'number') {
-        args[args.length - 1] = { ...options, within: Math.max(1, options.within - ms) }
-      }
-      const answer = await call(...args)
-      await pause()
-      return answer
-    }
     backend[name] = (...args) => {
       const before = pause()
-      return before === undefined && random() >= share ? call(...args) : late(args, before)
+      if (before === undefined && random() >= share) return call(...args)
+      return late(name, call, args, before)
     }
   }
 }
