@@ -2,12 +2,15 @@ import {
   changeBack,
   changeShare,
   compareServed,
+  confirmProcesses,
   describe,
   editedOutside,
+  expectationOf,
   HistoryWatch,
   loadFlags,
 } from '../rollout/index.ts'
 import type { ChangeResult } from '../rollout/index.ts'
+import type { ProcessesOptions } from '../scrape/index.ts'
 
 /** The guard's hands: everything that it can do to the flags file. */
 export interface Actuator {
@@ -16,7 +19,7 @@ export interface Actuator {
   setShare(percent: number, from: number, reason: string): Promise<Effect>
   /** Everybody back to `off`, however many others are editing. */
   rollBack(reason: string): Promise<Effect>
-  /** Whether flagd serves what the file says; `undefined` when it cannot be asked. */
+  /** Whether flagd and the replicas follow the file; `undefined` when none can be asked. */
   served(): Promise<{ readonly same: boolean | undefined; readonly detail: string }>
 }
 
@@ -34,7 +37,7 @@ export interface Split {
 
 /** What became of a change. */
 export interface Effect {
-  /** Whether flagd serves it; undefined when it was not asked. */
+  /** Whether flagd serves it and every replica decides it; undefined when none was asked. */
   readonly confirmed: boolean | undefined
   /** Milliseconds until the last of the users asked for had the new answer. */
   readonly lastMs: number | undefined
@@ -47,26 +50,33 @@ export interface FlagsActuatorOptions {
   readonly flag: string
   /** flagd's OFREP address; `false` does not ask it. @default that of the rollout room */
   readonly flagd?: string | false
+  /** The replicas, each of which must decide a change before it is done. @default none are asked */
+  readonly processes?: ProcessesOptions
   /** Stands in the history. @default 'guard' */
   readonly who?: string
   /** Whether edits by hand are written into the history. @default true */
   readonly record?: boolean
 }
 
-function effectOf({ applied, confirmation }: ChangeResult): Effect {
-  const details = [confirmation?.cause, confirmation?.hint, applied?.warning]
+function effectOf({ applied, confirmation, processes, confirmed }: ChangeResult): Effect {
+  const lagging = (processes?.lagging ?? []).map(({ process, cause }) => `${process} ${cause}`)
+  const details = [confirmation?.cause, ...lagging, confirmation?.hint, applied?.warning]
+  const times = [confirmation?.lastMs, processes?.lastMs].filter((ms) => ms !== undefined)
   return {
-    confirmed: confirmation?.confirmed,
-    lastMs: confirmation?.lastMs,
+    confirmed,
+    lastMs: confirmed === true && times.length > 0 ? Math.max(...times) : confirmation?.lastMs,
     detail: details.filter((detail) => detail !== undefined && detail !== '').join('; '),
   }
 }
 
 /** Works on a flags file through the rollout room: validated, compare-and-swap, confirmed. */
 export function flagsActuator(options: FlagsActuatorOptions): Actuator {
-  const { file, flag, flagd, record = true } = options
+  const { file, flag, flagd, processes, record = true } = options
   const history = new HistoryWatch({ file, record })
-  const base = { file, flag, ...(flagd === undefined ? {} : { flagd }) }
+  // A Prometheus tells of a change when it has scraped next: until then nobody would watch. It is asked
+  // at each look instead.
+  const metrics = processes?.metrics ?? []
+  const base = { file, flag, processes: { metrics }, ...(flagd === undefined ? {} : { flagd }) }
   const by = (reason: string): { who: string; via: string; reason: string } => ({
     who: options.who ?? 'guard',
     via: 'guard',
@@ -94,10 +104,29 @@ export function flagsActuator(options: FlagsActuatorOptions): Actuator {
       return effectOf(await changeBack({ ...base, by: by(reason) }))
     },
     async served() {
-      if (flagd === false) return { same: undefined, detail: '' }
-      const ask = { flag, ...(flagd === undefined ? {} : { url: flagd }) }
-      const { state, detail } = await compareServed(await loadFlags(file), ask)
-      return { same: state === 'unreachable' ? undefined : state === 'same', detail }
+      const document = await loadFlags(file)
+      const ask = { flag, ...(typeof flagd === 'string' ? { url: flagd } : {}) }
+      const [served, decided] = await Promise.all([
+        flagd === false ? undefined : compareServed(document, ask),
+        processes === undefined
+          ? undefined
+          : confirmProcesses({
+              flag,
+              processes,
+              expected: expectationOf(document, flag),
+              once: true,
+            }),
+      ])
+      // A replica that does not answer is told of as lost, and one that does not tell may follow.
+      const others = (decided?.lagging ?? []).filter(({ on }) => on !== undefined)
+      const details = [
+        served === undefined || served.state === 'same' ? '' : served.detail,
+        ...others.map(({ process, cause }) => `${process} ${cause}`),
+      ]
+      const detail = details.filter((each) => each !== '').join('; ')
+      if (others.length > 0 || served?.state === 'different') return { same: false, detail }
+      const told = served?.state === 'same' || (decided?.deciding ?? 0) > 0
+      return { same: told ? true : undefined, detail }
     },
   }
 }

@@ -1,7 +1,7 @@
 /**
  * - `metrics-lost`, `replica-silent`, `replica-disagrees`: the eyes;
  * - `share-mismatch`: the users seen are not in the ratio that was set;
- * - `not-served`: flagd does not serve what the file says (a dead file watch keeps it "ready");
+ * - `not-served`: flagd or a replica does not follow the file (a dead file watch keeps flagd "ready");
  * - `edited`: somebody edited the file by hand and moved users who should have stayed;
  * - `moving`: the flag's rule asks for the time, so that its share changes by itself;
  * - `limit`: an absolute limit is broken;

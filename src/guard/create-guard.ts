@@ -1,5 +1,6 @@
 import { basename, dirname, extname, join } from 'node:path'
 import { SwitchbackError } from '../errors.ts'
+import type { ProcessesOptions } from '../scrape/index.ts'
 import { flagsActuator } from './actuator.ts'
 import { fileAudit } from './audit.ts'
 import type { AuditEntry } from './audit.ts'
@@ -68,6 +69,13 @@ function sourceOf(plan: Plan, token: string | undefined): MetricsSource {
   })
 }
 
+/** What the guard watches is what must follow its changes. */
+function processesOf({ sources }: Plan, token: string | undefined): ProcessesOptions {
+  const { replicas, prometheus } = sources
+  if (prometheus === undefined) return { metrics: replicas }
+  return { prometheus: { ...prometheus, ...(token === undefined ? {} : { token }) } }
+}
+
 /**
  * A guard with real parts: the flags file, flagd, and state, lease and audit log on disk.
  *
@@ -86,6 +94,7 @@ export function createGuard(options: CreateGuardOptions): Guard {
       flag,
       who: name,
       record: !dryRun,
+      processes: processesOf(plan, options.prometheusToken),
       ...(flagd === undefined ? {} : { flagd }),
     }),
     store: fileStore(files.state),

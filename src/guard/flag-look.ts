@@ -14,13 +14,13 @@ export interface FlagLookOptions {
   readonly onMended: () => void
 }
 
-/** Looks at the flags file, and now and then at what flagd makes of it. */
+/** Looks at the flags file, and now and then at what flagd and the replicas make of it. */
 export class FlagLook {
   /** Nothing but a split decides, so that the share seen must be the share set. */
   plain = false
   readonly #options: FlagLookOptions
   #askedAt = -Infinity
-  /** How often in a row flagd did not serve the file. */
+  /** How often in a row flagd or a replica did not follow the file. */
   #unserved = 0
 
   constructor(options: FlagLookOptions) {
@@ -61,7 +61,7 @@ export class FlagLook {
   async expect({ confirmed, detail }: Effect, now: number): Promise<void> {
     this.#askedAt = now
     this.#unserved = confirmed === false ? 2 : 0
-    const why = confirmed === false ? detail || 'the change is not served' : ''
+    const why = confirmed === false ? detail || 'the change is not confirmed' : ''
     await this.#options.alarms.set('not-served', why, now)
   }
 }

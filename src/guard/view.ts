@@ -33,10 +33,14 @@ function modeOf({ standbyFor, phase, sight, dryRun }: GuardStatus): GuardMode {
 }
 
 function sentenceOf(status: GuardStatus): string {
-  const { standbyFor, phase, percent, reason, awaiting, verdict, next } = status
+  const { standbyFor, phase, percent, reason, awaiting, verdict, next, alarms } = status
   if (standbyFor !== '') return `${standbyFor} acts; this guard stands by`
   if (phase === 'yielded') return `at ${percent} %: ${reason}`
-  if (phase === 'rolled back') return `everybody was taken back: ${reason}`
+  if (phase === 'rolled back') {
+    const lag = alarms.find(({ code }) => code === 'not-served')
+    const so = lag === undefined ? 'all users are on the old side' : `NOT back yet: ${lag.message}`
+    return `rolled back, ${so}: ${reason}`
+  }
   if (awaiting !== undefined) return `at ${percent} %: waits for somebody to approve ${awaiting} %`
   if (phase === 'finished') return `at ${percent} %, the last step`
   const goal = next === undefined ? '' : `, next ${next} %`

@@ -202,7 +202,7 @@ class RollCall {
 
   /** Whether all who tell what they decide agree, and somebody does not answer, or does not tell. */
   get onlySilentLag(): boolean {
-    const told = this.#all.filter(({ on }) => on !== undefined)
+    const told = this.#all.filter(({ on, pending }) => on !== undefined || pending)
     return !this.isComplete && told.every(({ agrees }) => agrees)
   }
 
@@ -242,6 +242,7 @@ function unheard({ name }: ProcessSource): ProcessVerdict {
     process: name,
     agrees: false,
     silent: true,
+    pending: false,
     cause: 'does not answer',
     probes: undefined,
     on: undefined,

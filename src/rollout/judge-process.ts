@@ -8,6 +8,8 @@ export interface ProcessVerdict {
   readonly agrees: boolean
   /** It gave no answer, so that what it decides is not known. */
   readonly silent: boolean
+  /** It cannot tell now what it decides, and will: its flag source does not answer its probe users. */
+  readonly pending: boolean
   /** Why it does not agree, for people; `''` when it does. */
   readonly cause: string
   /** Probe users, and how many of them it sends to the new side; `undefined` where it does not tell. */
@@ -29,14 +31,23 @@ export interface JudgeOptions {
 /** Compares what a process tells with what the file says. Pure. */
 export function judgeProcess(answer: ProcessAnswer, options: JudgeOptions): ProcessVerdict {
   const { process, reading, error } = answer
-  const base = { process, agrees: false, silent: false, sample: false, refuses: '' }
+  const base = {
+    process,
+    agrees: false,
+    silent: false,
+    pending: false,
+    sample: false,
+    refuses: '',
+  }
   const unknown = { probes: undefined, on: undefined }
   if (reading === undefined) return { ...base, ...unknown, silent: true, cause: error }
   const refuses = refusalOf(reading)
   const wrong = reading.splits.find((split) => !decides(split, options.expected))
   const shown = wrong ?? reading.splits[0]
   if (shown === undefined) {
-    return { ...base, ...unknown, refuses, cause: ignorance(reading, options.flag) }
+    const cause =
+      refuses === '' ? ignorance(reading, options.flag) : `refuses the flags: ${refuses}`
+    return { ...base, ...unknown, pending: reading.knowsFlag, refuses, cause }
   }
   const counts = { probes: shown.probes, on: shown.on, sample: shown.kind === 'sample' }
   if (wrong === undefined && refuses === '') return { ...base, ...counts, agrees: true, cause: '' }
@@ -57,7 +68,11 @@ function isLikely(on: number, probes: number, share: number): boolean {
   return Math.abs(on - share * probes) <= 4 * Math.sqrt(share * (1 - share) * probes) + 1
 }
 
-function ignorance({ others }: ProcessReading, flag: string): string {
+function ignorance({ others, knowsFlag, up }: ProcessReading, flag: string): string {
+  if (knowsFlag) {
+    const why = up === false ? 'its flags are unreachable' : 'its flag source has not answered yet'
+    return `does not know now what it decides about "${flag}": ${why}`
+  }
   return others.length > 0
     ? `does not decide "${flag}" (it decides ${others.slice(0, 3).join(', ')})`
     : `does not say what it decides about "${flag}": an older Switchback, or another application`

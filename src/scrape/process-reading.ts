@@ -24,6 +24,8 @@ export interface ProcessReading {
   readonly instance: string
   /** One for each cache on this flag; empty when the process knows nothing of the flag. */
   readonly splits: readonly LiveSplit[]
+  /** It decides the flag, also where it cannot tell at the moment what. */
+  readonly knowsFlag: boolean
   /** Other flags that the process decides. */
   readonly others: readonly string[]
   /** Whether its flags are up; `undefined` where it is not told. */
@@ -75,6 +77,7 @@ export function processReadingOf(series: readonly Series[], flag: string): Proce
   let reason = ''
   let since: number | undefined
   let newSide = ''
+  let knowsFlag = false
   const operations = { off: 0, on: 0 }
   for (const { name, labels, value } of series) {
     if (name === 'switchback_instance_info') instance = (labels['instance_id'] ?? '').slice(0, 64)
@@ -83,6 +86,7 @@ export function processReadingOf(series: readonly Series[], flag: string): Proce
       others.add(of.slice(0, LONGEST))
       continue
     }
+    knowsFlag ||= of === flag
     switch (name) {
       case 'switchback_operations_total': {
         const { side } = labels
@@ -112,6 +116,7 @@ export function processReadingOf(series: readonly Series[], flag: string): Proce
   return {
     instance,
     splits: [...byFeature].flatMap(([feature, parts]) => splitOf(feature, parts) ?? []),
+    knowsFlag,
     others: [...others].sort(),
     up,
     refused: refused ? { reason, since } : undefined,

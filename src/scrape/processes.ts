@@ -176,7 +176,7 @@ function prometheusProcesses(
           const process = labels['instance'] ?? ''
           const reading = processReadingOf(byProcess.get(process) ?? [], flag)
           // It tells of other flags, so that it is of another application.
-          if (reading.splits.length === 0 && reading.others.length > 0) return []
+          if (!reading.knowsFlag && reading.others.length > 0) return []
           return [{ process, reading, error: '', at: value * 1000 }]
         })
         return answers.length > 0 ? answers : failed(`knows no process that decides "${flag}"`)

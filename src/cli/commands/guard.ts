@@ -156,8 +156,11 @@ async function readText(file: string): Promise<string> {
   }
 }
 
-function isOver({ phase, standbyFor }: GuardStatus): boolean {
-  return standbyFor === '' && ['finished', 'rolled back', 'yielded'].includes(phase)
+/** A rollback is over when flagd and the replicas follow it. */
+function isOver({ phase, standbyFor, alarms }: GuardStatus): boolean {
+  if (standbyFor !== '') return false
+  if (phase === 'rolled back') return !alarms.some(({ code }) => code === 'not-served')
+  return phase === 'finished' || phase === 'yielded'
 }
 
 const LOUD = new Set(['alarm', 'rollback', 'yield'])

@@ -1,0 +1,43 @@
+// An application with a switched cache, as a process: traffic of a hundred users, /metrics, /readyz, and
+// /sides, which says who goes to the new side. Its flags are what the environment says.
+import { createServer } from 'node:http'
+import {
+  createCacheSwitch,
+  createTelemetry,
+  fileCache,
+  flagsFromEnvironment,
+  memoryCache,
+} from '../../dist/index.js'
+import { readinessOf } from '../../dist/app/readiness.js'
+
+const directory = process.argv[2]
+const users = Array.from({ length: 100 }, (_, index) => `user-${index}`)
+const flags = await flagsFromEnvironment(process.env)
+const telemetry = createTelemetry({ meter: false })
+const decider = flags.createDecider({ flag: 'use-redis' })
+const cache = createCacheSwitch({
+  off: fileCache({ directory }),
+  on: memoryCache(),
+  decider,
+  telemetry,
+})
+
+let next = 0
+setInterval(() => {
+  const user = users[next++ % users.length]
+  void cache.for({ targetingKey: user }).getOrSet(`profile:${user}`, () => 'x', { ttl: '1m' })
+}, 20)
+
+async function sides() {
+  const decisions = await Promise.all(users.map((targetingKey) => decider.decide({ targetingKey })))
+  return decisions.map(({ side }) => side)
+}
+
+const server = createServer(async ({ url }, response) => {
+  const body =
+    url === '/metrics'
+      ? telemetry.prometheus()
+      : JSON.stringify(url === '/readyz' ? readinessOf(cache.health()) : await sides())
+  response.end(body)
+})
+server.listen(0, '127.0.0.1', () => console.log(server.address().port))
