@@ -58,7 +58,13 @@ export interface FlagsActuatorOptions {
   readonly record?: boolean
 }
 
-function effectOf({ applied, confirmation, processes, confirmed }: ChangeResult): Effect {
+/** A replica of an older version never tells what it decides: named, but no reason to hold. */
+function effectOf({ applied, confirmation, processes, ...result }: ChangeResult): Effect {
+  const missing = (processes?.lagging ?? []).some(
+    ({ on, silent, pending }) => on !== undefined || silent || pending,
+  )
+  const all = confirmation?.confirmed !== false && !missing
+  const confirmed = result.confirmed === undefined ? undefined : all
   const lagging = (processes?.lagging ?? []).map(({ process, cause }) => `${process} ${cause}`)
   const details = [confirmation?.cause, ...lagging, confirmation?.hint, applied?.warning]
   const times = [confirmation?.lastMs, processes?.lastMs].filter((ms) => ms !== undefined)
