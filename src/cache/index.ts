@@ -5,7 +5,13 @@
 export * from './cell.ts'
 export * from './backend.ts'
 export * from './service.ts'
-export { type FileCache, fileCache, type FileCacheOptions } from './file/index.ts'
+export {
+  type FileCache,
+  fileCache,
+  type FileCacheOptions,
+  inspectStores,
+  type StoreReport,
+} from './file/index.ts'
 export { MAX_KEY_BYTES, storageKey } from './storage-key.ts'
 export { parseTtl } from './ttl.ts'
 export { redisCache, type RedisCacheOptions, type RedisClient } from './redis/index.ts'

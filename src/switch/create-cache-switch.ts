@@ -134,13 +134,9 @@ export function createCacheSwitch(options: CacheSwitchOptions & FlagChoice): Cac
   const sideHealth = (side: Side): SideHealth => {
     const { backend, outSince, lastFailure, usable } = sides[side]
     const owed = debts.count(side)
-    const detail = !usable
-      ? lastFailure
-      : debts.unreadable !== ''
-        ? `nothing of it is used, as the ledger cannot be read: ${debts.unreadable}`
-        : owed > 0
-          ? `${owed} invalidations pending`
-          : ''
+    const detail =
+      (usable ? debts.whyUnused(side) : lastFailure) ||
+      (owed > 0 ? `${owed} invalidations pending` : '')
     return { ok: detail === '', backend: backend.name, outSince, owed, detail }
   }
 

@@ -15,6 +15,7 @@ import { MemoryLedger } from './memory-ledger.ts'
 const RESET_REASON = 'the store was replaced or restarted and may have lost acknowledged deletes'
 /** Further ahead of its store's clock than any fence is made. */
 const FAR_MS = 120_000
+const SETTLE_MS = 1000
 
 export interface DebtsParts {
   /** The machine's ledger, when one of the backends keeps one. */
@@ -189,6 +190,12 @@ export class Debts {
    */
   async mendFence(side: Side): Promise<void> {
     const { backend } = this.#parts.sides[side]
+    const own = this.#memory.fencedBefore(side)
+    if (own > 0 && this.#parts.ledger !== undefined) {
+      // The ledger did not take it then.
+      await this.#parts.ledger.fence(side, own)
+      this.#memory.replaceFence(side, own, 0)
+    }
     const fence = this.#ledger.fencedBefore(side)
     if (fence <= backend.now() + FAR_MS) return
     await backend.ping()
@@ -205,6 +212,22 @@ export class Debts {
     const fence = this.#ledger.fencedBefore(side)
     if (fence <= now + FAR_MS || !begun) return
     await this.#ledger.replaceFence(side, fence, since)
+  }
+
+  /** Why nothing that the side holds is served, though it answers; `''` when there is no such reason. */
+  whyUnused(side: Side): string {
+    const { backend, deadlineMs } = this.#parts.sides[side]
+    const fence = this.fencedBefore(side)
+    if (this.unreadable !== '') return `unused: the ledger cannot be read (${this.unreadable})`
+    if (fence >= FENCE_UNKNOWN) return 'unused: the ledger was lost, and its clock is not known yet'
+    const ahead = fence - backend.now()
+    // As far as a write on its way reaches.
+    if (ahead > deadlineMs + SETTLE_MS) {
+      return `unused: all is distrusted that was written before ${new Date(fence).toISOString()}, ${Math.round(ahead / 1000)} s ahead of its clock`
+    }
+    return this.#isCurrent(side)
+      ? ''
+      : 'unused: this process and its machine know different servers'
   }
 
   /** Whether this process and its machine are in the same era of the side's store. */

@@ -42,11 +42,12 @@ export class Replay {
 
   async #repayAll(): Promise<void> {
     for (const side of Object.values(this.#parts.sides)) {
-      try {
-        await this.#parts.debts.mendFence(side.side)
-        await this.#repay(side)
-      } catch {
-        // The side failed again, or the ledger did: the next round tries again.
+      for (const work of [() => this.#repay(side), () => this.#parts.debts.mendFence(side.side)]) {
+        try {
+          await work()
+        } catch {
+          // The side failed again, or the ledger did: the next round tries again.
+        }
       }
     }
   }

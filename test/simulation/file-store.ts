@@ -35,6 +35,8 @@ export class Disk {
   readonly owed: Record<Side, Map<string, Owed>> = { off: new Map(), on: new Map() }
   readonly fences: Record<Side, number> = { off: 0, on: 0 }
   readonly heard: Record<Side, Heard | undefined> = { off: undefined, on: undefined }
+  clock = 0
+  offset = 0
   /** Another program is in a transaction. */
   lockedUntil = 0
   /** No write finds room; the control file can still be changed. */
@@ -48,6 +50,18 @@ export class Disk {
   constructor(machine: Machine, plainly: number) {
     this.machine = machine
     this.plainly = plainly
+  }
+
+  /** Never behind what it has stamped, though the host's clock is set back. */
+  now(): number {
+    return Math.max(Date.now() + this.offset, this.clock)
+  }
+
+  stamp(): number {
+    const now = this.now()
+    this.offset = Math.max(0, now - Date.now())
+    this.clock = now
+    return now
   }
 
   token(): string {
@@ -124,7 +138,7 @@ export class DiskCache implements FileCache {
   }
 
   now(): number {
-    return Date.now()
+    return this.#disk.now()
   }
 
   ping(): MaybePromise<void> {
@@ -182,7 +196,7 @@ export class DiskCache implements FileCache {
   #put(key: string, row: Omit<Row, 'token' | 'writtenAt'>): string {
     const disk = this.#disk
     const token = disk.token()
-    disk.rows.set(key, { ...row, token, writtenAt: this.now() })
+    disk.rows.set(key, { ...row, token, writtenAt: disk.stamp() })
     disk.machine.tell(() => {
       const what = row.kind === 'value' ? row.payload : 'a tombstone'
       const names = row.successor === '' ? '' : ` naming ${row.successor}`
@@ -216,8 +230,10 @@ export class DiskCache implements FileCache {
 
 function stateOf(row: Row, now: number, ttl: number): CellState {
   if (row.kind === 'tombstone') return now < row.writtenAt + ttl ? 'tombstone' : 'absent'
-  if (now < row.expiresAt) return 'value'
-  return now < row.expiresAt + ttl ? 'expired' : 'absent'
+  // An expiry is a date, by the host's clock.
+  const date = Date.now()
+  if (date < row.expiresAt) return 'value'
+  return date < row.expiresAt + ttl ? 'expired' : 'absent'
 }
 
 class DiskLedger implements Ledger {

@@ -31,6 +31,7 @@ export interface ActorOptions extends Partial<CacheSwitchOptions> {
   readonly tombstoneTtl?: number
   readonly redisUrl?: string
   readonly busyTimeout?: number
+  readonly prefix?: string
 }
 
 /** A real Redis, real file stores, and as many actors as a schedule needs. */
@@ -56,7 +57,7 @@ export class World {
 
   actor(options: ActorOptions = {}): Actor {
     const { machine = 'm1', tombstoneTtl = 60_000, redisUrl = this.redis.url, ...others } = options
-    const { busyTimeout = 1000, ...rest } = others
+    const { busyTimeout = 1000, prefix, ...rest } = others
     const directory = join(this.directory, machine)
     const off = new GatedBackend(
       fileCache({ directory, tombstoneTtl, busyTimeout, onWarning: () => {} }),
@@ -64,7 +65,7 @@ export class World {
     const on = new GatedBackend(
       redisCache({
         url: redisUrl,
-        prefix: `world ${rest.fleet ? 'fleet' : machine}:`,
+        prefix: prefix ?? `world ${rest.fleet ? 'fleet' : machine}:`,
         tombstoneTtl,
         onWarning: () => {},
       }),

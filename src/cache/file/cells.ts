@@ -60,8 +60,10 @@ export function stateOf(
   tombstoneTtl: number,
 ): CellState {
   if (kind === VALUE) {
-    if (now < expiresAt) return 'value'
-    return now < expiresAt + tombstoneTtl ? 'expired' : 'absent'
+    // An expiry is a date, by the host's clock; `now` is the store's.
+    const date = Date.now()
+    if (date < expiresAt) return 'value'
+    return date < expiresAt + tombstoneTtl ? 'expired' : 'absent'
   }
   return now < writtenAt + tombstoneTtl ? 'tombstone' : 'absent'
 }
@@ -113,7 +115,8 @@ export interface Found {
 
 type PeekedRow = [number, number, string, number, number, number]
 
-export function peek(tx: Transaction, key: string, now: number, tombstoneTtl: number): Found {
+export function peek(tx: Transaction, key: string, tombstoneTtl: number): Found {
+  const { now } = tx
   const row = tx.database
     .statement('SELECT id, kind, token, written_at, expires_at, size FROM cells WHERE key = ?')
     .get(key) as PeekedRow | undefined

@@ -16,13 +16,15 @@ const MAGIC = 0x5b_c0_17_02
 /** Numbers of 8 bytes. The first holds magic and size. */
 const GENERATION = 1
 const COMMITS = 2
-const TOMBSTONE_TTL = 3
+const CLOCK = 3
 const FENCE: Readonly<Record<Side, number>> = { off: 4, on: 5 }
 const OWED: Readonly<Record<Side, number>> = { off: 6, on: 7 }
 const ERA: Readonly<Record<Side, number>> = { off: 8, on: 9 }
 const SERVER: Readonly<Record<Side, number>> = { off: 10, on: 11 }
 const LOST_AT = 12
-const COUNT = 13
+const TOMBSTONE_TTL = 13
+const CLOCK_OFFSET = 14
+const COUNT = 15
 const SIZE: number = COUNT * 8
 
 /** What the file says after it was made anew. */
@@ -43,6 +45,8 @@ export interface ControlState {
  *   looks after its commit, so that nothing is acknowledged that went into a file already set aside.
  * - **Commits** counts the transactions of the database from outside. If the database knows of fewer,
  *   its log was cut off.
+ * - **Clock** is the latest time that a cell was stamped with. The store's clock goes on from there when
+ *   the host's is set back, by an offset that only writers change.
  * - **Owed** is never less than what the ledger holds for the side: raised before the commit that adds
  *   to it, lowered only by whoever holds the database's write lock and has read the true number. So a 0
  *   spares a look into the ledger, whenever a process is killed.
@@ -57,6 +61,7 @@ export class ControlFile {
   readonly #numbers: Float64Array = new Float64Array(COUNT)
   readonly #words: Int32Array = new Int32Array(this.#numbers.buffer)
   readonly #out: Float64Array = new Float64Array(1)
+  readonly #pair: Float64Array = new Float64Array(2)
 
   constructor(path: string) {
     this.#fd = openSync(path, constants.O_RDWR | constants.O_CREAT, 0o600)
@@ -115,9 +120,24 @@ export class ControlFile {
     for (const side of ['off', 'on'] as const) this.setFence(side, FENCE_UNKNOWN)
   }
 
-  /** Inside the transaction, before its commit: it will be the `count`th. */
-  setCommits(count: number): void {
-    this.#write(COMMITS, count)
+  /** The store's clock as of the last {@link read}: never behind what it has stamped. */
+  now(): number {
+    return Math.max(Date.now() + this.#numbers[CLOCK_OFFSET]!, this.#numbers[CLOCK]!)
+  }
+
+  /** As {@link now}, while holding the database's write lock: from here on the clock goes on by itself. */
+  keepClock(): number {
+    const now = this.now()
+    const offset = Math.max(0, now - Date.now())
+    if (offset !== this.#numbers[CLOCK_OFFSET]) this.#write(CLOCK_OFFSET, offset)
+    return now
+  }
+
+  /** Inside the transaction, before its commit: it will be the `count`th, and stamps with `clock`. */
+  setCommits(count: number, clock: number): void {
+    this.#pair[0] = count
+    this.#pair[1] = clock
+    writeSync(this.#fd, this.#pair, 0, 16, COMMITS * 8)
   }
 
   /** While holding the database's write lock. */

@@ -22,8 +22,8 @@ type ClockRow = [number, number, number, number, number, string]
  * A value written less than a tombstone lifetime ago leaves a tombstone: a slow filler that saw the cell
  * before the value was written must still be refused.
  */
-export function makeRoom(tx: Transaction, config: FileCacheConfig, now: number): void {
-  if (tx.tombstones > config.maxTombstones) dropTombstones(tx, now)
+export function makeRoom(tx: Transaction, config: FileCacheConfig): void {
+  if (tx.tombstones > config.maxTombstones) dropTombstones(tx)
   if (tx.entries <= config.maxEntries && tx.bytes <= config.maxBytes) return
   // A little more than needed, so that not each write has to come here.
   const entries = config.maxEntries - Math.min(16, config.maxEntries >> 5)
@@ -36,15 +36,15 @@ export function makeRoom(tx: Transaction, config: FileCacheConfig, now: number):
       .all(tx.hand) as ClockRow[]
     for (const row of rows) {
       if (tx.entries <= entries && tx.bytes <= bytes) return
-      pass(tx, row, now, config.tombstoneTtl)
+      pass(tx, row, config.tombstoneTtl)
     }
     if (rows.length < STEP) tx.hand = 0
   }
   // Nothing but tombstones takes the space.
-  if (tx.bytes > config.maxBytes) dropTombstones(tx, now)
+  if (tx.bytes > config.maxBytes) dropTombstones(tx)
 }
 
-function pass(tx: Transaction, row: ClockRow, now: number, tombstoneTtl: number): void {
+function pass(tx: Transaction, row: ClockRow, tombstoneTtl: number): void {
   const [id, kind, used, writtenAt, size, key] = row
   tx.hand = id
   tx.changed = true
@@ -55,7 +55,7 @@ function pass(tx: Transaction, row: ClockRow, now: number, tombstoneTtl: number)
   }
   tx.entries--
   tx.bytes -= size
-  if (now >= writtenAt + tombstoneTtl) {
+  if (tx.now >= writtenAt + tombstoneTtl) {
     tx.database.statement('DELETE FROM cells WHERE id = ?').run(id)
     return
   }
@@ -71,7 +71,7 @@ function pass(tx: Transaction, row: ClockRow, now: number, tombstoneTtl: number)
 }
 
 /** The oldest tombstones go; the floor says in their place that something was there. */
-export function dropTombstones(tx: Transaction, now: number): void {
+export function dropTombstones(tx: Transaction): void {
   const rows = tx.database
     .statement(
       `DELETE FROM cells WHERE id IN
@@ -82,12 +82,12 @@ export function dropTombstones(tx: Transaction, now: number): void {
   if (rows.length === 0) return
   tx.tombstones -= rows.length
   for (const [size] of rows) tx.bytes -= size
-  raiseFloor(tx, now)
+  raiseFloor(tx)
 }
 
 /** See `database.ts` on the floor. */
-export function raiseFloor(tx: Transaction, now: number): void {
+export function raiseFloor(tx: Transaction): void {
   tx.floorToken = newToken()
-  tx.floorAt = now
+  tx.floorAt = tx.now
   tx.changed = true
 }

@@ -107,7 +107,7 @@ class SqliteFileCache implements FileCache {
     const last = await this.#store.run(() =>
       this.#store.transact((tx) => {
         // Stands for every row that goes now, and refuses whoever filled while nothing was there.
-        raiseFloor(tx, this.now())
+        raiseFloor(tx)
         const [id] = tx.database.statement('SELECT max(id) FROM cells').get() as [number | null]
         return id ?? 0
       }),
@@ -124,7 +124,12 @@ class SqliteFileCache implements FileCache {
   }
 
   now(): number {
-    return Date.now()
+    try {
+      return this.#store.withHeader().control.now()
+    } catch {
+      // Nothing can be read, so nothing is served either.
+      return Date.now()
+    }
   }
 
   /** Commits something: a store that cannot be written to cannot serve. */
@@ -146,9 +151,9 @@ class SqliteFileCache implements FileCache {
   }
 
   #load(name: string): Cell {
-    const { database } = this.#store.withHeader()
+    const { control, database } = this.#store.withHeader()
     const row = readRow(database, name)
-    const now = Date.now()
+    const now = control.now()
     if (row === undefined) return readFloor(database, now, this.tombstoneTtl)
     const cell = cellOf(row, now, this.tombstoneTtl)
     if (cell.state === 'value' && this.#used.size < MAX_USED) this.#used.add(name)
@@ -158,21 +163,21 @@ class SqliteFileCache implements FileCache {
   #write(name: string, size: number, entry: Entry, expect: string): WriteResult {
     const { expiresAt, payload } = entry
     return this.#store.transact((tx) => {
-      const writtenAt = Date.now()
-      const found = peek(tx, name, writtenAt, this.tombstoneTtl)
+      const writtenAt = tx.now
+      const found = peek(tx, name, this.tombstoneTtl)
       if (expect !== ANY && expect !== found.token) return REFUSED
       const diesAt = expiresAt + this.tombstoneTtl
       const cell: NewCell = { kind: VALUE, payload, writtenAt, expiresAt, diesAt, successor: '' }
       const token = storeCell(tx, name, found, cell, size)
-      makeRoom(tx, this.#config, writtenAt)
+      makeRoom(tx, this.#config)
       return { written: true, token }
     })
   }
 
   #invalidate(name: string, successor: string): InvalidateResult {
     return this.#store.transact((tx) => {
-      const writtenAt = Date.now()
-      const found = peek(tx, name, writtenAt, this.tombstoneTtl)
+      const writtenAt = tx.now
+      const found = peek(tx, name, this.tombstoneTtl)
       const diesAt = writtenAt + this.tombstoneTtl
       const cell: NewCell = {
         kind: TOMBSTONE,
@@ -183,7 +188,7 @@ class SqliteFileCache implements FileCache {
         successor,
       }
       const token = storeCell(tx, name, found, cell, sizeOf(name, ''))
-      makeRoom(tx, this.#config, writtenAt)
+      makeRoom(tx, this.#config)
       return { done: true, existed: found.state === 'value', token }
     })
   }

@@ -79,9 +79,9 @@ export class Sweeper {
     const removed = this.#store.transact((tx) => {
       tx.changed = true
       tx.database.statement('UPDATE meta SET swept_at = ? WHERE id = 1').run(now)
-      const dead = removeDead(tx, now)
-      if (tx.tombstones > this.#config.maxTombstones) dropTombstones(tx, now)
-      makeRoom(tx, this.#config, now)
+      const dead = removeDead(tx)
+      if (tx.tombstones > this.#config.maxTombstones) dropTombstones(tx)
+      makeRoom(tx, this.#config)
       return dead
     })
     const spare = this.#returnSpace()
@@ -108,19 +108,19 @@ export class Sweeper {
 }
 
 /** True if a whole batch was removed, so that there may be more. */
-function removeDead(tx: Transaction, now: number): boolean {
+function removeDead(tx: Transaction): boolean {
   const values = tx.database
     .statement(
       `DELETE FROM cells WHERE id IN (SELECT id FROM cells WHERE kind = ${VALUE}
        AND dies_at < 9999999999999 AND dies_at <= ? ORDER BY dies_at LIMIT ${BATCH}) RETURNING size`,
     )
-    .all(now) as [number][]
+    .all(Date.now()) as [number][]
   const tombstones = tx.database
     .statement(
       `DELETE FROM cells WHERE id IN (SELECT id FROM cells WHERE kind = ${TOMBSTONE}
        AND dies_at <= ? ORDER BY dies_at LIMIT ${BATCH}) RETURNING size`,
     )
-    .all(now) as [number][]
+    .all(tx.now) as [number][]
   for (const [size] of values) tx.bytes -= size
   for (const [size] of tombstones) tx.bytes -= size
   tx.entries -= values.length

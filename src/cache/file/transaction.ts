@@ -11,6 +11,8 @@ export class Transaction {
   /** Set by whoever changes anything; else the transaction is rolled back. */
   changed: boolean = false
   commits: number = 0
+  /** The store's clock. */
+  now: number = 0
   /** Values, expired ones that were not swept yet included. */
   entries: number = 0
   tombstones: number = 0
@@ -43,6 +45,7 @@ export class Transaction {
     this.owed.off = row[7]
     this.owed.on = row[8]
     this.#noteOwed()
+    this.now = this.#opened.control.keepClock()
   }
 
   save(): void {
@@ -64,7 +67,7 @@ export class Transaction {
         this.owed.off,
         this.owed.on,
       )
-    this.#opened.control.setCommits(this.commits)
+    this.#opened.control.setCommits(this.commits, this.now)
   }
 
   /** See `control-file.ts`: at the start the true number, before the commit only what was added. */

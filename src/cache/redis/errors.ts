@@ -36,7 +36,7 @@ export function redisError(error: unknown): SwitchbackError {
 export function outOfMemory(cause?: unknown): SwitchbackError {
   return new SwitchbackError('SB_REDIS_OUT_OF_MEMORY', 'Redis is out of memory.', {
     cause,
-    hint: 'Raise maxmemory, or set maxmemory-policy to allkeys-lfu so that Redis may evict.',
+    hint: 'Raise maxmemory, or set maxmemory-policy to volatile-lru so that Redis may evict what expires.',
   })
 }
 

@@ -1,6 +1,7 @@
 import { quote, type SwitchbackError } from '../../errors.ts'
 import { type Command, type Environment, exitCode, usageError } from '../command.ts'
 import { defineCommand } from '../define.ts'
+import { checkCache } from '../doctor/check-cache.ts'
 import { checkEnvironment } from '../doctor/check-environment.ts'
 import { checkFile } from '../doctor/check-file.ts'
 import { checkFlagd, type FlagdPorts } from '../doctor/check-flagd.ts'
@@ -14,7 +15,7 @@ export const command: Command = defineCommand({
   usage: 'doctor [options]',
   summary: 'one look at everything that bites in practice, each finding with its remedy',
   details: `The flags file and its rights, flagd's ports and what it serves, the provider's options in the
-environment, Redis and its memory policy, the clocks. Exit code 1 when it finds a problem.
+environment, Redis and its memory policy, the directory of the file cache, the clocks. Exit code 1 when it finds a problem.
 
 --json prints ok, command, flag, file and findings [{check, state, text, remedy}].`,
   options: {
@@ -25,6 +26,11 @@ environment, Redis and its memory policy, the clocks. Exit code 1 when it finds 
       help: "flagd's evaluation, management and sync port (8013,8014,8015)",
     },
     redis: { type: 'string', value: 'URL', help: 'the Redis to look at (REDIS_URL)' },
+    'cache-dir': {
+      type: 'string',
+      value: 'DIR',
+      help: 'of the file cache (SWITCHBACK_CACHE_DIR, .cache/switchback)',
+    },
   },
   examples: [
     ['switchback doctor', 'everything, by the environment and the usual ports'],
@@ -39,6 +45,7 @@ environment, Redis and its memory policy, the clocks. Exit code 1 when it finds 
         flagd === false ? [skipped('served', '--no-flagd')] : checkFlagd(flagd, ports, file, flag),
         checkEnvironment(env),
         checkRedis(values.redis ?? env['REDIS_URL']),
+        checkCache(values['cache-dir'] ?? env['SWITCHBACK_CACHE_DIR'] ?? '.cache/switchback'),
       ])
     ).flat()
     const problems = findings.filter(({ state }) => state === 'problem').length

@@ -90,13 +90,19 @@ function checkMemory(info: string): DoctorFinding[] {
   if (policy === 'noeviction') {
     return [ok(name, `${size}: nothing is forgotten, but once full it refuses what is written`)]
   }
-  return policy.endsWith('-lfu')
-    ? [ok(name, size)]
-    : [warning(name, `${size}: once full it forgets young deletes`, choose)]
+  if (policy === 'volatile-lru') {
+    return [ok(name, `${size}: once full it forgets what expires, and keeps its state`)]
+  }
+  if (policy === 'allkeys-lfu') {
+    return [
+      ok(name, `${size}: once full it may forget a young delete, or its state, and is then cold`),
+    ]
+  }
+  return [warning(name, `${size}: once full it forgets young deletes`, choose)]
 }
 
 /** As docs/production.md reasons: by how many tombstones each policy loses under pressure. */
-const choose = 'set maxmemory-policy allkeys-lfu, or noeviction if you can promise room'
+const choose = 'set maxmemory-policy noeviction with room to spare, or else volatile-lru'
 
 function checkClock(skewMs: number): DoctorFinding[] {
   if (Math.abs(skewMs) < 1000) return []

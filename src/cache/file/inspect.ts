@@ -1,0 +1,57 @@
+import { existsSync, readdirSync } from 'node:fs'
+import { join } from 'node:path'
+import type { Side } from '../../side.ts'
+import { FENCE_UNKNOWN } from '../backend.ts'
+import { ControlFile } from './control-file.ts'
+import { Database, SCHEMA_VERSION } from './database.ts'
+import { judgeBoot, readBootId } from './machine.ts'
+
+/** What a look at one file store finds, for `switchback doctor`. */
+export interface StoreReport {
+  /** The database file. */
+  readonly file: string
+  readonly version: 'present' | 'older' | 'newer'
+  readonly boot: 'same' | 'restarted' | 'shared' | 'unreadable'
+  readonly tombstoneTtl: number
+  readonly owed: Readonly<Record<Side, number>>
+  /** By how much each side's fence lies ahead of this host's clock, in milliseconds; `Infinity`: unknown. */
+  readonly fencedFor: Readonly<Record<Side, number>>
+}
+
+/** Looks at the file stores in a directory and changes nothing. Throws when one cannot be read. */
+export function inspectStores(directory: string): readonly StoreReport[] {
+  if (!existsSync(directory)) return []
+  return readdirSync(directory)
+    .filter((file) => file.endsWith('.db'))
+    .map((file) => inspectStore(join(directory, file)))
+}
+
+function inspectStore(file: string): StoreReport {
+  const database = new Database(file, 'OFF')
+  const control = new ControlFile(file.replace(/\.db$/u, '.control'))
+  try {
+    const identity = database.identity()
+    const whole = control.isWhole()
+    const bootId = readBootId()
+    const ahead = (side: Side): number => {
+      const fence = whole ? control.fence(side) : 0
+      return fence >= FENCE_UNKNOWN ? Number.POSITIVE_INFINITY : fence - Date.now()
+    }
+    const version = identity?.version ?? SCHEMA_VERSION
+    return {
+      file,
+      version:
+        version === SCHEMA_VERSION ? 'present' : version < SCHEMA_VERSION ? 'older' : 'newer',
+      boot:
+        bootId === ''
+          ? 'unreadable'
+          : judgeBoot(bootId, identity?.bootId ?? '', identity?.formerBoots ?? ''),
+      tombstoneTtl: identity?.tombstoneTtl ?? 0,
+      owed: identity?.owed ?? { off: 0, on: 0 },
+      fencedFor: { off: ahead('off'), on: ahead('on') },
+    }
+  } finally {
+    database.close()
+    control.close()
+  }
+}

@@ -1,0 +1,56 @@
+import { statfsSync } from 'node:fs'
+import { inspectStores, type StoreReport } from '../../cache/index.ts'
+import { messageOf } from '../../errors.ts'
+import { type DoctorFinding, ok, problem, skipped, warning } from './finding.ts'
+
+const check = 'file cache'
+/** Of file systems that are shared between machines: NFS, SMB, CIFS, and FUSE, which mostly is. */
+const NETWORK = new Set([0x6969, 0x517b, 0xff534d42, 0xfe534d42, 0x65735546])
+/** Further ahead than a deadline and its slack reach. */
+const FAR_MS = 60_000
+
+/** The directory of the file cache: its disk, its boot ids, what it waits for, and its clock. */
+export function checkCache(directory: string): DoctorFinding[] {
+  let stores: readonly StoreReport[]
+  try {
+    stores = inspectStores(directory)
+    if (stores.length === 0) return [skipped(check, `${directory} holds no file cache`)]
+  } catch (error) {
+    const text = `${directory} cannot be read: ${messageOf(error)}`
+    return [problem(check, text, 'look at its owner, its rights and its disk')]
+  }
+  const findings = [...onNetwork(directory), ...stores.flatMap((store) => [...ofStore(store)])]
+  return findings.length > 0 ? findings : [ok(check, `${directory} is sound`)]
+}
+
+function onNetwork(directory: string): DoctorFinding[] {
+  if (!NETWORK.has(statfsSync(directory).type)) return []
+  const remedy = 'give each machine a directory on a disk of its own'
+  return [problem(check, `${directory} is on a network disk: locks do not hold there`, remedy)]
+}
+
+function* ofStore({ file, version, boot, owed, fencedFor }: StoreReport): Generator<DoctorFinding> {
+  if (version === 'newer') {
+    const text = `a newer Switchback made ${file}; this one does not use it`
+    yield problem(check, text, 'update Switchback, or give this version a directory of its own')
+  }
+  if (boot === 'shared') {
+    const text = `another machine uses ${file}: this one's boot id was replaced and is here again`
+    yield problem(check, text, 'give each machine a directory on its own disk')
+  }
+  if (boot === 'unreadable') {
+    const text = 'the boot id cannot be read: a loss of power cannot be told from a restart'
+    yield warning(check, text, 'make /proc/sys/kernel/random/boot_id readable')
+  }
+  for (const side of ['off', 'on'] as const) {
+    const name = side === 'off' ? 'old' : 'new'
+    if (owed[side] > 0) {
+      const text = `${owed[side]} invalidations are pending for the ${name} side`
+      yield warning(check, text, 'start the application, and do not delete the directory before')
+    }
+    if (fencedFor[side] > FAR_MS) {
+      const text = `nothing of the ${name} side is used: its fence lies ahead of this host's clock`
+      yield warning(check, text, 'synchronise the clocks (NTP), and start the application')
+    }
+  }
+}
