@@ -4,7 +4,8 @@ import { enter } from './context.ts'
 import type { EvaluationContext } from './context.ts'
 import { toWellFormed } from './decode.ts'
 import type { FlagDefinition } from './flag-definition.ts'
-import { goText, isList, isObject } from './json.ts'
+import { goJson } from './go-json.ts'
+import { isList, isObject } from './json.ts'
 import type { JsonValue } from './json.ts'
 import { beginWork, panic } from './panic.ts'
 
@@ -43,7 +44,8 @@ export function compileFlag(flag: FlagDefinition): CompiledFlag {
   if (flag.state === 'DISABLED') return () => DISABLED
   const { targeting, defaultVariant } = flag
   const nobody = defaultVariant === '' ? FALLBACK : undefined
-  if (targeting === undefined || isEmpty(targeting)) {
+  // flagd looks at the text: an empty rule with blanks in it is one, and gives `{}`.
+  if (targeting === undefined || (isEmpty(targeting) && flag.targetingText === undefined)) {
     const answer = nobody ?? variantOf(flag, defaultVariant, 'STATIC')
     return () => answer
   }
@@ -82,8 +84,7 @@ const PLAIN = /^[^"\\<>&\u2028\u2029\p{Cc}\p{Cs}]*$/u
 /** flagd takes the JSON of what the rule gave for the name, without its quotes. */
 function variantNamed(result: JsonValue): string {
   if (typeof result === 'number' && !Number.isFinite(result)) panic()
-  const text = Object.is(result, -0) ? '-0' : goText(finite(result))
-  return text.replaceAll('"', '')
+  return goJson(finite(result)).replaceAll('"', '')
 }
 
 function finite(value: JsonValue): JsonValue {

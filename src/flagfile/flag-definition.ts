@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto'
-import { goText, sameJson } from './json.ts'
+import { goJson } from './go-json.ts'
+import { sameJson } from './json.ts'
 import type { JsonObject, JsonValue } from './json.ts'
 
 /** One flag in normal form: what flagd keeps of it after loading. */
@@ -12,6 +13,8 @@ export interface FlagDefinition {
   readonly defaultVariant: string
   /** The rule with shared rules put in. `undefined` when there is none; `null` is one that decides nothing. */
   readonly targeting: JsonValue | undefined
+  /** The rule as it is written, where shared rules make that another text than flagd would write. */
+  readonly targetingText?: string
   /** Of the flag set and the flag, the flag's own winning. */
   readonly metadata: JsonObject
   /** The flag set that it is in; `undefined` when it is in none. */
@@ -52,16 +55,11 @@ export function sameDefinition(a: FlagDefinition, b: FlagDefinition): boolean {
 }
 
 function decidingText({ state, variants, defaultVariant, targeting }: FlagDefinition): string {
-  try {
-    return goText([
-      state === 'DISABLED',
-      variants ?? null,
-      defaultVariant,
-      targeting ?? null,
-      targeting === undefined,
-    ])
-  } catch {
-    // Nested deeper than the stack reaches; such a rule cannot be evaluated either.
-    return 'too deep'
-  }
+  return goJson([
+    state === 'DISABLED',
+    variants ?? null,
+    defaultVariant,
+    targeting ?? null,
+    targeting === undefined,
+  ])
 }

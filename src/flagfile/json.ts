@@ -33,32 +33,6 @@ export function compareTexts(a: string, b: string): number {
   return a.length - b.length
 }
 
-const ESCAPED = /[<>&\u2028\u2029]/g
-
-/** A JSON text as Go writes it: members in order, and what HTML could mistake escaped. */
-export function goText(value: JsonValue): string {
-  return JSON.stringify(ordered(value)).replace(ESCAPED, escaped)
-}
-
-/** The same for a value whose members need no order. */
-export function escapedText(value: JsonValue): string {
-  return JSON.stringify(value).replace(ESCAPED, escaped)
-}
-
-function escaped(character: string): string {
-  return `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`
-}
-
-/** With the members of every object in order. */
-function ordered(value: JsonValue): JsonValue {
-  if (isList(value)) return value.map(ordered)
-  if (!isObject(value)) return value
-  const keys = Object.keys(value).sort(compareTexts)
-  // JavaScript puts keys that look like indices first, whatever order they are given in; both of two
-  // texts that are compared then have them there.
-  return Object.fromEntries(keys.map((key) => [key, ordered(value[key] as JsonValue)]))
-}
-
 /** Whether two values mean the same, whatever the order of their members. */
 export function sameJson(a: JsonValue | undefined, b: JsonValue | undefined): boolean {
   if (a === b) return true

@@ -23,6 +23,19 @@ export function rawMembers(text: string, start: number): RawMember[] {
   return members
 }
 
+/** The items of a list that begins at `start`, likewise. */
+export function rawItems(text: string, start: number): string[] {
+  const items: string[] = []
+  let at = skipBlanks(text, start + 1)
+  while (at < text.length && text[at] !== ']') {
+    const end = endOfValue(text, at)
+    items.push(text.slice(at, end))
+    at = skipBlanks(text, end)
+    if (text[at] === ',') at = skipBlanks(text, at + 1)
+  }
+  return items
+}
+
 export function skipBlanks(text: string, start: number): number {
   let at = start
   while (at < text.length && ' \t\r\n'.includes(text[at] as string)) at++

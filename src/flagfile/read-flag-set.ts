@@ -5,9 +5,12 @@ import type { FlagDefinition } from './flag-definition.ts'
 import { flagSetOf } from './flag-set.ts'
 import type { FlagSet } from './flag-set.ts'
 import { folded } from './fold.ts'
+import { goJson } from './go-json.ts'
 import { compareTexts, isList, isObject, member } from './json.ts'
 import type { JsonObject, JsonValue } from './json.ts'
 import { withSharedRules } from './references.ts'
+import { writtenRules } from './written-rules.ts'
+import type { WrittenRules } from './written-rules.ts'
 import { isYaml, jsonOfYaml } from './yaml.ts'
 
 export interface ReadFlagSetOptions {
@@ -63,7 +66,8 @@ function flagSetIn(content: string, name: string, options: ReadFlagSetOptions): 
   }
   const flags = members.get('flags')?.at(-1)
   if (flags === undefined) throw new Error('has no "flags"')
-  return flagSetOf(definitionsOf(flags, metadata, options), metadata)
+  const written = expanded === undefined ? undefined : writtenRules(expanded)
+  return flagSetOf(definitionsOf(flags, metadata, options, written), metadata)
 }
 
 function parse(text: string): JsonValue {
@@ -84,6 +88,7 @@ function* definitionsOf(
   flags: JsonValue,
   metadata: JsonObject,
   options: ReadFlagSetOptions,
+  written: WrittenRules | undefined,
 ): Generator<FlagDefinition> {
   const found: (readonly [key: string | undefined, flag: JsonValue])[] = isList(flags)
     ? flags.map((flag) => [undefined, flag] as const)
@@ -92,8 +97,9 @@ function* definitionsOf(
       : isObject(flags)
         ? Object.entries(flags)
         : fail(`has the flags ${quote(flags)}`)
-  for (const [key, flag] of found) {
-    const definition = definitionOf(key, flag, metadata, options)
+  for (const [place, [key, flag]] of found.entries()) {
+    const read = definitionOf(key, flag, metadata, options)
+    const definition = withText(read, written?.(key ?? place))
     const reason =
       definition.key === ''
         ? 'has no key'
@@ -103,6 +109,11 @@ function* definitionsOf(
     if (reason === undefined) yield definition
     else options.onDropped?.({ key: definition.key, reason })
   }
+}
+
+function withText(flag: FlagDefinition, text: string | undefined): FlagDefinition {
+  if (text === undefined || flag.targeting === undefined) return flag
+  return text === goJson(flag.targeting) ? flag : { ...flag, targetingText: text }
 }
 
 const NAMES = ['key', 'state', 'defaultVariant', 'variants', 'targeting', 'source', 'metadata']

@@ -2,7 +2,7 @@ import { quote } from '../errors.ts'
 import { MAX_FLAGS_BYTES } from './bounds.ts'
 import { toWellFormed } from './decode.ts'
 import { folded } from './fold.ts'
-import { escapedText } from './json.ts'
+import { goJson } from './go-json.ts'
 import type { JsonValue } from './json.ts'
 import { rawMembers, skipBlanks } from './members.ts'
 
@@ -17,7 +17,7 @@ import { rawMembers, skipBlanks } from './members.ts'
 export function withSharedRules(text: string, parsed: JsonValue): string | undefined {
   const rules = sharedRules(text)
   if (rules.size === 0) return undefined
-  let result = escapedText(parsed)
+  let result = goJson(parsed)
   if (!result.includes('{"$ref":"')) return undefined
   for (const [name, rule] of rules) {
     const pieces = result.split(`{"$ref":"${name}"}`)

@@ -1,7 +1,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { FlagStore } from './flag-store.ts'
 import type { FlagView } from './flag-view.ts'
-import { goJson } from './go-json.ts'
+import { goJson } from '../flagfile/index.ts'
 import {
   allowedCrossOrigin,
   badRequest,

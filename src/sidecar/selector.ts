@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto'
-import { goString } from './go-json.ts'
+import { goString } from '../flagfile/index.ts'
 import type { JsonObject } from '../flagfile/index.ts'
 
 /** The header, and the name of the gRPC metadata, that says which flags a question is about. */

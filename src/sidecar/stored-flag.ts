@@ -1,7 +1,6 @@
 import { NO_FLAG_SET } from './selector.ts'
-import { goJson, goString } from './go-json.ts'
 import type { JsonObject } from '../flagfile/index.ts'
-import { compileFlag } from '../flagfile/index.ts'
+import { compactJson, compileFlag, goJson, goString } from '../flagfile/index.ts'
 import type { CompiledFlag, Evaluation, FlagDefinition } from '../flagfile/index.ts'
 
 /** A flag in force. */
@@ -41,14 +40,16 @@ export class StoredFlag {
 }
 
 function textOf(definition: FlagDefinition, source: string): string {
-  const { state, defaultVariant, variants, targeting, metadata } = definition
+  const { state, defaultVariant, variants, targeting, targetingText, metadata } = definition
   const members = [
     `"state":${goString(state)}`,
     `"defaultVariant":${goString(defaultVariant)}`,
     `"variants":${variants === undefined ? 'null' : goJson(variants)}`,
   ]
-  const rule = targeting === undefined ? undefined : goJson(targeting)
-  if (rule !== undefined) members.push(`"targeting":${rule}`)
+  if (targeting !== undefined) {
+    const rule = targetingText === undefined ? goJson(targeting) : compactJson(targetingText)
+    members.push(`"targeting":${rule}`)
+  }
   members.push(`"source":${goString(source)}`)
   if (Object.keys(metadata).length > 0) members.push(`"metadata":${goJson(metadata)}`)
   return `{${members.join(',')}}`

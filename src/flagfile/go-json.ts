@@ -1,5 +1,5 @@
-import { compareTexts, isList } from '../flagfile/index.ts'
-import type { JsonValue } from '../flagfile/index.ts'
+import { compareTexts, isList } from './json.ts'
+import type { JsonValue } from './json.ts'
 
 /** A piece of text that stands between values. */
 class Piece {
@@ -69,4 +69,14 @@ const SHORT: Readonly<Record<string, string>> = {
 
 function escape(character: string): string {
   return SHORT[character] ?? `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`
+}
+
+const STRINGS_AND_BLANKS = /"(?:[^"\\]|\\.)*"|[ \t\r\n]+/gs
+const HTML = /[<>&\u2028\u2029]/g
+
+/** JSON that is passed on as it is written: Go takes the blanks out and escapes what HTML could mistake. */
+export function compactJson(text: string): string {
+  return text.replace(STRINGS_AND_BLANKS, (piece) =>
+    piece.startsWith('"') ? piece.replace(HTML, escape) : '',
+  )
 }
