@@ -45,7 +45,7 @@ const KEPT = 'known users keep their side, all others are off'
 
 const MEANINGS: Readonly<Record<string, string>> = {
   FLAG_NOT_FOUND:
-    'there is no such flag, so that everybody is off; add it to the flags, or correct its key in the code',
+    'there is no such flag, so all users are on the old side; add it to the flags, or correct its key in the code',
   TYPE_MISMATCH: `it is no boolean flag; ${KEPT}; give its variants the values true and false`,
   PARSE_ERROR: `its rule cannot be evaluated; ${KEPT}; correct the rule`,
   TARGETING_KEY_MISSING: `it needs a targeting key and gets none; ${KEPT}; pass targetingKey, or use runAs`,

@@ -220,7 +220,7 @@ export class LiveSplitWatch {
   #sideOf(user: string, result: Evaluation<boolean>): boolean | undefined {
     if (result.ok) return result.value
     if (!result.answered) return undefined
-    // The flag was deleted: everybody is off. Any other mistake in it changes nobody's side.
+    // The flag was deleted: everybody is on the old side. Any other mistake in it changes nobody's side.
     return result.errorCode === 'FLAG_NOT_FOUND' ? false : (this.#sides.get(user) ?? false)
   }
 

@@ -33,7 +33,7 @@ export function startReport(parts: StartReport, style: Style): string {
       ? []
       : [['control', `${control.url}${instead(control.port)}`] as [string, string]]),
     ['metrics', `${metricsUrl}${instead(metrics)}`],
-    ['flags', part(flags, 'everybody is off')],
+    ['flags', part(flags, 'all users are on the old side')],
     ...(flags.local || settings.flagsBy === undefined
       ? []
       : [['', style.yellow(notServed(settings))] as [string, string]]),
