@@ -137,7 +137,9 @@ function createTeller({ name, io, values }: Changing, target: Target): Teller {
       }
       row(
         'share',
-        edit.to === undefined ? 'disabled' : `${percent(edit.from)} -> ${percent(edit.to)}`,
+        edit.to === undefined && edit.action !== 'undo'
+          ? 'disabled'
+          : `${percent(edit.from)} -> ${percent(edit.to)}`,
       )
       if (edit.pilot !== undefined) row('pilot', pilotText(edit))
       if (moves !== undefined) row('users', movesText(moves, style.red))

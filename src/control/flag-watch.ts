@@ -5,11 +5,13 @@ import {
   describe,
   type Description,
   editedOutside,
+  type Finding,
   type FlagsDocument,
   type HistoryEntry,
   HistoryWatch,
   readFlags,
   readText,
+  refusalIn,
 } from '../rollout/index.ts'
 
 export interface FlagWatchOptions {
@@ -29,7 +31,7 @@ export interface FlagReading {
   readonly hash: string
   /** The last description that could be made; `null` when there never was one. */
   readonly description: FlagDescription | null
-  /** Why the file cannot be read or understood now; `null` when it can. */
+  /** Why the file cannot be read or understood now, or flagd refuses it; `null` when all is well. */
   readonly error: { readonly code: string; readonly message: string; readonly hint: string } | null
   readonly served: ServedReading
   /** The last change, when it was made by hand or by another tool; `null` when a command made it. */
@@ -74,6 +76,8 @@ export class FlagWatch {
   readonly #options: FlagWatchOptions
   readonly #stop = new AbortController()
   #document: FlagsDocument | undefined
+  /** Why flagd refuses the document; `null` when it takes it. */
+  #refused: FlagReading['error'] = null
   #description: FlagDescription | null = null
   #error: FlagReading['error'] = null
   readonly #historyWatch: HistoryWatch
@@ -172,7 +176,7 @@ export class FlagWatch {
       const { pilots, ...description } = describe(document, flag)
       const { state, shape, share, defaultVariant, sentence } = description
       this.#description = { state, shape, share, defaultVariant, sentence, pilots: pilots.length }
-      this.#error = null
+      this.#error = this.#refused
       await this.#readHistory(document)
     } catch (error) {
       this.#error = isSwitchbackError(error)
@@ -186,6 +190,8 @@ export class FlagWatch {
   #replace(document: FlagsDocument): void {
     this.#document = document
     this.#changedAt = Date.now()
+    const refusal = refusalIn(document.text)
+    this.#refused = refusal === undefined ? null : errorOf(refusal)
     if (this.#served.state === 'unasked') return
     this.#served = { ...this.#served, state: 'unknown', detail: '', since: Date.now() }
     this.#askAt = 0
@@ -238,4 +244,9 @@ export class FlagWatch {
       if (document === this.#document) this.#askAt = now + Math.min(SLOWEST_MS, 9 * (now - started))
     }
   }
+}
+
+function errorOf({ line, column, message, fix }: Finding): FlagReading['error'] {
+  const text = `line ${line}, column ${column}: ${message}`
+  return { code: 'SB_FLAGS_REFUSED', message: text, hint: fix }
 }

@@ -69,7 +69,7 @@ export class ProcessJudge {
   #report(answer: ProcessAnswer, expected: Expectation | undefined): ProcessReport {
     const { process, reading, error } = answer
     if (expected === undefined) {
-      const cause = 'the flags file cannot be read'
+      const cause = 'cannot be compared: the flags file cannot be read, or flagd refuses it'
       const silent = reading === undefined
       const refuses = reading?.refused?.reason ?? ''
       return { process, agrees: false, silent, cause: error || cause, refuses, onShare: null }

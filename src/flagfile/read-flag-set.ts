@@ -47,7 +47,7 @@ export function readFlagSet(
     const problem = deep ? 'is nested deeper than it can be read' : messageOf(cause)
     throw new SwitchbackError('SB_FLAGS_INVALID', `${quote(name)} ${problem}`, {
       cause,
-      hint: 'The last good flags stay in force until it is mended.',
+      hint: 'The last good flags stay in force until it is corrected.',
     })
   }
 }

@@ -10,6 +10,7 @@ import { locate, notWritable } from './location.ts'
 import { type FileLock, isAlive, lockFile, uniqueName } from './lock.ts'
 import { lastGoodFile } from './last-good.ts'
 import { appendHistory } from './record.ts'
+import { refusedError } from './refused.ts'
 import { validate } from './validate.ts'
 
 export interface ApplyOptions {
@@ -116,11 +117,7 @@ function refuseBroken(edit: FlagsEdit): void {
       finding.rejected || (all && finding.severity === 'error' && !known.has(keyOf(finding))),
   )
   if (stopping === undefined) return
-  throw new SwitchbackError(
-    'SB_FLAGS_REFUSED',
-    `flagd would not take the file: line ${stopping.line}, column ${stopping.column}: ${stopping.message}`,
-    { hint: stopping.fix },
-  )
+  throw refusedError(stopping)
 }
 
 function keyOf({ code, pointer }: Finding): string {

@@ -15,6 +15,7 @@ import { addPilot, removePilot } from './pilot.ts'
 import { type FileLock, lockFile } from './lock.ts'
 import { loadFlags } from './read.ts'
 import { keepLastGood } from './last-good.ts'
+import { requireTaken } from './refused.ts'
 import { isBroken, remedy, restore, setAside } from './restore.ts'
 import { findOutside, recordOutside } from './record.ts'
 import { rollBack } from './roll-back.ts'
@@ -102,7 +103,7 @@ export function changeBack(
     readonly keepPilots?: boolean
     readonly disable?: boolean
     /**
-     * Put the last file that was written here in place of one that is broken or gone, which is kept as
+     * Put the last file that was written here in place of one that is broken, refused or gone, which is kept as
      * `<file>.broken`.
      * @default false
      */
@@ -113,7 +114,9 @@ export function changeBack(
   const how = { flag, keepPilots, disable }
   return changeFile({ insist: true, probes: 50, ...options }, async (file) => {
     try {
-      return rollBack(await loadFlags(file), how)
+      const edit = rollBack(await loadFlags(file), how)
+      requireTaken(edit.after)
+      return edit
     } catch (error) {
       if (!isBroken(error)) throw error
       if (options.restore === true) return restore(file, how)
@@ -226,6 +229,7 @@ async function write(options: ChangeOptions, make: Make): Promise<Written> {
 async function attempt(options: ChangeOptions, make: Make, lock?: FileLock): Promise<Written> {
   const { file, by, signal } = options
   const edit = await make(file)
+  if (options.dryRun !== true) requireTaken(edit.after)
   await options.onEdit?.(edit)
   const none = { confirmation: undefined, processes: undefined }
   if (options.dryRun === true) {

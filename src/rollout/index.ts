@@ -47,6 +47,7 @@ export {
   type User,
   type UserContext,
 } from './evaluate.ts'
+export { refusalIn } from './refused.ts'
 export { type Expectation, expectationOf } from './expectation.ts'
 export type { Finding, FindingCode } from './findings.ts'
 export {

@@ -9,10 +9,12 @@ import { lastGoodFile } from './last-good.ts'
 import { readText } from './read.ts'
 import { rollBack, type RollBackOptions } from './roll-back.ts'
 
-/** Whether a rollback failed since the file is broken or gone. */
+/** Whether a rollback failed since the file is broken or gone, or flagd refuses it. */
 export function isBroken(error: unknown): error is SwitchbackError {
-  return isSwitchbackError(error) && ['SB_FLAGS_SYNTAX', 'SB_FILE_MISSING'].includes(error.code)
+  return isSwitchbackError(error) && BROKEN.has(error.code)
 }
+
+const BROKEN = new Set(['SB_FLAGS_SYNTAX', 'SB_FLAGS_REFUSED', 'SB_FILE_MISSING'])
 
 /**
  * The last text that was written, with everybody off, in place of a file that is broken or gone. Its
@@ -43,7 +45,7 @@ export async function remedy(path: string, flag: string): Promise<string> {
   )
   return known === undefined
     ? byHand(path, flag)
-    : 'switchback rollback --restore puts the last file that switchback wrote in its place, with everybody off'
+    : 'switchback rollback --restore puts the last file that switchback wrote in its place, with everyone on the old side'
 }
 
 /**

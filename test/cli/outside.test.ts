@@ -56,3 +56,18 @@ it('watch writes it down, status and history warn of users who should have staye
   expect((await run('undo', '--yes')).code).toBe(0)
   expect(await readFile(file, 'utf8')).toContain('[["on", 50], ["off", 50]]')
 })
+
+it.each([
+  ['another flag', '"use-redis": {', '"other": 5, "use-redis": {'],
+  ['the flag itself', '"state": "ENABLED"', '"state": 5'],
+])('status does not call a file fine that flagd refuses for %s', async (_, from, to) => {
+  const { edit, run } = await place()
+  await edit(from, to)
+  const { code, stdout } = await run('status')
+  expect(code).toBe(1)
+  expect(stdout).toMatch(/refused +line \d+, .*; flagd and the processes keep the last good flags/)
+  expect(JSON.parse((await run('status', '--json')).stdout)).toMatchObject({
+    ok: false,
+    refused: { rejected: true },
+  })
+})

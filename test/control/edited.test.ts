@@ -72,6 +72,21 @@ test('entries that were swapped are trouble for the page and for the guard, unti
   expect((await headline()).findings.some(({ sentence }) => /by hand/.test(sentence))).toBe(false)
 })
 
+test('a file that flagd refuses is trouble, and rolling back tells how to go back all the same', async () => {
+  await using room = await startRoom({ share: 50 })
+  await edit(room.file, (text) => text.replace('"use-redis": {', '"other": 5, "use-redis": {'))
+  await until('trouble', async () =>
+    (await room.get<ControlState>('/api/state')).headline.findings.some(
+      ({ level, sentence }) => level === 'trouble' && /flagd refuses/.test(sentence),
+    ),
+  )
+  const refused = await room.post('/api/rollback')
+  expect(refused.status).toBe(409)
+  expect(await refused.text()).toMatch(/nothing was written.*(echo|rollback --restore)/)
+  await edit(room.file, (text) => text.replace('"other": 5, ', ''))
+  await until('well', async () => (await room.get<ControlState>('/api/state')).flag.error === null)
+})
+
 test('a guard that only watches writes nothing', async () => {
   await using room = await startRoom({ share: 50 })
   // The room itself would write it down.

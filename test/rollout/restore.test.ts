@@ -27,6 +27,11 @@ test.each([
   ['half a JSON', async () => writeFile(file, usual.slice(0, 150)), 'SB_FLAGS_SYNTAX'],
   ['an empty file', async () => writeFile(file, ''), 'SB_FLAGS_SYNTAX'],
   ['no UTF-8', async () => writeFile(file, Buffer.from([0xff, 0x7b])), 'SB_FLAGS_SYNTAX'],
+  [
+    'a flag of others that flagd refuses',
+    async () => writeFile(file, usual.replace('"use-redis": {', '"other": 5, "use-redis": {')),
+    'SB_FLAGS_REFUSED',
+  ],
   ['no file', async () => rm(file), 'SB_FILE_MISSING'],
 ] as const)(
   '%s at 100 %%: refused with the command, which puts it right',
@@ -107,4 +112,18 @@ test('behind a link, the file itself is restored; a dry run touches nothing', as
   expect(await files()).toEqual(before)
   await changeBack({ ...base, file: link, restore: true })
   expect(await onWeight(file)).toBe(0)
+})
+
+test('no edit of a file that flagd refuses is written: the place is told, and nobody is asked', async () => {
+  const text = usual.replace('"use-redis": {', '"other": 5, "use-redis": {')
+  await writeFile(file, text)
+  // A process that is named must not be what the refusal is blamed on.
+  const processes = { metrics: ['http://127.0.0.1:1/metrics'] }
+  const asked: unknown[] = []
+  const onEdit = (edit: unknown): void => void asked.push(edit)
+  await expect(changeShare({ ...base, processes, onEdit, percent: 50 })).rejects.toMatchObject({
+    code: 'SB_FLAGS_REFUSED',
+    message: expect.stringMatching(/^nothing was written: flagd would not take the file: line 4/),
+  })
+  expect([asked, await readFile(file, 'utf8')]).toEqual([[], text])
 })

@@ -12,7 +12,7 @@ export const command: Command = defineCommand({
 over when another editor was faster. Where the file says so already and flagd or a process does not
 follow, the file is written again with a newer time. switchback undo brings the former split back.
 
-Needs a flags file that parses. Where it does not, or is gone, --restore writes the last file that
+Needs a flags file that flagd takes. Where it does not parse, flagd refuses it, or it is gone, --restore writes the last file that
 switchback wrote (<flags file>.last-good), with everyone on the old side, and keeps the broken one as <flags
 file>.broken.
 
@@ -26,7 +26,7 @@ ${changeJson}`,
     'keep-pilots': { type: 'boolean', help: 'leave pilots on' },
     restore: {
       type: 'boolean',
-      help: 'where the flags file is broken or gone, put the last one written in its place',
+      help: 'where the flags file is broken, refused or gone, put the last one written in its place',
     },
     disable: {
       type: 'boolean',
@@ -39,7 +39,7 @@ ${changeJson}`,
       'switchback rollback --metrics http://app.shop:3002/metrics',
       'and by each process at the addresses of app.shop',
     ],
-    ['switchback rollback --restore', 'although the flags file is broken or gone'],
+    ['switchback rollback --restore', 'although the flags file is broken, refused or gone'],
     ['switchback rollback --reason "redis slow" --json', 'with a reason for the history'],
   ],
   run({ values, ...io }) {

@@ -7,7 +7,9 @@ import {
   type HistoryEntry,
   loadFlags,
   locate,
+  type Finding,
   readHistory,
+  refusalIn,
   type ServedComparison,
 } from '../../rollout/index.ts'
 import { type Command, exitCode } from '../command.ts'
@@ -20,11 +22,11 @@ import { findTarget, targetOptions } from '../target.ts'
 export const command: Command = defineCommand({
   usage: 'status [options]',
   summary: 'the split, who gets what, and whether flagd serves it',
-  details: `Exit code 1 when flagd serves something else than the file says or the rule is not understood,
-3 when flagd does not answer.
+  details: `Exit code 1 when flagd serves something else than the file says, flagd refuses the file, or the rule is not
+understood; 3 when flagd does not answer.
 
 --json prints ok, command, file, hash, flag, state, shape, share, weights {on, off}, defaultVariant,
-pilots, sentence, flagd {url, state, probes, agreeing, detail}, last, and outside (what was changed
+pilots, sentence, refused (why flagd does not take the file), flagd {url, state, probes, agreeing, detail}, last, and outside (what was changed
 by hand since the last line of the history: from, to, warning), on one line.`,
   options: targetOptions,
   examples: [
@@ -41,9 +43,16 @@ by hand since the last line of the history: from, to, warning), on one line.`,
     const outside = (await findOutside({ file: located.file, document })).findLast((entry) =>
       concerns(entry, flag),
     )
+    const refusal = refusalIn(document.text)
     const served =
-      flagd === false ? undefined : await compareServed(document, { flag, url: flagd, signal })
-    const code = codeOf(description, served)
+      flagd === false
+        ? undefined
+        : await compareServed(document, { flag, url: flagd, signal }).catch((error: unknown) => {
+            // What the refusal is about may be this very flag: then there is nothing to compare with.
+            if (refusal === undefined) throw error
+            return undefined
+          })
+    const code = refusal === undefined ? codeOf(description, served) : exitCode.refused
     if (values.json) {
       printJson(stdout, {
         ok: code === exitCode.done,
@@ -52,6 +61,7 @@ by hand since the last line of the history: from, to, warning), on one line.`,
         hash: document.hash,
         ...description,
         share: description.share ?? null,
+        ...(refusal === undefined ? {} : { refused: refusal }),
         ...(served === undefined ? {} : { flagd: { url: flagd, ...served } }),
         ...(last === undefined ? {} : { last }),
         ...(outside === undefined ? {} : { outside }),
@@ -67,6 +77,7 @@ by hand since the last line of the history: from, to, warning), on one line.`,
     row('shape', reason === undefined ? shape : style.red(`${shape}: ${reason}${place}`))
     row('state', `${state}, default ${defaultVariant ?? 'of the code'}`)
     row('who', description.sentence)
+    if (refusal !== undefined) row('refused', style.red(refusalText(refusal)))
     if (served !== undefined) row('flagd', servedText(served, String(flagd), style))
     if (last !== undefined) row('last', lastText(last, style))
     if (outside !== undefined) row('since', editedText(outside, style))
@@ -77,6 +88,11 @@ by hand since the last line of the history: from, to, warning), on one line.`,
 function codeOf(description: Description, served: ServedComparison | undefined): number {
   if (served?.state === 'different' || description.shape === 'unknown') return exitCode.refused
   return served?.state === 'unreachable' ? exitCode.unconfirmed : exitCode.done
+}
+
+function refusalText({ line, column, message, fix }: Finding): string {
+  const keeps = 'flagd and the processes keep the last good flags'
+  return `line ${line}, column ${column}: ${message}; ${keeps}. ${fix}`
 }
 
 function servedText(served: ServedComparison, url: string, style: Style): string {

@@ -1,0 +1,35 @@
+import { SwitchbackError } from '../errors.ts'
+import { readFlagSet } from '../flagfile/index.ts'
+import type { FlagsDocument } from './document.ts'
+import type { Finding } from './findings.ts'
+import { validate } from './validate.ts'
+
+/** Why flagd refuses a text as a whole, and where; `undefined` when it takes it. */
+export function refusalIn(text: string): Finding | undefined {
+  try {
+    readFlagSet(text, 'flags.json')
+    return undefined
+  } catch {
+    // The finding tells the same with its place.
+    return validate(text).find(({ rejected }) => rejected)
+  }
+}
+
+/**
+ * For an edit of a file that flagd refuses as it is, for another flag's sake say: to write it would
+ * change nobody's side.
+ *
+ * @throws {SwitchbackError} `SB_FLAGS_REFUSED`
+ */
+export function requireTaken({ text }: FlagsDocument): void {
+  const refusal = refusalIn(text)
+  if (refusal !== undefined) throw refusedError(refusal)
+}
+
+export function refusedError({ line, column, message, fix }: Finding): SwitchbackError {
+  return new SwitchbackError(
+    'SB_FLAGS_REFUSED',
+    `nothing was written: flagd would not take the file: line ${line}, column ${column}: ${message}`,
+    { hint: fix },
+  )
+}
