@@ -1,70 +1,161 @@
 #!/usr/bin/env node
 /**
- * Leaves each mechanism of the protocol out, in a copy, and expects its tests to fail: a test that
- * passes without the mechanism proves nothing. Usage: node test/mutations/run.mjs [part of a name]
+ * Leaves each mechanism of the protocol out, in a copy, and tells who finds it and how soon.
+ * Usage: node test/mutations/run.mjs [--seconds 60] [--tests] [--list] [part of a name]
+ *
+ * A mutant is looked for by the simulation, then by the walk through the file store's system calls (for
+ * mutants of the files), then by the tests that it names; `--tests` runs those also for what the others found.
  */
 import { spawnSync } from 'node:child_process'
 import { cpSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
+import { parseArgs } from 'node:util'
 import { mutations } from './mutations.mjs'
 
+const { values, positionals } = parseArgs({
+  allowPositionals: true,
+  options: {
+    seconds: { type: 'string', default: '60' },
+    tests: { type: 'boolean', default: false },
+    list: { type: 'boolean', default: false },
+    without: { type: 'string', default: 'overflow' },
+    faults: {
+      type: 'string',
+      default: 'hang,disconnect,restart-empty,restart-snapshot,kill,oom,readonly',
+    },
+  },
+})
+const [wanted = ''] = positionals
 const root = resolve(import.meta.dirname, '../..')
-const copy = mkdtempSync(join(tmpdir(), 'switchback-mutations-'))
-const wanted = process.argv[2] ?? ''
-const onlyFile = process.env.ONLY_FILE ?? ''
-let survivors = 0
+const chosen = mutations.filter(({ name, file }) => name.includes(wanted) || file.includes(wanted))
 
-function runs({ file, title }) {
-  const args = ['vitest', 'run', file, ...(title === undefined ? [] : ['-t', title])]
-  const env = { ...process.env, SWITCHBACK_RUNS: process.env.SWITCHBACK_RUNS ?? '20000' }
-  const { status, stdout, stderr } = spawnSync('npx', args, { cwd: copy, env, encoding: 'utf8' })
-  if (/No test files found|0 passed/u.test(stdout + stderr))
-    throw new Error(`no test: ${file} ${title}`)
-  return { passed: status === 0, output: stdout + stderr }
+/** The source with the edits, or why they do not apply. */
+function edited(text, { from, to, also = [] }) {
+  let result = text
+  for (const [before, after] of [[from, to], ...also]) {
+    if (result.split(before).length !== 2) return undefined
+    result = result.replace(before, () => after)
+  }
+  return result
 }
 
-try {
-  for (const part of [
-    'src',
-    'test',
-    'package.json',
-    'tsconfig.json',
-    'tsconfig.build.json',
-    'vitest.config.ts',
-    'flags',
-  ]) {
-    cpSync(join(root, part), join(copy, part), { recursive: true })
+let stale = 0
+for (const mutation of chosen) {
+  if (edited(readFileSync(join(root, mutation.file), 'utf8'), mutation) !== undefined) continue
+  stale += 1
+  console.log(`DOES NOT APPLY  ${mutation.name} | ${mutation.file}`)
+}
+if (values.list) {
+  console.log(`${chosen.length} mutants, ${stale} of them do not apply`)
+  process.exit(stale === 0 ? 0 : 1)
+}
+
+const copy = mkdtempSync(join(tmpdir(), 'switchback-mutations-'))
+for (const part of [
+  'src',
+  'test',
+  'package.json',
+  'tsconfig.json',
+  'tsconfig.build.json',
+  'vitest.config.ts',
+  'flags',
+]) {
+  cpSync(join(root, part), join(copy, part), { recursive: true })
+}
+symlinkSync(join(root, 'node_modules'), join(copy, 'node_modules'))
+
+function timed(command, args, env = {}) {
+  const startedAt = performance.now()
+  const { status, stdout, stderr } = spawnSync(command, args, {
+    cwd: copy,
+    encoding: 'utf8',
+    env: { ...process.env, ...env },
+    timeout: 600_000,
+  })
+  return {
+    found: status !== 0,
+    output: stdout + stderr,
+    seconds: ((performance.now() - startedAt) / 1000).toFixed(1),
   }
-  symlinkSync(join(root, 'node_modules'), join(copy, 'node_modules'))
-  for (const { name, file, from, to, tests } of mutations.filter((one) =>
-    one.name.includes(wanted),
-  )) {
-    const path = join(copy, file)
+}
+
+const LOADER = ['--import', './test/simulation/ts-loader.mjs']
+
+function simulate({ args = [] }) {
+  const all = [
+    '--faults',
+    values.faults,
+    ...args,
+    '--schedules',
+    '100000000',
+    '--seconds',
+    values.seconds,
+    '--quiet',
+  ]
+  const { found, output, seconds } = timed(process.execPath, [
+    ...LOADER,
+    'test/simulation/main.ts',
+    ...all,
+  ])
+  const [, seed, at] = /^seed (\d+) \(schedule (\d+)/mu.exec(output) ?? []
+  const failed = found && seed === undefined
+  if (failed) throw new Error(`the simulation did not run:\n${output.slice(-2000)}`)
+  return found ? `simulation, schedule ${at} (${seconds} s)` : undefined
+}
+
+function preempt({ files }) {
+  if (files !== true) return undefined
+  const { found, output, seconds } = timed(process.execPath, [
+    ...LOADER,
+    'test/simulation/files-main.ts',
+    '--seconds',
+    values.seconds,
+  ])
+  const [, seed] = /^seed (\d+)/mu.exec(output) ?? []
+  if (found && seed === undefined) throw new Error(`the walk did not run:\n${output.slice(-2000)}`)
+  return found ? `walk through the file store, seed ${seed} (${seconds} s)` : undefined
+}
+
+function* test({ tests = [] }) {
+  for (const { file, title } of tests) {
+    const args = ['vitest', 'run', file, ...(title === undefined ? [] : ['-t', title])]
+    const { found, output, seconds } = timed('npx', args)
+    if (/No test files found/u.test(output)) throw new Error(`no such test: ${file}`)
+    if (found) yield `${file}${title === undefined ? '' : ` "${title}"`} (${seconds} s)`
+  }
+}
+
+const unedited = simulate({})
+if (unedited !== undefined)
+  console.log(`WRONG AS IT IS, so what follows proves little: ${unedited}`)
+
+const survivors = []
+let caught = 0
+try {
+  for (const mutation of chosen) {
+    const path = join(copy, mutation.file)
     const original = readFileSync(path, 'utf8')
-    if (original.split(from).length !== 2)
-      throw new Error(`${name}: ${file} does not hold the text once`)
-    for (const test of tests.filter((one) => one.file.includes(onlyFile))) {
-      const label = `${name} | ${test.title ?? test.file}`
-      writeFileSync(path, original)
-      const asIs = runs(test)
-      if (!asIs.passed) {
-        survivors += 1
-        console.log(`BROKEN    ${label}: fails without the edit too\n${asIs.output.slice(-2000)}`)
-        continue
-      }
-      writeFileSync(
-        path,
-        original.replace(from, () => to),
-      )
-      const { passed } = runs(test)
-      if (passed) survivors += 1
-      console.log(`${passed ? 'SURVIVED ' : 'caught   '} ${label}`)
-    }
+    const text = edited(original, mutation)
+    if (text === undefined) continue
+    writeFileSync(path, text)
+    const by = []
+    const searched = simulate(mutation) ?? preempt(mutation)
+    if (searched !== undefined) by.push(searched)
+    if (searched === undefined || values.tests) by.push(...test(mutation))
     writeFileSync(path, original)
+    const verdict =
+      by.length > 0 ? 'found   ' : mutation.safe === undefined ? 'SURVIVED' : 'harmless'
+    if (by.length > 0) caught += 1
+    else if (mutation.safe === undefined) survivors.push(mutation.name)
+    const rule = mutation.rule === undefined ? '' : `; model: without ${mutation.rule}`
+    const why = by.length > 0 ? by.join('; ') : (mutation.safe ?? `not in ${values.seconds} s`)
+    console.log(`${verdict} ${mutation.name} | ${mutation.file} | ${why}${rule}`)
   }
 } finally {
   rmSync(copy, { recursive: true, force: true })
 }
-console.log(survivors === 0 ? 'every mutation was caught' : `${survivors} not caught`)
-process.exitCode = survivors === 0 ? 0 : 1
+console.log(
+  `${chosen.length} mutants: ${caught} found, ${survivors.length} survived, ${stale} do not apply`,
+)
+process.exitCode = survivors.length + stale === 0 ? 0 : 1

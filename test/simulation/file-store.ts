@@ -104,13 +104,24 @@ export class DiskCache implements FileCache {
 
   read(key: string): MaybePromise<Cell> {
     this.check()
-    return this.#cell(key)
+    const cell = this.#cell(key)
+    this.#note('reads', key, cell.payload)
+    return cell
+  }
+
+  #note(what: 'reads' | 'puts' | 'refused' | 'marks', key: string, value: string): void {
+    const { trace, running } = this.#disk.machine
+    trace?.push({ process: running?.name ?? '', what, place: 'F', key, value })
   }
 
   write(key: string, entry: Entry, { expect, within }: WriteOptions): MaybePromise<WriteResult> {
     if (within <= 0) return { written: false, token: '' }
     return this.change(Math.min(within, PATIENCE_MS), () => {
-      if (expect !== ANY && expect !== this.#cell(key).token) return { written: false, token: '' }
+      if (expect !== ANY && expect !== this.#cell(key).token) {
+        this.#note('refused', key, entry.payload)
+        return { written: false, token: '' }
+      }
+      this.#note('puts', key, entry.payload)
       const token = this.#put(key, { ...entry, kind: 'value', successor: '' })
       return { written: true, token }
     })
@@ -121,6 +132,7 @@ export class DiskCache implements FileCache {
     if (this.now() < notBefore) return { done: false, existed: false, token: '' }
     return this.change(Math.min(within, PATIENCE_MS), () => {
       const existed = this.#cell(key).state === 'value'
+      this.#note('marks', key, '')
       const token = this.#put(key, { kind: 'tombstone', payload: '', expiresAt: 0, successor })
       return { done: true, existed, token }
     })

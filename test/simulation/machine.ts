@@ -12,6 +12,16 @@ export interface Owner {
   frozenUntil: number
 }
 
+/** One step at a store, or the end of an operation. */
+export interface TraceEvent {
+  readonly process: string
+  readonly what: 'begins' | 'reads' | 'puts' | 'refused' | 'marks' | 'ends'
+  readonly place: 'F' | 'R' | ''
+  readonly key: string
+  /** The operation, or the value that was read, put or returned. */
+  readonly value: string
+}
+
 interface Event {
   at: number
   readonly order: number
@@ -37,6 +47,8 @@ export class Machine {
   running: Owner | undefined
   /** What happened, for the story; undefined: nobody listens. */
   story: string[] | undefined
+  /** Each step at a store, for the model; undefined: nobody listens. */
+  trace: TraceEvent[] | undefined
   events = 0
   readonly #heap: Event[] = []
   #order = 0

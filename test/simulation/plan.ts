@@ -54,6 +54,8 @@ export interface FaultPlan {
 
 export interface ProcessPlan {
   readonly policy: StandbyPolicy
+  /** Leaves a migration: the old side is still told, and read no more. */
+  readonly retire: boolean
   readonly breaker: { readonly window: number; readonly failures: number }
   readonly deadlineMs: Readonly<Record<Side, number>>
   readonly originConcurrency: number
@@ -106,8 +108,10 @@ export function makePlan(seed: number, options: PlanOptions): Plan {
   // A tombstone must outlive every operation: a second's patience with a busy disk twice over, and deadlines.
   const tombstoneTtl = pick([3000, 3000, 10_000, 60_000])
   const storm = chance(0.4)
+  const retiring = chance(0.15) ? 0.5 : 0
   const process = (): ProcessPlan => ({
     policy: pick(options.policies),
+    retire: chance(retiring),
     breaker: chance(0.4)
       ? { window: 1, failures: 1 }
       : chance(0.5)

@@ -1,4 +1,4 @@
-import type { Machine, Owner } from './machine.ts'
+import type { Machine, Owner, TraceEvent } from './machine.ts'
 import { RedisData, type Snapshot } from './redis-data.ts'
 import { LuaError } from './lua-library.ts'
 
@@ -299,6 +299,7 @@ export class RedisConnection {
       failure = error
       failure.name = 'ReplyError'
     }
+    if (machine.trace !== undefined && failure === undefined) this.#note(name, args, reply)
     // The looks at an idle side say nothing.
     const idle = name === 'PING' || (name === 'GET' && args[0]?.endsWith(':') === true)
     if (!idle || failure !== undefined)
@@ -321,6 +322,31 @@ export class RedisConnection {
       },
       this.#owner,
     )
+  }
+
+  #note(name: string, args: readonly string[], reply: unknown): void {
+    const { trace } = this.#server.machine
+    const note = (what: TraceEvent['what'], key: string, value: string): void =>
+      void trace?.push({
+        process: this.#owner.name,
+        what,
+        place: 'R',
+        key: key.replace('sim:', ''),
+        value,
+      })
+    if (name === 'MGET') {
+      args.forEach((key, i) => {
+        const [, kind, value] = /^1([vx]).{59}\|(.*)$/su.exec((reply as string[])[i] ?? '') ?? []
+        note('reads', key, kind === 'v' ? value! : '')
+      })
+    } else if (name.startsWith('EVAL')) {
+      const kind = args.find((arg) => /^\d[vbx][\w-]{12}$/u.test(arg))?.[1]
+      if (kind === undefined) return
+      const done = [1, 2].includes(Number(Array.isArray(reply) ? reply[0] : reply) % 10)
+      const value = args.map((arg) => /\|(.*)$/su.exec(arg)?.[1] ?? '').join('')
+      if (kind === 'x') note('marks', args[2]!, '')
+      else note(done ? 'puts' : 'refused', args[2]!, value)
+    }
   }
 
   /** Gives a silent server up. */

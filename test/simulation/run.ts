@@ -10,7 +10,7 @@ import { FixedDecider } from '../support/fixed-decider.ts'
 import { seeded } from '../support/simulation.ts'
 import { Choices, type Taken } from './choices.ts'
 import { Disk, DiskCache } from './file-store.ts'
-import { enter, Machine, type Owner } from './machine.ts'
+import { enter, Machine, type Owner, type TraceEvent } from './machine.ts'
 import type { ClientPlan, FaultPlan, OpPlan, Plan, ProcessPlan } from './plan.ts'
 import { RedisConnection, RedisServer } from './redis-server.ts'
 import { Truth } from './truth.ts'
@@ -19,6 +19,7 @@ export interface Outcome {
   /** What was wrong, the worst first; empty: nothing. */
   readonly problems: readonly string[]
   readonly story: readonly string[]
+  readonly trace: readonly TraceEvent[]
   readonly choices: Taken
   readonly reads: number
   readonly writes: number
@@ -32,6 +33,7 @@ export interface RunOptions {
   /** Choices to make again, instead of drawing them. */
   readonly script?: Taken
   readonly story?: boolean
+  readonly trace?: boolean
 }
 
 /** Everything has had time to end by then: the longest load, the longest fault, the longest deadline. */
@@ -63,6 +65,7 @@ interface Runner {
 export async function run(plan: Plan, options: RunOptions): Promise<Outcome> {
   const machine = new Machine(new Choices(options.seed, options.script))
   if (options.story === true) machine.story = []
+  if (options.trace === true) machine.trace = []
   enter(machine, seeded(options.seed))
   const world = new World(plan, machine)
   const onRejection = (error: unknown): void =>
@@ -77,6 +80,7 @@ export async function run(plan: Plan, options: RunOptions): Promise<Outcome> {
   return {
     problems: world.problems,
     story: machine.story ?? [],
+    trace: machine.trace ?? [],
     choices: machine.choices.taken,
     reads: world.truth.reads,
     writes: world.truth.writes,
@@ -162,7 +166,10 @@ class World {
     this.#machine.at(
       0,
       () => {
-        this.#machine.tell(() => `${owner.name} starts (standby: ${plan.policy})`)
+        this.#machine.tell(
+          () =>
+            `${owner.name} starts (standby: ${plan.policy}${plan.retire ? ', retires the old side' : ''})`,
+        )
         owner.cache = this.#assemble(owner)
         const cache = owner.cache
         owner.views = {
@@ -180,7 +187,7 @@ class World {
   /** The shipped assembly; only the server, the disk and the flag are not real. */
   #assemble(owner: Process): CacheSwitch {
     const { tombstoneTtl } = this.#plan
-    const { policy, ...rest } = owner.plan
+    const { policy, retire, ...rest } = owner.plan
     const client = new RedisConnection(this.#redis, owner)
     const on = redisCache({
       client: client as unknown as NonNullable<RedisCacheOptions['client']>,
@@ -199,6 +206,7 @@ class World {
         on,
         decider: new FixedDecider({ 'on-user': 'on', 'off-user': 'off' }),
         standby: policy,
+        ...(retire ? { retire: 'off' as const } : {}),
         compareShare: 1,
         onEvent: (event) =>
           this.#machine.tell(() => `${owner.name} says: ${JSON.stringify(event)}`),
@@ -214,6 +222,7 @@ class World {
       await this.#machine.pause(op.gap)
       if (this.#processes[runner.plan.process] !== owner) return
       runner.next += 1
+      this.#note(owner, 'begins', op, op.op)
       const told = `${runner.name} in ${owner.name}: ${op.op} ${op.op === 'clear' ? '' : op.key} as a user of ${op.side}`
       try {
         await this.#perform(op, owner, told)
@@ -275,20 +284,34 @@ class World {
           if (op.loadMs > 0) await machine.pause(op.loadMs)
           return value
         }
-        await this.#read(key, told, () => cache.getOrSet(key, load, options))
+        const value = await this.#read(key, told, () => cache.getOrSet(key, load, options))
+        this.#note(owner, 'ends', op, String(value))
         return
       }
     }
+    this.#note(owner, 'ends', op, '')
     machine.tell(() => `${told} is acknowledged`)
   }
 
-  async #read(key: string, told: string, read: () => Promise<unknown>): Promise<void> {
+  async #read(key: string, told: string, read: () => Promise<unknown>): Promise<unknown> {
     const floor = this.truth.floor(key)
     this.#machine.tell(() => `${told} begins`)
     const value = await read()
     this.#machine.tell(() => `${told} returns ${value === undefined ? 'nothing' : String(value)}`)
     const wrong = this.truth.judge(key, floor, value)
     if (wrong !== undefined) this.problem(wrong)
+    return value
+  }
+
+  #note(owner: Process, what: 'begins' | 'ends', op: OpPlan, value: string): void {
+    const { trace } = this.#machine
+    trace?.push({
+      process: owner.name,
+      what,
+      place: op.side === 'off' ? 'F' : 'R',
+      key: op.key,
+      value,
+    })
   }
 
   #lookAround(owner: Process): void {
