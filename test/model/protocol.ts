@@ -109,6 +109,8 @@ export interface Setting {
   readonly clients: readonly Client[]
   /** Redis does not answer: the command is lost, or lands later. */
   readonly timeouts?: number
+  /** A process does without Redis for one step: its breaker is open, or it does not know the era yet. */
+  readonly outs?: number
   /** A process dies. */
   readonly crashes?: number
   /** Redis is emptied under its connections (FLUSHALL). */
@@ -165,7 +167,14 @@ interface State {
   clients: Running[]
   /** Who has the turn to write: the origin's order is the order of writes. */
   writer: number
-  left: { timeouts: number; crashes: number; flushes: number; snapshots: number; expiries: number }
+  left: {
+    outs: number
+    timeouts: number
+    crashes: number
+    flushes: number
+    snapshots: number
+    expiries: number
+  }
 }
 
 export function check(rules: Partial<Rules>, setting: Setting, maxStates: number): Found {
@@ -208,6 +217,7 @@ export class Model {
       clients: clients.map(() => ({ i: 0, at: 'idle' })),
       writer: -1,
       left: {
+        outs: given.outs ?? 0,
         timeouts: given.timeouts ?? 0,
         crashes: given.crashes ?? 0,
         flushes: given.flushes ?? 0,
@@ -307,7 +317,14 @@ export class Model {
       const made = command(s)
       return then(s, this.#apply(s, place, made))
     })
-    if (place === FILES || state.left.timeouts === 0) return
+    if (place === FILES) return
+    if (state.left.outs > 0) {
+      add(`p${p}: does without R (instead of: ${label})`, (s) => {
+        s.left.outs -= 1
+        return failed(s)
+      })
+    }
+    if (state.left.timeouts === 0) return
     add(`${label}: no answer, and it was lost`, (s) => {
       s.left.timeouts -= 1
       return failed(s)
@@ -561,6 +578,12 @@ export class Model {
           this.#read(state, ci, add, toOther, returns, true)
           return
         }
+        if (X === REDIS && state.left.outs > 0) {
+          add(`${who}: does without R (instead of: a read)`, (s) => {
+            s.left.outs -= 1
+            toOther(s)
+          })
+        }
         add(
           `${who}: asks the ledger about ${NAMES[X]}: ${this.#owes(state, p, X) ? 'pending' : 'clear'}`,
           (s) => ask(s, (t) => void (mine(t).at = 'read')),
@@ -577,6 +600,13 @@ export class Model {
         })
         return
       case 'other':
+        if (Y === REDIS && state.left.outs > 0) {
+          add(`${who}: does without R (instead of: a look for what could be moved)`, (s) => {
+            s.left.outs -= 1
+            mine(s).at = 'load'
+            delete mine(s).successor
+          })
+        }
         add(`${who}: asks the ledger about ${NAMES[Y]}`, (s) => {
           mine(s).at = this.#rules.movesAskTrust && this.#owes(s, p, Y) ? 'load' : 'other read'
         })

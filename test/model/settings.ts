@@ -50,6 +50,10 @@ export const HELD: readonly Held[] = [
     },
   },
   {
+    name: 'a set, a delete and a read, a process does without Redis twice',
+    setting: { clients: [on(0, ['set', 'delete']), on(1, ['read'])], outs: 2 },
+  },
+  {
     name: 'clear and reads',
     setting: { clients: [on(0, ['clear'], [FILES]), on(1, ['read', 'read'])] },
   },

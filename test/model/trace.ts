@@ -3,7 +3,7 @@ import { ALL_RULES, type Client, Model, type Operation, type Rules } from './pro
 
 /** Steps of the model that no store sees. */
 const SILENT =
-  /asks the ledger|is not used|does not fill|looks whether|loads v|is acknowledged|joins/u
+  /asks the ledger|is not used|does not fill|looks whether|does without R|notes that|settles|loads v|is acknowledged|joins/u
 
 /**
  * Whether what a run of the shipped code did at the stores is a run of the model: the model's states that fit are
@@ -14,7 +14,7 @@ const SILENT =
 export function fits(trace: readonly TraceEvent[], rules: Partial<Rules> = {}): readonly string[] {
   const model = new Model(
     { ...ALL_RULES, ...rules },
-    { clients: clientsOf(trace), files: null, crossing: true },
+    { clients: clientsOf(trace), files: null, crossing: true, outs: 5 },
   )
   let states = new Map([[JSON.stringify(model.initial()), model.initial()]])
   const told: string[] = []
@@ -73,7 +73,7 @@ function labelOf({ process, what, place, value }: TraceEvent): RegExp | undefine
         'u',
       )
     case 'marks':
-      return new RegExp(`${who}${place} := tombstone`, 'u')
+      return new RegExp(`${who}(?:repays: )?${place} := tombstone`, 'u')
     case 'puts':
     case 'refused':
       return new RegExp(`${who}(?:${place} := v${version}|fills ${place} with v${version})`, 'u')

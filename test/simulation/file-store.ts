@@ -46,10 +46,12 @@ export class Disk {
   readonly machine: Machine
   readonly plainly: number
   #tokens = 0
+  readonly #span: number
 
-  constructor(machine: Machine, plainly: number) {
+  constructor(machine: Machine, plainly: number, span: number = DELAYS.length) {
     this.machine = machine
     this.plainly = plainly
+    this.#span = span
   }
 
   /** Never behind what it has stamped, though the host's clock is set back. */
@@ -76,11 +78,7 @@ export class Disk {
   turn(): number {
     const wait =
       DELAYS[
-        this.machine.choices.take(
-          `${this.machine.running?.name} writes`,
-          DELAYS.length,
-          this.plainly,
-        )
+        this.machine.choices.take(`${this.machine.running?.name} writes`, this.#span, this.plainly)
       ]!
     return wait > 0.2 ? this.machine.now + wait : 0
   }

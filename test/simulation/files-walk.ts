@@ -3,7 +3,6 @@ import { createRequire, syncBuiltinESMExports } from 'node:module'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { type Cell, fileCache, type FileCache, NEVER, type Owed } from '../../src/cache/index.ts'
-import { slotOf } from '../../src/cache/file/control-file.ts'
 import type { Side } from '../../src/side.ts'
 import { seeded } from '../support/simulation.ts'
 import { Choices } from './choices.ts'
@@ -21,8 +20,7 @@ const STORY = 60
 const T = 60_000
 const SIDES: readonly Side[] = ['off', 'on']
 
-/** Two keys of one slot, which share its stamp, and one of another. */
-const KEYS: readonly string[] = ['a', twinOf('a'), 'b']
+const KEYS: readonly string[] = ['a', 'b', 'c']
 
 interface Peer {
   readonly name: string
@@ -251,17 +249,11 @@ class Walk {
 
   #settle(peer: Peer, owed: Owed): void {
     const debt = `${owed.side} ${owed.key}`
-    // From here on it may be settled, whoever is told of it.
-    const noted = this.#debts.get(debt)
+    // From here on it may be settled, whoever is told of it; what is noted from here on may not.
     this.#debts.delete(debt)
-    const result = peer.cache.ledger.settle(owed)
-    if (result instanceof Promise) return void result.catch(() => undefined)
-    if (!result) {
-      if (noted !== undefined && !this.#debts.has(debt) && !peer.dead) this.#debts.set(debt, noted)
-      return
-    }
-    this.#tell(`settled ${debt}`)
     this.#settled.set(debt, (this.#settled.get(debt) ?? 0) + 1)
+    void Promise.resolve(peer.cache.ledger.settle(owed)).catch(() => undefined)
+    this.#tell(`settles ${debt}`)
   }
 
   #checkTrust(peer: Peer, side: Side, key: string): void {
@@ -345,8 +337,4 @@ function hookCalls(): () => void {
     Object.assign(Database.prototype, { exec, prepare })
     syncBuiltinESMExports()
   }
-}
-
-function twinOf(key: string): string {
-  for (let i = 0; ; i += 1) if (slotOf(`twin ${i}`) === slotOf(key)) return `twin ${i}`
 }

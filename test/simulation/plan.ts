@@ -70,6 +70,8 @@ export interface Plan {
   /** How often messages are plainly fast, and the disk is free. */
   readonly plainly: number
   readonly diskPlainly: number
+  /** How many of the delays of messages there are, the fastest first. @default all */
+  readonly span?: number
   /** The shipped file store on real files, instead of the simulated disk. */
   readonly realFiles: boolean
 }

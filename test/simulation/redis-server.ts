@@ -25,10 +25,13 @@ export class RedisServer {
   readonly clients: Set<RedisConnection> = new Set()
   readonly machine: Machine
   readonly plainly: number
+  /** How many of the delays there are. */
+  readonly span: number
 
-  constructor(machine: Machine, plainly: number) {
+  constructor(machine: Machine, plainly: number, span: number = DELAYS.length) {
     this.machine = machine
     this.plainly = plainly
+    this.span = span
     this.data = new RedisData(() => this.now())
     this.data.restart('run1', new Map())
   }
@@ -38,7 +41,7 @@ export class RedisServer {
   }
 
   delay(who: string): number {
-    return DELAYS[this.machine.choices.take(who, DELAYS.length, this.plainly)]!
+    return DELAYS[this.machine.choices.take(who, this.span, this.plainly)]!
   }
 
   remember(): void {
@@ -336,16 +339,19 @@ export class RedisConnection {
       })
     if (name === 'MGET') {
       args.forEach((key, i) => {
-        const [, kind, value] = /^1([vx]).{59}\|(.*)$/su.exec((reply as string[])[i] ?? '') ?? []
+        const [, kind, value] = /^\d([vbx])[^|]*\|(.*)$/su.exec((reply as string[])[i] ?? '') ?? []
         note('reads', key, kind === 'v' ? value! : '')
       })
     } else if (name.startsWith('EVAL')) {
       const kind = args.find((arg) => /^\d[vbx][\w-]{12}$/u.test(arg))?.[1]
       if (kind === undefined) return
-      const done = [1, 2].includes(Number(Array.isArray(reply) ? reply[0] : reply) % 10)
+      // Late, or of another era: nothing happened, and it is told again.
+      const outcome = Number(Array.isArray(reply) ? reply[0] : reply) % 10
+      if (outcome > 2) return
+      const done = outcome > 0
       const value = args.map((arg) => /\|(.*)$/su.exec(arg)?.[1] ?? '').join('')
-      if (kind === 'x') note('marks', args[2]!, '')
-      else note(done ? 'puts' : 'refused', args[2]!, value)
+      if (kind === 'x' && done) note('marks', args[2]!, '')
+      else if (kind !== 'x') note(done ? 'puts' : 'refused', args[2]!, value)
     }
   }
 

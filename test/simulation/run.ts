@@ -107,8 +107,8 @@ class World {
   constructor(plan: Plan, machine: Machine) {
     this.#plan = plan
     this.#machine = machine
-    this.#redis = new RedisServer(machine, plan.plainly)
-    this.#disk = new Disk(machine, plan.diskPlainly)
+    this.#redis = new RedisServer(machine, plan.plainly, plan.span)
+    this.#disk = new Disk(machine, plan.diskPlainly, plan.span)
     this.#directory = plan.realFiles ? freshDirectory() : undefined
     this.#runners = plan.clients.map((client, i) => ({
       plan: client,
