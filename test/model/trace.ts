@@ -14,7 +14,7 @@ const SILENT =
 export function fits(trace: readonly TraceEvent[], rules: Partial<Rules> = {}): readonly string[] {
   const model = new Model(
     { ...ALL_RULES, ...rules },
-    { clients: clientsOf(trace), files: null, crossing: true, outs: 5 },
+    { clients: clientsOf(trace), files: null, crossing: true, outs: 4 },
   )
   let states = new Map([[JSON.stringify(model.initial()), model.initial()]])
   const told: string[] = []

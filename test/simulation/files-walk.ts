@@ -323,7 +323,7 @@ function hookCalls(): () => void {
   Database.prototype['prepare'] = function hooked(this: unknown, sql: string) {
     const statement = prepare!.call(this, sql) as Record<string, (...args: unknown[]) => unknown>
     const { get } = statement
-    if (/^SELECT/u.test(sql)) {
+    if (sql.startsWith('SELECT')) {
       statement['get'] = function hookedGet(this: unknown, ...args: unknown[]) {
         hook?.('a row is read')
         return get!.apply(this, args)
