@@ -138,8 +138,8 @@ export type EraVerdict = 'renew' | 'leave' | undefined
 export interface Membership {
   /** Names the pair of stores. Pairs of different names share nothing in files, even in one directory. */
   readonly pair: string
-  /** Names the file store of this machine, which no other one may share this store with; `''`: any may. */
-  readonly owner: string
+  /** Names the file store of this machine, beside which no other may use this store; `''`: any may. */
+  readonly owner: () => string
 }
 
 /** An invalidation that a side did not acknowledge. */
@@ -158,7 +158,7 @@ export interface Owed {
  * here before the caller is answered is honoured by all processes at once.
  */
 export interface Ledger {
-  /** Names the place where it is kept, unlike any other machine's. @default there is none */
+  /** Names the files that keep it, unlike any others. Throws when they cannot be read. @default none */
   readonly place?: string
   /** Whether this side's copy of the key must not be trusted. */
   owes(side: Side, key: string): boolean

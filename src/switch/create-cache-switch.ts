@@ -61,12 +61,11 @@ export function createCacheSwitch(options: CacheSwitchOptions & FlagChoice): Cac
   const sides = { off: guard('off'), on: guard('on') }
   const ledger = options.off.ledger ?? options.on.ledger
   const fleet = options.fleet ?? false
-  // The file store first: what it calls its place depends on the pair.
-  const backends = [options.off, options.on].toSorted((a) => (a.ledger === undefined ? 1 : -1))
+  const backends = [options.off, options.on]
   const spaces = backends.map(({ space = '' }) => space).join('')
   const pair = name === 'cache' && spaces === '' ? '' : `${name}\n${spaces}`
   for (const backend of backends) {
-    backend.join?.({ pair, owner: fleet ? '' : (ledger?.place ?? '') })
+    backend.join?.({ pair, owner: () => (fleet ? '' : (ledger?.place ?? '')) })
   }
   const debts = new Debts({
     ledger,

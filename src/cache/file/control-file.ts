@@ -24,7 +24,8 @@ const SERVER: Readonly<Record<Side, number>> = { off: 10, on: 11 }
 const LOST_AT = 12
 const TOMBSTONE_TTL = 13
 const CLOCK_OFFSET = 14
-const COUNT = 15
+const PLACE = 15
+const COUNT = 16
 const SIZE: number = COUNT * 8
 
 /** What the file says after it was made anew. */
@@ -83,6 +84,11 @@ export class ControlFile {
 
   get generation(): number {
     return this.#numbers[GENERATION]!
+  }
+
+  /** Names these files, unlike any others. */
+  get place(): number {
+    return this.#numbers[PLACE]!
   }
 
   get commits(): number {
@@ -159,8 +165,10 @@ export class ControlFile {
 
   /** Makes the file anew in place. */
   format({ commits, tombstoneTtl, lostAt, owed }: ControlState): void {
+    const place = this.isWhole() ? this.place : freshNumber()
     const numbers = new Float64Array(COUNT)
-    numbers[GENERATION] = freshGeneration()
+    numbers[GENERATION] = freshNumber()
+    numbers[PLACE] = place
     numbers[COMMITS] = commits
     numbers[TOMBSTONE_TTL] = tombstoneTtl
     numbers[LOST_AT] = lostAt
@@ -177,7 +185,7 @@ export class ControlFile {
 
   /** Tells every process, before the database is replaced, that what it has open is no more. */
   renewGeneration(): void {
-    this.#write(GENERATION, freshGeneration())
+    this.#write(GENERATION, freshNumber())
   }
 
   close(): void {
@@ -191,6 +199,6 @@ export class ControlFile {
   }
 }
 
-function freshGeneration(): number {
+function freshNumber(): number {
   return randomInt(1, 2 ** 48 - 1)
 }

@@ -22,7 +22,7 @@ export class FileLedger implements Ledger {
   }
 
   get place(): string {
-    return this.#store.place
+    return String(this.#control().place)
   }
 
   owes(side: Side, key: string): boolean {

@@ -1,5 +1,4 @@
 import { createHash } from 'node:crypto'
-import { hostname } from 'node:os'
 import { setImmediate, setTimeout as delay } from 'node:timers/promises'
 import { SwitchbackError } from '../../errors.ts'
 import type { MaybePromise } from '../backend.ts'
@@ -56,12 +55,6 @@ export class Store {
     this.#config = config
     this.#files = new StoreFiles(config.directory, config.name)
     this.#bootId = bootId
-  }
-
-  /** Names the place of the files, unlike any other machine's. */
-  get place(): string {
-    const path = this.#files.control
-    return createHash('sha1').update(`${hostname()}\n${this.#bootId}\n${path}`).digest('hex')
   }
 
   /** Goes to files of this pair's own; the default pair has the plain name. */

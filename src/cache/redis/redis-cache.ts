@@ -56,7 +56,7 @@ class RedisCache implements CacheBackend {
   readonly #servers: Servers
   readonly #scripts: Scripts
   readonly #reads: TurnReads | undefined
-  #owner = ''
+  #owner = (): string => ''
   /** Until the first attempt to connect has ended: what is asked before waits for it. */
   #starting: Promise<void> | undefined
 
@@ -91,7 +91,7 @@ class RedisCache implements CacheBackend {
         onWarning(raised(this.tombstoneTtl, ms))
         this.tombstoneTtl = ms
       },
-      owner: () => this.#owner,
+      owner: () => this.#owner(),
       onWarning,
     })
     this.#scripts = new Scripts(this.#client, this.#servers, () => Math.ceil(this.tombstoneTtl))

@@ -4,7 +4,7 @@ import type { RedisNode } from './client.ts'
 import { evaluate, script, type Script } from './scripts.ts'
 
 /** For how long after its last word the machine that owns a prefix counts as running. */
-const OWNER_MS = 5000
+const OWNER_MS = 3000
 
 /**
  * What a server says of itself, kept in one hash beside the cells: whatever takes cells from the server,

@@ -168,12 +168,12 @@ describe('processes of different settings', () => {
   })
 
   test('one prefix and two file stores: the second is refused while the first lives', async () => {
-    backend.join?.({ pair: '', owner: 'one' })
+    backend.join?.({ pair: '', owner: () => 'one' })
     await expect
       .poll(() => redis.command('HGET', 'switchback:cache:#state', 'owner'), { timeout: 5000 })
       .toBe('one')
     const second = redisCache({ url: redis.url, onWarning })
-    second.join?.({ pair: '', owner: 'two' })
+    second.join?.({ pair: '', owner: () => 'two' })
     await expect(second.read('k')).rejects.toMatchObject({ code: 'SB_REDIS_SHARED' })
     // A third, which shares on purpose (fleet), is not.
     const third = redisCache({ url: redis.url, onWarning })
