@@ -96,7 +96,14 @@ async function run(options: ChaosOptions, site: Site): Promise<Result> {
   }, LOOK_MS)
   site.finallyDo(() => clearInterval(look))
   await (options.during?.(present) ??
-    strikeAll(present, faults, leftOut, { seed, seconds, logs, struck, signal: ended.signal }))
+    strikeAll(present, faults, leftOut, {
+      seed,
+      seconds,
+      logs,
+      struck,
+      signal: ended.signal,
+      onTrouble: (text) => tally.problem(text),
+    }))
   tally.ended(leftOut)
   await redis.healed()
   if (sidecar?.alive === false) await sidecar.restart()

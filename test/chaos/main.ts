@@ -87,6 +87,7 @@ async function main(): Promise<number> {
   } = readOptions(process.argv.slice(2))
   console.log(`chaos: seed ${seed}, ${minutes} minutes, ${profiles.join(', ')}`)
   const results: Result[] = []
+  let unfinished = 0
   const rounds = Math.ceil((minutes * 60) / profiles.length / LONGEST_SECTION_S)
   const seconds = (minutes * 60) / profiles.length / rounds
   for (let round = 0; round < rounds; round += 1) {
@@ -99,14 +100,19 @@ async function main(): Promise<number> {
         untilFound,
         ...(planted === undefined ? {} : { planted }),
         ...(built === undefined ? {} : { package: built }),
-      })
+      }).catch((error: unknown) => console.log(`FAILED ${name} could not be run: ${String(error)}`))
+      if (result === undefined) {
+        unfinished += 1
+        continue
+      }
       results.push(result)
       console.log(summary(result))
       if (result.problems.length > 0) console.log(failure(result))
     }
   }
   console.log(total(results))
-  return results.every(({ problems }) => problems.length === 0) ? 0 : 1
+  const ok = unfinished === 0 && results.every(({ problems }) => problems.length === 0)
+  return ok ? 0 : 1
 }
 
 // So that an interrupted run, too, leaves nothing behind.

@@ -14,6 +14,8 @@ export interface Schedule {
   readonly struck: Struck[]
   /** Ends the run early. */
   readonly signal: AbortSignal
+  /** A fault that could not be made, or mended: a process that does not come up again, say. */
+  readonly onTrouble: (text: string) => void
 }
 
 /** Each lane deals its faults from a shuffled deck, one after the other; the lanes overlap. */
@@ -21,7 +23,7 @@ export async function strikeAll(
   scene: Omit<Scene, 'random'>,
   faults: Dealt,
   leftOut: ReadonlyMap<string, string>,
-  { seed, seconds, logs, struck, signal }: Schedule,
+  { seed, seconds, logs, struck, signal, onTrouble }: Schedule,
 ): Promise<void> {
   const end = performance.now() + seconds * 1000
   const play = async (lane: Lane): Promise<void> => {
@@ -37,7 +39,9 @@ export async function strikeAll(
       const [name, fault] = next
       const from = now()
       const at = struck.push({ name, from, to: Number.POSITIVE_INFINITY }) - 1
-      await fault.strike({ ...scene, random: randomFor(seed, lane, i, name) })
+      await fault
+        .strike({ ...scene, random: randomFor(seed, lane, i, name) })
+        .catch((error: unknown) => onTrouble(`${name}: ${String(error)}`))
       struck[at] = { name, from, to: now() }
       appendFileSync(join(logs, 'faults.txt'), `${from}\t${now()}\t${name}\n`)
     }
