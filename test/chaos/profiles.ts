@@ -154,7 +154,8 @@ export const PROFILES: Readonly<Record<string, Profile>> = {
     tombstoneTtls: [1500],
     slowMs: 4500,
     keys: 300,
-    mix: { ...MIX, burst: 15 },
+    clients: 30,
+    mix: { ...MIX, burst: 30 },
   },
   clear: {
     ...BASE,
@@ -241,10 +242,10 @@ export const PROFILES: Readonly<Record<string, Profile>> = {
     faults: ['freeze', 'killProcess', 'cut', 'restartAll'],
     tombstoneTtls: [20_000, 400],
     slowMs: 6000,
-    clients: 12,
+    clients: 30,
     shortTtls: 0.8,
     keys: 300,
-    mix: { ...MIX, burst: 15 },
+    mix: { ...MIX, burst: 30 },
   },
   /** Listeners that throw, switches that are closed amid operations. */
   manners: {
