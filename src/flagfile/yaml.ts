@@ -1,5 +1,9 @@
 import { createRequire } from 'node:module'
+import type { Document, Scalar } from 'yaml'
+import { quote } from '../errors.ts'
+import { goJson } from './go-json.ts'
 import type { JsonValue } from './json.ts'
+import { MAYBE_NUMBER, YamlTime, yamlScalar } from './yaml-scalars.ts'
 
 type Yaml = typeof import('yaml')
 
@@ -23,21 +27,52 @@ export function isYaml(name: string): boolean {
  */
 export function jsonOfYaml(text: string): string {
   if (text === '') return ''
-  const { parseAllDocuments } = yaml()
-  const documents = parseAllDocuments(text, {
+  const control = CONTROL.exec(text)
+  if (control !== null) throw new Error(`is not YAML: it holds ${quote(control[0])}`)
+  const { isScalar, parseAllDocuments } = yaml()
+  // A carriage return ends a line, alone as well.
+  const documents = parseAllDocuments(text.replaceAll(/\r\n?/g, '\n'), {
     version: '1.2',
     schema: 'core',
     merge: true,
-    uniqueKeys: true,
-    customTags: [octal, binary, hexadecimal, decimal, float, timestamp],
+    // As written: `~` and `null` are two names.
+    uniqueKeys: (a, b) => isScalar(a) && isScalar(b) && a.source === b.source,
+    customTags: (tags) => [...NUMBERS, ...tags],
+    keepSourceTokens: true,
     logLevel: 'silent',
   })
   const first = Array.isArray(documents) ? documents[0] : undefined
   if (first === undefined) return ''
   const [error] = first.errors
   if (error !== undefined) throw new Error(`is not YAML: ${error.message.split('\n', 1)[0]}`)
-  const value = jsonOf(first.toJS({ maxAliasCount: 1_000, mapAsMap: true }))
-  return JSON.stringify(value)
+  const { explicit, version } = first.directives.yaml
+  if (explicit === true && version !== '1.1') throw new Error(`says that it is YAML ${version}`)
+  refuseEscapes(first)
+  return goJson(jsonOf(first.toJS({ maxAliasCount: 1_000, mapAsMap: true })))
+}
+
+// oxlint-disable-next-line no-control-regex
+const CONTROL = /[\0-\u0008\v\f\u000E-\u001F\u007F-\u0084\u0086-\u009F\uFFFE\uFFFF]/
+
+const NUMBERS = ['int', 'float', 'timestamp'].map((name) => ({
+  default: true as const,
+  tag: `tag:yaml.org,2002:${name}`,
+  test: MAYBE_NUMBER,
+  resolve: yamlScalar,
+}))
+
+/** What JSON may escape in a text, and flagd's parser of YAML does not know: a slash, and surrogates. */
+const ESCAPES = /\\(?:(?<unknown>\/|u[dD][89a-fA-F])|[^])/g
+
+function refuseEscapes(document: Document): void {
+  const check = (_: unknown, { srcToken }: Scalar): void => {
+    if (srcToken?.type !== 'double-quoted-scalar') return
+    for (const { groups } of srcToken.source.matchAll(ESCAPES)) {
+      if (groups?.['unknown'] === undefined) continue
+      throw new Error(`is not YAML to flagd: ${quote(srcToken.source)} escapes what it need not`)
+    }
+  }
+  yaml().visit(document, { Scalar: check })
 }
 
 /** @throws Error for what JSON has no way to write */
@@ -47,7 +82,10 @@ function jsonOf(value: unknown): JsonValue {
     throw new Error(`is not JSON: it holds ${value}`)
   }
   if (typeof value === 'bigint') return Number(value)
+  if (value instanceof YamlTime) return value.value
+  if (value instanceof Uint8Array) return Buffer.from(value).toString()
   if (Array.isArray(value)) return value.map(jsonOf)
+  if (value instanceof Set) return jsonOf(new Map(Array.from(value, (each) => [each, null])))
   if (value instanceof Map) {
     return Object.fromEntries(Array.from(value, ([key, each]) => [keyOf(key), jsonOf(each)]))
   }
@@ -56,47 +94,7 @@ function jsonOf(value: unknown): JsonValue {
 
 function keyOf(key: unknown): string {
   if (key === null || key === undefined) return '<nil>'
-  return typeof key === 'object' ? JSON.stringify(key) : String(key)
-}
-
-// What flagd's parser reads as a number, and YAML 1.2 does not; and a time, which becomes a text.
-const octal = number(/^[-+]?(?:0o|0)[0-7_]+$/, (text) =>
-  Number.parseInt(text.replace(/^([-+]?)0o/, '$10'), 8),
-)
-const binary = number(/^[-+]?0b[01_]+$/, (text) => Number.parseInt(text.replace('0b', ''), 2))
-const hexadecimal = number(/^[-+]?0x[\da-fA-F_]+$/, (text) =>
-  Number.parseInt(text.replace('0x', ''), 16),
-)
-const decimal = number(/^[-+]?[1-9][\d_]*$/, Number)
-const float = {
-  ...number(/^[-+]?(?:\.\d+|\d+(?:\.\d*)?)(?:[eE][-+]?\d+)?$/, Number),
-  tag: 'tag:yaml.org,2002:float',
-}
-const timestamp = {
-  default: true,
-  tag: 'tag:yaml.org,2002:timestamp',
-  test: /^\d{4}-\d\d?-\d\d?(?:(?:[Tt]|[ \t]+)\d\d?:\d\d:\d\d(?:\.\d+)?[ \t]*(?:[Zz]|[-+]\d\d?(?::?\d\d)?)?)?$/,
-  resolve: (text: string): string => {
-    const day = /^(\d{4})-(\d\d?)-(\d\d?)$/.exec(text)
-    if (day === null) return text
-    const [, year = '', month = '', date = ''] = day
-    return `${year}-${month.padStart(2, '0')}-${date.padStart(2, '0')}T00:00:00Z`
-  },
-} as const
-
-function number(
-  test: RegExp,
-  read: (text: string) => number,
-): {
-  readonly default: true
-  readonly tag: string
-  readonly test: RegExp
-  readonly resolve: (text: string) => number
-} {
-  return {
-    default: true,
-    tag: 'tag:yaml.org,2002:int',
-    test,
-    resolve: (text) => read(text.replaceAll('_', '')),
-  }
+  if (key instanceof YamlTime) return key.name
+  if (typeof key === 'object') throw new Error('is not YAML: it has a list or a map as a name')
+  return String(key)
 }
