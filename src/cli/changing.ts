@@ -13,7 +13,7 @@ import { type CommandIo, exitCode, usageError } from './command.ts'
 import { count, createRows, percent, printJson } from './format.ts'
 import { outcomeLines } from './outcome.ts'
 import { MOVES_BY_ITSELF } from './previewing.ts'
-import { findProcesses, type ProcessValues } from './processes-option.ts'
+import { findProcesses, processesJson, type ProcessValues } from './processes-option.ts'
 import { findTarget, type Target, type TargetValues, whoAmI } from './target.ts'
 
 /** The options of every command that changes the flags file, besides `targetOptions`. */
@@ -209,11 +209,6 @@ function jsonOf(
     ...(processes === undefined ? {} : { processes: processesJson(processes) }),
     ...(applied === undefined ? {} : { historyId: applied.history.id, warning: applied.warning }),
   }
-}
-
-function processesJson({ lagging, ...rest }: ProcessConfirmation): object {
-  const told = lagging.map(({ process, cause, on, probes }) => ({ process, cause, on, probes }))
-  return { ...rest, lagging: told }
 }
 
 /** Only a person at a terminal is asked. */

@@ -1,5 +1,6 @@
 import { readFile } from 'node:fs/promises'
 import { isSwitchbackError, quote, SwitchbackError } from '../errors.ts'
+import type { ProcessConfirmation } from '../rollout/index.ts'
 import type { ProcessesOptions } from '../scrape/index.ts'
 import { metricsUrl } from '../scrape/index.ts'
 import { type Environment, usageError } from './command.ts'
@@ -97,4 +98,10 @@ async function sourcesOf(
   // Of all that change the flags, only those with a plan need what the guard brings along.
   const { parsePlan } = await import('../guard/index.ts')
   return parsePlan(text).sources
+}
+
+/** What `--json` prints of them. */
+export function processesJson({ lagging, ...rest }: ProcessConfirmation): object {
+  const told = lagging.map(({ process, cause, on, probes }) => ({ process, cause, on, probes }))
+  return { ...rest, lagging: told }
 }

@@ -105,6 +105,36 @@ it('tells by their definition whether processes decide the same, and who does no
   })
 })
 
+it('status asks the processes too: who does not decide what the file says, and who does not answer', async () => {
+  const { file } = await place()
+  const { hash } = expectationOf(readFlags(text), 'use-redis')
+  const same = await app({ on: 50, hash })
+  const behind = await app({ on: 100, hash: 'deadbeefdeadbeef' })
+  const status = (...argv: string[]) =>
+    switchback(['status', '--file', file, '--no-flagd', ...argv])
+  expect((await status()).stdout).toMatch(/apps +not asked: no app process is known; name each/)
+  const well = await status('--metrics', same)
+  expect(well.stdout).toMatch(/apps +1 of 1 process decides what the file says/)
+  expect(well.code).toBe(0)
+  const lagging = await status('--metrics', same, '--metrics', behind)
+  expect(lagging.code).toBe(1)
+  expect(lagging.stdout).toMatch(/apps +1 of 2 processes decide what the file says/)
+  expect(lagging.stdout).toMatch(/127\.0\.0\.1:\d+ decides 100 % instead of \d+ %/)
+  const gone = await status('--json', '--metrics', same, '--metrics', 'http://127.0.0.1:1/metrics')
+  expect(gone.code).toBe(3)
+  expect(JSON.parse(gone.stdout)).toMatchObject({
+    ok: false,
+    processes: {
+      known: 2,
+      deciding: 1,
+      lagging: [{ process: '127.0.0.1:1', cause: 'refuses the connection' }],
+    },
+  })
+  const wrong = await status('--metrics', 'foo')
+  expect([wrong.code, wrong.stdout]).toEqual([2, ''])
+  expect(wrong.stderr).toContain('--metrics: "foo" is not a metrics URL')
+})
+
 it.each([
   [[], 'explain needs a user'],
   [['a', 'b'], '"b"'],

@@ -1,5 +1,8 @@
 import {
   compareServed,
+  confirmProcesses,
+  expectationOf,
+  type ProcessConfirmation,
   concerns,
   describe,
   type Description,
@@ -17,24 +20,34 @@ import { defineCommand } from '../define.ts'
 import { ago, createRows, percent, printJson } from '../format.ts'
 import type { Style } from '../style.ts'
 import { outsideText } from '../outside.ts'
+import { findProcesses, howToName, processesJson, processOptions } from '../processes-option.ts'
 import { findTarget, targetOptions } from '../target.ts'
+
+const metricsHelp = 'metrics URL of an app process to ask (repeatable; or SWITCHBACK_METRICS)'
 
 export const command: Command = defineCommand({
   usage: 'status [options]',
-  summary: 'the split, who gets what, and whether flagd serves it',
-  details: `Exit code 1 when flagd serves something else than the file says, flagd refuses the file, or the rule is not
-understood; 3 when flagd does not answer.
+  summary: 'the split, who gets what, and whether flagd serves it and the processes decide it',
+  details: `Exit code 1 when flagd or a process decides something else than the file says, flagd refuses the
+file, or the rule is not understood; 3 when flagd or a process does not answer. Name the processes as
+for switchback rollback.
 
 --json prints ok, command, file, hash, flag, state, shape, share, weights {on, off}, defaultVariant,
-pilots, sentence, refused (why flagd does not take the file), flagd {url, state, probes, agreeing, detail}, last, and outside (what was changed
+pilots, sentence, refused (why flagd does not take the file), flagd {url, state, probes, agreeing, detail},
+processes {confirmed, known, deciding, lagging [{process, cause, on, probes}]}, last, and outside (what was changed
 by hand since the last line of the history: from, to, warning), on one line.`,
-  options: targetOptions,
+  options: {
+    ...targetOptions,
+    ...processOptions,
+    metrics: { ...processOptions.metrics, help: metricsHelp },
+  },
   examples: [
     ['switchback status', 'the split of use-redis, and what flagd makes of it'],
     ['switchback status --no-flagd --json', 'what the file says, for machines'],
   ],
   async run({ values, env, stdout, style, signal }) {
     const { flag, file, flagd } = await findTarget(values, env)
+    const processes = await findProcesses(values, env)
     const document = await loadFlags(file)
     const description = describe(document, flag)
     const located = await locate(file)
@@ -52,7 +65,18 @@ by hand since the last line of the history: from, to, warning), on one line.`,
             if (refusal === undefined) throw error
             return undefined
           })
-    const code = refusal === undefined ? codeOf(description, served) : exitCode.refused
+    const decided =
+      processes === undefined || refusal !== undefined
+        ? undefined
+        : await confirmProcesses({
+            flag,
+            processes,
+            expected: expectationOf(document, flag),
+            once: true,
+            signal,
+          })
+    signal.throwIfAborted()
+    const code = refusal === undefined ? codeOf(description, served, decided) : exitCode.refused
     if (values.json) {
       printJson(stdout, {
         ok: code === exitCode.done,
@@ -63,6 +87,7 @@ by hand since the last line of the history: from, to, warning), on one line.`,
         share: description.share ?? null,
         ...(refusal === undefined ? {} : { refused: refusal }),
         ...(served === undefined ? {} : { flagd: { url: flagd, ...served } }),
+        ...(decided === undefined ? {} : { processes: processesJson(decided) }),
         ...(last === undefined ? {} : { last }),
         ...(outside === undefined ? {} : { outside }),
       })
@@ -79,15 +104,40 @@ by hand since the last line of the history: from, to, warning), on one line.`,
     row('who', description.sentence)
     if (refusal !== undefined) row('refused', style.red(refusalText(refusal)))
     if (served !== undefined) row('flagd', servedText(served, String(flagd), style))
+    row('apps', appsText(decided, refusal, processes !== undefined, style))
     if (last !== undefined) row('last', lastText(last, style))
     if (outside !== undefined) row('since', editedText(outside, style))
     return code
   },
 })
 
-function codeOf(description: Description, served: ServedComparison | undefined): number {
+function codeOf(
+  description: Description,
+  served: ServedComparison | undefined,
+  decided: ProcessConfirmation | undefined,
+): number {
+  const others = decided?.lagging ?? []
   if (served?.state === 'different' || description.shape === 'unknown') return exitCode.refused
-  return served?.state === 'unreachable' ? exitCode.unconfirmed : exitCode.done
+  if (others.some(({ silent }) => !silent)) return exitCode.refused
+  return served?.state === 'unreachable' || others.length > 0 ? exitCode.unconfirmed : exitCode.done
+}
+
+/** `3 of 3 processes decide what the file says`, or who does not and why. */
+function appsText(
+  decided: ProcessConfirmation | undefined,
+  refusal: Finding | undefined,
+  named: boolean,
+  style: Style,
+): string {
+  if (!named) return howToName
+  if (decided === undefined) {
+    return refusal === undefined ? '' : 'not asked: what flagd refuses cannot be compared with'
+  }
+  const { deciding, known, lagging } = decided
+  const head = `${deciding} of ${known} ${known === 1 ? 'process decides' : 'processes decide'} what the file says`
+  if (lagging.length === 0) return style.green(head)
+  const lines = lagging.map(({ process, cause }) => `${process} ${cause}`)
+  return style.red([head, ...lines].join('\n'))
 }
 
 function refusalText({ line, column, message, fix }: Finding): string {
