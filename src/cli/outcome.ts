@@ -79,9 +79,14 @@ function nextSteps({ confirmation, processes }: ChangeResult, { flag }: Target):
     steps.push('correct what a process refuses (switchback validate), then run this again')
   }
   if (lagging.some(({ silent }) => silent)) {
-    steps.push('a process that does not answer keeps its side: restart it, or end it')
+    steps.push(
+      'a process that does not answer keeps its side: check its metrics URL, and restart or end it',
+    )
   }
-  if (lagging.some(({ silent, refuses }) => !silent && refuses === '')) {
+  if (lagging.some(({ silent, on }) => !silent && on === undefined)) {
+    steps.push(`name the metrics URL of a process with a cache on "${flag}" and this Switchback`)
+  }
+  if (lagging.some(({ silent, refuses, on }) => !silent && refuses === '' && on !== undefined)) {
     const connected = confirmation?.confirmed === true ? ' or restart it' : ''
     steps.push(`see why a process does not follow "${flag}": its /readyz and log${connected}`)
   }

@@ -1,5 +1,5 @@
 import { readFile } from 'node:fs/promises'
-import { isSwitchbackError, quote, SwitchbackError } from '../errors.ts'
+import { isSwitchbackError, quote } from '../errors.ts'
 import type { ProcessConfirmation } from '../rollout/index.ts'
 import type { ProcessesOptions } from '../scrape/index.ts'
 import { metricsUrl } from '../scrape/index.ts'
@@ -70,9 +70,17 @@ export async function findProcesses(
 }
 
 /** The addresses in `SWITCHBACK_METRICS`. */
-export function metricsOf(env: Environment): readonly string[] {
+function metricsOf(env: Environment): readonly string[] {
   const addresses = (env['SWITCHBACK_METRICS'] ?? '').split(',').map((each) => each.trim())
   return addresses.filter((each) => each !== '')
+}
+
+/** The addresses that a command is given, or else those in `SWITCHBACK_METRICS`; each is one. */
+export function namedMetrics(given: readonly string[], env: Environment): readonly string[] {
+  const [urls, name] =
+    given.length > 0 ? [given, '--metrics'] : [metricsOf(env), 'SWITCHBACK_METRICS']
+  for (const url of urls) checked(url, name)
+  return urls
 }
 
 /** Blames who named it. */
@@ -81,8 +89,7 @@ function checked(url: string, name: string): void {
     metricsUrl(url)
   } catch (error) {
     if (!isSwitchbackError(error)) throw error
-    const hint = error.hint ?? ''
-    throw new SwitchbackError(error.code, `${name}: ${error.message}`, { hint, cause: error })
+    throw usageError(`${name}: ${error.message}`, error.hint ?? '')
   }
 }
 

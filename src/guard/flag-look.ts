@@ -3,6 +3,8 @@ import type { Alarms } from './alarms.ts'
 import { explain } from './records.ts'
 
 const SERVED_EVERY_MS = 10_000
+/** While somebody does not follow: what the alarm says must not outlive what it is about. */
+const LAGGING_EVERY_MS = 2_000
 
 const MOVING =
   'the rule asks for the time, so that its share changes by itself; no step is taken until it does not'
@@ -45,7 +47,8 @@ export class FlagLook {
   }
 
   async served(now: number): Promise<void> {
-    if (now - this.#askedAt < SERVED_EVERY_MS) return
+    const everyMs = this.#unserved >= 2 ? LAGGING_EVERY_MS : SERVED_EVERY_MS
+    if (now - this.#askedAt < everyMs) return
     this.#askedAt = now
     const { actuator, alarms, onMended } = this.#options
     const { same, detail } = await actuator
@@ -57,7 +60,7 @@ export class FlagLook {
     await alarms.set('not-served', this.#unserved >= 2 ? detail : '', now)
   }
 
-  /** Not confirmed is an alarm at once; the next look in ten seconds may clear it. */
+  /** Not confirmed is an alarm at once; the next look may clear it. */
   async expect({ confirmed, detail }: Effect, now: number): Promise<void> {
     this.#askedAt = now
     this.#unserved = confirmed === false ? 2 : 0

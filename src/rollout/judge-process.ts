@@ -105,6 +105,9 @@ function causeOf(
   if (hash !== '' && hash === expected.hash) {
     return `${now}${cache}, although it has the new flags`
   }
+  if (split.mode === 'provider') {
+    return `${now}${cache}, by the flags of a provider of its own, which may not read this file${stale}`
+  }
   const other = hash !== '' && !old ? ', by another definition of the flag' : ''
   return `${now}${cache}${other}${stale}`
 }

@@ -1,7 +1,7 @@
 import { lookup } from 'node:dns/promises'
 import { isIP } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { messageOf } from '../errors.ts'
+import { isSwitchbackError, messageOf } from '../errors.ts'
 import { ExpositionReader, type Series } from './exposition.ts'
 import { fetchPieces } from './fetch-text.ts'
 import { metricsUrl } from './metrics-url.ts'
@@ -134,7 +134,7 @@ function processAt(url: URL, options: ProcessAtOptions): ProcessSource {
         })
         return [{ process: name, reading: processReadingOf(reader.end(), flag), error: '', at }]
       } catch (error) {
-        return [{ process: name, reading: undefined, error: messageOf(error), at }]
+        return [{ process: name, reading: undefined, error: whyOf(error), at }]
       }
     },
   }
@@ -185,4 +185,11 @@ function prometheusProcesses(
       }
     },
   }
+}
+
+/** Text that cannot be parsed is most often a page of another service. */
+function whyOf(error: unknown): string {
+  const message = messageOf(error)
+  const syntax = isSwitchbackError(error) && error.code === 'SB_METRICS_SYNTAX'
+  return syntax ? `answers something that is not metrics (${message})` : message
 }

@@ -1,4 +1,7 @@
+import { once } from 'node:events'
 import { mkdir, readFile, writeFile } from 'node:fs/promises'
+import { createServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
 import { expect, it, onTestFinished, vi } from 'vitest'
 import { expectationOf, readFlags } from '../../src/rollout/index.ts'
@@ -133,6 +136,29 @@ it('status asks the processes too: who does not decide what the file says, and w
   const wrong = await status('--metrics', 'foo')
   expect([wrong.code, wrong.stdout]).toEqual([2, ''])
   expect(wrong.stderr).toContain('--metrics: "foo" is not a metrics URL')
+})
+
+it('an address that is not of a process of ours is told as such, with what to do', async () => {
+  const { file } = await place()
+  const server = createServer((request, response) => {
+    response.end(request.url === '/page' ? '<!doctype html><p>hello' : 'go_goroutines 7\n')
+  })
+  await once(server.listen(0, '127.0.0.1'), 'listening')
+  onTestFinished(() => void server.close())
+  const { port } = server.address() as AddressInfo
+  const rollback = (path: string) => {
+    const metrics = ['--metrics', `http://127.0.0.1:${port}${path}`, '--timeout', '0.5']
+    return switchback(['rollback', '--file', file, '--no-flagd', ...metrics])
+  }
+  const page = await rollback('/page')
+  expect(page.code).toBe(3)
+  expect(page.stdout).toMatch(/lagging +127\.0\.0\.1:\d+ answers something that is not metrics \(/)
+  expect(page.stdout).toMatch(/next +.*check its metrics URL/)
+  const other = await rollback('/metrics')
+  expect(other.stdout).toMatch(
+    /next +name the metrics URL of a process with a cache on "use-redis"/,
+  )
+  expect(other.stdout).not.toMatch(/readyz/)
 })
 
 it.each([

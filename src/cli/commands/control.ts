@@ -7,7 +7,7 @@ import { type Command, type Environment, exitCode, usageError } from '../command
 import { guardBeside, type GuardMode } from '../controlling/guard-beside.ts'
 import { defineCommand } from '../define.ts'
 import { METRICS, metricsOption } from '../metrics-option.ts'
-import { metricsOf } from '../processes-option.ts'
+import { namedMetrics } from '../processes-option.ts'
 import { findTarget, targetOptions, whoAmI } from '../target.ts'
 
 export const command: Command = defineCommand({
@@ -57,7 +57,7 @@ export const command: Command = defineCommand({
     const plan = await readPlan(values.plan)
     const target = await findTarget({ ...values, flag: values.flag ?? plan.flag }, env)
     const token = await readToken(values['token-file'], env)
-    const asked = values.metrics.length > 0 ? values.metrics : metricsOf(env)
+    const asked = namedMetrics(values.metrics, env)
     const named = asked.length > 0 ? asked : plan.sources.replicas
     const guessed = named.length === 0
     const replicas = values['no-metrics'] ? [] : guessed ? [METRICS] : named

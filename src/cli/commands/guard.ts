@@ -18,7 +18,7 @@ import { type Command, type Environment, exitCode, type Output, usageError } fro
 import { defineCommand } from '../define.ts'
 import { printJson } from '../format.ts'
 import { METRICS, metricsOption } from '../metrics-option.ts'
-import { metricsOf } from '../processes-option.ts'
+import { namedMetrics } from '../processes-option.ts'
 import type { Style } from '../style.ts'
 import { findTarget, targetOptions, whoAmI } from '../target.ts'
 
@@ -132,12 +132,16 @@ async function readPlan(
     return { ...plan, advance, sources: { replicas: [], prometheus: url } }
   }
   if (metrics.length > 0) {
-    return { ...plan, advance, sources: { replicas: metrics, prometheus: undefined } }
+    return {
+      ...plan,
+      advance,
+      sources: { replicas: namedMetrics(metrics, env), prometheus: undefined },
+    }
   }
   if (sources.replicas.length > 0 || sources.prometheus !== undefined) {
     return { ...plan, advance, sources }
   }
-  const replicas = metricsOf(env)
+  const replicas = namedMetrics([], env)
   return {
     ...plan,
     advance,

@@ -14,7 +14,7 @@ import { defineCommand } from '../define.ts'
 import { ago, count, percent, printJson } from '../format.ts'
 import { METRICS, metricsOption } from '../metrics-option.ts'
 import { outsideText } from '../outside.ts'
-import { metricsOf } from '../processes-option.ts'
+import { namedMetrics } from '../processes-option.ts'
 import type { Style } from '../style.ts'
 import { findTarget, targetOptions, type Target } from '../target.ts'
 import { type ArmRate, type Arms, rateOf, readArms } from '../watching/arms.ts'
@@ -41,7 +41,7 @@ users who should have stayed) and metrics {off, on}, each with perSecond, hits, 
     const target = await findTarget(values, env)
     const seconds = positive('interval', values.interval ?? '1')
     const looks = values.count === undefined ? Infinity : positive('count', values.count)
-    const named = values.metrics.length > 0 ? values.metrics : metricsOf(env)
+    const named = namedMetrics(values.metrics, env)
     const metrics = named.length > 0 ? named : [METRICS]
     const urls = metrics.map(metricsUrl)
     const history = new HistoryWatch({ file: target.file })
