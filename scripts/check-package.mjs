@@ -1,6 +1,6 @@
 // Packs the package as npm would publish it and has publint and are-the-types-wrong look at it.
 import { spawnSync } from 'node:child_process'
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -8,8 +8,11 @@ import { fileURLToPath } from 'node:url'
 process.chdir(fileURLToPath(new URL('..', import.meta.url)))
 const scratch = mkdtempSync(join(tmpdir(), 'switchback-package-'))
 const problems = []
+// What a run of this checkout leaves beside the flags names people. It must not be published.
+const left = 'flags/check-package.history.jsonl'
 
 try {
+  writeFileSync(left, '')
   const pack = run('npm', 'pack', '--json', '--ignore-scripts', '--pack-destination', scratch)
   const [{ filename, files }] = JSON.parse(pack)
   const tarball = join(scratch, filename)
@@ -19,6 +22,7 @@ try {
 } catch (error) {
   problems.push(error.message)
 } finally {
+  rmSync(left, { force: true })
   rmSync(scratch, { recursive: true, force: true })
 }
 
@@ -42,6 +46,9 @@ function missingFiles(packed) {
   for (const target of [...targets, ...Object.values(manifest.bin)]) {
     const path = target.replace(/^\.\//, '')
     if (!packed.has(path)) problems.push(`package.json names ${target}, which is not packed`)
+  }
+  for (const path of packed) {
+    if (/\.(history\.jsonl|last-good|broken|guard\.)/.test(path)) problems.push(`${path} is packed`)
   }
   for (const name of ['LICENSE', 'README.md', 'CHANGELOG.md']) {
     if (!packed.has(name)) problems.push(`${name} is not packed`)
