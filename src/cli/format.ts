@@ -1,3 +1,4 @@
+import { relative } from 'node:path'
 import type { Output } from './command.ts'
 import type { Style } from './style.ts'
 
@@ -39,4 +40,10 @@ export function createRows(stdout: Output, style: Style): (label: string, text: 
 /** One JSON document on one line. */
 export function printJson(stdout: Output, value: object): void {
   stdout.write(`${JSON.stringify(value)}\n`)
+}
+
+/** A path as it would be typed here, when that is shorter. */
+export function displayPath(path: string): string {
+  const here = relative('', path)
+  return here !== '' && !here.startsWith('..') ? here : path
 }

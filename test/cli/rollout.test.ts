@@ -218,6 +218,7 @@ describe('rollback and undo', () => {
     expect(await here.json(['status'])).toMatchObject({ share: 0, flagd: { state: 'same' } })
     expect(await here.json(['undo'])).toMatchObject({ ok: true, from: 0, to: 50 })
     const history = await here.run(['history'])
+    expect(history.stdout.split('\n')[0]).toBe('use-redis  flags/use-redis.history.jsonl')
     const lines = history.stdout.trim().split('\n').slice(1)
     expect(lines.map((line) => line.split(/ {2,}/).slice(2))).toEqual([
       ['ann@test', 'undo', '0 % -> 50 %'],

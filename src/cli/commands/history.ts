@@ -9,7 +9,7 @@ import {
 } from '../../rollout/index.ts'
 import { type Command, exitCode, usageError } from '../command.ts'
 import { defineCommand } from '../define.ts'
-import { printJson } from '../format.ts'
+import { displayPath, printJson } from '../format.ts'
 import { outsideText } from '../outside.ts'
 import type { Style } from '../style.ts'
 import { findTarget, targetOptions } from '../target.ts'
@@ -61,7 +61,7 @@ from, to, before, after, changes, pilot, undoes, warning; unwritten: true on one
       })
       return exitCode.done
     }
-    stdout.write(`${style.bold(flag)}  ${historyFile(place.file)}\n`)
+    stdout.write(`${style.bold(flag)}  ${displayPath(historyFile(place.file))}\n`)
     if (entries.length === 0) stdout.write('  nothing was changed through switchback yet\n')
     const width = Math.max(0, ...entries.map(({ who }) => who.length))
     for (const entry of entries) {

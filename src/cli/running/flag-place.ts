@@ -1,7 +1,7 @@
-import { relative } from 'node:path'
 import { isReachable } from '../../reachable.ts'
 import { startSidecar, type SidecarLogEntry, type SidecarPorts } from '../../sidecar/index.ts'
 import type { Environment } from '../command.ts'
+import { displayPath } from '../format.ts'
 import { flagdUrl } from '../target.ts'
 
 /** Where flags are to be had. */
@@ -96,10 +96,4 @@ async function flagdAnswers(): Promise<boolean> {
 async function anyTaken(ports: readonly number[]): Promise<boolean> {
   const taken = await Promise.all(ports.map((port) => isReachable({ host: '127.0.0.1', port })))
   return taken.includes(true)
-}
-
-/** A path as it would be typed here, when that is shorter. */
-export function displayPath(path: string): string {
-  const here = relative('', path)
-  return here !== '' && !here.startsWith('..') ? here : path
 }

@@ -7,9 +7,10 @@ import { flagsFromEnvironment, type Decider } from '../../flags/index.ts'
 import { createCacheSwitch, type CacheSwitch, type SwitchEvent } from '../../switch/index.ts'
 import { createTelemetry, type Telemetry } from '../../telemetry/index.ts'
 import type { Environment } from '../command.ts'
+import { displayPath } from '../format.ts'
 import { provisionRedis, type ProvisionedRedis } from '../provision/index.ts'
 import { Closers } from './closers.ts'
-import { displayPath, openFlagPlace } from './flag-place.ts'
+import { openFlagPlace } from './flag-place.ts'
 
 /** The flag that picks the side. */
 export const FLAG = 'use-redis'
