@@ -37,6 +37,8 @@ export class FlagsFile {
   /** Resolves when content of it is in force for the first time. */
   readonly loaded: Promise<void>
   #onLoaded = (): void => {}
+  /** Whether it was ever read. */
+  #good = false
   #complaint: NodeJS.Timeout | undefined
 
   private constructor(options: FlagsFileOptions) {
@@ -59,7 +61,9 @@ export class FlagsFile {
       throw new SwitchbackError(
         'SB_FLAGS_FILE_MISSING',
         `There is no flags file at ${quote(options.path)}.`,
-        { hint: 'Name an existing file, such as flags/use-redis.json, or a directory with one.' },
+        {
+          hint: 'Name a file that exists, or begin with the example in the package: cp -r node_modules/switchback/flags .',
+        },
       )
     }
     const file = new FlagsFile(options)
@@ -85,11 +89,13 @@ export class FlagsFile {
         flags: readFlagSet(text, readable(name)),
       }))
       this.#store.replace(this.#priority, parts)
+      this.#good = true
       this.#onLoaded()
       const { size } = this.#store
       this.#onLog({ level: 'info', message: `${size} ${size === 1 ? 'flag' : 'flags'} in force` })
     } catch (error) {
-      if (error instanceof SwitchbackError) return this.#complain(error.message)
+      if (error instanceof SwitchbackError)
+        return this.#complain(`${error.message}; ${this.#kept()}`)
       const { code, message, path = this.#path } = error as NodeJS.ErrnoException
       if (code === 'ENOENT') return this.#miss(`"${path}" is gone`, 'it is back')
       this.#miss(`"${path}" cannot be read (${code ?? message})`, 'it can be')
@@ -100,6 +106,12 @@ export class FlagsFile {
   #miss(problem: string, remedy: string): void {
     const message = `${problem}: the last good flags stay in force until ${remedy}.`
     if (this.#isNews(message)) this.#complain(message)
+  }
+
+  #kept(): string {
+    return this.#good
+      ? 'the last good flags stay in force until it is corrected'
+      : 'no flags are served from it until it is corrected'
   }
 
   #isNews(content: string): boolean {

@@ -46,7 +46,8 @@ test('a file whose name flagd does not read is refused', async () => {
   expect(log).toEqual([
     {
       level: 'error',
-      message: '"flags.txt" is not called *.json, *.yaml or *.yml: flagd reads no other file',
+      message:
+        '"flags.txt" is not called *.json, *.yaml or *.yml: flagd reads no other file; no flags are served from it until it is corrected',
     },
   ])
 })

@@ -187,11 +187,13 @@ describe('the flags file', () => {
     await delay(300)
     expect(await sidecar.value()).toBe('good')
     expect(errors(sidecar)).toHaveLength(1)
-    expect(errors(sidecar)[0]).toMatch(/^"flags.json" is not JSON/)
+    expect(errors(sidecar)[0]).toMatch(
+      /^"flags.json" is not JSON.*; the last good flags stay in force until it is corrected$/,
+    )
     fixture.save({ flags: { which: { variants: {}, defaultVariant: 'x' } } })
     await until('the next error is reported', 3_000, () => errors(sidecar).length > 1)
     expect(errors(sidecar)[1]).toBe(
-      '"flags.json" has a defaultVariant "x" that is no variant of the flag "which"',
+      '"flags.json" has a defaultVariant "x" that is no variant of the flag "which"; the last good flags stay in force until it is corrected',
     )
     fixture.save(config('mended'))
     await sidecar.served('mended')
