@@ -34,7 +34,7 @@ export const askOptions = {
   yes: {
     type: 'boolean',
     short: 'y',
-    help: 'do not ask before writing; without a terminal nobody is asked',
+    help: 'skip the confirmation prompt (there is none without a terminal)',
   },
 } as const
 

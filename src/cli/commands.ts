@@ -62,7 +62,7 @@ export const commands: Readonly<Record<string, CommandEntry>> = {
   },
   pilot: {
     group: groups.rollout,
-    summary: 'gives some users on before the split is asked, or takes that away',
+    summary: 'routes chosen users to the new side whatever the split says, or no longer',
     load: () => import('./commands/pilot.ts'),
   },
   preview: {
@@ -82,7 +82,7 @@ export const commands: Readonly<Record<string, CommandEntry>> = {
   },
   validate: {
     group: groups.check,
-    summary: 'what flagd rejects, and what does something else than it looks',
+    summary: 'errors that flagd rejects, and rules that do not do what they seem to',
     load: () => import('./commands/validate.ts'),
   },
   history: {
@@ -97,7 +97,7 @@ export const commands: Readonly<Record<string, CommandEntry>> = {
   },
   doctor: {
     group: groups.check,
-    summary: 'one look at everything that bites in practice, with the remedies',
+    summary: 'checks the setup for common problems, with the remedies',
     load: () => import('./commands/doctor.ts'),
   },
   completion: {

@@ -101,23 +101,24 @@ function processFindings({ now, changedAt, processes, wayBack }: HeadlineInput):
 function sideFindings({ arms, breakersOpen, owed }: FleetReading): Finding[] {
   const found: Finding[] = []
   for (const side of ['on', 'off'] as const) {
+    const name = side === 'on' ? 'new' : 'old'
     const arm = arms?.[side]
     const bad = arm?.bad ?? 0
     if (arm !== undefined && arm.operations >= MIN_OPERATIONS && bad >= WATCH_BAD) {
-      const sentence = `${percent(bad)} of the operations on the ${side} side fail or fall back`
+      const sentence = `${percent(bad)} of the operations on the ${name} side fail or fall back`
       found.push({ level: bad >= TROUBLE_BAD ? 'trouble' : 'watch', sentence })
     }
     if (breakersOpen[side] > 0) {
       const where = breakersOpen[side] === 1 ? 'one replica' : `${breakersOpen[side]} replicas`
       found.push({
         level: 'trouble',
-        sentence: `The ${side} side is out: breaker open on ${where}`,
+        sentence: `The ${name} side is out: breaker open on ${where}`,
       })
     }
     const due = owed[side] ?? 0
     if (due > 0) {
       const what = due === 1 ? 'One invalidation is' : `${due} invalidations are`
-      found.push({ level: 'watch', sentence: `${what} owed to the ${side} side` })
+      found.push({ level: 'watch', sentence: `${what} pending for the ${name} side` })
     }
   }
   return found

@@ -92,7 +92,7 @@ function causeOf(
   const { feature, hash, since } = split
   const count = expected.on(feature)
   const old = before !== undefined && decides(split, before) && before.on(feature) !== count
-  const cache = feature === '' ? '' : ` (cache ${feature})`
+  const cache = feature === '' ? '' : ` (cache "${feature}")`
   const now = old
     ? `still on the old split at ${percent(split)}`
     : `decides ${percent(split)} instead of ${Math.round((count / expected.probes) * 100)} %`

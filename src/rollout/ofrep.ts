@@ -132,7 +132,7 @@ function unreachable(url: string, cause: unknown): SwitchbackError {
     `flagd does not answer at ${url} (${reason})`,
     {
       cause,
-      hint: 'start flagd, or name its OFREP address with --flagd',
+      hint: 'start flagd (restart it if it hangs), or name its OFREP address with --flagd',
     },
   )
 }

@@ -17,7 +17,7 @@ export function isBroken(error: unknown): error is SwitchbackError {
 const BROKEN = new Set(['SB_FLAGS_SYNTAX', 'SB_FLAGS_REFUSED', 'SB_FILE_MISSING'])
 
 /**
- * The last text that was written, with everybody off, in place of a file that is broken or gone. Its
+ * The last text that was written, with everyone on the old side, in place of a file that is broken or gone. Its
  * `before` is that text under the hash of what stands there: what is compared before it is written.
  *
  * @throws {SwitchbackError} `SB_RESTORE_NOTHING` when no text is known that has the flag.

@@ -48,7 +48,7 @@ describe('at a terminal', () => {
 
   it('the help says that only a terminal is asked', async () => {
     const { text } = await atTerminal(['set', '--help'], '')
-    expect(text).toMatch(/--yes.*without a terminal nobody is asked/s)
+    expect(text).toMatch(/--yes.*none without a terminal/s)
   })
 
   it('a rollback never asks', async () => {

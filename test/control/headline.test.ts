@@ -74,20 +74,20 @@ function withBad(bad: number, operations = 100): HeadlineInput {
 const cases: [what: string, input: HeadlineInput, level: string, sentence: RegExp][] = [
   ['all is well', well, 'ok', /both sides answer/],
   ['0.9 % bad is nothing yet', withBad(0.009), 'ok', /both sides/],
-  ['2 % bad', withBad(0.02), 'watch', /2 % of the operations on the on side/],
-  ['20 % bad', withBad(0.2), 'trouble', /20 % of the operations on the on side/],
+  ['2 % bad', withBad(0.02), 'watch', /2 % of the operations on the new side/],
+  ['20 % bad', withBad(0.2), 'trouble', /20 % of the operations on the new side/],
   ['20 % of hardly anything', withBad(0.2, 0.4), 'ok', /both sides/],
   [
     'a breaker is open',
     { ...well, fleet: { ...fleet, breakersOpen: { off: 0, on: 2 } } },
     'trouble',
-    /on side is out: breaker open on 2 replicas/,
+    /new side is out: breaker open on 2 replicas/,
   ],
   [
     'debts',
     { ...well, fleet: { ...fleet, owed: { off: 3, on: 0 } } },
     'watch',
-    /3 invalidations are owed to the off/,
+    /3 invalidations are pending for the old/,
   ],
   [
     'flagd serves something else, just now',

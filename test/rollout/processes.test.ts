@@ -178,7 +178,7 @@ describe('every process confirms', () => {
     process.says = { on: 10, feature: 'avatars' }
     const so = await confirmProcesses({ flag, expected, processes, once: true })
     expect(so.lagging[0]?.cause).toBe(
-      'decides 10 % instead of 100 % (cache avatars), unchanged since 2023-11-14T22:13:20Z',
+      'decides 10 % instead of 100 % (cache "avatars"), unchanged since 2023-11-14T22:13:20Z',
     )
   })
 

@@ -13,7 +13,7 @@ import { findWhatIsThere, targetOptions } from '../target.ts'
 
 export const command: Command = defineCommand({
   usage: 'doctor [options]',
-  summary: 'one look at everything that bites in practice, each finding with its remedy',
+  summary: 'checks the setup for common problems, each finding with its remedy',
   details: `The flags file and its rights, flagd's ports and what it serves, the provider's options in the
 environment, Redis and its memory policy, the directory of the file cache, the clocks. Exit code 1 when it finds a problem.
 

@@ -248,7 +248,7 @@ function explained(
   const kept =
     refused === undefined ? '' : `; it refuses the flags that it was last given: ${refused.reason}`
   return reading.splits.map(({ feature, hash, on, probes }): ProcessExplained => {
-    const cache = feature === '' ? '' : ` (cache ${feature})`
+    const cache = feature === '' ? '' : ` (cache "${feature}")`
     if (hash === '') {
       const count = expected.on(feature)
       const same = on * expected.probes === count * probes

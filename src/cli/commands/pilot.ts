@@ -7,7 +7,7 @@ import { targetOptions } from '../target.ts'
 
 export const command: Command = defineCommand({
   usage: 'pilot --attribute NAME --in VALUES [options]',
-  summary: 'gives some users on before the split is asked, or takes that away',
+  summary: 'routes chosen users to the new side whatever the split says, or no longer',
   details: `The attribute is one of the evaluation context, e.g. plan; --feature is that of a cache's name. The
 split behind the pilot stays as it is, and so does everybody's bucket.
 

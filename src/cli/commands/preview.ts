@@ -9,7 +9,7 @@ import { findTarget, targetOptions } from '../target.ts'
 export const command: Command = defineCommand({
   usage: 'preview PERCENT [options]',
   summary: 'who would join and who would leave; writes nothing',
-  details: `Evaluates every user before and after with flagd's official evaluator. Exit code 1 when anybody
+  details: `Evaluates every user before and after, as flagd does. Exit code 1 when anybody
 leaves although the share does not shrink.
 
 --json prints ok, command, flag, from, to, users, on {before, after}, variants {before, after},

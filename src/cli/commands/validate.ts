@@ -9,7 +9,8 @@ import type { Style } from '../style.ts'
 
 export const command: Command = defineCommand({
   usage: 'validate [FILES] [options]',
-  summary: 'checks flags files: what flagd rejects, and what does something else than it looks',
+  summary:
+    'checks flags files: errors that flagd rejects, and rules that do not do what they seem to',
   details: `Without FILES, all of flags/. Exit code 1 when an error is found; with --strict, a warning too. A
 file that cannot be read among others is a finding, "unreadable".
 
@@ -26,7 +27,7 @@ flag, pointer, line, column, message and fix.`,
       value: 'NAME',
       help: 'the flag whose variants must be true and false (use-redis, or SWITCHBACK_FLAG)',
     },
-    strict: { type: 'boolean', help: 'take warnings for errors' },
+    strict: { type: 'boolean', help: 'exit with 1 for a warning too' },
     json: { type: 'boolean', help: 'print JSON' },
   },
   examples: [

@@ -65,7 +65,13 @@ async function checkServed(
     if (state === 'same')
       return [ok('served', `flagd at ${url} serves what the file says (${probes} probes)`)]
     if (state === 'unreachable') {
-      return [problem('served', detail, 'start flagd, or name its OFREP address with --flagd')]
+      return [
+        problem(
+          'served',
+          detail,
+          'start flagd (restart it if it hangs), or name its OFREP address with --flagd',
+        ),
+      ]
     }
     return [
       problem(
