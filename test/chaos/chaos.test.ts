@@ -28,7 +28,7 @@ for (const name of SLICES) {
     // A run in which little happened would prove little.
     expect(result.counts.checked).toBeGreaterThan(100)
     expect(result.struck.length).toBeGreaterThanOrEqual(2)
-  }, 120_000)
+  }, 240_000)
 }
 
 /** Those that take longer than a slice. */
@@ -49,5 +49,5 @@ for (const planted of PLANTED) {
     rmSync(result.logs, { recursive: true })
     expect(result.stale).toBeGreaterThan(0)
     expect(result.stories[0]).toMatch(/FOUND stale/u)
-  }, 120_000)
+  }, 240_000)
 }

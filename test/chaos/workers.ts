@@ -62,7 +62,7 @@ export interface WorkerOptions {
 /** Leaves a mechanism out, to show that its absence is found. */
 export type Planted = 'no-tombstones' | 'no-ledger'
 
-const ANSWER_MS = 40_000
+const ANSWER_MS = 120_000
 const BOOT_ID = '/proc/sys/kernel/random/boot_id'
 const KEPT_OUTPUT = 2000
 

@@ -41,10 +41,12 @@ const NOTED_STALL_MS = 150
 
 /**
  * How long this process could not run though it wanted to: other processes had the cores, or it was
- * stopped by the parent. That is no fault of what is tested; a synchronous wait for a lock is.
+ * stopped by the parent. That is no fault of what is tested; a synchronous wait for a lock is, so a late
+ * timer counts only as far as the system says that the thread was waiting for a core.
  */
 export class Stopwatch {
   #starvedMs = 0
+  #waited = waited()
   #stops
   #stopped = new Float64Array(1)
   #stoppedBytes = Buffer.from(this.#stopped.buffer)
@@ -54,14 +56,9 @@ export class Stopwatch {
   constructor({ logs, index }, notes) {
     this.#stops = openSync(join(logs, 'stops'), 'r')
     this.#position = index * 8
-    this.#starvedMs = starved()
     setInterval(() => {
-      const at = performance.now()
-      if (at - this.#last > SAMPLE_MS + NOTED_STALL_MS) {
-        notes.log('stall', '', Math.round(at - this.#last - SAMPLE_MS))
-      }
-      this.#last = at
-      this.#starvedMs = starved()
+      const late = this.#sample()
+      if (late > NOTED_STALL_MS) notes.log('stall', '', Math.round(late))
     }, SAMPLE_MS).unref()
   }
 
@@ -72,7 +69,19 @@ export class Stopwatch {
   /** Milliseconds since `start` in which this process was able to run. */
   since({ at, idle }) {
     const ms = performance.now() - at
-    return ms < 200 ? ms : ms - (starved() + this.#stopMs() - idle)
+    if (ms < 500) return ms
+    this.#sample()
+    return Math.max(0, ms - (this.#starvedMs + this.#stopMs() - idle))
+  }
+
+  /** By how much the timer is late. */
+  #sample() {
+    const [at, waitedMs] = [performance.now(), waited()]
+    const late = Math.max(0, at - this.#last - SAMPLE_MS)
+    this.#starvedMs += Math.min(late, waitedMs - this.#waited)
+    this.#last = at
+    this.#waited = waitedMs
+    return late
   }
 
   #stopMs() {
@@ -82,7 +91,7 @@ export class Stopwatch {
 }
 
 /** Milliseconds that the main thread has waited for a core. */
-function starved() {
+function waited() {
   try {
     return Number(readFileSync('/proc/self/schedstat', 'utf8').split(' ')[1]) / 1e6
   } catch {
