@@ -12,8 +12,10 @@ export interface OriginLimits {
 /** Caps how many loads run at once, so that a cold or lost cache does not become an origin outage. */
 export class Origin {
   readonly #limits: OriginLimits
-  readonly #queue: (() => void)[] = []
-  #running = 0
+  readonly #queue: ((place: Place) => void)[] = []
+  /** The oldest first. */
+  readonly #running = new Set<Place>()
+  #timer: NodeJS.Timeout | undefined
 
   constructor(limits: OriginLimits) {
     this.#limits = limits
@@ -26,21 +28,12 @@ export class Origin {
    */
   async load<T>(load: () => T | Promise<T>, nested: boolean): Promise<T> {
     if (nested) return load()
-    await this.#enter()
-    let held = true
-    const leave = (): void => {
-      if (!held) return
-      held = false
-      const next = this.#queue.shift()
-      if (next === undefined) this.#running -= 1
-      else next()
-    }
-    const timer = setTimeout(leave, this.#limits.loadMs).unref()
+    const free = this.#running.size < this.#limits.concurrency
+    const place = free ? this.#take() : await this.#wait()
     try {
       return await load()
     } finally {
-      clearTimeout(timer)
-      leave()
+      this.#leave(place)
     }
   }
 
@@ -48,12 +41,14 @@ export class Origin {
     return this.#queue.length
   }
 
-  async #enter(): Promise<void> {
+  #take(): Place {
+    const place = { since: performance.now() }
+    this.#running.add(place)
+    return place
+  }
+
+  #wait(): Promise<Place> {
     const { concurrency, queue } = this.#limits
-    if (this.#running < concurrency) {
-      this.#running += 1
-      return
-    }
     if (this.#queue.length >= queue) {
       throw new SwitchbackError(
         'SB_LOADS_BUSY',
@@ -61,8 +56,36 @@ export class Origin {
         { hint: 'Look at the origin. originConcurrency and originQueue set the two limits.' },
       )
     }
-    await new Promise<void>((resolve) => {
+    return new Promise((resolve) => {
       this.#queue.push(resolve)
+      this.#takeBackLater()
     })
   }
+
+  #leave(place: Place): void {
+    if (this.#running.delete(place)) this.#queue.shift()?.(this.#take())
+  }
+
+  /** While somebody waits: takes the place of a load that does not end. */
+  #takeBackLater(): void {
+    const [oldest] = this.#running
+    if (this.#timer !== undefined || oldest === undefined) return
+    const { loadMs } = this.#limits
+    this.#timer = setTimeout(
+      () => {
+        this.#timer = undefined
+        const due = performance.now() - loadMs
+        for (const place of [...this.#running]) {
+          if (this.#queue.length > 0 && place.since <= due) this.#leave(place)
+        }
+        if (this.#queue.length > 0) this.#takeBackLater()
+      },
+      Math.max(1, oldest.since + loadMs - performance.now()),
+    ).unref()
+  }
+}
+
+/** Held by a load that runs. */
+interface Place {
+  readonly since: number
 }

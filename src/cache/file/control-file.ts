@@ -58,6 +58,8 @@ export interface ControlState {
  * The file is repaired in place and never replaced: all processes must share the one inode.
  */
 export class ControlFile {
+  /** How often this process has changed any such file. */
+  static changes = 0
   readonly #fd: number
   readonly #numbers: Float64Array = new Float64Array(COUNT)
   readonly #words: Int32Array = new Int32Array(this.#numbers.buffer)
@@ -189,10 +191,12 @@ export class ControlFile {
   }
 
   close(): void {
+    ControlFile.changes++
     closeSync(this.#fd)
   }
 
   #write(at: number, value: number): void {
+    ControlFile.changes++
     this.#out[0] = value
     writeSync(this.#fd, this.#out, 0, 8, at * 8)
     this.#numbers[at] = value
