@@ -4,6 +4,7 @@
  */
 export { compileFlag } from './compile-flag.ts'
 export type { CompiledFlag, Evaluation } from './compile-flag.ts'
+export { integer } from './convert.ts'
 export { decodeFlags } from './decode.ts'
 export { FileWatch, filesOf } from './file-watch.ts'
 export type { FileWatchOptions } from './file-watch.ts'

@@ -1,5 +1,5 @@
 import type { FlagView } from './flag-view.ts'
-import { isList } from '../flagfile/index.ts'
+import { integer, isList } from '../flagfile/index.ts'
 import type { JsonObject, JsonValue } from '../flagfile/index.ts'
 import type { ValueTypeName } from './protocol.ts'
 import type { StoredFlag } from './stored-flag.ts'
@@ -45,7 +45,7 @@ export function resolve(
   }
   if (errorCode !== '') return failed(errorCode, type, variant, metadata)
   if (!fits(type, value)) return failed('TYPE_MISMATCH', type, variant, metadata)
-  return { value: type === 'Int' ? Math.trunc(value as number) : value, variant, reason, metadata }
+  return { value: type === 'Int' ? integer(value as number) : value, variant, reason, metadata }
 }
 
 /** Every flag of a view by its key, each as the type that its default has. */

@@ -3,6 +3,7 @@ import { expect, test } from 'vitest'
 import { compileFlag, readFlagSet } from '../../src/flagfile/index.ts'
 import type { Evaluation, JsonObject } from '../../src/flagfile/index.ts'
 import { FlagStore } from '../../src/sidecar/flag-store.ts'
+import { resolve } from '../../src/sidecar/resolve.ts'
 
 /*
  * What a real flagd 0.16.1 said where Switchback once said something else: found by files and rules drawn
@@ -37,6 +38,17 @@ test.each(answers)('$rule for $context', ({ rule, variants, context, answer }) =
   const read = readFlagSet(`{"flags":{"rule":${flag}}}`, 'flags.json').flags.get('rule')
   if (read === undefined) throw new Error('the flag is not there')
   expect(said(compileFlag(read)(JSON.parse(context) as JsonObject))).toBe(answer)
+})
+
+test.each([
+  ['1e21', -(2 ** 63)],
+  ['-1e19', -(2 ** 63)],
+  ['-0.5', -0],
+])('the integer of the variant %s', (variant, value) => {
+  const text = `{"flags":{"rule":{"variants":{"a":${variant}},"defaultVariant":"a"}}}`
+  const store = new FlagStore()
+  store.replace(0, [{ source: 'flags.json', flags: readFlagSet(text, 'flags.json') }])
+  expect(resolve(store.view(), 'rule', 'Int', {}).value).toBe(value)
 })
 
 function said({ errorCode, reason, variant }: Evaluation): string {
