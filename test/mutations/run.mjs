@@ -1,10 +1,10 @@
 #!/usr/bin/env node
 /**
  * Leaves each mechanism of the protocol out, in a copy, and tells who finds it and how soon.
- * Usage: node test/mutations/run.mjs [--seconds 60] [--tests] [--list] [part of a name]
+ * Usage: node test/mutations/run.mjs [--seconds 60] [--tests] [--search-only] [--list] [part of a name]
  *
  * A mutant is looked for by the simulation, then by the walk through the file store's system calls (for
- * mutants of the files), then by the tests that it names; `--tests` runs those also for what the others found.
+ * mutants of the files), then by the tests that it names; `--tests` runs those also for what the others found, `--search-only` leaves them out.
  */
 import { spawnSync } from 'node:child_process'
 import { cpSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
@@ -18,6 +18,7 @@ const { values, positionals } = parseArgs({
   options: {
     seconds: { type: 'string', default: '60' },
     tests: { type: 'boolean', default: false },
+    'search-only': { type: 'boolean', default: false },
     list: { type: 'boolean', default: false },
     without: { type: 'string', default: 'overflow' },
     faults: {
@@ -142,7 +143,8 @@ try {
     const by = []
     const searched = simulate(mutation) ?? preempt(mutation)
     if (searched !== undefined) by.push(searched)
-    if (searched === undefined || values.tests) by.push(...test(mutation))
+    if (!values['search-only'] && (searched === undefined || values.tests))
+      by.push(...test(mutation))
     writeFileSync(path, original)
     const verdict =
       by.length > 0 ? 'found   ' : mutation.safe === undefined ? 'SURVIVED' : 'harmless'
