@@ -371,7 +371,7 @@ export const mutations = [
     from: 'if state[1] ~= ARGV[6] then return',
     to: 'if state[1] == 0 then return',
     rule: 'fillNamesEra',
-    args: ['--faults', 'flushall,replicaof'],
+    args: ['--faults', 'flushall'],
   },
   {
     name: 'a conditional write of another era is sent again in the new one',

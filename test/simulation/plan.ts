@@ -159,7 +159,10 @@ export function makePlan(seed: number, options: PlanOptions): Plan {
     ops: Array.from({ length: 2 + upTo(storm ? 12 : 7) }, op),
   }))
   // One trouble is the rule; several meet now and then.
-  const count = options.faults.length === 0 ? 0 : pick([0, 1, 1, 2, 2, 3])
+  const count =
+    options.faults.length === 0
+      ? 0
+      : pick(options.faults.length === 1 ? [1, 2, 4, 6] : [0, 1, 1, 2, 2, 3])
   const faults = Array.from({ length: count }, () => ({
     kind: pick(options.faults),
     at: upTo(pick([300, 1000, 2500])),
