@@ -9,7 +9,12 @@ test('what an alarm says of flagd and the processes is asked again soon, not aft
   const served = async () => ({ same, detail: same ? '' : 'flagd does not answer' })
   const actuator = { served } as unknown as Actuator
   const look = new FlagLook({ actuator, alarms, onMended: () => {} })
-  const effect = { confirmed: false, servedMs: undefined, detail: 'flagd does not answer' }
+  const effect = {
+    confirmed: false,
+    servedMs: undefined,
+    lastMs: undefined,
+    detail: 'flagd does not answer',
+  }
   await look.expect(effect, 0)
   same = true
   await look.served(1_000)
