@@ -2,7 +2,7 @@
 // sees half of the new, and nothing of a deleted source file stays behind to be published.
 // `--keep-going` swaps in spite of type errors: for test runs, where the type check speaks for itself.
 import { spawnSync } from 'node:child_process'
-import { rmSync, renameSync } from 'node:fs'
+import { chmodSync, existsSync, rmSync, renameSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 
 const root = fileURLToPath(new URL('..', import.meta.url))
@@ -15,6 +15,8 @@ const { status } = spawnSync(
   [tsc, '-p', `${root}tsconfig.build.json`, '--outDir', fresh],
   { stdio: 'inherit' },
 )
+// npm makes a bin executable when it links it, once: `npx switchback` would be refused after a rebuild.
+if (existsSync(`${fresh}/cli/bin.js`)) chmodSync(`${fresh}/cli/bin.js`, 0o755)
 if (status === 0 || process.argv.includes('--keep-going')) swap()
 for (const directory of [fresh, old]) rmSync(directory, { recursive: true, force: true })
 process.exitCode = status ?? 1

@@ -1,3 +1,4 @@
+import { accessSync, constants } from 'node:fs'
 import { Readable } from 'node:stream'
 import { describe, expect, it } from 'vitest'
 import { main } from '../../src/cli/index.ts'
@@ -30,6 +31,10 @@ async function run(
 }
 
 describe('the command line', () => {
+  it('is built as a program that can be run, as npx does it', () => {
+    expect(() => accessSync('dist/cli/bin.js', constants.X_OK)).not.toThrow()
+  })
+
   it('lists every command', async () => {
     const { code, stdout, stderr } = await run(['--help'])
     expect([code, stderr]).toEqual([0, ''])
