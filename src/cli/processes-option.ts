@@ -11,7 +11,7 @@ export const processOptions = {
     type: 'string',
     multiple: true,
     value: 'URL',
-    help: 'metrics URL of an app process that must confirm it (repeatable; or SWITCHBACK_METRICS)',
+    help: 'metrics URL of an app process to ask (repeatable; or SWITCHBACK_METRICS)',
   },
   prometheus: {
     type: 'string',

@@ -68,7 +68,8 @@ export async function startCompanions(options: CompanionsOptions): Promise<Compa
       guard,
       port: port.port,
       operator: who,
-      onAudit: ({ action, outcome, who: by }) => log(`${action} by ${by}: ${outcome}`),
+      onAudit: ({ action, outcome, who: by }) =>
+        log(`${action} by ${by === '' ? who : by}: ${outcome}`),
     })
     return { control: { url: control.url, port }, close: () => close(control, guard) }
   } catch (error) {
