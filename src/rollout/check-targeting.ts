@@ -1,4 +1,5 @@
 import { quote } from '../errors.ts'
+import { checkAgainstJavaScript } from './check-javascript.ts'
 import { checkCondition, checkVariable } from './check-condition.ts'
 import { checkFractional } from './check-fractional.ts'
 import { checkOperator, operandsOf } from './check-operator.ts'
@@ -10,6 +11,7 @@ import type { TargetingContext, Use } from './targeting-context.ts'
 /** Checks a targeting rule, or a shared one of `$evaluators`. */
 export function checkTargeting(rule: JsonNode, context: TargetingContext): void {
   checkRule(rule, context, 'result')
+  checkAgainstJavaScript(rule, context)
 }
 
 function checkRule(node: JsonNode, context: TargetingContext, use: Use): void {

@@ -43,6 +43,7 @@ export type FindingCode =
   | 'never-met'
   | 'unknown-property'
   | 'moving-split'
+  | 'javascript-differs'
   | 'variants-not-boolean'
   | 'number-too-large'
   | 'refused'

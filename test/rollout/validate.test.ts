@@ -210,7 +210,10 @@ describe('validate', () => {
   it('an anonymous bucket: all users without a key on one side', () => {
     const cat = { cat: [{ var: '$flagd.flagKey' }, { var: 'targetingKey' }] }
     const text = fileWith({ targeting: { fractional: [cat, ['on', 50], ['off', 50]] } })
-    expect(validate(text)).toMatchObject([{ code: 'anonymous-bucket', severity: 'warning' }])
+    expect(validate(text)).toMatchObject([
+      { code: 'anonymous-bucket', severity: 'warning' },
+      { code: 'javascript-differs', severity: 'warning' },
+    ])
     const evaluate = createEvaluator(readFlags(text), 'f')
     const anonymous = Array.from({ length: 50 }, () => evaluate({ targetingKey: '' }))
     expect(new Set(anonymous).size).toBe(1)
@@ -344,6 +347,25 @@ describe('validate', () => {
     ])
   })
 
+  it.each([
+    ['an attribute that may be missing', { fractional: [{ var: 'a' }, ['on', 50], ['off', 50]] }],
+    ['what is missing beside null', { if: [{ '==': [{ var: 'a' }, null] }, 'on', 'off'] }],
+    ['a number among texts', { if: [{ in: [{ var: 'a' }, ['1', 'x']] }, 'on', 'off'] }],
+  ])('what the JavaScript evaluator decides otherwise: %s', (_, targeting) => {
+    const found = validate(fileWith({ targeting }))
+    expect(found).toMatchObject([{ code: 'javascript-differs', severity: 'warning', flag: 'f' }])
+    const [{ line, message } = { line: 0, message: '' }] = found
+    expect(line).toBeGreaterThan(1)
+    expect(message).toMatch(
+      /^flagd and the JavaScript evaluator decide this differently: flagd's "/,
+    )
+  })
+
+  it('no word of JavaScript about segments and pilots as everyone writes them', () => {
+    const targeting = { if: [{ in: [{ var: 'plan' }, ['internal', 'beta']] }, 'on', split] }
+    expect(validate(fileWith({ targeting }))).toEqual([])
+  })
+
   it('between two versions: order swapped, bucketing changed, default variant edited', () => {
     const before = fileWith({
       targeting: {
@@ -366,7 +388,7 @@ describe('validate', () => {
     ).toEqual(['order-changed'])
     expect(
       compare({ targeting: { fractional: [{ var: 'account' }, ['on', 10], ['off', 90]] } }),
-    ).toEqual(['bucketing-changed'])
+    ).toEqual(['javascript-differs', 'bucketing-changed'])
     expect(
       compare({
         defaultVariant: 'on',
