@@ -8,6 +8,7 @@ export interface Flight<T = unknown> {
   /** By `performance.now()`. */
   readonly startedAt: number
   readonly result: Promise<T>
+  readonly nest: Nest
 }
 
 /**
@@ -57,9 +58,7 @@ export function startFlight<T>(
     nest.ended = true
     onEnd()
   })
-  const flight = { token, startedAt: performance.now(), result }
-  nests.set(flight, nest)
-  return flight
+  return { token, startedAt: performance.now(), result, nest }
 }
 
 /** Whether this is called from within a load, of whichever cache. */
@@ -70,8 +69,8 @@ export function isNested(): boolean {
 /** The flight's result. Notes meanwhile that the load from which this is called waits for it. */
 export async function landing<T>(flight: Flight<T>): Promise<T> {
   const caller = callerNest()
-  const nest = nests.get(flight)
-  if (caller === undefined || nest === undefined) return flight.result
+  const { nest } = flight
+  if (caller === undefined) return flight.result
   caller.waitsFor.add(nest)
   try {
     return await flight.result
@@ -87,7 +86,6 @@ interface Nest {
   ended: boolean
 }
 
-const nests = new WeakMap<Flight, Nest>()
 const context = new AsyncLocalStorage<Nest>()
 let running = 0
 
@@ -111,8 +109,7 @@ async function runIn<T>(nest: Nest, load: () => Promise<T>): Promise<T> {
 /** Whether the flight, directly or through others, waits for the load from which this is called. */
 function waitsForCaller(flight: Flight): boolean {
   const caller = callerNest()
-  const nest = nests.get(flight)
-  if (caller === undefined || nest === undefined) return false
+  if (caller === undefined) return false
   const seen = new Set<Nest>()
   const reaches = (from: Nest): boolean => {
     if (from === caller) return true
@@ -120,5 +117,5 @@ function waitsForCaller(flight: Flight): boolean {
     seen.add(from)
     return [...from.waitsFor].some(reaches)
   }
-  return reaches(nest)
+  return reaches(flight.nest)
 }
