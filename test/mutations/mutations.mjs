@@ -385,7 +385,7 @@ export const mutations = [
       ],
     ],
     rule: 'fillNamesEra',
-    args: ['--faults', 'flushall,replicaof'],
+    args: ['--faults', 'flushall'],
   },
   {
     name: 'a cell of another era counts',
@@ -393,7 +393,7 @@ export const mutations = [
     from: 'if (!text.startsWith(era, ERA_AT)) return',
     to: "if (era === 'none' && !text.startsWith(era, ERA_AT)) return",
     rule: 'cellsHaveEra',
-    args: ['--faults', 'restart-snapshot,replicaof'],
+    args: ['--faults', 'restart-snapshot,redis-clock'],
   },
   {
     name: 'a server that restarted goes on in its old era',
@@ -417,7 +417,7 @@ export const mutations = [
     from: 'const server = known?.trusted === true ? known : await this.#servers.trusted(name)',
     to: 'const server = known?.heard === undefined ? await this.#servers.trusted(name) : known',
     rule: 'lossBeginsEra',
-    args: ['--faults', 'restart-snapshot,restart-empty'],
+    args: ['--faults', 'restart-snapshot'],
   },
   {
     name: 'a server is believed before what it said was noted',

@@ -33,7 +33,7 @@ export class RedisServer {
     this.plainly = plainly
     this.span = span
     this.data = new RedisData(() => this.now())
-    this.data.restart('run1', new Map())
+    this.data.restart(runId(1), new Map())
   }
 
   now(): number {
@@ -56,9 +56,14 @@ export class RedisServer {
   }
 
   start(data: Snapshot): void {
-    this.data.restart(`run${this.life}`, data)
+    this.data.restart(runId(this.life), data)
     this.up = true
   }
+}
+
+/** As long as real ones. */
+function runId(life: number): string {
+  return `run${life}`.padEnd(40, '0')
 }
 
 interface Pending {

@@ -143,7 +143,7 @@ class World {
       return
     }
     // What is wrong for good shows in the end, to users of either side.
-    await machine.run(machine.now + 1500, () => false)
+    await machine.run(Math.max(machine.now + 1500, this.#excusedUntil + 1), () => false)
     for (const owner of this.#processes) this.#lookAround(owner)
     await machine.run(machine.now + 5000, () => wrong() || this.#underWay === 0)
     if (!wrong()) this.#compareSides()
@@ -393,7 +393,7 @@ class World {
         redis.data.readonly = true
         // Readers see the copy until their next tick, which may itself be slow.
         this.#excusedUntil = machine.now + TICK_MS
-        redis.data.replid2 = redis.data.runId.padEnd(40, '1')
+        redis.data.replid2 = String(machine.events).padStart(40, '1')
         later(() => {
           redis.data.readonly = false
         })
