@@ -5,7 +5,20 @@ import { run } from './run.ts'
 
 const OPTIONS: PlanOptions = {
   policies: ['invalidate', 'mirror', 'compare'],
-  faults: ['hang', 'disconnect', 'restart-empty', 'restart-snapshot', 'kill', 'oom', 'readonly'],
+  faults: [
+    'hang',
+    'disconnect',
+    'restart-empty',
+    'restart-snapshot',
+    'flushall',
+    'replicaof',
+    'kill',
+    'close',
+    'start',
+    'oom',
+    'readonly',
+    'writer-frozen',
+  ],
   realFiles: 0,
   nested: true,
   slow: true,
