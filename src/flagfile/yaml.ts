@@ -1,5 +1,5 @@
 import { createRequire } from 'node:module'
-import type { Document, Scalar } from 'yaml'
+import type { Document, Scalar, YAMLMap, YAMLSeq } from 'yaml'
 import { quote } from '../errors.ts'
 import { goJson } from './go-json.ts'
 import type { JsonValue } from './json.ts'
@@ -31,7 +31,8 @@ export function jsonOfYaml(text: string): string {
   if (control !== null) throw new Error(`is not YAML: it holds ${quote(control[0])}`)
   const { isScalar, parseAllDocuments } = yaml()
   // A carriage return ends a line, alone as well.
-  const documents = parseAllDocuments(text.replaceAll(/\r\n?/g, '\n'), {
+  const lines = text.replaceAll(/\r\n?/g, '\n')
+  const documents = parseAllDocuments(lines, {
     version: '1.2',
     schema: 'core',
     merge: true,
@@ -48,6 +49,7 @@ export function jsonOfYaml(text: string): string {
   const { explicit, version } = first.directives.yaml
   if (explicit === true && version !== '1.1') throw new Error(`says that it is YAML ${version}`)
   refuseEscapes(first)
+  refuseTabs(first, lines)
   return goJson(jsonOf(first.toJS({ maxAliasCount: 1_000, mapAsMap: true })))
 }
 
@@ -73,6 +75,30 @@ function refuseEscapes(document: Document): void {
     }
   }
   yaml().visit(document, { Scalar: check })
+}
+
+/** Where a line, or what follows a dash in it, begins with a tab. */
+const TAB = /^ *(?:[-?] +)*[-?]?\t/gm
+
+/** To flagd a tab is no indentation, not even of nothing; in texts and in brackets it is. */
+function refuseTabs(document: Document, text: string): void {
+  const tabs = Array.from(text.matchAll(TAB), ({ index, 0: found }) => index + found.length - 1)
+  if (tabs.length === 0) return
+  const free: (readonly [start: number, end: number])[] = []
+  const keep = (_: unknown, { range }: Pick<Scalar, 'range'>): void => {
+    if (range) free.push([range[0], range[1]])
+  }
+  const collection = (key: unknown, node: YAMLMap | YAMLSeq): void => {
+    if (node.flow === true) keep(key, node)
+  }
+  yaml().visit(document, { Scalar: keep, Map: collection, Seq: collection })
+  const end = document.contents?.range?.[2] ?? 0
+  const wrong = tabs.find(
+    (tab) => tab <= end && !free.some(([from, to]) => tab >= from && tab < to),
+  )
+  if (wrong === undefined) return
+  const line = text.slice(0, wrong).split('\n').length
+  throw new Error(`is not YAML to flagd: line ${line} has a tab for indentation`)
 }
 
 /** @throws Error for what JSON has no way to write */
