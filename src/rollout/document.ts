@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto'
 import { getNodePath, type Node, type ParseError, parseTree } from 'jsonc-parser'
 import { messageOf, quote, SwitchbackError } from '../errors.ts'
-import { excessOf } from '../flagfile/index.ts'
+import { excessOf, folded } from '../flagfile/index.ts'
 
 /** A node of the JSON text: its kind, its place, its children. */
 export type JsonNode = Node
@@ -234,6 +234,12 @@ export function flagNode(document: FlagsDocument, flag: string): JsonNode {
   const node = property(property(document.root, 'flags'), flag)
   if (node?.type === 'object') return node
   const names = flagNames(document)
+  const odd = entriesOf(document.root).find(([key]) => key !== 'flags' && folded(key) === 'flags')
+  if (odd !== undefined) {
+    throw new SwitchbackError('SB_FLAG_UNKNOWN', `the file has no "flags" but ${quote(odd[0])}`, {
+      hint: 'flagd reads it all the same, and serves its flags; rename it to "flags" for Switchback',
+    })
+  }
   throw new SwitchbackError('SB_FLAG_UNKNOWN', `the file has no flag ${quote(flag)}`, {
     hint:
       names.length === 0

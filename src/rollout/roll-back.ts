@@ -2,7 +2,7 @@ import { type FlagsDocument, flagNode, pathOf, property } from './document.ts'
 import { type Change, changeAt, type FlagsEdit } from './edit.ts'
 import { finish, unknownShape } from './set-share.ts'
 import { shareOf, weightsFor } from './share.ts'
-import { leaves, shapeOf } from './shape.ts'
+import { leaves, oddKey, shapeOf } from './shape.ts'
 import { pathOfWeight, readSplit, sidesOf } from './split.ts'
 
 export interface RollBackOptions {
@@ -35,6 +35,8 @@ export function rollBack(document: FlagsDocument, options: RollBackOptions): Fla
   const shape = shapeOf(document, flag)
   const from = shareOf(definition, shape, sides)
   const at = ['flags', flag]
+  // It would be passed over, and everyone it sends to the new side with it.
+  if (oddKey(definition) !== undefined) throw unknownShape(document, flag, { disable: false })
   if (options.disable === true) {
     const changes = [changeAt(document, [...at, 'state'], 'DISABLED')]
     return finish(document, { action: 'disable', flag, changes, from, to: undefined })

@@ -96,7 +96,11 @@ export function expectShare(
 }
 
 /** Why a shape cannot be edited, with the place and the ways that are left. */
-export function unknownShape(document: FlagsDocument, flag: string): SwitchbackError {
+export function unknownShape(
+  document: FlagsDocument,
+  flag: string,
+  { disable = true }: { readonly disable?: boolean } = {},
+): SwitchbackError {
   const shape = shapeOf(document, flag)
   const [reason, place] =
     shape.kind === 'unknown'
@@ -106,9 +110,10 @@ export function unknownShape(document: FlagsDocument, flag: string): SwitchbackE
     'SB_SHAPE_UNKNOWN',
     `flag ${quote(flag)} is not edited, since ${reason}${place}`,
     {
-      hint:
-        'edit it by hand and check with switchback diff; in an emergency ' +
-        '"switchback rollback --disable" gives everyone the default of the code, off',
+      hint: disable
+        ? 'edit it by hand and check with switchback diff; in an emergency ' +
+          '"switchback rollback --disable" gives everyone the default of the code, off'
+        : 'rename it in the file, then run this again',
     },
   )
 }

@@ -10,6 +10,7 @@ import {
   walk,
 } from './document.ts'
 import { quote } from '../errors.ts'
+import { folded } from '../flagfile/index.ts'
 import { readSplit, sidesOf, type Split } from './split.ts'
 
 /** A condition that gives its users one variant before the split is asked. */
@@ -107,6 +108,25 @@ function isFractional(node: JsonNode): boolean {
   return node.type === 'object' && property(node, 'fractional') !== undefined
 }
 
+const FIELDS = ['state', 'variants', 'defaultVariant', 'targeting'] as const
+
+/**
+ * The key of a field that flagd reads although its case is not the usual one. Edits find fields by their
+ * usual names only, so that such a flag is not understood.
+ */
+export function oddKey(definition: JsonNode): JsonNode | undefined {
+  const keys = entriesOf(definition).map(([, , keyNode]) => keyNode)
+  return keys.find((node) => {
+    const key = String(node.value)
+    return FIELDS.some((field) => field !== key && folded(field) === folded(key))
+  })
+}
+
+function oddReason(key: JsonNode): string {
+  const field = FIELDS.find((each) => folded(each) === folded(String(key.value)))
+  return `flagd reads its field ${quote(key.value)} as ${quote(field)}, which is the name to write`
+}
+
 /** How the flag decides, with the nodes that an edit would touch. */
 export function shapeOf(document: FlagsDocument, flag: string): Shape {
   const definition = flagNode(document, flag)
@@ -119,6 +139,8 @@ export function shapeOf(document: FlagsDocument, flag: string): Shape {
   if (twice !== undefined) {
     return unknown(`the key ${quote(twice.value)} stands twice in one object`, twice)
   }
+  const odd = oddKey(definition)
+  if (odd !== undefined) return unknown(oddReason(odd), odd)
   const sides = sidesOf(definition)
   if (sides === undefined) {
     const node = property(definition, 'variants') ?? definition

@@ -127,3 +127,35 @@ test('no edit of a file that flagd refuses is written: the place is told, and no
   })
   expect([asked, await readFile(file, 'utf8')]).toEqual([[], text])
 })
+
+test.each([
+  ['Targeting', (text: string) => text.replace('"targeting"', '"Targeting"')],
+  ['State', (text: string) => text.replace('"state"', '"State"')],
+  [
+    'DefaultVariant',
+    (text: string) => text.replace('"targeting"', '"DefaultVariant": "on", "targeting"'),
+  ],
+])('a field %s, which flagd reads too, is not passed over by a rollback', async (key, odd) => {
+  const text = odd(usual)
+  await writeFile(file, text)
+  for (const disable of [false, true]) {
+    await expect(changeBack({ ...base, disable })).rejects.toMatchObject({
+      code: 'SB_SHAPE_UNKNOWN',
+      message: expect.stringContaining(`flagd reads its field "${key}" as `),
+      hint: 'rename it in the file, then run this again',
+    })
+  }
+  await expect(changeShare({ ...base, percent: 50 })).rejects.toMatchObject({
+    code: 'SB_SHAPE_UNKNOWN',
+  })
+  expect(await readFile(file, 'utf8')).toBe(text)
+})
+
+test('"Flags", which flagd reads, is named, not called empty', async () => {
+  await writeFile(file, usual.replace('"flags"', '"Flags"'))
+  await expect(changeBack(base)).rejects.toMatchObject({
+    code: 'SB_FLAG_UNKNOWN',
+    message: 'the file has no "flags" but "Flags"',
+    hint: expect.stringContaining('serves its flags'),
+  })
+})
