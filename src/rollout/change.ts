@@ -121,7 +121,7 @@ export function changeBack(
       if (!isBroken(error)) throw error
       if (options.restore === true) return restore(file, how)
       const hints = [error.hint ?? '', await remedy(file, flag)]
-      throw new SwitchbackError(error.code, error.message, {
+      throw new SwitchbackError(error.code, `nothing was rolled back: ${error.message}`, {
         hint: hints.filter((hint) => hint !== '').join('; or '),
         cause: error,
       })
