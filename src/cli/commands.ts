@@ -27,7 +27,7 @@ export const commands: Readonly<Record<string, CommandEntry>> = {
   },
   control: {
     group: groups.run,
-    summary: 'the dashboard: both sides live, the split, and one click back',
+    summary: 'the control page: both sides live, the split, and one click back',
     load: () => import('./commands/control.ts'),
   },
   sidecar: {

@@ -1,5 +1,5 @@
 /**
- * What the control room wants to know of a guard: a port, so that the page works without one. A guard
+ * What the control page wants to know of a guard: a port, so that the page works without one. A guard
  * that runs in the same process fills it in; the numbers are those of `guard/rule`'s verdict.
  */
 export interface GuardView {

@@ -1,5 +1,5 @@
 /**
- * The control room: one page that shows both sides and the split, moves it and takes it back, and the
+ * The control page: one page that shows both sides and the split, moves it and takes it back, and the
  * API behind it, on a listener of its own. It knows the flags file, the metrics and the guard; cached
  * data it never touches.
  */

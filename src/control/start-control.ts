@@ -49,7 +49,7 @@ export interface ControlOptions {
   readonly page?: string
 }
 
-/** The control room, listening. */
+/** The control page, listening. */
 export interface Control extends AsyncDisposable {
   /** E.g. `http://127.0.0.1:3001`. */
   readonly url: string
@@ -61,7 +61,7 @@ const SHORTEST_TOKEN = 16
 const BODY_LIMIT = 16 * 1024
 
 /**
- * Starts the control room: the page and its API. It works with whatever of its surroundings does: no
+ * Starts the control page: the page and its API. It works with whatever of its surroundings does: no
  * metrics, no guard and no flagd leave the slider and the rollback as they are.
  *
  * @throws {SwitchbackError} `SB_CONTROL_TOKEN_MISSING` when others than this machine could reach it

@@ -11,7 +11,7 @@ import type { WayBack } from './way-back.ts'
 export interface ControlState {
   /** Epoch milliseconds. */
   readonly at: number
-  /** Random for each start of the control room. */
+  /** Random for each start of the control page. */
   readonly boot: string
   readonly headline: Headline
   readonly flag: FlagReading

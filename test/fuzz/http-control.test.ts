@@ -67,7 +67,7 @@ async function expectServing(): Promise<void> {
   expect(longestStallMs).toBeLessThan(MOST_STALL_MS)
 }
 
-describe('bytes at the control room', () => {
+describe('bytes at the control page', () => {
   test('damaged requests are answered with 4xx and a problem', { timeout: TIMEOUT }, async () => {
     await fuzzBytes(
       { corpus: CORPUS, dictionary: HTTP_WORDS, usual: 600, mostStallMs: Infinity, together: 8 },
@@ -103,7 +103,7 @@ describe('bytes at the control room', () => {
   })
 })
 
-describe('what the control room reads', () => {
+describe('what the control page reads', () => {
   // With a limit of their own: whatever else was asked for, going back goes through.
   const questions = [
     requestBytes('GET /api/state', [LAST]),

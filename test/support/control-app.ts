@@ -5,7 +5,7 @@ import { createTelemetry, type Telemetry } from '../../src/telemetry/index.ts'
 import type { Side } from '../../src/side.ts'
 import { type FakeSays, metricsOf } from './fake-process.ts'
 
-/** How an arm does, as the control room will see it. */
+/** How an arm does, as the control page will see it. */
 export interface ArmBehaviour {
   readonly perSecond: number
   readonly bad: number
@@ -15,7 +15,7 @@ export interface ArmBehaviour {
 }
 
 /**
- * An application as the control room knows one: real telemetry behind a real `/metrics`, with traffic
+ * An application as the control page knows one: real telemetry behind a real `/metrics`, with traffic
  * made up by the test.
  */
 export interface ControlApp extends AsyncDisposable {

@@ -45,7 +45,7 @@ export async function startControlProcess(options: ControlProcessOptions): Promi
       [Symbol.asyncDispose]: kill,
     }
   }
-  throw new Error(`the control room did not start: ${errors.join('\n')}`)
+  throw new Error(`the control page did not start: ${errors.join('\n')}`)
 }
 
 async function end(child: ChildProcess, signal: NodeJS.Signals): Promise<void> {

@@ -32,7 +32,7 @@ export async function shareIn(file: string): Promise<number> {
   return Number(match?.[1])
 }
 
-/** A control room in this process, over a flags file and a sidecar of its own. */
+/** A control page in this process, over a flags file and a sidecar of its own. */
 export interface TestRoom extends AsyncDisposable {
   readonly url: string
   readonly file: string

@@ -12,7 +12,7 @@ import { findTarget, targetOptions, whoAmI } from '../target.ts'
 
 export const command: Command = defineCommand({
   usage: 'control [options]',
-  summary: 'the dashboard: both sides live, the split, and one click back',
+  summary: 'the control page: both sides live, the split, and one click back',
   details:
     'Serves one page and its API (/openapi.json) on 127.0.0.1:3001. On any other address, changes ' +
     'need a token: SWITCHBACK_CONTROL_TOKEN or --token-file. Every attempt at a change is a line on ' +
@@ -95,7 +95,7 @@ export const command: Command = defineCommand({
       stdout.write(
         values.json
           ? `${JSON.stringify({ ready: true, url, flag, file, flagd, replicas, guard: mode })}\n`
-          : `control room for ${flag} (${file}): ${url}\n`,
+          : `control page for ${flag} (${file}): ${url}\n`,
       )
       if (!signal.aborted) await once(signal, 'abort')
     } finally {

@@ -5,7 +5,7 @@ import { createGuard, type Guard, type GuardStatus, type Plan, viewOf } from '..
 import type { Target } from '../target.ts'
 
 /**
- * What the guard beside the control room may do: `act` moves the split, `ask` widens only what was
+ * What the guard beside the control page may do: `act` moves the split, `ask` widens only what was
  * approved, `watch` shows the evidence and touches nothing.
  */
 export type GuardMode = 'act' | 'ask' | 'watch'
@@ -26,7 +26,7 @@ const RETRY_MS = 5000
 
 /**
  * Runs a guard in this process for the page to show. It may fail as often as it likes (a file that is
- * no split, say): the control room goes on, the page says why, and a new one begins later.
+ * no split, say): the control page goes on, the page says why, and a new one begins later.
  */
 export function guardBeside(
   options: GuardBesideOptions,

@@ -21,7 +21,7 @@ export interface CompanionsOptions {
   readonly log: (message: string) => void
 }
 
-/** What stands beside the reference service on a laptop: the control room and some traffic. */
+/** What stands beside the reference service on a laptop: the control page and some traffic. */
 export interface Companions {
   readonly control: { readonly url: string; readonly port: PickedPort } | undefined
   close(): Promise<void>

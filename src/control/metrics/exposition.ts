@@ -38,7 +38,7 @@ const BOUND_INDEX: ReadonlyMap<number, number> = new Map(
 )
 
 /**
- * Reads what the control room needs of Prometheus text. Everything else is passed over, so that what
+ * Reads what the control page needs of Prometheus text. Everything else is passed over, so that what
  * it keeps does not grow with what it is sent; values that no counter can have are passed over too.
  *
  * @throws {SwitchbackError} `SB_METRICS_FOREIGN` when no metric of Switchback stands in it;

@@ -1,7 +1,7 @@
 import { LATENCY_BOUNDS } from '../../metrics.ts'
 import type { Side } from '../../side.ts'
 
-/** What the control room reads of one arm, in the order of {@link ArmVector}. */
+/** What the control page reads of one arm, in the order of {@link ArmVector}. */
 export const FIELDS = [
   'operations',
   'failed',

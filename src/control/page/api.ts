@@ -89,7 +89,7 @@ async function send(path: string, body: object, signal?: AbortSignal): Promise<R
     })
   } catch (error) {
     if (signal?.aborted === true) throw error
-    throw new ApiError('unreachable', 'The control room does not answer', '')
+    throw new ApiError('unreachable', 'The control page does not answer', '')
   }
 }
 
@@ -99,6 +99,6 @@ async function errorOf(response: Response): Promise<ApiError> {
     const value = problem[key]
     return typeof value === 'string' ? value : ''
   }
-  const detail = read('detail') || `The control room answers ${response.status}`
+  const detail = read('detail') || `The control page answers ${response.status}`
   return new ApiError(read('code'), detail, read('hint'))
 }

@@ -86,7 +86,7 @@ export function rollbackButton(info: () => ControlInfo | undefined): {
     if (known?.code === 'unreachable') {
       const { file = 'FILE', flag = 'FLAG' } = info() ?? {}
       const command = h('code', {}, `switchback rollback --file ${file} --flag ${flag}`)
-      show('failed', 'The control room does not answer', 'On the machine with the file:', command)
+      show('failed', 'The control page does not answer', 'On the machine with the file:', command)
       return
     }
     const message = known?.message ?? String(error)

@@ -21,7 +21,7 @@ export function askForToken(complaint: string): Promise<string | undefined> {
         },
       },
       h('h2', { id: 'token-title' }, 'Changes need the token'),
-      h('p', {}, 'The one that this control room was started with. It is kept for this tab only.'),
+      h('p', {}, 'The one that this control page was started with. It is kept for this tab only.'),
       h('p', { class: 'worse', role: 'alert' }, complaint),
       h('div', { class: 'fields' }, h('label', {}, 'Token', input)),
       h(

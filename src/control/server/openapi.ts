@@ -45,7 +45,7 @@ export function openApi(version: string): Schema {
         'Reading is free; changes need the token (where one is set), JSON, and to come from this server.',
     },
     paths: {
-      '/api/info': reading('What this control room looks after', 'Info'),
+      '/api/info': reading('What this control page looks after', 'Info'),
       '/api/state': reading('All that the page shows, as of the last second', 'State'),
       '/api/series': reading('The last half hour, a point a second', 'Series', [since]),
       '/api/history': reading('The last changes of the flag, oldest first', 'History'),
@@ -70,7 +70,7 @@ export function openApi(version: string): Schema {
       ),
       '/healthz': {
         get: {
-          summary: 'Whether the control room itself runs',
+          summary: 'Whether the control page itself runs',
           security: [],
           responses: {
             '200': {

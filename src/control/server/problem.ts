@@ -64,7 +64,7 @@ export function problemOf(error: unknown): ProblemBody {
     title: STATUS_CODES[status] ?? 'Error',
     status,
     // What went wrong inside is for the log, unless we said it ourselves.
-    detail: own || status < 500 ? message : 'something went wrong inside the control room',
+    detail: own || status < 500 ? message : 'something went wrong inside the control page',
     code: own ? error.code : status < 500 ? 'SB_CONTROL_REQUEST' : 'SB_CONTROL_INTERNAL',
     hint: own ? (error.hint ?? '') : '',
   }
