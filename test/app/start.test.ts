@@ -44,6 +44,7 @@ describe('switchback start', () => {
       FLAGD_HOST: '127.0.0.1',
       FLAGD_PORT: nobody,
     })
+    expect(app.stdout()).toMatch(/control +not started/)
     expect(app.stdout()).toMatch(
       /^ {2}flags +flagd rpc at 127\.0\.0\.1:\d+; does not answer yet: /m,
     )

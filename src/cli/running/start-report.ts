@@ -30,7 +30,7 @@ export function startReport(parts: StartReport, style: Style): string {
   const rows: [string, string][] = [
     ['service', `${url}${instead(http)}`],
     ...(control === undefined
-      ? []
+      ? noControl(stack)
       : [['control', `${control.url}${instead(control.port)}`] as [string, string]]),
     ['metrics', `${metricsUrl}${instead(metrics)}`],
     ['flags', part(flags, 'all users are on the old side')],
@@ -49,6 +49,11 @@ export function startReport(parts: StartReport, style: Style): string {
     ['stop', 'Ctrl-C'],
   ]
   return rows.map(([name, text]) => `  ${style.dim(name.padEnd(8))}${text}`.trimEnd()).join('\n')
+}
+
+/** The page moves a file, and which one another flagd reads is not known here. */
+function noControl({ flags }: Stack): [string, string][] {
+  return flags.local ? [] : [['control', 'not started beside a flagd of yours: switchback control']]
 }
 
 function notServed({ flags, flagsBy }: StartSettings): string {
