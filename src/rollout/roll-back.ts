@@ -1,5 +1,6 @@
 import { type FlagsDocument, flagNode, pathOf, property } from './document.ts'
 import { type Change, changeAt, type FlagsEdit } from './edit.ts'
+import { expectationOf } from './expectation.ts'
 import { finish, unknownShape } from './set-share.ts'
 import { shareOf, weightsFor } from './share.ts'
 import { leaves, oddKey, shapeOf } from './shape.ts'
@@ -50,6 +51,9 @@ export function rollBack(document: FlagsDocument, options: RollBackOptions): Fla
     offInstead([...at, 'defaultVariant'])
   }
   const targeting = property(definition, 'targeting')
+  if (targeting !== undefined && !['object', 'null'].includes(targeting.type)) {
+    throw unknownShape(document, flag)
+  }
   const rule = targeting?.type === 'object' && targeting.children?.length ? targeting : undefined
   for (const { outcome } of rule === undefined ? [] : leaves(rule)) {
     if (outcome.kind === 'opaque') throw unknownShape(document, flag)
@@ -67,5 +71,17 @@ export function rollBack(document: FlagsDocument, options: RollBackOptions): Fla
       changeAt(document, pathOfWeight(split.off), weights.off),
     )
   }
-  return finish(document, { action: 'rollback', flag, changes, from, to: 0 })
+  const edit = finish(document, { action: 'rollback', flag, changes, from, to: 0 })
+  if (!keepPilots && leavesSomebody(edit)) throw unknownShape(document, flag)
+  return edit
+}
+
+/** Whether the new text still sends probe users to the new side: then the rule was misunderstood. */
+function leavesSomebody({ after, flag }: FlagsEdit): boolean {
+  try {
+    return expectationOf(after, flag).on('') > 0
+  } catch {
+    // flagd refuses the file, which is told when it is to be written.
+    return false
+  }
 }

@@ -163,3 +163,13 @@ test('"Flags", which flagd reads, is named, not called empty', async () => {
     hint: expect.stringContaining('serves its flags'),
   })
 })
+
+test('a rule that is a text, "on", is not said to be rolled back; --disable works', async () => {
+  await writeFile(file, usual.replace(/"targeting": .*/, '"targeting": "on"'))
+  await expect(changeBack(base)).rejects.toMatchObject({
+    code: 'SB_SHAPE_UNKNOWN',
+    hint: expect.stringContaining('--disable'),
+  })
+  const { edit } = await changeBack({ ...base, disable: true })
+  expect(edit.after.text).toContain('"DISABLED"')
+})
