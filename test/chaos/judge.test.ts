@@ -23,11 +23,17 @@ function circumstances(given: Given): Circumstances {
   return {
     ground: { setEnd: () => setEnd, longestStall: () => stall },
     workers: [
-      { id: 'p0', options: { index: 0, tombstoneTtls: [tombstoneTtl] }, lifeAt: () => lives },
+      {
+        id: 'p0',
+        options: { index: 0, tombstoneTtls: [tombstoneTtl] },
+        lifeAt: () => lives,
+        lives: lives === undefined ? [] : [lives],
+      },
     ],
     struck,
     tombstoneTtl,
     twoMachines: given.twoMachines ?? false,
+    cluster: false,
   } as unknown as Circumstances
 }
 
@@ -72,11 +78,25 @@ describe('what a finding amounts to', () => {
     expect(judge(expired, circumstances({ struck: [evict] })).outcome).toBe('stale')
   })
 
-  test('a directory deleted in use is noticed within 0.1 s', () => {
+  test('a deleted directory allows nothing', () => {
     const deleted = { name: 'deleteDirectory', from: 2.9 * SECOND, to: 2.95 * SECOND }
-    expect(judge(staleLoad(), circumstances({ struck: [deleted] })).outcome).toBe('allowed')
-    const earlier = { ...deleted, from: 2.1 * SECOND, to: 2.15 * SECOND }
-    expect(judge(staleLoad(), circumstances({ struck: [earlier] })).outcome).toBe('stale')
+    expect(judge(staleLoad(), circumstances({ struck: [deleted] })).outcome).toBe('stale')
+  })
+
+  test('a copy may be seen until the next look at the era', () => {
+    const copied = { name: 'replicaOf', from: 2.1 * SECOND, to: 2.5 * SECOND }
+    expect(judge(staleLoad(), circumstances({ struck: [copied] })).outcome).toBe('allowed')
+    const before = { ...copied, from: 0, to: SECOND }
+    expect(judge(staleLoad(), circumstances({ struck: [before] })).outcome).toBe('stale')
+  })
+
+  test('a process that starts on a full disk tells only itself, until there is room', () => {
+    const full = { name: 'diskFull', from: 0.5 * SECOND, to: 2.9 * SECOND }
+    const started = { struck: [full], killedAt: 0.9 * SECOND }
+    expect(judge(staleLoad(), circumstances(started)).outcome).toBe('allowed')
+    const late = { ...staleLoad(), from: 4 * SECOND }
+    expect(judge(late, circumstances(started)).outcome).toBe('stale')
+    expect(judge(staleLoad(), circumstances({ struck: [full] })).outcome).toBe('stale')
   })
 
   test('a process that stood still for more than T/2 may store an old load', () => {

@@ -14,12 +14,15 @@ export interface Circumstances {
   readonly tombstoneTtl: number
   /** One of the processes is another machine's. */
   readonly twoMachines: boolean
+  readonly cluster: boolean
 }
 
 /** The deadline of a side (100 ms), and how far a busy machine is off. */
 const UNANSWERED_US = 150_000
-/** Time in which the other processes notice that a file store's directory is gone. */
-const NOTICED_US = 150_000
+/** Between two looks at the era of a store, and how far a busy machine is off. */
+const ERA_LOOK_US = 1_500_000
+/** Until what only one process knows is told, once the store takes it: 0.25 s, and as above. */
+const TOLD_US = 750_000
 /** For which the host stops a process, or has no core for it. */
 const LONGEST_STOP_MS = 3000
 const EXPIRY_SLACK_US = 6_000_000
@@ -53,7 +56,7 @@ function settledBy({ value }: Finding, { ground, workers }: Circumstances): numb
 /** The row of docs/guarantees.md that bounds a stale read, if there is one and its bound is kept. */
 function rowFor(
   finding: Finding,
-  { ground, workers, struck, tombstoneTtl }: Circumstances,
+  { ground, workers, struck, tombstoneTtl, cluster }: Circumstances,
 ): string | undefined {
   const { from = 0, fresh = 0, value } = finding
   const { at, ms, ttl } = value!
@@ -62,12 +65,18 @@ function rowFor(
     struck.some((one) => one.name === name && one.from <= until && one.to >= since)
   const alive = fresh + tombstoneTtl * 1000
   if (during('evict', fresh, alive) && !expired) return 'a young tombstone was evicted (the TTL)'
-  if (during('deleteDirectoryAtRest', fresh, from) && !expired) {
-    return 'the directory was deleted at rest with invalidations pending (the TTL)'
+  if (
+    struck.some(
+      (one) => one.name === 'replicaOf' && one.from <= from && from <= one.to + ERA_LOOK_US,
+    )
+  ) {
+    return 'what a copy held, until the next look at the era (1 s)'
   }
-  const deleted = struck.findLast((one) => one.name === 'deleteDirectory' && one.from <= from)
-  if (deleted !== undefined && from <= deleted.to + NOTICED_US) {
-    return 'the directory was deleted in use, and others look 0.1 s later'
+  if (cluster && during('flushAll', at, from) && !expired) {
+    return 'FLUSHALL on a node of a Cluster while a load was under way (the TTL)'
+  }
+  if (unopened(finding, struck, workers)) {
+    return 'a process that starts while the disk is full tells only itself (0.25 s after there is room)'
   }
   if (during('stepRedis', fresh, from) && !expired) {
     return 'the clock of Redis was stepped: tombstones end early, or late writes land (the TTL)'
@@ -81,4 +90,22 @@ function rowFor(
     }
   }
   return undefined
+}
+
+/**
+ * A process that came up while the disk was full cannot open the file store, which the others go on with:
+ * what it writes, only it knows.
+ */
+function unopened(
+  { from = 0, fresh = 0 }: Finding,
+  struck: readonly Struck[],
+  workers: readonly Worker[],
+): boolean {
+  const full = struck.find(
+    (one) => one.name === 'diskFull' && one.from <= fresh && one.to + TOLD_US >= from,
+  )
+  return (
+    full !== undefined &&
+    workers.some(({ lives }) => lives.some(({ to }) => to > full.from - 10_000_000 && to < fresh))
+  )
 }

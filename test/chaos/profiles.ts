@@ -187,6 +187,7 @@ export const PROFILES: Readonly<Record<string, Profile>> = {
     ...BASE,
     faults: [
       'deleteDirectory',
+      'deleteDirectoryAtRest',
       'damageStore',
       'garbageStore',
       'truncateStore',
@@ -301,7 +302,7 @@ export const PROFILES: Readonly<Record<string, Profile>> = {
   /** What docs/guarantees.md bounds by the TTL: counted apart, and held to that bound. */
   bounded: {
     ...BASE,
-    faults: ['evict', 'deleteDirectoryAtRest', 'stepRedis', 'killProcess', 'freeze'],
+    faults: ['evict', 'stepRedis', 'killProcess', 'freeze'],
     shortTtls: 0.6,
   },
 }

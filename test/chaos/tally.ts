@@ -84,10 +84,11 @@ export class Tally {
   look(): void {
     const { scene, struck, logs, options } = this.#parts
     const twoMachines = options.profile.foreignBoot
+    const cluster = options.profile.topology === 'cluster'
     const tombstoneTtl = Math.max(...options.profile.tombstoneTtls)
     const found = scene.ground.findings(scene.workers.map(({ id }) => id))
     for (const finding of found) {
-      const judgement = judge(finding, { ...scene, struck, tombstoneTtl, twoMachines })
+      const judgement = judge(finding, { ...scene, struck, tombstoneTtl, twoMachines, cluster })
       if (judgement.outcome === 'fine') continue
       if (judgement.outcome === 'allowed') {
         const { row, lateMs } = judgement
