@@ -36,11 +36,20 @@ export interface Position {
  *
  * @throws {SwitchbackError} `SB_FLAGS_SYNTAX` when it is not JSON: comments, trailing commas, a byte
  * order mark and the like, all of which flagd refuses too; with line and column, and the file's name
- * when it is given.
+ * when it is given. `SB_FLAGS_YAML` when the file is named as YAML and is not JSON too.
  */
 export function readFlags(text: string, file?: string): FlagsDocument {
   const result = parseDocument(text)
   if ('root' in result) return result
+  if (file !== undefined && /\.ya?ml$/i.test(file)) {
+    throw new SwitchbackError(
+      'SB_FLAGS_YAML',
+      `${quote(file)} is YAML, which flagd serves and switchback does not edit`,
+      {
+        hint: 'change the weights in it by hand, or keep the flags as JSON; switchback validate checks both',
+      },
+    )
+  }
   const { line, column } = positionAt(text, result.offset)
   throw new SwitchbackError(
     'SB_FLAGS_SYNTAX',

@@ -122,7 +122,7 @@ function byHand(path: string, flag: string): string {
   }
   const text = shell(JSON.stringify({ flags: { [flag]: definition } }))
   const [old, next] = [shell(path), shell(`${path}.new`)]
-  return `this turns everybody off, and leaves out every other flag of the file (keep a copy of it): echo ${text} > ${next} && mv ${next} ${old}`
+  return `this routes all users to the old side, and leaves out every other flag of the file (keep a copy of it): echo ${text} > ${next} && mv ${next} ${old}`
 }
 
 function shell(text: string): string {

@@ -173,3 +173,23 @@ test('a rule that is a text, "on", is not said to be rolled back; --disable work
   const { edit } = await changeBack({ ...base, disable: true })
   expect(edit.after.text).toContain('"DISABLED"')
 })
+
+test.each([false, true])(
+  'YAML is not edited, and no command that would (restore %s)',
+  async (restore) => {
+    const yaml = join(dirname(file), 'flags.yaml')
+    const text =
+      'flags:\n  use-redis:\n    state: ENABLED\n    variants: { on: true, off: false }\n    defaultVariant: "on"\n'
+    await writeFile(yaml, text)
+
+    const refused = await changeBack({ ...base, file: yaml, restore }).catch(
+      (error: unknown) => error,
+    )
+
+    expect(refused).toMatchObject({ code: 'SB_FLAGS_YAML' })
+    expect(`${(refused as Error).message} ${(refused as { hint: string }).hint}`).not.toMatch(
+      /echo|mv /,
+    )
+    expect(await readFile(yaml, 'utf8')).toBe(text)
+  },
+)
