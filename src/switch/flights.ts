@@ -53,7 +53,8 @@ export function startFlight<T>(
   load: () => Promise<T>,
   onEnd: () => void = () => {},
 ): Flight<T> {
-  const nest: Nest = { parent: callerNest(), waitsFor: new Set(), ended: false }
+  const parent = callerNest()
+  const nest: Nest = { parent, waitsFor: new Set(), placed: parent !== undefined, ended: false }
   const result = runIn(nest, load).finally(() => {
     nest.ended = true
     onEnd()
@@ -83,6 +84,8 @@ export async function landing<T>(flight: Flight<T>): Promise<T> {
 interface Nest {
   readonly parent: Nest | undefined
   readonly waitsFor: Set<Nest>
+  /** False while it may yet wait for one of the places in which loads run. */
+  placed: boolean
   ended: boolean
 }
 
@@ -106,10 +109,20 @@ async function runIn<T>(nest: Nest, load: () => Promise<T>): Promise<T> {
   }
 }
 
-/** Whether the flight, directly or through others, waits for the load from which this is called. */
+/** The load from which this is called has got one of the places in which loads run. */
+export function takePlace(): void {
+  const nest = callerNest()
+  if (nest !== undefined) nest.placed = true
+}
+
+/**
+ * Whether the flight, directly or through others, waits for the load from which this is called: for its
+ * value, or for the place that it holds.
+ */
 function waitsForCaller(flight: Flight): boolean {
   const caller = callerNest()
   if (caller === undefined) return false
+  if (!flight.nest.placed) return true
   const seen = new Set<Nest>()
   const reaches = (from: Nest): boolean => {
     if (from === caller) return true

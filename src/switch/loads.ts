@@ -3,7 +3,7 @@ import type { Side } from '../side.ts'
 import type { Recorder } from '../telemetry/index.ts'
 import type { Background } from './background.ts'
 import type { Coherence } from './coherence.ts'
-import { Flights, isNested, landing, startFlight } from './flights.ts'
+import { Flights, isNested, landing, startFlight, takePlace } from './flights.ts'
 import type { Losses } from './losses.ts'
 import type { Moves } from './moves.ts'
 import type { PinnedOperation } from './operation.ts'
@@ -127,7 +127,10 @@ export class Loads {
     const startedAt = performance.now()
     let ok = false
     try {
-      const value = await origin.load(load, nested)
+      const value = await origin.load(() => {
+        takePlace()
+        return load()
+      }, nested)
       ok = true
       op.servedBy = 'origin'
       return value

@@ -75,7 +75,7 @@ export class Origin {
       () => {
         this.#timer = undefined
         const due = performance.now() - loadMs
-        for (const place of [...this.#running]) {
+        for (const place of this.#running) {
           if (this.#queue.length > 0 && place.since <= due) this.#leave(place)
         }
         if (this.#queue.length > 0) this.#takeBackLater()

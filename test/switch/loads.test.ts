@@ -53,6 +53,23 @@ describe('loads that ask a cache themselves', () => {
     expect(ended).toEqual([1, 1, 1, 1])
   })
 
+  test('do not wait for a load that waits for their place', async () => {
+    const cache = make()
+    const gate = deferred<void>()
+    const user = (id: number): Promise<unknown> =>
+      cache.getOrSet(`user ${id}`, async () => {
+        await gate.promise
+        return cache.getOrSet('org', () => 'for a user')
+      })
+    const users = [user(1), user(2)]
+    await new Promise((resolve) => setImmediate(resolve))
+    const queued = cache.getOrSet('org', () => 'for itself')
+    await new Promise((resolve) => setImmediate(resolve))
+    gate.resolve()
+    expect(await Promise.all(users)).toEqual(['for a user', 'for a user'])
+    await queued
+  })
+
   test('the same key again, and two that ask for each other, wait for nobody in vain', async () => {
     const cache = make()
     expect(await cache.getOrSet('s', () => cache.getOrSet('s', () => 'inner'))).toBe('inner')
