@@ -1,23 +1,24 @@
 // One process of `test/cache/file/coherence.test.ts`. A writer puts the number of its last
 // acknowledged write of each key into a shared file; a reader looks there *before* it reads the cache,
-// and must not find anything older.
+// and must not find anything older. It goes on until it is told to end, and tells how far it is.
 import { openSync, readSync, writeSync } from 'node:fs'
 import { setImmediate } from 'node:timers/promises'
 import { ANY, fileCache, NEVER } from '../../dist/cache/index.js'
 
-const [role, directory, acksPath, first, count, ms, damaged] = process.argv.slice(2)
+const [role, directory, acksPath, first, count, damaged] = process.argv.slice(2)
 let warned = 0
 const cache = fileCache({ directory, busyTimeout: 10_000, onWarning: () => warned++ })
 const acks = openSync(acksPath, 'r+')
 const word = new Float64Array(1)
 const keys = Array.from({ length: Number(count) }, (_, i) => Number(first) + i)
-const end = Date.now() + Number(ms)
+let ended = false
+process.on('message', () => (ended = true))
 let done = 0
 let hits = 0
 let stale = 0
 let failed = 0
 
-while (Date.now() < end) {
+for (let round = 0; !ended; round++) {
   for (const key of keys) {
     try {
       await (role === 'write' ? write(key) : read(key))
@@ -28,8 +29,9 @@ while (Date.now() < end) {
   }
   // A writer leaves readers time to keep copies in memory, or there would be nothing to invalidate.
   for (let i = 0; i < (role === 'write' ? 20 : 1); i++) await setImmediate()
+  if (round % 20 === 0) process.send({ done, hits, stale, failed, warned })
 }
-process.send({ done, hits, stale, failed, warned })
+process.send({ done, hits, stale, failed, warned, ended })
 await cache.close()
 process.disconnect()
 

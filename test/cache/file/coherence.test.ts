@@ -1,14 +1,16 @@
-import { fork } from 'node:child_process'
+import { type ChildProcess, fork } from 'node:child_process'
 import { once } from 'node:events'
 import { randomBytes } from 'node:crypto'
 import { closeSync, existsSync, fstatSync, openSync, writeFileSync, writeSync } from 'node:fs'
 import { join } from 'node:path'
-import { setTimeout as delay } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
-import { expect, test } from 'vitest'
+import { expect, test, vi } from 'vitest'
 import { FileStand } from '../../support/file-peers.ts'
 
 const WORKER = fileURLToPath(new URL('../../support/file-coherence-worker.mjs', import.meta.url))
+
+// It ends by what was done, which takes its time on a busy machine.
+vi.setConfig({ testTimeout: 120_000 })
 
 interface Tally {
   readonly done: number
@@ -16,59 +18,80 @@ interface Tally {
   readonly stale: number
   readonly failed: number
   readonly warned: number
+  readonly ended?: boolean
 }
 
-/** Two processes write and two read, for a while. */
+/** Two processes write and two read, until they have done enough. */
 async function race(
   directory: string,
-  ms: number,
   damaged: '' | 'damaged',
+  enough: (tallies: readonly Tally[]) => boolean,
 ): Promise<readonly Tally[]> {
   const acks = join(directory, 'acks')
   writeFileSync(acks, new Uint8Array(8 * 8))
-  const run = async (role: string, first: number, count: number): Promise<Tally> => {
-    const args = [role, directory, acks, first, count, ms, damaged].map(String)
+  const none: Tally = { done: 0, hits: 0, stale: 0, failed: 0, warned: 0, ended: false }
+  const tallies: Tally[] = [none, none, none, none]
+  const children: ChildProcess[] = []
+  let over = false
+  const run = async (role: string, first: number, count: number): Promise<void> => {
+    const args = [role, directory, acks, first, count, damaged].map(String)
     const child = fork(WORKER, args, { stdio: 'inherit' })
-    const [[tally]] = await Promise.all([once(child, 'message'), once(child, 'exit')])
-    return tally as Tally
+    const me = children.push(child) - 1
+    child.on('message', (tally: Tally) => {
+      tallies[me] = tally
+      if (over || !enough(tallies)) return
+      over = true
+      for (const each of children) each.send('end')
+    })
+    await once(child, 'exit')
+    expect(tallies[me]).toMatchObject({ ended: true })
   }
-  return Promise.all([run('write', 0, 4), run('write', 4, 4), run('read', 0, 8), run('read', 0, 8)])
+  await Promise.all([run('write', 0, 4), run('write', 4, 4), run('read', 0, 8), run('read', 0, 8)])
+  return tallies
 }
 
 test('no process reads anything older than what another was told is written', async (context) => {
   const { directory } = new FileStand(context)
-  const [writer, other, ...readers] = await race(directory, 3000, '')
+  const [writer, other, ...readers] = await race(
+    directory,
+    '',
+    ([w1, w2, ...rest]) =>
+      w1!.done + w2!.done > 1000 && rest.every(({ done, hits }) => done > 2000 && hits > 0),
+  )
   console.log('coherence', writer, other, ...readers)
-  for (const { done, hits, stale, warned } of readers) {
+  for (const { stale, warned } of readers) {
     expect(stale).toBe(0)
     expect(warned).toBe(0)
-    expect(done).toBeGreaterThan(1000)
-    expect(hits).toBeGreaterThan(0)
   }
-  expect((writer?.done ?? 0) + (other?.done ?? 0)).toBeGreaterThan(300)
 })
 
 test('nor while the files are damaged again and again under them', async (context) => {
   const { directory } = new FileStand(context)
-  const done = race(directory, 3000, 'damaged')
   const database = join(directory, 'cache.db')
-  const end = Date.now() + 2700
-  for (let i = 0; Date.now() < end; i++) {
-    await delay(200)
-    const path = database + (i % 2 === 0 ? '' : '-wal')
-    if (!existsSync(path)) continue
-    const file = openSync(path, 'r+')
-    writeSync(file, randomBytes(fstatSync(file).size))
-    closeSync(file)
-  }
-  const tallies = await done
+  let [damages, doneThen] = [0, 0]
+  const tallies = await race(directory, 'damaged', (now) => {
+    const done = now.reduce((sum, each) => sum + each.done, 0)
+    // Each damage comes after work that the last one did not keep from being done.
+    if (now.every((each) => each.done > 0) && done > doneThen + 300) {
+      const path = database + (damages % 2 === 0 ? '' : '-wal')
+      doneThen = done
+      if (existsSync(path)) {
+        const file = openSync(path, 'r+')
+        writeSync(file, randomBytes(fstatSync(file).size))
+        closeSync(file)
+        damages++
+      }
+    }
+    // Repairs are noticed when they are, however long that takes.
+    const warned = now.reduce((sum, each) => sum + each.warned, 0)
+    return damages >= 12 && done > doneThen + 200 && warned > 1
+  })
   console.log('damaged', ...tallies)
   for (const { stale, done, failed } of tallies) {
     expect(stale).toBe(0)
     // Damage in the midst of a repair may fail an operation, but not many.
     expect(failed).toBeLessThan(Math.max(10, done / 100))
   }
-  expect(tallies.reduce((sum, { warned }) => sum + warned, 0)).toBeGreaterThan(1)
 })
 
 test('what one process was told is done, another sees at once', async (context) => {
