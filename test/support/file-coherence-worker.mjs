@@ -11,14 +11,14 @@ const cache = fileCache({ directory, busyTimeout: 10_000, onWarning: () => warne
 const acks = openSync(acksPath, 'r+')
 const word = new Float64Array(1)
 const keys = Array.from({ length: Number(count) }, (_, i) => Number(first) + i)
-let ended = false
-process.on('message', () => (ended = true))
+const told = new AbortController()
+process.on('message', () => told.abort())
 let done = 0
 let hits = 0
 let stale = 0
 let failed = 0
 
-for (let round = 0; !ended; round++) {
+for (let round = 0; !told.signal.aborted; round++) {
   for (const key of keys) {
     try {
       await (role === 'write' ? write(key) : read(key))
@@ -31,7 +31,7 @@ for (let round = 0; !ended; round++) {
   for (let i = 0; i < (role === 'write' ? 20 : 1); i++) await setImmediate()
   if (round % 20 === 0) process.send({ done, hits, stale, failed, warned })
 }
-process.send({ done, hits, stale, failed, warned, ended })
+process.send({ done, hits, stale, failed, warned, ended: true })
 await cache.close()
 process.disconnect()
 

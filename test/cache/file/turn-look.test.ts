@@ -71,9 +71,10 @@ describe('what another process did is known', () => {
   test('from the message on that tells of it, to whoever looks in every turn before', async (context) => {
     const { stand, cache } = await looked(context)
     const other = stand.peer()
-    let [over, looks] = [false, 0]
+    const stop = new AbortController()
+    let looks = 0
     const looking = (async () => {
-      for (; !over; looks++) {
+      for (; !stop.signal.aborted; looks++) {
         cache.ledger.trustedFrom('on', 'k')
         await setImmediate()
       }
@@ -88,7 +89,7 @@ describe('what another process did is known', () => {
         expect(cache.ledger.trustedFrom('on', 'k')).toBe(i + 1)
       }
     } finally {
-      over = true
+      stop.abort()
     }
     await looking
     expect(looks).toBeGreaterThan(100)
