@@ -41,6 +41,16 @@ test('a repayment does not undo a delete whose file leg is late', async () => {
   }
 })
 
+test('what was noted as pending while the clocks were an hour ahead is repaid once they are right', async () => {
+  const { off, onUser } = world.actor({ machine: 'clock put right' })
+  const key = world.key()
+  await onUser.set(key, 'v1')
+  await off.ledger!.owe('on', key, Date.now() + 3_600_000)
+  await until('it is repaid', () => off.ledger!.count('on') === 0)
+  await onUser.set(key, 'v2')
+  expect(await onUser.get(key)).toBe('v2')
+})
+
 describe('whoever began after a delete gets nothing from a load that began before it', () => {
   test('Redis restarted empty, so that the key looks as it did before', async () => {
     const loader = world.actor({ machine: 'join' })
