@@ -30,7 +30,7 @@ export interface SidecarProcess extends AsyncDisposable {
   stop(): Promise<number>
 }
 
-const START_DEADLINE_MS = 10_000
+const START_DEADLINE_MS = 30_000
 const FREE: SidecarPorts = { evaluation: 0, management: 0, sync: 0, ofrep: 0 }
 
 export async function startSidecarProcess(
