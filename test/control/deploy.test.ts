@@ -1,8 +1,36 @@
 import { readFile } from 'node:fs/promises'
 import { describe, expect, test } from 'vitest'
 import { parse } from 'yaml'
+import type { FlagDecider } from '../../src/flags/index.ts'
+import { registerFlagGauges } from '../../src/switch/flag-gauges.ts'
 import { createTelemetry, type Outcome, type SideEvent } from '../../src/telemetry/index.ts'
 import { EVENTS, OUTCOMES } from '../../src/telemetry/labels.ts'
+
+/** Tells everything that a decider can tell. */
+const refusing: FlagDecider = {
+  flag: 'use-redis',
+  feature: 'cache',
+  decide: () => ({ side: 'off', variant: 'off', reason: 'SPLIT', errorCode: '', source: 'live' }),
+  targetingKeyOf: () => undefined,
+  health: () => ({
+    ok: false,
+    status: 'STALE',
+    since: 1,
+    detail: 'refused',
+    liveSplit: {
+      probes: 100,
+      on: 25,
+      ratio: 0.25,
+      kind: 'exact',
+      mode: 'in-process',
+      hash: 'ab',
+      at: 1,
+      since: 1,
+    },
+    configuration: { hash: 'ab', since: 1, refused: { reason: 'it is not JSON', since: 1 } },
+  }),
+  close: () => Promise.resolve(),
+}
 
 /** Everything that telemetry can export, once. */
 function exposition(): string {
@@ -21,6 +49,7 @@ function exposition(): string {
   }
   telemetry.comparison('mismatch')
   for (const reason of ['ERROR', 'SPLIT']) telemetry.decision('off', 'off', reason, 'flagd')
+  registerFlagGauges({ recorder: telemetry, decider: refusing, flag: undefined })
   const text = telemetry.prometheus()
   telemetry.close()
   return text
