@@ -7,8 +7,8 @@ export default defineConfig({
     // Said loudly by the global setup, which refuses them under CI.
     exclude: [...configDefaults.exclude, ...missingPrograms().flatMap(({ files }) => files)],
     globalSetup: ['test/support/global-setup.ts'],
-    testTimeout: 20_000,
-    hookTimeout: 30_000,
+    testTimeout: 60_000,
+    hookTimeout: 60_000,
     pool: 'forks',
     maxWorkers: 2,
   },
