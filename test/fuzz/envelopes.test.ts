@@ -45,15 +45,15 @@ const CORPUS: readonly Buffer[] = [
   Buffer.from(sealEnvelope(tombstoneEnvelope(''), now)),
   Buffer.from(sealEnvelope(tombstoneEnvelope(newToken()), now)),
   // Of another version, and of whoever had the key before.
-  Buffer.from(whole('"x"').toString().replace(/^1/, '2')),
-  Buffer.from(whole('"x"').toString().replace(/^1v/, '1z')),
+  Buffer.from(whole('"x"').toString().replace(/^2/, '1')),
+  Buffer.from(whole('"x"').toString().replace(/^2v/, '2z')),
   Buffer.from('{"value":"plain JSON of another library","expires":1700000000000}'),
   Buffer.from('H4sIAAAAAAAAA8tIzcnJBwCGphA2BQAAAA==', 'base64'),
 ]
 const DICTIONARY = [
-  '1v',
-  '1b',
-  '1x',
+  '2v',
+  '2b',
+  '2x',
   '|',
   NEVER.toString(),
   '0'.repeat(13),
@@ -67,12 +67,12 @@ describe('what a text may be taken for', () => {
       const text = bytes.toString()
       const cell: Cell | undefined = openEnvelope(text, now, 60_000)
       if (cell === undefined) return
-      expect(text.startsWith('1')).toBe(true)
+      expect(text.startsWith('2')).toBe(true)
       if (cell.state === 'value') {
         expect(cell.expiresAt > now).toBe(true)
         // The payload is the text's own end, as long as the header says.
-        const stored = text.slice(62)
-        expect(stored.length).toBe(Number(text.slice(52, 61)))
+        const stored = text.slice(74)
+        expect(stored.length).toBe(Number(text.slice(64, 73)))
         expect(text[1] === 'b' || cell.payload === stored).toBe(true)
       } else expect(cell.payload).toBe('')
     }),

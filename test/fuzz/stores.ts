@@ -1,4 +1,4 @@
-import { mkdtempSync, rmSync } from 'node:fs'
+import { mkdtempSync, readdirSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { Redis } from 'ioredis'
@@ -24,7 +24,6 @@ export async function openStores(): Promise<Stores> {
   const directory = mkdtempSync(join(tmpdir(), 'switchback-fuzz-stores-'))
   const cache = createCacheSwitch({
     flag: 'use-redis',
-    // Nothing is kept in memory, where what is done to the file would not be seen.
     off: fileCache({ directory, onWarning: () => {} }),
     on: redisCache({ url: server.url, prefix: PREFIX }),
     decider: new FixedDecider({ on: 'on' }),
@@ -39,7 +38,9 @@ export async function openStores(): Promise<Stores> {
   }
   for (const view of Object.values(views)) await view.set('warm', 1)
   const redis = new Redis(server.url)
-  const sqlite = openSqlite(join(directory, 'cache.db'))
+  // Named after the prefix of the Redis beside it.
+  const database = readdirSync(directory).find((name) => name.endsWith('.db'))
+  const sqlite = openSqlite(join(directory, database ?? 'cache.db'))
   return {
     cache,
     views,

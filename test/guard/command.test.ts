@@ -116,7 +116,7 @@ test.each([
   [['--approve', 'x'], 2, '"x" is no share'],
   [['--plan', '/nowhere.yaml'], 2, 'cannot be read'],
   [['--metrics', 'http://a', '--prometheus', 'http://b'], 2, 'both --metrics and --prometheus'],
-  [['--metrics', 'nowhere'], 2, '"nowhere" is no address of metrics'],
+  [['--metrics', 'nowhere'], 2, '--metrics: "nowhere" is not a metrics URL'],
 ])('%j is refused with the remedy', async (argv, expected, text) => {
   const { file } = await deploy(10)
   const { code, stderr } = await run(['--file', file, '--no-flagd', ...argv])
