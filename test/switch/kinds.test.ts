@@ -127,13 +127,22 @@ describe('clear()', () => {
       const slow = world.actor({ machine, deadlineMs: 500 })
       const other = world.actor({ machine, deadlineMs: 500 })
       const key = world.key()
-      if (kind === 'move')
+      // Both have met the stores, whose first meeting distrusts what was there before.
+      for (const { onUser, offUser } of [slow, other]) {
+        await onUser.get(world.key())
+        await offUser.get(world.key())
+      }
+      if (kind === 'move') {
+        await until(
+          'the file side is believed again',
+          () => other.off.now() > other.off.ledger!.fencedBefore('off'),
+        )
         await other.off.inner.write(
           key,
           { payload: '"v1"', expiresAt: 9e12 },
           { expect: '*', within: 500 },
         )
-      await slow.onUser.get(world.key())
+      }
       const fill = slow.on.hold('write', 'before')
       const reading = kind === 'move' ? slow.onUser.get(key) : slow.onUser.getOrSet(key, () => 'v1')
       await fill.reached
