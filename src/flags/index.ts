@@ -1,6 +1,8 @@
 // Flags: asks OpenFeature which side serves a user. Sets up the provider from the environment, finds
 // the evaluation context, and remembers decisions so that a known user costs no evaluation and keeps
 // the side when the flag service is gone. Reads flags only; editing them is `rollout`'s.
+export { deciderOf } from './choice.ts'
+export type { FlagChoice } from './choice.ts'
 export type { ConfigurationState, FlagConfiguration, Refusal } from './configuration.ts'
 export { createDecider } from './decider.ts'
 export type { DeciderOptions } from './decider-options.ts'
@@ -15,6 +17,7 @@ export type {
 export type { FlagsEvent, OnFlagsEvent } from './events.ts'
 export { FileProvider } from './file-provider.ts'
 export type { FileProviderOptions } from './file-provider.ts'
+export { registerFlagGauges } from './gauges.ts'
 export { readFlagdEnvironment } from './flagd-environment.ts'
 export type { Environment, FlagdSettings } from './flagd-environment.ts'
 export { flagsFromEnvironment } from './flags-source.ts'

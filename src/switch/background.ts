@@ -1,11 +1,10 @@
-import type { Cell, Entry } from '../cache/index.ts'
-import type { Recorder, Comparison } from '../telemetry/index.ts'
+import type { Entry } from '../cache/index.ts'
+import { compareSides, type Recorder } from '../telemetry/index.ts'
 import { createHash } from 'node:crypto'
 import type { Debts } from './debts.ts'
 import type { Notify } from './events.ts'
 import type { GuardedSide } from './guarded-side.ts'
 import type { PinnedOperation } from './operation.ts'
-import { trustedFrom } from './trust.ts'
 
 export interface BackgroundParts {
   readonly debts: Debts
@@ -37,7 +36,7 @@ export class Background {
       const own = await active.read(key)
       if (own.token !== activeToken) return
       // A later delete may have left a fence there, or a debt, in place of its tombstone.
-      if (trustedFrom(this.#parts.debts, standby, key) !== op.standbyFence) {
+      if (this.#parts.debts.trustedFrom(standby.side, key) !== op.standbyFence) {
         this.#parts.recorder.event(standby.side, 'mirror_refused')
         return
       }
@@ -50,14 +49,11 @@ export class Background {
   compare(op: PinnedOperation): void {
     const { active, standby, key, cell } = op
     const started = this.#start(standby, async () => {
-      const other = await standby.read(key)
-      let result = agreement(cell, other)
-      if (result === 'mismatch') {
-        // Somebody may have written between the two reads.
-        const again = await active.read(key)
-        const otherAgain = await standby.read(key)
-        if (again.token !== cell.token || otherAgain.token !== other.token) result = 'race'
-      }
+      const result = await compareSides(
+        cell,
+        () => active.read(key),
+        () => standby.read(key),
+      )
       this.#parts.recorder.comparison(result)
       if (result === 'mismatch') this.#report(key, active, standby)
     })
@@ -98,11 +94,3 @@ export class Background {
 
 /** One mismatch a second is enough to start looking; the counter has them all. */
 const REPORT_INTERVAL_MS = 1000
-/** The sides' clocks and the way between them account for this much. */
-const TTL_DRIFT_MS = 1000
-
-function agreement(cell: Cell, other: Cell): Comparison {
-  if (other.state !== 'value') return 'cold'
-  if (other.payload !== cell.payload) return 'mismatch'
-  return Math.abs(other.expiresAt - cell.expiresAt) > TTL_DRIFT_MS ? 'ttl_drift' : 'same'
-}

@@ -1,9 +1,8 @@
 import { ANY, type Cell, type Entry } from '../cache/index.ts'
 import type { Recorder, Outcome } from '../telemetry/index.ts'
-import type { Debts } from './debts.ts'
+import { type Debts, NEVER_TRUSTED } from './debts.ts'
 import { type GuardedSide, isTimeout } from './guarded-side.ts'
 import type { PinnedOperation } from './operation.ts'
-import { NEVER_TRUSTED, trustedFrom, trustedSince } from './trust.ts'
 
 export interface CoherenceParts {
   readonly debts: Debts
@@ -46,7 +45,7 @@ export class Coherence {
     const meeting = active.meet()
     if (meeting !== undefined) await meeting
     // Before the read: what is acknowledged from here on need not be seen.
-    const trusted = trustedFrom(this.#debts, active, key)
+    const trusted = this.#debts.trustedFrom(active.side, key)
     if (trusted === NEVER_TRUSTED) {
       op.outcome = 'fell_back'
     } else {
@@ -59,7 +58,7 @@ export class Coherence {
       }
     }
     if (op.retired) return false
-    const standbyTrusted = trustedFrom(this.#debts, standby, key)
+    const standbyTrusted = this.#debts.trustedFrom(standby.side, key)
     if (standbyTrusted === NEVER_TRUSTED) return false
     try {
       const { changes } = this.#debts
@@ -74,7 +73,7 @@ export class Coherence {
     const { active, standby, key } = op
     let landsUntil = 0
     await active.meet()
-    const trusted = trustedFrom(this.#debts, active, key)
+    const trusted = this.#debts.trustedFrom(active.side, key)
     if (op.mirrored) {
       await standby.meet()
       op.standbyFence = this.#debts.fencedBefore(standby.side)
@@ -125,7 +124,7 @@ export class Coherence {
     if (place === undefined) return ''
     const slow = performance.now() - op.missedAt > place.backend.tombstoneTtl / 2
     // Another fence than at the miss, or out by now, or owed.
-    if (slow || trustedFrom(this.#debts, place, key) !== op.fence) {
+    if (slow || this.#debts.trustedFrom(place.side, key) !== op.fence) {
       this.#recorder.event(place.side, 'fill_refused')
       return ''
     }
@@ -145,7 +144,7 @@ export class Coherence {
     trusted: number,
     changes: number,
   ): boolean {
-    op.fence = trustedSince(this.#debts, place, op.key, trusted, changes)
+    op.fence = this.#debts.trustedSince(place.side, op.key, trusted, changes)
     if (op.fence === NEVER_TRUSTED) return false
     op.place = place
     op.cell = cell

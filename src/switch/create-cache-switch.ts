@@ -1,5 +1,6 @@
 import type { CacheBackend } from '../cache/index.ts'
 import { SwitchbackError, quote } from '../errors.ts'
+import { deciderOf, type FlagChoice } from '../flags/index.ts'
 import { safeListener } from '../listeners.ts'
 import type { Side } from '../side.ts'
 import { noTelemetry } from '../telemetry/index.ts'
@@ -8,26 +9,22 @@ import { type CacheSwitch, SwitchedCache } from './cache-switch.ts'
 import { jsonCodec } from './codec.ts'
 import { Coherence } from './coherence.ts'
 import { Debts } from './debts.ts'
-import { deciderOf } from './decider-of.ts'
 import { Engine } from './engine.ts'
 import { logEvent, type Notify } from './events.ts'
 import { registerGauges } from './gauges.ts'
 import { GuardedSide } from './guarded-side.ts'
 import type { SideHealth } from './health.ts'
-import { IdleWatch } from './idle-watch.ts'
 import { Loads } from './loads.ts'
-import { Losses } from './losses.ts'
 import { Moves } from './moves.ts'
-import { type CacheSwitchOptions, type FlagChoice, STANDBY_POLICIES } from './options.ts'
+import { type CacheSwitchOptions, STANDBY_POLICIES } from './options.ts'
 import { Origin } from './origin.ts'
 import { Pinning } from './pinning.ts'
-import { Replay } from './replay.ts'
 import { policySource } from './standby-policy.ts'
+import { Upkeep } from './upkeep.ts'
 import { Values } from './values.ts'
 
 const DEFAULT_DEADLINE_MS = 100
-const REPLAY_INTERVAL_MS = 250
-const IDLE_LOOK_MS = 1000
+const UPKEEP_MS = 250
 
 /**
  * A cache with two implementations: the flag says per user which one serves, and the switch keeps them
@@ -75,15 +72,8 @@ export function createCacheSwitch(options: CacheSwitchOptions & FlagChoice): Cac
     recorder,
     notify,
   })
-  const replay = new Replay({
-    sides,
-    debts,
-    intervalMs: REPLAY_INTERVAL_MS,
-    recorder,
-    notify,
-  })
+  const upkeep = new Upkeep({ sides, debts, intervalMs: UPKEEP_MS, recorder, notify })
   const policy = policySource(options.standby ?? 'invalidate', notify, options.flags?.domain)
-  const idleWatch = new IdleWatch({ sides, intervalMs: IDLE_LOOK_MS })
   const background = new Background({ debts, recorder, notify, limit: options.maxBackground ?? 64 })
   const coherence = new Coherence({ debts, recorder })
   const moves = new Moves({ debts, recorder, fleet })
@@ -93,7 +83,7 @@ export function createCacheSwitch(options: CacheSwitchOptions & FlagChoice): Cac
     defaultTtl: options.defaultTtl,
     notify,
   })
-  const losses = new Losses(recorder)
+  const losses = recorder.losses?.()
   const origin = new Origin({
     concurrency: options.originConcurrency ?? 64,
     queue: options.originQueue ?? 10_000,
@@ -150,9 +140,8 @@ export function createCacheSwitch(options: CacheSwitchOptions & FlagChoice): Cac
       await engine.close()
       for (const stop of unsubscribe) stop?.()
       removeGauges()
-      idleWatch.close()
       await background.drain()
-      await replay.close()
+      await upkeep.close()
       for (const side of Object.values(sides)) side.close()
       policy.close()
       if (options.decider === undefined) await decider.close()

@@ -8,14 +8,16 @@ import {
 import type { Side } from '../side.ts'
 import type { Recorder } from '../telemetry/index.ts'
 import type { Notify } from './events.ts'
-import type { GuardedSide } from './guarded-side.ts'
-import { oneLine } from './guarded-side.ts'
+import { type GuardedSide, oneLine } from './guarded-side.ts'
 import { MemoryLedger } from './memory-ledger.ts'
 
 const RESET_REASON = 'the store was replaced or restarted and may have lost acknowledged deletes'
 /** Further ahead of its store's clock than any fence is made. */
 const FAR_MS = 120_000
 const SETTLE_MS = 1000
+
+/** Nothing that the side holds under the key is to be used. */
+export const NEVER_TRUSTED: number = Number.POSITIVE_INFINITY
 
 export interface DebtsParts {
   /** The machine's ledger, when one of the backends keeps one. */
@@ -55,22 +57,25 @@ export class Debts {
 
   /**
    * The side's cells of the key are to be trusted if they were written at this time (store clock) or
-   * later; `Infinity` while the side owes the key, and while the ledger cannot be asked: what cannot be
-   * asked is not trusted. One look at the ledger.
+   * later. {@link NEVER_TRUSTED} while the side is out or owes the key, and while the ledger cannot be
+   * asked: what cannot be asked is not trusted. One look at the ledger.
    */
   trustedFrom(side: Side, key: string): number {
+    if (!this.#parts.sides[side].usable) return NEVER_TRUSTED
     const remembered = this.#memory.trustedFrom(side, key)
     try {
       const fence = this.#ledger.trustedFrom(side, key)
       this.unreadable = ''
-      return this.#isCurrent(side) ? Math.max(remembered, fence) : Number.POSITIVE_INFINITY
+      return this.#isCurrent(side) ? Math.max(remembered, fence) : NEVER_TRUSTED
     } catch (error) {
       return this.#cannotRead(error)
     }
   }
 
-  owes(side: Side, key: string): boolean {
-    return this.trustedFrom(side, key) === Number.POSITIVE_INFINITY
+  /** As {@link trustedFrom}, after a read; `asked` and `changes` are from before it. */
+  trustedSince(side: Side, key: string, asked: number, changes: number): number {
+    // A store that restarted meanwhile has told so before it answered.
+    return this.changes === changes ? asked : Math.max(asked, this.trustedFrom(side, key))
   }
 
   /** Must be awaited before the caller is answered. Never rejects. */
@@ -271,7 +276,7 @@ export class Debts {
       this.unreadable = oneLine(error)
       this.#parts.notify({ type: 'ledger-failed', detail: this.unreadable })
     }
-    return Number.POSITIVE_INFINITY
+    return NEVER_TRUSTED
   }
 
   #ledgerIsFailing(error: unknown): void {

@@ -1,6 +1,6 @@
 import type { GetOrSetOptions, Loader, SetOptions } from '../cache/index.ts'
 import type { Side } from '../side.ts'
-import type { Recorder } from '../telemetry/index.ts'
+import type { Losses, Recorder } from '../telemetry/index.ts'
 import { abortable } from './abortable.ts'
 import type { Background } from './background.ts'
 import type { Coherence } from './coherence.ts'
@@ -9,7 +9,6 @@ import { SwitchbackError } from '../errors.ts'
 import { type GuardedSide, oneLine } from './guarded-side.ts'
 import { checkKey } from './key.ts'
 import type { Loads } from './loads.ts'
-import type { Losses } from './losses.ts'
 import type { PinnedOperation } from './operation.ts'
 import type { Caller, Pinning } from './pinning.ts'
 import type { Values } from './values.ts'
@@ -19,7 +18,7 @@ export interface EngineParts {
   readonly pinning: Pinning
   readonly coherence: Coherence
   readonly loads: Loads
-  readonly losses: Losses
+  readonly losses: Losses | undefined
   readonly debts: Debts
   readonly background: Background
   readonly values: Values
@@ -86,7 +85,8 @@ export class Engine {
     const { activeToken, standbyToken } = await coherence.store(op, entry)
     recorder.bytes(op.active.side, 'written', payload.length)
     loads.changed(key)
-    losses.stored(op, ttlMs)
+    if (activeToken === '') losses?.dropped(key)
+    else losses?.stored(op.active.side, key, ttlMs)
     if (op.mirrored && activeToken !== '' && standbyToken !== '') {
       background.mirror(op, entry, activeToken, standbyToken)
     }
@@ -124,7 +124,7 @@ export class Engine {
     const op = await pinning.begin('delete', caller, key)
     const existed = await coherence.erase(op)
     loads.changed(key)
-    losses.deleted(key)
+    losses?.dropped(key)
     op.finish(recorder, caller.onOperation)
     return existed
   }

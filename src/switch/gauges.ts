@@ -1,8 +1,7 @@
-import type { Decider } from '../flags/index.ts'
+import { type Decider, registerFlagGauges } from '../flags/index.ts'
 import type { Side } from '../side.ts'
 import type { Recorder } from '../telemetry/index.ts'
 import type { Debts } from './debts.ts'
-import { registerFlagGauges } from './flag-gauges.ts'
 import type { GuardedSide } from './guarded-side.ts'
 
 export interface GaugesParts {

@@ -34,6 +34,9 @@ export class GuardedSide {
   lastFailure = ''
   readonly #deadlines: Deadlines
   #met: boolean
+  /** The breaker's outcomes at the last look, and how many looks in a row failed. */
+  #seen = -1
+  #missed = 0
 
   constructor(parts: GuardedSideParts) {
     const { side, backend, recorder, notify } = parts
@@ -104,19 +107,18 @@ export class GuardedSide {
     return this.backend.now() + this.deadlineMs + CLOCK_SLACK_MS
   }
 
-  /** Asks the side whether it can serve. What is wrong, if anything. */
-  async probe(): Promise<unknown> {
-    try {
-      await this.#probe()
-      return undefined
-    } catch (error) {
-      return error
-    }
-  }
-
-  /** Opens the breaker for a reason that no operation has met yet. */
-  giveUp(reason: unknown): void {
-    this.lastFailure = oneLine(reason)
+  /**
+   * Now and then, so that health says that a side is out before the first user finds out: asks a side that
+   * nobody uses whether it can serve. A side in use tells by its operations.
+   */
+  async lookIfIdle(): Promise<void> {
+    const idle = this.#seen === this.breaker.outcomes && this.usable
+    const failure = idle ? await this.#tryProbe() : undefined
+    this.#seen = this.breaker.outcomes
+    this.#missed = failure === undefined ? 0 : this.#missed + 1
+    // One miss may be a hiccup; nobody is hurt by waiting for another.
+    if (this.#missed < 2) return
+    this.lastFailure = oneLine(failure)
     this.breaker.trip()
   }
 
@@ -126,7 +128,7 @@ export class GuardedSide {
   }
 
   async #meet(): Promise<void> {
-    this.#met = (await this.probe()) === undefined
+    this.#met = (await this.#tryProbe()) === undefined
   }
 
   #watch<T>(result: MaybePromise<T>): MaybePromise<T> {
@@ -139,6 +141,14 @@ export class GuardedSide {
     this.lastFailure = oneLine(error)
     this.breaker.failed()
     return error
+  }
+
+  /** What is wrong, if anything. */
+  #tryProbe(): Promise<unknown> {
+    return this.#probe().then(
+      () => undefined,
+      (error: unknown) => error,
+    )
   }
 
   async #probe(): Promise<void> {

@@ -10,9 +10,4 @@ export type { SwitchEvent } from './events.ts'
 export type { CacheHealth, SideHealth } from './health.ts'
 export { MemoryLedger } from './memory-ledger.ts'
 export type { OnOperation, OperationInfo } from './operation.ts'
-export {
-  type CacheSwitchOptions,
-  type FlagChoice,
-  STANDBY_POLICIES,
-  type StandbyPolicy,
-} from './options.ts'
+export { type CacheSwitchOptions, STANDBY_POLICIES, type StandbyPolicy } from './options.ts'

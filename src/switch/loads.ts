@@ -1,10 +1,9 @@
 import type { Loader } from '../cache/index.ts'
 import type { Side } from '../side.ts'
-import type { Recorder } from '../telemetry/index.ts'
+import type { Losses, Recorder } from '../telemetry/index.ts'
 import type { Background } from './background.ts'
 import type { Coherence } from './coherence.ts'
 import { Flights, isNested, landing, startFlight, takePlace } from './flights.ts'
-import type { Losses } from './losses.ts'
 import type { Moves } from './moves.ts'
 import type { PinnedOperation } from './operation.ts'
 import type { Origin } from './origin.ts'
@@ -16,7 +15,7 @@ export interface LoadsParts {
   readonly background: Background
   readonly origin: Origin
   readonly values: Values
-  readonly losses: Losses
+  readonly losses: Losses | undefined
   readonly recorder: Recorder
 }
 
@@ -31,7 +30,7 @@ export class Loads {
 
   /** On a miss: takes the value over from the standby if that is allowed. True: `op.cell` is alive. */
   async takeOver(op: PinnedOperation): Promise<boolean> {
-    this.#parts.losses.missed(op)
+    this.#noteMiss(op)
     // A mirrored load needs the standby's token from before the load.
     const readAnyway = op.operation === 'getOrSet' && op.mirrored
     return (await this.#parts.moves.takeOver(op, readAnyway)) !== 'nothing'
@@ -96,7 +95,7 @@ export class Loads {
   ): Promise<Loaded> {
     const { coherence, moves, values, losses, background } = this.#parts
     const missed = op.cell
-    losses.missed(op)
+    this.#noteMiss(op)
     const taken = await moves.takeOver(op, op.mirrored)
     if (taken !== 'nothing') {
       const { payload } = op.cell
@@ -112,13 +111,19 @@ export class Loads {
     const entry = values.entry(payload, ttlMs)
     const token = await coherence.fill(op, entry)
     if (token !== '') {
-      losses.stored(op, ttlMs)
+      if (op.outcome === 'miss') losses?.stored(op.active.side, op.key, ttlMs)
+      else losses?.dropped(op.key)
       const seen = op.standbyCell
       if (op.mirrored && op.place === op.active && seen !== undefined) {
         background.mirror(op, entry, token, seen.token)
       }
     }
     return { payload, value, servedBy: 'origin', stored: token !== '' }
+  }
+
+  #noteMiss({ outcome, cell, active, key, bucket }: PinnedOperation): void {
+    if (outcome !== 'miss' || cell.state !== 'absent') return
+    this.#parts.losses?.missed(active.side, key, bucket)
   }
 
   async #fromOrigin<T>(op: PinnedOperation, load: Loader<T>, nested: boolean): Promise<T> {

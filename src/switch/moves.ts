@@ -1,9 +1,8 @@
 import type { Cell } from '../cache/index.ts'
 import type { Recorder } from '../telemetry/index.ts'
-import type { Debts } from './debts.ts'
+import { type Debts, NEVER_TRUSTED } from './debts.ts'
 import type { GuardedSide } from './guarded-side.ts'
 import type { PinnedOperation } from './operation.ts'
-import { NEVER_TRUSTED, trustedFrom, trustedSince } from './trust.ts'
 
 export interface MovesParts {
   readonly debts: Debts
@@ -36,7 +35,7 @@ export class Moves {
     const blank = this.#isBlank(op)
     const named = cell.state === 'tombstone' && cell.successor !== ''
     if (!blank && !named && !readAnyway) return 'nothing'
-    const trusted = trustedFrom(this.#debts, standby, key)
+    const trusted = this.#debts.trustedFrom(standby.side, key)
     if (trusted === NEVER_TRUSTED) return 'nothing'
     op.standbyFence = trusted
     const { changes } = this.#debts
@@ -46,7 +45,7 @@ export class Moves {
       return 'nothing'
     }
     const found = op.standbyCell
-    const since = trustedSince(this.#debts, standby, key, trusted, changes)
+    const since = this.#debts.trustedSince(standby.side, key, trusted, changes)
     const alive = found.state === 'value' && found.writtenAt >= since
     if (!alive) return 'nothing'
     const latest = (named && found.token === cell.successor) || (blank && this.#mayMove(op, found))
@@ -83,7 +82,7 @@ export class Moves {
 
   async #fillFrom(op: PinnedOperation, missed: Cell, found: Cell): Promise<boolean> {
     const { active, key } = op
-    const fenced = trustedFrom(this.#debts, active, key) !== op.fence
+    const fenced = this.#debts.trustedFrom(active.side, key) !== op.fence
     if (fenced || !this.#mayReplace(active, missed)) return false
     try {
       const { written } = await active.write(key, found, missed.token, missed.era)

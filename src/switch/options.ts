@@ -16,13 +16,6 @@ export type StandbyPolicy = 'invalidate' | 'mirror' | 'compare'
 
 export const STANDBY_POLICIES: readonly StandbyPolicy[] = ['invalidate', 'mirror', 'compare']
 
-/** Who is asked which side serves: a flag and its source, or a decider, which knows its flag already. */
-export type FlagChoice =
-  | { readonly flag: string; readonly decider?: undefined }
-  | { readonly flag?: undefined; readonly decider: Decider }
-  // A hand-written decider knows no flag; the name is for the metrics.
-  | { readonly flag: string; readonly decider: Decider & { readonly flag?: undefined } }
-
 export interface CacheSwitchOptions {
   /** Key of the boolean flag that picks the side for each user; false is `off`, true is `on`. */
   readonly flag?: string

@@ -2,7 +2,8 @@ import { LATENCY_BOUNDS, USER_BUCKETS } from '../metrics.ts'
 import type { Side } from '../side.ts'
 import { DecisionCounts } from './decisions.ts'
 import { COMPARISONS, EVENTS, FIRST_BAD, OPERATIONS, OUTCOMES } from './labels.ts'
-import type { Comparison, Operation, Outcome, Recorder, SideEvent } from './recorder.ts'
+import { LossCounts } from './losses.ts'
+import type { Comparison, Losses, Operation, Outcome, Recorder, SideEvent } from './recorder.ts'
 import { DistinctUsers, userMark } from './users.ts'
 
 const BOUNDS = LATENCY_BOUNDS.length
@@ -146,5 +147,9 @@ export class Counts implements Recorder {
   comparison(result: Comparison): void {
     const index = COMPARISON_INDEX.get(result)
     if (index !== undefined) this.comparisons[index]!++
+  }
+
+  losses(): Losses {
+    return new LossCounts(this)
   }
 }

@@ -2,7 +2,8 @@
  * Telemetry: counts what each side does. The switch calls a {@link Recorder} on the hot path; the
  * counters come out as Prometheus text, as OpenTelemetry instruments and as a snapshot of both arms.
  */
-export type { Comparison, Operation, Outcome, Recorder, SideEvent } from './recorder.ts'
+export { compareSides } from './compare-sides.ts'
+export type { Comparison, Losses, Operation, Outcome, Recorder, SideEvent } from './recorder.ts'
 export type { DecisionCount } from './decisions.ts'
 export { evaluationHook } from './evaluation-hook.ts'
 export type { EvaluationHook, EvaluationHookOptions } from './evaluation-hook.ts'

@@ -57,6 +57,8 @@ export interface Recorder {
   originLoad(side: Side, durationMs: number, ok: boolean): void
   bytes(side: Side, direction: 'read' | 'written', count: number): void
   comparison(result: Comparison): void
+  /** Makes the memory of one cache for `repeat_miss`, where the recorder counts those. */
+  losses?(): Losses
   /**
    * Adds a value that is read when somebody looks, where the recorder has an output for it.
    * @returns a function that takes it away again
@@ -72,4 +74,13 @@ export interface Recorder {
    * @returns a function that takes them away again
    */
   gauges?(name: string, help: string, read: () => readonly LabelledValue[]): () => void
+}
+
+/** What one cache gave to its sides, to notice that a side lost it. */
+export interface Losses {
+  /** The side has nothing under the key, not even a tombstone. */
+  missed(side: Side, key: string, bucket: number): void
+  stored(side: Side, key: string, ttlMs: number): void
+  /** Deleted, or stored where nobody can tell. */
+  dropped(key: string): void
 }

@@ -2,7 +2,7 @@ import { readFile } from 'node:fs/promises'
 import { describe, expect, test } from 'vitest'
 import { parse } from 'yaml'
 import type { FlagDecider } from '../../src/flags/index.ts'
-import { registerFlagGauges } from '../../src/switch/flag-gauges.ts'
+import { registerFlagGauges } from '../../src/flags/gauges.ts'
 import { createTelemetry, type Outcome, type SideEvent } from '../../src/telemetry/index.ts'
 import { EVENTS, OUTCOMES } from '../../src/telemetry/labels.ts'
 

@@ -203,20 +203,17 @@ class World {
       this.#directory === undefined
         ? new DiskCache(this.#disk, tombstoneTtl)
         : fileCache({ directory: this.#directory, tombstoneTtl, onWarning: () => undefined })
-    return withSharedTables(() =>
-      createCacheSwitch({
-        flag: 'new-side',
-        off,
-        on,
-        decider: new FixedDecider({ 'on-user': 'on', 'off-user': 'off' }),
-        standby: policy,
-        ...(retire ? { retire: 'off' as const } : {}),
-        compareShare: 1,
-        onEvent: (event) =>
-          this.#machine.tell(() => `${owner.name} says: ${JSON.stringify(event)}`),
-        ...rest,
-      }),
-    )
+    return createCacheSwitch({
+      flag: 'new-side',
+      off,
+      on,
+      decider: new FixedDecider({ 'on-user': 'on', 'off-user': 'off' }),
+      standby: policy,
+      ...(retire ? { retire: 'off' as const } : {}),
+      compareShare: 1,
+      onEvent: (event) => this.#machine.tell(() => `${owner.name} says: ${JSON.stringify(event)}`),
+      ...rest,
+    })
   }
 
   async #client(runner: Runner, owner: Process): Promise<void> {
@@ -448,30 +445,6 @@ class World {
       default:
         throw new Error(`no such fault: ${String(kind)}`)
     }
-  }
-}
-
-const TABLE_SLOTS = 65_536
-const tables = [new Uint32Array(TABLE_SLOTS), new Float64Array(TABLE_SLOTS)] as const
-
-/**
- * A switch has megabytes of tables that only count repeat misses. Nobody counts here, and to make them for
- * each of a million schedules takes longer than the schedules.
- */
-function withSharedTables<T>(work: () => T): T {
-  const real = { Uint32Array, Float64Array }
-  const shared = (which: 0 | 1, make: (length: number) => object): unknown =>
-    function table(length: number): object {
-      return length === TABLE_SLOTS ? tables[which] : make(length)
-    }
-  Object.assign(globalThis, {
-    Uint32Array: shared(0, (length) => new real.Uint32Array(length)),
-    Float64Array: shared(1, (length) => new real.Float64Array(length)),
-  })
-  try {
-    return work()
-  } finally {
-    Object.assign(globalThis, real)
   }
 }
 

@@ -8,13 +8,12 @@ import { Debts } from '../../src/switch/debts.ts'
 import { Engine } from '../../src/switch/engine.ts'
 import { GuardedSide } from '../../src/switch/guarded-side.ts'
 import { Loads } from '../../src/switch/loads.ts'
-import { Losses } from '../../src/switch/losses.ts'
 import { Moves } from '../../src/switch/moves.ts'
 import { MemoryLedger } from '../../src/switch/memory-ledger.ts'
 import type { StandbyPolicy } from '../../src/switch/options.ts'
 import { Origin } from '../../src/switch/origin.ts'
 import { Pinning } from '../../src/switch/pinning.ts'
-import { Replay } from '../../src/switch/replay.ts'
+import { Upkeep } from '../../src/switch/upkeep.ts'
 import { Values } from '../../src/switch/values.ts'
 import { FixedDecider } from '../support/fixed-decider.ts'
 import { History } from '../support/history.ts'
@@ -23,7 +22,7 @@ import { DEADLINE_MS, Schedule, SimulatedLink, SimulatedStore } from '../support
 /** The switch's own code as one process, over simulated stores that it shares with the others. */
 class Process {
   readonly engine: Engine
-  readonly replay: Replay
+  readonly upkeep: Upkeep
   readonly debts: Debts
 
   constructor(schedule: Schedule, stores: Stores, policy: StandbyPolicy, timeouts: number) {
@@ -52,7 +51,7 @@ class Process {
     const maxOwed = schedule.pick([0, 1, 1000])
     const debts = new Debts({ ledger, renews: true, sides, maxOwed, recorder, notify })
     this.debts = debts
-    this.replay = new Replay({ sides, debts, intervalMs: 1e9, recorder, notify })
+    this.upkeep = new Upkeep({ sides, debts, intervalMs: 1e9, recorder, notify })
     const coherence = new Coherence({ debts, recorder })
     const moves = new Moves({ debts, recorder, fleet: false })
     const background = new Background({ debts, recorder, notify, limit: 100 })
@@ -62,7 +61,7 @@ class Process {
       defaultTtl: undefined,
       notify,
     })
-    const losses = new Losses(recorder)
+    const losses = undefined
     const origin = new Origin({ concurrency: 100, queue: 100, loadMs: 1e9 })
     this.engine = new Engine({
       sides,
@@ -148,10 +147,10 @@ async function run(seed: number, policy: StandbyPolicy): Promise<string[]> {
       }
     }
   }
-  const repay = async (replay: Replay): Promise<void> => {
+  const repay = async (upkeep: Upkeep): Promise<void> => {
     for (let i = 0; i < 6; i += 1) {
       await schedule.turn()
-      await replay.run()
+      await upkeep.repay()
     }
   }
   /** Redis comes back with what it held a while ago, which a process notices before anything is read. */
@@ -168,10 +167,10 @@ async function run(seed: number, policy: StandbyPolicy): Promise<string[]> {
     await schedule.pick(processes).debts.fence(schedule.pick(['off', 'on']), 'distrusted')
   }
   const troubles = schedule.pick([[], [restore], [distrust], [restore, distrust]])
-  const all = processes.flatMap(({ engine, replay }) => [
+  const all = processes.flatMap(({ engine, upkeep }) => [
     client(engine),
     client(engine),
-    repay(replay),
+    repay(upkeep),
   ])
   const struck = troubles.map((trouble) => trouble())
   await schedule.run()
@@ -180,7 +179,7 @@ async function run(seed: number, policy: StandbyPolicy): Promise<string[]> {
   const differing = differences(processes[0]!)
   await schedule.run()
   const violations = [...history.violations(), ...(await differing)]
-  await Promise.all(processes.map(({ replay }) => replay.close()))
+  await Promise.all(processes.map(({ upkeep }) => upkeep.close()))
   return violations
 }
 
@@ -192,8 +191,8 @@ async function turns(schedule: Schedule): Promise<void> {
  * Once all is quiet, users on different sides must agree about what was set. (A load may rightly see
  * another of two concurrent writes than the caches kept: no single cache orders those either.)
  */
-async function differences({ engine, replay }: Process): Promise<string[]> {
-  await replay.run()
+async function differences({ engine, upkeep }: Process): Promise<string[]> {
+  await upkeep.repay()
   const found: string[] = []
   for (const key of KEYS) {
     const [off, on] = await Promise.all(

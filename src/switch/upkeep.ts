@@ -3,9 +3,8 @@ import type { Recorder } from '../telemetry/index.ts'
 import type { Debts } from './debts.ts'
 import type { Notify } from './events.ts'
 import type { GuardedSide } from './guarded-side.ts'
-import { Repeated } from './repeated.ts'
 
-export interface ReplayParts {
+export interface UpkeepParts {
   readonly sides: Readonly<Record<Side, GuardedSide>>
   readonly debts: Debts
   readonly intervalMs: number
@@ -13,36 +12,56 @@ export interface ReplayParts {
   readonly notify: Notify
 }
 
-/**
- * Delivers what is owed, whoever owes it: any process that reaches the side may. Repaying is about
- * memory and hit rate, not about safety, so it needs no order and no leader.
- */
-export class Replay {
-  readonly #parts: ReplayParts
-  readonly #rounds: Repeated
-  #running: Promise<void> | undefined
+/** In how many rounds idle sides are looked at once. */
+const IDLE_ROUNDS = 4
 
-  constructor(parts: ReplayParts) {
+/**
+ * What a switch does whoever uses it. Keeps no process alive.
+ *
+ * It delivers what is owed, whoever owes it: any process that reaches the side may. Repaying is about memory
+ * and hit rate, not about safety, so it needs no order and no leader. And it looks after sides that nobody
+ * uses just now.
+ */
+export class Upkeep {
+  readonly #parts: UpkeepParts
+  #repaying: Promise<void> | undefined
+  #timer: NodeJS.Timeout | undefined
+  #closed = false
+
+  constructor(parts: UpkeepParts) {
     this.#parts = parts
-    this.#rounds = new Repeated(() => this.run(), parts.intervalMs)
+    this.#next(1)
   }
 
   /** Repays what can be repaid now. */
-  run(): Promise<void> {
-    this.#running ??= this.#repayAll().finally(() => {
-      this.#running = undefined
+  repay(): Promise<void> {
+    this.#repaying ??= this.#repayAll().finally(() => {
+      this.#repaying = undefined
     })
-    return this.#running
+    return this.#repaying
   }
 
   async close(): Promise<void> {
-    this.#rounds.stop()
-    await this.#running
+    this.#closed = true
+    clearTimeout(this.#timer)
+    await this.#repaying
+  }
+
+  #next(round: number): void {
+    if (this.#closed) return
+    this.#timer = setTimeout(() => {
+      const looks = round % IDLE_ROUNDS === 0 ? Object.values(this.#parts.sides) : []
+      const work = [this.repay(), ...looks.map((side) => side.lookIfIdle())]
+      void Promise.all(work).finally(() => this.#next(round + 1))
+    }, this.#parts.intervalMs).unref()
   }
 
   async #repayAll(): Promise<void> {
     for (const side of Object.values(this.#parts.sides)) {
-      for (const work of [() => this.#repay(side), () => this.#parts.debts.mendFence(side.side)]) {
+      for (const work of [
+        () => this.#repaySide(side),
+        () => this.#parts.debts.mendFence(side.side),
+      ]) {
         try {
           await work()
         } catch {
@@ -52,10 +71,10 @@ export class Replay {
     }
   }
 
-  async #repay(side: GuardedSide): Promise<void> {
+  async #repaySide(side: GuardedSide): Promise<void> {
     const { debts, recorder, notify } = this.#parts
     let repaid = 0
-    while (!this.#rounds.stopped && side.usable && debts.count(side.side) > 0) {
+    while (!this.#closed && side.usable && debts.count(side.side) > 0) {
       const batch = debts.list(side.side, BATCH)
       const settled = await Promise.all(
         batch.map(async ({ owed, ledger }) => {

@@ -1,6 +1,21 @@
 import { SwitchbackError, quote } from '../errors.ts'
-import { createDecider, type Decider, type FlagDecider } from '../flags/index.ts'
-import type { CacheSwitchOptions } from './options.ts'
+import { createDecider } from './decider.ts'
+import type { Decider, FlagDecider } from './decision.ts'
+import type { FlagsSource } from './flags-source.ts'
+
+/** Who is asked which side serves: a flag and its source, or a decider, which knows its flag already. */
+export type FlagChoice =
+  | { readonly flag: string; readonly decider?: undefined }
+  | { readonly flag?: undefined; readonly decider: Decider }
+  // A hand-written decider knows no flag; the name is for the metrics.
+  | { readonly flag: string; readonly decider: Decider & { readonly flag?: undefined } }
+
+/** A {@link FlagChoice} as it is given, right or wrong. */
+export interface GivenChoice {
+  readonly flag?: string
+  readonly flags?: FlagsSource
+  readonly decider?: Decider
+}
 
 /**
  * The decider that was passed in, or one for the flag.
@@ -8,7 +23,7 @@ import type { CacheSwitchOptions } from './options.ts'
  * @param feature the cache's name
  * @throws {SwitchbackError} `SB_OPTION_INVALID` when it is not clear which flag decides
  */
-export function deciderOf(options: CacheSwitchOptions, feature: string): Decider {
+export function deciderOf(options: GivenChoice, feature: string): Decider {
   const { decider, flag, flags } = options
   if (decider === undefined) {
     const named = typeof flag === 'string' && flag !== ''

@@ -1,8 +1,20 @@
-import type { Decider, FlagDecider, FlagHealth, LiveSplit } from '../flags/index.ts'
-import type { Recorder } from '../telemetry/index.ts'
+import type { Decider, FlagDecider, FlagHealth } from './decision.ts'
+import type { LiveSplit } from './live-split.ts'
+
+type Labels = Readonly<Record<string, string>>
+
+/** Where values are asked for when somebody looks: the telemetry, if it has an output for them. */
+export interface FlagGauges {
+  gauge?(name: string, help: string, labels: Labels, read: () => number): () => void
+  gauges?(
+    name: string,
+    help: string,
+    read: () => readonly { readonly labels: Labels; readonly value: number }[],
+  ): () => void
+}
 
 export interface FlagGaugesParts {
-  readonly recorder: Recorder
+  readonly recorder: FlagGauges
   readonly decider: Decider
   /** Where the decider does not know its flag. */
   readonly flag: string | undefined
@@ -52,7 +64,7 @@ export function registerFlagGauges({ recorder, decider, flag }: FlagGaugesParts)
   const info = (
     metric: string,
     help: string,
-    read: (health: FlagHealth) => Readonly<Record<string, string>> | undefined,
+    read: (health: FlagHealth) => Labels | undefined,
   ): void => {
     const values = () => {
       const more = read(decider.health())
@@ -100,6 +112,6 @@ function look(decider: Decider): void {
   }
 }
 
-function pick({ kind, mode, hash }: LiveSplit): Readonly<Record<string, string>> {
+function pick({ kind, mode, hash }: LiveSplit): Labels {
   return { kind, mode, hash }
 }

@@ -1,0 +1,77 @@
+// What a newcomer reads to follow one hit: the files of `src/` that one warm `getOrSet` runs through, and
+// their lines. `npm run build && node scripts/hit-coverage.mjs [--files] [redis url]`. V8 tells which
+// functions ran; the whole file counts, since nobody reads half of one.
+import { readFileSync, mkdtempSync, rmSync } from 'node:fs'
+import { Session } from 'node:inspector/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { InMemoryProvider, OpenFeature } from '@openfeature/server-sdk'
+import { withRedis } from '../bench/with-redis.mjs'
+import { createCacheSwitch, createTelemetry, fileCache, redisCache } from '../dist/index.js'
+
+const dist = new URL('../dist/', import.meta.url).href
+const args = process.argv.slice(2)
+
+await withRedis(
+  args.find((arg) => !arg.startsWith('--')),
+  async (url) => {
+    await OpenFeature.setProviderAndWait(
+      new InMemoryProvider({
+        'use-redis': {
+          disabled: false,
+          variants: { on: true, off: false },
+          defaultVariant: 'off',
+          contextEvaluator: ({ targetingKey }) => (targetingKey === 'on' ? 'on' : 'off'),
+        },
+      }),
+    )
+    const directory = mkdtempSync(join(tmpdir(), 'switchback-hit-'))
+    const cache = createCacheSwitch({
+      flag: 'use-redis',
+      off: fileCache({ directory }),
+      on: redisCache({ url }),
+      telemetry: createTelemetry(),
+    })
+    const session = new Session()
+    session.connect()
+    await session.post('Profiler.enable')
+    for (const [side, title] of [
+      ['off', 'file hit'],
+      ['on', 'Redis hit'],
+    ]) {
+      const view = cache.for({ targetingKey: side })
+      const hit = () => view.getOrSet('key', () => ({ side }))
+      for (let i = 0; i < 10; i += 1) await hit()
+      // Only what ran is told where calls are counted.
+      await session.post('Profiler.startPreciseCoverage', { callCount: true, detailed: false })
+      await session.post('Profiler.takePreciseCoverage')
+      await hit()
+      const { result } = await session.post('Profiler.takePreciseCoverage')
+      await session.post('Profiler.stopPreciseCoverage')
+      tell(title, result)
+    }
+    await cache.close()
+    await OpenFeature.close()
+    rmSync(directory, { recursive: true, force: true })
+  },
+)
+
+function tell(title, scripts) {
+  const rows = scripts
+    .filter(({ url, functions }) => url.startsWith(dist) && functions.some(ran))
+    .map(({ url }) => {
+      const file = url.slice(dist.length).replace(/\.js$/u, '.ts')
+      const path = fileURLToPath(new URL(`../src/${file}`, import.meta.url))
+      return [file, readFileSync(path, 'utf8').split('\n').length - 1]
+    })
+    .sort()
+  const lines = rows.reduce((sum, [, count]) => sum + count, 0)
+  console.log(`${title}: ${rows.length} files, ${lines} lines`)
+  if (args.includes('--files')) for (const [file, count] of rows) console.log(`  ${count}\t${file}`)
+}
+
+/** A function of the file, not the file itself, which is counted with each. */
+function ran({ functionName, ranges }) {
+  return functionName !== '' && ranges[0].count > 0
+}
