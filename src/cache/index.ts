@@ -12,7 +12,7 @@ export {
   inspectStores,
   type StoreReport,
 } from './file/index.ts'
-export { MAX_KEY_BYTES, storageKey } from './storage-key.ts'
+export { checkKey, MAX_KEY_BYTES, storageKey } from './storage-key.ts'
 export { parseTtl } from './ttl.ts'
 export { redisCache, type RedisCacheOptions, type RedisClient } from './redis/index.ts'
 export {

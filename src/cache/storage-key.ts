@@ -12,6 +12,17 @@ const PLAIN_ASCII = /^[ -"$-~][ -~]*$/
 const PLAIN = /^(?!#)[^\p{Cc}\p{Cs}]+$/u
 
 /**
+ * Refuses what is no key, before anything else happens; the backends name the key themselves.
+ *
+ * @throws SwitchbackError `SB_KEY_INVALID`, `SB_KEY_TOO_LONG`
+ */
+export function checkKey(key: string): void {
+  // A UTF-16 unit takes at most three bytes, so most keys need not be counted.
+  if (typeof key === 'string' && key !== '' && key.length * 3 <= MAX_KEY_BYTES) return
+  storageKey(key)
+}
+
+/**
  * The name under which a store keeps a key: unique for every string, at most 384 bytes of UTF-8,
  * without control characters. A short, well-formed key is its own name, so that an operator can find
  * it; any other becomes `#` and the SHA-256 of its UTF-16 code units in base64url. A key that begins

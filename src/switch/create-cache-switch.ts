@@ -9,7 +9,6 @@ import { type CacheSwitch, SwitchedCache } from './cache-switch.ts'
 import { jsonCodec } from './codec.ts'
 import { Coherence } from './coherence.ts'
 import { Debts } from './debts.ts'
-import { Engine } from './engine.ts'
 import { logEvent, type Notify } from './events.ts'
 import { registerGauges } from './gauges.ts'
 import { GuardedSide } from './guarded-side.ts'
@@ -18,8 +17,8 @@ import { Loads } from './loads.ts'
 import { Moves } from './moves.ts'
 import { type CacheSwitchOptions, STANDBY_POLICIES } from './options.ts'
 import { Origin } from './origin.ts'
-import { Pinning } from './pinning.ts'
 import { policySource } from './standby-policy.ts'
+import { UnderWay } from './under-way.ts'
 import { Upkeep } from './upkeep.ts'
 import { Values } from './values.ts'
 
@@ -89,24 +88,7 @@ export function createCacheSwitch(options: CacheSwitchOptions & FlagChoice): Cac
     queue: options.originQueue ?? 10_000,
     loadMs: options.loadMs ?? 30_000,
   })
-  const engine = new Engine({
-    sides,
-    pinning: new Pinning({
-      sides,
-      decider,
-      policy: policy.read,
-      retired: options.retire,
-      recorder,
-    }),
-    coherence,
-    loads: new Loads({ coherence, moves, background, origin, values, losses, recorder }),
-    losses,
-    debts,
-    background,
-    values,
-    recorder,
-    compareShare: options.compareShare ?? 0.01,
-  })
+  const underWay = new UnderWay()
   const unsubscribe = Object.values(sides).map((side) =>
     side.backend.onEra?.((heard) => debts.heard(side.side, heard)),
   )
@@ -130,14 +112,26 @@ export function createCacheSwitch(options: CacheSwitchOptions & FlagChoice): Cac
   }
 
   return new SwitchedCache({
-    engine,
+    sides,
+    decider,
+    policy: policy.read,
+    retired: options.retire,
+    underWay,
+    coherence,
+    loads: new Loads({ coherence, moves, background, origin, values, losses, recorder }),
+    losses,
+    debts,
+    background,
+    values,
+    recorder,
+    compareShare: options.compareShare ?? 0.01,
     health: () => {
       const [off, on, flags] = [sideHealth('off'), sideHealth('on'), decider.health()]
       return { ok: off.ok && on.ok && flags.ok, off, on, flags }
     },
     close: async () => {
       closing = true
-      await engine.close()
+      await underWay.close()
       for (const stop of unsubscribe) stop?.()
       removeGauges()
       await background.drain()

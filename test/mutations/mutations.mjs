@@ -292,7 +292,7 @@ export const mutations = [
   },
   {
     name: 'operations after close() are taken',
-    file: 'src/switch/engine.ts',
+    file: 'src/switch/under-way.ts',
     from: 'if (!this.#closed) return',
     to: 'if (!this.#closed || this.#closed) return',
     args: ['--faults', 'close'],
@@ -300,14 +300,14 @@ export const mutations = [
   },
   {
     name: 'clear without the second fence',
-    file: 'src/switch/engine.ts',
+    file: 'src/switch/view.ts',
     from: "await debts.fence(side.side, 'cleared')\n",
     to: '',
     rule: 'clearBeginsEra',
   },
   {
     name: 'clear without the first fence',
-    file: 'src/switch/engine.ts',
+    file: 'src/switch/view.ts',
     from: "await debts.fence(side.side, 'cleared', side.backend.now())\n",
     to: '',
     rule: 'clearBeginsEra',

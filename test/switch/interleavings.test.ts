@@ -5,23 +5,23 @@ import { Background } from '../../src/switch/background.ts'
 import { jsonCodec } from '../../src/switch/codec.ts'
 import { Coherence } from '../../src/switch/coherence.ts'
 import { Debts } from '../../src/switch/debts.ts'
-import { Engine } from '../../src/switch/engine.ts'
 import { GuardedSide } from '../../src/switch/guarded-side.ts'
 import { Loads } from '../../src/switch/loads.ts'
 import { Moves } from '../../src/switch/moves.ts'
 import { MemoryLedger } from '../../src/switch/memory-ledger.ts'
 import type { StandbyPolicy } from '../../src/switch/options.ts'
 import { Origin } from '../../src/switch/origin.ts'
-import { Pinning } from '../../src/switch/pinning.ts'
+import { UnderWay } from '../../src/switch/under-way.ts'
 import { Upkeep } from '../../src/switch/upkeep.ts'
 import { Values } from '../../src/switch/values.ts'
+import { CallerView, type ViewParts } from '../../src/switch/view.ts'
 import { FixedDecider } from '../support/fixed-decider.ts'
 import { History } from '../support/history.ts'
 import { DEADLINE_MS, Schedule, SimulatedLink, SimulatedStore } from '../support/simulation.ts'
 
 /** The switch's own code as one process, over simulated stores that it shares with the others. */
 class Process {
-  readonly engine: Engine
+  readonly #parts: ViewParts
   readonly upkeep: Upkeep
   readonly debts: Debts
 
@@ -63,15 +63,12 @@ class Process {
     })
     const losses = undefined
     const origin = new Origin({ concurrency: 100, queue: 100, loadMs: 1e9 })
-    this.engine = new Engine({
+    this.#parts = {
       sides,
-      pinning: new Pinning({
-        sides,
-        decider: new FixedDecider({ on: 'on' }),
-        policy: () => policy,
-        retired: undefined,
-        recorder,
-      }),
+      decider: new FixedDecider({ on: 'on' }),
+      policy: () => policy,
+      retired: undefined,
+      underWay: new UnderWay(),
       coherence,
       loads: new Loads({ coherence, moves, background, origin, values, losses, recorder }),
       losses,
@@ -80,7 +77,11 @@ class Process {
       values,
       recorder,
       compareShare: 0,
-    })
+    }
+  }
+
+  for(targetingKey: string): CallerView {
+    return new CallerView(this.#parts, { context: { targetingKey }, onOperation: undefined })
   }
 }
 
@@ -107,13 +108,10 @@ async function run(seed: number, policy: StandbyPolicy): Promise<string[]> {
   let versions = 0
   const origin = new Map(KEYS.map((key) => [key, 'none']))
 
-  const client = async (engine: Engine): Promise<void> => {
+  const client = async (process: Process): Promise<void> => {
     for (let i = 0; i < 4; i += 1) {
       await schedule.turn()
-      const caller = {
-        context: { targetingKey: schedule.pick(['on', 'off']) },
-        onOperation: undefined,
-      }
+      const view = process.for(schedule.pick(['on', 'off']))
       const key = schedule.pick(KEYS)
       const act = schedule.random()
       if (act < 0.3) {
@@ -121,21 +119,21 @@ async function run(seed: number, policy: StandbyPolicy): Promise<string[]> {
         const value = `v${versions}`
         origin.set(key, value)
         const invokedAt = (clock += 1)
-        await engine.set(caller, key, value)
+        await view.set(key, value)
         history.writes.push({ key, invokedAt, acknowledgedAt: (clock += 1), value })
       } else if (act < 0.5) {
         versions += 1
         origin.set(key, `v${versions}`)
         const invokedAt = (clock += 1)
-        await engine.delete(caller, key)
+        await view.delete(key)
         history.writes.push({ key, invokedAt, acknowledgedAt: (clock += 1), value: undefined })
       } else if (act < 0.7) {
         const invokedAt = (clock += 1)
-        const value = await engine.get<string>(caller, key)
+        const value = await view.get<string>(key)
         history.reads.push({ key, invokedAt, value })
       } else {
         const invokedAt = (clock += 1)
-        const value = await engine.getOrSet(caller, key, async () => {
+        const value = await view.getOrSet(key, async () => {
           const at = (clock += 1)
           versions += 1
           const loaded = `${origin.get(key)} loaded ${versions}`
@@ -167,10 +165,10 @@ async function run(seed: number, policy: StandbyPolicy): Promise<string[]> {
     await schedule.pick(processes).debts.fence(schedule.pick(['off', 'on']), 'distrusted')
   }
   const troubles = schedule.pick([[], [restore], [distrust], [restore, distrust]])
-  const all = processes.flatMap(({ engine, upkeep }) => [
-    client(engine),
-    client(engine),
-    repay(upkeep),
+  const all = processes.flatMap((process) => [
+    client(process),
+    client(process),
+    repay(process.upkeep),
   ])
   const struck = troubles.map((trouble) => trouble())
   await schedule.run()
@@ -191,14 +189,12 @@ async function turns(schedule: Schedule): Promise<void> {
  * Once all is quiet, users on different sides must agree about what was set. (A load may rightly see
  * another of two concurrent writes than the caches kept: no single cache orders those either.)
  */
-async function differences({ engine, upkeep }: Process): Promise<string[]> {
-  await upkeep.repay()
+async function differences(process: Process): Promise<string[]> {
+  await process.upkeep.repay()
   const found: string[] = []
   for (const key of KEYS) {
     const [off, on] = await Promise.all(
-      ['off', 'on'].map((targetingKey) =>
-        engine.get<string>({ context: { targetingKey }, onOperation: undefined }, key),
-      ),
+      ['off', 'on'].map((targetingKey) => process.for(targetingKey).get<string>(key)),
     )
     const wereSet = [off, on].every((value) => value !== undefined && !value.includes('loaded'))
     if (wereSet && off !== on) {

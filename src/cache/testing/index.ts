@@ -32,13 +32,13 @@ export function backendConformance(
   makeBackend: MakeBackend,
   options: ConformanceOptions = {},
 ): readonly ConformanceCase[] {
-  const cases = [
+  const cases = Object.entries({
     ...cellCases(),
     ...timeCases(options),
     ...textCases(options),
     ...raceCases(),
-    ...((options.ledger ?? false) ? ledgerCases() : []),
-  ]
+    ...(options.ledger === true ? ledgerCases() : {}),
+  })
   return cases.map(([name, check]) => ({
     name,
     async run() {

@@ -1,107 +1,96 @@
 import assert from 'node:assert/strict'
 import type { CacheBackend, Ledger } from '../backend.ts'
-import type { Check } from './stand.ts'
+import type { Cases } from './stand.ts'
 
 /** The machine's ledger of owed invalidations. */
-export function ledgerCases(): ReadonlyMap<string, Check> {
-  return new Map<string, Check>([
-    [
-      'ledger: nothing is owed or fenced at first',
-      async (stand) => {
-        const ledger = ledgerOf(await stand.backend())
-        assert.equal(ledger.owes('on', 'k'), false)
-        assert.equal(ledger.count('on'), 0)
-        assert.deepEqual([...ledger.list('on', 10)], [])
-        assert.equal(ledger.fencedBefore('on'), 0)
-      },
-    ],
-    [
-      'ledger: what is owed is honoured by every handle at once, until it is settled',
-      async (stand) => {
-        const [a, b] = (await stand.pair()).map(ledgerOf) as [Ledger, Ledger]
-        for (let i = 0; i < 50; i++) {
-          assert.equal(b.owes('on', 'k'), false)
-          await a.owe('on', 'k', 0)
-          assert.equal(b.owes('on', 'k'), true)
-          assert.equal(a.owes('on', 'k'), true)
-          assert.equal(b.owes('off', 'k'), false)
-          assert.equal(b.owes('on', 'other'), false)
-          assert.equal(b.count('on'), 1)
-          const [owed] = b.list('on', 10)
-          assert.ok(owed !== undefined)
-          assert.equal(await b.settle(owed), true)
-          assert.equal(a.owes('on', 'k'), false)
-          assert.equal(a.count('on'), 0)
-          assert.equal(await a.settle(owed), false)
-        }
-      },
-    ],
-    [
-      'ledger: owed again is owed anew, once, until the latest time',
-      async (stand) => {
-        const ledger = ledgerOf(await stand.backend())
-        await ledger.owe('on', 'k', 2000)
-        const [first] = ledger.list('on', 1)
-        await ledger.owe('on', 'k', 1000)
-        const [second, ...none] = ledger.list('on', 10)
-        assert.ok(first !== undefined && second !== undefined)
-        assert.deepEqual(none, [])
-        assert.equal(ledger.count('on'), 1)
-        assert.notEqual(first.generation, second.generation)
-        assert.equal(first.notBefore, 2000)
-        assert.equal(second.notBefore, 2000)
-        assert.equal(await ledger.settle(first), false)
-        assert.equal(ledger.owes('on', 'k'), true)
-        assert.equal(await ledger.settle(second), true)
-        assert.equal(ledger.owes('on', 'k'), false)
-      },
-    ],
-    [
-      'ledger: lists the oldest first, side by side, under their own keys',
-      async (stand) => {
-        const ledger = ledgerOf(await stand.backend())
-        const keys = ['b', 'a', '\ud800', '\0', '#', 'é', 'x'.repeat(5000), 'c', 'd', 'e']
-        for (const key of keys) await ledger.owe('on', key, 0)
-        await ledger.owe('off', 'z', 0)
-        assert.deepEqual(
-          ledger.list('on', 3).map(({ key }) => key),
-          keys.slice(0, 3),
-        )
-        assert.deepEqual(
-          ledger.list('on', 100).map(({ key }) => key),
-          keys,
-        )
-        for (const key of keys) assert.equal(ledger.owes('on', key), true)
-        assert.equal(ledger.count('on'), keys.length)
-        assert.deepEqual(
-          ledger.list('off', 100).map(({ side, key }) => [side, key]),
-          [['off', 'z']],
-        )
-      },
-    ],
-    [
-      'ledger: a fence never moves back, and leaves what is owed until that is written off',
-      async (stand) => {
-        const [a, b] = (await stand.pair()).map(ledgerOf) as [Ledger, Ledger]
-        await a.owe('on', 'k', 0)
-        await a.owe('off', 'k', 0)
-        assert.equal(b.owes('on', 'k'), true)
-        await a.fence('on', 5000)
-        assert.equal(b.fencedBefore('on'), 5000)
-        assert.equal(b.fencedBefore('off'), 0)
-        assert.equal(b.owes('on', 'k'), true)
-        await a.writeOff('on')
+export function ledgerCases(): Cases {
+  return {
+    'ledger: nothing is owed or fenced at first': async (stand) => {
+      const ledger = ledgerOf(await stand.backend())
+      assert.equal(ledger.owes('on', 'k'), false)
+      assert.equal(ledger.count('on'), 0)
+      assert.deepEqual([...ledger.list('on', 10)], [])
+      assert.equal(ledger.fencedBefore('on'), 0)
+    },
+    'ledger: what is owed is honoured by every handle at once, until it is settled': async (
+      stand,
+    ) => {
+      const [a, b] = (await stand.pair()).map(ledgerOf) as [Ledger, Ledger]
+      for (let i = 0; i < 50; i++) {
         assert.equal(b.owes('on', 'k'), false)
-        assert.equal(b.count('on'), 0)
-        assert.equal(b.owes('off', 'k'), true)
-        assert.equal(b.fencedBefore('on'), 5000)
-        await b.fence('on', 4000)
-        assert.equal(a.fencedBefore('on'), 5000)
         await a.owe('on', 'k', 0)
         assert.equal(b.owes('on', 'k'), true)
-      },
-    ],
-  ])
+        assert.equal(a.owes('on', 'k'), true)
+        assert.equal(b.owes('off', 'k'), false)
+        assert.equal(b.owes('on', 'other'), false)
+        assert.equal(b.count('on'), 1)
+        const [owed] = b.list('on', 10)
+        assert.ok(owed !== undefined)
+        assert.equal(await b.settle(owed), true)
+        assert.equal(a.owes('on', 'k'), false)
+        assert.equal(a.count('on'), 0)
+        assert.equal(await a.settle(owed), false)
+      }
+    },
+    'ledger: owed again is owed anew, once, until the latest time': async (stand) => {
+      const ledger = ledgerOf(await stand.backend())
+      await ledger.owe('on', 'k', 2000)
+      const [first] = ledger.list('on', 1)
+      await ledger.owe('on', 'k', 1000)
+      const [second, ...none] = ledger.list('on', 10)
+      assert.ok(first !== undefined && second !== undefined)
+      assert.deepEqual(none, [])
+      assert.equal(ledger.count('on'), 1)
+      assert.notEqual(first.generation, second.generation)
+      assert.equal(first.notBefore, 2000)
+      assert.equal(second.notBefore, 2000)
+      assert.equal(await ledger.settle(first), false)
+      assert.equal(ledger.owes('on', 'k'), true)
+      assert.equal(await ledger.settle(second), true)
+      assert.equal(ledger.owes('on', 'k'), false)
+    },
+    'ledger: lists the oldest first, side by side, under their own keys': async (stand) => {
+      const ledger = ledgerOf(await stand.backend())
+      const keys = ['b', 'a', '\ud800', '\0', '#', 'é', 'x'.repeat(5000), 'c', 'd', 'e']
+      for (const key of keys) await ledger.owe('on', key, 0)
+      await ledger.owe('off', 'z', 0)
+      assert.deepEqual(
+        ledger.list('on', 3).map(({ key }) => key),
+        keys.slice(0, 3),
+      )
+      assert.deepEqual(
+        ledger.list('on', 100).map(({ key }) => key),
+        keys,
+      )
+      for (const key of keys) assert.equal(ledger.owes('on', key), true)
+      assert.equal(ledger.count('on'), keys.length)
+      assert.deepEqual(
+        ledger.list('off', 100).map(({ side, key }) => [side, key]),
+        [['off', 'z']],
+      )
+    },
+    'ledger: a fence never moves back, and leaves what is owed until that is written off': async (
+      stand,
+    ) => {
+      const [a, b] = (await stand.pair()).map(ledgerOf) as [Ledger, Ledger]
+      await a.owe('on', 'k', 0)
+      await a.owe('off', 'k', 0)
+      assert.equal(b.owes('on', 'k'), true)
+      await a.fence('on', 5000)
+      assert.equal(b.fencedBefore('on'), 5000)
+      assert.equal(b.fencedBefore('off'), 0)
+      assert.equal(b.owes('on', 'k'), true)
+      await a.writeOff('on')
+      assert.equal(b.owes('on', 'k'), false)
+      assert.equal(b.count('on'), 0)
+      assert.equal(b.owes('off', 'k'), true)
+      assert.equal(b.fencedBefore('on'), 5000)
+      await b.fence('on', 4000)
+      assert.equal(a.fencedBefore('on'), 5000)
+      await a.owe('on', 'k', 0)
+      assert.equal(b.owes('on', 'k'), true)
+    },
+  }
 }
 
 function ledgerOf(backend: CacheBackend): Ledger {

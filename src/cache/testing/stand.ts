@@ -73,6 +73,9 @@ export class Stand {
 
 export type Check = (stand: Stand) => Promise<void>
 
+/** By name. */
+export type Cases = Readonly<Record<string, Check>>
+
 /** Writes whatever the cell holds, and insists that it was written. */
 export async function put(
   backend: CacheBackend,

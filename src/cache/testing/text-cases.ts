@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { randomBytes, randomInt } from 'node:crypto'
 import { NEVER } from '../cell.ts'
 import { MAX_KEY_BYTES } from '../storage-key.ts'
-import { type Check, type ConformanceOptions, expectValue, LONG, put } from './stand.ts'
+import { type Cases, type ConformanceOptions, expectValue, LONG, put } from './stand.ts'
 
 const PAYLOADS: readonly string[] = [
   '',
@@ -65,65 +65,50 @@ const KEYS: readonly string[] = [
 ]
 
 /** Keys and payloads: any string. */
-export function textCases(options: ConformanceOptions): ReadonlyMap<string, Check> {
-  return new Map<string, Check>([
-    [
-      'payloads: any string reads back as it was',
-      async (stand) => {
-        const backend = await stand.backend()
-        for (const payload of [...PAYLOADS, ...Array.from({ length: 100 }, () => randomText(60))]) {
-          await put(backend, 'k', payload)
-          await expectValue(backend, 'k', payload)
-        }
-      },
-    ],
-    [
-      'payloads: large ones read back as they were',
-      async (stand) => {
-        const backend = await stand.backend()
-        const length = options.largestPayload ?? 1_048_576
-        for (const unit of ['x', 'é', '日', '\ud800', '\0']) {
-          await put(backend, 'k', unit.repeat(length))
-          await expectValue(backend, 'k', unit.repeat(length))
-        }
-      },
-    ],
-    [
-      'keys: every string is a cell of its own',
-      async (stand) => {
-        const backend = await stand.backend()
-        const keys = [...new Set([...KEYS, ...Array.from({ length: 100 }, () => randomText(20))])]
-        for (const [i, key] of keys.entries()) await put(backend, key, String(i))
-        for (const [i, key] of keys.entries()) await expectValue(backend, key, String(i))
-        for (const [i, key] of keys.entries()) {
-          if (i % 2 === 0) await backend.invalidate(key, { within: LONG })
-        }
-        for (const [i, key] of keys.entries()) {
-          assert.equal((await backend.read(key)).state, i % 2 === 0 ? 'tombstone' : 'value')
-        }
-      },
-    ],
-    [
-      'keys: an empty or too long one is refused',
-      async (stand) => {
-        const backend = await stand.backend()
-        const entry = { payload: '1', expiresAt: NEVER }
-        for (const [key, code] of [
-          ['', 'SB_KEY_INVALID'],
-          ['k'.repeat(MAX_KEY_BYTES + 1), 'SB_KEY_TOO_LONG'],
-        ] as const) {
-          await assert.rejects(async () => backend.read(key), { code })
-          await assert.rejects(
-            async () => backend.write(key, entry, { expect: '', within: LONG }),
-            {
-              code,
-            },
-          )
-          await assert.rejects(async () => backend.invalidate(key, { within: LONG }), { code })
-        }
-      },
-    ],
-  ])
+export function textCases(options: ConformanceOptions): Cases {
+  return {
+    'payloads: any string reads back as it was': async (stand) => {
+      const backend = await stand.backend()
+      for (const payload of [...PAYLOADS, ...Array.from({ length: 100 }, () => randomText(60))]) {
+        await put(backend, 'k', payload)
+        await expectValue(backend, 'k', payload)
+      }
+    },
+    'payloads: large ones read back as they were': async (stand) => {
+      const backend = await stand.backend()
+      const length = options.largestPayload ?? 1_048_576
+      for (const unit of ['x', 'é', '日', '\ud800', '\0']) {
+        await put(backend, 'k', unit.repeat(length))
+        await expectValue(backend, 'k', unit.repeat(length))
+      }
+    },
+    'keys: every string is a cell of its own': async (stand) => {
+      const backend = await stand.backend()
+      const keys = [...new Set([...KEYS, ...Array.from({ length: 100 }, () => randomText(20))])]
+      for (const [i, key] of keys.entries()) await put(backend, key, String(i))
+      for (const [i, key] of keys.entries()) await expectValue(backend, key, String(i))
+      for (const [i, key] of keys.entries()) {
+        if (i % 2 === 0) await backend.invalidate(key, { within: LONG })
+      }
+      for (const [i, key] of keys.entries()) {
+        assert.equal((await backend.read(key)).state, i % 2 === 0 ? 'tombstone' : 'value')
+      }
+    },
+    'keys: an empty or too long one is refused': async (stand) => {
+      const backend = await stand.backend()
+      const entry = { payload: '1', expiresAt: NEVER }
+      for (const [key, code] of [
+        ['', 'SB_KEY_INVALID'],
+        ['k'.repeat(MAX_KEY_BYTES + 1), 'SB_KEY_TOO_LONG'],
+      ] as const) {
+        await assert.rejects(async () => backend.read(key), { code })
+        await assert.rejects(async () => backend.write(key, entry, { expect: '', within: LONG }), {
+          code,
+        })
+        await assert.rejects(async () => backend.invalidate(key, { within: LONG }), { code })
+      }
+    },
+  }
 }
 
 /** UTF-16 code units drawn so that NULs, escapes, surrogate pairs and lone surrogates all come up. */

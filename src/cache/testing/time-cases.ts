@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { ANY } from '../backend.ts'
 import { NEVER, TOKEN_LENGTH } from '../cell.ts'
 import {
+  type Cases,
   type Check,
   type ConformanceOptions,
   expectValue,
@@ -12,84 +13,66 @@ import {
 } from './stand.ts'
 
 /** What time does to a cell: values and tombstones end, and what comes too late or too early is refused. */
-export function timeCases(options: ConformanceOptions): ReadonlyMap<string, Check> {
-  const cases = new Map<string, Check>([
-    [
-      'a value expires at its absolute time and keeps its token for tombstoneTtl',
-      async (stand) => {
-        const backend = await stand.backend(400)
-        const expiresAt = backend.now() + 150
-        const token = await put(backend, 'k', '1', expiresAt)
-        const end = await readUntil(backend, 'k', (cell) => {
-          const now = backend.now()
-          if (cell.state === 'value') assert.equal(cell.expiresAt, expiresAt)
-          else assert.ok(now >= expiresAt - 5, `${cell.state} ${expiresAt - now} ms early`)
-          if (cell.state === 'expired') {
-            assert.equal(cell.token, token)
-            assert.equal(cell.payload, '')
-          }
-          return cell.state === 'absent'
-        })
-        assert.ok(backend.now() >= expiresAt + 400 - 5, 'the token of an expired value ended early')
-        assert.ok(end.token === token || end.token === '')
-      },
-    ],
-    [
-      'an expired cell yields to its token',
-      async (stand) => {
-        const backend = await stand.backend()
-        const token = await put(backend, 'k', '1', backend.now() + 30)
-        const cell = await readUntil(backend, 'k', ({ state }) => state !== 'value')
-        assert.equal(cell.state, 'expired')
-        assert.equal((await putIf(backend, 'k', '2', 'x'.repeat(TOKEN_LENGTH))).written, false)
-        assert.equal((await putIf(backend, 'k', '2', token)).written, true)
-        await expectValue(backend, 'k', '2')
-      },
-    ],
-    [
-      'a tombstone lives for tombstoneTtl, and its remnant can be written',
-      async (stand) => {
-        const backend = await stand.backend(300)
-        const { token } = await backend.invalidate('k', { within: LONG })
-        const { writtenAt } = await backend.read('k')
-        const end = await readUntil(backend, 'k', (cell) => {
-          assert.ok(cell.state === 'tombstone' || cell.state === 'absent')
-          return cell.state === 'absent'
-        })
-        assert.ok(backend.now() >= writtenAt + 300 - 5, 'the tombstone ended early')
-        assert.ok(end.token === token || end.token === '')
-        assert.equal(end.payload, '')
-        assert.equal(
-          (await putIf(backend, 'k', '1', (await backend.read('k')).token)).written,
-          true,
-        )
-      },
-    ],
-    [
-      'a value that arrives after its expiry is never served',
-      async (stand) => {
-        const backend = await stand.backend()
-        const old = await put(backend, 'k', 'old')
-        await backend.write(
-          'k',
-          { payload: 'new', expiresAt: backend.now() - 1000 },
-          { expect: old, within: LONG },
-        )
-        const cell = await backend.read('k')
-        assert.ok(cell.state === 'expired' || cell.state === 'absent' || cell.payload === 'old')
-      },
-    ],
-    [
-      'never is a long time',
-      async (stand) => {
-        const backend = await stand.backend()
-        await put(backend, 'k', '1', NEVER)
-        assert.equal((await backend.read('k')).expiresAt, NEVER)
-      },
-    ],
-  ])
+export function timeCases(options: ConformanceOptions): Cases {
+  const cases: Record<string, Check> = {
+    'a value expires at its absolute time and keeps its token for tombstoneTtl': async (stand) => {
+      const backend = await stand.backend(400)
+      const expiresAt = backend.now() + 150
+      const token = await put(backend, 'k', '1', expiresAt)
+      const end = await readUntil(backend, 'k', (cell) => {
+        const now = backend.now()
+        if (cell.state === 'value') assert.equal(cell.expiresAt, expiresAt)
+        else assert.ok(now >= expiresAt - 5, `${cell.state} ${expiresAt - now} ms early`)
+        if (cell.state === 'expired') {
+          assert.equal(cell.token, token)
+          assert.equal(cell.payload, '')
+        }
+        return cell.state === 'absent'
+      })
+      assert.ok(backend.now() >= expiresAt + 400 - 5, 'the token of an expired value ended early')
+      assert.ok(end.token === token || end.token === '')
+    },
+    'an expired cell yields to its token': async (stand) => {
+      const backend = await stand.backend()
+      const token = await put(backend, 'k', '1', backend.now() + 30)
+      const cell = await readUntil(backend, 'k', ({ state }) => state !== 'value')
+      assert.equal(cell.state, 'expired')
+      assert.equal((await putIf(backend, 'k', '2', 'x'.repeat(TOKEN_LENGTH))).written, false)
+      assert.equal((await putIf(backend, 'k', '2', token)).written, true)
+      await expectValue(backend, 'k', '2')
+    },
+    'a tombstone lives for tombstoneTtl, and its remnant can be written': async (stand) => {
+      const backend = await stand.backend(300)
+      const { token } = await backend.invalidate('k', { within: LONG })
+      const { writtenAt } = await backend.read('k')
+      const end = await readUntil(backend, 'k', (cell) => {
+        assert.ok(cell.state === 'tombstone' || cell.state === 'absent')
+        return cell.state === 'absent'
+      })
+      assert.ok(backend.now() >= writtenAt + 300 - 5, 'the tombstone ended early')
+      assert.ok(end.token === token || end.token === '')
+      assert.equal(end.payload, '')
+      assert.equal((await putIf(backend, 'k', '1', (await backend.read('k')).token)).written, true)
+    },
+    'a value that arrives after its expiry is never served': async (stand) => {
+      const backend = await stand.backend()
+      const old = await put(backend, 'k', 'old')
+      await backend.write(
+        'k',
+        { payload: 'new', expiresAt: backend.now() - 1000 },
+        { expect: old, within: LONG },
+      )
+      const cell = await backend.read('k')
+      assert.ok(cell.state === 'expired' || cell.state === 'absent' || cell.payload === 'old')
+    },
+    'never is a long time': async (stand) => {
+      const backend = await stand.backend()
+      await put(backend, 'k', '1', NEVER)
+      assert.equal((await backend.read('k')).expiresAt, NEVER)
+    },
+  }
   if (options.refusesLateWrites ?? true) {
-    cases.set('refuses a write that comes too late', async (stand) => {
+    cases['refuses a write that comes too late'] = async (stand) => {
       const backend = await stand.backend()
       const token = await put(backend, 'k', '1')
       for (const expect of [ANY, token]) {
@@ -105,10 +88,10 @@ export function timeCases(options: ConformanceOptions): ReadonlyMap<string, Chec
         )
       }
       assert.equal((await expectValue(backend, 'k', '1')).token, token)
-    })
+    }
   }
   if (options.honoursNotBefore ?? true) {
-    cases.set('does not invalidate before the time given', async (stand) => {
+    cases['does not invalidate before the time given'] = async (stand) => {
       const backend = await stand.backend()
       const token = await put(backend, 'k', '1')
       assert.deepEqual(
@@ -119,7 +102,7 @@ export function timeCases(options: ConformanceOptions): ReadonlyMap<string, Chec
       const done = await backend.invalidate('k', { within: LONG, notBefore: backend.now() - 1000 })
       assert.equal(done.done, true)
       assert.equal((await backend.read('k')).state, 'tombstone')
-    })
+    }
   }
   return cases
 }

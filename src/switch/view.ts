@@ -1,0 +1,212 @@
+import { checkKey, type GetOrSetOptions, type Loader, type SetOptions } from '../cache/index.ts'
+import type { Decider, Decision, DecisionContext } from '../flags/index.ts'
+import type { Side } from '../side.ts'
+import type { Losses, Operation, Recorder } from '../telemetry/index.ts'
+import { abortable } from './abortable.ts'
+import type { Background } from './background.ts'
+import type { CacheView } from './cache-switch.ts'
+import type { Coherence } from './coherence.ts'
+import type { Debts } from './debts.ts'
+import { type GuardedSide, oneLine } from './guarded-side.ts'
+import type { Loads } from './loads.ts'
+import { type OnOperation, PinnedOperation } from './operation.ts'
+import type { StandbyPolicy } from './options.ts'
+import type { UnderWay } from './under-way.ts'
+import type { Values } from './values.ts'
+
+/** On whose behalf an operation runs, and who wants to know how it went. */
+export interface Caller {
+  /** Undefined: OpenFeature's transaction context. */
+  readonly context: DecisionContext | undefined
+  readonly onOperation: OnOperation | undefined
+}
+
+export interface ViewParts {
+  readonly sides: Readonly<Record<Side, GuardedSide>>
+  readonly decider: Decider
+  readonly policy: () => StandbyPolicy
+  /** No longer read, whatever the flag says. */
+  readonly retired: Side | undefined
+  readonly underWay: UnderWay
+  readonly coherence: Coherence
+  readonly loads: Loads
+  readonly losses: Losses | undefined
+  readonly debts: Debts
+  readonly background: Background
+  readonly values: Values
+  readonly recorder: Recorder
+  readonly compareShare: number
+}
+
+const DELETE_BATCH = 256
+
+/** The way of each operation of one caller: which side, run there, miss, failure, record. */
+export class CallerView implements CacheView {
+  readonly #parts: ViewParts
+  readonly #caller: Caller
+
+  constructor(parts: ViewParts, caller: Caller) {
+    this.#parts = parts
+    this.#caller = caller
+  }
+
+  get<T = unknown>(key: string): Promise<T | undefined> {
+    return this.#readOnly<T>('get', key)
+  }
+
+  async has(key: string): Promise<boolean> {
+    return (await this.#readOnly('has', key)) !== undefined
+  }
+
+  async getOrSet<T>(key: string, load: Loader<T>, options?: GetOrSetOptions): Promise<T> {
+    const { underWay, values, coherence, loads } = this.#parts
+    underWay.refuseIfClosed()
+    checkKey(key)
+    options?.signal?.throwIfAborted()
+    const ttlMs = values.ttlOf(options)
+    const pinned = this.#begin('getOrSet', key)
+    const op = pinned instanceof Promise ? await pinned : pinned
+    try {
+      if (await coherence.read(op)) {
+        const value = this.#valueOf<T>(op)
+        if (value !== undefined) return value
+      }
+      const loading = loads.load(op, load, ttlMs)
+      return await (options?.signal === undefined ? loading : abortable(loading, options.signal))
+    } finally {
+      this.#finish(op)
+    }
+  }
+
+  set<T>(key: string, value: T, options?: SetOptions): Promise<void> {
+    return this.#parts.underWay.write(() => this.#set(key, value, options))
+  }
+
+  delete(key: string): Promise<boolean> {
+    return this.#parts.underWay.write(() => this.#delete(key))
+  }
+
+  async deleteMany(keys: Iterable<string>): Promise<number> {
+    const distinct = [...new Set(keys)]
+    let count = 0
+    for (let i = 0; i < distinct.length; i += DELETE_BATCH) {
+      const batch = distinct.slice(i, i + DELETE_BATCH)
+      const deleted = await Promise.all(batch.map((key) => this.delete(key)))
+      count += deleted.filter(Boolean).length
+    }
+    return count
+  }
+
+  /** Empties both sides, whoever asks. What a side cannot empty is distrusted instead. */
+  clear(): Promise<void> {
+    return this.#parts.underWay.write(() => this.#clear())
+  }
+
+  async #set(key: string, value: unknown, options?: SetOptions): Promise<void> {
+    checkKey(key)
+    const { values, coherence, loads, background, losses, recorder } = this.#parts
+    const payload = values.encode(value)
+    const ttlMs = values.ttlOf(options)
+    const op = await this.#begin('set', key)
+    const entry = values.entry(payload, ttlMs)
+    const { activeToken, standbyToken } = await coherence.store(op, entry)
+    recorder.bytes(op.active.side, 'written', payload.length)
+    loads.changed(key)
+    if (activeToken === '') losses?.dropped(key)
+    else losses?.stored(op.active.side, key, ttlMs)
+    if (op.mirrored && activeToken !== '' && standbyToken !== '') {
+      background.mirror(op, entry, activeToken, standbyToken)
+    }
+    this.#finish(op)
+  }
+
+  async #delete(key: string): Promise<boolean> {
+    checkKey(key)
+    const { coherence, loads, losses } = this.#parts
+    const op = await this.#begin('delete', key)
+    const existed = await coherence.erase(op)
+    loads.changed(key)
+    losses?.dropped(key)
+    this.#finish(op)
+    return existed
+  }
+
+  async #clear(): Promise<void> {
+    const { sides, debts } = this.#parts
+    await Promise.all(
+      Object.values(sides).map(async (side) => {
+        try {
+          if (!side.usable) throw new Error('the side is out')
+          // So that no load that began before it is stored after it.
+          await debts.fence(side.side, 'cleared', side.backend.now())
+          await side.backend.clear()
+          // What was on its way already may have been stored behind the deletion's back.
+          await debts.fence(side.side, 'cleared')
+        } catch (error) {
+          await debts.fence(side.side, `clear failed: ${oneLine(error)}`)
+        }
+      }),
+    )
+  }
+
+  async #readOnly<T>(operation: 'get' | 'has', key: string): Promise<T | undefined> {
+    const { underWay, coherence, loads } = this.#parts
+    underWay.refuseIfClosed()
+    checkKey(key)
+    const pinned = this.#begin(operation, key)
+    const op = pinned instanceof Promise ? await pinned : pinned
+    let value: T | undefined
+    if ((await coherence.read(op)) || (await loads.takeOver(op))) value = this.#valueOf<T>(op)
+    this.#finish(op)
+    return value
+  }
+
+  /** Asks once who it is for and which side serves; the answer stands until the operation ends. */
+  #begin(operation: Operation, key: string): PinnedOperation | Promise<PinnedOperation> {
+    const { decider, retired } = this.#parts
+    if (retired !== undefined) {
+      return this.#pin(operation, key, ONLY[retired === 'on' ? 'off' : 'on'])
+    }
+    const decided = decider.decide(this.#caller.context)
+    return decided instanceof Promise
+      ? decided.then((decision) => this.#pin(operation, key, decision))
+      : this.#pin(operation, key, decided)
+  }
+
+  #pin(operation: Operation, key: string, decision: Decision): PinnedOperation {
+    const { sides, recorder, decider, policy, retired } = this.#parts
+    const { side, variant, reason, source } = decision
+    recorder.decision(side, variant, reason, source)
+    const bucket = recorder.bucketOf(decider.targetingKeyOf(this.#caller.context))
+    const [active, standby] = side === 'on' ? [sides.on, sides.off] : [sides.off, sides.on]
+    const gone = retired !== undefined
+    return new PinnedOperation(operation, key, decision, active, standby, policy(), gone, bucket)
+  }
+
+  #finish(op: PinnedOperation): void {
+    op.finish(this.#parts.recorder, this.#caller.onOperation)
+  }
+
+  /** A payload that cannot be read is a miss: the next fill replaces it. */
+  #valueOf<T>(op: PinnedOperation): T | undefined {
+    const { values, recorder, background, compareShare } = this.#parts
+    const { payload } = op.cell
+    const value = values.decode<T>(payload)
+    if (value === undefined) {
+      op.outcome = 'miss'
+      op.servedBy = 'none'
+      return undefined
+    }
+    recorder.bytes(op.active.side, 'read', payload.length)
+    if (op.policy === 'compare' && op.place === op.active && op.outcome === 'hit') {
+      if (Math.random() < compareShare) background.compare(op)
+    }
+    return value
+  }
+}
+
+/** The decisions where one side is retired, which ask nobody. */
+const ONLY: Readonly<Record<Side, Decision>> = {
+  off: { side: 'off', variant: 'off', reason: 'STATIC', errorCode: '', source: 'default' },
+  on: { side: 'on', variant: 'on', reason: 'STATIC', errorCode: '', source: 'default' },
+}
