@@ -26,6 +26,7 @@ const ROOMS = {
 const KERNEL = new Set([
   'side.ts',
   'errors.ts',
+  'error-codes.ts',
   'listeners.ts',
   'metrics.ts',
   'reachable.ts',

@@ -1,14 +1,16 @@
+import type { SwitchbackErrorCode } from './error-codes.ts'
+
 /**
  * The one error class of Switchback. Every error that a user can cause or meet carries a stable
  * `code`, quotes the offending value in its message, and says what to do about it in `hint`.
  */
 export class SwitchbackError extends Error {
-  /** Stable, documented, `SB_` and upper case, e.g. `SB_TTL_INVALID`. */
-  readonly code: string
+  /** Stable, `SB_` and upper case, e.g. `SB_TTL_INVALID`; docs/errors.md lists all of them. */
+  readonly code: SwitchbackErrorCode
   /** One sentence: what the reader can do now. */
   readonly hint: string | undefined
 
-  constructor(code: string, message: string, options: SwitchbackErrorOptions = {}) {
+  constructor(code: SwitchbackErrorCode, message: string, options: SwitchbackErrorOptions = {}) {
     super(message, options.cause === undefined ? undefined : { cause: options.cause })
     this.name = 'SwitchbackError'
     this.code = code

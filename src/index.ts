@@ -26,6 +26,7 @@ export {
   type SetOptions,
   type Ttl,
 } from './cache/index.ts'
+export type { SwitchbackErrorCode } from './error-codes.ts'
 export { isSwitchbackError, SwitchbackError } from './errors.ts'
 export {
   createDecider,

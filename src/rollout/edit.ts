@@ -104,7 +104,9 @@ function pieceFor(document: FlagsDocument, change: Change): Piece {
   }
   const holder = nodeAt(document.root, path.slice(0, -1))
   if (holder === undefined) {
-    throw new SwitchbackError('SB_EDIT_UNSAFE', `nothing stands at ${pointer(path)}`)
+    throw new SwitchbackError('SB_EDIT_UNSAFE', `the file has nothing at ${pointer(path)}`, {
+      hint: 'nothing was written; look at switchback status and try again',
+    })
   }
   return node === undefined
     ? insertion(document, holder, change)

@@ -23,7 +23,9 @@ const FRESH_MS = 1000
 export function expectationOf(document: FlagsDocument, flag: string): Expectation {
   const definition = readFlagSet(document.text, 'the flags file').flags.get(flag)
   if (definition === undefined) {
-    throw new SwitchbackError('SB_FLAG_UNKNOWN', `the file has no flag ${quote(flag)}`)
+    throw new SwitchbackError('SB_FLAG_UNKNOWN', `the file has no flag ${quote(flag)}`, {
+      hint: 'name a flag that the file has with --flag',
+    })
   }
   const evaluate = compileFlag(definition)
   const users = probeUsers(flag)

@@ -14,6 +14,7 @@ export interface ParseLimits {
   readonly maxLine?: number
 }
 
+const ONE_PROCESS = 'name the metrics URL of one app process, not of an aggregator'
 const NAME = /^[a-zA-Z_:][a-zA-Z0-9_:]*/
 const LABEL = /^([a-zA-Z_][a-zA-Z0-9_]*)\s*=\s*"((?:[^"\\]|\\.)*)"\s*(,\s*|(?=\}))/
 
@@ -80,7 +81,9 @@ export class ExpositionReader {
     const value = valueOf(text)
     if (value === undefined || extra !== undefined) return this.#refuse(line)
     if (this.series.length >= this.#maxSeries) {
-      throw new SwitchbackError('SB_METRICS_TOO_LARGE', `more than ${this.#maxSeries} series`)
+      throw new SwitchbackError('SB_METRICS_TOO_LARGE', `more than ${this.#maxSeries} series`, {
+        hint: ONE_PROCESS,
+      })
     }
     this.series.push({ name, labels, value })
   }
@@ -92,7 +95,9 @@ export class ExpositionReader {
   }
 
   #refuseLength(): never {
-    throw new SwitchbackError('SB_METRICS_TOO_LARGE', `metrics line ${this.#line} is too long`)
+    throw new SwitchbackError('SB_METRICS_TOO_LARGE', `metrics line ${this.#line} is too long`, {
+      hint: ONE_PROCESS,
+    })
   }
 }
 

@@ -80,7 +80,9 @@ async function open(
   if (response.statusCode === 200) return response
   response.destroy()
   const message = `answers ${response.statusCode} instead of 200`
-  throw new SwitchbackError('SB_METRICS_STATUS', message)
+  throw new SwitchbackError('SB_METRICS_STATUS', message, {
+    hint: 'check the path of the metrics URL, and any proxy before it',
+  })
 }
 
 /** Resolves every name to one address; the name itself stays in the request. */
@@ -92,14 +94,18 @@ function always(address: string): LookupFunction {
   }
 }
 
+const CHECK_PROCESS = 'check that the process runs, and its metrics address and port'
+
 function late(timeoutMs: number): SwitchbackError {
   const message = `does not answer within ${timeoutMs / 1000} s`
-  return new SwitchbackError('SB_METRICS_UNREACHABLE', message)
+  return new SwitchbackError('SB_METRICS_UNREACHABLE', message, { hint: CHECK_PROCESS })
 }
 
 function tooLarge(maxBytes: number): SwitchbackError {
   const mebibytes = Math.round((maxBytes / 2 ** 20) * 10) / 10
-  return new SwitchbackError('SB_METRICS_TOO_LARGE', `sends more than ${mebibytes} MiB`)
+  return new SwitchbackError('SB_METRICS_TOO_LARGE', `sends more than ${mebibytes} MiB`, {
+    hint: 'name the metrics URL of one app process',
+  })
 }
 
 function unreachable(cause: unknown): SwitchbackError {
@@ -107,5 +113,5 @@ function unreachable(cause: unknown): SwitchbackError {
   // Of a name with several addresses, the message is empty.
   const what =
     code === 'ECONNREFUSED' ? 'refuses the connection' : `cannot be reached (${message || code})`
-  return new SwitchbackError('SB_METRICS_UNREACHABLE', what, { cause })
+  return new SwitchbackError('SB_METRICS_UNREACHABLE', what, { cause, hint: CHECK_PROCESS })
 }

@@ -19,7 +19,7 @@ async function examine(url: string) {
 }
 
 describe.skipIf(!redisServerAvailable())('doctor and the memory of Redis', () => {
-  it('advises what docs/production.md does', async () => {
+  it('advises what docs/operate.md does', async () => {
     await using redis = await startRedis()
     const memory = async (limit: string, policy: string) => {
       await redis.command('CONFIG', 'SET', 'maxmemory', limit)

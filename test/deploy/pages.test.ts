@@ -10,7 +10,7 @@ const source = readdirSync(new URL('src/', ROOT), { recursive: true, encoding: '
   .map((name) => read(`src/${name}`))
   .join('\n')
 
-const PAGES = ['docs/production.md', 'docs/vendors.md', 'deploy/kubernetes/README.md'] as const
+const PAGES = ['docs/operate.md', 'docs/vendors.md', 'deploy/kubernetes/README.md'] as const
 
 function all(text: string, pattern: RegExp): string[] {
   return [...new Set([...text.matchAll(pattern)].map(([, found]) => found as string))]
@@ -35,8 +35,8 @@ describe.each(PAGES)('%s', (page) => {
   })
 })
 
-describe('docs/production.md', () => {
-  const text = read('docs/production.md')
+describe('docs/operate.md', () => {
+  const text = read('docs/operate.md')
 
   it('has an answer to every alert, and to none that there is not', () => {
     const rules = parse(read('deploy/prometheus/alerts.yml')) as {

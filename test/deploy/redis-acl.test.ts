@@ -4,8 +4,8 @@ import { ANY, type CacheBackend, redisCache } from '../../src/cache/index.ts'
 import { SwitchbackError } from '../../src/errors.ts'
 import { startRedis, type TestRedis } from '../support/redis-server.ts'
 
-// The ACL of docs/production.md on a real Redis: it is enough, and each command in it is needed.
-const page = readFileSync(new URL('../../docs/production.md', import.meta.url), 'utf8')
+// The ACL of docs/operate.md on a real Redis: it is enough, and each command in it is needed.
+const page = readFileSync(new URL('../../docs/operate.md', import.meta.url), 'utf8')
 const line = /^ACL SETUSER .*$/m.exec(page)?.[0] ?? ''
 const words = line.split(' ')
 const commands = words.filter((word) => word.startsWith('+')).map((word) => word.slice(1))
@@ -71,7 +71,7 @@ async function outcome(): Promise<{ readonly error: unknown; readonly warned: st
   }
 }
 
-describe('the ACL of docs/production.md', () => {
+describe('the ACL of docs/operate.md', () => {
   it('is enough', async () => {
     expect(await redis.command(...words)).toBe('OK')
     expect(await outcome()).toEqual({ error: undefined, warned: [] })

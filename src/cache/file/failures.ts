@@ -1,3 +1,4 @@
+import type { SwitchbackErrorCode } from '../../error-codes.ts'
 import { isSwitchbackError, quote, SwitchbackError } from '../../errors.ts'
 import { errorCode } from './sqlite.ts'
 
@@ -11,7 +12,7 @@ export function storeError(error: unknown, directory: string): SwitchbackError {
   return new SwitchbackError(name, `${text} (${quote(directory)})${detail}`, { cause: error, hint })
 }
 
-type Failure = readonly [pattern: RegExp, code: string, text: string, hint: string]
+type Failure = readonly [pattern: RegExp, code: SwitchbackErrorCode, text: string, hint: string]
 
 const FAILURES: readonly Failure[] = [
   [

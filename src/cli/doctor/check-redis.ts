@@ -56,7 +56,7 @@ function unusable(shown: string, reason: string, url: string): DoctorFinding {
     return problem(check, text, 'leave the number out of the URL, or raise databases in redis.conf')
   }
   if (reason.startsWith('NOPERM')) {
-    const remedy = 'grant it: docs/production.md has the ACL that is needed'
+    const remedy = 'grant it: docs/operate.md has the ACL that is needed'
     return problem(check, `${shown} does not permit what is needed: ${reason}`, remedy)
   }
   const remedy = 'start Redis, or name it with REDIS_URL; until then the file side serves everybody'
@@ -101,7 +101,7 @@ function checkMemory(info: string): DoctorFinding[] {
   return [warning(name, `${size}: once full it forgets young deletes`, choose)]
 }
 
-/** As docs/production.md reasons: by how many tombstones each policy loses under pressure. */
+/** As docs/operate.md reasons: by how many tombstones each policy loses under pressure. */
 const choose = 'set maxmemory-policy noeviction with room to spare, or else volatile-lru'
 
 function checkClock(skewMs: number): DoctorFinding[] {

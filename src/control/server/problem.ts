@@ -92,7 +92,9 @@ export function answerProblems(app: FastifyInstance): void {
         ? new SwitchbackError('SB_CONTROL_NOT_FOUND', 'there is nothing at this address', {
             hint: 'see /openapi.json',
           })
-        : new SwitchbackError('SB_CONTROL_METHOD', `this address takes ${known} only`),
+        : new SwitchbackError('SB_CONTROL_METHOD', `this address takes ${known} only`, {
+            hint: 'see /openapi.json',
+          }),
       reply,
     )
   })

@@ -1,0 +1,59 @@
+import { existsSync, readdirSync, readFileSync } from 'node:fs'
+import { dirname, join } from 'node:path'
+import { expect, it } from 'vitest'
+
+const ROOT = join(import.meta.dirname, '..', '..')
+const SKIPPED = new Set(['node_modules', '.git', 'dist', '.cache', 'coverage'])
+
+function pages(directory = ''): string[] {
+  return readdirSync(join(ROOT, directory), { withFileTypes: true }).flatMap((entry) => {
+    const path = join(directory, entry.name)
+    if (entry.isDirectory()) return SKIPPED.has(entry.name) ? [] : pages(path)
+    return entry.name.endsWith('.md') ? [path] : []
+  })
+}
+
+function read(page: string): string {
+  return readFileSync(join(ROOT, page), 'utf8')
+}
+
+/** Without code, where brackets are no links. */
+function prose(text: string): string {
+  return text.replaceAll(/^( *)(```+)[\s\S]*?^\1\2$/gmu, '').replaceAll(/`[^`\n]*`/gu, 'code')
+}
+
+/** The anchors that GitHub makes of the headings, and those that stand in the text. */
+function anchors(text: string): Set<string> {
+  const found = new Set<string>()
+  for (const [, heading = ''] of text.matchAll(/^#{1,6} (.+)$/gmu)) {
+    const bare = heading.replaceAll(/\[([^\]]*)\]\([^)]*\)/gu, '$1').toLowerCase()
+    const slug = bare.replaceAll(/[^\p{L}\p{N} _-]/gu, '').replaceAll(' ', '-')
+    let name = slug
+    for (let again = 1; found.has(name); again++) name = `${slug}-${again}`
+    found.add(name)
+  }
+  for (const [, id = ''] of text.matchAll(/<a id="([^"]+)">/gu)) found.add(id)
+  return found
+}
+
+it.each(pages())('%s links to what there is', (page) => {
+  const text = read(page)
+  const links = [
+    ...prose(text).matchAll(/\]\(([^)\s]+)\)/gu),
+    ...prose(text).matchAll(/<img [^>]*src="([^"]+)"/gu),
+  ].map(([, link]) => link!)
+  const broken = links.filter((link) => {
+    if (/^[a-z]+:/u.test(link)) return false
+    const [path = '', anchor] = link.split('#')
+    const target = path === '' ? page : join(dirname(page), path)
+    if (!existsSync(join(ROOT, target))) return true
+    return anchor !== undefined && target.endsWith('.md') && !anchors(read(target)).has(anchor)
+  })
+  expect(broken).toEqual([])
+})
+
+it('finds a link that leads nowhere', () => {
+  expect(anchors('# One `two`\n\n## One two\n<a id="SB_X"></a>')).toEqual(
+    new Set(['one-two', 'one-two-1', 'SB_X']),
+  )
+})
