@@ -34,9 +34,11 @@ function nested(path: string, value: unknown): object {
 
 it('the plan: the page has every key that is read, and no other', () => {
   const read = new Set<string>()
-  const only = vi.spyOn(PlanReader.prototype, 'only').mockImplementation((...known: readonly string[]) => {
-    for (const key of known) read.add(key)
-  })
+  const only = vi
+    .spyOn(PlanReader.prototype, 'only')
+    .mockImplementation((...known: readonly string[]) => {
+      for (const key of known) read.add(key)
+    })
   parsePlan(
     stringify({
       custom: [{ id: 'a', bad: 'a', total: 'b' }],
