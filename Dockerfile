@@ -5,15 +5,15 @@ RUN npm ci --ignore-scripts
 COPY tsconfig.json tsconfig.build.json ./
 COPY scripts ./scripts
 COPY src ./src
-RUN npm run build && npm prune --omit=dev --ignore-scripts
+RUN npm run build
 
 FROM node:24-bookworm-slim
 ENV NODE_ENV=production
+# The command line has everything bundled, and SQLite is in Node.js.
 # Nothing is installed or started beside the app in here: what it stands on is configured.
 ENV SWITCHBACK_NO_INSTALL=1
 WORKDIR /app
 COPY --from=build /app/package.json ./
-COPY --from=build /app/node_modules ./node_modules
 COPY --from=build /app/dist ./dist
 COPY flags ./flags
 # A named volume takes the owner of the directory that it is first mounted on.

@@ -4,8 +4,8 @@
  * Usage: npm run build && node bench/redis-backend.mjs [redis url]
  */
 import { Redis } from 'ioredis'
-import { ANY, redisCache } from '../dist/cache/index.js'
-import { openEnvelope, sealEnvelope, valueEnvelope } from '../dist/cache/envelope.js'
+import { ANY, redisCache } from '../build/cache/index.js'
+import { openEnvelope, sealEnvelope, valueEnvelope } from '../build/cache/envelope.js'
 import { compare, table } from './measure.mjs'
 import { withRedis } from './with-redis.mjs'
 

@@ -6,15 +6,15 @@
 import { execFile } from 'node:child_process'
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
-import { join, relative } from 'node:path'
+import { basename, join, relative } from 'node:path'
 import { fileURLToPath, pathToFileURL } from 'node:url'
 import { promisify } from 'node:util'
 import { median, table } from './measure.mjs'
 import { aim } from './peers/report.mjs'
 
 const ROOT = fileURLToPath(new URL('..', import.meta.url))
-const LIBRARY = pathToFileURL(join(ROOT, 'dist/index.js')).href
-const CONTROL_PLANE = /^dist\/(app|cli|control|guard|rollout|sidecar)\//
+const LIBRARY = pathToFileURL(join(ROOT, 'dist/index.cjs')).href
+const CONTROL_PLANE = /^(?:@grpc\/|ajv|fastify|jsonc-parser|pino|uplot|yaml)/
 const FLAGS = {
   flags: {
     'use-redis': {
@@ -73,7 +73,7 @@ export async function measure({ rounds }) {
         .filter((name) => name.includes('node_modules/'))
         .map((name) => /.*node_modules\/((?:@[^/]+\/)?[^/]+)/.exec(name)[1]),
     )
-    const control = own.filter((name) => CONTROL_PLANE.test(name))
+    const control = [...packages].filter((name) => CONTROL_PLANE.test(name))
     const ms = median(runs[2].inside)
     return {
       tables: [
@@ -92,7 +92,7 @@ export async function measure({ rounds }) {
           title: "Modules that `import 'switchback'` loads",
           headings: ['what', 'count', 'which'],
           rows: [
-            ['of Switchback', own.length, [...new Set(own.map(roomOf))].join(', ')],
+            ['of Switchback', own.length, own.map((name) => basename(name)).join(', ')],
             ['of the control plane', control.length, control.join(', ')],
             [
               'of packages',
@@ -164,10 +164,6 @@ process.exit(0)`,
   return JSON.parse(stdout)
     .filter((url) => url.startsWith('file:'))
     .map((url) => relative(ROOT, fileURLToPath(url)))
-}
-
-function roomOf(path) {
-  return path.split('/').length > 2 ? path.split('/')[1] : path.split('/')[1].replace('.js', '')
 }
 
 if (process.argv[1] === import.meta.filename) {

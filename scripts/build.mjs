@@ -1,40 +1,54 @@
-// Builds `dist/` beside the old one and swaps them, so that whoever runs the old one meanwhile never
-// sees half of the new, and nothing of a deleted source file stays behind to be published.
+// Builds `build/` (every file of `src/` as a module, with its types: for the tests, the benchmarks and
+// the declarations) and `dist/` (what is published). Both are made beside the old ones and swapped, so
+// that whoever runs the old ones meanwhile never sees half of the new, and nothing of a deleted source
+// file stays behind to be published.
 // `--keep-going` swaps in spite of type errors: for test runs, where the type check speaks for itself.
 import { spawnSync } from 'node:child_process'
-import { chmodSync, existsSync, rmSync, renameSync } from 'node:fs'
+import { chmodSync, rmSync, renameSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
+import { bundle } from './bundle.mjs'
 
 const root = fileURLToPath(new URL('..', import.meta.url))
 const tsc = `${root}node_modules/typescript/bin/tsc`
-const fresh = `${root}dist.new.${process.pid}`
-const old = `${root}dist.old.${process.pid}`
+const fresh = (name) => `${root}${name}.new.${process.pid}`
+const old = (name) => `${root}${name}.old.${process.pid}`
+const NAMES = ['build', 'dist']
 
 const { status } = spawnSync(
   process.execPath,
-  [tsc, '-p', `${root}tsconfig.build.json`, '--outDir', fresh],
+  [tsc, '-p', `${root}tsconfig.build.json`, '--outDir', fresh('build')],
   { stdio: 'inherit' },
 )
-// npm makes a bin executable when it links it, once: `npx switchback` would be refused after a rebuild.
-if (existsSync(`${fresh}/cli/bin.js`)) chmodSync(`${fresh}/cli/bin.js`, 0o755)
-if (status === 0 || process.argv.includes('--keep-going')) swap()
-for (const directory of [fresh, old]) rmSync(directory, { recursive: true, force: true })
+try {
+  if (status === 0 || process.argv.includes('--keep-going')) {
+    await bundle({ root, build: fresh('build'), out: fresh('dist') })
+    // npm makes a bin executable when it links it, once: `npx switchback` would be refused after a rebuild.
+    chmodSync(`${fresh('dist')}/cli/bin.js`, 0o755)
+    for (const name of NAMES) swap(name)
+  }
+} finally {
+  for (const name of NAMES) {
+    for (const directory of [fresh(name), old(name)]) {
+      rmSync(directory, { recursive: true, force: true })
+    }
+  }
+}
 process.exitCode = status ?? 1
 
-/** Another build may finish at the same moment: then its `dist/` makes way for ours. */
-function swap() {
+/** Another build may finish at the same moment: then its directory makes way for ours. */
+function swap(name) {
   for (let attempt = 1; ; attempt++) {
     try {
-      renameSync(`${root}dist`, old)
+      renameSync(`${root}${name}`, old(name))
     } catch (error) {
       if (error.code !== 'ENOENT') throw error
     }
     try {
-      renameSync(fresh, `${root}dist`)
+      renameSync(fresh(name), `${root}${name}`)
       return
     } catch (error) {
       if (error.code !== 'ENOTEMPTY' || attempt === 5) throw error
-      rmSync(old, { recursive: true, force: true })
+      rmSync(old(name), { recursive: true, force: true })
     }
   }
 }

@@ -7,7 +7,7 @@
  */
 import { spawnSync } from 'node:child_process'
 import { join, resolve } from 'node:path'
-import { obtainProgram, redisServer } from '../dist/cli/provision/index.js'
+import { obtainProgram, redisServer } from '../build/cli/provision/index.js'
 
 const root = resolve(import.meta.dirname, '..')
 const out = join(root, '.cache', 'chaos')

@@ -31,6 +31,9 @@ const KERNEL = new Set([
   'metrics.ts',
   'reachable.ts',
   'odd-requests.ts',
+  'peers.ts',
+  'load-package.ts',
+  'package-root.ts',
 ])
 
 /** What `import 'switchback'` may load. The other rooms, and the libraries that only they need, may not. */

@@ -17,7 +17,7 @@ try {
   const [{ filename, files }] = JSON.parse(pack)
   const tarball = join(scratch, filename)
   run('node_modules/.bin/publint', 'run', tarball, '--strict')
-  run('node_modules/.bin/attw', tarball, '--profile', 'esm-only', '--format', 'ascii', '--no-emoji')
+  run('node_modules/.bin/attw', tarball, '--format', 'ascii', '--no-emoji')
   missingFiles(new Set(files.map(({ path }) => path)))
 } catch (error) {
   problems.push(error.message)
@@ -43,6 +43,7 @@ function missingFiles(packed) {
   const targets = Object.values(manifest.exports).flatMap((entry) =>
     typeof entry === 'string' ? [entry] : Object.values(entry),
   )
+  targets.push(manifest.main, manifest.module, manifest.types, './dist/THIRD_PARTY.txt')
   for (const target of [...targets, ...Object.values(manifest.bin)]) {
     const path = target.replace(/^\.\//, '')
     if (!packed.has(path)) problems.push(`package.json names ${target}, which is not packed`)

@@ -8,9 +8,9 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { InMemoryProvider, OpenFeature } from '@openfeature/server-sdk'
 import { withRedis } from '../bench/with-redis.mjs'
-import { createCacheSwitch, createTelemetry, fileCache, redisCache } from '../dist/index.js'
+import { createCacheSwitch, createTelemetry, fileCache, redisCache } from '../build/index.js'
 
-const dist = new URL('../dist/', import.meta.url).href
+const dist = new URL('../build/', import.meta.url).href
 const args = process.argv.slice(2)
 
 await withRedis(

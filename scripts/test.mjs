@@ -69,7 +69,7 @@ function run(file, args, options = {}) {
 
 /** Gets what the tests stand on, while the other steps run. A missing program fails CI only. */
 async function provision() {
-  const { chromium, obtainProgram, redisServer } = await import('../dist/cli/provision/index.js')
+  const { chromium, obtainProgram, redisServer } = await import('../build/cli/provision/index.js')
   const options = { env: process.env, say: (line) => console.log(`       ${line}`) }
   const missing = []
   for (const program of [redisServer, chromium]) {

@@ -4,7 +4,7 @@ import {
   fileCache,
   flagsFromEnvironment,
   redisCache,
-} from '../../dist/index.js'
+} from '../../dist/index.cjs'
 
 export async function openSwitchback({ redisUrl, directory, flagd }) {
   const provider = await flagsFromEnvironment({

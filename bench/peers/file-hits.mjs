@@ -1,6 +1,6 @@
 /** A hit on the file side, and a write: through the switch, by hand, and through the peers. */
 import { join } from 'node:path'
-import { ANY, fileCache } from '../../dist/cache/index.js'
+import { ANY, fileCache } from '../../build/cache/index.js'
 import { compare } from '../measure.mjs'
 import {
   openBentocacheFile,

@@ -7,7 +7,12 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { FlagdProvider } from '@openfeature/flagd-provider'
 import { OpenFeature } from '@openfeature/server-sdk'
-import { createCacheSwitch, fileCache, flagsFromEnvironment, redisCache } from '../../dist/index.js'
+import {
+  createCacheSwitch,
+  fileCache,
+  flagsFromEnvironment,
+  redisCache,
+} from '../../dist/index.cjs'
 import { startSidecarProcess } from '../outage/sidecar-process.mjs'
 import { withRedis } from '../with-redis.mjs'
 

@@ -2,6 +2,7 @@ import { readFile } from 'node:fs/promises'
 import type { AddressInfo } from 'node:net'
 import { fastify } from 'fastify'
 import { quote, SwitchbackError } from '../errors.ts'
+import { packageRoot } from '../package-root.ts'
 import { defaultFlagdUrl } from '../rollout/index.ts'
 import type { ProcessesOptions } from '../scrape/index.ts'
 import type { GuardView } from './guard-view.ts'
@@ -152,6 +153,6 @@ function bracketed(address: string): string {
 }
 
 async function versionOf(): Promise<string> {
-  const text = await readFile(new URL('../../package.json', import.meta.url), 'utf8')
+  const text = await readFile(new URL('package.json', packageRoot()), 'utf8')
   return (JSON.parse(text) as { readonly version: string }).version
 }

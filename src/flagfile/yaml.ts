@@ -1,6 +1,6 @@
-import { createRequire } from 'node:module'
 import type { Document, Scalar, YAMLMap, YAMLSeq } from 'yaml'
 import { quote } from '../errors.ts'
+import { LOAD } from '../load-package.ts'
 import { goJson } from './go-json.ts'
 import type { JsonValue } from './json.ts'
 import { MAYBE_NUMBER, YamlTime, yamlScalar } from './yaml-scalars.ts'
@@ -11,7 +11,7 @@ let library: Yaml | undefined
 
 /** Loaded when the first YAML is read: an application with JSON needs no parser of YAML. */
 function yaml(): Yaml {
-  library ??= createRequire(import.meta.url)('yaml') as Yaml
+  library ??= LOAD.yaml() as Yaml
   return library
 }
 

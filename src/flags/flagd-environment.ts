@@ -2,8 +2,7 @@ import { existsSync } from 'node:fs'
 import type { FlagdProvider } from '@openfeature/flagd-provider'
 import { SwitchbackError, quote } from '../errors.ts'
 import type { Address } from '../reachable.ts'
-
-export type Environment = Readonly<Record<string, string | undefined>>
+import type { Environment } from './environment.ts'
 
 export type FlagdProviderOptions = NonNullable<ConstructorParameters<typeof FlagdProvider>[0]>
 

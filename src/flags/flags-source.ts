@@ -1,18 +1,20 @@
 import { OpenFeature } from '@openfeature/server-sdk'
 import type { Client, Provider } from '@openfeature/server-sdk'
 import { SwitchbackError, quote } from '../errors.ts'
+import { loadPeer } from '../peers.ts'
 import { addressText, isReachable } from '../reachable.ts'
 import type { ClientChoice } from './client.ts'
 import { createDecider } from './decider.ts'
 import type { DeciderOptions } from './decider-options.ts'
 import type { FlagDecider } from './decision.ts'
 import { safely } from './events.ts'
+import type { Environment } from './environment.ts'
 import type { OnFlagsEvent } from './events.ts'
 import { FileProvider } from './file-provider.ts'
 import { FlagdConnection } from './flagd-connection.ts'
 import { isTooManyPings } from './flagd-internals.ts'
 import { readFlagdEnvironment } from './flagd-environment.ts'
-import type { Environment, FlagdProviderOptions, FlagdSettings } from './flagd-environment.ts'
+import type { FlagdProviderOptions, FlagdSettings } from './flagd-environment.ts'
 import { LoadedFlags } from './loaded-flags.ts'
 import { quietLogger } from './quiet-logger.ts'
 import { noteMode, noteProblem } from './provider-facts.ts'
@@ -63,7 +65,7 @@ export interface FlagsSource extends AsyncDisposable {
  *
  * @param env where the variables are looked up; `process.env` is never read
  * @throws SwitchbackError `SB_FLAGS_ENVIRONMENT` when the variables contradict one another,
- * `SB_OPTION_INVALID` for an option that cannot work
+ * `SB_OPTION_INVALID` for an option that cannot work, `SB_PEER_MISSING` when flagd's provider is not installed
  */
 export async function flagsFromEnvironment(
   env: Environment,
@@ -161,6 +163,10 @@ function flagdProvider(settings: FlagdSettings, onEvent: OnFlagsEvent): Describe
     const provider = new FileProvider({ path: settings.path, onEvent })
     return { mode: 'file', description: `flags file ${settings.path}`, provider }
   }
+  const { FlagdProvider } = loadPeer(
+    '@openfeature/flagd-provider',
+    'flagsFromEnvironment',
+  ) as typeof import('@openfeature/flagd-provider')
   const { mode, address } = settings
   const description = `flagd ${mode} at ${addressText(address)}`
   // gRPC clients of equal options share a connection, and its back-off of up to two minutes: a fresh
@@ -175,7 +181,6 @@ function flagdProvider(settings: FlagdSettings, onEvent: OnFlagsEvent): Describe
       onEvent({ level: 'warn', message: `flags: ${reason}; ${kept}` })
     },
     connect: async (listener) => {
-      const { FlagdProvider } = await import('@openfeature/flagd-provider')
       const flagd = new FlagdProvider(
         { ...settings.provider, keepAliveTime: keepAliveTime++ } as FlagdProviderOptions,
         quietLogger(onEvent),

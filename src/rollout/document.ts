@@ -1,10 +1,18 @@
 import { createHash } from 'node:crypto'
-import { getNodePath, type Node, type ParseError, parseTree } from 'jsonc-parser'
+import { getNodePath, type ParseError, parseTree } from 'jsonc-parser'
 import { messageOf, quote, SwitchbackError } from '../errors.ts'
 import { excessOf, folded } from '../flagfile/index.ts'
 
 /** A node of the JSON text: its kind, its place, its children. */
-export type JsonNode = Node
+export interface JsonNode {
+  readonly type: 'object' | 'array' | 'property' | 'string' | 'number' | 'boolean' | 'null'
+  readonly value?: any
+  readonly offset: number
+  readonly length: number
+  readonly colonOffset?: number
+  readonly parent?: JsonNode
+  readonly children?: JsonNode[]
+}
 
 export type JsonValue =
   | string

@@ -1,12 +1,18 @@
-import { createEvaluationEvent, TelemetryAttribute } from '@openfeature/core'
-import type { EvaluationDetails, FlagValue, HookContext } from '@openfeature/core'
-import { logs } from '@opentelemetry/api'
-import type { Attributes, Logger } from '@opentelemetry/api'
+import { createEvaluationEvent, TelemetryAttribute } from '@openfeature/server-sdk'
+import type { EvaluationDetails, FlagValue, HookContext } from '@openfeature/server-sdk'
 import { isProbeUser } from '../flagfile/index.ts'
+import { loadPeer } from '../peers.ts'
+
+/** The part of OpenTelemetry's `Logger` that is used here. */
+export interface EventLogger {
+  emit(event: { readonly eventName: string; readonly attributes: Attributes }): void
+}
+
+type Attributes = Record<string, string | number | boolean | object | null | undefined>
 
 export interface EvaluationHookOptions {
   /** Where the events go. @default the global OpenTelemetry logger, which drops them when none is set */
-  readonly logger?: Pick<Logger, 'emit'>
+  readonly logger?: EventLogger
   /**
    * Whether events carry `feature_flag.context.id`, the raw targeting key. Off by default: user ids do
    * not belong into telemetry.
@@ -29,7 +35,7 @@ export interface EvaluationHook {
  * @see https://opentelemetry.io/docs/specs/semconv/feature-flags/feature-flags-events/
  */
 export function evaluationHook(options: EvaluationHookOptions = {}): EvaluationHook {
-  const logger = options.logger ?? logs.getLogger('switchback')
+  const logger = options.logger ?? globalLogger()
   return {
     name: 'switchback-evaluation-events',
     finally(context, details) {
@@ -43,4 +49,12 @@ export function evaluationHook(options: EvaluationHookOptions = {}): EvaluationH
       logger.emit({ eventName: event.name, attributes })
     },
   }
+}
+
+function globalLogger(): EventLogger {
+  const api = loadPeer(
+    '@opentelemetry/api',
+    'evaluationHook',
+  ) as typeof import('@opentelemetry/api')
+  return api.logs.getLogger('switchback') as EventLogger
 }

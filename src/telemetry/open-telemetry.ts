@@ -1,11 +1,27 @@
-import { createNoopMeter, metrics } from '@opentelemetry/api'
-import type { BatchObservableCallback, Meter, Observable } from '@opentelemetry/api'
+import { loadPeerIfThere } from '../peers.ts'
 import type { Family } from './families.ts'
+
+type Api = typeof import('@opentelemetry/api')
+
+/** The part of OpenTelemetry's `Meter` that is used here: its package need not be installed. */
+export interface Meter {
+  createObservableGauge(name: string, options: { readonly description: string }): object
+  createObservableCounter(name: string, options: { readonly description: string }): object
+  addBatchObservableCallback(observe: Observe, instruments: object[]): void
+  removeBatchObservableCallback(observe: Observe, instruments: object[]): void
+}
+
+type Observe = (result: Observations) => void
+
+interface Observations {
+  observe(instrument: object, value: number, labels: Readonly<Record<string, string>>): void
+}
 
 /** The meter of the global provider, or undefined when the application has set none. */
 export function globalMeter(): Meter | undefined {
-  const meter = metrics.getMeter('switchback')
-  return meter === createNoopMeter() ? undefined : meter
+  const api = loadPeerIfThere('@opentelemetry/api') as Api | undefined
+  const meter = api?.metrics.getMeter('switchback')
+  return meter === api?.createNoopMeter() ? undefined : meter
 }
 
 function dotted(name: string): string {
@@ -26,7 +42,7 @@ function parts(family: Family): readonly string[] {
  * @returns a function that takes them away again
  */
 export function observeWith(meter: Meter, read: () => readonly Family[]): () => void {
-  const instruments = new Map<string, Observable>()
+  const instruments = new Map<string, object>()
   for (const family of read()) {
     if (family.detail === true) continue
     for (const suffix of parts(family)) {
@@ -40,7 +56,7 @@ export function observeWith(meter: Meter, read: () => readonly Family[]): () => 
       )
     }
   }
-  const observe: BatchObservableCallback = (result) => {
+  const observe: Observe = (result) => {
     for (const family of read()) {
       for (const { suffix = '', labels, value } of family.samples) {
         const instrument = instruments.get(family.name + suffix)

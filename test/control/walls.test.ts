@@ -219,7 +219,7 @@ describe('where others can reach it', () => {
     const started = startControl({
       file: 'none.json',
       port: 0,
-      page: 'dist/control/page',
+      page: 'dist/cli/page',
       ...options,
     })
     await expect(started).rejects.toMatchObject({ code })

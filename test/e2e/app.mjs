@@ -7,8 +7,8 @@ import {
   fileCache,
   flagsFromEnvironment,
   memoryCache,
-} from '../../dist/index.js'
-import { readinessOf } from '../../dist/app/readiness.js'
+} from '../../dist/index.cjs'
+import { readinessOf } from '../../build/app/readiness.js'
 
 const directory = process.argv[2]
 const users = Array.from({ length: 100 }, (_, index) => `user-${index}`)

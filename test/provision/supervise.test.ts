@@ -8,7 +8,7 @@ import { describe, expect, it, onTestFinished } from 'vitest'
 import { supervise } from '../../src/cli/provision/index.ts'
 import { isAlive, temporaryDirectory, until, zombiesOf } from './support.ts'
 
-const BUILT = new URL('../../dist/cli/provision/index.js', import.meta.url).href
+const BUILT = new URL('../../build/cli/provision/index.js', import.meta.url).href
 
 /** A process that supervises another one, tells both ids, having done as `prepare` says. */
 async function parent(prepare: string): Promise<{

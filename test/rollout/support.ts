@@ -8,7 +8,7 @@ import { onTestFinished } from 'vitest'
 
 /** The built room, for child processes. */
 export const builtRollout: string = fileURLToPath(
-  new URL('../../dist/rollout/index.js', import.meta.url),
+  new URL('../../build/rollout/index.js', import.meta.url),
 )
 
 /** A flags file as this repository ships it. */

@@ -55,7 +55,7 @@ export async function startRoom(
     file,
     flagd: `http://127.0.0.1:${sidecar.ports.ofrep}`,
     port: 0,
-    page: 'dist/control/page',
+    page: 'dist/cli/page',
     operator: 'ann@test',
     onAudit: (line) => audit.push(line),
     ...rest,

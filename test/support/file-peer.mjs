@@ -1,5 +1,5 @@
 // A process with file caches of its own, which does what it is told over IPC.
-import { fileCache } from '../../dist/cache/index.js'
+import { fileCache } from '../../build/cache/index.js'
 
 const caches = new Map()
 

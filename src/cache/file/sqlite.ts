@@ -1,4 +1,4 @@
-import { createRequire } from 'node:module'
+import { loadPeer } from '../../peers.ts'
 
 /** What is used of `libsql`, whose interface is better-sqlite3's. */
 export interface Sqlite {
@@ -23,7 +23,7 @@ export interface Statement {
  */
 export function openSqlite(path: string): Sqlite {
   // Not an import: an application that never uses the file cache never loads the native code.
-  const Database = createRequire(import.meta.url)('libsql') as new (
+  const Database = loadPeer('libsql', 'fileCache') as new (
     path: string,
     options: { readonly timeout: number },
   ) => Sqlite

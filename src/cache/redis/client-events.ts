@@ -1,6 +1,5 @@
-import type { Redis } from 'ioredis'
 import type { SwitchbackError } from '../../errors.ts'
-import type { RedisClient } from './client.ts'
+import type { OwnClient, RedisClient } from './client.ts'
 import { redisError } from './errors.ts'
 
 /** Resolves when a client that is connecting has connected or failed to; `undefined` when it is not. */
@@ -21,7 +20,7 @@ export function firstAttempt(client: RedisClient): Promise<void> | undefined {
  * to stop warning.
  */
 export function warnOfLosses(
-  client: Redis,
+  client: OwnClient,
   onWarning: (warning: SwitchbackError) => void,
 ): () => void {
   let warned = false

@@ -1,6 +1,5 @@
-import { createRequire } from 'node:module'
-import type { Redis } from 'ioredis'
 import { quote, SwitchbackError } from '../../errors.ts'
+import { loadPeer } from '../../peers.ts'
 
 /** One connection to one server, as far as Switchback uses it. An ioredis `Redis` is one. */
 export interface RedisNode {
@@ -48,6 +47,12 @@ export function isCluster(client: RedisClient): client is RedisCluster {
   return 'isCluster' in client && client.isCluster
 }
 
+/** A client that Switchback makes and closes. */
+export interface OwnClient extends Omit<RedisNode, 'disconnect'> {
+  connect(): Promise<void>
+  disconnect(reconnect?: boolean): void
+}
+
 const METHODS = ['get', 'getBuffer', 'mget', 'evalsha', 'eval', 'on', 'off'] as const
 
 /** @throws SwitchbackError `SB_REDIS_CLIENT` when it is not a client as ioredis makes them. */
@@ -62,9 +67,6 @@ export function assertClient(client: unknown): asserts client is RedisClient {
     { hint: 'Pass an ioredis `Redis` or `Cluster`, or `url` instead of `client`.' },
   )
 }
-
-/** Loading ioredis takes as long as all the rest: who brings a client, or needs none, does not wait. */
-const require: NodeJS.Require = createRequire(import.meta.url)
 
 /** A hung server is given up after this long without a byte from it, and what waits for it fails. */
 const SILENCE_MS = 1000
@@ -83,10 +85,11 @@ const MAX_RETRY_DELAY_MS = 500
  *
  * @throws SwitchbackError `SB_REDIS_URL` when it is no `redis:` or `rediss:` URL, or its path no number
  */
-export function createClient(url: string): Redis {
+export function createClient(url: string): OwnClient {
   checkUrl(url)
-  const ioredis = require('ioredis') as typeof import('ioredis')
-  return new ioredis.Redis(url, {
+  // Loading ioredis takes as long as all the rest: who brings a client, or needs none, does not wait.
+  const { Redis } = loadPeer('ioredis', 'redisCache') as typeof import('ioredis')
+  return new Redis(url, {
     lazyConnect: true,
     enableOfflineQueue: false,
     autoResendUnfulfilledCommands: false,

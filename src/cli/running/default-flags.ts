@@ -1,6 +1,7 @@
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { packageRoot } from '../../package-root.ts'
 
 const FILE = join('flags', 'use-redis.json')
 
@@ -16,5 +17,5 @@ export function exampleFlags(): string {
 }
 
 function packagedFlags(): string {
-  return fileURLToPath(new URL('../../../flags/use-redis.json', import.meta.url))
+  return fileURLToPath(new URL('flags/use-redis.json', packageRoot()))
 }

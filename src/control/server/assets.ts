@@ -1,10 +1,10 @@
 import { createHash } from 'node:crypto'
-import { readdir, readFile } from 'node:fs/promises'
-import { createRequire } from 'node:module'
-import { dirname, join } from 'node:path'
+import { readFile } from 'node:fs/promises'
+import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import type { FastifyInstance } from 'fastify'
 import { SwitchbackError } from '../../errors.ts'
+import { packageRoot } from '../../package-root.ts'
 import { html } from '../page/html.ts'
 import { icon } from '../page/icon.ts'
 import { styles } from '../page/styles.ts'
@@ -22,23 +22,22 @@ const STYLE = 'text/css; charset=utf-8'
  * The page and everything that it loads, read once at the start: what a request asks for is looked up
  * in a table and never becomes a path.
  *
- * @param page the directory of the page's compiled scripts
+ * @param page the directory of the page's script and of the library that draws its charts
  * @throws {SwitchbackError} `SB_CONTROL_PAGE` when they are not there.
  */
 export async function loadAssets(page: string): Promise<ReadonlyMap<string, Asset>> {
-  const uplot = dirname(createRequire(import.meta.url).resolve('uplot'))
-  const [uplotScript, uplotStyle, scripts] = await Promise.all([
-    readFile(join(uplot, 'uPlot.iife.min.js')),
-    readFile(join(uplot, 'uPlot.min.css')),
-    readScripts(page),
+  const [script, plot, plotStyle] = await Promise.all([
+    read(page, 'main.js'),
+    read(page, 'uplot.js'),
+    read(page, 'uplot.css'),
   ])
   return new Map([
     ['/', asset('text/html; charset=utf-8', html)],
     ['/assets/icon.svg', asset('image/svg+xml', icon)],
     ['/assets/styles.css', asset(STYLE, styles)],
-    ['/assets/uplot.css', asset(STYLE, uplotStyle)],
-    ['/assets/uplot.js', asset(SCRIPT, uplotScript)],
-    ...scripts.map(([name, text]) => [`/assets/page/${name}`, asset(SCRIPT, text)] as const),
+    ['/assets/uplot.css', asset(STYLE, plotStyle)],
+    ['/assets/uplot.js', asset(SCRIPT, plot)],
+    ['/assets/page/main.js', asset(SCRIPT, script)],
   ])
 }
 
@@ -52,19 +51,18 @@ export function serveAssets(app: FastifyInstance, assets: ReadonlyMap<string, As
   }
 }
 
-/** Beside this module, where the build puts them. */
-export const builtPage: string = fileURLToPath(new URL('../page', import.meta.url))
+/** Where the build puts them. */
+export const builtPage: string = fileURLToPath(new URL('dist/cli/page', packageRoot()))
 
-async function readScripts(page: string): Promise<[name: string, text: Buffer][]> {
-  const names = (await readdir(page).catch(() => [])).filter((name) => name.endsWith('.js'))
-  if (!names.includes('main.js')) {
-    throw new SwitchbackError('SB_CONTROL_PAGE', `the page's scripts are not in ${page}`, {
-      hint: 'build them first: npm run build',
+async function read(page: string, name: string): Promise<Buffer> {
+  try {
+    return await readFile(join(page, name))
+  } catch (cause) {
+    throw new SwitchbackError('SB_CONTROL_PAGE', `${name} of the page is not in ${page}`, {
+      hint: 'build it first: npm run build',
+      cause,
     })
   }
-  return Promise.all(
-    names.map(async (name) => [name, await readFile(join(page, name))] as const),
-  ).then((scripts) => scripts.map(([name, text]) => [name, text]))
 }
 
 function asset(type: string, content: string | Buffer): Asset {

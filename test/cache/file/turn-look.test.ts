@@ -17,7 +17,7 @@ function elsewhere(directory: string, body: string): void {
     [
       '--input-type=module',
       '--eval',
-      `import { fileCache } from './dist/cache/index.js'
+      `import { fileCache } from './build/cache/index.js'
        const cache = fileCache({ directory: ${JSON.stringify(directory)} })
        await cache.${body}`,
     ],

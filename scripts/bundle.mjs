@@ -1,0 +1,203 @@
+// Makes `dist/`, what is published, of `src/` and the type declarations in `build/`:
+// - the library for Node.js in CommonJS, which `import` and `require` both load: one copy of its state;
+// - the same in ES modules, which bundlers alone are given (the condition "module");
+// - the command line with everything that it needs, and the licences of what is bundled.
+import { copyFileSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { dirname, join } from 'node:path'
+import { rolldown } from 'rolldown'
+
+const ENTRIES = {
+  index: 'src/index.ts',
+  testing: 'src/cache/testing/index.ts',
+  rollout: 'src/rollout/index.ts',
+}
+const TYPES = ['index', 'cache/testing/index', 'rollout/index']
+/** Stands for `require` until the bundler is done: it has rules of its own for that name. */
+const MARK = '__REQUIRE__'
+const YAML = './yaml.cjs'
+/** What the command line loads when it first needs it, each in a file of its own. */
+const LAZY = {
+  ioredis: 'ioredis',
+  'flagd-provider': '@openfeature/flagd-provider',
+  api: '@opentelemetry/api',
+}
+/** Its main file hides what it requires from bundlers. */
+const ALIAS = { 'jsonc-parser': 'jsonc-parser/lib/esm/main.js' }
+/** Names stay, for stack traces. */
+const TIGHT = { codegen: { removeWhitespace: true }, compress: false, mangle: false }
+/** Native code cannot be bundled. */
+const NATIVE = /^libsql$/
+
+/**
+ * @param {{ root: string, build: string, out: string }} directories `build` is where `tsc` has written to
+ */
+export async function bundle({ root, build, out }) {
+  process.chdir(root)
+  const { dependencies = {}, peerDependencies = {} } = JSON.parse(
+    readFileSync('package.json', 'utf8'),
+  )
+  const installed = [...Object.keys(dependencies), ...Object.keys(peerDependencies)]
+  const external = (id) => id === YAML || installed.some((name) => isOf(id, name))
+  const bundled = new Set()
+  const make = (options, output) => write(options, { dir: out, ...output }, bundled)
+
+  const library = { input: ENTRIES, external }
+  await make({ ...library, plugins: [lazily(bare)] }, named('cjs', 'cjs'))
+  await make({ ...library, plugins: [lazily(marked), unmark()] }, named('esm', 'js'))
+  await make({ input: { yaml: 'yaml-entry' }, plugins: [yamlEntry()] }, named('cjs', 'cjs'))
+
+  const cli = join(out, 'cli')
+
+  await make({ input: LAZY }, { ...named('cjs', 'cjs'), dir: join(cli, 'lazy'), minify: TIGHT })
+  await make(
+    {
+      input: { bin: 'src/cli/bin.ts' },
+      external: (id) => NATIVE.test(id) || id.startsWith('./lazy/') || id === `.${YAML}`,
+      plugins: [lazily(besideTheCommand)],
+    },
+    { ...named('esm', 'js'), dir: cli, minify: TIGHT },
+  )
+  const page = join(cli, 'page')
+  await make({ input: { main: 'src/control/page/main.ts' }, platform: 'browser' }, { dir: page })
+  for (const [from, to] of [
+    ['uPlot.iife.min.js', 'uplot.js'],
+    ['uPlot.min.css', 'uplot.css'],
+  ]) {
+    copyFileSync(join('node_modules/uplot/dist', from), join(page, to))
+  }
+  bundled.add('uplot')
+  copyTypes(build, join(out, 'types'))
+  writeFileSync(join(out, 'THIRD_PARTY.txt'), licences(bundled))
+  return [...bundled].sort()
+}
+
+async function write(input, output, bundled) {
+  const build = await rolldown({
+    platform: 'node',
+    logLevel: 'warn',
+    resolve: { alias: ALIAS },
+    transform: { target: 'node20.19' },
+    ...input,
+  })
+  try {
+    const { output: files } = await build.write(output)
+    for (const { moduleIds = [] } of files) {
+      for (const id of moduleIds) {
+        const name = /.*\/node_modules\/((?:@[^/]+\/)?[^/]+)\//.exec(id)?.[1]
+        if (name !== undefined) bundled.add(name)
+      }
+    }
+  } finally {
+    await build.close()
+  }
+}
+
+function named(format, extension) {
+  return {
+    format,
+    exports: 'named',
+    entryFileNames: `[name].${extension}`,
+    chunkFileNames: `[name]-[hash].${extension}`,
+  }
+}
+
+function isOf(id, name) {
+  return id === name || id.startsWith(`${name}/`)
+}
+
+/** Rewrites `src/load-package.ts`: what is behind its `require`. */
+function lazily(rewrite) {
+  return {
+    name: 'lazily',
+    transform: {
+      filter: { id: /src\/load-package\.ts$/ },
+      handler(text) {
+        const own = /^import \{ createRequire \}.*\n|^const require = .*\n/gm
+        if (text.match(own)?.length !== 2)
+          throw new Error('load-package.ts is not as bundle.mjs knows it')
+        return rewrite(text.replace(own, ''))
+      },
+    },
+  }
+}
+
+/** `require` is there; YAML has a file of its own, which nobody loads who reads JSON. */
+function bare(text) {
+  return text.replace("require('yaml')", `require('${YAML}')`)
+}
+
+function besideTheCommand(text) {
+  return Object.entries(LAZY).reduce(
+    (rest, [file, name]) => rest.replace(`require('${name}')`, `require('./lazy/${file}.cjs')`),
+    text.replace("require('yaml')", `require('.${YAML}')`),
+  )
+}
+
+/**
+ * A bundler sees the `require` and takes the package in. Where that leads nowhere (not installed when
+ * the bundle was made; an ES module without `require`), Node.js looks beside the bundle.
+ */
+function marked(text) {
+  const body = bare(text).replace(/require\('([^']+)'\)/g, (_, name) => {
+    return `either(() => ${MARK}('${name}'), '${name}')`
+  })
+  return `import { createRequire } from 'node:module'
+function either(bundled: () => unknown, name: string): unknown {
+  try {
+    return bundled()
+  } catch (error) {
+    const { url } = import.meta
+    if (!url) throw error
+    return createRequire(url)(name)
+  }
+}
+${body}`
+}
+
+function unmark() {
+  return { name: 'unmark', renderChunk: (code) => code.replaceAll(MARK, 'require') }
+}
+
+/** YAML's build for browsers: it needs nothing of Node.js, and so it can be bundled again. */
+function yamlEntry() {
+  const names = ['isScalar', 'parseAllDocuments', 'visit']
+  return {
+    name: 'yaml-entry',
+    resolveId: (id) => (id === 'yaml-entry' ? id : undefined),
+    load: (id) =>
+      id === 'yaml-entry'
+        ? `export { ${names.join(', ')} } from '${join(process.cwd(), 'node_modules/yaml/browser/dist/index.js')}'`
+        : undefined,
+  }
+}
+
+/** The declarations that the entries reach. CommonJS is what Node.js loads, and so what they describe. */
+function copyTypes(from, to) {
+  const seen = new Set()
+  const open = TYPES.map((name) => `${name}.d.ts`)
+  for (let file = open.pop(); file !== undefined; file = open.pop()) {
+    if (seen.has(file)) continue
+    seen.add(file)
+    const text = readFileSync(join(from, file), 'utf8')
+    for (const [, path] of text.matchAll(/(?:from |import\()['"](\.[^'"]+)['"]/g)) {
+      open.push(join(dirname(file), path).replace(/\.[jt]s$/, '.d.ts'))
+    }
+    mkdirSync(dirname(join(to, file)), { recursive: true })
+    writeFileSync(join(to, file), text.replaceAll(/(['"])(\.[^'"]+)\.ts\1/g, '$1$2.js$1'))
+  }
+  writeFileSync(join(to, 'package.json'), '{ "type": "commonjs" }\n')
+}
+
+function licences(names) {
+  const parts = [...names].sort().map((name) => {
+    const directory = join('node_modules', name)
+    const { version, license } = JSON.parse(readFileSync(join(directory, 'package.json'), 'utf8'))
+    const files = readdirSync(directory).filter((file) =>
+      /^(licen[cs]e|notice|copying)/i.test(file),
+    )
+    const texts = files.map((file) => readFileSync(join(directory, file), 'utf8').trim())
+    return [`${name} ${version} (${license})`, ...texts].join('\n\n')
+  })
+  const line = `\n\n${'-'.repeat(80)}\n\n`
+  return `The following packages are bundled into Switchback, in whole or in part.${line}${parts.join(line)}\n`
+}
