@@ -25,8 +25,6 @@ const LAZY = {
 const ALIAS = { 'jsonc-parser': 'jsonc-parser/lib/esm/main.js' }
 /** Names stay, for stack traces. */
 const TIGHT = { codegen: { removeWhitespace: true }, compress: false, mangle: false }
-/** Native code cannot be bundled. */
-const NATIVE = /^libsql$/
 
 /**
  * @param {{ root: string, build: string, out: string }} directories `build` is where `tsc` has written to
@@ -52,7 +50,6 @@ export async function bundle({ root, build, out }) {
   await make(
     {
       input: { bin: 'src/cli/bin.ts' },
-      external: (id) => NATIVE.test(id) || id.startsWith('./lazy/') || id === `.${YAML}`,
       plugins: [lazily(besideTheCommand)],
     },
     { ...named('esm', 'js'), dir: cli, minify: TIGHT },
@@ -126,11 +123,15 @@ function bare(text) {
   return text.replace("require('yaml')", `require('${YAML}')`)
 }
 
+/** In ES modules, and nothing that the bundler would resolve. */
 function besideTheCommand(text) {
-  return Object.entries(LAZY).reduce(
-    (rest, [file, name]) => rest.replace(`require('${name}')`, `require('./lazy/${file}.cjs')`),
-    text.replace("require('yaml')", `require('.${YAML}')`),
+  const found = Object.entries(LAZY).reduce(
+    (rest, [file, name]) => rest.replace(`'${name}')`, `'./lazy/${file}.cjs')`),
+    text.replace("'yaml')", `'.${YAML}')`),
   )
+  return `import { createRequire } from 'node:module'
+const load = createRequire(import.meta.url)
+${found.replaceAll('=> require(', '=> load(')}`
 }
 
 /**

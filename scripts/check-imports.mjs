@@ -36,7 +36,7 @@ const KERNEL = new Set([
   'package-root.ts',
 ])
 
-/** What `import 'switchback'` may load. The other rooms, and the libraries that only they need, may not. */
+/** What `import 'openfeature-switchback'` may load. The other rooms, and the libraries that only they need, may not. */
 const DATA_PLANE = new Set(['cache', 'flagfile', 'flags', 'telemetry', 'switch', '.'])
 const CONTROL_PLANE_LIBRARIES = ['fastify', 'pino', 'yaml', 'jsonc-parser', 'ajv', '@grpc/']
 

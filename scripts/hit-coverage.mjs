@@ -10,7 +10,7 @@ import { InMemoryProvider, OpenFeature } from '@openfeature/server-sdk'
 import { withRedis } from '../bench/with-redis.mjs'
 import { createCacheSwitch, createTelemetry, fileCache, redisCache } from '../build/index.js'
 
-const dist = new URL('../build/', import.meta.url).href
+const built = new URL('../build/', import.meta.url).href
 const args = process.argv.slice(2)
 
 await withRedis(
@@ -59,9 +59,9 @@ await withRedis(
 
 function tell(title, scripts) {
   const rows = scripts
-    .filter(({ url, functions }) => url.startsWith(dist) && functions.some(ran))
+    .filter(({ url, functions }) => url.startsWith(built) && functions.some(ran))
     .map(({ url }) => {
-      const file = url.slice(dist.length).replace(/\.js$/u, '.ts')
+      const file = url.slice(built.length).replace(/\.js$/u, '.ts')
       const path = fileURLToPath(new URL(`../src/${file}`, import.meta.url))
       return [file, readFileSync(path, 'utf8').split('\n').length - 1]
     })

@@ -245,6 +245,12 @@ export const errorCodes = {
       'Give each machine a directory on its own disk. If the other is gone, delete the directory.',
   },
 
+  SB_PEER_MISSING: {
+    group: 'Start-up options',
+    meaning: 'A package that is installed only by whoever uses it is not installed.',
+    raisedBy: '`redisCache({ url })`, `fileCache()` on Node.js 20, `flagsFromEnvironment()` with flagd',
+    remedy: 'Install it as the hint says, e.g. `npm i ioredis`.',
+  },
   SB_OPTION_INVALID: {
     group: 'Start-up options',
     meaning:
@@ -268,13 +274,13 @@ export const errorCodes = {
   SB_FILE_MISSING: {
     group: 'Flags file',
     meaning: 'A file that was named (flags, users, plan) does not exist.',
-    raisedBy: 'every command that reads a file; `switchback/rollout`',
+    raisedBy: 'every command that reads a file; `openfeature-switchback/rollout`',
     remedy: 'Name it with `--file`, or run the command where `flags/` is.',
   },
   SB_FILE_UNREADABLE: {
     group: 'Flags file',
     meaning: 'The file exists but cannot be read.',
-    raisedBy: 'every command that reads a file; `switchback/rollout`',
+    raisedBy: 'every command that reads a file; `openfeature-switchback/rollout`',
     remedy: 'Check the permissions and that it is a file. flagd may have the same problem.',
   },
   SB_FILE_READ_ONLY: {
@@ -292,13 +298,13 @@ export const errorCodes = {
   SB_FLAGS_SYNTAX: {
     group: 'Flags file',
     meaning: 'The flags file is not JSON that Switchback edits: syntax, comments, encoding.',
-    raisedBy: 'every command that reads the flags file; `switchback/rollout`',
+    raisedBy: 'every command that reads the flags file; `openfeature-switchback/rollout`',
     remedy: 'Correct the line and column that are named; `switchback validate` lists all problems.',
   },
   SB_FLAGS_YAML: {
     group: 'Flags file',
     meaning: 'The flags file is YAML. flagd serves it, Switchback does not edit it.',
-    raisedBy: '`set`, `rollback`, `undo`, `pilot`; `switchback/rollout`',
+    raisedBy: '`set`, `rollback`, `undo`, `pilot`; `openfeature-switchback/rollout`',
     remedy: 'Edit the weights by hand, or keep the flags as JSON.',
   },
   SB_FLAGS_INVALID: {
@@ -316,13 +322,13 @@ export const errorCodes = {
   SB_FLAG_UNKNOWN: {
     group: 'Flags file',
     meaning: 'The file has no flag of this name.',
-    raisedBy: 'every command with `--flag`; `switchback/rollout`',
+    raisedBy: 'every command with `--flag`; `openfeature-switchback/rollout`',
     remedy: 'Use one of the names that the hint lists, or add the flag.',
   },
   SB_FLAG_BROKEN: {
     group: 'Flags file',
     meaning: 'Evaluating this flag fails, as it does in flagd.',
-    raisedBy: '`preview`, `diff`, `explain`; `switchback/rollout`',
+    raisedBy: '`preview`, `diff`, `explain`; `openfeature-switchback/rollout`',
     remedy: '`switchback validate` shows what is wrong with it.',
   },
   SB_VARIANTS_NOT_BOOLEAN: {
@@ -341,86 +347,86 @@ export const errorCodes = {
   SB_SHARE_INVALID: {
     group: 'Changing the split',
     meaning: 'The share is not a percentage from 0 to 100 with at most three decimals.',
-    raisedBy: '`set`, `preview`, the control page; `switchback/rollout`',
+    raisedBy: '`set`, `preview`, the control page; `openfeature-switchback/rollout`',
     remedy: 'Write a number such as 25 or 0.5.',
   },
   SB_SHARE_MOVED: {
     group: 'Changing the split',
     meaning: 'The share is no longer what `--from` expects. Nothing was written.',
-    raisedBy: '`set --from`, the control page; `switchback/rollout`',
+    raisedBy: '`set --from`, the control page; `openfeature-switchback/rollout`',
     remedy: 'Look at `switchback history`, then set the share from what it is now.',
   },
   SB_SHAPE_UNKNOWN: {
     group: 'Changing the split',
     meaning: 'The rule of the flag is not a split that Switchback can edit. Nothing was written.',
-    raisedBy: '`set`, `rollback`, `pilot`, `preview`, the control page; `switchback/rollout`',
+    raisedBy: '`set`, `rollback`, `pilot`, `preview`, the control page; `openfeature-switchback/rollout`',
     remedy: 'Edit it by hand. In an emergency `switchback rollback --disable` disables the flag.',
   },
   SB_FLAGS_CHANGED: {
     group: 'Changing the split',
     meaning: 'The flags file changed between the look at it and the write. Nothing was written.',
-    raisedBy: '`set`, `undo`, `pilot`, the control page; `switchback/rollout`',
+    raisedBy: '`set`, `undo`, `pilot`, the control page; `openfeature-switchback/rollout`',
     remedy: 'Look at `switchback status`, then try again.',
   },
   SB_FLAGS_REFUSED: {
     group: 'Changing the split',
     meaning: 'flagd would reject the file after this change. Nothing was written.',
-    raisedBy: '`set`, `pilot`, `undo`, the control page; `switchback/rollout`',
+    raisedBy: '`set`, `pilot`, `undo`, the control page; `openfeature-switchback/rollout`',
     remedy: 'Correct the line that is named first.',
   },
   SB_EDIT_UNSAFE: {
     group: 'Changing the split',
     meaning: 'The edit would change more of the file than intended. Nothing was written.',
-    raisedBy: 'every command that writes; `switchback/rollout`',
+    raisedBy: 'every command that writes; `openfeature-switchback/rollout`',
     remedy: 'Edit the file by hand, and report this file as a defect.',
   },
   SB_LOCK_BUSY: {
     group: 'Changing the split',
     meaning: 'Another process holds the lock of the flags file. Nothing was written.',
-    raisedBy: 'every command that writes; `switchback/rollout`',
+    raisedBy: 'every command that writes; `openfeature-switchback/rollout`',
     remedy: 'Wait for that process or end it, then try again.',
   },
   SB_PILOT_INVALID: {
     group: 'Changing the split',
     meaning: 'A pilot needs one attribute and at least one value.',
-    raisedBy: '`pilot`; `switchback/rollout`',
+    raisedBy: '`pilot`; `openfeature-switchback/rollout`',
     remedy: 'Write for instance `switchback pilot --attribute plan --in internal`.',
   },
   SB_PILOT_UNKNOWN: {
     group: 'Changing the split',
     meaning: 'The flag has no pilot on this attribute.',
-    raisedBy: '`pilot --remove`; `switchback/rollout`',
+    raisedBy: '`pilot --remove`; `openfeature-switchback/rollout`',
     remedy: 'Use one of the attributes that the hint lists.',
   },
   SB_UNDO_NOTHING: {
     group: 'Changing the split',
     meaning: 'The history has no change of this flag that could be undone.',
-    raisedBy: '`undo`, the control page; `switchback/rollout`',
+    raisedBy: '`undo`, the control page; `openfeature-switchback/rollout`',
     remedy: 'Set the share that you want: `switchback set 10`.',
   },
   SB_UNDO_UNKNOWN: {
     group: 'Changing the split',
     meaning: 'The change cannot be undone: the text or the names before it are not recorded.',
-    raisedBy: '`undo`, the control page; `switchback/rollout`',
+    raisedBy: '`undo`, the control page; `openfeature-switchback/rollout`',
     remedy: 'Set the share that you want, or add the pilot again.',
   },
   SB_UNDO_CONFLICT: {
     group: 'Changing the split',
     meaning: 'The place in the file was changed again since. Nothing was written.',
-    raisedBy: '`undo`, the control page; `switchback/rollout`',
+    raisedBy: '`undo`, the control page; `openfeature-switchback/rollout`',
     remedy: 'Set the share that you want: `switchback set 10`.',
   },
   SB_RESTORE_NOTHING: {
     group: 'Changing the split',
     meaning: 'There is no earlier copy of the flags file that has the flag. Nothing was written.',
-    raisedBy: '`rollback --restore`; `switchback/rollout`',
+    raisedBy: '`rollback --restore`; `openfeature-switchback/rollout`',
     remedy: 'Write the smallest file that the hint prints.',
   },
 
   SB_FLAGD_URL: {
     group: 'flagd and metrics',
     meaning: 'The address of flagd is not a valid URL.',
-    raisedBy: 'every command with `--flagd`; `switchback/rollout`',
+    raisedBy: 'every command with `--flagd`; `openfeature-switchback/rollout`',
     remedy: "Write flagd's OFREP address, such as `http://127.0.0.1:8016`.",
   },
   SB_FLAGD_UNREACHABLE: {

@@ -58,7 +58,7 @@ export interface InvalidateResult {
  * writes, and nothing about flags, loaders or fallbacks. Keys are any string up to 64 KiB of UTF-8;
  * payloads are any string.
  *
- * Promised by every backend and proven by `switchback/testing`:
+ * Promised by every backend and proven by `openfeature-switchback/testing`:
  * - an operation that was acknowledged is seen by every later `read`;
  * - `write` with a token and `invalidate` are atomic with respect to one another;
  * - a tombstone, and the token of an expired value, outlive the operation that left them by
