@@ -248,7 +248,8 @@ export const errorCodes = {
   SB_PEER_MISSING: {
     group: 'Start-up options',
     meaning: 'A package that is installed only by whoever uses it is not installed.',
-    raisedBy: '`redisCache({ url })`, `fileCache()` on Node.js 20, `flagsFromEnvironment()` with flagd',
+    raisedBy:
+      '`redisCache({ url })`, `fileCache()` on Node.js 20, `flagsFromEnvironment()` with flagd',
     remedy: 'Install it as the hint says, e.g. `npm i ioredis`.',
   },
   SB_OPTION_INVALID: {
@@ -359,7 +360,8 @@ export const errorCodes = {
   SB_SHAPE_UNKNOWN: {
     group: 'Changing the split',
     meaning: 'The rule of the flag is not a split that Switchback can edit. Nothing was written.',
-    raisedBy: '`set`, `rollback`, `pilot`, `preview`, the control page; `openfeature-switchback/rollout`',
+    raisedBy:
+      '`set`, `rollback`, `pilot`, `preview`, the control page; `openfeature-switchback/rollout`',
     remedy: 'Edit it by hand. In an emergency `switchback rollback --disable` disables the flag.',
   },
   SB_FLAGS_CHANGED: {

@@ -25,7 +25,7 @@ ${GENERATED}
 Every error of Switchback is a \`SwitchbackError\`: a stable \`code\`, a \`message\` that says what happened and quotes the value, a \`hint\` that says what to do, and the \`cause\` where another error is behind it. Codes keep their meaning; the words of messages may change.
 
 \`\`\`ts
-import { isSwitchbackError } from 'switchback'
+import { isSwitchbackError } from 'openfeature-switchback'
 
 try {
   await cache.set('user:7', value, { ttl: '10m' })
