@@ -11,7 +11,7 @@ import {
 } from '../rollout/index.ts'
 import { type CommandIo, exitCode, usageError } from './command.ts'
 import { count, createRows, percent, printJson } from './format.ts'
-import { outcomeLines } from './outcome.ts'
+import { newSideWarning, outcomeLines } from './outcome.ts'
 import { MOVES_BY_ITSELF } from './previewing.ts'
 import { findProcesses, processesJson, type ProcessValues } from './processes-option.ts'
 import { findTarget, type Target, type TargetValues, whoAmI } from './target.ts'
@@ -26,7 +26,8 @@ export const changeOptions = {
 /** What `--json` of these commands prints, for their help. */
 export const changeJson = `--json prints ok, command, flag, file, action, from, to, written, hash {before, after},
 users {sample, joins, leaves}, flagd {url, confirmed, servedMs, lastMs, probes, movers, cause, hint},
-processes {confirmed, known, deciding, lastMs, samples, lagging [{process, cause, on, probes}], traffic},
+processes {confirmed, known, deciding, lastMs, samples, lagging [{process, cause, on, probes}], traffic,
+newSideDown [{process, newSide}]},
 historyId and warning, on one line.`
 
 /** Asked for on a terminal unless `--yes` is given; a rollback never asks. */
@@ -190,9 +191,11 @@ export function movesText(moves: Preview, loud: (text: string) => string): strin
 function jsonOf(
   command: string,
   target: Target,
-  { edit, applied, confirmation, processes }: ChangeResult,
+  result: ChangeResult,
   moves: Preview | undefined,
 ): object {
+  const { edit, applied, confirmation, processes } = result
+  const warnings = [applied?.warning ?? '', newSideWarning(result)]
   return {
     command,
     flag: edit.flag,
@@ -207,7 +210,8 @@ function jsonOf(
       : { users: { sample: moves.users, joins: moves.joins.count, leaves: moves.leaves.count } }),
     ...(confirmation === undefined ? {} : { flagd: { url: target.flagd, ...confirmation } }),
     ...(processes === undefined ? {} : { processes: processesJson(processes) }),
-    ...(applied === undefined ? {} : { historyId: applied.history.id, warning: applied.warning }),
+    ...(applied === undefined ? {} : { historyId: applied.history.id }),
+    warning: warnings.filter((each) => each !== '').join('; '),
   }
 }
 

@@ -14,7 +14,23 @@ export interface OutcomeLine {
 export function outcomeLines(result: ChangeResult, target: Target): OutcomeLine[] {
   const lines = result.confirmed === false ? unconfirmed(result, target) : confirmed(result, target)
   if (result.processes === undefined) lines.push(line('apps', howToName))
-  return lines
+  const warning = newSideWarning(result)
+  return warning === '' ? lines : [...lines, line('warning', warning, true)]
+}
+
+/** What whoever sends users to the new side must know of it; `''` where all is well, or nobody is sent. */
+export function newSideWarning({ edit, processes }: ChangeResult): string {
+  const down = processes?.newSideDown ?? []
+  const [first] = down
+  if (first === undefined || BACK.has(edit.action) || edit.to === 0) return ''
+  const names = down.map(({ process }) => process).join(', ')
+  const where = `at ${down.length} of ${processes?.known} processes (${names})`
+  return `the new side${nameOf(first.newSide)} is down ${where}: its users are served by the old side or the origin until it answers; see why, or take them back with switchback rollback`
+}
+
+/** ` (Redis)`; `''` where the name is not told. */
+function nameOf(newSide: string): string {
+  return newSide === '' ? '' : ` (${newSide.charAt(0).toUpperCase()}${newSide.slice(1)})`
 }
 
 function line(label: string, text: string, bad = false): OutcomeLine {
@@ -67,8 +83,7 @@ function unconfirmed(result: ChangeResult, target: Target): OutcomeLine[] {
 function trafficText(processes: ProcessConfirmation | undefined): string {
   const { onShare = 0, newSide = '' } = processes?.traffic ?? {}
   if (onShare === 0) return ''
-  const name = newSide === '' ? '' : ` (${newSide.charAt(0).toUpperCase()}${newSide.slice(1)})`
-  return `${Math.max(1, Math.round(onShare * 100))} % of operations still go to the new side${name}`
+  return `${Math.max(1, Math.round(onShare * 100))} % of operations still go to the new side${nameOf(newSide)}`
 }
 
 function nextSteps({ confirmation, processes }: ChangeResult, { flag }: Target): string[] {

@@ -13,27 +13,47 @@ import {
 } from '../rollout/index.ts'
 import { type Environment, usageError } from './command.ts'
 
-/** The options by which every command of a rollout finds its flag, file and flagd. */
-export const targetOptions = {
-  flag: { type: 'string', value: 'NAME', help: 'the flag (use-redis, or SWITCHBACK_FLAG)' },
-  file: {
-    type: 'string',
-    value: 'FILE',
-    help: 'the flags file (SWITCHBACK_FILE, FLAGD_OFFLINE_FLAG_SOURCE_PATH, or the one in flags/)',
-  },
-  flagd: {
-    type: 'string',
-    value: 'URL',
-    help: "flagd's OFREP address (http://127.0.0.1:8016, or SWITCHBACK_FLAGD, or by FLAGD_HOST)",
-  },
-  'no-flagd': { type: 'boolean', help: 'do not ask flagd what it serves' },
-  json: { type: 'boolean', help: 'print JSON' },
+const flag = {
+  type: 'string',
+  value: 'NAME',
+  help: 'the flag (use-redis, or SWITCHBACK_FLAG)',
 } as const
+const file = {
+  type: 'string',
+  value: 'FILE',
+  help: 'the flags file (SWITCHBACK_FILE, FLAGD_OFFLINE_FLAG_SOURCE_PATH, or the one in flags/)',
+} as const
+const flagd = {
+  type: 'string',
+  value: 'URL',
+  help: "flagd's OFREP address (http://127.0.0.1:8016, or SWITCHBACK_FLAGD, or by FLAGD_HOST)",
+} as const
+const noFlagd = { type: 'boolean', help: 'do not ask flagd what it serves' } as const
+const json = { type: 'boolean', help: 'print JSON' } as const
 
-/** The parsed {@link targetOptions}. */
-export interface TargetValues {
+interface FileOptions {
+  readonly flag: typeof flag
+  readonly file: typeof file
+  readonly json: typeof json
+}
+
+/** The options of a command that looks at the flags file alone. */
+export const fileOptions: FileOptions = { flag, file, json }
+
+/** The options by which every other command of a rollout finds its flag, file and flagd. */
+export const targetOptions: FileOptions & {
+  readonly flagd: typeof flagd
+  readonly 'no-flagd': typeof noFlagd
+} = { flag, file, flagd, 'no-flagd': noFlagd, json }
+
+/** The parsed {@link fileOptions}. */
+export interface FileValues {
   readonly flag: string | undefined
   readonly file: string | undefined
+}
+
+/** The parsed {@link targetOptions}. */
+export interface TargetValues extends FileValues {
   readonly flagd: string | undefined
   readonly 'no-flagd': boolean
 }
@@ -50,9 +70,17 @@ export interface Target {
 
 /** Options first, then the environment, then what stands in `flags/`. */
 export async function findTarget(values: TargetValues, env: Environment): Promise<Target> {
-  const flag = flagName(values, env)
-  const file = await findFile(flag, values, env)
+  const { flag, file } = await findFlagsFile(values, env)
   return { flag, file, flagd: flagdOf(values, env), fileMode: isFileMode(values, env) }
+}
+
+/** Of a target, what the options of {@link fileOptions} tell. */
+export async function findFlagsFile(
+  values: FileValues,
+  env: Environment,
+): Promise<Pick<Target, 'flag' | 'file'>> {
+  const flag = flagName(values, env)
+  return { flag, file: await findFile(flag, values, env) }
 }
 
 /** For a look at everything: without a flags file there still is a flagd to look at. */
@@ -68,7 +96,7 @@ export async function findWhatIsThere(
   return { flag, file, flagd: flagdOf(values, env), fileMode: isFileMode(values, env) }
 }
 
-function flagName({ flag }: TargetValues, env: Environment): string {
+function flagName({ flag }: FileValues, env: Environment): string {
   return flag ?? env['SWITCHBACK_FLAG'] ?? 'use-redis'
 }
 
@@ -109,7 +137,7 @@ function checkedFlagdUrl(values: TargetValues, env: Environment): string {
   }
 }
 
-async function findFile(flag: string, values: TargetValues, env: Environment): Promise<string> {
+async function findFile(flag: string, values: FileValues, env: Environment): Promise<string> {
   const named = values.file ?? env['SWITCHBACK_FILE'] ?? offlineFile(env)
   if (named !== undefined) return named
   const names = (await readdir('flags').catch(() => [])).filter((name) => name.endsWith('.json'))

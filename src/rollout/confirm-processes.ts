@@ -51,6 +51,8 @@ export interface ProcessConfirmation {
   readonly lagging: readonly ProcessVerdict[]
   /** What the caches did while the processes were asked; `undefined` where nothing was seen. */
   readonly traffic: SeenTraffic | undefined
+  /** Those whose new side does not answer them, whatever they decide, and its name. */
+  readonly newSideDown: readonly { readonly process: string; readonly newSide: string }[]
 }
 
 /** The operations of the last moments before the end. */
@@ -218,6 +220,9 @@ class RollCall {
       samples: deciding.filter(({ sample }) => sample).length,
       lagging,
       traffic: this.#seen,
+      newSideDown: all.flatMap(({ process, newSideDown: newSide }) =>
+        newSide === undefined ? [] : [{ process, newSide }],
+      ),
     }
   }
 
@@ -248,6 +253,7 @@ function unheard({ name }: ProcessSource): ProcessVerdict {
     on: undefined,
     sample: false,
     refuses: '',
+    newSideDown: undefined,
   }
 }
 

@@ -19,6 +19,8 @@ export interface ProcessVerdict {
   readonly sample: boolean
   /** Why it refuses the flags that it was last given; `''` when it does not. */
   readonly refuses: string
+  /** The name of its new side, e.g. `redis`, where that does not answer it; `undefined` where it does. */
+  readonly newSideDown: string | undefined
 }
 
 export interface JudgeOptions {
@@ -38,6 +40,7 @@ export function judgeProcess(answer: ProcessAnswer, options: JudgeOptions): Proc
     pending: false,
     sample: false,
     refuses: '',
+    newSideDown: reading?.newSideUp === false ? reading.newSide : undefined,
   }
   const unknown = { probes: undefined, on: undefined }
   if (reading === undefined) return { ...base, ...unknown, silent: true, cause: error }

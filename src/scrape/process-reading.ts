@@ -36,6 +36,8 @@ export interface ProcessReading {
   readonly operations: Readonly<Record<Side, number>>
   /** The name of the new side's backend, e.g. `redis`; `''` where it is not told. */
   readonly newSide: string
+  /** Whether the new side answers, of every cache on the flag; `undefined` where it is not told. */
+  readonly newSideUp: boolean | undefined
 }
 
 const NAMES: ReadonlySet<string> = new Set([
@@ -77,6 +79,7 @@ export function processReadingOf(series: readonly Series[], flag: string): Proce
   let reason = ''
   let since: number | undefined
   let newSide = ''
+  let newSideUp: boolean | undefined
   let knowsFlag = false
   const operations = { off: 0, on: 0 }
   for (const { name, labels, value } of series) {
@@ -94,7 +97,9 @@ export function processReadingOf(series: readonly Series[], flag: string): Proce
         break
       }
       case 'switchback_side_up':
-        if (labels['side'] === 'on') newSide = shown(labels['backend'] ?? '')
+        if (labels['side'] !== 'on') break
+        newSide = shown(labels['backend'] ?? '')
+        newSideUp = value === 1 && newSideUp !== false
         break
       case 'switchback_flags_up':
         up = value === 1 && up !== false
@@ -122,6 +127,7 @@ export function processReadingOf(series: readonly Series[], flag: string): Proce
     refused: refused ? { reason, since } : undefined,
     operations,
     newSide,
+    newSideUp,
   }
 }
 

@@ -4,6 +4,7 @@ import { type AddressInfo, createServer } from 'node:net'
 import { join } from 'node:path'
 import { beforeEach, describe, expect, it, onTestFinished, vi } from 'vitest'
 import { temporaryDirectory, usual } from '../rollout/support.ts'
+import { fakeProcess } from '../support/fake-process.ts'
 import { type Flagd, startFlagd } from '../support/flagd.ts'
 import { type Ended, type RunOptions, switchback } from './support.ts'
 
@@ -162,6 +163,25 @@ describe('set', () => {
     expect(await here.json(['set', '12.5'])).toMatchObject({ ok: true, written: false })
   })
 
+  it('warns whoever sends users to a new side that is down; a rollback has no need to', async () => {
+    await using app = await fakeProcess({ on: 25, newSideUp: 0 })
+    const metrics = ['--metrics', app.url]
+    const { host } = new URL(app.url)
+    const down = `the new side (Redis) is down at 1 of 1 processes (${host})`
+    const { code, stdout } = await here.run(['set', '25', ...metrics])
+    expect(stdout).toMatch(/served {4}by flagd after .*; 1 of 1 process after/)
+    expect(stdout).toContain(`warning   ${down}: its users are served by the old side`)
+    expect(code).toBe(0)
+    expect(await here.json(['set', '25', ...metrics])).toMatchObject({
+      ok: true,
+      written: false,
+      warning: expect.stringContaining(down),
+      processes: { newSideDown: [{ process: host, newSide: 'redis' }] },
+    })
+    app.says = { on: 0, newSideUp: 0 }
+    expect((await here.run(['rollback', ...metrics])).stdout).not.toContain('warning')
+  })
+
   it('refuses when the share is no longer what was seen', async () => {
     const { code, stdout, stderr } = await here.run(['set', '25', '--from', '5'])
     expect([code, stdout]).toEqual([1, ''])
@@ -289,6 +309,16 @@ describe('pilot', () => {
 })
 
 describe('preview and diff', () => {
+  it('and history ask no flagd: an address that is none is none of theirs', async () => {
+    const env = { SWITCHBACK_FLAGD: 'foo' }
+    for (const argv of [['preview', '25', '--count', '10'], ['history']]) {
+      expect((await here.run(argv, { env })).code).toBe(0)
+      const { code, stderr } = await here.run([...argv, '--flagd', here.flagd.url])
+      expect(stderr).toContain('unknown option "--flagd"')
+      expect(code).toBe(2)
+    }
+  })
+
   it('tell who joins and who leaves', async () => {
     const { code, stdout } = await here.run(['preview', '25', '--count', '10000'])
     expect(code).toBe(0)

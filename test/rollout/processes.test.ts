@@ -65,6 +65,17 @@ describe('every process confirms', () => {
     expect(result.processes?.lastMs).toBeGreaterThan(0)
   })
 
+  it('names those whose new side is down, although they decide what was written', async () => {
+    const file = await flagsFile()
+    const [well, ill] = [await following(file, { newSideUp: 1 }), await following(file)]
+    ill.says = { ...ill.says, newSideUp: 0 }
+    const result = await changeShare({ ...options(file, [well, ill]), percent: 25 })
+    expect(result.processes).toMatchObject({
+      confirmed: true,
+      newSideDown: [{ process: new URL(ill.url).host, newSide: 'redis' }],
+    })
+  })
+
   it.each<[what: string, says: Partial<FakeSays>, cause: RegExp]>([
     [
       'is still on the old split',

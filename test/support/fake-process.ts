@@ -14,6 +14,8 @@ export interface FakeSays {
   up?: 0 | 1
   refused?: string | undefined
   instance?: string
+  /** Whether its new side answers it. @default not told */
+  newSideUp?: 0 | 1
   /** Accepts connections and never answers, as a stopped process. */
   frozen?: boolean
 }
@@ -61,7 +63,7 @@ export async function fakeProcess(
 
 export function metricsOf(says: FakeSays): string {
   const { flag = 'use-redis', feature, on, probes = 100, kind = 'exact', mode = 'rpc' } = says
-  const { hash = '', up = 1, refused, instance } = says
+  const { hash = '', up = 1, refused, instance, newSideUp } = says
   const own = `flag="${flag}"${feature === undefined ? '' : `,feature="${feature}"`}`
   const lines = [
     `switchback_flags_up ${up}`,
@@ -75,6 +77,12 @@ export function metricsOf(says: FakeSays): string {
   if (instance !== undefined) {
     lines.push(`switchback_instance_info{instance_id="${instance}"} 1`)
     lines.push(`switchback_start_time_seconds 1700000000`)
+  }
+  if (newSideUp !== undefined) {
+    lines.push(
+      `switchback_side_up{cache="cache",side="off",backend="file"} 1`,
+      `switchback_side_up{cache="cache",side="on",backend="redis"} ${newSideUp}`,
+    )
   }
   if (refused !== undefined) {
     lines.push(

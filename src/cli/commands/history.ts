@@ -12,7 +12,7 @@ import { defineCommand } from '../define.ts'
 import { displayPath, printJson } from '../format.ts'
 import { outsideText } from '../outside.ts'
 import type { Style } from '../style.ts'
-import { findTarget, targetOptions } from '../target.ts'
+import { fileOptions, findFlagsFile } from '../target.ts'
 
 export const command: Command = defineCommand({
   usage: 'history [options]',
@@ -26,7 +26,7 @@ Values of pilots are hashed.
 from, to, before, after, changes, pilot, undoes, warning; unwritten: true on one not yet written.`,
   options: {
     limit: { type: 'string', value: 'N', help: 'how many at most (20)' },
-    ...targetOptions,
+    ...fileOptions,
   },
   examples: [
     ['switchback history', 'the last 20 changes'],
@@ -37,7 +37,7 @@ from, to, before, after, changes, pilot, undoes, warning; unwritten: true on one
     if (!Number.isSafeInteger(limit) || limit < 1) {
       throw usageError(`--limit ${JSON.stringify(values.limit)} is no number`, 'write --limit 20')
     }
-    const { flag, file } = await findTarget(values, env)
+    const { flag, file } = await findFlagsFile(values, env)
     const place = await locate(file)
     // A file that cannot be read now leaves its history readable.
     const outside = await loadFlags(place.file).then(

@@ -4,7 +4,7 @@ import { defineCommand } from '../define.ts'
 import { percent } from '../format.ts'
 import { previewOptions, runPreview } from '../previewing.ts'
 import { readShare } from '../share.ts'
-import { findTarget, targetOptions } from '../target.ts'
+import { fileOptions, findFlagsFile } from '../target.ts'
 
 export const command: Command = defineCommand({
   usage: 'preview PERCENT [options]',
@@ -14,7 +14,7 @@ leaves although the share does not shrink.
 
 --json prints ok, command, flag, from, to, users, on {before, after}, variants {before, after},
 joins and leaves {count, examples} and moves, on one line.`,
-  options: { ...targetOptions, ...previewOptions },
+  options: { ...fileOptions, ...previewOptions },
   examples: [
     ['switchback preview 25', 'over 100,000 made-up users'],
     ['psql -Atc "select id from users" | switchback preview 25 --users -', 'over your own'],
@@ -26,7 +26,7 @@ joins and leaves {count, examples} and moves, on one line.`,
       throw usageError('preview needs a share in per cent', 'write switchback preview 25')
     }
     const share = readShare(text)
-    const { flag, file } = await findTarget(values, io.env)
+    const { flag, file } = await findFlagsFile(values, io.env)
     const before = await loadFlags(file)
     requireSides(before, flag)
     const { after, from, to } = setShare(before, { flag, percent: share })

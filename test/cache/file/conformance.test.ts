@@ -15,13 +15,4 @@ describe('FileCache conforms', () => {
   )) {
     test.concurrent(name, run)
   }
-
-  describe('without memory', () => {
-    for (const { name, run } of backendConformance(
-      ({ namespace, tombstoneTtl }) => fileCache({ directory, name: namespace, tombstoneTtl }),
-      { ledger: true },
-    )) {
-      test.concurrent(name, run)
-    }
-  })
 })
