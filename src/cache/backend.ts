@@ -19,7 +19,7 @@ export interface WriteOptions {
   readonly expect: string
   /**
    * Milliseconds from now after which the store must refuse the write, so that a write that timed out
-   * and lands later cannot win. Stores that apply writes before returning may ignore it.
+   * and lands later cannot win. Stores that apply every write before returning may ignore it.
    */
   readonly within: number
   /** The {@link Cell.era} with which the expected token was seen. @default the present one */

@@ -203,6 +203,7 @@ export class Debts {
     }
     const fence = this.#ledger.fencedBefore(side)
     if (fence <= backend.now() + FAR_MS) return
+    await this.#parts.sides[side].meet()
     await backend.ping()
     if (fence < FENCE_UNKNOWN) {
       // An older value may bear a later time than a fence of now.
@@ -267,8 +268,10 @@ export class Debts {
     return sides[sides.off.backend.ledger === ledger ? 'off' : 'on'].deadlineMs
   }
 
+  /** Unknown while this process has not heard from the store what time it is there. */
   #fenceTime(side: Side): number {
-    return this.#parts.sides[side].mayLandUntil() + 1
+    const guarded = this.#parts.sides[side]
+    return guarded.met ? guarded.mayLandUntil() + 1 : FENCE_UNKNOWN
   }
 
   #cannotRead(error: unknown): number {

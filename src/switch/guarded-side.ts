@@ -69,6 +69,11 @@ export class GuardedSide {
     return !this.breaker.open
   }
 
+  /** Whether the store has said what time it is there, and in which era it is. */
+  get met(): boolean {
+    return this.#met
+  }
+
   /**
    * Before the first operation: resolves when the store has said in which era it is, or has failed to. What
    * is trusted is asked after that.

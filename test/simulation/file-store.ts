@@ -114,7 +114,9 @@ export class DiskCache implements FileCache {
 
   write(key: string, entry: Entry, { expect, within }: WriteOptions): MaybePromise<WriteResult> {
     if (within <= 0) return { written: false, token: '' }
+    const until = this.#disk.machine.now + within
     return this.change(Math.min(within, PATIENCE_MS), () => {
+      if (this.#disk.machine.now > until) return { written: false, token: '' }
       if (expect !== ANY && expect !== this.#cell(key).token) {
         this.#note('refused', key, entry.payload)
         return { written: false, token: '' }
@@ -128,7 +130,9 @@ export class DiskCache implements FileCache {
   invalidate(key: string, options: InvalidateOptions): MaybePromise<InvalidateResult> {
     const { successor = '', notBefore = 0, within } = options
     if (this.now() < notBefore) return { done: false, existed: false, token: '' }
+    const until = this.#disk.machine.now + within
     return this.change(Math.min(within, PATIENCE_MS), () => {
+      if (this.#disk.machine.now > until) return { done: false, existed: false, token: '' }
       const existed = this.#cell(key).state === 'value'
       this.#note('marks', key, '')
       const token = this.#put(key, { kind: 'tombstone', payload: '', expiresAt: 0, successor })
@@ -191,7 +195,7 @@ export class DiskCache implements FileCache {
       await machine.pause(Math.min(left, Math.max(until - machine.now, 0.1)))
       until = Math.max(until, this.#disk.lockedUntil)
     }
-    // As the shipped store: what waited is tried once more when its time is up, and not asked whether it is.
+    // As the shipped store: what waited is tried once more, and a write looks for itself whether its time is up.
     return this.#commit(work)
   }
 

@@ -1,8 +1,9 @@
 import { type ChildProcess, fork } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdtempSync, rmSync } from 'node:fs'
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { setTimeout } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import type { TestContext } from 'vitest'
 import {
@@ -57,6 +58,12 @@ export class PeerProcess {
       throw Object.assign(new Error(answer.error.message), { code: answer.error.code })
     }
     return answer.result
+  }
+
+  /** Resolves when the process was stopped by a signal. */
+  async stopped(): Promise<void> {
+    const state = (): string => readFileSync(`/proc/${this.child.pid}/stat`, 'utf8')
+    while (!/\) T /u.test(state())) await setTimeout(5)
   }
 
   async kill(): Promise<void> {

@@ -82,4 +82,45 @@ describe.skipIf(disk === undefined)('the file store out', () => {
     expect(await offUser.get('mine')).not.toBe('v1')
     expect(events.length).toBeLessThan(40)
   })
+
+  test('a process that starts on the full disk cannot note what is pending, but all know that something is', async () => {
+    const { process: start, redis } = await machine(`${disk!.path}/started-full`)
+    const before = start()
+    for (const key of ['set', 'deleted', 'untouched']) {
+      await before.for({ targetingKey: 'off-user' }).set(key, 'v1')
+    }
+    disk!.fill()
+    try {
+      await redis.kill()
+      const after = start()
+      for (const user of ['on-user', 'off-user']) {
+        const mine = after.for({ targetingKey: user })
+        await mine.set('set', 'v2')
+        await mine.delete('deleted')
+        for (const reader of ['on-user', 'off-user']) {
+          const theirs = before.for({ targetingKey: reader })
+          expect(await theirs.get('set'), `${reader} after ${user}`).not.toBe('v1')
+          expect(await theirs.get('deleted'), `${reader} after ${user}`).toBeUndefined()
+        }
+      }
+    } finally {
+      disk!.free()
+    }
+    await redis.restart()
+    await until('the file side is trusted again', async () => {
+      const mine = before.for({ targetingKey: 'off-user' })
+      await mine.set('again', 'v3')
+      let servedBy = ''
+      const view = before.for(
+        { targetingKey: 'off-user' },
+        { onOperation: (operation) => (servedBy = operation.servedBy) },
+      )
+      return (await view.get('again')) === 'v3' && servedBy === 'off'
+    })
+    for (const reader of ['on-user', 'off-user']) {
+      const theirs = before.for({ targetingKey: reader })
+      expect(await theirs.get('set')).not.toBe('v1')
+      expect(await theirs.get('deleted')).toBeUndefined()
+    }
+  })
 })

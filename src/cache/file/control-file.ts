@@ -11,21 +11,26 @@ import { randomInt } from 'node:crypto'
 import type { Side } from '../../side.ts'
 import { FENCE_UNKNOWN } from '../backend.ts'
 
-const MAGIC = 0x5b_c0_17_02
+const MAGIC = 0x5b_c0_17_03
 
-/** Numbers of 8 bytes. The first holds magic and size. */
+/**
+ * Numbers of 8 bytes. The first holds magic and size. A reader copies them in this order, so what is
+ * written first of two stands behind the other: whoever sees the other sees it too.
+ */
 const GENERATION = 1
 const COMMITS = 2
 const CLOCK = 3
-const FENCE: Readonly<Record<Side, number>> = { off: 4, on: 5 }
-const OWED: Readonly<Record<Side, number>> = { off: 6, on: 7 }
-const ERA: Readonly<Record<Side, number>> = { off: 8, on: 9 }
-const SERVER: Readonly<Record<Side, number>> = { off: 10, on: 11 }
-const LOST_AT = 12
-const TOMBSTONE_TTL = 13
-const CLOCK_OFFSET = 14
-const PLACE = 15
-const COUNT = 16
+const OWED: Readonly<Record<Side, number>> = { off: 4, on: 5 }
+const ERA: Readonly<Record<Side, number>> = { off: 6, on: 7 }
+const SERVER: Readonly<Record<Side, number>> = { off: 8, on: 9 }
+const COVERED: Readonly<Record<Side, number>> = { off: 10, on: 11 }
+const DISTRUST: Readonly<Record<Side, number>> = { off: 12, on: 13 }
+const FENCE: Readonly<Record<Side, number>> = { off: 14, on: 15 }
+const LOST_AT = 16
+const TOMBSTONE_TTL = 17
+const CLOCK_OFFSET = 18
+const PLACE = 19
+const COUNT = 20
 const SIZE: number = COUNT * 8
 
 /** What the file says after it was made anew. */
@@ -52,8 +57,11 @@ export interface ControlState {
  *   to it, lowered only by whoever holds the database's write lock and has read the true number. So a 0
  *   spares a look into the ledger, whenever a process is killed.
  * - **Fence**, **era** and **server** of a side are written only under the store's own lock
- *   (`files.ts`), so that no process takes a later fence back. As the file never grows after it was
- *   made, a fence can be raised even on a full disk.
+ *   (`files.ts`), so that no process takes a later fence back.
+ * - **Distrust** needs no lock, and nothing but this file, which never grows after it was made: a process
+ *   beside a frozen one, or on a full disk, writes a number that was never there before. Until **covered**,
+ *   written under the lock, says the same, nothing of the side is trusted. Nobody compares before writing
+ *   it, so nobody takes another's back.
  *
  * The file is repaired in place and never replaced: all processes must share the one inode.
  */
@@ -66,8 +74,8 @@ export class ControlFile {
   readonly #out: Float64Array = new Float64Array(1)
   readonly #pair: Float64Array = new Float64Array(2)
 
-  constructor(path: string) {
-    this.#fd = openSync(path, constants.O_RDWR | constants.O_CREAT, 0o600)
+  constructor(path: string, create: boolean = true) {
+    this.#fd = openSync(path, constants.O_RDWR | (create ? constants.O_CREAT : 0), 0o600)
   }
 
   /** Reads the file; the getters below then speak of that moment. False if the file is damaged. */
@@ -101,8 +109,10 @@ export class ControlFile {
     return this.#numbers[TOMBSTONE_TTL]!
   }
 
+  /** Above {@link FENCE_UNKNOWN}, and each time another number, while the side is distrusted as a whole. */
   fence(side: Side): number {
-    return this.#numbers[FENCE[side]]!
+    const distrust = this.#numbers[DISTRUST[side]]!
+    return distrust === this.#numbers[COVERED[side]] ? this.#numbers[FENCE[side]]! : distrust
   }
 
   owed(side: Side): number {
@@ -125,7 +135,12 @@ export class ControlFile {
   /** Nothing that either side holds is trusted until its own clock has said what time it is. */
   setLost(now: number): void {
     this.#write(LOST_AT, now)
-    for (const side of ['off', 'on'] as const) this.setFence(side, FENCE_UNKNOWN)
+    for (const side of ['off', 'on'] as const) this.distrust(side)
+  }
+
+  /** Nothing that the side holds is trusted, until {@link setFence} replaces this by a fence. */
+  distrust(side: Side): void {
+    this.#write(DISTRUST[side], freshDistrust())
   }
 
   /** The store's clock as of the last {@link read}: never behind what it has stamped. */
@@ -158,11 +173,17 @@ export class ControlFile {
     this.#write(TOMBSTONE_TTL, ms)
   }
 
-  /** While holding the store's lock. Readers see a new era only with its fence. */
-  setFence(side: Side, fence: number, era: number = this.era(side), server?: number): void {
+  /** While holding the store's lock, after {@link read}: whoever distrusts the side from then on is heard. */
+  setFence(side: Side, fence: number): void {
     this.#write(FENCE[side], fence)
-    if (server !== undefined) this.#write(SERVER[side], server)
-    if (era !== this.era(side)) this.#write(ERA[side], era)
+    const distrust = this.#numbers[DISTRUST[side]]!
+    if (distrust !== this.#numbers[COVERED[side]]) this.#write(COVERED[side], distrust)
+  }
+
+  /** While holding the store's lock, after its fence was raised. */
+  setEra(side: Side, era: number, server: number): void {
+    this.#write(SERVER[side], server)
+    this.#write(ERA[side], era)
   }
 
   /** Makes the file anew in place. */
@@ -175,7 +196,7 @@ export class ControlFile {
     numbers[TOMBSTONE_TTL] = tombstoneTtl
     numbers[LOST_AT] = lostAt
     for (const side of ['off', 'on'] as const) {
-      numbers[FENCE[side]] = lostAt === 0 ? 0 : FENCE_UNKNOWN
+      numbers[DISTRUST[side]] = lostAt === 0 ? 0 : freshDistrust()
       numbers[OWED[side]] = owed[side]
     }
     const words = new Int32Array(numbers.buffer)
@@ -201,6 +222,11 @@ export class ControlFile {
     writeSync(this.#fd, this.#out, 0, 8, at * 8)
     this.#numbers[at] = value
   }
+}
+
+/** Below the largest number that is exact. */
+function freshDistrust(): number {
+  return FENCE_UNKNOWN + randomInt(1, 2 ** 42)
 }
 
 function freshNumber(): number {

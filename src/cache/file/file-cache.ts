@@ -92,14 +92,18 @@ class SqliteFileCache implements FileCache {
     const name = storageKey(key)
     const size = sizeOf(name, entry.payload)
     if (size > this.#config.maxBytes) throw tooLarge(key, size, this.#config.maxBytes)
-    if (options.within <= 0) return REFUSED
-    return this.#store.run(() => this.#write(name, size, entry, options.expect), options.within)
+    const { expect, within } = options
+    if (within <= 0) return REFUSED
+    const until = performance.now() + within
+    return this.#store.run(() => this.#write(name, size, entry, expect, until), within)
   }
 
   invalidate(key: string, options: InvalidateOptions): MaybePromise<InvalidateResult> {
     const name = storageKey(key)
     if (options.notBefore !== undefined && this.now() < options.notBefore) return NOT_DONE
-    return this.#store.run(() => this.#invalidate(name, options.successor ?? ''), options.within)
+    const { successor = '', within } = options
+    const until = performance.now() + within
+    return this.#store.run(() => this.#invalidate(name, successor, until), within)
   }
 
   async clear({ signal }: { readonly signal?: AbortSignal } = {}): Promise<void> {
@@ -160,9 +164,12 @@ class SqliteFileCache implements FileCache {
     return cell
   }
 
-  #write(name: string, size: number, entry: Entry, expect: string): WriteResult {
+  /** @param until `performance.now()` after which nothing is written, however long the process stood still */
+  #write(name: string, size: number, entry: Entry, expect: string, until: number): WriteResult {
     const { expiresAt, payload } = entry
     return this.#store.transact((tx) => {
+      // From here on everybody else waits for this transaction.
+      if (performance.now() > until) return REFUSED
       const writtenAt = tx.now
       const found = peek(tx, name, this.tombstoneTtl)
       if (expect !== ANY && expect !== found.token) return REFUSED
@@ -174,8 +181,9 @@ class SqliteFileCache implements FileCache {
     })
   }
 
-  #invalidate(name: string, successor: string): InvalidateResult {
+  #invalidate(name: string, successor: string, until: number): InvalidateResult {
     return this.#store.transact((tx) => {
+      if (performance.now() > until) return NOT_DONE
       const writtenAt = tx.now
       const found = peek(tx, name, this.tombstoneTtl)
       const diesAt = writtenAt + this.tombstoneTtl

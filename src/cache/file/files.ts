@@ -112,7 +112,8 @@ export class StoreFiles {
     for (let tries = 0; ; tries++) {
       const lock = openSqlite(this.#lock)
       try {
-        lock.exec('BEGIN EXCLUSIVE')
+        // Without a journal, which an exclusive transaction begins at once, it needs no room on the disk.
+        lock.exec('PRAGMA journal_mode=MEMORY; BEGIN EXCLUSIVE')
         return lock
       } catch (error) {
         lock.close()

@@ -1,11 +1,11 @@
 import { setImmediate } from 'node:timers/promises'
 import type { Side } from '../../side.ts'
-import type { Heard, Ledger, MaybePromise, Owed } from '../backend.ts'
+import { isSwitchbackError } from '../../errors.ts'
+import { FENCE_UNKNOWN, type Heard, type Ledger, type MaybePromise, type Owed } from '../backend.ts'
 import { storageKey } from '../storage-key.ts'
 import { newToken } from '../envelope.ts'
 import { ControlFile } from './control-file.ts'
 import { fromSql, toSql } from './database.ts'
-import type { Opened } from './opening.ts'
 import type { Store } from './store.ts'
 
 /** How often one look may be used: a loop over hits never ends its turn. */
@@ -129,18 +129,19 @@ export class FileLedger implements Ledger {
   }
 
   /**
-   * Stands as soon as it is in the control file, which works on a full disk and beside a frozen writer.
+   * Stands when this returns, also on a full disk, beside a frozen process, and in a process that cannot
+   * open the store: then the side is distrusted as a whole until somebody can say from when on it is not.
    */
-  async fence(side: Side, before: number): Promise<void> {
-    const raise = ({ control }: Opened): void => {
-      if (control.fence(side) < before) control.setFence(side, before)
-    }
+  fence(side: Side, before: number): MaybePromise<void> {
     try {
-      await this.#store.run(() => this.#store.exclusively(raise))
-    } catch {
-      // Whoever has the lock was stopped within a few microseconds of work. What it writes when it goes
-      // on may take this fence back: better than none until then.
-      await this.#store.run(() => raise(this.#store.withHeader()))
+      return this.#store.run(
+        () => this.#store.exclusively(({ control }) => raise(control, side, before)),
+        0,
+      )
+    } catch (error) {
+      // Another machine's store, or one that is closed, is not ours to distrust.
+      if (isForeign(error)) throw error
+      this.#store.distrust(side)
     }
   }
 
@@ -165,7 +166,8 @@ export class FileLedger implements Ledger {
   adopt(side: Side, { era, server }: Heard, before: number): MaybePromise<void> {
     return this.#store.run(() =>
       this.#store.exclusively(({ control }) => {
-        control.setFence(side, Math.max(before, control.fence(side) + 1), era, server)
+        raise(control, side, Math.max(before, control.fence(side) + 1))
+        control.setEra(side, era, server)
       }),
     )
   }
@@ -244,4 +246,16 @@ export class FileLedger implements Ledger {
       return changes
     })
   }
+}
+
+/** While holding the store's lock. */
+function raise(control: ControlFile, side: Side, before: number): void {
+  if (control.fence(side) >= before) return
+  if (before < FENCE_UNKNOWN) control.setFence(side, before)
+  else control.distrust(side)
+}
+
+function isForeign(error: unknown): boolean {
+  const code = isSwitchbackError(error) ? error.code : ''
+  return code === 'SB_DIRECTORY_SHARED' || code === 'SB_FILE_STORE_CLOSED'
 }

@@ -1,7 +1,9 @@
 import { createHash } from 'node:crypto'
 import { setImmediate, setTimeout as delay } from 'node:timers/promises'
 import { SwitchbackError } from '../../errors.ts'
+import type { Side } from '../../side.ts'
 import type { MaybePromise } from '../backend.ts'
+import { ControlFile } from './control-file.ts'
 import type { FileCacheConfig } from './options.ts'
 import { storeError } from './failures.ts'
 import { StoreFiles } from './files.ts'
@@ -141,6 +143,22 @@ export class Store {
       opened.control.read()
       return work(opened)
     })
+  }
+
+  /** Distrusts a side by the control file alone, which needs no room, no lock and no database. */
+  distrust(side: Side): void {
+    try {
+      const control = new ControlFile(this.#files.control, false)
+      try {
+        // Whoever repairs it distrusts both sides.
+        if (!control.isWhole()) throw new Error('the control file is damaged')
+        control.distrust(side)
+      } finally {
+        control.close()
+      }
+    } catch (error) {
+      throw this.#failed(error)
+    }
   }
 
   /**

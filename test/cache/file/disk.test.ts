@@ -198,6 +198,33 @@ test('answers at once when nobody else writes, and later when somebody does', as
   expect((await here.read('k')).payload).toBe('1')
 })
 
+test('what waited for the lock until its time was up is not done any more', async (context) => {
+  const stand = new FileStand(context)
+  const here = stand.local({ busyTimeout: 5000 })
+  await here.put('k', '1')
+  const somebody = openSqlite(join(stand.directory, 'cache.db'))
+  const entry = { payload: 'late', expiresAt: NEVER }
+  for (const late of [
+    () => here.cache.write('k', entry, { expect: ANY, within: 50 }),
+    () => here.cache.invalidate('k', { within: 50 }),
+  ]) {
+    somebody.exec('BEGIN IMMEDIATE')
+    const done = late()
+    expect(done).toBeInstanceOf(Promise)
+    somebody.exec('ROLLBACK')
+    // This process stands still, with the lock free.
+    Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 100)
+    const result = await Promise.resolve(done).catch(() => undefined)
+    expect([
+      undefined,
+      { written: false, token: '' },
+      { done: false, existed: false, token: '' },
+    ]).toContainEqual(result)
+    expect((await here.read('k')).payload).toBe('1')
+  }
+  somebody.close()
+})
+
 async function failure(run: () => Promise<unknown>): Promise<SwitchbackError> {
   try {
     await run()

@@ -1,0 +1,71 @@
+import { expect, test } from 'vitest'
+import type { Side } from '../../../src/side.ts'
+import { type FilePeer, FileStand } from '../../support/file-peers.ts'
+
+const fenceOf = async (peer: FilePeer, side: Side): Promise<number> =>
+  (await peer.call('ledger', 'fencedBefore', side)) as number
+
+test('a fence stands beside a process that was stopped amid another, and nobody takes it back', async (context) => {
+  const stand = new FileStand(context)
+  const { directory } = stand
+  const stopped = stand.process()
+  const here = stand.local()
+  await stand.peer({}, stopped).put('k', '1')
+  await here.read('k')
+
+  // It has compared, and not written yet.
+  const raised = stopped.call({
+    options: { directory },
+    target: 'ledger',
+    method: 'fence',
+    args: ['off', 1000],
+    stop: 1,
+  })
+  await stopped.stopped()
+  await here.call('ledger', 'fence', 'off', 5000)
+  expect(await fenceOf(here, 'off')).toBeGreaterThanOrEqual(5000)
+
+  // Nobody can open the store meanwhile.
+  const late = stand.local({ busyTimeout: 10 })
+  await expect(late.read('k')).rejects.toMatchObject({ code: 'SB_FILE_STORE_BUSY' })
+  await late.call('ledger', 'fence', 'on', 7000)
+  expect(await fenceOf(here, 'on')).toBeGreaterThanOrEqual(7000)
+
+  stopped.child.kill('SIGCONT')
+  await raised
+  expect(await fenceOf(here, 'off')).toBeGreaterThanOrEqual(5000)
+  expect(await fenceOf(here, 'on')).toBeGreaterThanOrEqual(7000)
+  for (const side of ['off', 'on'] as const) {
+    const unknown = await fenceOf(here, side)
+    expect(await late.call('ledger', 'replaceFence', side, unknown, 8000)).toBe(true)
+    expect(await fenceOf(here, side)).toBe(8000)
+  }
+})
+
+test('a process that was stopped amid lowering a fence does not lower the one that came meanwhile', async (context) => {
+  const stand = new FileStand(context)
+  const { directory } = stand
+  const stopped = stand.process()
+  const here = stand.local()
+  await stand.peer({}, stopped).put('k', '1')
+  await here.read('k')
+  const fencing = async (stop: number): Promise<number> => {
+    const from = await fenceOf(here, 'off')
+    const replaced = stopped.call({
+      options: { directory },
+      target: 'ledger',
+      method: 'replaceFence',
+      args: ['off', from, 1000],
+      stop,
+    })
+    await stopped.stopped()
+    await here.call('ledger', 'fence', 'off', 5000)
+    stopped.child.kill('SIGCONT')
+    expect(await replaced).toBe(true)
+    return fenceOf(here, 'off')
+  }
+  // Amid lowering a plain fence, then, twice, amid saying that the distrust is covered.
+  expect(await fencing(1)).toBeGreaterThanOrEqual(5000)
+  expect(await fencing(1)).toBeGreaterThanOrEqual(5000)
+  expect(await fencing(2)).toBeGreaterThanOrEqual(5000)
+})
