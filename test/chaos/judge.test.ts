@@ -90,15 +90,6 @@ describe('what a finding amounts to', () => {
     expect(judge(staleLoad(), circumstances({ struck: [before] })).outcome).toBe('stale')
   })
 
-  test('a process that starts on a full disk tells only itself, until there is room', () => {
-    const full = { name: 'diskFull', from: 0.5 * SECOND, to: 2.9 * SECOND }
-    const started = { struck: [full], killedAt: 0.9 * SECOND }
-    expect(judge(staleLoad(), circumstances(started)).outcome).toBe('allowed')
-    const late = { ...staleLoad(), from: 4 * SECOND }
-    expect(judge(late, circumstances(started)).outcome).toBe('stale')
-    expect(judge(staleLoad(), circumstances({ struck: [full] })).outcome).toBe('stale')
-  })
-
   test('a process that stood still for more than T/2 may store an old load', () => {
     const frozen = { stall: 800, tombstoneTtl: 1500 }
     expect(judge(staleLoad(), circumstances(frozen)).outcome).toBe('allowed')
@@ -107,8 +98,11 @@ describe('what a finding amounts to', () => {
   })
 
   test('another fault allows nothing', () => {
-    const freeze = { name: 'freeze', from: 0, to: 10 * SECOND }
-    expect(judge(staleLoad(), circumstances({ struck: [freeze] })).outcome).toBe('stale')
+    for (const name of ['freeze', 'diskFull', 'deleteDirectory', 'frozenWriter']) {
+      const fault = { name, from: 0, to: 10 * SECOND }
+      const started = { struck: [fault], killedAt: 0.9 * SECOND }
+      expect(judge(staleLoad(), circumstances(started)).outcome).toBe('stale')
+    }
   })
 
   test('a hang, a rejection, a foreign value are failures', () => {

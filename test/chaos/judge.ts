@@ -21,8 +21,6 @@ export interface Circumstances {
 const UNANSWERED_US = 150_000
 /** Between two looks at the era of a store, and how far a busy machine is off. */
 const ERA_LOOK_US = 1_500_000
-/** Until what only one process knows is told, once the store takes it: 0.25 s, and as above. */
-const TOLD_US = 750_000
 /** For which the host stops a process, or has no core for it. */
 const LONGEST_STOP_MS = 3000
 const EXPIRY_SLACK_US = 6_000_000
@@ -75,9 +73,6 @@ function rowFor(
   if (cluster && during('flushAll', at, from) && !expired) {
     return 'FLUSHALL on a node of a Cluster while a load was under way (the TTL)'
   }
-  if (unopened(finding, struck, workers)) {
-    return 'a process that starts while the disk is full tells only itself (0.25 s after there is room)'
-  }
   if (during('stepRedis', fresh, from) && !expired) {
     return 'the clock of Redis was stepped: tombstones end early, or late writes land (the TTL)'
   }
@@ -90,22 +85,4 @@ function rowFor(
     }
   }
   return undefined
-}
-
-/**
- * A process that came up while the disk was full cannot open the file store, which the others go on with:
- * what it writes, only it knows.
- */
-function unopened(
-  { from = 0, fresh = 0 }: Finding,
-  struck: readonly Struck[],
-  workers: readonly Worker[],
-): boolean {
-  const full = struck.find(
-    (one) => one.name === 'diskFull' && one.from <= fresh && one.to + TOLD_US >= from,
-  )
-  return (
-    full !== undefined &&
-    workers.some(({ lives }) => lives.some(({ to }) => to > full.from - 10_000_000 && to < fresh))
-  )
 }

@@ -463,10 +463,11 @@ export const mutations = [
     name: 'the files take a write whatever token they hold',
     file: 'src/cache/file/file-cache.ts',
     from: 'if (expect !== ANY && expect !== found.token) return REFUSED',
-    to: "if (expect !== ANY && expect !== found.token && key === '') return REFUSED",
+    to: "if (expect !== ANY && expect !== found.token && name === '') return REFUSED",
     rule: 'fillIsConditional',
     args: REAL,
     files: true,
+    tests: [{ file: 'test/cache/file/conformance.test.ts' }],
   },
   {
     name: 'clear leaves no floor in the files',
@@ -498,16 +499,60 @@ export const mutations = [
   {
     name: 'fences are raised without the lock',
     file: 'src/cache/file/ledger.ts',
-    from: 'await this.#store.run(() => this.#store.exclusively(raise))',
-    to: 'await this.#store.run(() => raise(this.#store.withHeader()))',
+    from: '() => this.#store.exclusively(({ control }) => raise(control, side, before)),',
+    to: '() => raise(this.#store.withHeader().control, side, before),',
     files: true,
   },
   {
     name: 'a fence may take a later one back',
     file: 'src/cache/file/ledger.ts',
-    from: 'if (control.fence(side) < before) control.setFence(side, before)',
-    to: 'control.setFence(side, before)',
+    from: 'if (control.fence(side) >= before) return\n',
+    to: '',
     files: true,
+  },
+  {
+    name: 'a fence is replaced though another came since',
+    file: 'src/cache/file/ledger.ts',
+    from: 'if (control.fence(side) !== from) return false',
+    to: 'if (from === 0) return false',
+    files: true,
+  },
+  {
+    name: 'whoever distrusts a side writes what others write',
+    file: 'src/cache/file/control-file.ts',
+    from: 'return FENCE_UNKNOWN + randomInt(1, 2 ** 42)',
+    to: 'return FENCE_UNKNOWN + 1 + 0 * randomInt(2)',
+    files: true,
+  },
+  {
+    name: 'what was distrusted counts as covered before its fence stands',
+    file: 'src/cache/file/control-file.ts',
+    from: `    this.#write(FENCE[side], fence)
+    const distrust = this.#numbers[DISTRUST[side]]!
+    if (distrust !== this.#numbers[COVERED[side]]) this.#write(COVERED[side], distrust)
+`,
+    to: `    const distrust = this.#numbers[DISTRUST[side]]!
+    if (distrust !== this.#numbers[COVERED[side]]) this.#write(COVERED[side], distrust)
+    this.#write(FENCE[side], fence)
+`,
+    files: true,
+  },
+  {
+    name: 'a side whose fence cannot be raised is not distrusted',
+    file: 'src/cache/file/ledger.ts',
+    from: 'this.#store.distrust(side)',
+    to: 'void this.#store',
+    files: true,
+    tests: [{ file: 'test/cache/file/frozen-fence.test.ts' }],
+  },
+  {
+    name: 'a write in the files does not look whether its time is up',
+    file: 'src/cache/file/file-cache.ts',
+    from: 'if (performance.now() > until) return REFUSED',
+    to: 'void until',
+    args: REAL,
+    files: true,
+    tests: [{ file: 'test/cache/file/disk.test.ts' }],
   },
   {
     name: 'under the lock the header is not read again',

@@ -2,6 +2,7 @@ import { existsSync, mkdtempSync, rmSync } from 'node:fs'
 import { createRequire, syncBuiltinESMExports } from 'node:module'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { FENCE_UNKNOWN } from '../../src/cache/backend.ts'
 import { type Cell, fileCache, type FileCache, NEVER, type Owed } from '../../src/cache/index.ts'
 import type { Side } from '../../src/side.ts'
 import { seeded } from '../support/simulation.ts'
@@ -19,6 +20,9 @@ const require: NodeJS.Require = createRequire(import.meta.url)
 const STORY = 60
 const T = 60_000
 const SIDES: readonly Side[] = ['off', 'on']
+
+const LOCKING = 'BEGIN IMMEDIATE'
+const WITHIN_MS = 100
 
 const KEYS: readonly string[] = ['a', 'b', 'c']
 
@@ -83,6 +87,14 @@ class Walk {
   /** How often each was settled. */
   readonly #settled = new Map<string, number>()
   readonly #fences: Record<Side, number> = { off: 0, on: 0 }
+  /** The latest of those that were acknowledged since somebody set out to replace one. */
+  readonly #since: Record<Side, number> = { off: 0, on: 0 }
+  /** Until when a write may still land, by debt: the latest that was acknowledged. */
+  readonly #landing = new Map<string, number>()
+  /** What the process that is interrupted works at: others like to meddle with it. */
+  #focus: { readonly key: string; readonly side: Side } | undefined
+  /** When each process got the lock for its last transaction. */
+  readonly #lockedAt = new Map<Peer, number>()
   /** Files that were deleted take with them what only they knew. */
   readonly #rough: boolean
 
@@ -155,16 +167,18 @@ class Walk {
       // What is left of it only unwinds; the system rolls its transaction back.
       throw new Error('killed')
     }
-    if (this.#depth >= 2) return
     if (this.#chance(0.01)) this.#machine.now += this.#pick([150, 1000, 5000])
-    if (!this.#chance(0.12)) return
     const others = this.#peers.filter((peer) => !peer.busy && !peer.dead)
-    if (others.length === 0) return
-    this.#tell(`is interrupted before ${what}`)
-    this.#depth += 1
-    for (let n = this.#pick([1, 1, 2, 3]); n > 0; n -= 1) this.#step(this.#pick(others))
-    this.#depth -= 1
-    active = me
+    if (this.#depth < 2 && others.length > 0 && this.#chance(0.12)) {
+      const focus = this.#focus
+      this.#tell(`is interrupted before ${what}`)
+      this.#depth += 1
+      for (let n = this.#pick([1, 1, 2, 3]); n > 0; n -= 1) this.#step(this.#pick(others))
+      this.#depth -= 1
+      this.#focus = focus
+      active = me
+    }
+    if (what === LOCKING) this.#lockedAt.set(me, this.#machine.now)
   }
 
   #step(peer: Peer): void {
@@ -184,8 +198,12 @@ class Walk {
 
   #operate(peer: Peer): void {
     const { cache } = peer
-    const key = this.#pick(KEYS)
-    const side = this.#pick(SIDES)
+    const meddles = this.#focus !== undefined && this.#depth > 0 && this.#chance(0.6)
+    const { key, side } = meddles
+      ? this.#focus!
+      : { key: this.#pick(KEYS), side: this.#pick(SIDES) }
+    this.#focus = { key, side }
+    const startedAt = this.#machine.now
     const debt = `${side} ${key}`
     const drawn = this.#random()
     // A promise means that somebody else holds the lock: as if the program had died waiting.
@@ -198,39 +216,47 @@ class Walk {
       const fill = this.#chance(0.3) ? this.#missed.get(`${peer.name} ${key}`) : undefined
       const payload = fill?.value ?? this.#begin(key)
       const expect = fill?.token ?? '*'
-      const result = cache.write(key, { payload, expiresAt: NEVER }, { expect, within: 100 })
+      const result = cache.write(key, { payload, expiresAt: NEVER }, { expect, within: WITHIN_MS })
       if (result instanceof Promise) return void result.catch(() => undefined)
       if (peer.dead || !result.written) return
+      this.#checkDeadline(peer, startedAt)
       this.#tell(`wrote ${key} = ${payload}${fill === undefined ? '' : ` over ${expect}`}`)
       if (fill === undefined) this.#took(key, payload)
     } else if (drawn < 0.72) {
       const deletion = this.#begin(key)
-      const result = cache.invalidate(key, { within: 100 })
+      const result = cache.invalidate(key, { within: WITHIN_MS })
       if (result instanceof Promise) return void result.catch(() => undefined)
       if (peer.dead || !result.done) return
+      this.#checkDeadline(peer, startedAt)
       this.#tell(`deleted ${key}`)
       this.#took(key, deletion)
     } else if (drawn < 0.8) {
       const settled = this.#settled.get(debt)
-      const result = cache.ledger.owe(side, key, 0)
+      const notBefore = this.#machine.wall + this.#pick([-1000, 0, 200])
+      const result = cache.ledger.owe(side, key, notBefore)
       if (result instanceof Promise) return void result.catch(() => undefined)
       // Somebody may have met it, and settled it, before this process was told that it is written.
       if (peer.dead || this.#settled.get(debt) !== settled) return
       this.#tell(`noted that ${side} owes ${key}`)
       this.#debts.set(debt, this.#machine.wall)
+      this.#landing.set(debt, Math.max(notBefore, this.#landing.get(debt) ?? notBefore))
     } else if (drawn < 0.86) {
+      const landing = new Map(this.#landing)
       const [owed] = cache.ledger.list(side, 1)
-      if (owed !== undefined) this.#settle(peer, owed)
+      if (owed !== undefined && !peer.dead) this.#settle(peer, owed, landing)
     } else if (drawn < 0.92) {
       this.#checkTrust(peer, side, key)
+    } else if (drawn < 0.93) {
+      this.#mend(peer, side)
     } else if (drawn < 0.96) {
       if (!this.#fencing) return
       const before = this.#machine.wall + this.#pick([-50, 0, 1, 40])
-      void Promise.resolve(cache.ledger.fence(side, before)).catch(() => undefined)
-      // Raised before anything is awaited, unless somebody else was just opening the store.
-      if (peer.dead || cache.ledger.fencedBefore(side) < before) return
+      // Stands when it returns, whoever holds which lock.
+      void cache.ledger.fence(side, before)
+      if (peer.dead) return
       this.#tell(`fenced ${side} before ${before}`)
       this.#fences[side] = Math.max(this.#fences[side], before)
+      this.#since[side] = Math.max(this.#since[side], before)
     } else if (drawn < 0.98) {
       const fence = cache.ledger.fencedBefore(side)
       if (!peer.dead && fence < this.#fences[side]) {
@@ -244,11 +270,43 @@ class Walk {
         rmSync(join(this.#directory, `cache.db${part}`), { force: true })
       // What was only there is gone, and the store says so by a fence.
       for (const one of this.#missed.values()) one.token = 'gone'
+      if (this.#chance(0.5)) return
+      // Another database is begun, and trusted from then on.
+      void Promise.resolve(cache.read(key)).catch(() => undefined)
+      for (const one of SIDES) this.#mend(peer, one)
     }
   }
 
-  #settle(peer: Peer, owed: Owed): void {
+  /** What is distrusted as a whole is distrusted up to now. */
+  #mend(peer: Peer, side: Side): void {
+    const { ledger } = peer.cache
+    const from = ledger.fencedBefore(side)
+    if (peer.dead || from < FENCE_UNKNOWN) return
+    this.#since[side] = 0
+    const before = this.#machine.wall + 1
+    const replaced = ledger.replaceFence(side, from, before)
+    if (replaced instanceof Promise) return void replaced.catch(() => undefined)
+    if (!replaced) return
+    // Also if it dies of telling.
+    this.#tell(`replaces what ${side} was distrusted by, with a fence before ${before}`)
+    this.#fences[side] = Math.max(before, this.#since[side])
+  }
+
+  #checkDeadline(peer: Peer, startedAt: number): void {
+    const late = this.#lockedAt.get(peer)! - startedAt
+    if (late > WITHIN_MS) this.#fail(`a write within ${WITHIN_MS} ms got its turn after ${late} ms`)
+  }
+
+  #settle(peer: Peer, owed: Owed, landing: ReadonlyMap<string, number>): void {
     const debt = `${owed.side} ${owed.key}`
+    const lands = landing.get(debt) ?? 0
+    // Settled and noted again meanwhile, or gone with its file: no matter.
+    if (!this.#rough && owed.notBefore < lands && lands === this.#landing.get(debt)) {
+      this.#fail(
+        `${debt} is to be repaid from ${owed.notBefore} on, though a write may land until ${lands}`,
+      )
+    }
+    this.#landing.delete(debt)
     // From here on it may be settled, whoever is told of it; what is noted from here on may not.
     this.#debts.delete(debt)
     this.#settled.set(debt, (this.#settled.get(debt) ?? 0) + 1)

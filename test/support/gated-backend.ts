@@ -33,6 +33,7 @@ export class GatedBackend implements CacheBackend {
   readonly inner: CacheBackend
   readonly ledger?: Ledger
   readonly renew?: () => Promise<void>
+  readonly onEra?: (listener: (heard: Heard) => MaybePromise<EraVerdict>) => () => void
   readonly calls: Record<Step, number> = { read: 0, write: 0, invalidate: 0 }
   readonly #gates = new Map<string, { arrive: () => void; opened: Promise<void> }[]>()
 
@@ -40,6 +41,7 @@ export class GatedBackend implements CacheBackend {
     this.inner = inner
     if (inner.ledger !== undefined) this.ledger = inner.ledger
     if (inner.renew !== undefined) this.renew = inner.renew.bind(inner)
+    if (inner.onEra !== undefined) this.onEra = inner.onEra.bind(inner)
   }
 
   get name(): string {
@@ -91,10 +93,6 @@ export class GatedBackend implements CacheBackend {
 
   era(): number {
     return this.inner.era?.() ?? 0
-  }
-
-  onEra(listener: (heard: Heard) => MaybePromise<EraVerdict>): () => void {
-    return this.inner.onEra?.(listener) ?? (() => {})
   }
 
   recheck(): void {

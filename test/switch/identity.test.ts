@@ -125,6 +125,32 @@ describe('clocks', () => {
     await serves(actor)
   })
 
+  test('a process that has not met Redis yet does not distrust it by the clock of the host', async () => {
+    const now = Date.now.bind(Date)
+    vi.spyOn(Date, 'now').mockImplementation(() => now() - 10_000)
+    const machine = 'not met'
+    const first = world.actor({ machine })
+    await serves(first)
+    const key = world.key()
+    await first.onUser.set(key, 'v1')
+    // Redis is out, and somebody holds the file store: what is pending cannot be written down.
+    const directory = join(world.directory, machine)
+    const file = readdirSync(directory).find((name) => name.endsWith('.db'))!
+    const database = openSqlite(join(directory, file))
+    world.redis.freeze()
+    const second = world.actor({ machine })
+    await second.offUser.get(world.key())
+    database.exec('BEGIN IMMEDIATE')
+    const lost = second.on.hold('invalidate', 'before')
+    await second.onUser.delete(key)
+    database.exec('ROLLBACK')
+    database.close()
+    world.redis.thaw()
+    await serves(first)
+    expect(await first.onUser.get(key)).toBeUndefined()
+    lost.open()
+  })
+
   test('a fence far ahead of its clock is replaced, and health says so until then', async () => {
     for (const side of ['off', 'on'] as const) {
       const actor = world.actor({ machine: `ahead ${side}` })

@@ -14,7 +14,12 @@ export interface StoreReport {
   readonly boot: 'same' | 'restarted' | 'shared' | 'unreadable'
   readonly tombstoneTtl: number
   readonly owed: Readonly<Record<Side, number>>
-  /** By how much each side's fence lies ahead of this host's clock, in milliseconds; `Infinity`: unknown. */
+  /** By how much the store's clock is ahead of this host's, which was set back since, in milliseconds. */
+  readonly clockAhead: number
+  /**
+   * By how much each side's fence lies ahead of this host's clock, in milliseconds; `Infinity`: the side is
+   * distrusted until its own clock was asked.
+   */
   readonly fencedFor: Readonly<Record<Side, number>>
 }
 
@@ -28,15 +33,9 @@ export function inspectStores(directory: string): readonly StoreReport[] {
 
 function inspectStore(file: string): StoreReport {
   const database = new Database(file, 'OFF')
-  const control = new ControlFile(file.replace(/\.db$/u, '.control'))
   try {
     const identity = database.identity()
-    const whole = control.isWhole()
     const bootId = readBootId()
-    const ahead = (side: Side): number => {
-      const fence = whole ? control.fence(side) : 0
-      return fence >= FENCE_UNKNOWN ? Number.POSITIVE_INFINITY : fence - Date.now()
-    }
     const version = identity?.version ?? SCHEMA_VERSION
     return {
       file,
@@ -48,10 +47,26 @@ function inspectStore(file: string): StoreReport {
           : judgeBoot(bootId, identity?.bootId ?? '', identity?.formerBoots ?? ''),
       tombstoneTtl: identity?.tombstoneTtl ?? 0,
       owed: identity?.owed ?? { off: 0, on: 0 },
-      fencedFor: { off: ahead('off'), on: ahead('on') },
+      ...inspectControl(file.replace(/\.db$/u, '.control')),
     }
   } finally {
     database.close()
+  }
+}
+
+function inspectControl(path: string): Pick<StoreReport, 'clockAhead' | 'fencedFor'> {
+  // The next process that opens the store makes it anew.
+  if (!existsSync(path)) return { clockAhead: 0, fencedFor: { off: 0, on: 0 } }
+  const control = new ControlFile(path, false)
+  try {
+    if (!control.isWhole()) return { clockAhead: 0, fencedFor: { off: 0, on: 0 } }
+    const now = Date.now()
+    const ahead = (side: Side): number => {
+      const fence = control.fence(side)
+      return fence >= FENCE_UNKNOWN ? Number.POSITIVE_INFINITY : fence - now
+    }
+    return { clockAhead: control.now() - now, fencedFor: { off: ahead('off'), on: ahead('on') } }
+  } finally {
     control.close()
   }
 }

@@ -94,9 +94,8 @@ function checkMemory(info: string): DoctorFinding[] {
     return [ok(name, `${size}: once full it forgets what expires, and keeps its state`)]
   }
   if (policy === 'allkeys-lfu') {
-    return [
-      ok(name, `${size}: once full it may forget a young delete, or its state, and is then cold`),
-    ]
+    const text = `${size}: once full it may forget its state, and is cold, or a young delete`
+    return [warning(name, text, choose)]
   }
   return [warning(name, `${size}: once full it forgets young deletes`, choose)]
 }

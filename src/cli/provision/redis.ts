@@ -38,9 +38,12 @@ export interface ProvisionRedisOptions extends ObtainOptions {
 /** Pinned to the line that the compose file runs. */
 const DOCKER_IMAGE = 'redis:8-alpine'
 
-/** A cache to throw away: nothing on disk, bounded, and the entries least used go first. */
+/**
+ * A cache to throw away: nothing on disk, bounded; when it is full, what expires goes first, and the state
+ * that tells what is to be trusted stays (docs/production.md).
+ */
 const CACHE_SETTINGS = words(
-  '--appendonly no --maxmemory 256mb --maxmemory-policy allkeys-lfu',
+  '--appendonly no --maxmemory 256mb --maxmemory-policy volatile-lru',
 ).concat('--save', '')
 
 const START_TIMEOUT_MS = 10_000
