@@ -35,6 +35,8 @@ export class Disk {
   readonly owed: Record<Side, Map<string, Owed>> = { off: new Map(), on: new Map() }
   readonly fences: Record<Side, number> = { off: 0, on: 0 }
   readonly heard: Record<Side, Heard | undefined> = { off: undefined, on: undefined }
+  /** Of what is owed. */
+  generations = 0
   clock = 0
   offset = 0
   /** Another program is in a transaction. */
@@ -253,7 +255,6 @@ function stateOf(row: Row, now: number, ttl: number): CellState {
 class DiskLedger implements Ledger {
   readonly #disk: Disk
   readonly #cache: DiskCache
-  static generations = 0
 
   constructor(disk: Disk, cache: DiskCache) {
     this.#disk = disk
@@ -268,8 +269,8 @@ class DiskLedger implements Ledger {
   owe(side: Side, key: string, notBefore: number, within = PATIENCE_MS): MaybePromise<void> {
     return this.#cache.change(Math.min(within, PATIENCE_MS), () => {
       const before = this.#disk.owed[side].get(key)?.notBefore ?? 0
-      DiskLedger.generations += 1
-      const generation = String(DiskLedger.generations)
+      this.#disk.generations += 1
+      const generation = String(this.#disk.generations)
       this.#disk.owed[side].set(key, {
         side,
         key,

@@ -50,7 +50,7 @@ export async function walk(seed: number, steps: number, fences = true): Promise<
     join(existsSync('/dev/shm') ? '/dev/shm' : tmpdir(), 'switchback-walk-'),
   )
   const machine = new Machine(new Choices(seed))
-  enter(machine, seeded(seed))
+  enter({ machine, random: seeded(seed) })
   const unhook = hookCalls()
   const one = new Walk(seed, machine, directory, fences)
   try {

@@ -8,22 +8,47 @@ export type LuaValue = unknown
 class Many extends Array<LuaValue> {}
 
 export class LuaTable {
-  readonly entries: Map<LuaValue, LuaValue> = new Map()
+  /** From 1 on, up to the first nil. */
+  readonly values: LuaValue[]
+  #others: Map<LuaValue, LuaValue> | undefined
 
+  constructor(values: LuaValue[] = []) {
+    this.values = values
+  }
+
+  /** @param values behind the first nil nothing is kept: no script has such lists */
   static of(values: readonly LuaValue[]): LuaTable {
-    const table = new LuaTable()
-    values.forEach((value, i) => value === undefined || table.entries.set(i + 1, value))
-    return table
+    const end = values.indexOf(undefined)
+    return new LuaTable(end < 0 ? [...values] : values.slice(0, end))
   }
 
   get length(): number {
-    let length = 0
-    while (this.entries.has(length + 1)) length += 1
-    return length
+    return this.values.length
   }
 
-  list(): LuaValue[] {
-    return Array.from({ length: this.length }, (_, i) => this.entries.get(i + 1))
+  get(key: LuaValue): LuaValue {
+    if (typeof key === 'number') {
+      const value = this.values[key - 1]
+      if (value !== undefined) return value
+    }
+    return this.#others?.get(key)
+  }
+
+  set(key: LuaValue, value: LuaValue): void {
+    const { values } = this
+    if (typeof key === 'number' && key >= 1 && key <= values.length + 1) {
+      if (value !== undefined) values[key - 1] = value
+      else if (key === values.length) values.pop()
+      else if (key < values.length) throw new LuaError('a hole in a list: no script has such lists')
+    } else if (value === undefined) this.#others?.delete(key)
+    else (this.#others ??= new Map()).set(key, value)
+  }
+
+  entries(): [LuaValue, LuaValue][] {
+    return [
+      ...this.values.map((value, i): [LuaValue, LuaValue] => [i + 1, value]),
+      ...(this.#others ?? []),
+    ]
   }
 }
 
@@ -123,19 +148,31 @@ function find(
     const at = str(s).indexOf(str(pattern), from)
     return at < 0 ? undefined : L.many(at + 1, at + str(pattern).length)
   }
-  const match = regExp(str(pattern)).exec(str(s).slice(from))
-  if (match === null) return undefined
-  const at = from + match.index
-  return L.many(at + 1, at + match[0].length, ...match.slice(1))
+  const found = firstMatch(str(s).slice(from), str(pattern))
+  if (found === null) return undefined
+  const at = from + found.index
+  return L.many(at + 1, at + found[0].length, ...found.slice(1))
+}
+
+const matched = new Map<string, { readonly of: string; readonly found: RegExpExecArray | null }>()
+
+/** A script asks the same of the same text again and again: what was found last is remembered. */
+function firstMatch(of: string, pattern: string): RegExpExecArray | null {
+  const last = matched.get(pattern)
+  if (last?.of === of) return last.found
+  const found = regExp(pattern).exec(of)
+  matched.set(pattern, { of, found })
+  return found
 }
 
 function match(s: LuaValue, pattern: LuaValue): LuaValue {
-  const found = regExp(str(pattern)).exec(str(s))
+  const found = firstMatch(str(s), str(pattern))
   if (found === null) return undefined
   return found.length > 1 ? Many.from(found.slice(1)) : found[0]
 }
 
 function format(pattern: LuaValue, ...args: LuaValue[]): string {
+  if (pattern === '%.0f') return num(args[0]).toFixed(0)
   let at = 0
   return str(pattern).replace(
     /%(0?\d*)(?:\.(\d+))?([dfsxgi%])/gu,
@@ -177,21 +214,26 @@ const STRINGS: Readonly<Record<string, Call>> = {
 
 function tableOf(entries: Readonly<Record<string, LuaValue>>): LuaTable {
   const table = new LuaTable()
-  for (const [key, value] of Object.entries(entries)) table.entries.set(key, value)
+  for (const [key, value] of Object.entries(entries)) table.set(key, value)
   return table
+}
+
+function comparable(left: LuaValue, right: LuaValue): void {
+  if (typeof left === typeof right && (typeof left === 'number' || typeof left === 'string')) return
+  throw new LuaError(`attempt to compare ${typeof left} with ${typeof right}`)
 }
 
 const L = {
   truthy,
   num,
-  and: (left: LuaValue, right: () => LuaValue) => (truthy(left) ? right() : left),
-  or: (left: LuaValue, right: () => LuaValue) => (truthy(left) ? left : right()),
   concat: (left: LuaValue, right: LuaValue) => str(left) + str(right),
-  compare(left: LuaValue, right: LuaValue, test: (a: never, b: never) => boolean): boolean {
-    if (typeof left !== typeof right || (typeof left !== 'number' && typeof left !== 'string')) {
-      throw new LuaError(`attempt to compare ${typeof left} with ${typeof right}`)
-    }
-    return test(left as never, right as never)
+  less(left: LuaValue, right: LuaValue): boolean {
+    comparable(left, right)
+    return (left as number) < (right as number)
+  },
+  atMost(left: LuaValue, right: LuaValue): boolean {
+    comparable(left, right)
+    return (left as number) <= (right as number)
   },
   mod: (left: number, right: number) => left - Math.floor(left / right) * right,
   len: (value: LuaValue) => (value instanceof LuaTable ? value.length : str(value).length),
@@ -200,37 +242,36 @@ const L = {
   all: (value: LuaValue) => (value instanceof Many ? value : [value]),
   table(values: readonly LuaValue[], fields: readonly (readonly [LuaValue, LuaValue])[]): LuaTable {
     const table = LuaTable.of(values)
-    for (const [key, value] of fields) table.entries.set(key, value)
+    for (const [key, value] of fields) table.set(key, value)
     return table
   },
   index(of: LuaValue, key: LuaValue): LuaValue {
-    if (of instanceof LuaTable) return of.entries.get(key)
+    if (of instanceof LuaTable) return of.get(key)
     throw new LuaError(
       `attempt to index a ${of === undefined ? 'nil' : typeof of} value (${text(key)})`,
     )
   },
   put(of: LuaValue, key: LuaValue, value: LuaValue): void {
     if (!(of instanceof LuaTable)) throw new LuaError('attempt to index a value that is no table')
-    if (value === undefined) of.entries.delete(key)
-    else of.entries.set(key, value)
+    of.set(key, value)
   },
   method(of: LuaValue, name: string, ...args: LuaValue[]): LuaValue {
     return STRINGS[name]!(of, ...args)
   },
 }
 
-const MATH = tableOf({
+const MATH: Readonly<Record<string, LuaValue>> = {
   floor: (n: LuaValue) => Math.floor(num(n)),
   ceil: (n: LuaValue) => Math.ceil(num(n)),
   abs: (n: LuaValue) => Math.abs(num(n)),
   max: (...all: LuaValue[]) => Math.max(...all.map(num)),
   min: (...all: LuaValue[]) => Math.min(...all.map(num)),
   huge: Number.POSITIVE_INFINITY,
-})
+}
 
 const TABLE = tableOf({
-  insert: (table: LuaTable, value: LuaValue) => table.entries.set(table.length + 1, value),
-  concat: (table: LuaTable, by: LuaValue = '') => table.list().map(str).join(str(by)),
+  insert: (table: LuaTable, value: LuaValue) => table.set(table.length + 1, value),
+  concat: (table: LuaTable, by: LuaValue = '') => table.values.map(str).join(str(by)),
   getn: (table: LuaTable) => table.length,
 })
 
@@ -247,11 +288,18 @@ const compiled = new Map<string, Script>()
 export function compileLua(source: string): Script {
   let script = compiled.get(source)
   if (script === undefined) {
-    const run = new Function('L', 'G', translate(source)) as (l: typeof L, g: object) => unknown
+    const run = new Function('L', 'G', 'F', 'KEYS', 'ARGV', translate(source)) as (
+      l: typeof L,
+      g: object,
+      f: object,
+      keys: LuaTable,
+      args: LuaTable,
+    ) => unknown
     script = (api, keys, args) => {
       server = api
-      const globals = { ...GLOBALS, KEYS: LuaTable.of(keys), ARGV: LuaTable.of(args) }
-      return fromLua(L.first(run(L, globals)))
+      return fromLua(
+        L.first(run(L, GLOBALS, FUNCTIONS, new LuaTable([...keys]), new LuaTable([...args]))),
+      )
     }
     compiled.set(source, script)
   }
@@ -261,7 +309,14 @@ export function compileLua(source: string): Script {
 /** Whose script is running: none is ever interrupted. */
 let server: RedisApi | undefined
 
-const call: Call = (name, ...rest) => toLua(server!.call(str(name).toUpperCase(), rest.map(str)))
+/** A name as a literal has it is compared faster than one that was just made. */
+const commands = new Map<LuaValue, string>()
+
+const call: Call = (name, ...rest) => {
+  let command = commands.get(name)
+  if (command === undefined) commands.set(name, (command = str(name).toUpperCase()))
+  return toLua(server!.call(command, rest.map(str)))
+}
 const pcall: Call = (...all) => {
   try {
     return call(...all)
@@ -271,38 +326,48 @@ const pcall: Call = (...all) => {
   }
 }
 
+const REDIS: Readonly<Record<string, LuaValue>> = {
+  call,
+  pcall,
+  sha1hex: (of: LuaValue) => createHash('sha1').update(str(of)).digest('hex'),
+  error_reply: (err: LuaValue) => tableOf({ err }),
+  status_reply: (ok: LuaValue) => tableOf({ ok }),
+  log: () => undefined,
+  replicate_commands: () => true,
+  LOG_WARNING: 3,
+}
+
 const GLOBALS: Readonly<Record<string, LuaValue>> = {
-  redis: tableOf({
-    call,
-    pcall,
-    sha1hex: (of: LuaValue) => createHash('sha1').update(str(of)).digest('hex'),
-    error_reply: (err: LuaValue) => tableOf({ err }),
-    status_reply: (ok: LuaValue) => tableOf({ ok }),
-    log: () => undefined,
-    replicate_commands: () => true,
-    LOG_WARNING: 3,
-  }),
+  redis: tableOf(REDIS),
   string: tableOf(STRINGS),
-  math: MATH,
+  math: tableOf(MATH),
   table: TABLE,
   tonumber: (value: LuaValue) => toNumber(value),
   tostring: text,
   type: (value: LuaValue) =>
     value === undefined ? 'nil' : value instanceof LuaTable ? 'table' : typeof value,
-  pairs: (table: LuaTable) => [...table.entries],
-  ipairs: (table: LuaTable) => table.list().map((value, i) => [i + 1, value]),
-  unpack: (table: LuaTable) => Many.from(table.list()),
+  pairs: (table: LuaTable) => table.entries(),
+  ipairs: (table: LuaTable) => table.values.map((value, i) => [i + 1, value]),
+  unpack: (table: LuaTable) => Many.from(table.values),
   error: (message: LuaValue) => {
-    throw new LuaError(
-      message instanceof LuaTable ? text(message.entries.get('err')) : text(message),
-    )
+    throw new LuaError(message instanceof LuaTable ? text(message.get('err')) : text(message))
   },
+}
+
+/** The same by their full names. */
+const FUNCTIONS: Readonly<Record<string, LuaValue>> = {
+  ...GLOBALS,
+  ...Object.fromEntries(
+    Object.entries({ redis: REDIS, string: STRINGS, math: MATH }).flatMap(([name, members]) =>
+      Object.entries(members).map(([member, value]) => [`${name}.${member}`, value]),
+    ),
+  ),
 }
 
 /** Redis's replies in Lua: nil is false, a status a table. */
 function toLua(reply: unknown): LuaValue {
   if (reply === null || reply === undefined) return false
-  if (Array.isArray(reply)) return LuaTable.of(reply.map(toLua))
+  if (Array.isArray(reply)) return new LuaTable(reply.map(toLua))
   return reply === 'OK' ? tableOf({ ok: 'OK' }) : reply
 }
 
@@ -312,8 +377,8 @@ function fromLua(value: LuaValue): unknown {
   if (value === true) return 1
   if (!truthy(value)) return null
   if (!(value instanceof LuaTable)) return value
-  const err = value.entries.get('err')
+  const err = value.get('err')
   if (err !== undefined) throw new LuaError(text(err))
-  const ok = value.entries.get('ok')
-  return ok === undefined ? value.list().map(fromLua) : ok
+  const ok = value.get('ok')
+  return ok === undefined ? value.values.map(fromLua) : ok
 }

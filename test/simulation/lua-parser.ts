@@ -102,10 +102,25 @@ const BLOCK_ENDS = new Set(['end', 'else', 'elseif', 'until'])
 interface Expression {
   readonly js: string
   readonly call: boolean
+  /** A call that gives one value. */
+  readonly single?: boolean
+  /** Of a comparison: what JavaScript takes for true is true. */
+  readonly bool?: boolean
+  /** Nothing but a number. */
+  readonly number?: boolean
+  /** Of a global that is known: its name. */
+  readonly global?: string
   readonly assign?: (value: string) => string
 }
 
-/** JavaScript whose free names are `L` (the library) and `G` (the globals). */
+/** Functions of the library that give one value: no list has to be made for it. */
+const SINGLE = new Set(
+  'tonumber tostring type string.sub string.len string.format string.rep string.lower string.upper string.byte math.floor math.ceil math.abs math.max math.min redis.call redis.pcall redis.sha1hex'.split(
+    ' ',
+  ),
+)
+
+/** JavaScript whose free names are `L` (the library), `G` (the globals), `F` (the functions that globals name), `KEYS` and `ARGV`. */
 export function translate(source: string): string {
   return new Parser(tokens(source)).program()
 }
@@ -115,15 +130,32 @@ class Parser {
   #at = 0
   #scopes: Map<string, string>[] = [new Map()]
   #names = 0
+  #temporaries: string[] = []
 
   constructor(list: readonly Token[]) {
     this.#tokens = list
   }
 
   program(): string {
-    const body = this.#block()
+    const body = this.#withTemporaries(() => this.#block())
     if (this.#next.kind !== 'end') this.#fail(`unexpected ${this.#next.text}`)
     return body
+  }
+
+  #withTemporaries(build: () => string): string {
+    const outer = this.#temporaries
+    this.#temporaries = []
+    const body = build()
+    const own = this.#temporaries
+    this.#temporaries = outer
+    return own.length === 0 ? body : `let ${own.join(',')};${body}`
+  }
+
+  #temporary(): string {
+    this.#names += 1
+    const name = `t$${this.#names}`
+    this.#temporaries.push(name)
+    return name
   }
 
   get #next(): Token {
@@ -209,7 +241,7 @@ class Parser {
   }
 
   #condition(): string {
-    return `L.truthy(${this.#one()})`
+    return truth(this.#expression())
   }
 
   #local(): string {
@@ -309,19 +341,40 @@ class Parser {
       const power = kind === 'op' ? BINARY[text] : undefined
       if (power === undefined || power[0] <= limit) return left
       this.#at += 1
-      const right = single(this.#expression(power[1]))
-      left = { js: binary(text, single(left), right), call: false }
+      const right = this.#expression(power[1])
+      left = this.#binary(text, left, right)
     }
   }
 
+  #binary(op: string, left: Expression, right: Expression): Expression {
+    if (op === 'and' || op === 'or') {
+      const and = op === 'and'
+      if (left.bool === true && right.bool === true) {
+        return { js: `(${left.js}${and ? '&&' : '||'}${right.js})`, call: false, bool: true }
+      }
+      const held = this.#temporary()
+      const test = left.bool === true ? `(${held}=${left.js})` : `L.truthy(${held}=${single(left)})`
+      const [yes, no] = and ? [single(right), held] : [held, single(right)]
+      return { js: `(${test}?${yes}:${no})`, call: false }
+    }
+    const bool = op === '==' || op === '~=' || op.startsWith('<') || op.startsWith('>')
+    if ('+-*/%^'.includes(op)) {
+      return { js: binary(op, number(left), number(right)), call: false, number: true }
+    }
+    return { js: binary(op, single(left), single(right)), call: false, bool }
+  }
+
   #unary(): Expression {
-    if (this.#accept('not')) return plain(`!L.truthy(${single(this.#expression(UNARY))})`)
-    if (this.#accept('-')) return plain(`(-L.num(${single(this.#expression(UNARY))}))`)
+    if (this.#accept('not')) {
+      return { js: `!${truth(this.#expression(UNARY))}`, call: false, bool: true }
+    }
+    if (this.#accept('-')) return plain(`(-${number(this.#expression(UNARY))})`)
     if (this.#accept('#')) return plain(`L.len(${single(this.#expression(UNARY))})`)
     const { kind, text } = this.#next
     if (kind === 'number' || kind === 'string') {
       this.#at += 1
-      return plain(kind === 'number' ? String(Number(text)) : JSON.stringify(text))
+      if (kind === 'number') return { js: String(Number(text)), call: false, number: true }
+      return plain(JSON.stringify(text))
     }
     if (this.#accept('nil')) return plain('undefined')
     if (this.#accept('true')) return plain('true')
@@ -333,14 +386,19 @@ class Parser {
 
   #variable(name: string): Expression {
     const scope = this.#scopes.findLast((one) => one.has(name))
-    const js = scope?.get(name) ?? `G[${JSON.stringify(name)}]`
+    if (scope === undefined) {
+      const global = name === 'KEYS' || name === 'ARGV' ? name : `G[${JSON.stringify(name)}]`
+      return { js: global, call: false, global: name, assign: () => this.#fail('globals stay') }
+    }
+    const js = scope.get(name)!
     return { js, call: false, assign: (value) => `${js}=${value}` }
   }
 
   #suffixed(): Expression {
     let left: Expression
     if (this.#accept('(')) {
-      left = plain(`(${this.#one()})`)
+      const inner = this.#expression()
+      left = { ...plain(`(${single(inner)})`), number: inner.number === true }
       this.#expect(')')
     } else {
       left = this.#variable(this.#name())
@@ -355,7 +413,15 @@ class Parser {
         const name = JSON.stringify(this.#name())
         left = { js: `L.method(${single(left)},${name},${this.#arguments()})`, call: true }
       } else if (this.#is('(') || this.#is('{') || kind === 'string') {
-        left = { js: `${single(left)}(${this.#arguments()})`, call: true }
+        const { global } = left
+        left =
+          global !== undefined && SINGLE.has(global)
+            ? {
+                js: `F[${JSON.stringify(global)}](${this.#arguments()})`,
+                call: true,
+                single: true,
+              }
+            : { js: `${single(left)}(${this.#arguments()})`, call: true }
       } else return left
     }
   }
@@ -381,7 +447,8 @@ class Parser {
         names.push(this.#declare(this.#name()))
         this.#accept(',')
       }
-      return this.#until('end', (body) => `(${names.join(',')})=>{${body}}`)
+      const body = this.#withTemporaries(() => this.#until('end', (text) => text))
+      return `(${names.join(',')})=>{${body}}`
     })
   }
 
@@ -412,34 +479,42 @@ function plain(js: string): Expression {
   return { js, call: false }
 }
 
+/** As a condition. */
+function truth(of: Expression): string {
+  return of.bool === true ? of.js : `L.truthy(${single(of)})`
+}
+
+function number(of: Expression): string {
+  return of.number === true ? of.js : `L.num(${single(of)})`
+}
+
 function member(of: Expression, key: string): Expression {
   const table = single(of)
   return {
     js: `L.index(${table},${key})`,
     call: false,
+    ...(of.global === undefined ? {} : { global: `${of.global}.${key.replaceAll('"', '')}` }),
     assign: (value) => `L.put(${table},${key},${value})`,
   }
 }
 
-function single({ js, call }: Expression): string {
-  return call ? `L.first(${js})` : js
+function single({ js, call, single: alone }: Expression): string {
+  return call && alone !== true ? `L.first(${js})` : js
 }
 
 /** In a list only the last expression gives all of its values. */
 function spread(values: readonly Expression[]): string {
   return values
     .map((value, i) =>
-      value.call && i === values.length - 1 ? `...L.all(${value.js})` : single(value),
+      value.call && value.single !== true && i === values.length - 1
+        ? `...L.all(${value.js})`
+        : single(value),
     )
     .join(',')
 }
 
 function binary(op: string, left: string, right: string): string {
   switch (op) {
-    case 'and':
-      return `L.and(${left},()=>${right})`
-    case 'or':
-      return `L.or(${left},()=>${right})`
     case '..':
       return `L.concat(${left},${right})`
     case '==':
@@ -447,15 +522,18 @@ function binary(op: string, left: string, right: string): string {
     case '~=':
       return `(${left}!==${right})`
     case '<':
+      return `L.less(${left},${right})`
     case '>':
+      return `L.less(${right},${left})`
     case '<=':
+      return `L.atMost(${left},${right})`
     case '>=':
-      return `L.compare(${left},${right},(a,b)=>a${op}b)`
+      return `L.atMost(${right},${left})`
     case '%':
-      return `L.mod(L.num(${left}),L.num(${right}))`
+      return `L.mod(${left},${right})`
     case '^':
-      return `L.num(${left})**L.num(${right})`
+      return `(${left})**(${right})`
     default:
-      return `(L.num(${left})${op}L.num(${right}))`
+      return `(${left}${op}${right})`
   }
 }

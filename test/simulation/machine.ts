@@ -3,6 +3,11 @@ import { Choices } from './choices.ts'
 
 const require: NodeJS.Require = createRequire(import.meta.url)
 const realImmediate: typeof setImmediate = globalThis.setImmediate
+/**
+ * Runs ticks, microtasks and what is to be told of rejections until nothing is left of them: as Node does behind
+ * each of its callbacks. A turn of the real event loop for each event would take most of the time.
+ */
+const { _tickCallback: settle } = process as unknown as { readonly _tickCallback: () => void }
 
 /** A program of the simulated machine: what happens in it stops with it. */
 export interface Owner {
@@ -85,8 +90,22 @@ export class Machine {
     })
   }
 
-  /** Lets everything happen until the given time, or until there is nothing left that `until` awaits. */
-  async run(end: number, done: () => boolean): Promise<void> {
+  /** Lets everything happen until the given time, or until it is `done`. */
+  run(end: number, done: () => boolean): Promise<void> {
+    // Node refuses to run microtasks from within one.
+    return new Promise((resolve, reject) => {
+      realImmediate(() => {
+        try {
+          this.#run(end, done)
+          resolve()
+        } catch (error) {
+          reject(error)
+        }
+      })
+    })
+  }
+
+  #run(end: number, done: () => boolean): void {
     while (!done()) {
       const event = this.#pop()
       if (event === undefined || event.at > end) {
@@ -106,8 +125,7 @@ export class Machine {
       this.running = owner
       this.events += 1
       event.run()
-      // Until nothing is left to follow from it: microtasks and ticks.
-      await new Promise((resolve) => realImmediate(resolve))
+      settle()
       this.running = undefined
     }
   }
@@ -165,7 +183,15 @@ class Timer {
 }
 
 const timers = require('node:timers/promises') as Record<string, unknown>
+const crypto = require('node:crypto') as Record<string, unknown>
+const { AsyncLocalStorage } = require('node:async_hooks') as typeof import('node:async_hooks')
+const contexts = AsyncLocalStorage.prototype
 const real = {
+  createHash: crypto['createHash'] as typeof import('node:crypto').createHash,
+  randomBytes: crypto['randomBytes'],
+  randomFillSync: crypto['randomFillSync'],
+  runIn: contexts.run,
+  getStore: contexts.getStore,
   now: Date.now,
   performanceNow: performance.now.bind(performance),
   setTimeout: globalThis.setTimeout,
@@ -182,16 +208,29 @@ export const realNow: () => number = real.performanceNow
 
 let current: Machine | undefined
 let chance: () => number = Math.random
+let nested = false
+/** The storages that loads run in. Vitest has others. */
+const storages = new Set<{ disable: () => void }>()
+
+export interface Surroundings {
+  readonly machine: Machine
+  readonly random: () => number
+  /** Loads ask a cache themselves: only then does it matter from where. @default true */
+  readonly nested?: boolean
+}
 
 /**
  * Puts the machine's clock, timers and chance in the place of Node's, also behind what modules have
  * imported, until {@link leave}. (`process.nextTick` and promises stay real: they belong to the event that
  * they follow from.)
  */
-export function enter(machine: Machine, random: () => number): void {
+export function enter(surroundings: Surroundings): void {
   const entered = current !== undefined
-  current = machine
-  chance = random
+  current = surroundings.machine
+  chance = surroundings.random
+  nested = surroundings.nested ?? true
+  // A program that was killed amid a load leaves its context on, and with it a hook for every promise.
+  for (const storage of storages) storage.disable()
   if (entered) return
   const later = (run: (...args: unknown[]) => void, delay = 0, ...args: unknown[]): Timer =>
     new Timer(current!.at(Math.max(1, delay), () => run(...args)))
@@ -210,7 +249,69 @@ export function enter(machine: Machine, random: () => number): void {
   }) as never
   timers['setTimeout'] = (ms: number) => current!.pause(Math.max(1, ms))
   timers['setImmediate'] = () => current!.pause(0)
+  crypto['createHash'] = (algorithm: string) => new Digest(algorithm)
+  crypto['randomFillSync'] = fill
+  crypto['randomBytes'] = (size: number) => fill(Buffer.alloc(size))
+  contexts.run = function runIn(this: object, store: unknown, ...rest: [never]): never {
+    if (typeof store === 'object' && store !== null && 'waitsFor' in store) {
+      storages.add(this as never)
+      if (!nested) return (rest[0] as () => never)()
+    }
+    return real.runIn.call(this, store, ...rest) as never
+  }
+  contexts.getStore = function getStore(this: object) {
+    return !nested && storages.has(this as never) ? undefined : real.getStore.call(this as never)
+  }
   syncBuiltinESMExports()
+}
+
+const digests = new Map<string, string>()
+
+/** The same few texts are hashed again and again: the server's name at each look at it. */
+class Digest {
+  readonly #algorithm: string
+  #text: string | Buffer = ''
+
+  constructor(algorithm: string) {
+    this.#algorithm = algorithm
+  }
+
+  update(text: string | Buffer): this {
+    this.#text = text
+    return this
+  }
+
+  digest(encoding: 'hex' | 'base64' | 'base64url'): string {
+    const text = this.#text
+    const make = (): string => real.createHash(this.#algorithm).update(text).digest(encoding)
+    if (typeof text !== 'string') return make()
+    const name = `${this.#algorithm} ${encoding} ${text}`
+    const known = digests.get(name) ?? make()
+    if (digests.size < 1000) digests.set(name, known)
+    return known
+  }
+}
+
+let drawn = false
+
+/** Does it until bytes of chance are asked for: what was drawn in advance is used up. */
+export function untilDrawn(work: () => unknown): void {
+  drawn = false
+  for (let i = 0; i < 10_000; i += 1) {
+    work()
+    if (drawn) return
+  }
+}
+
+/** Chance for whoever asks for bytes of it. */
+function fill(bytes: Buffer): Buffer {
+  drawn = true
+  let bits = 0
+  for (let i = 0; i < bytes.length; i += 1, bits >>>= 8) {
+    if (i % 4 === 0) bits = Math.floor(chance() * 4_294_967_296)
+    bytes[i] = bits & 255
+  }
+  return bytes
 }
 
 /** Real time again. */
@@ -226,5 +327,10 @@ export function leave(): void {
   globalThis.setImmediate = real.setImmediate
   timers['setTimeout'] = real.delay
   timers['setImmediate'] = real.immediate
+  crypto['createHash'] = real.createHash
+  crypto['randomFillSync'] = real.randomFillSync
+  crypto['randomBytes'] = real.randomBytes
+  contexts.run = real.runIn
+  contexts.getStore = real.getStore
   syncBuiltinESMExports()
 }

@@ -79,12 +79,7 @@ export class RedisData {
         return [String(Math.floor(now / 1000)), String((now % 1000) * 1000)]
       }
       case 'INFO':
-        return (
-          `# Server\r\nredis_version:7.0.15\r\nrun_id:${this.runId}\r\n` +
-          `# Replication\r\nrole:${this.readonly ? 'slave' : 'master'}\r\n` +
-          `master_replid:${this.runId}\r\nmaster_replid2:${this.replid2}\r\n` +
-          '# Memory\r\nmaxmemory_policy:noeviction\r\n'
-        )
+        return this.#info(key)
       case 'SCRIPT':
         return this.#script(args)
       case 'EVAL':
@@ -227,6 +222,16 @@ export class RedisData {
     }
     this.#data.set(key, { value, expires })
     return 'OK'
+  }
+
+  #info(section: string): string {
+    const { runId, replid2 } = this
+    const role = this.readonly ? 'slave' : 'master'
+    const server = `# Server\r\nredis_version:7.0.15\r\nrun_id:${runId}\r\n`
+    if (section === 'server') return server
+    const replication = `# Replication\r\nrole:${role}\r\nmaster_replid:${runId}\r\nmaster_replid2:${replid2}\r\n`
+    if (section === 'replication') return replication
+    return `${server}${replication}# Memory\r\nmaxmemory_policy:noeviction\r\n`
   }
 
   #script(args: readonly string[]): unknown {

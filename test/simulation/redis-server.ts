@@ -96,11 +96,17 @@ export class RedisConnection {
   #lastArrival = 0
   #lastReply = 0
   #heard = 0
+  /** The connection whose silence is watched. */
+  #watched = -1
   #ended = false
+  readonly #sends: string
+  readonly #hears: string
 
   constructor(server: RedisServer, owner: Owner) {
     this.#server = server
     this.#owner = owner
+    this.#sends = `${owner.name} sends`
+    this.#hears = `${owner.name} hears`
     server.clients.add(this)
     this.#connect(0.5)
   }
@@ -185,11 +191,11 @@ export class RedisConnection {
   }
 
   evalsha(...args: readonly unknown[]): Promise<unknown> {
-    return this.#send('EVALSHA', args.flat().map(String))
+    return this.#send('EVALSHA', texts(args))
   }
 
   eval(...args: readonly unknown[]): Promise<unknown> {
-    return this.#send('EVAL', args.flat().map(String))
+    return this.#send('EVAL', texts(args))
   }
 
   select(db: number): Promise<unknown> {
@@ -277,10 +283,7 @@ export class RedisConnection {
       this.#watch()
       const { life } = server
       const connection = this.#number
-      this.#lastArrival = Math.max(
-        this.#lastArrival,
-        machine.now + server.delay(`${this.#owner.name} sends`),
-      )
+      this.#lastArrival = Math.max(this.#lastArrival, machine.now + server.delay(this.#sends))
       const arrive = (): void => {
         if (server.life !== life || !server.up) return
         if (machine.now < server.hungUntil) {
@@ -316,10 +319,7 @@ export class RedisConnection {
           `Redis applies ${this.#owner.name}'s ${describe(name, args)} -> ${failure?.message ?? short(reply)}`,
       )
     if (this.#number !== connection) return
-    this.#lastReply = Math.max(
-      this.#lastReply,
-      machine.now + this.#server.delay(`${this.#owner.name} hears`),
-    )
+    this.#lastReply = Math.max(this.#lastReply, machine.now + this.#server.delay(this.#hears))
     machine.at(
       this.#lastReply - machine.now,
       () => {
@@ -364,15 +364,29 @@ export class RedisConnection {
   #watch(): void {
     const { machine } = this.#server
     const connection = this.#number
+    if (this.#watched === connection) return
+    this.#watched = connection
     machine.at(
-      SILENCE_MS,
+      Math.max(1, this.#heard + SILENCE_MS - machine.now),
       () => {
+        this.#watched = -1
         if (this.#number !== connection || this.#pending.size === 0) return
         if (machine.now - this.#heard >= SILENCE_MS) this.lose('it did not answer')
+        else this.#watch()
       },
       this.#owner,
     )
   }
+}
+
+/** What a client makes of its arguments. */
+function texts(args: readonly unknown[]): string[] {
+  const all: string[] = []
+  for (const arg of args) {
+    if (Array.isArray(arg)) all.push(...arg.map(String))
+    else all.push(String(arg))
+  }
+  return all
 }
 
 function named(message: string, name: string): Error {

@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { type CacheBackend, fileCache, redisCache } from '../../src/cache/index.ts'
 import type { RedisCacheOptions } from '../../src/cache/index.ts'
+import { newToken } from '../../src/cache/envelope.ts'
 import { SwitchbackError } from '../../src/errors.ts'
 import type { Side } from '../../src/side.ts'
 import { type CacheSwitch, type CacheView, createCacheSwitch } from '../../src/switch/index.ts'
@@ -10,7 +11,7 @@ import { FixedDecider } from '../support/fixed-decider.ts'
 import { seeded } from '../support/simulation.ts'
 import { Choices, type Taken } from './choices.ts'
 import { Disk, DiskCache } from './file-store.ts'
-import { enter, Machine, type Owner, type TraceEvent } from './machine.ts'
+import { enter, Machine, type Owner, type TraceEvent, untilDrawn } from './machine.ts'
 import type { ClientPlan, FaultPlan, OpPlan, Plan, ProcessPlan } from './plan.ts'
 import { RedisConnection, RedisServer } from './redis-server.ts'
 import { Truth } from './truth.ts'
@@ -66,7 +67,13 @@ export async function run(plan: Plan, options: RunOptions): Promise<Outcome> {
   const machine = new Machine(new Choices(options.seed, options.script))
   if (options.story === true) machine.story = []
   if (options.trace === true) machine.trace = []
-  enter(machine, seeded(options.seed))
+  enter({
+    machine,
+    random: seeded(options.seed),
+    nested: plan.clients.some(({ ops }) => ops.some(({ op }) => op === 'nested')),
+  })
+  // What a run before this one has left over of its tokens must not show in this one.
+  untilDrawn(newToken)
   const world = new World(plan, machine)
   const onRejection = (error: unknown): void =>
     void world.problem(`UNHANDLED rejection: ${String(error)}`)

@@ -53,23 +53,10 @@ describe('the shipped assembly under one scheduler', () => {
     const plan = makePlan(11, OPTIONS)
     const first = await run(plan, { seed: 11, story: true })
     const again = await run(plan, { seed: 11, story: true })
-    expect(withoutNames(again.story)).toEqual(withoutNames(first.story))
+    expect(again.story.length).toBeGreaterThan(10)
+    expect(again.story).toEqual(first.story)
     // Also from its recorded choices.
     const played = await run(plan, { seed: 11, script: first.choices, story: true })
-    expect(withoutNames(played.story)).toEqual(withoutNames(first.story))
+    expect(played.story).toEqual(first.story)
   })
 })
-
-/** Redis' tokens and eras are drawn anew; all else is the same to the byte. */
-function withoutNames(story: readonly string[]): string {
-  const names = new Map<string, string>()
-  return story
-    .join('\n')
-    .replaceAll(
-      /(?<=\[|if |naming |2[vbx])[\w-]{12}(?=\]| |1|$)|(?<="|1\d{12})[\da-f]{12}(?="|\d)/gmu,
-      (token) => {
-        if (!names.has(token)) names.set(token, `token ${names.size + 1}`)
-        return names.get(token)!
-      },
-    )
-}
