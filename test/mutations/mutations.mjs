@@ -499,15 +499,15 @@ export const mutations = [
   {
     name: 'fences are raised without the lock',
     file: 'src/cache/file/ledger.ts',
-    from: '() => this.#store.exclusively(({ control }) => raise(control, side, before)),',
-    to: '() => raise(this.#store.withHeader().control, side, before),',
+    from: '() =>\n          this.#store.exclusively(({ control }) => {\n            if (before < FENCE_UNKNOWN) control.raiseFence(side, before)\n            else control.distrust(side)\n          }),',
+    to: '() => this.#store.withHeader().control.raiseFence(side, before),',
     files: true,
   },
   {
     name: 'a fence may take a later one back',
-    file: 'src/cache/file/ledger.ts',
-    from: 'if (control.fence(side) >= before) return\n',
-    to: '',
+    file: 'src/cache/file/control-file.ts',
+    from: 'if (this.#numbers[FENCE[side]]! < before) this.#write',
+    to: 'this.#write',
     files: true,
   },
   {
@@ -527,13 +527,11 @@ export const mutations = [
   {
     name: 'what was distrusted counts as covered before its fence stands',
     file: 'src/cache/file/control-file.ts',
-    from: `    this.#write(FENCE[side], fence)
-    const distrust = this.#numbers[DISTRUST[side]]!
-    if (distrust !== this.#numbers[COVERED[side]]) this.#write(COVERED[side], distrust)
+    from: `    this.raiseFence(side, before)
+    this.#write(COVERED[side], distrust)
 `,
-    to: `    const distrust = this.#numbers[DISTRUST[side]]!
-    if (distrust !== this.#numbers[COVERED[side]]) this.#write(COVERED[side], distrust)
-    this.#write(FENCE[side], fence)
+    to: `    this.#write(COVERED[side], distrust)
+    this.raiseFence(side, before)
 `,
     files: true,
   },

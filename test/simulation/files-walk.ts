@@ -87,8 +87,6 @@ class Walk {
   /** How often each was settled. */
   readonly #settled = new Map<string, number>()
   readonly #fences: Record<Side, number> = { off: 0, on: 0 }
-  /** The latest of those that were acknowledged since somebody set out to replace one. */
-  readonly #since: Record<Side, number> = { off: 0, on: 0 }
   /** Until when a write may still land, by debt: the latest that was acknowledged. */
   readonly #landing = new Map<string, number>()
   /** What the process that is interrupted works at: others like to meddle with it. */
@@ -256,7 +254,6 @@ class Walk {
       if (peer.dead) return
       this.#tell(`fenced ${side} before ${before}`)
       this.#fences[side] = Math.max(this.#fences[side], before)
-      this.#since[side] = Math.max(this.#since[side], before)
     } else if (drawn < 0.98) {
       const fence = cache.ledger.fencedBefore(side)
       if (!peer.dead && fence < this.#fences[side]) {
@@ -282,14 +279,13 @@ class Walk {
     const { ledger } = peer.cache
     const from = ledger.fencedBefore(side)
     if (peer.dead || from < FENCE_UNKNOWN) return
-    this.#since[side] = 0
     const before = this.#machine.wall + 1
     const replaced = ledger.replaceFence(side, from, before)
     if (replaced instanceof Promise) return void replaced.catch(() => undefined)
     if (!replaced) return
     // Also if it dies of telling.
     this.#tell(`replaces what ${side} was distrusted by, with a fence before ${before}`)
-    this.#fences[side] = Math.max(before, this.#since[side])
+    this.#fences[side] = Math.max(before, this.#fences[side])
   }
 
   #checkDeadline(peer: Peer, startedAt: number): void {

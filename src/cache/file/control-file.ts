@@ -138,7 +138,7 @@ export class ControlFile {
     for (const side of ['off', 'on'] as const) this.distrust(side)
   }
 
-  /** Nothing that the side holds is trusted, until {@link setFence} replaces this by a fence. */
+  /** Nothing that the side holds is trusted, until {@link replaceFence} replaces this by a fence. */
   distrust(side: Side): void {
     this.#write(DISTRUST[side], freshDistrust())
   }
@@ -173,11 +173,20 @@ export class ControlFile {
     this.#write(TOMBSTONE_TTL, ms)
   }
 
-  /** While holding the store's lock, after {@link read}: whoever distrusts the side from then on is heard. */
-  setFence(side: Side, fence: number): void {
-    this.#write(FENCE[side], fence)
+  /** While holding the store's lock, after {@link read}. A side that is distrusted stays so. */
+  raiseFence(side: Side, before: number): void {
+    if (this.#numbers[FENCE[side]]! < before) this.#write(FENCE[side], before)
+  }
+
+  /**
+   * While holding the store's lock, after {@link read}: the side is trusted from the fence on, which is the
+   * lower one unless one was raised while the side was distrusted. Whoever distrusts it from then on is heard.
+   */
+  replaceFence(side: Side, before: number): void {
     const distrust = this.#numbers[DISTRUST[side]]!
-    if (distrust !== this.#numbers[COVERED[side]]) this.#write(COVERED[side], distrust)
+    if (distrust === this.#numbers[COVERED[side]]) return this.#write(FENCE[side], before)
+    this.raiseFence(side, before)
+    this.#write(COVERED[side], distrust)
   }
 
   /** While holding the store's lock, after its fence was raised. */
@@ -188,14 +197,15 @@ export class ControlFile {
 
   /** Makes the file anew in place. */
   format({ commits, tombstoneTtl, lostAt, owed }: ControlState): void {
-    const place = this.isWhole() ? this.place : freshNumber()
+    const whole = this.isWhole()
     const numbers = new Float64Array(COUNT)
     numbers[GENERATION] = freshNumber()
-    numbers[PLACE] = place
+    numbers[PLACE] = whole ? this.place : freshNumber()
     numbers[COMMITS] = commits
     numbers[TOMBSTONE_TTL] = tombstoneTtl
     numbers[LOST_AT] = lostAt
     for (const side of ['off', 'on'] as const) {
+      if (whole) numbers[FENCE[side]] = this.#numbers[FENCE[side]]!
       numbers[DISTRUST[side]] = lostAt === 0 ? 0 : freshDistrust()
       numbers[OWED[side]] = owed[side]
     }

@@ -135,7 +135,11 @@ export class FileLedger implements Ledger {
   fence(side: Side, before: number): MaybePromise<void> {
     try {
       return this.#store.run(
-        () => this.#store.exclusively(({ control }) => raise(control, side, before)),
+        () =>
+          this.#store.exclusively(({ control }) => {
+            if (before < FENCE_UNKNOWN) control.raiseFence(side, before)
+            else control.distrust(side)
+          }),
         0,
       )
     } catch (error) {
@@ -149,7 +153,7 @@ export class FileLedger implements Ledger {
     return this.#store.run(() =>
       this.#store.exclusively(({ control }) => {
         if (control.fence(side) !== from) return false
-        control.setFence(side, before)
+        control.replaceFence(side, before)
         return true
       }),
     )
@@ -166,7 +170,8 @@ export class FileLedger implements Ledger {
   adopt(side: Side, { era, server }: Heard, before: number): MaybePromise<void> {
     return this.#store.run(() =>
       this.#store.exclusively(({ control }) => {
-        raise(control, side, Math.max(before, control.fence(side) + 1))
+        const fence = control.fence(side)
+        control.raiseFence(side, fence < FENCE_UNKNOWN ? Math.max(before, fence + 1) : before)
         control.setEra(side, era, server)
       }),
     )
@@ -246,13 +251,6 @@ export class FileLedger implements Ledger {
       return changes
     })
   }
-}
-
-/** While holding the store's lock. */
-function raise(control: ControlFile, side: Side, before: number): void {
-  if (control.fence(side) >= before) return
-  if (before < FENCE_UNKNOWN) control.setFence(side, before)
-  else control.distrust(side)
 }
 
 function isForeign(error: unknown): boolean {
