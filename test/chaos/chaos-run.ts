@@ -150,7 +150,7 @@ async function setUp(options: ChaosOptions, site: Site): Promise<Omit<Scene, 'ra
   const { faults: _, sources, keys: __, proxied: ___, foreignBoot, ...drawn } = profile
   const common: Omit<WorkerOptions, 'id' | 'flags' | 'index'> = {
     ...drawn,
-    processes,
+    ground: ground.files,
     logs,
     package: resolve(options.package ?? '.'),
     directory: store,

@@ -2,7 +2,7 @@ import { readFileSync, writeFileSync } from 'node:fs'
 import { closeSync, existsSync, openSync, readSync, writeSync } from 'node:fs'
 import { join } from 'node:path'
 
-/** The columns of the file of counters: see `worker/truth.mjs`. */
+/** Numbers of one process that outlive it, in this order. */
 const COUNTERS = [
   'operations',
   'reads',
@@ -47,9 +47,25 @@ export interface Finding {
   readonly ms?: number
 }
 
+/** Where the truth stands; all files hold numbers of 8 bytes. The processes are told, by {@link Ground}. */
+export interface GroundFiles {
+  /** A row for each key and each cache, in it a column for each process: see `worker/truth.mjs`. */
+  readonly truth: string
+  readonly columns: number
+  readonly rows: number
+  /** The counters of one process after those of the other. */
+  readonly counters: string
+  readonly counterNames: readonly string[]
+  /** For how long each process was stopped by their parent, in milliseconds. */
+  readonly stops: string
+  /** One for each process: when each of its sets began (below zero), or was acknowledged. */
+  readonly acks: readonly string[]
+}
+
 /** The files through which the processes of a run share the truth, seen by their parent. */
 export class Ground {
   readonly logs: string
+  readonly files: GroundFiles
   readonly #processes: number
   readonly #stops: Float64Array
   readonly #stopsFile: number
@@ -58,12 +74,22 @@ export class Ground {
   constructor(logs: string, processes: number, rows: number) {
     this.logs = logs
     this.#processes = processes
-    writeFileSync(join(logs, 'truth'), Buffer.alloc(processes * rows * 8))
-    writeFileSync(join(logs, 'counters'), Buffer.alloc(processes * COUNTERS.length * 8))
-    writeFileSync(join(logs, 'stops'), Buffer.alloc(processes * 8))
-    for (let i = 0; i < processes; i += 1) writeFileSync(join(logs, `acks.${i}`), '')
+    this.files = {
+      truth: join(logs, 'truth'),
+      columns: processes,
+      rows,
+      counters: join(logs, 'counters'),
+      counterNames: COUNTERS,
+      stops: join(logs, 'stops'),
+      acks: Array.from({ length: processes }, (_, i) => join(logs, `acks.${i}`)),
+    }
+    const { truth, counters, stops, acks } = this.files
+    writeFileSync(truth, Buffer.alloc(processes * rows * 8))
+    writeFileSync(counters, Buffer.alloc(processes * COUNTERS.length * 8))
+    writeFileSync(stops, Buffer.alloc(processes * 8))
+    for (const path of acks) writeFileSync(path, '')
     this.#stops = new Float64Array(processes)
-    this.#stopsFile = openSync(join(logs, 'stops'), 'r+')
+    this.#stopsFile = openSync(stops, 'r+')
   }
 
   /** A process was stopped by us for so long: its operations may take longer by that. */
@@ -74,7 +100,7 @@ export class Ground {
   }
 
   counts(): Counts {
-    const bytes = readFileSync(join(this.logs, 'counters'))
+    const bytes = readFileSync(this.files.counters)
     const total = Object.fromEntries(COUNTERS.map((name) => [name, 0])) as Counts
     for (let process = 0; process < this.#processes; process += 1) {
       COUNTERS.forEach((name, i) => {
@@ -116,7 +142,7 @@ export class Ground {
 
   /** When a set was acknowledged; not above zero: it was not. */
   setEnd(index: number, number: number): number {
-    const file = openSync(join(this.logs, `acks.${index}`), 'r')
+    const file = openSync(this.files.acks[index]!, 'r')
     const bytes = Buffer.alloc(8)
     readSync(file, bytes, 0, 8, number * 8)
     closeSync(file)

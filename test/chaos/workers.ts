@@ -3,6 +3,7 @@ import { once } from 'node:events'
 import { join } from 'node:path'
 import type { CacheHealth } from '../../src/switch/index.ts'
 import { now } from './clock.ts'
+import type { GroundFiles } from './ground.ts'
 import type { Connection } from './stage.ts'
 import type { Mix } from './profiles.ts'
 
@@ -10,9 +11,8 @@ export interface WorkerOptions {
   readonly id: string
   /** Its column in the files of the truth. */
   readonly index: number
-  /** How many columns there are. */
-  readonly processes: number
-  /** Where truth, records and findings are. */
+  readonly ground: GroundFiles
+  /** Where records and findings are. */
   readonly logs: string
   /** Root of the package under test, built. */
   readonly package: string

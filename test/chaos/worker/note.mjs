@@ -53,8 +53,8 @@ export class Stopwatch {
   #position
   #last = performance.now()
 
-  constructor({ logs, index }, notes) {
-    this.#stops = openSync(join(logs, 'stops'), 'r')
+  constructor({ ground, index }, notes) {
+    this.#stops = openSync(ground.stops, 'r')
     this.#position = index * 8
     setInterval(() => {
       const late = this.#sample()

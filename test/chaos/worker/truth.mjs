@@ -13,25 +13,9 @@
  * after the fact, a moment late: that can hide a stale read, but never invents one.
  */
 import { closeSync, fstatSync, openSync, readSync, writeSync } from 'node:fs'
-import { join } from 'node:path'
 
 /** Microseconds of the machine's monotonic clock; steps of the wall clock do not touch it. */
 export const now = () => Number(process.hrtime.bigint() / 1000n)
-
-/** Numbers of one process that outlive it, in this order. */
-export const COUNTERS = [
-  'operations',
-  'reads',
-  'checked',
-  'misses',
-  'loads',
-  'writes',
-  'aborted',
-  'rejected',
-  'slowestUs',
-  'grownBytes',
-  'moved',
-]
 
 export class Truth {
   #rows
@@ -44,15 +28,16 @@ export class Truth {
   /** Versions of writes that this process has acknowledged, by key. */
   #own
   #acks = new Map()
-  #logs
+  #files
   #next
 
-  constructor({ logs, index, processes, rows }) {
-    this.#logs = logs
-    this.#rows = openSync(join(logs, 'truth'), 'r+')
-    this.#columns = processes
+  constructor({ ground, index }) {
+    const { truth, columns, rows } = ground
+    this.#files = ground.acks
+    this.#rows = openSync(truth, 'r+')
+    this.#columns = columns
     this.#index = index
-    this.#row = new Float64Array(processes)
+    this.#row = new Float64Array(columns)
     this.#rowBytes = Buffer.from(this.#row.buffer)
     this.#own = Array.from({ length: rows }, (_, row) => this.#read(row)[index])
     // A set that a former life of this process began has a number already.
@@ -112,7 +97,7 @@ export class Truth {
   #ackFile(index) {
     let file = this.#acks.get(index)
     if (file === undefined) {
-      file = openSync(join(this.#logs, `acks.${index}`), 'r+')
+      file = openSync(this.#files[index], 'r+')
       this.#acks.set(index, file)
     }
     return file
@@ -122,24 +107,26 @@ export class Truth {
 /** Counts that outlive the process; written now and then, so a kill loses a few. */
 export class Counters {
   #file
+  #names
   #values
   #bytes
   #position
 
-  constructor({ logs, index }) {
-    this.#file = openSync(join(logs, 'counters'), 'r+')
-    this.#values = new Float64Array(COUNTERS.length)
+  constructor({ ground, index }) {
+    this.#file = openSync(ground.counters, 'r+')
+    this.#names = ground.counterNames
+    this.#values = new Float64Array(this.#names.length)
     this.#bytes = Buffer.from(this.#values.buffer)
     this.#position = index * this.#bytes.length
     readSync(this.#file, this.#bytes, 0, this.#bytes.length, this.#position)
   }
 
   add(name, count = 1) {
-    this.#values[COUNTERS.indexOf(name)] += count
+    this.#values[this.#names.indexOf(name)] += count
   }
 
   atLeast(name, value) {
-    const i = COUNTERS.indexOf(name)
+    const i = this.#names.indexOf(name)
     this.#values[i] = Math.max(this.#values[i], value)
   }
 
