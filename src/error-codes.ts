@@ -247,7 +247,7 @@ export const errorCodes = {
 
   SB_PEER_MISSING: {
     group: 'Start-up options',
-    meaning: 'A package that is installed only by whoever uses it is not installed.',
+    meaning: 'A package that only some users need is not installed.',
     raisedBy:
       '`redisCache({ url })`, `fileCache()` on Node.js 20, `flagsFromEnvironment()` with flagd',
     remedy: 'Install it as the hint says, e.g. `npm i ioredis`.',

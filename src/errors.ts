@@ -33,12 +33,12 @@ export function isSwitchbackError(error: unknown): error is SwitchbackError {
   )
 }
 
-/** What was thrown, in words, whatever it was. */
+/** The message of anything that was thrown. */
 export function messageOf(error: unknown): string {
   return error instanceof Error ? error.message : textOf(error)
 }
 
-/** A value as it may stand in an error message: quoted, one line, never longer than 80 characters. */
+/** A value for an error message: quoted, one line, at most 80 characters. */
 export function quote(value: unknown): string {
   let text: string
   try {
@@ -50,7 +50,7 @@ export function quote(value: unknown): string {
   return text.length > 80 ? `${text.slice(0, 77)}...` : text
 }
 
-/** Objects whose own conversion throws are values of callers, too. */
+/** Even an object whose own conversion throws may be a caller's value. */
 function textOf(value: unknown): string {
   try {
     return String(value)

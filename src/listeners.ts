@@ -1,8 +1,8 @@
 import { messageOf } from './errors.ts'
 
 /**
- * A listener of the application, made safe to call: what it throws, or rejects with, is told once on
- * stderr and then dropped, since a logger that is down must not end the process or fail a request.
+ * Makes a listener of the application safe to call: what it throws or rejects with is reported once
+ * on stderr and then dropped, since a failing logger must not end the process or fail a request.
  */
 export function safeListener<Args extends unknown[]>(
   name: string,

@@ -1,5 +1,5 @@
 /**
- * What metrics are counted in. They are all that goes from the data plane up to the control plane, and
+ * The units of the metrics. They are all that the data plane passes to the control plane, and
  * neither imports the other.
  */
 
@@ -24,5 +24,5 @@ export const LATENCY_BOUNDS: readonly number[] = [
   Infinity,
 ]
 
-/** Number of user buckets an arm. */
+/** Number of user buckets per side. */
 export const USER_BUCKETS = 32

@@ -1,12 +1,12 @@
 import { type IncomingMessage, type ServerResponse, STATUS_CODES } from 'node:http'
 import type { Socket } from 'node:net'
 
-/** Bytes that are not even HTTP, or an `Expect` that nobody can meet. */
+/** Requests that no route ever sees: bytes that are not HTTP, or an `Expect` that cannot be met. */
 export type OddRequest = 'broken' | 'expectation'
 
-/** A server's own words for what Node would refuse with an empty answer, and no route ever sees. */
+/** The answers of a server where Node would answer without a body. */
 export interface OddRequestOptions {
-  /** Of each answer, `Content-Type` among them. */
+  /** Headers of each answer, including `Content-Type`. */
   readonly headers: Readonly<Record<string, string>>
   /** The problem document. */
   readonly problem: (status: number, odd: OddRequest) => object

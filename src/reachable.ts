@@ -5,7 +5,9 @@ export type Address =
   | { readonly host: string; readonly port: number }
   | { readonly socketPath: string }
 
-/** Whether somebody accepts connections there. A process that hangs still does. Never rejects. */
+/**
+ * Whether connections are accepted there; a process that hangs still accepts them. Never rejects.
+ */
 export function isReachable(address: Address, timeoutMs: number = 300): Promise<boolean> {
   return new Promise((resolve) => {
     const socket = connect('socketPath' in address ? { path: address.socketPath } : { ...address })

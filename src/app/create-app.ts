@@ -13,7 +13,7 @@ export interface AppOptions {
   readonly cache: CacheSwitch
   readonly repository: UserRepository
   readonly logger: FastifyBaseLogger
-  /** Whether the service is on its way out. @default never */
+  /** Whether the service is stopping. @default never */
   readonly draining?: () => boolean
 }
 
@@ -27,17 +27,18 @@ export function createApp(options: AppOptions): FastifyInstance {
   const { cache, repository, logger, draining = () => false } = options
   const app = fastify({
     loggerInstance: logger,
-    // The framework's own lines hold the path, and the path holds the user.
+    // The framework's own log lines contain the path, and the path contains the user.
     logController: new LogController({ disableRequestLogging: true }),
     bodyLimit: BODY_LIMIT,
-    // The framework's default is none: a caller that never ends its request would keep its connection.
+    // The framework's default is no limit: a caller that never ends its request would keep its
+    // connection.
     requestTimeout: REQUEST_TIMEOUT_MS,
-    // Ids are measured by us: a longer one deserves a 400 that says so, not a 404.
+    // User ids are measured by us: a longer one deserves a 400 that says so, not a 404.
     routerOptions: { maxParamLength: 64 * 1024 },
     ajv: { customOptions: { coerceTypes: false, removeAdditional: false } },
     // A request on a connection that is already open is served; `Connection: close` ends it after.
     return503OnClosing: false,
-    // Node would answer it itself, and not with a problem.
+    // Node would answer it itself, and not with a problem document.
     http: { requireHostHeader: false },
     frameworkErrors: answerError,
     clientErrorHandler: answerBrokenRequest,
@@ -53,7 +54,7 @@ export function createApp(options: AppOptions): FastifyInstance {
   return app
 }
 
-/** While draining, a connection ends with the answer that is under way on it. */
+/** While draining, a connection ends with its current answer. */
 function endConnections(app: FastifyInstance, draining: () => boolean): void {
   app.addHook('onSend', (_request, reply, payload, done) => {
     if (draining()) reply.header('connection', 'close')

@@ -7,7 +7,7 @@ import {
 } from '../odd-requests.ts'
 import { Problem, PROBLEM_CONTENT_TYPE, problemBody } from './problem.ts'
 
-/** Answers in the service's own words where the framework's would name its insides. */
+/** Messages of our own where the framework's would reveal internals. */
 const DETAILS: Readonly<Record<string, string>> = {
   FST_ERR_CTP_BODY_TOO_LARGE: 'The body is too large.',
   FST_ERR_CTP_INVALID_MEDIA_TYPE: 'The body must be application/json.',
@@ -17,11 +17,11 @@ const DETAILS: Readonly<Record<string, string>> = {
   FST_ERR_BAD_URL: 'The path is not a valid URL component.',
 }
 
-/** Every answer that is not the one asked for is a problem document; none shows the insides. */
+/** Every error is answered with a problem document that reveals no internals. */
 export function answerProblems(app: FastifyInstance): void {
   app.setErrorHandler<FastifyError>((error, request, reply) => answerError(error, request, reply))
   app.setNotFoundHandler((_request, reply) => {
-    sendProblem(reply, 404, 'There is nothing at this path.')
+    sendProblem(reply, 404, 'This path does not exist.')
   })
 }
 
@@ -40,7 +40,7 @@ export function answerError(
   sendProblem(reply, 500, 'The service failed to answer; the failure has been logged.')
 }
 
-/** What Node would refuse with an empty answer. */
+/** Errors that Node would answer without a body. */
 export function refuseOddRequests(app: FastifyInstance): void {
   app.addHook('onRequest', (request, _reply, done) => {
     const nameless = request.headers.host === undefined && request.raw.httpVersion === '1.1'
@@ -51,7 +51,7 @@ export function refuseOddRequests(app: FastifyInstance): void {
 
 const ODD_DETAILS = {
   broken: 'The request is not valid HTTP.',
-  expectation: 'What the request expects cannot be met.',
+  expectation: 'The Expect header of the request cannot be met.',
 }
 
 const ODD: OddRequestOptions = {
@@ -59,14 +59,14 @@ const ODD: OddRequestOptions = {
   problem: (status, odd) => problemBody(status, ODD_DETAILS[odd]),
 }
 
-/** For bytes that are not even HTTP. */
+/** For bytes that are not HTTP. */
 export const answerBrokenRequest: BrokenRequestHandler = brokenRequestHandler(ODD)
 
 export function sendProblem(reply: FastifyReply, status: number, detail: string): void {
   void reply.code(status).type(PROBLEM_CONTENT_TYPE).send(problemBody(status, detail))
 }
 
-/** An error fit for a log: messages may quote keys, so they stay out; the stack says where. */
+/** An error for the log: messages may quote keys, so only the stack is kept. */
 function describe(error: FastifyError): Readonly<Record<string, unknown>> {
   const frames = (error.stack ?? '').split('\n').filter((line) => /^\s+at /.test(line))
   return { type: error.name, code: error.code, stack: frames.map((line) => line.trim()) }

@@ -1,6 +1,6 @@
 /**
- * The reference service: users over HTTP, cached behind the flag. What a team's own service would
- * look like: `users.ts` is business code that knows a cache and nothing of flags; the rest is HTTP.
+ * The reference service: users over HTTP, cached behind the flag, as a team's own service would
+ * look. `users.ts` is business code that uses a cache and knows nothing of flags; the rest is HTTP.
  */
 export { createApp } from './create-app.ts'
 export type { AppOptions } from './create-app.ts'

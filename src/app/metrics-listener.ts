@@ -1,12 +1,12 @@
 import { createServer, type Server } from 'node:http'
 
 export interface MetricsListenerOptions {
-  /** Renders the metrics anew for each scrape. */
+  /** Renders the metrics for each scrape. */
   readonly render: () => string
   readonly contentType: string
 }
 
-/** `/metrics` on a listener of its own: numbers for operators, not for whoever reaches the service. */
+/** `/metrics` on its own listener, for operators only and not on the port that users reach. */
 export function createMetricsListener(options: MetricsListenerOptions): Server {
   return createServer((request, response) => {
     const path = (request.url ?? '').split('?', 1)[0]

@@ -2,7 +2,7 @@ import { STATUS_CODES } from 'node:http'
 
 export const PROBLEM_CONTENT_TYPE = 'application/problem+json; charset=utf-8'
 
-/** What is answered instead of what was asked for (RFC 9457). */
+/** The body of an error answer (RFC 9457). */
 export interface ProblemBody {
   readonly type: 'about:blank'
   readonly title: string

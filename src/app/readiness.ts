@@ -3,7 +3,7 @@ import type { CacheHealth } from '../switch/index.ts'
 
 /** The answer of `/readyz`. */
 export interface Readiness {
-  /** `degraded`: requests are served, but not everything is as it should be. */
+  /** `degraded`: requests are served, but something is wrong. */
   readonly status: 'ok' | 'degraded'
   readonly checks: Readonly<Record<string, Check>>
 }
@@ -21,9 +21,9 @@ interface Check {
     readonly on: number
     readonly probes: number
     readonly kind: 'exact' | 'sample'
-    /** When they were asked for last, ISO 8601. */
+    /** When they were last evaluated, ISO 8601. */
     readonly at: string
-    /** Since when as many go there, ISO 8601. */
+    /** Since when that number is unchanged, ISO 8601. */
     readonly since: string
   }
   /** The flag's definition in force, where it is known. */
@@ -37,7 +37,10 @@ interface Check {
   readonly owed?: number
 }
 
-/** Says what is degraded. Nothing of it makes the service unready: without Redis, flagd or both it serves. */
+/**
+ * Reports what is degraded. None of it makes the service unready: it serves without Redis, flagd or
+ * both.
+ */
 export function readinessOf(health: CacheHealth): Readiness {
   const { flags, off, on } = health
   const checks = {

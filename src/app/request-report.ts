@@ -2,8 +2,8 @@ import type { FastifyInstance } from 'fastify'
 import type { OperationInfo } from '../switch/index.ts'
 
 /**
- * What is told of each request: in headers to the caller which side served it and how, and one line
- * in the log. Neither holds the path, the user or a key.
+ * The report of each request: headers for the caller (which side served it and how) and one log
+ * line. Neither contains the path, the user or a key.
  */
 export function reportRequests(app: FastifyInstance): void {
   app.addHook('onSend', (request, reply, payload, done) => {
@@ -33,7 +33,7 @@ export function reportRequests(app: FastifyInstance): void {
   })
 }
 
-/** `fallback` stands for all the ways in which the picked side did not serve. */
+/** `fallback` covers all the ways in which the picked side did not serve. */
 function cacheWord({ outcome }: OperationInfo): string {
   if (outcome === 'failed' || outcome === 'timed_out' || outcome === 'fell_back') return 'fallback'
   return outcome

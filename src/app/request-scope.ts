@@ -2,7 +2,7 @@ import { AsyncLocalStorage } from 'node:async_hooks'
 import { runAs } from '../flags/index.ts'
 import type { CacheSwitch, CacheView, OperationInfo } from '../switch/index.ts'
 
-/** What the cache did for one request; the last operation's, for the response headers. */
+/** What the cache did for one request (the last operation counts), for the response headers. */
 export interface CacheTrace {
   operation: OperationInfo | undefined
 }
@@ -14,7 +14,7 @@ export function asUser(userId: string, trace: CacheTrace, work: () => void): voi
   runAs(userId, () => traces.run(trace, work))
 }
 
-/** The cache for business code: it finds the user by itself and tells the request what it did. */
+/** The cache for business code: it finds the user itself and reports to the request. */
 export function tracedCache(cache: CacheSwitch): CacheView {
   return cache.for(undefined, {
     onOperation: (info) => {

@@ -3,7 +3,9 @@ import { sendProblem } from './errors.ts'
 
 const METHODS: readonly HTTPMethods[] = ['DELETE', 'GET', 'HEAD', 'OPTIONS', 'PATCH', 'POST', 'PUT']
 
-/** A path with its handlers; every other method on it is a 405 that names the right ones. */
+/**
+ * A path with its handlers; every other method is answered with a 405 that names the right ones.
+ */
 export function resource(
   app: FastifyInstance,
   url: string,
@@ -21,7 +23,7 @@ export function resource(
     url,
     handler: (request, reply) => {
       reply.header('allow', allowed.join(', '))
-      sendProblem(reply, 405, `${request.method} is not possible here.`)
+      sendProblem(reply, 405, `${request.method} is not allowed here.`)
       return reply
     },
   })

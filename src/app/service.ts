@@ -30,16 +30,16 @@ export interface Service {
   readonly url: string
   readonly metricsUrl: string
   /**
-   * Stops listening, lets requests under way finish within the deadline, then cuts what is left. The
-   * cache is not closed: it is its owner's.
+   * Stops listening, lets requests under way finish within the deadline, then cuts the rest. The
+   * cache stays open: it belongs to its owner.
    */
   close(): Promise<void>
   [Symbol.asyncDispose](): Promise<void>
 }
 
 /**
- * Starts the service and, on a listener of its own, its metrics.
- * @throws Error with code `EADDRINUSE`, `EACCES`, ... and `port` when a port cannot be had
+ * Starts the service and, on its own listener, its metrics.
+ * @throws Error with code `EADDRINUSE`, `EACCES`, ... and `port` when it cannot listen on a port
  */
 export async function startService(options: ServiceOptions): Promise<Service> {
   const { cache, repository, telemetry, logger, http, metrics, drainMs = 10_000 } = options

@@ -16,7 +16,7 @@ export function userIdOf(value: string | undefined): string {
     throw new Problem(400, `The user id is longer than ${MAX_USER_ID_LENGTH} characters.`)
   }
   if (CONTROL_CHARACTER.test(id)) {
-    throw new Problem(400, 'The user id holds a control character.')
+    throw new Problem(400, 'The user id contains a control character.')
   }
   return id
 }

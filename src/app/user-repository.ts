@@ -1,7 +1,7 @@
 import { setMaxListeners } from 'node:events'
 import { setTimeout as sleep } from 'node:timers/promises'
 
-/** Where users come from: the origin that the cache spares. */
+/** Where users come from: the origin that the cache relieves. */
 export interface UserRepository {
   load(userId: string): Promise<string>
   save(userId: string, data: string): Promise<void>
@@ -12,7 +12,7 @@ export interface MemoryUserRepositoryOptions {
   readonly latencyMs?: number
 }
 
-/** An origin for demonstrations: knows every user, takes its time, forgets all when it ends. */
+/** An origin for demonstrations: knows every user, is slow, forgets all when it ends. */
 export class MemoryUserRepository implements UserRepository {
   readonly #saved = new Map<string, string>()
   readonly #latencyMs: number
@@ -20,7 +20,7 @@ export class MemoryUserRepository implements UserRepository {
 
   constructor(options: MemoryUserRepositoryOptions = {}) {
     this.#latencyMs = options.latencyMs ?? 25
-    // One for each call under way: no leak.
+    // One listener for each call under way is expected here, not a leak.
     setMaxListeners(0, this.#end.signal)
   }
 

@@ -22,7 +22,7 @@ const SAVE = {
 
 export function userRoutes(app: FastifyInstance, users: Users): void {
   app.decorateRequest('cacheTrace', undefined)
-  // After the body was read: its events come from the socket and would not carry the context on.
+  // Set after the body was read: its events come from the socket and would lose the context.
   app.addHook('preHandler', (request, _reply, done) => {
     const userId = idOf(request)
     if (userId === undefined) {

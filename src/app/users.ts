@@ -1,7 +1,7 @@
 import type { CacheService, Ttl } from '../cache/index.ts'
 import type { UserRepository } from './user-repository.ts'
 
-/** The part of a cache that this code uses. Which cache it is, and who picks it, is not known here. */
+/** The part of a cache that this code uses. It does not know which cache it is, or who picks it. */
 export type UserCache = Pick<CacheService, 'getOrSet' | 'set' | 'delete'>
 
 const TTL: Ttl = '10m'

@@ -1,6 +1,6 @@
 /**
- * Codes of errors in what the caller typed, set or named: the command line, a variable, a file that is
- * not there. They end with exit code 2, and all others with 1.
+ * Codes of errors in the caller's input: the command line, a variable, a missing file. They end
+ * with exit code 2, all others with 1.
  */
 const badInput: ReadonlySet<string> = new Set([
   'SB_USAGE',
@@ -22,7 +22,7 @@ const badInput: ReadonlySet<string> = new Set([
   'SB_USERS_INVALID',
 ])
 
-/** Whether an error is about the input of the caller, who can put it right without looking further. */
+/** Whether an error concerns the caller's input. */
 export function isBadInput(code: string): boolean {
   return badInput.has(code)
 }

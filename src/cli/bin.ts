@@ -1,7 +1,7 @@
 #!/usr/bin/env node
 import { main } from './main.ts'
 
-// `switchback history | head`: the reader has had enough, which is no error.
+// The reader of `switchback history | head` has closed the pipe, which is not an error.
 process.stdout.on('error', (error: NodeJS.ErrnoException) => {
   process.exit(error.code === 'EPIPE' ? 0 : 1)
 })

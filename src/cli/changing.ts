@@ -18,12 +18,16 @@ import { findTarget, type Target, type TargetValues, whoAmI } from './target.ts'
 
 /** The options of every command that changes the flags file, besides `targetOptions`. */
 export const changeOptions = {
-  timeout: { type: 'string', value: 'SECONDS', help: 'how long to wait for flagd and the app (5)' },
+  timeout: {
+    type: 'string',
+    value: 'SECONDS',
+    help: 'how long to wait for flagd and the app processes (5)',
+  },
   reason: { type: 'string', value: 'TEXT', help: 'why, for the history' },
   print: { type: 'boolean', help: 'print the new file to stdout instead of writing it' },
 } as const
 
-/** What `--json` of these commands prints, for their help. */
+/** Describes the output of `--json`, for the help of these commands. */
 export const changeJson = `--json prints ok, command, flag, file, action, from, to, written, hash {before, after},
 users {sample, joins, leaves}, flagd {url, confirmed, servedMs, lastMs, probes, movers, cause, hint},
 processes {confirmed, known, deciding, lastMs, samples, lagging [{process, cause, on, probes}], traffic,
@@ -47,22 +51,22 @@ export interface ChangeValues extends TargetValues, ProcessValues {
   readonly reason: string | undefined
 }
 
-/** A command that changes the file: what it is called and how it makes its change. */
+/** A command that changes the file: its name and its change. */
 export interface Changing {
   readonly name: string
   readonly io: CommandIo
   readonly values: ChangeValues
-  /** Look at who moves first, and ask on a terminal. */
+  /** Preview who moves first, and ask on a terminal. */
   readonly careful: boolean
-  /** Do not ask even on a terminal. */
+  /** Skip the prompt. */
   readonly yes: boolean
   change(options: ChangeOptions): Promise<ChangeResult>
 }
 
-/** Users looked at before a careful change. */
+/** Users evaluated before a careful change. */
 const sample = 10_000
 
-/** Makes the change, tells what it did, and resolves to the exit code. */
+/** Makes the change, prints the result, and resolves to the exit code. */
 export async function runChange(changing: Changing): Promise<number> {
   const { io, values } = changing
   const target = await findTarget(values, io.env)
@@ -82,7 +86,7 @@ export async function runChange(changing: Changing): Promise<number> {
       signal: io.signal,
       dryRun: values.print,
       async onEdit(edit) {
-        // Made-up users have no attributes, so they tell nothing about a pilot.
+        // Made-up users have no attributes, so they show nothing about a pilot.
         if (changing.careful && !changesNothing(edit) && edit.pilot === undefined) {
           moves = await preview({ ...edit, users: sample, signal: io.signal })
         }
@@ -108,7 +112,7 @@ export async function runChange(changing: Changing): Promise<number> {
 
 class DeclinedError extends Error {}
 
-/** What a change prints as it goes: lines for people, or one JSON document at the end. */
+/** The output of a change: lines for people, or one JSON document at the end. */
 interface Teller {
   edit(edit: FlagsEdit, moves: Preview | undefined): void
   lag(so: ProcessConfirmation): void
@@ -133,7 +137,7 @@ function createTeller({ name, io, values }: Changing, target: Target): Teller {
     edit(edit, moves) {
       stdout.write(`${style.bold(edit.flag)}  ${target.file}\n`)
       if (changesNothing(edit)) {
-        row('share', `${percent(edit.from)}, as the file has it`)
+        row('share', `${percent(edit.from)}, unchanged in the file`)
         return
       }
       row(
@@ -160,7 +164,7 @@ function createTeller({ name, io, values }: Changing, target: Target): Teller {
         row('warning', style.yellow(applied.warning))
       }
       if (applied !== undefined && changesNothing(edit)) {
-        row('written', 'again with a newer time, since not all had it')
+        row('written', 'written again with a newer time, because not all had it')
       }
       for (const { label, text, bad } of outcomeLines(result, target)) {
         row(label, bad ? style.red(text) : text)
@@ -176,10 +180,13 @@ function codeOf({ confirmed }: ChangeResult): number {
 
 function pilotText({ action, pilot }: FlagsEdit): string {
   const values = (pilot?.values ?? []).map((value) => JSON.stringify(value)).join(', ')
-  return `${pilot?.attribute} ${values} ${action === 'pilot' ? 'get on' : 'no longer'}`
+  return `${pilot?.attribute} ${values} ${action === 'pilot' ? 'are routed to the new side' : 'are no longer routed to the new side'}`
 }
 
-/** `1,512 of 10,000 sample users join, nobody leaves`, loudly if anybody leaves on a widening. */
+/**
+ * `1,512 of 10,000 sample users join, nobody leaves`, highlighted if users leave although the share
+ * grows.
+ */
 export function movesText(moves: Preview, loud: (text: string) => string): string {
   const { users, joins, leaves, on } = moves
   const widening = on.after >= on.before
@@ -215,13 +222,13 @@ function jsonOf(
   }
 }
 
-/** Only a person at a terminal is asked. */
+/** Only a terminal gets a prompt. */
 async function ask({ careful, yes, io, values }: Changing): Promise<boolean> {
   const { stdin, stdout, signal } = io
   const terminal = stdout.isTTY === true && 'isTTY' in stdin && stdin.isTTY === true
   if (!careful || yes || values.json || !terminal) return true
   stdout.write('  write it? [Y/n] ')
-  // Reading line by line, so that the end of the input is a no.
+  // Reads by line, so that the end of the input counts as no.
   for await (const answer of createInterface({ input: stdin, signal })) {
     return /^(y|yes|)$/i.test(answer.trim())
   }
@@ -233,7 +240,7 @@ function readSeconds(text: string | undefined): number | undefined {
   const seconds = Number(text)
   if (text.trim() !== '' && seconds >= 0 && seconds <= 3600) return seconds * 1000
   throw usageError(
-    `--timeout ${JSON.stringify(text)} is no number of seconds`,
+    `--timeout ${JSON.stringify(text)} is not a number of seconds`,
     'write --timeout 10',
   )
 }

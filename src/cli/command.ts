@@ -2,39 +2,7 @@ import type { Readable } from 'node:stream'
 import { SwitchbackError } from '../errors.ts'
 import type { Style } from './style.ts'
 
-/**
- * How to add a command:
- *
- * 1. write `src/cli/commands/<name>.ts` that exports `command`:
- *
- * ```ts
- * import { type Command, exitCode } from '../command.ts'
- * import { defineCommand } from '../define.ts'
- *
- * export const command: Command = defineCommand({
- *   usage: 'sidecar [options]',
- *   summary: 'serves a flags file as flagd does',
- *   options: { port: { type: 'string', value: 'PORT', help: 'evaluation port (8013)' } },
- *   examples: [
- *     ['switchback sidecar', 'serve ./flags on the usual ports'],
- *     ['switchback sidecar --port 0', 'on a free port'],
- *   ],
- *   positionals: 0,
- *   async run({ values, stdout, signal }) {
- *     stdout.write(`port ${values.port ?? 8013}\n`)
- *     return exitCode.done
- *   },
- * })
- * ```
- *
- * 2. add its line to the table in `src/cli/commands.ts` (the module is loaded only when it runs).
- *
- * Throw `usageError(what, remedy)` for a wrong command line (exit 2) and any `SwitchbackError` for a
- * refusal (exit 1, or 2 for the codes of bad input in `bad-input.ts`; message and hint on stderr; with a `json` option also as JSON on stdout).
- *
- * A command that runs until it is told to stop awaits `signal`; the first Ctrl-C or SIGTERM aborts it,
- * the second ends the process.
- */
+/** One command of `switchback`. CONTRIBUTING.md says how to add one. */
 export interface Command {
   /** What follows `switchback` on the first line of its help. */
   readonly usage: string
@@ -49,7 +17,7 @@ export interface Command {
   execute(argv: readonly string[], io: CommandIo): Promise<number>
 }
 
-/** What a command may touch of the process; nothing else. */
+/** The parts of the process that a command may use. */
 export interface CommandIo {
   readonly env: Environment
   readonly stdin: Readable
@@ -57,7 +25,9 @@ export interface CommandIo {
   readonly stderr: Output
   /** Aborted by the first SIGINT or SIGTERM. */
   readonly signal: AbortSignal
-  /** Colours for stdout; plain when it is no terminal, `NO_COLOR` is set or `--json` was given. */
+  /**
+   * Colours for stdout; plain when it is not a terminal, `NO_COLOR` is set or `--json` was given.
+   */
   readonly style: Style
 }
 
@@ -84,7 +54,7 @@ export interface OptionSpec {
   readonly type: 'string' | 'boolean'
   readonly short?: string
   readonly multiple?: boolean
-  /** What stands for the value in the help, e.g. `PORT`. */
+  /** The placeholder of the value in the help, e.g. `PORT`. */
   readonly value?: string
   readonly help: string
 }

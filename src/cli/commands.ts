@@ -9,25 +9,25 @@ export interface CommandEntry {
 
 const groups = {
   run: 'Run',
-  rollout: 'Roll out and back',
-  check: 'Look and check',
+  rollout: 'Roll out and roll back',
+  check: 'Inspect and check',
 } as const
 
 /** Every command of `switchback`, in the order of its help. */
 export const commands: Readonly<Record<string, CommandEntry>> = {
   start: {
     group: groups.run,
-    summary: 'the reference service, on the flags and the Redis that it finds',
+    summary: 'runs the reference service with the flags and the Redis that it finds',
     load: () => import('./commands/start.ts'),
   },
   demo: {
     group: groups.run,
-    summary: 'five users, a rollout by editing the flags file, and the way back',
+    summary: 'shows a rollout and a rollback of five users',
     load: () => import('./commands/demo.ts'),
   },
   control: {
     group: groups.run,
-    summary: 'the control page: both sides live, the split, and one click back',
+    summary: 'serves the control page: both sides live, the split, rollback by one click',
     load: () => import('./commands/control.ts'),
   },
   sidecar: {
@@ -37,7 +37,7 @@ export const commands: Readonly<Record<string, CommandEntry>> = {
   },
   status: {
     group: groups.rollout,
-    summary: 'the split, who gets what, and whether flagd serves it',
+    summary: 'shows the split, and whether flagd and the processes follow it',
     load: () => import('./commands/status.ts'),
   },
   set: {
@@ -52,52 +52,52 @@ export const commands: Readonly<Record<string, CommandEntry>> = {
   },
   guard: {
     group: groups.rollout,
-    summary: 'compares both sides and widens, holds or takes back by itself',
+    summary: 'compares both sides, and widens, holds or rolls back by itself',
     load: () => import('./commands/guard.ts'),
   },
   undo: {
     group: groups.rollout,
-    summary: 'takes the last change back, as a new change',
+    summary: 'undoes the last change, as a new change',
     load: () => import('./commands/undo.ts'),
   },
   pilot: {
     group: groups.rollout,
-    summary: 'routes chosen users to the new side whatever the split says, or no longer',
+    summary: 'always (or no longer) routes chosen users to the new side',
     load: () => import('./commands/pilot.ts'),
   },
   preview: {
     group: groups.check,
-    summary: 'who would join and who would leave; writes nothing',
+    summary: 'shows which users would move; writes nothing',
     load: () => import('./commands/preview.ts'),
   },
   explain: {
     group: groups.check,
-    summary: 'which side one user gets, and which line of the file decided it',
+    summary: 'shows which side one user gets, and which line of the file decides it',
     load: () => import('./commands/explain.ts'),
   },
   diff: {
     group: groups.check,
-    summary: 'who joins and who leaves between two flags files',
+    summary: 'shows which users move between two flags files',
     load: () => import('./commands/diff.ts'),
   },
   validate: {
     group: groups.check,
-    summary: 'errors that flagd rejects, and rules that do not do what they seem to',
+    summary: 'finds errors that flagd rejects, and rules that do not do what they seem to',
     load: () => import('./commands/validate.ts'),
   },
   history: {
     group: groups.check,
-    summary: 'who changed what and when',
+    summary: 'shows who changed what, and when',
     load: () => import('./commands/history.ts'),
   },
   watch: {
     group: groups.check,
-    summary: 'the split, flagd and both sides, live in the terminal',
+    summary: 'shows the split, flagd and both sides, live in the terminal',
     load: () => import('./commands/watch.ts'),
   },
   doctor: {
     group: groups.check,
-    summary: 'checks the setup for common problems, with the remedies',
+    summary: 'checks the setup for common problems',
     load: () => import('./commands/doctor.ts'),
   },
   completion: {

@@ -1,6 +1,6 @@
 import type { OptionTable } from './command.ts'
 
-/** What a shell needs to know of a command. */
+/** The parts of a command that a shell needs. */
 export interface Completable {
   readonly name: string
   readonly summary: string
@@ -9,7 +9,7 @@ export interface Completable {
 
 export type Shell = 'bash' | 'zsh' | 'fish'
 
-/** The completion script of a shell. Values that are files complete as files everywhere. */
+/** The completion script of a shell. Option values that are files complete as files. */
 export const completions: Readonly<Record<Shell, (commands: readonly Completable[]) => string>> = {
   bash(commands) {
     const cases = commands.map(({ name, options }) => `    ${name}) words="${words(options)}" ;;`)

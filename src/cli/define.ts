@@ -13,7 +13,7 @@ import { explainFault } from './faults.ts'
 import { commandHelp } from './help.ts'
 import { createStyle } from './style.ts'
 
-/** What {@link defineCommand} makes a {@link Command} of. */
+/** The definition of a {@link Command}, for {@link defineCommand}. */
 export interface CommandSpec<T extends OptionTable> {
   readonly usage: string
   readonly summary: string
@@ -102,7 +102,7 @@ async function parse<T extends OptionTable>(
   return { values: complete as OptionValues<T>, positionals }
 }
 
-/** Node's own errors name no remedy, so nothing is left for its strict mode to find. */
+/** Node's strict mode is off, because its errors name no remedy. */
 function lenient(spec: CommandSpec<OptionTable>, argv: readonly string[]): LenientResult {
   const options: Record<
     string,
@@ -148,7 +148,10 @@ function looksLikeOption(token: OptionToken): boolean {
 
 const negativeNumber = /^-\d+(\.\d+)?%?$/
 
-/** `set -5`: a value that the command can refuse for what it is, and no bundle of short options. */
+/**
+ * `set -5` is a value, which the command can refuse with a reason, and not a bundle of short
+ * options.
+ */
 function negatives(
   spec: CommandSpec<OptionTable>,
   argv: readonly string[],

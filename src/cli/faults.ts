@@ -1,16 +1,19 @@
 import { getSystemErrorMap } from 'node:util'
 import { isSwitchbackError, quote, SwitchbackError } from '../errors.ts'
 
-/** The part of a command's surroundings by which {@link explainFault} tells whose fault it is. */
+/**
+ * The surroundings of a command by which {@link explainFault} recognises errors that are not
+ * defects.
+ */
 export interface FaultContext {
   readonly argv: readonly string[]
   readonly signal: AbortSignal
 }
 
 /**
- * What is no bug, in the words of Switchback: an interruption (`SB_INTERRUPTED`), and what the operating
- * system refuses (`SB_SYSTEM`, or `SB_SYSTEM_INPUT` for what the command line names). Anything else is
- * handed back as it is.
+ * Turns errors that are not defects into Switchback's own: an interruption (`SB_INTERRUPTED`), and
+ * refusals of the operating system (`SB_SYSTEM`, or `SB_SYSTEM_INPUT` for something named on the
+ * command line). Returns any other error unchanged.
  */
 export function explainFault(error: unknown, { argv, signal }: FaultContext): unknown {
   if (signal.aborted && !isRefusal(error, signal)) {
@@ -25,11 +28,14 @@ export function explainFault(error: unknown, { argv, signal }: FaultContext): un
   return new SwitchbackError(
     asked ? 'SB_SYSTEM_INPUT' : 'SB_SYSTEM',
     `cannot ${verbs[syscall] ?? syscall}${object}: ${what} (${code})`,
-    { cause: error, hint: hints[`${code} ${syscall}`] ?? hints[code] ?? 'look at what is named' },
+    {
+      cause: error,
+      hint: hints[`${code} ${syscall}`] ?? hints[code] ?? 'check what the message names',
+    },
   )
 }
 
-/** A refusal of ours that was not brought about by the interruption. */
+/** A refusal of ours that the interruption did not cause. */
 function isRefusal(error: unknown, signal: AbortSignal): boolean {
   if (!isSwitchbackError(error)) return false
   const { cause } = error
@@ -66,8 +72,8 @@ const verbs: Readonly<Record<string, string>> = {
   stat: 'look at',
 }
 
-const path = 'look at the path and its directory'
-const rights = 'this user may not: look at the rights, or run as another one'
+const path = 'check the path and its directory'
+const rights = 'check the permissions, or run as another user'
 const directory = 'name a directory that exists and can be written, with TMPDIR'
 
 /** By code, or by code and system call where the call says more. */
@@ -77,12 +83,12 @@ const hints: Readonly<Record<string, string>> = {
   EADDRINUSE: 'another program listens there: choose another port',
   EADDRNOTAVAIL: 'name an address of this machine, e.g. 127.0.0.1, or 0.0.0.0 for all of them',
   EAI_AGAIN: 'this machine cannot resolve the name now: try again, or name an address',
-  ECONNREFUSED: 'nothing listens there: look at host and port',
+  ECONNREFUSED: 'nothing listens there: check host and port',
   EISDIR: 'name a file, not a directory',
   EMFILE: 'too many files are open: raise ulimit -n',
   ENOENT: path,
   'ENOENT mkdtemp': directory,
-  ENOSPC: 'make room on the disk',
+  ENOSPC: 'free space on the disk',
   ENOTDIR: path,
   'ENOTDIR mkdtemp': directory,
   ENOTFOUND: 'name a host that this machine can resolve, or an address',

@@ -7,7 +7,7 @@ export function count(value: number): string {
   return value.toLocaleString('en-US')
 }
 
-/** `12.5 %`, or `unclear` where there is no share. */
+/** `12.5 %`, or `unclear` without a share. */
 export function percent(value: number | undefined): string {
   return value === undefined ? 'unclear' : `${value} %`
 }
@@ -18,7 +18,7 @@ export function milliseconds(value: number | undefined): string {
   return `${value < 10 ? value.toFixed(1) : count(Math.round(value))} ms`
 }
 
-/** How long ago, in the largest unit that says something. */
+/** How long ago, in the largest useful unit. */
 export function ago(time: string, now: number = Date.now()): string {
   const seconds = Math.max(0, Math.round((now - Date.parse(time)) / 1000))
   if (seconds < 60) return `${seconds} s ago`
@@ -27,7 +27,7 @@ export function ago(time: string, now: number = Date.now()): string {
   return `${Math.round(seconds / 86_400)} days ago`
 }
 
-/** Prints `label  text` lines, aligned; further lines of a text stand under its first. */
+/** Prints `label  text` lines, aligned; further lines of a text are indented under the first. */
 export function createRows(stdout: Output, style: Style): (label: string, text: string) => void {
   const width = 8
   return (label, text) => {
@@ -42,7 +42,7 @@ export function printJson(stdout: Output, value: object): void {
   stdout.write(`${JSON.stringify(value)}\n`)
 }
 
-/** A path as it would be typed here, when that is shorter. */
+/** A path relative to the working directory, when that is shorter. */
 export function displayPath(path: string): string {
   const here = relative('', path)
   return here !== '' && !here.startsWith('..') ? here : path

@@ -26,7 +26,7 @@ export function overview(
     `${style.bold('switchback')} <command> [options]\n  Put a new backend behind a flag, and always be able to take it back.`,
     ...blocks,
     `${style.bold('Examples')}\n  switchback status\n  switchback set 25`,
-    'switchback <command> --help tells the rest. Exit codes: 0 done, 1 refused or found wrong,\n2 bad usage, 3 not confirmed in time.',
+    'Details: switchback <command> --help. Exit codes: 0 done, 1 refused or found wrong,\n2 bad usage, 3 not confirmed in time.',
   ]
     .join('\n\n')
     .concat('\n')

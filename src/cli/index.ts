@@ -1,6 +1,6 @@
 /**
- * The command line: the only room that knows of argv, exit codes, signals and the environment.
- * A command is a module of `commands/` and a line in the table of `commands.ts`; `command.ts` tells how.
+ * The command line: the only room that uses argv, exit codes, signals and the environment. A
+ * command is a module of `commands/` and a line in the table of `commands.ts`.
  */
 export { type Command, type CommandIo, type Environment, exitCode, usageError } from './command.ts'
 export { type CommandSpec, defineCommand } from './define.ts'

@@ -8,7 +8,7 @@ import { overview } from './help.ts'
 import { createStyle, wantsColor } from './style.ts'
 import { version } from './version.ts'
 
-/** All that the command line knows of the process; tests and other programs hand in their own. */
+/** All that the command line uses of the process; tests and other programs pass their own. */
 export interface MainOptions {
   /** What follows `switchback`. */
   readonly argv: readonly string[]
@@ -54,7 +54,7 @@ async function unknownCommand(name: string): Promise<SwitchbackError> {
   )
 }
 
-/** `error: what`, then what to do; a stack only for what is a bug of ours, or with SWITCHBACK_DEBUG. */
+/** `error: what`, then what to do; a stack only for a defect of ours, or with SWITCHBACK_DEBUG. */
 function report(error: unknown, { env, stderr, signal }: MainOptions): number {
   const style = createStyle(wantsColor(stderr.isTTY, env))
   if (isSwitchbackError(error)) {
@@ -67,11 +67,11 @@ function report(error: unknown, { env, stderr, signal }: MainOptions): number {
     return isBadInput(error.code) ? exitCode.usage : exitCode.refused
   }
   const stack = error instanceof Error ? (error.stack ?? error.message) : String(error)
-  stderr.write(`${style.red('error:')} this is a bug of switchback:\n${stack}\n`)
+  stderr.write(`${style.red('error:')} this is a bug in switchback, please report it:\n${stack}\n`)
   return exitCode.refused
 }
 
-/** As a shell tells it: 128 and the number of the signal. */
+/** As in shells: 128 and the number of the signal. */
 function interrupted({ reason }: AbortSignal): number {
   return reason instanceof Error && reason.message === 'SIGTERM' ? 143 : 130
 }

@@ -1,7 +1,10 @@
 /** Where `switchback start` serves the metrics of the application on this machine. */
 export const METRICS = 'http://127.0.0.1:3002/metrics'
 
-/** Of every command that reads metrics; without it, `SWITCHBACK_METRICS`, what a plan names, or {@link METRICS}. */
+/**
+ * Option of every command that reads metrics; without it, `SWITCHBACK_METRICS`, the plan's sources,
+ * or {@link METRICS}.
+ */
 export const metricsOption = {
   metrics: {
     type: 'string',

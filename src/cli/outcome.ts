@@ -3,14 +3,16 @@ import { milliseconds } from './format.ts'
 import { howToName } from './processes-option.ts'
 import type { Target } from './target.ts'
 
-/** A line about what became of a change: a label, and the text. */
+/** A line about the result of a change: a label, and the text. */
 export interface OutcomeLine {
   readonly label: string
   readonly text: string
   readonly bad: boolean
 }
 
-/** What is said of a change that was written: who has it, who has not and why, and what to do. */
+/**
+ * The report of a change that was written: who follows it, who does not and why, and what to do.
+ */
 export function outcomeLines(result: ChangeResult, target: Target): OutcomeLine[] {
   const lines = result.confirmed === false ? unconfirmed(result, target) : confirmed(result, target)
   if (result.processes === undefined) lines.push(line('apps', howToName))
@@ -25,7 +27,7 @@ export function newSideWarning({ edit, processes }: ChangeResult): string {
   if (first === undefined || BACK.has(edit.action) || edit.to === 0) return ''
   const names = down.map(({ process }) => process).join(', ')
   const where = `at ${down.length} of ${processes?.known} processes (${names})`
-  return `the new side${nameOf(first.newSide)} is down ${where}: its users are served by the old side or the origin until it answers; see why, or take them back with switchback rollback`
+  return `the new side${nameOf(first.newSide)} is down ${where}: its users are served by the old side or the origin until it answers; see why, or route them to the old side with switchback rollback`
 }
 
 /** ` (Redis)`; `''` where the name is not told. */

@@ -10,20 +10,24 @@ import {
 import { type CommandIo, exitCode, usageError } from './command.ts'
 import { count, createRows, printJson } from './format.ts'
 
-/** Made-up users at most: a minute or less of work, and more of them tell nothing new. */
+/** Most made-up users: a minute or less of work, and more of them show nothing new. */
 const MOST_USERS = 10_000_000
 
-/** The options of the commands that tell who moves. */
+/** The options of the commands that show who moves. */
 export const previewOptions = {
   users: {
     type: 'string',
     value: 'FILE',
-    help: 'users, one a line: a targeting key or a JSON context; - reads stdin',
+    help: 'file of users, one per line: a targeting key or a JSON context; - for stdin',
   },
-  count: { type: 'string', value: 'N', help: 'how many users to make up, to 10,000,000 (100000)' },
+  count: {
+    type: 'string',
+    value: 'N',
+    help: 'number of made-up users, at most 10,000,000 (100000)',
+  },
 } as const
 
-/** What to compare, and how to tell it. */
+/** What to compare, and how to print it. */
 export interface Previewing {
   readonly command: string
   readonly io: CommandIo
@@ -43,7 +47,7 @@ export interface Previewing {
   readonly extra: object
 }
 
-/** Evaluates, shows a progress bar past a second, and tells who joins and who leaves. */
+/** Evaluates, shows a progress bar after a second, and prints who joins and who leaves. */
 export async function runPreview(options: Previewing): Promise<number> {
   const { io, values, flag, before, after } = options
   const bar = createBar(io)
@@ -89,13 +93,13 @@ export async function runPreview(options: Previewing): Promise<number> {
   if (others > 0)
     row('change', `${count(others)} others get another variant, ${variantsText(moves)}`)
   if (moves.movesByItself) row('clock', style.yellow(MOVES_BY_ITSELF))
-  if (surprising) row('', style.red(style.bold('Users LEAVE although the share does not shrink.')))
+  if (surprising)
+    row('', style.red(style.bold('Users LEAVE the new side although its share does not shrink.')))
   return code
 }
 
-/** For people, of a rule that asks for the time. */
-export const MOVES_BY_ITSELF =
-  'the rule asks for the time: who is on changes by itself, without an edit'
+/** For a rule that depends on the time. */
+export const MOVES_BY_ITSELF = 'the rule depends on the time: users change sides without an edit'
 
 function movedText({ count: number, examples }: Preview['joins']): string {
   if (number === 0) return 'nobody'
@@ -122,22 +126,25 @@ async function readUsers(
           `--count ${quote(values.count)} is more than ${count(MOST_USERS)} users`,
           'write --count 100000, or read your own with --users',
         )
-      : usageError(`--count ${quote(values.count)} is no number of users`, 'write --count 100000')
+      : usageError(
+          `--count ${quote(values.count)} is not a number of users`,
+          'write --count 100000',
+        )
   }
   if (values.count !== undefined) {
-    throw usageError('--users and --count exclude one another', 'give one of them')
+    throw usageError('--users and --count exclude each other', 'give one of them')
   }
   if (values.users === '-') return parseUsers(stdin)
   const file = await open(values.users).catch((error: unknown) => {
     throw new SwitchbackError('SB_FILE_MISSING', `cannot read ${quote(values.users)}`, {
       cause: error,
-      hint: 'name a file with one user a line, or - for stdin',
+      hint: 'name a file with one user per line, or - for stdin',
     })
   })
   if ((await file.stat()).isDirectory()) {
     await file.close()
     throw new SwitchbackError('SB_FILE_UNREADABLE', `${quote(values.users)} is a directory`, {
-      hint: 'name a file with one user a line, or - for stdin',
+      hint: 'name a file with one user per line, or - for stdin',
     })
   }
   return parseUsers(file.createReadStream())

@@ -21,17 +21,17 @@ export const processOptions = {
   plan: {
     type: 'string',
     value: 'FILE',
-    help: "the guard's plan: the replicas or the Prometheus that it names (SWITCHBACK_PLAN)",
+    help: "the guard's plan, for its replicas or its Prometheus (SWITCHBACK_PLAN)",
   },
 } as const
 
-/** What the help of these commands says of them. */
+/** For the help of these commands. */
 export const processHelp = `Confirmed when flagd serves it and every app process decides it. Name the processes with --metrics,
 the guard's --plan or a --prometheus, or in SWITCHBACK_METRICS (separated by commas). A host name that has
 many addresses (a headless service) is a process at each. With FLAGD_OFFLINE_FLAG_SOURCE_PATH there is no
-flagd: the processes alone confirm. Exit code 3 when not all confirm in time; with nobody to ask, 0.`
+flagd: the processes alone confirm. Exit code 3 when not all confirm in time; 0 when none is known.`
 
-/** How to name the processes, for the last line when none is known. */
+/** The last line of the output when no process is known. */
 export const howToName =
   'not asked: no app process is known; name each with --metrics http://HOST:3002/metrics or in SWITCHBACK_METRICS'
 
@@ -42,7 +42,7 @@ export interface ProcessValues {
   readonly plan: string | undefined
 }
 
-/** The processes that are named: by the options, or else by the environment. `undefined`: none. */
+/** The processes named by the options, or else by the environment. `undefined`: none. */
 export async function findProcesses(
   values: ProcessValues,
   env: Environment,
@@ -83,7 +83,7 @@ export function namedMetrics(given: readonly string[], env: Environment): readon
   return urls
 }
 
-/** Blames who named it. */
+/** Names the option or variable that the address came from. */
 function checked(url: string, name: string): void {
   try {
     metricsUrl(url)
@@ -102,7 +102,7 @@ async function sourcesOf(
   } catch {
     throw usageError(`cannot read the plan ${quote(file)}`, 'name a file with --plan')
   }
-  // Of all that change the flags, only those with a plan need what the guard brings along.
+  // Of the commands that change the flags, only those with a plan need the guard's modules.
   const { parsePlan } = await import('../guard/index.ts')
   return parsePlan(text).sources
 }

@@ -20,7 +20,7 @@ export function createStyle(enabled: boolean): Style {
   }
 }
 
-/** Whether to colour: a terminal that can, and nobody asked not to (https://no-color.org). */
+/** Whether to colour: a terminal that can, unless NO_COLOR is set (https://no-color.org). */
 export function wantsColor(
   isTTY: boolean | undefined,
   env: Readonly<Record<string, string | undefined>>,

@@ -26,7 +26,7 @@ const file = {
 const flagd = {
   type: 'string',
   value: 'URL',
-  help: "flagd's OFREP address (http://127.0.0.1:8016, or SWITCHBACK_FLAGD, or by FLAGD_HOST)",
+  help: "flagd's OFREP address (SWITCHBACK_FLAGD, else the host of FLAGD_HOST, else http://127.0.0.1:8016)",
 } as const
 const noFlagd = { type: 'boolean', help: 'do not ask flagd what it serves' } as const
 const json = { type: 'boolean', help: 'print JSON' } as const
@@ -68,7 +68,7 @@ export interface Target {
   readonly fileMode: boolean
 }
 
-/** Options first, then the environment, then what stands in `flags/`. */
+/** Options first, then the environment, then the files in `flags/`. */
 export async function findTarget(values: TargetValues, env: Environment): Promise<Target> {
   const { flag, file } = await findFlagsFile(values, env)
   return { flag, file, flagd: flagdOf(values, env), fileMode: isFileMode(values, env) }
@@ -83,7 +83,7 @@ export async function findFlagsFile(
   return { flag, file: await findFile(flag, values, env) }
 }
 
-/** For a look at everything: without a flags file there still is a flagd to look at. */
+/** For commands that work without a flags file, as there may still be a flagd. */
 export async function findWhatIsThere(
   values: TargetValues,
   env: Environment,
@@ -104,7 +104,9 @@ function flagdOf(values: TargetValues, env: Environment): Target['flagd'] {
   return values['no-flagd'] || isFileMode(values, env) ? false : checkedFlagdUrl(values, env)
 }
 
-/** As the processes of the application find their flags, unless a flagd is named for this command. */
+/**
+ * As the processes of the application find their flags, unless a flagd is named for this command.
+ */
 function isFileMode(values: TargetValues, env: Environment): boolean {
   return values.flagd === undefined && !env['SWITCHBACK_FLAGD'] && offlineFile(env) !== undefined
 }
@@ -120,7 +122,7 @@ export function flagdUrl(values: { readonly flagd: string | undefined }, env: En
   return values.flagd ?? env['SWITCHBACK_FLAGD'] ?? fromHost ?? defaultFlagdUrl
 }
 
-/** Fails on an address that is none before a command does anything, and blames who named it. */
+/** Refuses an invalid address before a command does anything, and names its source. */
 function checkedFlagdUrl(values: TargetValues, env: Environment): string {
   const url = flagdUrl(values, env)
   try {
@@ -145,10 +147,10 @@ async function findFile(flag: string, values: FileValues, env: Environment): Pro
   for (const name of names.sort()) {
     const file = join('flags', name)
     const flags = await loadFlags(file).then(flagNames, (): string[] => [])
-    // A file that is broken at the moment still is the one that is meant.
+    // A file that is broken at the moment may be the one that is meant.
     if (flags.includes(flag) || name === `${flag}.json`) having.push(file)
   }
-  // So is one that is gone, where switchback wrote it before.
+  // So may one that is gone, if switchback wrote it before.
   if (having.length === 0) {
     const gone = join('flags', `${flag}.json`)
     if (existsSync(lastGoodFile(gone))) return gone
@@ -160,7 +162,7 @@ async function findFile(flag: string, values: FileValues, env: Environment): Pro
     : usageError(`${having.join(' and ')} have the flag ${quote(flag)}`, 'name one with --file')
 }
 
-/** Who sits at the keyboard, for the history. */
+/** The author of a change, for the history. */
 export function whoAmI(env: Environment): HistoryNote {
   const user = env['SUDO_USER'] ?? attempt(() => userInfo().username) ?? 'unknown'
   return { who: env['SWITCHBACK_WHO'] ?? `${user}@${hostname()}`, via: 'cli' }

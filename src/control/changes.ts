@@ -8,25 +8,25 @@ export interface ChangeReading {
   /** Epoch milliseconds. */
   readonly at: number
   readonly action: HistoryEntry['action']
-  /** The `on` share in per cent before and after; `null` where there is none. */
+  /** The `on` share in percent before and after; `null` where there is none. */
   readonly from: number | null
   readonly to: number | null
   readonly who: string
   readonly via: string
   readonly reason: string
-  /** Of an edit by hand: whom it moved who should have stayed; `''` when nobody. */
+  /** Of an edit by hand: the users it moved who should have stayed; `''` when none. */
   readonly warning: string
-  /** Whether it is known to concern this flag: of an edit by hand the text before may not be known. */
+  /** Whether it certainly concerns this flag: of an edit by hand the text before may be unknown. */
   readonly known: boolean
 }
 
-/** What all users felt in the minute before a change and since. */
+/** What all users experienced in the minute before a change and since. */
 export interface ChangeEffect {
   readonly id: string
   readonly bad: BeforeAfter
   /** Milliseconds. */
   readonly p99: BeforeAfter
-  /** Seconds of "since" that were looked at: at most five minutes, and none while it settles. */
+  /** Seconds of "since" that were measured: at most five minutes, and none while it settles. */
   readonly seconds: number
 }
 
@@ -54,7 +54,7 @@ export function changeReading(entry: HistoryEntry): ChangeReading {
   }
 }
 
-/** Numbers that still hold seconds of before the change, those of the window, count for neither. */
+/** Numbers whose window still includes seconds before the change count for neither. */
 export function effectOf(change: ChangeReading, series: Series, now: number): ChangeEffect {
   const at = change.at / 1000
   const from = at + WINDOW_S + 1

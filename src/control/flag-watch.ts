@@ -23,15 +23,15 @@ export interface FlagWatchOptions {
   readonly onChange: () => void
 }
 
-/** The flag as the file has it, and what flagd makes of it. */
+/** The flag according to the file, and what flagd serves. */
 export interface FlagReading {
   readonly name: string
   readonly file: string
   /** SHA-256 of the file; `''` while it cannot be read. */
   readonly hash: string
-  /** The last description that could be made; `null` when there never was one. */
+  /** The last description that could be made; `null` without one. */
   readonly description: FlagDescription | null
-  /** Why the file cannot be read or understood now, or flagd refuses it; `null` when all is well. */
+  /** Why the file cannot be read or understood, or flagd refuses it; `null` when all is well. */
   readonly error: { readonly code: string; readonly message: string; readonly hint: string } | null
   readonly served: ServedReading
   /** The last change, when it was made by hand or by another tool; `null` when a command made it. */
@@ -41,7 +41,7 @@ export interface FlagReading {
 export interface EditedReading {
   /** Epoch milliseconds at which it was seen. */
   readonly at: number
-  /** Whom it moved who should have stayed; `''` when nobody. */
+  /** The users it moved who should have stayed; `''` when none. */
   readonly warning: string
   /** Why it is not in the history beside the file; `''` when it is. */
   readonly unwritten: string
@@ -53,13 +53,13 @@ export type FlagDescription = Pick<
 > & { readonly pilots: number }
 
 export interface ServedReading {
-  /** `unknown`: not asked yet; `unasked`: it shall not be asked. */
+  /** `unknown`: not asked yet; `unasked`: flagd is not used. */
   readonly state: 'same' | 'different' | 'unreachable' | 'unknown' | 'unasked'
   readonly url: string
   readonly detail: string
   readonly probes: number
   readonly agreeing: number
-  /** Epoch milliseconds since when the state is what it is. */
+  /** Epoch milliseconds since when the state is unchanged. */
   readonly since: number
 }
 
@@ -69,14 +69,14 @@ const SLOWEST_MS = 5000
 const PROBES = 12
 
 /**
- * Looks at the flags file, its history and flagd once a second. It never stops for what it finds: a
- * broken file or a dead flagd is what the page has to show.
+ * Looks at the flags file, its history and flagd once a second. A broken file or a dead flagd does
+ * not stop it, since the page has to show that.
  */
 export class FlagWatch {
   readonly #options: FlagWatchOptions
   readonly #stop = new AbortController()
   #document: FlagsDocument | undefined
-  /** Why flagd refuses the document; `null` when it takes it. */
+  /** Why flagd refuses the document; `null` when it accepts it. */
   #refused: FlagReading['error'] = null
   #description: FlagDescription | null = null
   #error: FlagReading['error'] = null
@@ -128,7 +128,7 @@ export class FlagWatch {
     return this.#document
   }
 
-  /** Epoch milliseconds since when the file is as it is. */
+  /** Epoch milliseconds since when the file is unchanged. */
   get changedAt(): number {
     return this.#changedAt
   }
@@ -138,9 +138,9 @@ export class FlagWatch {
     return this.#history
   }
 
-  /** Looks at the file and its history at once: somebody has just changed it. */
+  /** Looks at the file and its history at once, after a change. */
   async look(): Promise<void> {
-    // Two looks at a time could finish in the wrong order.
+    // Two looks at the same time could finish in the wrong order.
     while (this.#looking !== undefined) await this.#looking
     this.#looking = this.#look()
     try {
@@ -158,7 +158,7 @@ export class FlagWatch {
   async #run(): Promise<void> {
     const started = performance.now()
     await this.look()
-    // A flagd that hangs must not keep an edit from being seen.
+    // A flagd that hangs must not delay the display of an edit.
     if (performance.now() >= this.#askAt) void this.#ask()
     if (this.#stop.signal.aborted) return
     const rest = Math.max(100, INTERVAL_MS - (performance.now() - started))
@@ -186,7 +186,7 @@ export class FlagWatch {
     if (this.#signature() !== before) onChange()
   }
 
-  /** What flagd was asked about the file before says nothing about this one. */
+  /** flagd's answers about the file before do not concern this one. */
   #replace(document: FlagsDocument): void {
     this.#document = document
     this.#changedAt = Date.now()
@@ -197,7 +197,7 @@ export class FlagWatch {
     this.#askAt = 0
   }
 
-  /** Also writes what somebody changed by hand into it. */
+  /** Also writes edits by hand into it. */
   async #readHistory(document: FlagsDocument): Promise<void> {
     const { entries, unwritten } = await this.#historyWatch.look(document)
     this.#history = entries.filter((entry) => concerns(entry, this.#options.flag))
@@ -239,7 +239,7 @@ export class FlagWatch {
       const since = this.#served.state === 'unknown' ? this.#served.since : Date.now()
       this.#served = { state: 'unknown', url: flagd, detail, probes: 0, agreeing: 0, since }
     } finally {
-      // Users beside the boundary of a very small share are rare: finding them takes its time.
+      // Users beside the boundary of a very small share are rare: finding them takes time.
       const now = performance.now()
       if (document === this.#document) this.#askAt = now + Math.min(SLOWEST_MS, 9 * (now - started))
     }

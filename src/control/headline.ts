@@ -4,15 +4,15 @@ import type { FleetReading } from './metrics/index.ts'
 import type { ProcessesReading } from './processes.ts'
 import type { WayBack } from './way-back.ts'
 
-/** `ok`, something to keep an eye on, trouble, or nothing known. */
+/** `ok`, `watch` (look at it), `trouble` (act), or `unknown`. */
 export type Level = 'ok' | 'watch' | 'trouble' | 'unknown'
 
-/** Is it healthy: the worst thing first. */
+/** Is the rollout healthy: the worst finding first. */
 export interface Headline {
   readonly level: Level
   /** One sentence. */
   readonly sentence: string
-  /** Everything that is not as it should be, the worst first. */
+  /** All findings, the worst first. */
   readonly findings: readonly { readonly level: Level; readonly sentence: string }[]
 }
 
@@ -24,16 +24,19 @@ export interface HeadlineInput {
   readonly guard: GuardReading | undefined
   readonly processes: ProcessesReading
   readonly wayBack: WayBack
-  /** Epoch milliseconds since when the file is as it is. */
+  /** Epoch milliseconds since when the file is unchanged. */
   readonly changedAt: number
 }
 
 /** Shares of bad operations from which a person should look, and from which they should act. */
 const WATCH_BAD = 0.01
 const TROUBLE_BAD = 0.05
-/** Fewer operations a second than this say nothing about shares. */
+/** With fewer operations a second, shares mean nothing. */
 const MIN_OPERATIONS = 1
-/** An edit takes flagd's watcher a second or two: this long a difference is no fault. In milliseconds. */
+/**
+ * flagd's watcher needs a second or two for an edit; no difference is reported for this long. In
+ * milliseconds.
+ */
 const SERVING_GRACE_MS = 4000
 const WATCH_LOOP_DELAY_MS = 200
 
@@ -72,7 +75,7 @@ function wayBackFindings({ state, sentence, next }: WayBack): Finding[] {
     return [{ level: 'trouble', sentence: `NOT back yet: ${sentence}. ${next}` }]
   }
   if (state !== 'unsure') return []
-  const doubt = 'It is not known whether all users are on the old side'
+  const doubt = 'It is unknown whether all users are on the old side'
   return [{ level: 'watch', sentence: `${doubt}: ${sentence}. ${next}` }]
 }
 
@@ -84,7 +87,7 @@ function processFindings({ now, changedAt, processes, wayBack }: HeadlineInput):
     const sentence = `${process} refuses the flags and keeps the old ones: ${refuses}`
     found.push({ level: 'trouble', sentence })
   }
-  // Those that are silent or tell nothing are told of elsewhere.
+  // Silent processes, and those that report nothing, are separate findings.
   const lagging = list.filter(
     ({ agrees, silent, onShare, refuses }) =>
       !agrees && !silent && onShare !== null && refuses === '',
@@ -128,14 +131,13 @@ function guardFindings({ guard }: HeadlineInput): Finding[] {
   if (guard === undefined) return []
   const found: Finding[] = guard.alarms.map((sentence) => ({ level: 'watch', sentence }))
   if (guard.answer === 'regressed') {
-    const alone =
-      guard.mode === 'advising' ? ' (this guard only watches: going back is up to you)' : ''
+    const alone = guard.mode === 'advising' ? ' (this guard only watches: roll back yourself)' : ''
     found.unshift({ level: 'trouble', sentence: `${guard.sentence}${alone}` })
   } else if (guard.answer === 'starved') found.push({ level: 'watch', sentence: guard.sentence })
   if (guard.mode === 'blind' || guard.mode === 'stopped') {
     found.push({
       level: 'watch',
-      sentence: `The guard is ${guard.mode}: nobody goes back by itself`,
+      sentence: `The guard is ${guard.mode}: it will not roll back by itself`,
     })
   }
   return found
@@ -146,14 +148,17 @@ function flagFindings({ now, flag }: HeadlineInput): Finding[] {
   const { error, served, description, edited } = flag
   if (error !== null) found.push({ level: 'trouble', sentence: `The flags file: ${error.message}` })
   else if (description?.shape === 'unknown') {
-    found.push({ level: 'watch', sentence: 'The rule of the flag is not understood' })
+    found.push({
+      level: 'watch',
+      sentence: 'The rule of the flag is not a split that can be changed here',
+    })
   }
   if (edited !== null && edited.warning !== '') {
-    const sentence = `The file was edited by hand: ${edited.warning}. Undo it under Last change`
+    const sentence = `The file was edited by hand: ${edited.warning}. Undo it under "Last change"`
     found.push({ level: 'trouble', sentence })
   }
   if (edited !== null && edited.unwritten !== '') {
-    const sentence = `An edit by hand is not in the history: ${edited.unwritten}`
+    const sentence = `An edit by hand could not be written into the history: ${edited.unwritten}`
     found.push({ level: 'watch', sentence })
   }
   if (served.state === 'different' && now - served.since > SERVING_GRACE_MS) {
@@ -168,7 +173,12 @@ function flagFindings({ now, flag }: HeadlineInput): Finding[] {
 
 function fleetFindings({ arms, replicas, eventLoopDelay }: FleetReading): Finding[] {
   if (replicas.length === 0) {
-    return [{ level: 'unknown', sentence: 'No metrics are read: name the replicas with --metrics' }]
+    return [
+      {
+        level: 'unknown',
+        sentence: 'No metrics are read: start the page with --metrics URL of each replica',
+      },
+    ]
   }
   const found: Finding[] = []
   const silent = replicas.filter(({ live }) => !live)

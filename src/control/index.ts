@@ -1,7 +1,7 @@
 /**
- * The control page: one page that shows both sides and the split, moves it and takes it back, and the
- * API behind it, on a listener of its own. It knows the flags file, the metrics and the guard; cached
- * data it never touches.
+ * The control page: one page that shows both sides and the split, changes it and rolls it back, and
+ * the API behind it, on its own listener. It uses the flags file, the metrics and the guard, and
+ * never touches cached data.
  */
 export type {
   BadOfTotal,

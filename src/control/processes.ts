@@ -6,15 +6,15 @@ import {
 } from '../rollout/index.ts'
 import type { ProcessAnswer } from '../scrape/index.ts'
 
-/** What the processes of the application decide, against what the file says. */
+/** What the processes of the application decide, compared with what the file says. */
 export interface ProcessesReading {
   /** How many are named, and how many of them decide what the file says. */
   readonly known: number
   readonly agreeing: number
-  /** How many say nothing of the flag: of an older version, say. */
+  /** How many report nothing about the flag, e.g. because of an older version. */
   readonly untold: number
   readonly list: readonly ProcessReport[]
-  /** The name of the new side's backend, e.g. `redis`; `''` where nobody tells. */
+  /** The name of the new side's backend, e.g. `redis`; `''` where it is unknown. */
   readonly newSide: string
 }
 
@@ -27,11 +27,14 @@ export interface ProcessReport {
   readonly cause: string
   /** Why it refuses the flags; `''` when it does not. */
   readonly refuses: string
-  /** The share of the probe users that it sends to the new side, 0 to 1; `null` where it does not tell. */
+  /**
+   * The share of the probe users that it sends to the new side, 0 to 1; `null` where it does not
+   * report it.
+   */
   readonly onShare: number | null
 }
 
-/** Judges what the processes say; evaluates the file only when it changed. */
+/** Judges what the processes report; evaluates the file only when it changed. */
 export class ProcessJudge {
   readonly #flag: string
   #document: FlagsDocument | undefined
@@ -60,7 +63,7 @@ export class ProcessJudge {
     try {
       this.#expected = document && expectationOf(document, this.#flag)
     } catch {
-      // What is wrong with the file is a finding of its own.
+      // A problem of the file is a finding of its own.
       this.#expected = undefined
     }
     return this.#expected

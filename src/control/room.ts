@@ -15,12 +15,12 @@ export interface RoomOptions {
   readonly flag: string
   readonly flagd: string | false
   readonly replicas: readonly string[]
-  /** Nobody named the replicas: they are where they usually are, if at all. */
+  /** The replicas were not named: the default address is tried. */
   readonly guessed: boolean
   readonly guard: GuardView | undefined
 }
 
-/** Hears what is new. */
+/** Receives updates. */
 export interface RoomListener {
   tick(state: ControlState): void
   history(history: ControlHistory): void
@@ -29,8 +29,8 @@ export interface RoomListener {
 const TICK_MS = 1000
 
 /**
- * Everything that the page shows, gathered: replicas, flags file, flagd and guard, each of which may be
- * broken without the others noticing. It changes nothing.
+ * Everything that the page shows: replicas, flags file, flagd and guard, each of which may fail
+ * without affecting the others. It changes nothing.
  */
 export class Room {
   readonly boot: string = randomBytes(6).toString('base64url')
@@ -73,7 +73,7 @@ export class Room {
     return this.#fleet.confirming
   }
 
-  /** Somebody has just changed the file: do not wait for the next look. */
+  /** The file was just changed: do not wait for the next look. */
   async refresh(): Promise<void> {
     await this.#watch.look()
     this.#state = this.#read()
@@ -83,9 +83,13 @@ export class Room {
   /** @throws {SwitchbackError} `SB_GUARD_NOT_ASKING` */
   async approve(percent: number, who: string): Promise<void> {
     if (this.#guard?.approve === undefined || this.#readGuard()?.awaiting !== percent) {
-      throw new SwitchbackError('SB_GUARD_NOT_ASKING', `no guard waits to go on to ${percent} %`, {
-        hint: 'look again: it may have gone on, or held',
-      })
+      throw new SwitchbackError(
+        'SB_GUARD_NOT_ASKING',
+        `no guard waits for an approval of ${percent} %`,
+        {
+          hint: 'look at its state again: it may have moved on or be holding',
+        },
+      )
     }
     await this.#guard.approve(percent, who)
   }
@@ -127,7 +131,7 @@ export class Room {
     }
   }
 
-  /** A guard that throws is a guard that stopped: the page goes on. */
+  /** A guard that throws counts as stopped; the page continues. */
   #readGuard(): GuardReading | undefined {
     if (this.#guard === undefined) return undefined
     try {
@@ -145,7 +149,7 @@ export class Room {
   }
 }
 
-/** JSON has no infinity, and no evidence at all is the logarithm of nothing. */
+/** JSON has no infinity, and the logarithm of no evidence is one. */
 function finite(guard: GuardReading): GuardReading {
   const clamp = <T extends Evidence>(evidence: T): T => ({
     ...evidence,
@@ -167,7 +171,7 @@ const STOPPED = {
   alarms: [],
 } as const
 
-/** A disabled flag gives everybody the default of the code: off. */
+/** A disabled flag gives everyone the default of the code: off. */
 function shownShare(
   description: { readonly state: string; readonly share: number | undefined } | null,
 ): number | undefined {

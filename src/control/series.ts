@@ -1,7 +1,7 @@
 import type { ArmReading } from './metrics/index.ts'
 import { ARM_COLUMNS, COLUMNS } from './page/columns.ts'
 
-/** One second of both arms, in the order of `COLUMNS`; `null` where nothing is known. */
+/** One second of both sides, in the order of `COLUMNS`; `null` where nothing is known. */
 export type SeriesPoint = readonly (number | null)[]
 
 /** Half an hour of seconds. */
@@ -20,7 +20,7 @@ export function pointOf(
   return [at / 1000, share ?? null, seen, ...values].map(rounded)
 }
 
-/** Seven digits are more than a screen shows. */
+/** Seven digits are enough for a screen. */
 function rounded(value: number | null, index: number): number | null {
   return value === null || index === 0 ? value : Number(value.toPrecision(7))
 }

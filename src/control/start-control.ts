@@ -26,11 +26,11 @@ export interface ControlOptions {
   /** The `/metrics` of each process of the application. @default none */
   readonly replicas?: readonly string[]
   /**
-   * Nobody named the replicas: one that never answers need not confirm a change.
+   * The addresses are defaults: one that never answers need not confirm a change.
    * @default false
    */
   readonly guessed?: boolean
-  /** A Prometheus whose processes must confirm changes besides. @default none */
+  /** A Prometheus whose processes must also confirm changes. @default none */
   readonly prometheus?: ProcessesOptions['prometheus']
   /** @default none: the page says so */
   readonly guard?: GuardView
@@ -42,9 +42,9 @@ export interface ControlOptions {
   readonly token?: string
   /** Names under which the server may be asked, besides its address, e.g. behind a proxy. @default none */
   readonly allowedHosts?: readonly string[]
-  /** Who changes are written down as, when nobody says a name. @default 'control' */
+  /** The author of changes without a name. @default 'control' */
   readonly operator?: string
-  /** Hears of every attempt at a change. @default nobody */
+  /** Receives every attempt at a change. @default none */
   readonly onAudit?: (line: AuditLine) => void
   /** The directory of the page's compiled scripts. @default beside this module */
   readonly page?: string
@@ -62,11 +62,11 @@ const SHORTEST_TOKEN = 16
 const BODY_LIMIT = 16 * 1024
 
 /**
- * Starts the control page: the page and its API. It works with whatever of its surroundings does: no
- * metrics, no guard and no flagd leave the slider and the rollback as they are.
+ * Starts the control page and its API. It works with whatever is available: without metrics, guard
+ * or flagd the slider and the rollback still work.
  *
- * @throws {SwitchbackError} `SB_CONTROL_TOKEN_MISSING` when others than this machine could reach it
- * without a token, `SB_CONTROL_TOKEN_WEAK`, `SB_CONTROL_LISTEN`, `SB_CONTROL_PAGE`, `SB_METRICS_URL_INVALID`.
+ * @throws {SwitchbackError} `SB_CONTROL_TOKEN_MISSING` when other machines could reach it without a
+ * token, `SB_CONTROL_TOKEN_WEAK`, `SB_CONTROL_LISTEN`, `SB_CONTROL_PAGE`, `SB_METRICS_URL_INVALID`.
  */
 export async function startControl(options: ControlOptions): Promise<Control> {
   const { file, flag = 'use-redis', flagd = defaultFlagdUrl, operator = 'control' } = options
@@ -82,12 +82,12 @@ export async function startControl(options: ControlOptions): Promise<Control> {
     requestTimeout: 10_000,
     forceCloseConnections: true,
     ajv: { customOptions: { coerceTypes: false, removeAdditional: false } },
-    // Without a name they get the answer of every other wrong name.
+    // Without a name they get the same answer as any wrong name.
     http: { requireHostHeader: false },
     clientErrorHandler: answerBrokenRequest,
     frameworkErrors: (error, _request, reply) => void sendProblem(error, reply),
   })
-  // First, so that it knows who was turned away.
+  // First, so that it records refused requests too.
   audit(app, (line) => onAudit?.(line))
   protect(app, { token, hosts: [host, ...allowedHosts] })
   answerProblems(app)
@@ -118,7 +118,7 @@ export async function startControl(options: ControlOptions): Promise<Control> {
     await stop()
     throw new SwitchbackError('SB_CONTROL_LISTEN', `cannot listen on ${host}:${port}`, {
       cause: error,
-      hint: 'is another one running? name another port with --port, or 0 for a free one',
+      hint: 'stop the other process, or choose another port with --port (0 for any free one)',
     })
   }
   await room.start({
@@ -138,14 +138,22 @@ function checkToken(
   if (token === undefined) {
     const open = [host, ...allowedHosts].find((each) => !isLoopback(each))
     if (open === undefined) return
-    throw new SwitchbackError('SB_CONTROL_TOKEN_MISSING', `others could reach ${quote(open)}`, {
-      hint: 'set a token for changes (SWITCHBACK_CONTROL_TOKEN), or listen on 127.0.0.1',
-    })
+    throw new SwitchbackError(
+      'SB_CONTROL_TOKEN_MISSING',
+      `the control page would be reachable from other machines at ${quote(open)}, without a token`,
+      {
+        hint: 'set a token for changes (SWITCHBACK_CONTROL_TOKEN), or listen on 127.0.0.1',
+      },
+    )
   }
   if (token.length >= SHORTEST_TOKEN && /^[\x21-\x7e]+$/.test(token)) return
-  throw new SwitchbackError('SB_CONTROL_TOKEN_WEAK', 'the token is too short or not printable', {
-    hint: `take ${SHORTEST_TOKEN} characters or more, e.g. of openssl rand -base64 24`,
-  })
+  throw new SwitchbackError(
+    'SB_CONTROL_TOKEN_WEAK',
+    `the token is shorter than ${SHORTEST_TOKEN} characters or not printable`,
+    {
+      hint: `use the output of openssl rand -base64 24`,
+    },
+  )
 }
 
 function bracketed(address: string): string {

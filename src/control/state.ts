@@ -17,12 +17,12 @@ export interface ControlState {
   readonly flag: FlagReading
   readonly fleet: FleetReading
   readonly processes: ProcessesReading
-  /** Whether all users are on the old side, where the file says so. */
+  /** Whether all users are on the old side, when the file says so. */
   readonly wayBack: WayBack
   readonly guard: GuardReading | null
   /** The latest second, as in the series. */
   readonly point: SeriesPoint
-  /** What the last change did; `null` when there was none. */
+  /** What the last change did; `null` without one. */
   readonly effect: ChangeEffect | null
 }
 
@@ -36,7 +36,7 @@ export interface ControlSeries {
   readonly points: readonly SeriesPoint[]
 }
 
-/** What the page is told of itself once: `GET /api/info`. */
+/** What the page needs to know once: `GET /api/info`. */
 export interface ControlInfo {
   readonly version: string
   readonly flag: string
@@ -44,12 +44,12 @@ export interface ControlInfo {
   readonly flagd: string
   /** Whether changes need a token. */
   readonly token: boolean
-  /** Who changes are written down as, when nobody says a name. */
+  /** The author of changes without a name. */
   readonly operator: string
   readonly boot: string
 }
 
-/** What became of a change: the answer to `POST /api/share`, `/api/rollback` and `/api/undo`. */
+/** The result of a change: the answer to `POST /api/share`, `/api/rollback` and `/api/undo`. */
 export interface ChangeAnswer {
   readonly action: string
   readonly from: number | null
@@ -60,9 +60,9 @@ export interface ChangeAnswer {
   /** Milliseconds from the write until flagd served the change to the first user, and to the last. */
   readonly servedMs: number | null
   readonly lastMs: number | null
-  /** Users who moved and were asked for. */
+  /** Users who changed sides and were asked for. */
   readonly movers: number
-  /** The processes that must decide it, and those that do; `null` where none is known. */
+  /** The processes that must decide it, and those that do; `null` without known processes. */
   readonly processes: {
     readonly known: number
     readonly deciding: number
@@ -71,7 +71,7 @@ export interface ChangeAnswer {
   /** Why it is not confirmed, and what to do; `''` when it is. */
   readonly cause: string
   readonly hint: string
-  /** What went wrong behind the write; `''` when nothing did. */
+  /** What failed after the write; `''` when nothing did. */
   readonly warning: string
   readonly diff: readonly DiffLine[]
 }
@@ -86,7 +86,10 @@ export interface DiffLine {
 export interface PreviewAnswer {
   readonly from: number | null
   readonly to: number | null
-  /** Of the file that was looked at: sent back with the change, which is refused if it is another. */
+  /**
+   * Hash of the file that was looked at: sent back with the change, which is refused if the file is
+   * another one.
+   */
   readonly hash: string
   readonly users: number
   readonly joins: number

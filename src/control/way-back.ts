@@ -8,14 +8,14 @@ export interface WayBack {
   /**
    * - `open`: the file does not send everyone to the old side;
    * - `waiting`: it does since a moment ago, and not all have it yet;
-   * - `back`: all that tell agree that everyone is on the old side;
-   * - `not-back`: somebody is still on the new side;
-   * - `unsure`: nobody tells.
+   * - `back`: all answers agree that everyone is on the old side;
+   * - `not-back`: some users are still on the new side;
+   * - `unsure`: there is no answer.
    */
   readonly state: 'open' | 'waiting' | 'back' | 'not-back' | 'unsure'
-  /** What holds it up; `''` when open or back. */
+  /** The cause of the delay; `''` when open or back. */
   readonly sentence: string
-  /** What to do about it; `''` when nothing is. */
+  /** What to do about it; `''` when nothing is needed. */
   readonly next: string
 }
 
@@ -23,15 +23,15 @@ export interface WayBackInput {
   /** Epoch milliseconds. */
   readonly now: number
   readonly flag: FlagReading
-  /** Epoch milliseconds since when the file is as it is. */
+  /** Epoch milliseconds since when the file is unchanged. */
   readonly changedAt: number
   readonly fleet: FleetReading
   readonly processes: ProcessesReading
 }
 
-/** An edit takes flagd's watcher a second or two, in milliseconds. */
+/** flagd's watcher needs a second or two for an edit; in milliseconds. */
 const GRACE_MS = 4000
-/** So long the traffic of before the change counts in the rates, in milliseconds. */
+/** For so long the rates still include traffic of before the change, in milliseconds. */
 const TRAFFIC_GRACE_MS = (WINDOW_S + 2) * 1000
 /** A smaller share of the operations may be rounding. */
 const LEAST_SHARE = 0.0005
@@ -64,7 +64,7 @@ export function wayBackOf(input: WayBackInput): WayBack {
   const next = nextStep(input, refusing.length > 0, silent.length > 0)
   const told0 = told && onNow.length === 0 && untold.length === 0 && silent.length === 0
   const late = now - changedAt > TRAFFIC_GRACE_MS
-  // Rates of the last seconds lag behind processes that say what they decide now.
+  // The rates of the last seconds lag behind processes that report their decisions.
   const trafficCounts = trafficOn && (late || (!told0 && (gone || !young)))
   if (onNow.length > 0 || trafficCounts || refusing.length > 0 || served.state === 'different') {
     const waiting = young && !gone && refusing.length === 0
@@ -78,7 +78,7 @@ export function wayBackOf(input: WayBackInput): WayBack {
   if (young && !gone && silent.length === 0) {
     return { state: 'waiting', sentence: 'not all have it yet', next }
   }
-  const sentence = reasons.length > 0 ? reasons.join('; ') : 'no process and no flagd tells'
+  const sentence = reasons.length > 0 ? reasons.join('; ') : 'neither a process nor flagd answers'
   return { state: 'unsure', sentence, next }
 }
 
@@ -107,10 +107,10 @@ function nextStep({ flag }: WayBackInput, refused: boolean, silent: boolean): st
   if (refused)
     return 'Correct what the process refuses (switchback validate), then roll back again.'
   if (flag.served.state === 'unreachable') {
-    return 'Restart flagd. If that takes long, restart the processes: without flags they start on the old side.'
+    return 'Restart flagd. If that takes time, restart the processes: without flags they start on the old side.'
   }
   if (flag.served.state === 'different') {
-    return 'Restart flagd: its file watch may be dead, or it reads another file (switchback doctor).'
+    return 'Restart flagd: its file watch may have failed, or it reads another file (switchback doctor).'
   }
   if (silent) return 'Restart or end the process that does not answer: it keeps its side.'
   return 'Look at /readyz and the log of the processes, and restart those that do not follow.'

@@ -81,7 +81,7 @@ const DIFFERENCES: ReadonlyMap<string, Judge> = new Map<string, Judge>([
 function ofSplit(operands: readonly JsonValue[]): string | undefined {
   const [first, ...rest] = operands
   if (first !== undefined && isObject(first) && Object.hasOwn(first, 'var')) {
-    return 'buckets whoever lacks the attribute by flag and targeting key, and JavaScript gives the default'
+    return 'buckets users without the attribute by flag and targeting key, and JavaScript gives the default'
   }
   const computed = [first, ...rest].some(
     (entry) => entry !== undefined && isList(entry) && isObject(entry[1] ?? null),

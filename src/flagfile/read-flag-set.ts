@@ -157,7 +157,7 @@ function definitionOf(
     (variants === undefined || !Object.hasOwn(variants, defaultVariant))
   ) {
     fail(
-      `has a defaultVariant ${quote(defaultVariant)} that is no variant of the flag ${quote(ownKey)}`,
+      `has a defaultVariant ${quote(defaultVariant)} that is not a variant of the flag ${quote(ownKey)}`,
     )
   }
   const [own, source] = [map('metadata'), text('source')]

@@ -15,7 +15,7 @@ export interface AnswerParts {
   readonly errorCode: string
 }
 
-/** A provider that makes up reasons must not fill the memory. */
+/** Bounds the memory against a provider that makes up reasons. */
 const MAX_SHARED = 256
 
 /** Makes equal answers one object: a million users share a handful. */
@@ -36,7 +36,7 @@ export class Answers {
   }
 }
 
-/** For users whom nobody knows while the flag service does not answer. */
+/** For users without a known answer while the flag service does not answer. */
 export const NOT_ANSWERED: Decision = Object.freeze({
   side: 'off',
   variant: '',
@@ -45,7 +45,7 @@ export const NOT_ANSWERED: Decision = Object.freeze({
   source: 'default',
 })
 
-/** Remembered for them, so that the next operation need not wait for nothing again. */
+/** Remembered for these users, so that their next operation does not wait again. */
 export const UNANSWERED: Answer = {
   live: NOT_ANSWERED,
   remembered: NOT_ANSWERED,

@@ -3,11 +3,14 @@ import { createDecider } from './decider.ts'
 import type { Decider, FlagDecider } from './decision.ts'
 import type { FlagsSource } from './flags-source.ts'
 
-/** Who is asked which side serves: a flag and its source, or a decider, which knows its flag already. */
+/**
+ * Which decider the cache uses: a flag and its source, or a ready decider, which already has a
+ * flag.
+ */
 export type FlagChoice =
   | { readonly flag: string; readonly decider?: undefined }
   | { readonly flag?: undefined; readonly decider: Decider }
-  // A hand-written decider knows no flag; the name is for the metrics.
+  // A hand-written decider has no flag of its own; the name is for the metrics.
   | { readonly flag: string; readonly decider: Decider & { readonly flag?: undefined } }
 
 /** A {@link FlagChoice} as it is given, right or wrong. */
@@ -36,12 +39,12 @@ export function deciderOf(options: GivenChoice, feature: string): Decider {
     throw invalid(`decider cannot be ${quote(decider)}`, 'pass what createDecider returns')
   }
   if (flags !== undefined) {
-    throw invalid('flags says nothing beside a decider', 'pass either of the two')
+    throw invalid('flags has no effect when decider is given', 'pass one of the two')
   }
   const own = (decider as Partial<FlagDecider>).flag
   if (flag !== undefined && own !== undefined && flag !== own) {
     const both = `flag ${quote(flag)} and a decider of the flag ${quote(own)}`
-    throw invalid(`${both} contradict each other`, 'leave flag out: the decider knows its own')
+    throw invalid(`${both} contradict each other`, 'leave flag out: the decider has its own')
   }
   return decider
 }

@@ -6,7 +6,7 @@ export interface ConfigurationState {
   readonly since: number | undefined
   /** The hash of what decides a flag; `undefined` for a flag that is not there. */
   hashOf(flag: string): string | undefined
-  /** The latest configuration was refused: the last good one stays. */
+  /** The latest configuration was refused; the last good one stays in force. */
   readonly refused: Refusal | undefined
 }
 
@@ -33,7 +33,7 @@ export function configurationOf(provider: Provider): ConfigurationState | undefi
   }
 }
 
-/** What somebody is told of a refusal is one line, and not a whole flags file. */
+/** A refusal is reported in one line, not as a whole flags file. */
 const MAX_REASON = 200
 
 /** The configuration in force, as far as one flag goes. */
@@ -59,7 +59,7 @@ export function flagConfiguration(
   }
 }
 
-/** For people: that what somebody wrote is not what decides. */
+/** One line for people: the latest configuration is not the one that decides. */
 export function refusalDetail({ since, refused }: FlagConfiguration): string {
   if (refused === undefined) return ''
   if (since === undefined) return `no flags are in force: ${refused.reason}`

@@ -2,8 +2,8 @@ import type { EvaluationContext } from '@openfeature/server-sdk'
 import type { DecisionContext } from './decision.ts'
 
 /**
- * The targeting key as the string that it must be: flagd buckets strings only, and gives a number the
- * flag's default. Plain JavaScript callers may pass one.
+ * The targeting key as a string: flagd buckets strings only and gives a number the flag's default,
+ * and plain JavaScript callers may pass a number.
  */
 export function targetingKeyIn(context: DecisionContext): string | undefined {
   const key: unknown = context.targetingKey
@@ -42,12 +42,12 @@ export function memoryKeyOf(context: DecisionContext): string {
   const known = frozenKeys.get(context)
   if (known !== undefined) return known
   const canonical = MARK + attributesOf({ ...context, targetingKey: key })
-  // Only what cannot change any more may be looked up by its identity.
+  // Only a context that can no longer change may be cached by its identity.
   if (cannotChange(context)) frozenKeys.set(context, canonical)
   return canonical
 }
 
-/** A frozen object holds its parts, which callers without types may change all the same. */
+/** Freezing an object does not freeze what it contains, so its parts are checked as well. */
 function cannotChange(context: DecisionContext): boolean {
   return Object.isFrozen(context) && Object.values(context).every((part) => Object(part) !== part)
 }

@@ -19,8 +19,8 @@ export interface DeciderOptions extends ClientChoice {
   /** Most decisions remembered; the ones longest not used are forgotten. @default 100_000 */
   readonly maxRemembered?: number
   /**
-   * How often the probe users are asked for, who tell in `health()` and in the metrics which share goes
-   * to the new side; `false`: never.
+   * How often the probe users are evaluated, whose share is reported in `health()` and in the
+   * metrics; `false`: never.
    * @default see LiveSplitOptions
    */
   readonly liveSplit?: LiveSplitOptions | false

@@ -18,9 +18,9 @@ import { suitableRememberMs } from './provider-facts.ts'
 import { ServiceWatch } from './service-watch.ts'
 import { transactionContext } from './transaction-context.ts'
 
-/** Evaluations under way for users who have an answer that can be held instead. */
+/** Most evaluations under way for users who have a last known answer. */
 const MAX_REFRESHES = 64
-/** Evaluations under way in all. */
+/** Most evaluations under way in all. */
 const MAX_EVALUATIONS = 1_024
 /** Milliseconds after which a failed evaluation is tried again, however long decisions are remembered. */
 const RETRY_AFTER = 250
@@ -46,7 +46,7 @@ class RememberingDecider implements FlagDecider {
   readonly #flights = new Map<string, Promise<Decision>>()
   readonly #rememberMs: number
   readonly #refreshAfterMs: number
-  /** Evaluations that have not come back, be they waited for or given up. */
+  /** Evaluations that have not returned yet, whether or not an operation still waits for them. */
   #underWay = 0
   #epoch = 0
   #closed = false
@@ -70,7 +70,7 @@ class RememberingDecider implements FlagDecider {
       onChange: () => {
         this.#epoch = (this.#epoch + 1) | 0
         this.#split?.changed()
-        // Whether it is mended must not wait for the next user.
+        // Tests whether the service is back without waiting for the next user.
         if (this.#service?.flagIsWrong) void this.decide({})
       },
     })
@@ -82,7 +82,7 @@ class RememberingDecider implements FlagDecider {
     try {
       key = memoryKeyOf(asked)
     } catch {
-      // Attributes that cannot be named, e.g. an object that contains itself.
+      // The attributes cannot be serialised, e.g. an object that contains itself.
       return NOT_ANSWERED
     }
     const known = this.#memory.get(key)
@@ -152,7 +152,7 @@ class RememberingDecider implements FlagDecider {
         late = true
         land(this.#learnNothing(trial))
       }
-      // After a stall of the event loop the answer may be there, unread: let it be read first.
+      // After a stall of the event loop the answer may have arrived unread: read it first.
       const timer = setTimeout(() => setImmediate(miss), deadlineMs)
       this.#underWay++
       evaluationBegins()
@@ -180,8 +180,8 @@ class RememberingDecider implements FlagDecider {
     } else gate.failed(`${errorCode} ${quote(result.message)}`, ready)
 
     const error = this.#answers.of({ side: 'off', variant: '', reason: 'ERROR', errorCode })
-    // A ready provider that misses the flag is an answer: the flag was deleted. Anything else is a
-    // mistake in the rule or an outage, and changes nothing for those who have an answer.
+    // FLAG_NOT_FOUND from a ready provider is an answer: the flag was deleted. Any other error is a
+    // mistake in the rule or an outage, and changes nothing for users with a last known answer.
     const deleted = errorCode === 'FLAG_NOT_FOUND' && answered && changes === trial.changes
     if (!deleted) return this.#hold(trial, error)
     this.#remember(trial, error, this.#retryAt(trial))
@@ -197,8 +197,8 @@ class RememberingDecider implements FlagDecider {
   }
 
   /**
-   * The last answer stands, or `instead` when there is none, until the evaluation is tried again in the
-   * background: the next operations do not wait.
+   * Gives the last known answer, or `instead` when there is none, until the background retry: the
+   * next operations do not wait.
    */
   #hold(trial: Trial, instead: Answer): Decision {
     const known = this.#memory.get(trial.key)
@@ -217,7 +217,7 @@ class RememberingDecider implements FlagDecider {
     return at - Math.max(0, this.#refreshAfterMs - RETRY_AFTER)
   }
 
-  /** An answer that nobody waits for any more is good for the next time; an error is not. */
+  /** A late answer is kept for the next operation; a late error is not. */
   #learnLate(trial: Trial, result: Evaluation<boolean>): void {
     if (result.ok) this.#accept(trial, result)
   }
@@ -243,7 +243,7 @@ class RememberingDecider implements FlagDecider {
       this.#memory.set(key, { decision: answer.remembered, answer, at, epoch })
       return
     }
-    // Somebody who asked later may have been answered earlier.
+    // A later request may have been answered earlier.
     if (elapsed(known.at, trial.at) < 0) return
     known.decision = answer.remembered
     known.answer = answer
@@ -252,7 +252,7 @@ class RememberingDecider implements FlagDecider {
   }
 }
 
-/** One evaluation, as it was when it began. */
+/** One evaluation, with the state at its start. */
 interface Trial {
   readonly key: string
   readonly at: number

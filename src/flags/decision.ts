@@ -3,7 +3,7 @@ import type { FlagConfiguration } from './configuration.ts'
 import type { LiveSplit } from './live-split.ts'
 
 /**
- * Whom the flag is asked for. `targetingKey` is the user (any stable string); the rest are attributes
+ * The evaluation context. `targetingKey` is the user (any stable string); the rest are attributes
  * that targeting rules may read, e.g. `plan`, and `feature`, which the cache sets to its own name.
  */
 export interface DecisionContext {
@@ -15,8 +15,8 @@ export interface DecisionContext {
  * Where a decision came from:
  * - `live`: evaluated just now;
  * - `remembered`: evaluated before under the same configuration;
- * - `held`: the flag service did not answer in time; the last known answer stands;
- * - `default`: nobody knows this user yet and the flag service did not answer: `off`.
+ * - `held`: the flag service did not answer in time; the last known answer stays;
+ * - `default`: the user is new and the flag service did not answer: `off`.
  */
 export type DecisionSource = 'live' | 'remembered' | 'held' | 'default'
 
@@ -31,7 +31,7 @@ export interface Decision {
   readonly source: DecisionSource
 }
 
-/** Asks the flag which side serves. Everything that the switch knows about feature flags. */
+/** Asks the flag which side serves. The switch knows feature flags only through this interface. */
 export interface Decider {
   /**
    * The side for this context; without one, OpenFeature's transaction context. Synchronous when the

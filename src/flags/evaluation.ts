@@ -8,7 +8,7 @@ export type Evaluation<T> =
       readonly ok: false
       readonly errorCode: string
       readonly message: string
-      /** The service is alive; it is the flag or the request that is wrong. */
+      /** The service is alive: the flag or the request is wrong. */
       readonly answered: boolean
     }
 
@@ -51,14 +51,14 @@ async function evaluation<T extends boolean | string>(
     })
     const { value, errorCode, variant, reason } = details
     if (errorCode !== undefined) {
-      // flagd's provider says FLAG_NOT_FOUND, too, when flagd is gone.
+      // flagd's provider also reports FLAG_NOT_FOUND when flagd is gone.
       const answered = ABOUT_THE_FLAG.has(errorCode) && client.providerStatus === 'READY'
       const message = textOf(details.errorMessage, '')
       return { ok: false, errorCode: textOf(errorCode, 'GENERAL'), message, answered }
     }
     // The SDK hands on whatever a provider returns.
     if (typeof value !== type) {
-      const message = `the flag is not a ${type} but ${typeof value}`
+      const message = `expected a ${type} flag, got ${typeof value}`
       return { ok: false, errorCode: 'TYPE_MISMATCH', message, answered: true }
     }
     return { ok: true, value, variant: textOf(variant, ''), reason: textOf(reason, 'UNKNOWN') }
@@ -68,7 +68,7 @@ async function evaluation<T extends boolean | string>(
   }
 }
 
-/** Providers hand on whatever they were given: an object here would fail whoever prints it. */
+/** Providers pass on whatever they were given; an object here would break code that prints it. */
 function textOf(value: unknown, otherwise: string): string {
   if (typeof value === 'string') return value
   return typeof value === 'number' || typeof value === 'boolean' ? String(value) : otherwise

@@ -8,16 +8,16 @@ export interface FlagsEvent {
 export type OnFlagsEvent = (event: FlagsEvent) => void
 
 /**
- * Somebody else's logger must not be able to fail a decision.
+ * Calls a handler in such a way that its error cannot fail a decision.
  *
- * @param onEvent warnings go to console.warn when not given: flags that are off need a reason
+ * @param onEvent without it, warnings go to console.warn: flags that are off need a reason
  */
 export function safely(onEvent: OnFlagsEvent = toConsole): OnFlagsEvent {
   return (event) => {
     try {
       onEvent(event)
     } catch {
-      // Nobody is left to tell.
+      // The handler itself failed; there is no other place to report it.
     }
   }
 }

@@ -16,19 +16,16 @@ import { LoadedFlags } from './loaded-flags.ts'
 export interface FileProviderOptions {
   /** A flags file as flagd reads it: JSON, or YAML when its name ends so. */
   readonly path: string
-  /** Told of content that was refused. @default warnings go to console.warn */
+  /** Called with content that was refused. @default warnings go to console.warn */
   readonly onEvent?: OnFlagsEvent
 }
 
 const SETTLE_MS = 50
 
 /**
- * An OpenFeature provider for a flags file, without a flagd: flagd's answers, and a watch that sees a
- * change at once. flagd's own provider looks every 5 s, takes `{}` for "no flags", and never recovers
- * from a file that was missing or broken at the start.
- *
- * Content that flagd would refuse changes nothing: the last good flags stay, the status is STALE until
- * it is mended.
+ * An OpenFeature provider for a flags file, without a flagd: flagd's answers, and a file watch that
+ * sees a change at once. Content that flagd would refuse changes nothing: the last good flags stay,
+ * and the status is STALE until the file is fixed.
  */
 export class FileProvider implements Provider {
   readonly metadata: { readonly name: string } = { name: 'flags-file' }
@@ -39,7 +36,7 @@ export class FileProvider implements Provider {
   readonly #watch: FileWatch
   readonly #flags = new LoadedFlags()
   #problem: Error | undefined
-  /** When the first of the refused content was read: it may have been read while it was written. */
+  /** When the first refused content was read; it may have been read while it was being written. */
   #doubtfulSince: number | undefined
   #closed = false
 
@@ -123,7 +120,7 @@ export class FileProvider implements Provider {
     }
   }
 
-  /** An editor that saves in place leaves the file empty for a moment: nothing to alarm people about. */
+  /** An editor that saves in place leaves the file empty for a moment, which needs no warning. */
   #looksAgain(): boolean {
     if (!this.#flags.loaded || this.#problem !== undefined) return false
     const now = performance.now()
@@ -138,6 +135,6 @@ export class FileProvider implements Provider {
 function problemOf(error: unknown, path: string): Error {
   if (isSwitchbackError(error)) return error
   const { code, message } = error as NodeJS.ErrnoException
-  if (code === 'ENOENT') return new Error(`there is no file "${path}"`)
+  if (code === 'ENOENT') return new Error(`the file "${path}" does not exist`)
   return new Error(`"${path}" cannot be read (${code ?? message})`)
 }

@@ -1,12 +1,12 @@
 import { quote } from '../errors.ts'
 
-/** Milliseconds without one good answer after which an error of the flag is everybody's. */
+/** Milliseconds without one good answer after which an error of the flag concerns all users. */
 const LASTING_MS = 60_000
 
 /**
- * What is wrong with the flag itself, as the answers of a service that is well show it. Some errors
- * depend on the user (a rule that fails for some contexts, a missing targeting key): those count only
- * while nobody gets a good answer.
+ * What is wrong with the flag itself, according to a service that answers. Some errors depend on
+ * the user (a rule that fails for some contexts, a missing targeting key): those count only while
+ * no user gets a good answer.
  */
 export class FlagTrouble {
   #code = ''
@@ -18,13 +18,13 @@ export class FlagTrouble {
     return this.#code
   }
 
-  /** For people: what is wrong, who is off, and what to do. */
+  /** For people: what is wrong, what it means, what to do. */
   get detail(): string {
     const told = this.#message === '' ? '' : `: ${quote(this.#message)}`
     return `${MEANINGS[this.#code] ?? OTHERWISE} (${this.#code}${told})`
   }
 
-  /** The flag, or a part of its rules, is another one: earlier answers say nothing. */
+  /** The flag or a part of its rule has changed: earlier answers no longer count. */
   forget(): void {
     this.#rightAt = Number.NEGATIVE_INFINITY
   }
@@ -41,13 +41,13 @@ export class FlagTrouble {
   }
 }
 
-const KEPT = 'known users keep their side, all others are off'
+const KEPT = 'known users keep their side, new users get the old side'
 
 const MEANINGS: Readonly<Record<string, string>> = {
   FLAG_NOT_FOUND:
-    'there is no such flag, so all users are on the old side; add it to the flags, or correct its key in the code',
-  TYPE_MISMATCH: `it is no boolean flag; ${KEPT}; give its variants the values true and false`,
-  PARSE_ERROR: `its rule cannot be evaluated; ${KEPT}; correct the rule`,
-  TARGETING_KEY_MISSING: `it needs a targeting key and gets none; ${KEPT}; pass targetingKey, or use runAs`,
+    'the flag does not exist; all users are on the old side. Add it to the flags, or correct its key in the code',
+  TYPE_MISMATCH: `the flag is not boolean; ${KEPT}. Give its variants the values true and false`,
+  PARSE_ERROR: `evaluating the rule failed; ${KEPT}. Correct the rule`,
+  TARGETING_KEY_MISSING: `the targeting key is missing; ${KEPT}. Pass targetingKey, or use runAs`,
 }
-const OTHERWISE = `its evaluation is refused; ${KEPT}; correct its rule or the attributes it is asked with`
+const OTHERWISE = `evaluating the flag failed; ${KEPT}. Check the rule and the evaluation context`

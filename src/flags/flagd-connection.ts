@@ -12,18 +12,18 @@ import type { LoadedFlags } from './loaded-flags.ts'
 
 export interface FlagdConnectionOptions {
   readonly provider: FlagdProvider
-  /** Given for in-process only: takes what flagd sends, and answers. It outlives the connection. */
+  /** For in-process only: receives what flagd sends, and evaluates. It outlives the connection. */
   readonly flags?: LoadedFlags
 }
 
-/** What a connection tells its owner. */
+/** What a connection reports to its owner. */
 export interface ConnectionListener {
-  /** For good: a connection does not come back. */
+  /** Final: a connection is not reused. */
   onLost(connection: FlagdConnection, message: string): void
   onChanged(connection: FlagdConnection, flags: readonly string[]): void
-  /** Flags came that are refused: the last good ones stay. */
+  /** flagd sent flags that are refused; the last good ones stay in force. */
   onRefused(connection: FlagdConnection): void
-  /** Flags came that are in force, whether or not they changed. */
+  /** flagd sent flags that are now in force, changed or not. */
   onAccepted(connection: FlagdConnection): void
 }
 
@@ -36,7 +36,7 @@ export type Resolve = Pick<
   | 'resolveObjectEvaluation'
 >
 
-/** One provider of flagd's, for one connection. */
+/** One flagd provider, for one connection. */
 export class FlagdConnection {
   /** Evaluates as flagd does, whichever resolver is used. */
   readonly resolve: Resolve
@@ -69,13 +69,13 @@ export class FlagdConnection {
   async open(timeoutMs: number): Promise<void> {
     let timer: NodeJS.Timeout | undefined
     const timeout = new Promise<never>((_, reject) => {
-      const late = (): void => reject(new Error(`no flags within ${timeoutMs} ms`))
+      const late = (): void => reject(new Error(`no flags received within ${timeoutMs} ms`))
       timer = setTimeout(late, timeoutMs).unref()
     })
     try {
       await Promise.race([this.#provider.initialize(), timeout])
       const stream = changeStream(this.#provider)
-      // Before the provider's own listener, which tells no cause in rpc.
+      // Runs before the provider's own listener, which in rpc mode reports no cause.
       stream?.prependListener('error', (error) => {
         this.#cause = messageOf(error)
       })
@@ -95,7 +95,7 @@ export class FlagdConnection {
   }
 
   #take(text: string): string[] {
-    // What a connection says after its successor came is old.
+    // Events of a connection that was replaced are outdated.
     if (this.#closed) return []
     try {
       const changed = this.#flags?.take(text, 'what flagd sent') ?? []

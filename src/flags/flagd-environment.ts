@@ -8,14 +8,14 @@ export type FlagdProviderOptions = NonNullable<ConstructorParameters<typeof Flag
 
 /** What the environment says about flagd, checked. */
 export type FlagdSettings = {
-  /** Options that work, but not as one may think: one line each. */
+  /** One line each: options that work, but not as they seem to. */
   readonly warnings: readonly string[]
 } & (
   | { readonly mode: 'file'; readonly path: string }
   | {
       readonly mode: 'rpc' | 'in-process'
       readonly address: Address
-      /** Every option, so that none is taken from `process.env` behind our back. */
+      /** Every option, so that the provider reads none from `process.env` itself. */
       readonly provider: CompleteOptions
     }
 )
@@ -31,13 +31,11 @@ type CompleteOptions = {
 }
 
 /**
- * Reads the variables of flagd's provider: `FLAGD_RESOLVER` (`rpc`, `in-process`, and `file`, which the
- * provider itself ignores), `FLAGD_HOST`, `FLAGD_PORT`, `FLAGD_SYNC_PORT`, `FLAGD_TLS`,
- * `FLAGD_SERVER_CERT_PATH`, `FLAGD_SOCKET_PATH`, `FLAGD_SOURCE_SELECTOR`,
- * `FLAGD_OFFLINE_FLAG_SOURCE_PATH`, `FLAGD_DEADLINE_MS` and the rest of them.
+ * Reads the variables of flagd's provider (docs/configuration.md lists them). `FLAGD_RESOLVER` also
+ * takes `file`, which the provider itself ignores.
  *
- * @throws SwitchbackError `SB_FLAGS_ENVIRONMENT` for values that cannot be meant: a resolver that does
- * not exist, a port that is none, options that contradict one another.
+ * @throws SwitchbackError `SB_FLAGS_ENVIRONMENT` for values that cannot work: an unknown resolver,
+ * an invalid port, options that contradict one another.
  */
 export function readFlagdEnvironment(env: Environment): FlagdSettings {
   const warnings: string[] = []
@@ -69,7 +67,7 @@ export function readFlagdEnvironment(env: Environment): FlagdSettings {
   if (!tls) ignored(['FLAGD_SERVER_CERT_PATH'], 'FLAGD_TLS is not true')
   const certPath = valueOf(env, 'FLAGD_SERVER_CERT_PATH')
   if (tls && certPath !== undefined && !existsSync(certPath)) {
-    throw invalid('FLAGD_SERVER_CERT_PATH', certPath, 'is no file that can be read')
+    throw invalid('FLAGD_SERVER_CERT_PATH', certPath, 'is not a readable file')
   }
   return {
     mode,
@@ -86,13 +84,14 @@ export function readFlagdEnvironment(env: Environment): FlagdSettings {
       selector: valueOf(env, 'FLAGD_SOURCE_SELECTOR') ?? '',
       defaultAuthority: valueOf(env, 'FLAGD_DEFAULT_AUTHORITY'),
       deadlineMs: numberOf(env, 'FLAGD_DEADLINE_MS', 1, 600_000) ?? 500,
-      // The provider's default tears a working stream down every 10 minutes.
+      // The provider's default closes a working stream every 10 minutes.
       streamDeadlineMs: numberOf(env, 'FLAGD_STREAM_DEADLINE_MS', 0, 86_400_000) ?? 0,
       cache: valueOf(env, 'FLAGD_CACHE') === 'disabled' ? 'disabled' : 'lru',
       maxCacheSize: numberOf(env, 'FLAGD_MAX_CACHE_SIZE', 1, 10_000_000) ?? 1_000,
       retryBackoffMs: numberOf(env, 'FLAGD_RETRY_BACKOFF_MS', 1, 3_600_000) ?? 1_000,
       retryBackoffMaxMs: numberOf(env, 'FLAGD_RETRY_BACKOFF_MAX_MS', 1, 3_600_000) ?? 5_000,
-      // As often as flagd allows. Without pings a flagd that hangs is not noticed in-process.
+      // As often as flagd allows. Without pings an in-process provider does not notice a flagd that
+      // hangs.
       keepAliveTime: numberOf(env, 'FLAGD_KEEP_ALIVE_TIME_MS', 0, 86_400_000) ?? 30_000,
       fatalStatusCodes: (valueOf(env, 'FLAGD_FATAL_STATUS_CODES') ?? '')
         .split(',')
@@ -110,7 +109,7 @@ function modeOf(env: Environment): FlagdSettings['mode'] {
   const resolver = valueOf(env, 'FLAGD_RESOLVER')
   switch (resolver?.toLowerCase()) {
     case undefined:
-      // The provider would go to a flagd on localhost instead.
+      // The provider would connect to a flagd on localhost instead.
       return path === undefined ? 'rpc' : 'file'
     case 'in-process':
       return path === undefined ? 'in-process' : 'file'
@@ -131,11 +130,11 @@ function modeOf(env: Environment): FlagdSettings['mode'] {
         'Set FLAGD_OFFLINE_FLAG_SOURCE_PATH to the flags file.',
       )
     default:
-      throw invalid('FLAGD_RESOLVER', resolver, 'is none of rpc, in-process, file')
+      throw invalid('FLAGD_RESOLVER', resolver, 'is not one of rpc, in-process, file')
   }
 }
 
-/** An empty variable is as good as none, as for the provider. */
+/** An empty variable counts as not set, as for the provider. */
 function valueOf(env: Environment, name: string): string | undefined {
   const value = env[name]
   return value === '' ? undefined : value
@@ -146,16 +145,20 @@ function numberOf(env: Environment, name: string, min: number, max: number): num
   if (value === undefined) return undefined
   const number = Number(value)
   if (Number.isInteger(number) && number >= min && number <= max) return number
-  throw invalid(name, value, `is no whole number from ${min} to ${max}`)
+  throw invalid(name, value, `is not a whole number from ${min} to ${max}`)
 }
 
 function booleanOf(env: Environment, name: string): boolean {
   const value = valueOf(env, name)?.toLowerCase()
   if (value === undefined || value === 'true' || value === 'false') return value === 'true'
-  throw invalid(name, env[name], 'is neither true nor false')
+  throw invalid(name, env[name], 'is not true or false')
 }
 
-function invalid(name: string, value: unknown, problem: string, hint?: string): SwitchbackError {
-  const options = hint === undefined ? {} : { hint }
-  return new SwitchbackError('SB_FLAGS_ENVIRONMENT', `${name}=${quote(value)} ${problem}`, options)
+function invalid(
+  name: string,
+  value: unknown,
+  problem: string,
+  hint = 'Correct the variable, or unset it for its default.',
+): SwitchbackError {
+  return new SwitchbackError('SB_FLAGS_ENVIRONMENT', `${name}=${quote(value)} ${problem}`, { hint })
 }

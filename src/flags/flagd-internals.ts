@@ -1,32 +1,33 @@
 import type { Readable } from 'node:stream'
 import type { FlagdProvider } from '@openfeature/flagd-provider'
 
-// What flagd's provider does not offer and Switchback cannot do without. Each function leaves the
-// provider as it is when it does not find what it knows; a test tells when that happens.
+// Internals of flagd's provider that Switchback needs. Each function leaves the provider unchanged
+// when its internals are not as expected; a test reports when that happens.
 
 /**
- * Takes reconnecting out of the provider's hands. Its own takes 1 to 60 s, and does not end with
- * `onClose`: a provider that is closed meanwhile tries again at once, for ever, in a process that
- * cannot end.
+ * Turns off the provider's own reconnecting, which takes 1 to 60 s and does not end with `onClose`:
+ * a provider that is closed meanwhile would retry for ever and keep the process alive.
  */
 export function disableReconnect(provider: FlagdProvider): boolean {
   return disable(provider, 'reconnect')
 }
 
-/** After this the provider reports no loss: a report starts a timer that `onClose` does not stop. */
+/**
+ * After this the provider reports no loss: a report starts a timer that `onClose` does not stop.
+ */
 export function disableReports(provider: FlagdProvider): boolean {
   return disable(provider, 'handleError')
 }
 
-/** The stream that brings changes; the provider does not notice when a server ends it in order. */
+/** The stream of changes; the provider does not notice when a server ends it in order. */
 export function changeStream(provider: FlagdProvider): Readable | undefined {
   const owner = streamOwner(provider)
   return (owner?.['_syncStream'] ?? owner?.['_eventStream']) as Readable | undefined
 }
 
 /**
- * Hands each configuration of the in-process stream to `read` instead of the provider's evaluator.
- * `read` returns the keys of the flags that changed; what it throws the provider takes for "nothing did".
+ * Passes each configuration of the in-process stream to `read` instead of the provider's evaluator.
+ * `read` returns the keys of the flags that changed; when it throws, the provider assumes none did.
  */
 export function insteadOfEvaluator(
   provider: FlagdProvider,
@@ -39,8 +40,8 @@ export function insteadOfEvaluator(
 }
 
 /**
- * Whether a connection was ended for pings that came too often: GOAWAY with ENHANCE_YOUR_CALM, of which
- * gRPC leaves these words only.
+ * Whether a connection was closed for pings that came too often (GOAWAY with ENHANCE_YOUR_CALM);
+ * gRPC keeps only these words of it.
  */
 export function isTooManyPings(message: string): boolean {
   return /RESOURCE_EXHAUSTED: Bandwidth exhausted|too_many_pings|ENHANCE_YOUR_CALM/.test(message)

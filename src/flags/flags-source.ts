@@ -98,20 +98,20 @@ export async function flagsFromEnvironment(
       noteProblem(provider, problem)
       // The provider of a file says most of its problems itself.
       if (told.includes(problem)) return
-      onEvent({ level: 'warn', message: `${description}: ${problem}; still trying` })
+      onEvent({ level: 'warn', message: `${description}: ${problem}; retrying` })
     },
   })
 
   let closing: Promise<void> | undefined
-  // It stays in place: operations that are still under way keep what is known of their users.
-  // Somebody else's provider must not keep a service from stopping.
+  // It stays in place: operations under way keep the sides of their users, and a provider that
+  // hangs must not keep the service from stopping.
   const close = (): Promise<void> => {
     closeDomain()
     return within(END_MS, ended(provider), {
       missed: 'not closed',
       ref: false,
       onProblem: (problem) => {
-        onEvent({ level: 'warn', message: `${description}: ${problem}; left behind` })
+        onEvent({ level: 'warn', message: `${description}: ${problem}; abandoned` })
       },
     })
   }
@@ -148,7 +148,7 @@ function check({ domain, startMs = 0, provider }: FlagsSourceOptions): void {
 }
 
 const NO_KEEP_ALIVE_MS = 2_000_000_000
-/** Pings that come exactly as often as a server allows may come too early for it. In milliseconds. */
+/** Pings exactly as often as a server allows may arrive too early for it. In milliseconds. */
 const MARGIN_MS = 100
 
 interface Described {
@@ -169,8 +169,8 @@ function flagdProvider(settings: FlagdSettings, onEvent: OnFlagsEvent): Describe
   ) as typeof import('@openfeature/flagd-provider')
   const { mode, address } = settings
   const description = `flagd ${mode} at ${addressText(address)}`
-  // gRPC clients of equal options share a connection, and its back-off of up to two minutes: a fresh
-  // one must not be equal. Some 20 days are as good as no keep-alive at all.
+  // gRPC clients with equal options share a connection and its back-off of up to two minutes, so a
+  // fresh one needs different options. A keep-alive of some 20 days means none at all.
   const pings = settings.provider.keepAliveTime > 0
   let keepAliveTime = pings ? settings.provider.keepAliveTime + MARGIN_MS : NO_KEEP_ALIVE_MS
   const flags = mode === 'in-process' ? new LoadedFlags() : undefined
@@ -194,7 +194,10 @@ function flagdProvider(settings: FlagdSettings, onEvent: OnFlagsEvent): Describe
       if (!pings || !isTooManyPings(lost)) return
       keepAliveTime = Math.min(keepAliveTime * 2, NO_KEEP_ALIVE_MS)
       const every = `every ${Math.round(keepAliveTime / 1_000)} s from now on`
-      onEvent({ level: 'info', message: `${description}: it allows fewer pings; one ${every}` })
+      onEvent({
+        level: 'info',
+        message: `${description}: the server allows fewer pings; sending one ${every}`,
+      })
     },
     reachable: () => isReachable(address),
     connectMs: settings.provider.deadlineMs + 500,
@@ -211,7 +214,7 @@ async function ended(provider: Provider): Promise<void> {
 }
 
 interface Wait {
-  /** What did not happen in time, for people. */
+  /** What did not happen in time, for messages. */
   readonly missed: string
   /** Whether the wait keeps the process alive. */
   readonly ref: boolean

@@ -2,15 +2,14 @@
 const FAILURES = 3
 /** Milliseconds between two trials while the gate is shut. */
 const PROBE_INTERVAL = 250
-/** As long as an earlier evaluation has not come back: a hung service must not collect them. */
+/** Applies while an earlier evaluation has not returned: a hung service must not collect them. */
 const PROBE_INTERVAL_HUNG = 1_000
 const PROBE_INTERVAL_MANY_HUNG = 10_000
 const MANY = 16
 
 /**
- * Whether asking the flag service is worth waiting for. Shut after a few failures in a row, and then
- * one evaluation at a time tries whether it is back; anything that it answers, however late, opens
- * the gate.
+ * Whether waiting for the flag service makes sense. Shut after a few failures in a row; then one
+ * evaluation at a time tests whether it is back, and any answer, however late, opens the gate.
  */
 export class Gate {
   readonly #onChange: () => void
@@ -33,7 +32,7 @@ export class Gate {
     return this.#detail
   }
 
-  /** The service answered, or says that it is back. */
+  /** The service answered, or reports that it is back. */
   open(): void {
     this.#failures = 0
     if (!this.#shut) return
@@ -52,8 +51,8 @@ export class Gate {
   }
 
   /**
-   * Takes the right to try whether the service is back; at most one caller gets it at a time.
-   * @param underWay evaluations that have not come back
+   * Takes the right to test whether the service is back; at most one caller has it at a time.
+   * @param underWay evaluations that have not returned
    */
   takeProbe(underWay: number): boolean {
     const now = performance.now()

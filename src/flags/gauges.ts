@@ -16,14 +16,14 @@ export interface FlagGauges {
 export interface FlagGaugesParts {
   readonly recorder: FlagGauges
   readonly decider: Decider
-  /** Where the decider does not know its flag. */
+  /** For deciders that have no flag of their own. */
   readonly flag: string | undefined
 }
 
 const SPLIT_GAUGES: readonly (readonly [string, string, (split: LiveSplit) => number])[] = [
   [
     'switchback_live_split_probes',
-    'Probe users that this process asked the flag for.',
+    'Probe users for whom this process evaluated the flag.',
     ({ probes }) => probes,
   ],
   [
@@ -38,17 +38,17 @@ const SPLIT_GAUGES: readonly (readonly [string, string, (split: LiveSplit) => nu
   ],
   [
     'switchback_live_split_timestamp_seconds',
-    'When the probe users were asked for last, in seconds since the epoch.',
+    'When the probe users were last evaluated, in seconds since the epoch.',
     ({ at }) => at / 1000,
   ],
   [
     'switchback_live_split_since_seconds',
-    'Since when as many go to the new side as now, in seconds since the epoch.',
+    'Since when the number on the new side is unchanged, in seconds since the epoch.',
     ({ since }) => since / 1000,
   ],
 ]
 
-/** Shows what this process decides, and whether it refuses what it should. */
+/** Exposes what this process decides, and whether it refuses the latest configuration. */
 export function registerFlagGauges({ recorder, decider, flag }: FlagGaugesParts): () => void {
   const known: Partial<FlagDecider> = decider
   const labels: Record<string, string> = {}
@@ -74,7 +74,7 @@ export function registerFlagGauges({ recorder, decider, flag }: FlagGaugesParts)
   }
 
   for (const [metric, help, read] of SPLIT_GAUGES) {
-    // What is not known is left out.
+    // Unknown values are left out.
     one(metric, help, ({ liveSplit }) => (liveSplit === undefined ? Number.NaN : read(liveSplit)))
   }
   info(
@@ -97,7 +97,8 @@ export function registerFlagGauges({ recorder, decider, flag }: FlagGaugesParts)
     'Why the latest configuration is refused; the value is 1.',
     ({ configuration }) => configuration?.refused && { reason: configuration.refused.reason },
   )
-  // A decider may ask for its probe users no sooner than somebody looks: the first scrape is to be right.
+  // A decider may wait with its probe users until the first look; this makes the first scrape
+  // right.
   if (recorder.gauge !== undefined) look(decider)
   return () => {
     for (const remove of removals) remove?.()
@@ -108,7 +109,7 @@ function look(decider: Decider): void {
   try {
     decider.health()
   } catch {
-    // A hand-written one; whoever reads the metrics does without its values.
+    // A hand-written decider may throw; the metrics then lack its values.
   }
 }
 

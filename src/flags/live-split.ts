@@ -56,37 +56,37 @@ const PACES: Readonly<Record<FlagsMode, Pace>> = {
   'in-process': { everyMs: 1_000, probes: 100, concurrency: 1 },
   file: { everyMs: 1_000, probes: 100, concurrency: 1 },
   rpc: { everyMs: 0, probes: 100, concurrency: 2 },
-  // Its vendor may count evaluations, or users, and bill them.
+  // The vendor may count evaluations or users, and bill for them.
   provider: { everyMs: 30_000, probes: 50, concurrency: 2 },
 }
 
-/** Milliseconds of evaluations after which everything else has its turn. */
+/** Milliseconds of evaluations after which the event loop gets a turn. */
 const SLICE_MS = 0.5
 /** Milliseconds that a probe waits for decisions that are under way. */
 const YIELD_MS = 25
-/** Milliseconds that a round may take; a provider has no deadline of its own. */
+/** Longest round in milliseconds; a provider has no deadline of its own. */
 const ROUND_MS = 10_000
-/** A round takes at most one part in so many of the time, if nothing changes. */
+/** A round may use one part in this many of the time while nothing changes. */
 const IDLE_PARTS = 50
-/** The same while one change follows another, and the longest wait that this may make. */
+/** The same while changes follow each other, and the longest wait that this may cause. */
 const BUSY_PARTS = 4
 const MAX_GAP_MS = 1_000
 /** Milliseconds to the next try after a round that failed, doubled each time. */
 const RETRY_MS = 1_000
 const MAX_RETRY_MS = 30_000
-/** Evaluations that never came back, after which no more are begun. */
+/** Evaluations that never returned, after which no more are started. */
 const MAX_LOST = 8
 
 /**
- * Asks the flag for its probe users when a change is announced and now and then, through the client
- * that real decisions ask, with the same `feature` and nothing else. Beside the decider's memory, its
- * gate and its counts: nobody's decision comes from here.
+ * Evaluates the flag for its probe users when a change is announced and periodically, through the
+ * client that real decisions use, with the same `feature` and nothing else. It has no part in the
+ * decider's memory, its gate or its counts.
  */
 export class LiveSplitWatch {
   readonly #parts: LiveSplitParts
   #current: LiveSplit | undefined
   #sides = new Map<string, boolean>()
-  /** Goes up with every change: a round that began before one tells nothing. */
+  /** Incremented by every change: a round that began before one is discarded. */
   #changes = 0
   #timer: NodeJS.Timeout | undefined
   #running: Round | undefined
@@ -98,11 +98,13 @@ export class LiveSplitWatch {
 
   constructor(parts: LiveSplitParts) {
     this.#parts = parts
-    // Somebody else's provider is asked for nobody before somebody looks: it may cost money.
+    // Another vendor's provider is not asked before the first look: evaluations may cost money.
     if (this.#mode !== 'provider') this.#started = true
   }
 
-  /** The latest; `undefined` before the first. The first look begins it, if nothing has. */
+  /**
+   * The latest; `undefined` before the first. The first look starts a round if nothing else has.
+   */
   look(): LiveSplit | undefined {
     if (!this.#started) {
       this.#started = true
@@ -115,7 +117,7 @@ export class LiveSplitWatch {
   changed(): void {
     this.#changes++
     this.#failures = 0
-    // Set up later than the decider, it may be one of ours.
+    // The provider may be one of ours that was set up after the decider.
     if (this.#mode !== 'provider') this.#started = true
     if (this.#running !== undefined) this.#running.failed = true
     else if (this.#started) this.#schedule(0)
@@ -158,7 +160,7 @@ export class LiveSplitWatch {
     this.#running = undefined
     const now = performance.now()
     this.#notBefore = now + Math.min((now - begun) * BUSY_PARTS, MAX_GAP_MS)
-    // What was asked of two configurations is the answer of neither.
+    // A round that spans two configurations describes neither.
     if (changes !== this.#changes || hash !== this.#hash()) return this.#schedule(0)
     if (!answered) {
       const retry = Math.min(RETRY_MS * 2 ** this.#failures, MAX_RETRY_MS)
@@ -192,7 +194,8 @@ export class LiveSplitWatch {
   async #work(round: Round): Promise<void> {
     while (!round.over && !this.#closed) {
       await breath()
-      // Decisions that operations wait for go first, within reason: on a busy service there always are some.
+      // Decisions that operations wait for go first, up to a limit: on a busy service there are
+      // always some.
       const since = performance.now()
       while (somebodyWaits() && performance.now() - since < YIELD_MS) await pause()
       const begun = performance.now()
@@ -216,11 +219,11 @@ export class LiveSplitWatch {
     return evaluateBoolean(client, flag, evaluationContext({ targetingKey }, feature))
   }
 
-  /** As the decider does with a user whom it remembers; `undefined` when nobody answered. */
+  /** As the decider treats a user whom it remembers; `undefined` without an answer. */
   #sideOf(user: string, result: Evaluation<boolean>): boolean | undefined {
     if (result.ok) return result.value
     if (!result.answered) return undefined
-    // The flag was deleted: everybody is on the old side. Any other mistake in it changes nobody's side.
+    // The flag was deleted: all users are on the old side. Any other mistake in it moves no user.
     return result.errorCode === 'FLAG_NOT_FOUND' ? false : (this.#sides.get(user) ?? false)
   }
 
@@ -276,7 +279,7 @@ function pause(): Promise<void> {
   })
 }
 
-/** A process that has nothing else to do may end in it. */
+/** The timer must not keep the process alive. */
 function breath(): Promise<void> {
   return new Promise((resolve) => {
     setImmediate(resolve).unref()

@@ -26,8 +26,8 @@ interface Ready {
 }
 
 /**
- * The flags in force in this process, whatever brings them. Each is compiled when somebody asks for it:
- * an application asks for a few of the thousands that a flagd may serve.
+ * The flags in force in this process, from any source. Each is compiled on first use: an
+ * application uses a few of the thousands that a flagd may serve.
  */
 export class LoadedFlags {
   #set: FlagSet | undefined
@@ -63,7 +63,7 @@ export class LoadedFlags {
     return changed
   }
 
-  /** What came last is not in force, and why. */
+  /** Why the latest flags are not in force. */
   refuse(reason: string): void {
     this.#refused = { reason, since: this.#refused?.since ?? Date.now() }
   }
@@ -87,7 +87,8 @@ export class LoadedFlags {
     context: EvaluationContext,
   ): ResolutionDetails<T> {
     const ready = this.#ready.get(key) ?? this.#make(key)
-    if (ready === undefined) return failed(fallback, ErrorCode.FLAG_NOT_FOUND, 'no such flag')
+    if (ready === undefined)
+      return failed(fallback, ErrorCode.FLAG_NOT_FOUND, 'the flag does not exist')
     const { evaluate, flagMetadata } = ready
     const { reason, variant, value, errorCode } = evaluate(context)
     const metadata = flagMetadata === undefined ? {} : { flagMetadata }
@@ -101,7 +102,7 @@ export class LoadedFlags {
     }
     const fits = type === 'object' ? isObject(value) : typeof value === type
     if (!fits) {
-      const message = `the value of the variant is no ${type}`
+      const message = `the value of the variant is not a ${type}`
       return { ...failed(fallback, ErrorCode.TYPE_MISMATCH, message), variant, ...metadata }
     }
     return { value: value as T, variant, reason, ...metadata }
@@ -126,7 +127,7 @@ function failed<T>(value: T, errorCode: ErrorCode, errorMessage: string): Resolu
   return { value, reason: StandardResolutionReasons.ERROR, errorCode, errorMessage }
 }
 
-/** OpenFeature's metadata holds no null, and flagd tells none. */
+/** OpenFeature's metadata cannot hold null, and flagd sends none. */
 function metadataOf({ metadata }: FlagDefinition): FlagMetadata | undefined {
   const entries = Object.entries(metadata).filter(([, value]) => value !== null)
   return entries.length === 0 ? undefined : (Object.fromEntries(entries) as FlagMetadata)

@@ -14,7 +14,7 @@ export interface Remembered {
 
 /**
  * Milliseconds as a 32-bit integer, which costs an entry 8 bytes where a fraction would cost 24. It
- * wraps after 24 days: compare by {@link elapsed}. Monotonic: a clock set back ages nothing.
+ * wraps after 24 days: compare by {@link elapsed}. Monotonic: setting the clock back ages nothing.
  */
 export function ticks(): number {
   return performance.now() | 0
@@ -26,9 +26,9 @@ export function elapsed(then: number, now: number): number {
 }
 
 /**
- * The remembered answers, at most `max` of them: two generations, so that a hit moves nothing. When
- * the young one is half of the allowance, it becomes the old one and the former old one is forgotten;
- * whoever was seen meanwhile has moved to the young one.
+ * The remembered answers, at most `max`, in two generations, so that a hit moves nothing. When the
+ * young one holds half of the allowance, it becomes the old one and the former old one is dropped;
+ * users seen meanwhile have moved to the young one.
  */
 export class Memory {
   readonly #half: number
@@ -73,7 +73,7 @@ export class Memory {
   }
 }
 
-/** A copy of its own: a user id cut out of a request would keep the whole request alive. */
+/** A copy: a user id cut out of a request would keep the whole request alive. */
 function compact(key: string): string {
   return JSON.parse(JSON.stringify(key)) as string
 }

@@ -1,6 +1,6 @@
 /**
- * Evaluations under way in this process for operations that wait for them. They share one event loop:
- * whatever is not urgent lets them go first, whichever decider they are of.
+ * Evaluations under way in this process for operations that wait for them, across all deciders.
+ * Work that is not urgent on the shared event loop lets them go first.
  */
 let waitedFor = 0
 

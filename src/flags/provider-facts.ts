@@ -3,13 +3,15 @@ import type { Client, Provider } from '@openfeature/server-sdk'
 import { FileProvider } from './file-provider.ts'
 import type { FlagdSettings } from './flagd-environment.ts'
 
-/** How the flags come: by flagd in one of its ways, from a file, or by anybody else's provider. */
+/** Where the flags come from: flagd in one of its modes, a file, or another provider. */
 export type FlagsMode = FlagdSettings['mode'] | 'provider'
 
-/** What is known of a provider beside what OpenFeature tells. Theirs who set it up, read by deciders. */
+/** What is known of a provider beyond what OpenFeature reports. Set at set-up, read by deciders. */
 interface Facts {
   readonly mode: FlagsMode
-  /** Why it was not ready at the start; the SDK tells its status only. `''`: it was. */
+  /**
+   * Why it was not ready at the start, since the SDK reports its status only. `''`: it was ready.
+   */
   problem: string
 }
 
@@ -33,16 +35,16 @@ export function problemOf(provider: Provider): string {
   return facts.get(provider)?.problem ?? ''
 }
 
-/** The provider that a client asks now; it may be replaced at any time. */
+/** The provider that a client currently uses; it may be replaced at any time. */
 export function providerOf(client: Client): Provider {
   const { domain } = client.metadata
   return domain === undefined ? OpenFeature.getProvider() : OpenFeature.getProvider(domain)
 }
 
 /**
- * How long decisions are remembered, in milliseconds. In-process and file evaluations cost some 20 us;
- * an rpc evaluation costs 0.8 ms and a round trip, and flagd announces every change on its event
- * stream, so that the bound only matters to a stream that was cut without a sign.
+ * How long decisions are remembered, in milliseconds. In-process and file evaluations cost some 20
+ * us; an rpc evaluation costs 0.8 ms and a round trip. flagd announces every change on its event
+ * stream, so the bound matters only for a stream that was cut silently.
  */
 export function suitableRememberMs(client: Client): number {
   return modeOf(providerOf(client)) === 'rpc' ? 10_000 : 1_000

@@ -2,8 +2,8 @@ import type { Logger } from '@openfeature/server-sdk'
 import type { OnFlagsEvent } from './events.ts'
 
 /**
- * flagd's provider logs an error at each attempt to reconnect (171 in a 90 s outage), all of which the
- * changes of state tell in two lines. Its warnings are about flags, and are told once each.
+ * flagd's provider logs an error per reconnect attempt (171 in a 90 s outage), which our two state
+ * changes report already. Its warnings are about flags, and each is logged once.
  */
 export function quietLogger(onEvent: OnFlagsEvent): Logger {
   const told = new Set<string>()

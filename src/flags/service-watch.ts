@@ -15,15 +15,17 @@ export interface ServiceWatchOptions {
   readonly onChange: () => void
 }
 
-/** Milliseconds between two lines on the same trouble of the flag under the same configuration. */
+/**
+ * Milliseconds between two lines about the same problem of the flag under the same configuration.
+ */
 const REPEAT_MS = 60_000
 
-/** What people are told last: nothing yet, that all is well, of an outage, or of the flag's error code. */
+/** What was reported last: nothing yet, that all is well, an outage, or the flag's error code. */
 type Told = 'nothing' | 'well' | 'outage' | `flag ${string}`
 
 /**
- * Follows the provider's events, whether evaluations succeed, and whether the flag is one that can
- * decide, and makes one health of the three.
+ * Combines the provider's events, the success of evaluations, and whether the flag can decide at
+ * all into one health.
  */
 export class ServiceWatch {
   readonly gate: Gate
@@ -33,7 +35,10 @@ export class ServiceWatch {
   #message = ''
   #health: FlagHealth
   #told: Told
-  /** When each trouble of the flag was told, by performance.now(), under the configuration of now. */
+  /**
+   * When each problem of the flag was reported, by performance.now(), under the current
+   * configuration.
+   */
   readonly #toldAt = new Map<Told, number>()
   #changes = 0
 
@@ -67,17 +72,17 @@ export class ServiceWatch {
     for (const [event, handler] of this.#handlers) options.client.addHandler(event, handler)
   }
 
-  /** Goes up with every event of the provider. */
+  /** Incremented by every event of the provider. */
   get changes(): number {
     return this.#changes
   }
 
-  /** Whether the provider believes that it can be asked. */
+  /** Whether the provider reports that it is ready. */
   get ready(): boolean {
     return this.#options.client.providerStatus === 'READY'
   }
 
-  /** Whether the flag, and not the service, keeps users off. */
+  /** Whether users get the old side because of the flag itself, not the service. */
   get flagIsWrong(): boolean {
     return this.#trouble.code !== ''
   }
@@ -105,7 +110,7 @@ export class ServiceWatch {
   }
 
   health(): FlagHealth {
-    // A provider that was replaced says nothing until it is ready.
+    // A provider that was replaced reports nothing until it is ready.
     this.#update()
     return this.#health
   }
@@ -129,7 +134,8 @@ export class ServiceWatch {
     this.#health = { ok, status, since, detail, ...(configuration && { configuration }) }
     if (ok) this.#tell('well', detail)
     else if (!outage) this.#tell(`flag ${this.#trouble.code}`, detail)
-    // A provider that is on its way for the first time alarms nobody before it fails somebody.
+    // A provider that is still connecting for the first time is reported only once it fails an
+    // operation.
     else if (this.#told !== 'nothing' || status !== 'NOT_READY' || this.gate.shut) {
       this.#tell('outage', `${detail}; known users keep their side`)
     }
@@ -142,10 +148,10 @@ export class ServiceWatch {
     const { client, flag, onEvent } = this.#options
     if (now !== 'well') return onEvent({ level: 'warn', message: `flag ${flag}: ${detail}` })
     const { name } = client.metadata.providerMetadata
-    onEvent({ level: 'info', message: `flag ${flag}: answered by provider ${name}` })
+    onEvent({ level: 'info', message: `flag ${flag}: the provider ${name} answers` })
   }
 
-  /** A flag that fails every other time, or in two ways, must not write a line each time. */
+  /** A flag that fails every other time, or in two ways, must not log a line each time. */
   #repeats(trouble: Told): boolean {
     const at = performance.now()
     const before = this.#toldAt.get(trouble)
@@ -157,7 +163,7 @@ export class ServiceWatch {
   #detailOf(status: string, outage: boolean): string {
     if (!outage) return this.#trouble.detail
     if (status !== 'READY') {
-      // A decider that comes later than the provider's first event has not heard it.
+      // A decider that is created after the provider's first event has missed it.
       const why = this.#message || problemOf(providerOf(this.#options.client))
       return `the provider is ${status}${why === '' ? '' : `: ${why}`}`
     }

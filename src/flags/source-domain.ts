@@ -1,10 +1,10 @@
-/** Domains of the sources that are open, the latest last. */
+/** Domains of the open sources, the latest last. */
 const open: { readonly domain: string }[] = []
 let made = 0
 
 /**
- * A domain that nobody else uses. OpenFeature's default provider is the application's: to set another
- * closes it.
+ * A domain that is not used yet. OpenFeature's default provider belongs to the application: setting
+ * another would close it.
  */
 export function ownDomain(): string {
   made++
@@ -21,7 +21,7 @@ export function openDomain(domain: string): () => void {
   }
 }
 
-/** That of the source which was set up last and is still open. */
+/** The domain of the open source that was set up last. */
 export function latestDomain(): string | undefined {
   return open.at(-1)?.domain
 }

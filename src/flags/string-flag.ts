@@ -8,7 +8,7 @@ import type { OnFlagsEvent } from './events.ts'
 
 export interface StringFlagOptions<T extends string> extends ClientChoice {
   readonly flag: string
-  /** The values that mean something; another one changes nothing and is reported. */
+  /** The valid values; another one changes nothing and is reported. */
   readonly allowed: readonly T[]
   /** In force until the first answer, and when there is no such flag. */
   readonly fallback: T
@@ -17,7 +17,7 @@ export interface StringFlagOptions<T extends string> extends ClientChoice {
   readonly onEvent?: OnFlagsEvent
 }
 
-/** A setting that the flag service holds for everybody, whoever the user is. */
+/** A setting that the flag service holds for all users. */
 export interface StringFlag<T extends string> {
   /** The last known value, at once. Looks at the flag in the background when that is due. */
   current(): T
@@ -45,7 +45,7 @@ export function createStringFlag<T extends string>(options: StringFlagOptions<T>
       refused = ''
     } else if (next !== refused) {
       refused = next
-      const message = `flag ${flag}: ${quote(next)} is none of ${allowed.join(', ')}; ${value} stays`
+      const message = `flag ${flag}: ${quote(next)} is not one of ${allowed.join(', ')}; ${value} stays in force`
       onEvent({ level: 'warn', message })
     }
   }

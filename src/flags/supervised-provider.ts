@@ -18,33 +18,33 @@ import { isTooManyPings } from './flagd-internals.ts'
 import type { LoadedFlags } from './loaded-flags.ts'
 
 export interface SupervisedProviderOptions {
-  /** Makes a connection that was not opened yet. */
+  /** Creates a connection that is not open yet. */
   readonly connect: (listener: ConnectionListener) => Promise<FlagdConnection>
   /** Whether flagd can be reached; asked before each attempt. */
   readonly reachable: () => Promise<boolean>
   /** Milliseconds that the first attempt may take; later ones may take longer. */
   readonly connectMs: number
-  /** Milliseconds between the attempts to be back. @default 400 */
+  /** Milliseconds between attempts to reconnect. @default 400 */
   readonly retryMs?: number
   /** Milliseconds from STALE to ERROR. @default 10_000 */
   readonly graceMs?: number
-  /** Given for in-process only: the flags in force, whichever connection brought them. */
+  /** For in-process only: the flags in force, from whichever connection. */
   readonly flags?: LoadedFlags
-  /** Told why flags that flagd sent are refused; once for each reason. */
+  /** Called with the reason when flags that flagd sent are refused; once per reason. */
   readonly onRefused?: (reason: string) => void
   /** Called before the next attempt to connect with what ended the last connection. */
   readonly onLost?: (message: string) => void
 }
 
-/** A connection that held as long, in milliseconds, may be replaced without a word. */
+/** A connection that lasted this long, in milliseconds, is replaced silently. */
 const HELD_MS = 5_000
 const MAX_CONNECT_MS = 10_000
 /** Milliseconds between attempts while flagd cannot be reached. */
 const BLIND_RETRY_MS = 5_000
 
 /**
- * flagd's provider, supervised: when it loses flagd, a fresh one takes its place as soon as flagd is
- * back. Until then the old one goes on answering as well as it can.
+ * flagd's provider, supervised: when it loses flagd, a fresh one replaces it as soon as flagd is
+ * back. Until then the old one keeps answering as well as it can.
  */
 export class SupervisedProvider implements Provider, ConnectionListener {
   readonly metadata: { readonly name: string } = { name: 'flagd' }
@@ -53,7 +53,7 @@ export class SupervisedProvider implements Provider, ConnectionListener {
   readonly #options: SupervisedProviderOptions
   #current: FlagdConnection | undefined
   #up = false
-  /** Why the latest flags are not in force, as told; `''` while they are. */
+  /** The reported reason why the latest flags are not in force; `''` while they are. */
   #refusal = ''
   /** When the current connection was opened, by performance.now(). */
   #openedAt = 0
@@ -67,7 +67,10 @@ export class SupervisedProvider implements Provider, ConnectionListener {
     return this.#current?.hooks ?? []
   }
 
-  /** Rejects when flagd is not there, or its flags are refused; READY follows as soon as they are good. */
+  /**
+   * Rejects when flagd is unreachable or its flags are refused; READY follows as soon as both are
+   * fine.
+   */
   async initialize(): Promise<void> {
     try {
       await this.#connect(this.#options.connectMs)
@@ -79,7 +82,7 @@ export class SupervisedProvider implements Provider, ConnectionListener {
     if (this.#refusal !== '') throw new Error(this.#refusal)
   }
 
-  /** What is in force, and whether what flagd sent last is; by rpc nobody knows. */
+  /** What is in force, and whether it is the latest from flagd; in rpc mode this is unknown. */
   configuration(): ConfigurationState | undefined {
     return this.#options.flags?.configuration()
   }
@@ -154,7 +157,8 @@ export class SupervisedProvider implements Provider, ConnectionListener {
   }
 
   get #resolver(): FlagdConnection['resolve'] {
-    if (this.#current === undefined) throw new ProviderNotReadyError('flagd was not reached yet')
+    if (this.#current === undefined)
+      throw new ProviderNotReadyError('flagd has not been reached yet')
     return this.#current.resolve
   }
 
@@ -181,29 +185,29 @@ export class SupervisedProvider implements Provider, ConnectionListener {
   }
 
   /**
-   * A flagd that ends a connection (a restart behind a balancer, too many pings) and takes the next one
-   * at once was never gone: that is no change of anybody's health. Never rejects.
+   * A flagd that ends a connection (a restart behind a balancer, too many pings) and accepts the
+   * next one at once was never gone, so its health does not change. Never rejects.
    */
   async #comeBack(message: string, quietly: boolean): Promise<void> {
     const { reachable, connectMs } = this.#options
     try {
       if (quietly && (await reachable()) && !this.#closed.signal.aborted) {
         await this.#connect(connectMs)
-        // What changed meanwhile was announced to nobody.
+        // Changes in the meantime were not announced.
         if (!this.#up) return
         if (this.#refusal === '') this.events.emit(ProviderEvents.Ready)
         else this.#emitRefusal()
         return
       }
     } catch {
-      // It is gone.
+      // flagd is gone.
     }
     if (this.#closed.signal.aborted) return
     this.events.emit(ProviderEvents.Stale, { message })
     await this.#recover()
   }
 
-  /** Tries until flagd is back. Never rejects. */
+  /** Retries until flagd is back. Never rejects. */
   async #recover(): Promise<void> {
     const { retryMs = 400, graceMs = 10_000, reachable } = this.#options
     const end = this.#closed.signal
@@ -219,7 +223,7 @@ export class SupervisedProvider implements Provider, ConnectionListener {
           told = true
           this.events.emit(ProviderEvents.Error, { message: 'flagd has not come back yet' })
         }
-        // gRPC may know a way that a plain connection does not, e.g. a proxy.
+        // gRPC may reach it where a plain connection does not, e.g. through a proxy.
         if (!(await reachable()) && now - triedAt < BLIND_RETRY_MS) continue
         end.throwIfAborted()
         triedAt = now
@@ -243,7 +247,7 @@ export class SupervisedProvider implements Provider, ConnectionListener {
   }
 }
 
-/** flagd answered with a code that the user declared fatal: no use in trying again. */
+/** flagd answered with a code that the user declared fatal: do not retry. */
 function isFatal(error: unknown): error is Error {
   return error instanceof Error && 'code' in error && error.code === ErrorCode.PROVIDER_FATAL
 }

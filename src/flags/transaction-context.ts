@@ -6,8 +6,8 @@ import type { DecisionContext } from './decision.ts'
 const PROBE = 'switchback-transaction-context-probe'
 
 /**
- * Lets OpenFeature carry the user through `await`, so that business code need not pass it on. Leaves
- * a propagator alone that somebody has set up already and that works. Idempotent.
+ * Lets OpenFeature carry the user through `await`, so that business code need not pass it on. A
+ * working propagator that is set already stays. Idempotent.
  */
 export function setUpTransactionContext(): void {
   let carried = false
@@ -36,16 +36,18 @@ export function runAs<T>(user: string | DecisionContext, work: () => T): T {
   OpenFeature.setTransactionContext(Object.freeze(context) as EvaluationContext, () => {
     result = { value: work() }
   })
-  // A propagator that does not call back at once would be somebody's own.
+  // Only a custom propagator could fail to call back at once.
   return (result as { readonly value: T }).value
 }
 
-/** The transaction's context; empty outside one. */
+/** The transaction's context; empty outside a transaction. */
 export function transactionContext(): DecisionContext {
   return OpenFeature.getTransactionContext() as DecisionContext
 }
 
-/** Runs `ask` outside any transaction, whose attributes the SDK would otherwise mix into its context. */
+/**
+ * Runs `ask` outside any transaction, because the SDK would mix its attributes into the context.
+ */
 export function outsideTransaction(ask: () => void): void {
   OpenFeature.setTransactionContext({}, ask)
 }

@@ -12,36 +12,36 @@ import {
 import type { ChangeResult } from '../rollout/index.ts'
 import type { ProcessesOptions } from '../scrape/index.ts'
 
-/** The guard's hands: everything that it can do to the flags file. */
+/** Everything that the guard can do to the flags file. */
 export interface Actuator {
   read(): Promise<Split>
   /** Rejects when the share is no longer `from`: somebody else was faster. */
   setShare(percent: number, from: number, reason: string): Promise<Effect>
-  /** Everybody back to `off`, however many others are editing. */
+  /** Routes all users to `off`, however many others are editing. */
   rollBack(reason: string): Promise<Effect>
   /** Whether flagd and the replicas follow the file; `undefined` when none can be asked. */
   served(): Promise<{ readonly same: boolean | undefined; readonly detail: string }>
 }
 
 export interface Split {
-  /** Share of `on` in per cent; undefined when the rule is not understood. */
+  /** Share of `on` in percent; undefined when the rule is not understood. */
   readonly percent: number | undefined
-  /** Nothing but a split: the share of users seen must be the share set. */
+  /** The rule is a split and nothing else, so the share of users seen must be the share set. */
   readonly plain: boolean
   readonly detail: string
-  /** The rule asks for the time: the share changes without an edit. @default false */
+  /** The rule depends on the time: the share changes without an edit. @default false */
   readonly moving?: boolean
-  /** What an edit by hand did to users who should have stayed; `''` when there was none. */
+  /** What an edit by hand did to users who should have stayed; `''` without such an edit. */
   readonly edited: string
 }
 
-/** What became of a change. */
+/** The result of a change. */
 export interface Effect {
   /** Whether flagd serves it and every replica decides it; undefined when none was asked. */
   readonly confirmed: boolean | undefined
-  /** Milliseconds until the last of the users asked for had the new answer. */
+  /** Milliseconds until the last test user had the new answer. */
   readonly lastMs: number | undefined
-  /** For people: why it is not confirmed, or what to mind. '' when all is well. */
+  /** For people: why it is not confirmed, or what to watch for. '' when all is well. */
   readonly detail: string
 }
 
@@ -50,15 +50,21 @@ export interface FlagsActuatorOptions {
   readonly flag: string
   /** flagd's OFREP address; `false` does not ask it. @default that of the rollout room */
   readonly flagd?: string | false
-  /** The replicas, each of which must decide a change before it is done. @default none are asked */
+  /**
+   * The replicas, each of which must decide a change before it counts as done. @default none are
+   * asked
+   */
   readonly processes?: ProcessesOptions
-  /** Stands in the history. @default 'guard' */
+  /** Written into the history. @default 'guard' */
   readonly who?: string
   /** Whether edits by hand are written into the history. @default true */
   readonly record?: boolean
 }
 
-/** A replica of an older version never tells what it decides: named, but no reason to hold. */
+/**
+ * A replica of an older version does not report its decisions: it is named, but does not hold the
+ * rollout.
+ */
 function effectOf({ applied, confirmation, processes, ...result }: ChangeResult): Effect {
   const missing = (processes?.lagging ?? []).some(
     ({ on, silent, pending }) => on !== undefined || silent || pending,
@@ -79,8 +85,8 @@ function effectOf({ applied, confirmation, processes, ...result }: ChangeResult)
 export function flagsActuator(options: FlagsActuatorOptions): Actuator {
   const { file, flag, flagd, processes, record = true } = options
   const history = new HistoryWatch({ file, record })
-  // A Prometheus tells of a change when it has scraped next: until then nobody would watch. It is asked
-  // at each look instead.
+  // A Prometheus shows a change only after its next scrape, so it is not waited for here but asked
+  // at each look.
   const metrics = processes?.metrics ?? []
   const base = { file, flag, processes: { metrics }, ...(flagd === undefined ? {} : { flagd }) }
   const by = (reason: string): { who: string; via: string; reason: string } => ({
@@ -123,7 +129,8 @@ export function flagsActuator(options: FlagsActuatorOptions): Actuator {
               once: true,
             }),
       ])
-      // A replica that does not answer is told of as lost, and one that does not tell may follow.
+      // A replica that does not answer is reported as lost; one that does not report may still
+      // follow.
       const others = (decided?.lagging ?? []).filter(({ on }) => on !== undefined)
       const details = [
         served === undefined || served.state === 'same' ? '' : served.detail,

@@ -1,26 +1,25 @@
-/**
- * - `metrics-lost`, `replica-silent`, `replica-disagrees`: the eyes;
- * - `share-mismatch`: the users seen are not in the ratio that was set;
- * - `not-served`: flagd or a replica does not follow the file (a dead file watch keeps flagd "ready");
- * - `edited`: somebody edited the file by hand and moved users who should have stayed;
- * - `moving`: the flag's rule asks for the time, so that its share changes by itself;
- * - `limit`: an absolute limit is broken;
- * - `file`: the flags file cannot be read; `state`: the guard's own state cannot be saved;
- * - `rollback-failed`: the most urgent one;
- * - `regressed`: seen while the guard may not act.
- */
+/** docs/guard.md explains each to those on call. */
 export type AlarmCode =
   | 'metrics-lost'
   | 'replica-silent'
   | 'replica-disagrees'
+  // The users seen are not in the ratio that was set.
   | 'share-mismatch'
+  // flagd or a replica does not follow the file; flagd stays "ready" when its file watch has failed.
   | 'not-served'
+  // An edit by hand moved users who should have stayed.
   | 'edited'
+  // The flag's rule depends on the time, so its share changes without an edit.
   | 'moving'
+  // An absolute limit is exceeded.
   | 'limit'
+  // The flags file cannot be read.
   | 'file'
+  // The guard's own state cannot be saved.
   | 'state'
+  // The most urgent one.
   | 'rollback-failed'
+  // Seen while the guard may not act.
   | 'regressed'
 
 export interface Alarm {
@@ -42,7 +41,7 @@ const HOLDING: ReadonlySet<AlarmCode> = new Set([
   'rollback-failed',
 ])
 
-/** Alarms that are on, each told once when it begins and once when it ends. */
+/** Alarms that are on, each reported once when it begins and once when it ends. */
 export class Alarms {
   readonly #on = new Map<AlarmCode, Alarm>()
   readonly #tell: (alarm: Alarm, on: boolean) => Promise<void>
@@ -55,7 +54,7 @@ export class Alarms {
     return [...this.#on.values()]
   }
 
-  /** Alarms that stand in the way of a step. */
+  /** Alarms that prevent the next step. */
   get holding(): readonly Alarm[] {
     return this.list.filter(({ code }) => HOLDING.has(code))
   }

@@ -21,7 +21,7 @@ export interface AuditEntry {
   readonly at: string
   readonly flag: string
   readonly action: AuditAction
-  /** Nothing was done: the guard only says what it would do. */
+  /** Nothing was changed: the guard only reports what it would do. */
   readonly dryRun: boolean
   readonly from: number
   readonly to: number
@@ -32,7 +32,7 @@ export interface AuditEntry {
   readonly numbers?: readonly AuditNumbers[]
 }
 
-/** Evidence as natural logarithms, held against their thresholds. */
+/** Evidence as natural logarithms, beside their thresholds. */
 export interface AuditNumbers {
   readonly metric: string
   readonly on: string

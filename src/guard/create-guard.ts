@@ -28,9 +28,9 @@ export interface CreateGuardOptions {
   readonly dryRun?: boolean
   /** @default false */
   readonly resume?: boolean
-  /** Where state, lease and audit lines lie. @default beside the flags file */
+  /** Directory of state, lease and audit lines. @default beside the flags file */
   readonly directory?: string
-  /** Gets every decision besides the audit file. */
+  /** Receives every decision, besides the audit file. */
   readonly onAudit?: (entry: AuditEntry) => void
 }
 
@@ -40,7 +40,7 @@ export interface GuardFiles {
   readonly audit: string
 }
 
-/** The files of the guard of `flags/use-redis.json` are `flags/use-redis.guard.json` and its like. */
+/** The files of the guard of `flags/use-redis.json` are `flags/use-redis.guard.json` and so on. */
 export function guardFiles(flagsFile: string, directory: string = dirname(flagsFile)): GuardFiles {
   const stem = join(directory, basename(flagsFile, extname(flagsFile)))
   return {
@@ -64,12 +64,12 @@ function sourceOf(plan: Plan, token: string | undefined): MetricsSource {
     })
   }
   if (replicas.length > 0) return replicaSource({ urls: replicas, selectors })
-  throw new SwitchbackError('SB_PLAN_INVALID', 'Plan: nowhere to read metrics from', {
+  throw new SwitchbackError('SB_PLAN_INVALID', 'Plan: no source of metrics is given', {
     hint: 'Give replicas: [http://host:port/metrics] or prometheus: { url: http://host:9090 }.',
   })
 }
 
-/** What the guard watches is what must follow its changes. */
+/** The processes that the guard reads are those that must follow its changes. */
 function processesOf({ sources }: Plan, token: string | undefined): ProcessesOptions {
   const { replicas, prometheus } = sources
   if (prometheus === undefined) return { metrics: replicas }

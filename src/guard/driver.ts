@@ -24,7 +24,7 @@ export class Driver {
     this.#options = options
   }
 
-  /** Lets the step be taken that waits for approval; a share other than that one is ignored. */
+  /** Approves the step that waits for it; any other share is ignored. */
   approve(percent: number): void {
     this.#approved = percent
   }
@@ -38,7 +38,7 @@ export class Driver {
       percent === undefined
         ? `somebody changed the rule (${detail})`
         : `somebody set ${percent} % where the guard expected ${from} %`
-    const reason = `${what}; the guard yields and only watches until it is resumed`
+    const reason = `${what}; the guard stops acting and only watches, until switchback guard --resume`
     position.yieldTo(percent ?? from, reason)
     eyes.shareChanged()
     await records.write('yield', position.percent, reason, { from })
@@ -73,10 +73,10 @@ export class Driver {
 
   async #leaveBaseline(at: number): Promise<void> {
     const { position, eyes } = this.#options
-    // At 100 % no baseline will ever come.
+    // At 100 % there can be no baseline.
     if (!eyes.ready && position.percent < 100) return
     if (position.percent > 0) return this.#beginStep(at)
-    const slow = `slow is above ${(eyes.slowBoundS ?? 0) * 1000} ms`
+    const slow = `operations above ${(eyes.slowBoundS ?? 0) * 1000} ms count as slow`
     await this.#advance(at, `the baseline of the old side is known; ${slow}`)
   }
 
@@ -86,7 +86,10 @@ export class Driver {
     eyes.beginStep({ at, share: percent / 100, next: next === undefined ? undefined : next / 100 })
     position.phase = next === undefined ? 'finished' : 'step'
     if (next === undefined) {
-      const rest = percent === 100 ? 'only absolute limits can be watched' : 'harm is watched'
+      const rest =
+        percent === 100
+          ? 'only absolute limits can be watched'
+          : 'the guard keeps watching for harm'
       await records.write('finish', percent, `the last step is reached; ${rest}`)
     }
     await records.save()
@@ -97,7 +100,11 @@ export class Driver {
     const to = position.next
     if (to === undefined) return this.#beginStep(at)
     if (plan.advance === 'ask' && !(await this.#isApproved(to))) {
-      return records.say('ask', to, `${reason}; approve ${to} % to go on`)
+      return records.say(
+        'ask',
+        to,
+        `${reason}; approve ${to} % with switchback guard --approve ${to}`,
+      )
     }
     if (dryRun) return records.say('advance', to, reason)
     const from = position.percent
@@ -112,10 +119,10 @@ export class Driver {
 
   async #isApproved(percent: number): Promise<boolean> {
     const { position, records, store, dryRun } = this.#options
-    // Those of a guard that acts are not for one that only says what it would do.
+    // An acting guard's approvals are not for one that only reports.
     const left = dryRun ? undefined : await store.takeApproval()
     if (position.awaiting !== percent) {
-      // Whatever was approved before anybody was asked was not this.
+      // An approval from before the question does not count.
       this.#approved = undefined
       position.awaiting = percent
       await records.save()
@@ -142,8 +149,8 @@ export class Driver {
   }
 
   /**
-   * Notes what is about to be written, so that after a crash our own edit is not taken for a person's.
-   * Once begun, a change is not interrupted: it ends by its own deadline.
+   * Notes what is about to be written, so that after a crash our own edit is not mistaken for a
+   * person's. Once begun, a change is not interrupted: it ends by its own deadline.
    */
   async #act(to: number, change: () => Promise<Effect>): Promise<Effect> {
     const { position, records } = this.#options

@@ -21,7 +21,7 @@ export interface EyesState {
   readonly blindness: BlindnessState
 }
 
-/** All that the guard sees: it judges polls and raises alarms, and changes nothing. */
+/** The guard's observation: judges polls and raises alarms, and changes nothing. */
 export class Eyes {
   verdict: Verdict | undefined
   sight!: SightReport
@@ -40,7 +40,7 @@ export class Eyes {
     this.begin()
   }
 
-  /** Goes on with what was seen before; without it, from nothing. */
+  /** Continues from a saved state; without one, from nothing. */
   begin(before?: EyesState): void {
     const plan = this.#plan
     const settings = { ...plan.judge, metrics: plan.metrics }
@@ -96,7 +96,7 @@ export class Eyes {
     this.shareChanged()
   }
 
-  /** Whatever was counted by share so far is of another one. */
+  /** Everything counted by share so far belongs to another share. */
   shareChanged(): void {
     this.#observer.beginStep()
     this.#share.restart()
@@ -110,7 +110,7 @@ export class Eyes {
     }
   }
 
-  /** @param plain nothing but a split decides, so that the share seen must be the share set */
+  /** @param plain the rule is a split and nothing else, so the share seen must be the share set */
   async raise(alarms: Alarms, now: number, percent: number, plain: boolean): Promise<void> {
     const { sight, silent, blindS, state } = this.sight
     const lost = sight === 'blind' || sight === 'lost'
@@ -129,14 +129,14 @@ export class Eyes {
       now,
     )
     const calm = sight !== 'seeing' || quiet.length === 0
-    const names = calm ? '' : `not heard: ${quiet.join(', ')}${why}`
+    const names = calm ? '' : `no metrics from: ${quiet.join(', ')}${why}`
     await alarms.set('replica-silent', names, now)
     await alarms.set('replica-disagrees', odd.join('; '), now)
     await alarms.set('share-mismatch', this.#share.look(percent, plain), now)
     await alarms.set('limit', limits.join('; '), now)
   }
 
-  /** Why to go back now; '' when there is no reason. */
+  /** Why to roll back now; '' when there is no reason. */
   harm(): string {
     if (this.verdict?.answer === 'regressed') return this.verdict.reason
     const breach = this.broken.find(({ limit }) => limit.action === 'rollback')

@@ -3,22 +3,22 @@ import type { Alarms } from './alarms.ts'
 import { explain } from './records.ts'
 
 const SERVED_EVERY_MS = 10_000
-/** While somebody does not follow: what the alarm says must not outlive what it is about. */
+/** While a process does not follow: the alarm must not outlive its cause. */
 const LAGGING_EVERY_MS = 2_000
 
 const MOVING =
-  'the rule asks for the time, so that its share changes by itself; no step is taken until it does not'
+  'the rule depends on the time, so its share changes without an edit; the guard takes no step until that is removed'
 
 export interface FlagLookOptions {
   readonly actuator: Actuator
   readonly alarms: Alarms
-  /** flagd serves the file again: what was counted meanwhile is of another share. */
+  /** flagd serves the file again: what was counted in between belongs to another share. */
   readonly onMended: () => void
 }
 
-/** Looks at the flags file, and now and then at what flagd and the replicas make of it. */
+/** Looks at the flags file, and periodically at what flagd and the replicas decide. */
 export class FlagLook {
-  /** Nothing but a split decides, so that the share seen must be the share set. */
+  /** The rule is a split and nothing else, so the share seen must be the share set. */
   plain = false
   readonly #options: FlagLookOptions
   #askedAt = -Infinity
@@ -36,7 +36,7 @@ export class FlagLook {
       const split = await actuator.read()
       this.plain = split.plain
       await alarms.set('file', '', now)
-      const edited = `the file was edited by hand: ${split.edited}; switchback undo takes it back`
+      const edited = `the file was edited by hand: ${split.edited}; run switchback undo to undo it`
       await alarms.set('edited', split.edited === '' ? '' : edited, now)
       await alarms.set('moving', split.moving === true ? MOVING : '', now)
       return split
@@ -54,13 +54,13 @@ export class FlagLook {
     const { same, detail } = await actuator
       .served()
       .catch((error: unknown) => ({ same: undefined, detail: explain(error) }))
-    // Twice in a row: a change made just now takes flagd a second.
+    // Twice in a row: flagd needs a second for a change made just now.
     if (same !== false && this.#unserved >= 2) onMended()
     this.#unserved = same === false ? this.#unserved + 1 : 0
     await alarms.set('not-served', this.#unserved >= 2 ? detail : '', now)
   }
 
-  /** Not confirmed is an alarm at once; the next look may clear it. */
+  /** An unconfirmed change is an alarm at once; the next look may clear it. */
   async expect({ confirmed, detail }: Effect, now: number): Promise<void> {
     this.#askedAt = now
     this.#unserved = confirmed === false ? 2 : 0

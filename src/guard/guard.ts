@@ -10,11 +10,10 @@ import { statusOf } from './status.ts'
 import type { GuardStatus } from './status.ts'
 
 /**
- * Watches both arms and moves the split along the plan, or back. One {@link Guard.tick} is one poll;
- * everything it knows of time, files and networks is handed in.
- *
- * A poll goes through the parts in turn: the {@link FlagLook} reads the split, the {@link Eyes} see
- * the metrics, the {@link Driver} decides and acts, the {@link Records} tell and remember.
+ * Watches both sides and moves the split along the plan, or back. One {@link Guard.tick} is one
+ * poll; time, files and networks are passed in. In each poll the {@link FlagLook} reads the split,
+ * the {@link Eyes} read the metrics, the {@link Driver} decides and acts, and the {@link Records}
+ * report and save.
  */
 export class Guard {
   readonly #options: GuardOptions
@@ -64,8 +63,8 @@ export class Guard {
   }
 
   /**
-   * Polls until the signal is aborted, then gives the lease back. Rejects only when it cannot even
-   * begin; later on, whatever goes wrong is an alarm, and the next poll tries again.
+   * Polls until the signal is aborted, then releases the lease. Rejects only when it cannot start;
+   * later problems are alarms, and the next poll tries again.
    */
   async run(
     signal: AbortSignal,
@@ -88,20 +87,21 @@ export class Guard {
     }
   }
 
-  /** Lets the step be taken that waits for approval; a share other than that one is ignored. */
+  /** Approves the step that waits for it; any other share is ignored. */
   approve(percent: number): void {
     this.#driver.approve(percent)
   }
 
   /**
    * One poll.
-   * @throws SwitchbackError `SB_GUARD_SHAPE` when the flag's rule is no split, `SB_GUARD_STATE_BROKEN`
+   * @throws SwitchbackError `SB_GUARD_SHAPE` when the flag's rule is not a split,
+   * `SB_GUARD_STATE_BROKEN`
    */
   async tick(signal?: AbortSignal): Promise<GuardStatus> {
     const now = this.#now()
     this.#standbyFor = this.#dryRun ? '' : await this.#options.lease.hold()
     if (this.#standbyFor !== '') {
-      // What this guard knows will be old when the other one is gone.
+      // This guard's knowledge will be outdated when the other one is gone.
       this.#started = false
       return this.status
     }
@@ -123,7 +123,7 @@ export class Guard {
   async close(): Promise<void> {
     if (this.#started && !this.#dryRun) {
       await this.#records.save()
-      const reason = 'the guard was stopped; nobody watches now'
+      const reason = 'the guard was stopped; the rollout is no longer watched'
       await this.#records.write('stop', this.#position.percent, reason)
     }
     this.#started = false
@@ -139,7 +139,7 @@ export class Guard {
     const split = await actuator.read()
     if (split.percent === undefined) {
       throw new SwitchbackError('SB_GUARD_SHAPE', `The rule of ${flag}: ${split.detail}`, {
-        hint: 'The guard moves splits only; see switchback validate.',
+        hint: 'The guard can move only a split; run switchback validate.',
       })
     }
     const saved = this.#dryRun ? undefined : await store.load()
@@ -147,7 +147,8 @@ export class Guard {
     this.#eyes.begin(known)
     this.#position.begin(split.percent, known, resume)
     this.#started = true
-    const how = known === undefined ? 'begins with a baseline' : `goes on: ${this.#position.phase}`
+    const how =
+      known === undefined ? 'starts with a baseline' : `continues: ${this.#position.phase}`
     await this.#records.write('start', this.#position.percent, `the guard ${how}`)
     await this.#records.save()
   }

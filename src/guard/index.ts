@@ -1,6 +1,6 @@
 /**
- * The guard: compares the two arms of a rollout and says roll back, hold or advance; moves the split
- * through the rollout room. Its decision rule is a pure module of its own (`rule/`).
+ * The guard: compares the two sides of a rollout and decides to roll back, hold or advance; moves
+ * the split through the rollout room. Its decision rule is a pure module of its own (`rule/`).
  */
 export { flagsActuator } from './actuator.ts'
 export type { Actuator, Effect, FlagsActuatorOptions, Split } from './actuator.ts'

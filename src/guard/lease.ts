@@ -4,7 +4,7 @@ import { basename, dirname } from 'node:path'
 
 /** Of two guards on one rollout, one acts; the other stands by. */
 export interface Lease {
-  /** Takes or renews it. @returns who holds it now: `''` is this guard, else the other's name */
+  /** Takes or renews it. @returns the holder: `''` is this guard, else the other's name */
   hold(): Promise<string>
   release(): Promise<void>
 }
@@ -13,7 +13,7 @@ export interface FileLeaseOptions {
   readonly file: string
   /** Shown to the other guard. */
   readonly name: string
-  /** A holder that does not renew for so long is taken for dead, in milliseconds. @default 15000 */
+  /** A holder that does not renew for this long counts as dead, in milliseconds. @default 15000 */
   readonly ttlMs?: number
   /** Epoch milliseconds. @default Date.now */
   readonly now?: () => number
@@ -33,12 +33,12 @@ function parse(text: string): Held | undefined {
       return { token, name, until }
     }
   } catch {
-    // A torn lease is nobody's.
+    // An unreadable lease file counts as expired.
   }
   return undefined
 }
 
-/** Who holds the lease now; `''` when nobody does. */
+/** The current holder of the lease; `''` without one. */
 export async function leaseHolder(file: string, now: number = Date.now()): Promise<string> {
   const { held } = await currentLease(file)
   return held !== undefined && held.until > now ? held.name : ''
@@ -63,16 +63,16 @@ async function currentLease(
 }
 
 /**
- * A lease in files `<file>.1`, `<file>.2`, ... of which the one with the highest number counts. Taking
- * over from the dead is making the next one, which the file system lets one contender do; so there is
- * nothing to remove first, and no race in removing it. It makes two guards polite, not safe: safety is
- * in the compare-and-swap of every edit.
+ * A lease in files `<file>.1`, `<file>.2`, ... of which the highest number counts. Taking over from
+ * a dead holder is creating the next file, which the file system grants to one contender: nothing
+ * has to be removed first. It only avoids duplicate work; safety is in the compare-and-swap of
+ * every edit.
  */
 export function fileLease(options: FileLeaseOptions): Lease {
   const { file, name, ttlMs = 15_000, now = Date.now } = options
   const token = randomBytes(9).toString('base64url')
 
-  /** Writes a complete file beside the lease and puts it in place by `place`. */
+  /** Writes a complete file beside the lease and moves it into place with `place`. */
   async function put(until: number, place: (temporary: string) => Promise<void>): Promise<boolean> {
     const temporary = `${file}.${token}`
     await writeFile(temporary, JSON.stringify({ token, name, until }))
@@ -96,7 +96,7 @@ export function fileLease(options: FileLeaseOptions): Lease {
     } else {
       await put(now() + ttlMs, (temporary) => link(temporary, `${file}.${number + 1}`))
     }
-    // Whoever has the highest number now has it, also when this guard slept while it renewed.
+    // The highest number holds the lease, even if this guard was suspended while it renewed.
     const winner = await currentLease(file)
     if (winner.held?.token !== token) return winner.held?.name ?? 'another guard'
     for (const old of (await leaseNumbers(file)).slice(1))

@@ -7,7 +7,7 @@ export interface Breach {
   readonly forS: number
 }
 
-/** Harm that falls on both arms: absolute limits, each broken only when it lasts. */
+/** Harm to both sides: absolute limits, each exceeded only when it lasts. */
 export class LimitWatch {
   readonly #limits: readonly Limit[]
   readonly #since = new Map<Limit, number>()
@@ -16,7 +16,7 @@ export class LimitWatch {
     this.#limits = limits
   }
 
-  /** @param at seconds @returns the limits broken for long enough */
+  /** @param at seconds @returns the limits exceeded for long enough */
   add(at: number, differences: readonly Difference[]): Breach[] {
     const broken: Breach[] = []
     for (const limit of this.#limits) {

@@ -8,7 +8,7 @@ import type { ArmReading, Reading } from './samples/reading.ts'
 
 const SMALLEST_BOUND_S = 0.0005
 
-/** What all replicas did between two polls, as the judge wants it. */
+/** What all replicas did between two polls, in the judge's form. */
 export interface Observation {
   readonly elapsedS: number
   readonly differences: readonly Difference[]
@@ -19,7 +19,7 @@ type Counts = { -readonly [K in keyof Stratum]: number }
 
 /** Turns readings into strata, and freezes the boundary of slow operations on the way. */
 export class Observer {
-  /** In seconds; undefined until control's latency is known. */
+  /** In seconds; undefined until the old side's latency is known. */
   slowBoundS: number | undefined
   /** By replica, since {@link beginStep}. */
   readonly replicas: Map<string, Counts> = new Map()
@@ -53,7 +53,7 @@ export class Observer {
     const strata = new Map(
       this.#plan.metrics.map(({ id }) => [id, differences.flatMap((one) => this.#pair(id, one))]),
     )
-    // What was seen before the boundary was known is the baseline of slow operations.
+    // Operations before the boundary was known are the baseline of slow operations.
     if (frozen !== undefined) strata.set('slow', [frozen])
     return { elapsedS, differences, strata }
   }

@@ -12,11 +12,13 @@ export interface GuardOptions {
   readonly actuator: Actuator
   readonly store: StateStore
   readonly lease: Lease
-  /** Gets every decision. A rejection stops nothing. */
+  /** Receives every decision. A rejection stops nothing. */
   readonly audit: (entry: AuditEntry) => void | Promise<void>
-  /** Says what it would do and does nothing. @default false */
+  /** Reports what it would do, without doing it. @default false */
   readonly dryRun?: boolean
-  /** Goes on after a rollback or after it yielded, from the share that is served. @default false */
+  /**
+   * Continues after a rollback or after it yielded, from the share that is served. @default false
+   */
   readonly resume?: boolean
   /** Epoch milliseconds. @default Date.now */
   readonly now?: () => number

@@ -1,12 +1,12 @@
 import type { GuardState, Phase } from './store.ts'
 
-/** What is kept of a position. */
+/** The saved part of a position. */
 export type PositionState = Pick<GuardState, 'phase' | 'percent' | 'intent' | 'awaiting' | 'reason'>
 
-/** Where the rollout stands, as far as this guard knows. */
+/** Where the rollout is, as far as this guard knows. */
 export class Position implements PositionState {
   phase: Phase = 'baseline'
-  /** The share, in per cent, that the file should have. */
+  /** The share, in percent, that the file should have. */
   percent = 0
   /** A share that is about to be written. */
   intent: number | undefined
@@ -25,14 +25,14 @@ export class Position implements PositionState {
     return this.#steps.find((step) => step > this.percent + 1e-9)
   }
 
-  /** The guard acts no more: it rolled back, or a person took over. */
+  /** The guard no longer acts: it rolled back, or a person took over. */
   get stopped(): boolean {
     return this.phase === 'yielded' || this.phase === 'rolled back'
   }
 
   /**
-   * Begins with a baseline at the share that is served, or where the guard stopped before.
-   * @param resume goes on after a rollback or after it yielded
+   * Starts with a baseline at the share that is served, or where the guard stopped before.
+   * @param resume continues after a rollback or after it yielded
    */
   begin(served: number, known: PositionState | undefined, resume: boolean): void {
     this.percent = served
@@ -54,13 +54,13 @@ export class Position implements PositionState {
     this.percent = percent
   }
 
-  /** A share of the guard's own is in the file. */
+  /** The file now has a share that the guard set. */
   moveTo(percent: number): void {
     this.percent = percent
     this.awaiting = undefined
   }
 
-  /** Somebody else changed the split: the guard keeps its hands off. */
+  /** Somebody else changed the split: the guard stops acting. */
   yieldTo(percent: number, reason: string): void {
     this.moveTo(percent)
     this.phase = 'yielded'

@@ -16,15 +16,15 @@ export interface RecordsOptions extends Pick<GuardOptions, 'flag' | 'store' | 'a
   readonly eyes: Eyes
 }
 
-/** What was done, where it is not done to the share that the guard stands at. */
+/** What was done, if it does not concern the share that the guard is at. */
 export interface Deed {
   readonly from?: number
   readonly effect?: Effect
 }
 
 /**
- * What the guard tells and remembers: audit lines, alarms, and its state. None of it may keep the guard
- * from rolling back: not a full disk either.
+ * What the guard reports and saves: audit lines, alarms, and its state. No problem with them, such
+ * as a full disk, may keep the guard from rolling back.
  */
 export class Records {
   readonly alarms: Alarms
@@ -64,11 +64,11 @@ export class Records {
         ...(numbers === undefined ? {} : { numbers }),
       })
     } catch {
-      // As said above.
+      // The audit file could not be written, which must not stop the guard.
     }
   }
 
-  /** Like {@link write}, once while the news stay the same but for their numbers. */
+  /** Like {@link write}, but once while the message stays the same except for its numbers. */
   async say(action: AuditAction, to: number, reason: string): Promise<void> {
     const key = `${action} ${to} ${reason.replaceAll(/[\d.,:]+/g, '#')}`
     if (key === this.#said) return
@@ -95,7 +95,7 @@ export class Records {
   }
 }
 
-/** What went wrong and what to do, on one line. */
+/** The problem and the remedy, on one line. */
 export function explain(error: unknown): string {
   const hint = isSwitchbackError(error) && error.hint !== undefined ? `; ${error.hint}` : ''
   return messageOf(error) + hint

@@ -8,26 +8,21 @@ const SURE = Math.log(1000)
 
 interface Mismatch {
   readonly message: string
-  /** Share of the users that were on when it was last confirmed. */
+  /** Share of the users that were on the new side when the mismatch was last confirmed. */
   readonly seen: number
 }
 
 /**
  * The alarm that the users seen are not in the ratio that was set. A healthy step raises it with a
- * chance of at most 0.1 %, however often one looks.
- *
- * Once it is raised the users are counted anew, since what was seen before would speak against the
- * share long after it is right again; and anew whenever the mismatch is confirmed. Each count clears
- * the alarm wrongly with a chance of at most 0.1 % (see {@link shareMended}); a mismatch that stands
- * then raises it again. Only alarms begin a count of their own, so a healthy step is not looked at
- * any more often for being able to clear them.
+ * chance of at most 0.1 %. After it is raised, and whenever it is confirmed, a new count of users
+ * begins, which clears it wrongly with a chance of at most 0.1 % (docs/adr/0005-e-process.md).
  */
 export class ShareAlarm {
   readonly #users = new ShareWatch()
   #mismatch: Mismatch | undefined
   #plain = true
 
-  /** A step begins, or what decides is another: everything so far is of another share. */
+  /** A step begins, or the rule changed: everything so far belongs to another share. */
   restart(): void {
     this.#users.restart()
     this.#mismatch = undefined
@@ -37,7 +32,9 @@ export class ShareAlarm {
     this.#users.add(reading)
   }
 
-  /** The users of the present count, and the logarithm of the evidence that their ratio is wrong. */
+  /**
+   * The users of the current count, and the logarithm of the evidence that their ratio is wrong.
+   */
   users(percent: number): UsersSeen & { readonly logFactor: number } {
     const { off, on } = this.#users.read()
     const share = percent / 100
@@ -46,7 +43,7 @@ export class ShareAlarm {
   }
 
   /**
-   * @param plain nothing but a split decides, so that the share seen must be the share set
+   * @param plain the rule is a split and nothing else, so the share seen must be the share set
    * @returns what is wrong; '' when nothing is
    */
   look(percent: number, plain: boolean): string {
@@ -65,8 +62,8 @@ export class ShareAlarm {
   }
 
   #confirm(off: number, on: number, percent: number): void {
-    const message = `${Math.round(on)} of ${Math.round(on + off)} users are on, at ${percent} %`
-    // Not 0 or 1: the first user on the other side would prove too much.
+    const message = `${Math.round(on)} of ${Math.round(on + off)} users are on the new side, at a share of ${percent} %`
+    // Not 0 or 1, where the first user on the other side would prove too much.
     this.#mismatch = { message, seen: (on + 1) / (on + off + 2) }
     this.#users.restart()
   }

@@ -16,15 +16,14 @@ interface Seen {
 }
 
 /**
- * Counts distinct users. Every replica counts each user once per window, so the same user may be
- * counted once per replica and window; the counts are divided by that, which makes them too small
- * where users are many, but does not change their ratio. Windows begun before the step do not count:
- * in them only those who changed sides would be new.
+ * Counts distinct users. Every replica counts each user once per window, so the counts are divided
+ * by replicas and windows; that makes them too small where users are many, but keeps their ratio.
+ * Windows from before the step do not count: there only users who changed sides would be new.
  */
 export class ShareWatch {
   readonly #replicas = new Map<string, Seen>()
 
-  /** Forgets everything; counts from the next window on. */
+  /** Forgets everything and counts from the next window on. */
   restart(): void {
     this.#replicas.clear()
   }

@@ -9,7 +9,7 @@ export interface GuardPosition {
   /** Epoch milliseconds. */
   readonly at: number
   readonly flag: string
-  /** It says what it would do, and does nothing. */
+  /** It reports what it would do, without doing it. */
   readonly dryRun: boolean
   /** `''` when this guard acts, else the name of the one that does. */
   readonly standbyFor: string
@@ -35,7 +35,7 @@ export interface GuardStatus extends GuardPosition {
   readonly silent: readonly string[]
   readonly failures: readonly Failure[]
   readonly disagreements: readonly Disagreement[]
-  /** Operations above this, in seconds, are slow; undefined until the baseline is taken. */
+  /** Operations above this, in seconds, count as slow; undefined until the baseline is known. */
   readonly slowBoundS: number | undefined
   /** Distinct users seen, and the logarithm of the evidence that their ratio is wrong. */
   readonly users: { readonly off: number; readonly on: number; readonly logFactor: number }

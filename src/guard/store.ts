@@ -3,10 +3,10 @@ import { quote, SwitchbackError } from '../errors.ts'
 import type { EyesState } from './eyes.ts'
 
 /**
- * - `baseline`: the old side's rates are taken;
+ * - `baseline`: the old side's rates are being measured;
  * - `step`: a share is served and judged;
- * - `finished`: the last step was reached; harm is still looked for;
- * - `rolled back`: by the guard; it does nothing more until told to;
+ * - `finished`: the last step was reached; the guard keeps watching for harm;
+ * - `rolled back`: by the guard; it does nothing more until it is resumed;
  * - `yielded`: a person changed the split; the guard only watches.
  */
 export type Phase = 'baseline' | 'step' | 'finished' | 'rolled back' | 'yielded'
@@ -18,7 +18,10 @@ export interface GuardState extends EyesState {
   readonly phase: Phase
   /** The share, in per cent, that the file should have. */
   readonly percent: number
-  /** A share that was about to be written; after a crash it tells our own edit from a person's. */
+  /**
+   * A share that was about to be written; after a crash it distinguishes our own edit from a
+   * person's.
+   */
   readonly intent: number | undefined
   /** Share that waits for approval. */
   readonly awaiting: number | undefined
@@ -31,7 +34,7 @@ export interface GuardState extends EyesState {
 export interface StateStore {
   load(): Promise<GuardState | undefined>
   save(state: GuardState): Promise<void>
-  /** Takes an approval that somebody left: the share in per cent that may be set. */
+  /** Takes a pending approval: the share in percent that may be set. */
   takeApproval(): Promise<number | undefined>
 }
 
@@ -40,7 +43,9 @@ export async function leaveApproval(file: string, percent: number): Promise<void
   await writeFile(`${file}.approve`, `${percent}\n`)
 }
 
-/** Keeps the state in a file: written aside and renamed, so that a crash leaves the old or the new. */
+/**
+ * Keeps the state in a file: written aside and renamed, so that a crash leaves the old or the new.
+ */
 export function fileStore(file: string): StateStore {
   return {
     async load() {
@@ -55,11 +60,15 @@ export function fileStore(file: string): StateStore {
         const state = JSON.parse(text) as GuardState
         if (state.version === 1) return state
       } catch {
-        // Told below.
+        // Reported below.
       }
-      throw new SwitchbackError('SB_GUARD_STATE_BROKEN', `The guard's state ${quote(file)}`, {
-        hint: 'Delete it; the guard then begins with a baseline at the share that is served.',
-      })
+      throw new SwitchbackError(
+        'SB_GUARD_STATE_BROKEN',
+        `The guard's state file ${quote(file)} is invalid`,
+        {
+          hint: 'Delete it; the guard then starts with a new baseline at the current share.',
+        },
+      )
     },
     async save(state) {
       const temporary = `${file}.new`

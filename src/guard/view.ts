@@ -2,9 +2,9 @@ import type { Answer, MetricVerdict } from './rule/index.ts'
 import type { GuardStatus } from './status.ts'
 
 /**
- * - `acting`: it moves the split by itself; `advising`: it says what it would do;
- * - `yielded`: a person changed the split, and it keeps its hands off;
- * - `blind`: it has no metrics; `standby`: another guard acts; `stopped`: it took everybody back.
+ * - `acting`: it moves the split; `advising`: it only reports what it would do;
+ * - `yielded`: a person changed the split, and it no longer acts;
+ * - `blind`: it has no metrics; `standby`: another guard acts; `stopped`: it rolled back.
  */
 export type GuardMode = 'acting' | 'advising' | 'yielded' | 'blind' | 'standby' | 'stopped'
 
@@ -12,7 +12,7 @@ export type GuardMode = 'acting' | 'advising' | 'yielded' | 'blind' | 'standby' 
 export interface GuardSummary {
   readonly mode: GuardMode
   readonly answer: Answer | undefined
-  /** What it thinks and what it does about it. */
+  /** What it concludes and what it does about it. */
   readonly sentence: string
   readonly metrics: readonly MetricVerdict[]
   readonly plan: {
@@ -41,10 +41,10 @@ function sentenceOf(status: GuardStatus): string {
     const so = lag === undefined ? 'all users are on the old side' : `NOT back yet: ${lag.message}`
     return `rolled back, ${so}: ${reason}`
   }
-  if (awaiting !== undefined) return `at ${percent} %: waits for somebody to approve ${awaiting} %`
+  if (awaiting !== undefined) return `at ${percent} %: waits for an approval of ${awaiting} %`
   if (phase === 'finished') return `at ${percent} %, the last step`
   const goal = next === undefined ? '' : `, next ${next} %`
-  return `at ${percent} %${goal}: ${verdict?.reason ?? 'nothing is known yet'}`
+  return `at ${percent} %${goal}: ${verdict?.reason ?? 'no metrics yet'}`
 }
 
 /** What a person should know of the guard at a glance. */

@@ -25,11 +25,11 @@ export interface ApplyOptions {
   readonly timeoutMs?: number
   readonly signal?: AbortSignal
   /**
-   * The lock of the file, when the caller holds it already; the caller releases it.
+   * The lock of the file, when the caller holds it already and releases it.
    * @default taken and released here
    */
   readonly lock?: FileLock
-  /** Called before each step; tests kill the process there. */
+  /** Called before each step, for tests that kill the process there. */
   readonly onStep?: (step: ApplyStep) => void
 }
 
@@ -47,24 +47,23 @@ export type ApplyStep =
 export interface Applied {
   /** The file that was replaced, behind symbolic links. */
   readonly file: string
-  /** SHA-256 of what stands there now. */
+  /** SHA-256 of the new content. */
   readonly hash: string
-  /** `performance.now()` of the rename: what "served after ... ms" counts from. */
+  /** `performance.now()` of the rename, from which "served after ... ms" counts. */
   readonly at: number
   readonly history: HistoryEntry
-  /** What went wrong behind the write, e.g. the history could not be written; `''` when nothing did. */
+  /** What failed after the write, e.g. the history could not be written; `''` when nothing did. */
   readonly warning: string
 }
 
 /**
- * Writes an edit: nobody ever sees half a file, and no other edit is lost. The new text is checked,
- * written to a temporary file of the same mode and owner in the same directory, synced, and renamed
- * over the old one under a lock, after the old one was compared with what the edit was made of. Its
- * modification time is newer than the old one's, since flagd's default watcher ignores older files.
- * Killed at any moment, it leaves the old file or the new one.
+ * Writes an edit so that a reader never sees half a file and no other edit is lost: a temporary
+ * file, synced, renamed under a lock after a compare (docs/adr/0006-file-lock.md). Killed at any
+ * moment, it leaves the old file or the new one.
  *
- * @throws {SwitchbackError} `SB_FLAGS_CHANGED` when the file is no longer what the edit was made of;
- * `SB_FLAGS_REFUSED` when flagd would not take the new text; `SB_FILE_READ_ONLY`, `SB_LOCK_BUSY`.
+ * @throws {SwitchbackError} `SB_FLAGS_CHANGED` when the file is no longer what the edit was made
+ * from; `SB_FLAGS_REFUSED` when flagd would refuse the new text; `SB_FILE_READ_ONLY`,
+ * `SB_LOCK_BUSY`.
  */
 export async function apply(edit: FlagsEdit, options: ApplyOptions): Promise<Applied> {
   const { by, signal, onStep = () => {}, timeoutMs = 5000 } = options
@@ -72,7 +71,7 @@ export async function apply(edit: FlagsEdit, options: ApplyOptions): Promise<App
   const location = await locate(options.file)
   if (location.kind !== 'writable') throw notWritable(location)
   const { file } = location
-  // A look before the work: a lost race need not wait for the lock to be told.
+  // Compared before the work, so that a lost race is reported without waiting for the lock.
   await refuseChanged(edit, file)
   const old = await stat(file)
 
@@ -107,10 +106,12 @@ export async function apply(edit: FlagsEdit, options: ApplyOptions): Promise<App
   }
 }
 
-/** Findings that make flagd refuse the new file, or that the edit brought in, stop it. */
+/**
+ * Refuses the edit for findings that make flagd refuse the new file, or that the edit introduced.
+ */
 function refuseBroken(edit: FlagsEdit): void {
   const known = new Set(validate(edit.before.text).map(keyOf))
-  // Of so many not all were told, and one that was not is no news.
+  // Where the list of findings was cut off, a finding that is missing in it need not be new.
   const all = known.size < mostFindings
   const stopping = validate(edit.after.text).find(
     (finding) =>
@@ -126,7 +127,7 @@ function keyOf({ code, pointer }: Finding): string {
 
 async function refuseChanged(edit: FlagsEdit, file: string): Promise<void> {
   if (hashOf(await readFile(file)) === edit.before.hash) return
-  throw new SwitchbackError('SB_FLAGS_CHANGED', `${quote(file)} was changed meanwhile`, {
+  throw new SwitchbackError('SB_FLAGS_CHANGED', `${quote(file)} was changed by somebody else`, {
     hint: 'nothing was written; look at switchback status and try again',
   })
 }
@@ -150,7 +151,7 @@ async function writeTemporary(
   }
 }
 
-/** A file that flagd's user can no longer read kills flagd's watch, so the owner must stay. */
+/** A file that flagd's user can no longer read breaks flagd's watch, so the owner must stay. */
 async function keepOwner(handle: FileHandle, old: Stats): Promise<void> {
   const own = await handle.stat()
   if (own.uid === old.uid && own.gid === old.gid) return
@@ -168,8 +169,8 @@ async function keepOwner(handle: FileHandle, old: Stats): Promise<void> {
 }
 
 /**
- * The newest time that flagd may have seen, in epoch ms: of the file, or of the text that switchback
- * wrote last, since an older backup may have been moved over it.
+ * The newest time that flagd may have seen, in epoch ms: that of the file, or of the text that
+ * switchback wrote last, since an older backup may have been moved over it.
  */
 async function newestSeen(file: string): Promise<number> {
   const lastGood = await stat(lastGoodFile(file)).catch(() => undefined)
@@ -177,7 +178,7 @@ async function newestSeen(file: string): Promise<number> {
 }
 
 /**
- * Makes the temporary file's time strictly newer than that: now, unless the other is from the future.
+ * Makes the temporary file's time strictly newer: now, unless the old file's time is in the future.
  * Coarse file systems round down, hence the growing steps.
  */
 async function makeNewer(temporary: string, newest: number): Promise<void> {
@@ -197,14 +198,14 @@ async function replace(temporary: string, file: string): Promise<void> {
   try {
     await rename(temporary, file)
   } catch (error) {
-    // A file mounted from the same file system shows only now.
+    // A file mounted from the same file system is recognised only here.
     const busy = error instanceof Error && 'code' in error && error.code === 'EBUSY'
     throw busy ? notWritable({ file, kind: 'mount' }) : error
   }
 }
 
 async function syncDirectory(directory: string): Promise<void> {
-  // Some network file systems refuse this; the rename stands all the same.
+  // Some network file systems refuse this; the rename is valid all the same.
   const handle = await open(directory, 'r').catch(() => undefined)
   await handle?.sync().catch(() => {})
   await handle?.close().catch(() => {})

@@ -8,7 +8,7 @@ import type { FlagsEdit } from './edit.ts'
 import { type Expectation, expectationOf } from './expectation.ts'
 import { type Probes, probesForEdit } from './probes.ts'
 
-/** Who is asked about a change, and what they must answer. */
+/** Which users to ask flagd about, and the expected answers. */
 export interface Questions {
   readonly probes: Probes | undefined
   readonly expected: Expectation | undefined
@@ -19,7 +19,7 @@ export type Answers = Pick<ChangeResult, 'confirmation' | 'processes'>
 
 export const nobody: Questions = { probes: undefined, expected: undefined, before: undefined }
 
-/** Found before the write, so that all are asked the moment they could have the change. */
+/** Computed before the write, so that all are asked from the moment they could have the change. */
 export async function questionsFor(edit: FlagsEdit, options: ChangeOptions): Promise<Questions> {
   const { flagd, processes, probes: count = 20, insist = false } = options
   const { flag, before, after } = edit
@@ -32,7 +32,7 @@ export async function questionsFor(edit: FlagsEdit, options: ChangeOptions): Pro
   return { probes, expected: expectationOf(after, flag), before: beforeOf(before, flag) }
 }
 
-/** Only words depend on it: a rule that could not be evaluated is a reason to change it. */
+/** Used for messages only: a rule that could not be evaluated is a reason to change it. */
 function beforeOf(document: FlagsDocument, flag: string): Expectation | undefined {
   try {
     return expectationOf(document, flag)
@@ -41,7 +41,7 @@ function beforeOf(document: FlagsDocument, flag: string): Expectation | undefine
   }
 }
 
-/** Once flagd has given up, processes that do not have the change by now get it from nobody. */
+/** Once flagd has failed, processes without the change cannot receive it any more. */
 const graceMs = 500
 
 /**
@@ -94,7 +94,9 @@ export async function ask(
   return { confirmation, processes: decided }
 }
 
-/** Once the file is written, the caller must be told so, whatever happens to the question. */
+/**
+ * Once the file is written, the result must reach the caller, whatever happens to the confirmation.
+ */
 function unanswered(probes: Probes, error: unknown, interrupted: boolean): Confirmation {
   const message = messageOf(error)
   return {
@@ -104,6 +106,6 @@ function unanswered(probes: Probes, error: unknown, interrupted: boolean): Confi
     probes: probes.movers.length + probes.stayers.length,
     movers: probes.movers.length,
     cause: interrupted ? 'interrupted while waiting for flagd' : message,
-    hint: 'switchback status tells whether flagd serves it',
+    hint: 'switchback status shows whether flagd serves it',
   }
 }

@@ -23,7 +23,7 @@ import { setShare } from './set-share.ts'
 import { parseShare } from './share.ts'
 import { undo } from './undo.ts'
 
-/** Which file, who changes it, and how flagd is asked whether it serves the change. */
+/** The file, the author, and how flagd is asked whether it serves the change. */
 export interface ChangeOptions {
   readonly file: string
   readonly flag: string
@@ -41,42 +41,46 @@ export interface ChangeOptions {
   readonly processes?: ProcessesOptions | undefined
   /**
    * How long to wait until flagd serves the change and every process decides it, in ms.
-   * @default 5000; for processes that a Prometheus tells of, 45000
+   * @default 5000; 45000 for processes that are read from a Prometheus
    */
   readonly timeoutMs?: number
   /**
-   * How many users who move are asked for.
+   * How many users who change sides are asked for.
    * @default 20, for `changeBack` 50
    */
   readonly probes?: number
   /**
-   * Start over when another editor was faster, under the lock, so that the change goes through however
-   * many others are editing. Without it the caller is told.
+   * Retry under the lock when another editor was faster, so that the change goes through however
+   * many others are editing. Without it the change is refused.
    * @default false
    */
   readonly insist?: boolean
   /**
-   * Make the edit and stop there: nothing is written, flagd is not asked.
+   * Make the edit only: write nothing, ask nobody.
    * @default false
    */
   readonly dryRun?: boolean
-  /** Called once when a process lags for longer than a second and a half, while others are waited for. */
+  /**
+   * Called once when a process still lags after a second and a half, while others are waited for.
+   */
   readonly onLag?: (so: ProcessConfirmation) => void
-  /** Called with the edit before it is written; a rejection stops it. */
+  /** Called with the edit before it is written; a rejection cancels the write. */
   readonly onEdit?: (edit: FlagsEdit) => void | Promise<void>
   readonly signal?: AbortSignal
 }
 
-/** What became of a change. */
+/** The result of a change. */
 export interface ChangeResult {
   readonly edit: FlagsEdit
-  /** `undefined` when nothing was written: in a dry run, and when all serve and decide this already. */
+  /**
+   * `undefined` when nothing was written: in a dry run, or when all serve and decide this already.
+   */
   readonly applied: Applied | undefined
   /** What flagd serves; `undefined` when it was not asked. */
   readonly confirmation: Confirmation | undefined
-  /** What each process decides; `undefined` when none is named. */
+  /** What each process decides; `undefined` when no process is known. */
   readonly processes: ProcessConfirmation | undefined
-  /** Whether all that were asked confirm it; `undefined` when nobody was asked. */
+  /** Whether all that were asked confirm it; `undefined` when none was asked. */
   readonly confirmed: boolean | undefined
 }
 
@@ -84,7 +88,7 @@ export interface ChangeResult {
  * Sets the share, writes it and waits until flagd serves it. See `setShare` and `apply`.
  *
  * @throws {SwitchbackError} `SB_FLAGD_URL` before anything is written. Nothing is thrown after the
- * write: an abort while flagd is asked makes the confirmation an unconfirmed one.
+ * write: an abort while flagd is asked leaves the change unconfirmed.
  */
 export function changeShare(
   options: ChangeOptions & { readonly percent: number | string; readonly from?: number | string },
@@ -97,14 +101,17 @@ export function changeShare(
   })
 }
 
-/** Takes everybody back, however many others are editing, and waits until flagd serves it. */
+/**
+ * Routes all users to the old side, however many others are editing, and waits until flagd serves
+ * it.
+ */
 export function changeBack(
   options: ChangeOptions & {
     readonly keepPilots?: boolean
     readonly disable?: boolean
     /**
-     * Put the last file that was written here in place of one that is broken, refused or gone, which is kept as
-     * `<file>.broken`.
+     * Replace a file that is broken, refused or gone by the last one that was written here; the
+     * broken one is kept as `<file>.broken`.
      * @default false
      */
     readonly restore?: boolean
@@ -129,7 +136,7 @@ export function changeBack(
   })
 }
 
-/** Adds a pilot, or takes it away with `remove`. */
+/** Adds a pilot, or removes it with `remove`. */
 export function changePilot(
   options: ChangeOptions & {
     readonly attribute: string
@@ -145,12 +152,12 @@ export function changePilot(
   })
 }
 
-/** Takes the last change of the flag back, as a new one; also one that no command made. */
+/** Undoes the last change of the flag, as a new one; also an edit by hand. */
 export async function changeUndo(options: ChangeOptions): Promise<ChangeResult> {
   const { flag } = options
   const { file } = await locate(options.file)
   if (options.dryRun !== true) {
-    // What cannot be written is found again below.
+    // A problem of writing is reported by the write itself.
     await recordOutside({ file, document: await loadFlags(file) }).catch(() => {})
   }
   return change(options, async (document) => {
@@ -172,7 +179,7 @@ function change(
 
 async function changeFile(options: ChangeOptions, make: Make): Promise<ChangeResult> {
   const { flagd, processes } = options
-  // Whatever can be found wrong is found before the file is touched.
+  // Everything that can be checked is checked before the file is touched.
   if (typeof flagd === 'string') parseFlagdUrl(flagd)
   const { metrics = [], prometheus } = processes ?? {}
   for (const url of [...metrics, ...(prometheus === undefined ? [] : [prometheus.url])]) {
@@ -193,11 +200,13 @@ interface Written {
   readonly edit: FlagsEdit
   readonly applied: Applied | undefined
   readonly questions: Questions
-  /** When all agreed already, or nobody is to be asked. */
+  /** When all agreed already, or none is to be asked. */
   readonly answers: Answers | undefined
 }
 
-/** Edits without the lock, since a person may take their time over it; under it when insisting. */
+/**
+ * Edits without the lock, since a person may take time to confirm; under the lock when insisting.
+ */
 async function write(options: ChangeOptions, make: Make): Promise<Written> {
   try {
     return await attempt(options, make)
@@ -212,7 +221,7 @@ async function write(options: ChangeOptions, make: Make): Promise<Written> {
     ...(signal === undefined ? {} : { signal }),
   })
   try {
-    // Whoever edits by hand does not know of the lock, hence a few attempts.
+    // An editor does not use the lock, hence a few attempts.
     for (let left = 5; ; left--) {
       try {
         return await attempt(options, make, lock)
@@ -255,7 +264,7 @@ async function attempt(options: ChangeOptions, make: Make, lock?: FileLock): Pro
     const warning = [aside, applied.warning, unkept].filter((each) => each !== '').join('; ')
     return { edit, applied: { ...applied, warning }, questions, answers: undefined }
   } catch (error) {
-    // What stands there is what is wanted: that it cannot be written again is no reason to fail.
+    // The content is what is wanted, so failing to write it again is not an error.
     if (!again || (isSwitchbackError(error) && error.code === 'SB_FLAGS_CHANGED')) throw error
     return { edit, applied: undefined, questions, answers: undefined }
   }

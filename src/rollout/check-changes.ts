@@ -37,7 +37,7 @@ function compareDefault(flag: string, was: JsonNode, now: JsonNode, report: Repo
     severity: 'warning',
     flag,
     node: b,
-    message: `the default variant changed from ${quote(a.value)} to ${quote(b.value)}, which moves nobody whom "targeting" decides`,
+    message: `the default variant changed from ${quote(a.value)} to ${quote(b.value)}, which moves none of the users that "targeting" decides`,
     fix: 'change the weights instead: switchback set',
   })
 }
@@ -75,7 +75,7 @@ function compareSplit(flag: string, was: SplitParts, now: SplitParts, report: Re
       code: 'bucketing-changed',
       flag,
       node: now.node,
-      message: 'whom to bucket by has changed: about every user is drawn anew',
+      message: 'the bucketing key changed: nearly every user changes sides',
       fix: 'keep the bucketing expression as it was',
     })
   }

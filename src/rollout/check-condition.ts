@@ -5,7 +5,7 @@ import { type JsonNode, valueOf } from './document.ts'
 import { article } from './findings.ts'
 import type { TargetingContext } from './targeting-context.ts'
 
-/** Finds conditions that no user ever meets, since flagd cannot compare what stands there. */
+/** Finds conditions that no user ever meets, since flagd cannot compare the operands. */
 export function checkCondition(
   operator: string,
   operands: readonly JsonNode[],
@@ -15,8 +15,13 @@ export function checkCondition(
   if (operator === 'starts_with' || operator === 'ends_with') {
     for (const operand of operands) {
       if (operand.type === 'string' || operand.type === 'object') continue
-      const what = `${quote(operator)} compares two texts, and this is ${article(operand)}`
-      neverMet(operand, what, 'write a text; for several, combine conditions with "or"', context)
+      const what = `${quote(operator)} compares two strings, got ${article(operand)}`
+      neverMet(
+        operand,
+        what,
+        'write one string; for several, combine conditions with "or"',
+        context,
+      )
     }
   }
 }
@@ -55,7 +60,7 @@ function neverMet(
 
 const flagdProperties = ['flagKey', 'timestamp']
 
-/** `$flagd.timestmp`: flagd fills in two properties, and any other name has no value for anybody. */
+/** `$flagd.timestmp`: flagd fills in two properties; any other name has no value. */
 export function checkVariable(operands: readonly JsonNode[], context: TargetingContext): void {
   const [name] = operands
   if (name?.type !== 'string') return

@@ -90,7 +90,7 @@ function checkVariants(flag: string, node: JsonNode, report: Report): ReadonlySe
     })
     return new Set()
   }
-  // Without variants and without a default the flag answers with the default of the code.
+  // Without variants and without a default, callers get the default of their code.
   if (variants === undefined || all.length === 0) return new Set()
   const types = new Set(all.map(([, value]) => value.type))
   if (types.size > 1) {
@@ -143,7 +143,7 @@ function checkDefault(
       rejected: true,
       flag,
       node: variant,
-      message: `the default variant ${quote(valueOf(variant))} is none of the variants; flagd refuses the whole file`,
+      message: `the default variant ${quote(valueOf(variant))} is not one of the variants; flagd refuses the whole file`,
       fix: remedy,
     })
     return
@@ -155,12 +155,12 @@ function checkDefault(
     severity: 'warning',
     flag,
     node: variant,
-    message: `the default variant is ${quote(variant.value)}: whoever has no targeting key gets it, whatever the split says`,
-    fix: 'make the side that is proven the default variant',
+    message: `the default variant is ${quote(variant.value)}: users without a targeting key get it, whatever the split says`,
+    fix: 'make the old side the default variant',
   })
 }
 
-/** Finds fields that flagd does not know and so ignores. */
+/** Finds fields that flagd does not know and therefore ignores. */
 export function checkNames(
   node: JsonNode,
   known: readonly string[],

@@ -6,10 +6,10 @@ import { largestTotal } from './split.ts'
 import type { TargetingContext, Use } from './targeting-context.ts'
 
 /**
- * Checks `{"fractional": [...]}`: its place, its weights, and what it buckets by.
+ * Checks `{"fractional": [...]}`: its place, its weights, and its bucketing key.
  *
  * @param list the operands
- * @param checkRule for the rules inside
+ * @param checkRule for nested rules
  */
 export function checkFractional(
   rule: JsonNode,
@@ -26,13 +26,16 @@ export function checkFractional(
       node: rule,
       message:
         use === 'condition'
-          ? 'a "fractional" as a condition splits nothing: it gives a variant name, and any name is true'
-          : 'the value of this "fractional" is an operand and not the variant, so it splits nothing',
-      fix: 'put it where the variant stands: { "if": [condition, "on", { "fractional": [...] }] }',
+          ? 'a "fractional" as a condition splits nothing: its value is a variant name, and every name counts as true'
+          : 'the value of this "fractional" is an operand, not the variant, so it splits nothing',
+      fix: 'put it in place of the variant: { "if": [condition, "on", { "fractional": [...] }] }',
     })
   }
   if (list.type !== 'array') {
-    weights(list, `"fractional" takes a list, not ${article(list)}; it splits nobody`)
+    weights(
+      list,
+      `"fractional" takes a list, got ${article(list)}; all users get the default variant`,
+    )
     return
   }
   const parts = list.children ?? []
@@ -53,7 +56,7 @@ export function checkFractional(
         severity: 'warning',
         flag,
         node: entry,
-        message: 'flagd ignores what follows the weight of an entry',
+        message: 'an entry has more than a variant and a weight; flagd ignores the rest',
         fix: 'write ["variant", weight]',
       })
     }
@@ -65,7 +68,7 @@ export function checkFractional(
       continue
     }
     if (variant.type === 'number') {
-      weights(variant, `the variant of an entry is its name, not ${quote(valueOf(variant))}`)
+      weights(variant, `an entry needs the name of a variant, got ${quote(valueOf(variant))}`)
     } else checkRule(variant, context, 'result')
     if (weight === undefined) total += 1
     else if (weight.type === 'object') {
@@ -77,8 +80,7 @@ export function checkFractional(
           severity: 'warning',
           flag,
           node: weight,
-          message:
-            'the weight is computed from the time: users move by themselves, without an edit',
+          message: 'the weight is computed from the time: users change sides without an edit',
           fix: 'write whole numbers, and widen with switchback set',
         })
       }
@@ -89,7 +91,7 @@ export function checkFractional(
         `the weight ${quote(valueOf(weight))} is ${kind}; everyone gets the default variant`,
       )
     } else if (Number(weight.value) < 0) {
-      weights(weight, `the weight ${quote(valueOf(weight))} is negative; flagd takes it for 0`)
+      weights(weight, `the weight ${quote(valueOf(weight))} is negative; flagd treats it as 0`)
     } else total += Number(weight.value)
   }
   if (total > largestTotal) {
@@ -103,7 +105,7 @@ export function checkFractional(
       code: 'weights-zero',
       flag,
       node: list,
-      message: 'all weights are 0; everyone gets the default variant, silently',
+      message: 'all weights are 0; everyone gets the default variant, without an error',
       fix: 'give the entry that all users are to get a weight, e.g. ["off", 100]',
     })
   }
@@ -119,7 +121,7 @@ export function checkFractional(
   }
 }
 
-/** `{"cat": [flagKey, targetingKey]}` hashes "use-redis" for everyone who has no key. */
+/** `{"cat": [flagKey, targetingKey]}` hashes "use-redis" for all users without a key. */
 function checkBucketing(node: JsonNode, { flag, report }: TargetingContext): void {
   const reads = [...walk(node)].flatMap((each) => property(each, 'var') ?? [])
   const attributes = reads.map((each) => String(each.children?.[0]?.value ?? each.value))
@@ -140,10 +142,10 @@ function checkBucketing(node: JsonNode, { flag, report }: TargetingContext): voi
     severity: 'warning',
     flag,
     node,
-    message: `for whoever has no ${missing.slice(0, 8).map(quote).join(' or ')}, flagd hashes an empty text in its place: users who lack it land on one side together`,
+    message: `for users without ${missing.slice(0, 8).map(quote).join(' or ')}, flagd hashes an empty text in its place: they all land on one side`,
     fix:
       missing.length === 1 && missing[0] === 'targetingKey'
-        ? 'leave the expression out: flagd buckets by flag and targeting key of itself, and gives users without a key the default'
-        : 'make sure that every caller sends it',
+        ? 'leave the expression out: by default flagd buckets by flag and targeting key, and gives users without a key the default variant'
+        : 'make sure that every caller passes it',
   })
 }

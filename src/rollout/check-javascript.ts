@@ -2,13 +2,14 @@ import { differsInJavaScript, isList, type JsonValue, readsTime } from '../flagf
 import { type JsonNode, nodeAt, valueOf } from './document.ts'
 import type { TargetingContext } from './targeting-context.ts'
 
-/** Finds what other services that evaluate the flag with the JavaScript evaluator decide otherwise. */
+/** Finds parts of a rule that the JavaScript evaluator in other services decides differently. */
 export function checkAgainstJavaScript(rule: JsonNode, { flag, report }: TargetingContext): void {
   for (const { path, operator, why } of differsInJavaScript(valueOf(rule) as JsonValue)) {
     if (report.enough) return
     const node = nodeAt(rule, path)
     if (node === undefined || (operator === 'in' && !hasNumericText(node))) continue
-    // A weight that moves by itself is a finding of its own, and flagd always tells the time.
+    // A weight that depends on the time is a finding of its own, and flagd always provides the
+    // time.
     if (operator === 'fractional' && readsTime(valueOf(node) as JsonValue)) continue
     report({
       code: 'javascript-differs',
@@ -21,7 +22,7 @@ export function checkAgainstJavaScript(rule: JsonNode, { flag, report }: Targeti
   }
 }
 
-/** Among other texts only the number 0 would be found, which is nobody's segment. */
+/** Compared with other strings only the number 0 would match, which no segment uses. */
 function hasNumericText(node: JsonNode): boolean {
   const operands: unknown = valueOf(node)
   const list: unknown = Array.isArray(operands) ? operands[1] : undefined

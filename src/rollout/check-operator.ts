@@ -88,7 +88,7 @@ function checkCount(
     code: 'arguments',
     flag,
     node,
-    message: `${quote(operator)} takes ${most === Infinity ? `at least ${least}` : expected} operands, and this has ${operands.length}`,
+    message: `${quote(operator)} takes ${most === Infinity ? `at least ${least}` : expected} operands, got ${operands.length}`,
     fix: 'see flagd.dev/reference/flag-definitions/#targeting-rules',
   })
 }

@@ -34,7 +34,7 @@ export function checkShared(
       }
       continue
     }
-    // flagd looks at the length of its text only.
+    // flagd checks only the length of its text.
     const rejected = node.length <= 2
     report({
       code: 'wrong-type',
@@ -47,7 +47,7 @@ export function checkShared(
   return shared
 }
 
-/** The first `$ref` of a shared rule that leads back to it, over others too. */
+/** The first `$ref` of a shared rule that leads back to it, directly or through others. */
 function selfReference(name: string, shared: ReadonlyMap<string, JsonNode>): JsonNode | undefined {
   const rule = shared.get(name)
   return rule === undefined

@@ -11,7 +11,7 @@ import { type Report, someOf } from './findings.ts'
 
 const fix = 'write "variants": { "on": true, "off": false }'
 
-/** Finds variants that no app takes for a side: it asks for true or false. */
+/** Finds variants that no app can use as a side: it asks for true or false. */
 export function checkSides(document: FlagsDocument, flag: string, report: Report): void {
   const definition = property(property(document.root, 'flags'), flag)
   const message = definition === undefined ? '' : problemOf(flag, definition)
@@ -21,8 +21,8 @@ export function checkSides(document: FlagsDocument, flag: string, report: Report
 }
 
 /**
- * Refuses to move users by a flag whose variants no app takes for a side: flagd would serve the change,
- * and nobody would move. The way back is never refused.
+ * Refuses to move users by a flag whose variants no app can use: flagd would serve the change, and
+ * no user would move. A rollback is never refused.
  *
  * @throws {SwitchbackError} `SB_VARIANTS_NOT_BOOLEAN`; `SB_FLAG_UNKNOWN`
  */

@@ -33,7 +33,7 @@ function checkRule(node: JsonNode, context: TargetingContext, use: Use): void {
       code: 'operator-count',
       flag,
       node,
-      message: `a rule has one operator, and this has ${entries.length}: ${someOf(entries.map(([key]) => key))}`,
+      message: `a rule has one operator, got ${entries.length}: ${someOf(entries.map(([key]) => key))}`,
       fix: 'nest them, or combine them with "and"',
     })
     return
@@ -46,7 +46,7 @@ function checkRule(node: JsonNode, context: TargetingContext, use: Use): void {
       code: 'unknown-ref',
       flag,
       node: args,
-      message: `there is no shared rule ${quote(valueOf(args))} in "$evaluators"; the rule fails for everyone`,
+      message: `the shared rule ${quote(valueOf(args))} is missing in "$evaluators"; the rule fails for everyone`,
       fix: near === undefined ? 'add it to "$evaluators"' : `did you mean ${quote(near)}?`,
     })
     return
@@ -82,12 +82,12 @@ function checkResult(node: JsonNode, context: TargetingContext): void {
     code: 'unknown-variant',
     flag,
     node,
-    message: `${quote(valueOf(node))} is none of the variants; users who land on it get an error`,
+    message: `${quote(valueOf(node))} is not one of the variants; users who get it get an error`,
     fix: near === undefined ? remedyOf(variants) : `did you mean ${quote(near)}?`,
   })
 }
 
-/** `{"in": [{"var": "plan"}, "internal"]}` is a search for a part of a string. */
+/** `{"in": [{"var": "plan"}, "internal"]}` searches for a part of a string. */
 function checkIn(operands: readonly JsonNode[], { flag, report }: TargetingContext): void {
   const [needle, haystack] = operands
   if (needle === undefined || haystack?.type !== 'string') return
@@ -97,7 +97,7 @@ function checkIn(operands: readonly JsonNode[], { flag, report }: TargetingConte
     severity: 'warning',
     flag,
     node: haystack,
-    message: `this asks whether the attribute is a part of ${quote(haystack.value)}; "" and single letters are too`,
+    message: `this checks whether the attribute is a substring of ${quote(haystack.value)}; "" and single letters match too`,
     fix: `write a list: [${quote(haystack.value)}]`,
   })
 }

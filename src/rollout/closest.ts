@@ -1,4 +1,4 @@
-/** Longer words, and names after this many, are not compared: to guess must not take long. */
+/** Longer words, and names after this many, are not compared, to keep guessing fast. */
 const longest = 64
 const most = 50
 

@@ -13,11 +13,11 @@ export interface ConfirmProcessesOptions {
   readonly processes: ProcessesOptions
   /** What they must decide. */
   readonly expected: Expectation
-  /** What they decided before, to say of who lags that it is still there. */
+  /** What they decided before, to report that a lagging process is still on it. */
   readonly before?: Expectation | undefined
   /**
    * How long to wait, in ms.
-   * @default 5000, and 45000 with a Prometheus, which looks at the processes only now and then
+   * @default 5000; 45000 with a Prometheus, which scrapes the processes only now and then
    */
   readonly timeoutMs?: number
   /**
@@ -30,10 +30,10 @@ export interface ConfirmProcessesOptions {
    * @default false
    */
   readonly once?: boolean
-  /** Called once when, after a second and a half, somebody still lags. */
+  /** Called once when a process still lags after a second and a half. */
   readonly onLag?: (so: ProcessConfirmation) => void
   readonly signal?: AbortSignal
-  /** Aborted when there is nothing to wait for any longer, e.g. since flagd is gone. */
+  /** Aborted when waiting has become pointless, e.g. because flagd is gone. */
   readonly hurry?: AbortSignal
 }
 
@@ -43,13 +43,15 @@ export interface ProcessConfirmation {
   /** How many processes are known, and how many of them decide it. */
   readonly known: number
   readonly deciding: number
-  /** Milliseconds until the last of them decided it; `undefined` while somebody lags. */
+  /** Milliseconds until the last of them decided it; `undefined` while one lags. */
   readonly lastMs: number | undefined
   /** How many of those that decide it are compared by a sample only. */
   readonly samples: number
-  /** Who does not decide it, and why. */
+  /** The processes that do not decide it, and why. */
   readonly lagging: readonly ProcessVerdict[]
-  /** What the caches did while the processes were asked; `undefined` where nothing was seen. */
+  /**
+   * What the caches did while the processes were asked; `undefined` where no operation was seen.
+   */
   readonly traffic: SeenTraffic | undefined
   /** Those whose new side does not answer them, whatever they decide, and its name. */
   readonly newSideDown: readonly { readonly process: string; readonly newSide: string }[]
@@ -59,18 +61,18 @@ export interface ProcessConfirmation {
 export interface SeenTraffic {
   /** Share of the operations that went to the new side, 0 to 1. */
   readonly onShare: number
-  /** The name of the new side's backend, e.g. `redis`; `''` where it is not told. */
+  /** The name of the new side's backend, e.g. `redis`; `''` where it is unknown. */
   readonly newSide: string
 }
 
-/** A process that says nothing for this long is named, and not waited for when all others agree. */
+/** A process that is silent for this long is reported, and not waited for when all others agree. */
 const PATIENCE_MS = 1500
 const SHORTEST_PAUSE_MS = 10
 const LONGEST_PAUSE_MS = 500
 
 /**
- * Asks every process until it decides what the file says. Each has a loop of its own, so that one that
- * hangs delays nobody else. Never throws for what a process does; an abort ends it with what is known.
+ * Asks every process until it decides what the file says. Each has its own loop, so that one that
+ * hangs delays no other. Never throws for what a process does; an abort ends it with what is known.
  *
  * @throws {SwitchbackError} `SB_METRICS_URL_INVALID`
  */
@@ -114,7 +116,7 @@ export async function confirmProcesses(
       }
       if (options.once === true) break
       if (performance.now() - start > PATIENCE_MS) await giveUp()
-      // A process that takes its time over an answer is not to be kept busy with giving it.
+      // A process that answers slowly must not be kept busy with answering.
       pause = Math.min(LONGEST_PAUSE_MS, Math.max(pause * 1.5, performance.now() - asked))
       await sleep(pause, undefined, { signal: end.signal }).catch(() => {})
     }
@@ -129,7 +131,7 @@ export async function confirmProcesses(
   return roll.result(lastMs)
 }
 
-/** No answer is waited for longer than there is time. */
+/** No answer is waited for longer than the remaining time. */
 function capped({ timeoutMs = PATIENCE_MS }: ConfirmProcessesOptions): { timeoutMs: number } {
   return { timeoutMs: Math.max(100, Math.min(PATIENCE_MS, timeoutMs)) }
 }
@@ -141,7 +143,7 @@ interface Traffic {
   readonly newSide: string
 }
 
-/** Who has said what so far. */
+/** The answers so far. */
 class RollCall {
   readonly #options: ConfirmProcessesOptions
   readonly #writtenAt: number
@@ -160,7 +162,7 @@ class RollCall {
   async ask(source: ProcessSource, signal: AbortSignal): Promise<void> {
     const { flag, once = false } = this.#options
     const answers = await source.read(flag, signal)
-    // Cut off by the end, an answer says nothing of the process.
+    // Cut off by the end of the wait, it says nothing about the process.
     if (signal.aborted) return
     const verdicts: ProcessVerdict[] = []
     for (const answer of answers) {
@@ -202,7 +204,7 @@ class RollCall {
     return this.#all.every(({ agrees }) => agrees)
   }
 
-  /** Whether all who tell what they decide agree, and somebody does not answer, or does not tell. */
+  /** Whether all answers agree while some process does not answer or does not know. */
   get onlySilentLag(): boolean {
     const told = this.#all.filter(({ on, pending }) => on !== undefined || pending)
     return !this.isComplete && told.every(({ agrees }) => agrees)

@@ -13,7 +13,7 @@ export interface ConfirmOptions {
    */
   readonly url?: string
   /**
-   * How long to wait for flagd, in ms. Its default watcher looks once a second.
+   * How long to wait for flagd, in ms. Its default watcher polls once a second.
    * @default 5000
    */
   readonly timeoutMs?: number
@@ -47,12 +47,12 @@ export interface Confirmation {
 }
 
 const pause = 10
-/** Refused for this long, flagd is not about to come back. */
+/** Refused for this long, flagd will not be back in time. */
 const patienceMs = 1500
 
 /**
- * Asks flagd until it serves what the file says: first for one user who moves, then for all probes.
- * Never throws for what flagd does; rejects with the signal's reason only.
+ * Asks flagd until it serves what the file says: first for one user who changes sides, then for all
+ * probes. Never throws for what flagd does; rejects with the signal's reason only.
  */
 export async function confirm(options: ConfirmOptions): Promise<Confirmation> {
   const { flag, probes, url, timeoutMs = 5000, since = performance.now(), signal } = options
@@ -101,7 +101,7 @@ export async function confirm(options: ConfirmOptions): Promise<Confirmation> {
   return { confirmed, servedMs, lastMs, ...counts, cause, hint }
 }
 
-/** Why a probe was not served as it should: what {@link explain} makes a sentence of. */
+/** Why a probe got another answer; {@link explain} turns it into a sentence. */
 type Outcome =
   | { readonly kind: 'none' }
   | { readonly kind: 'no time' }
@@ -133,32 +133,32 @@ function explain(outcome: Outcome, flag: string, again = false): [cause: string,
       return [outcome.message, outcome.hint]
     case 'no time':
       return [
-        'the time was up before flagd had answered for everybody asked for',
-        'look at switchback status, or give it more with --timeout',
+        'the time was up before flagd had answered for all test users',
+        'run switchback status, or allow more time with --timeout',
       ]
     case 'not found':
       return [
         `flagd does not know the flag "${flag}"`,
-        'it serves another file, or could not read this one: see its log and switchback doctor',
+        'it serves another file, or could not read this one: check its log, and run switchback doctor',
       ]
     case 'error':
-      return [`flagd answers ${outcome.code}`, 'switchback validate tells what is wrong']
+      return [`flagd answers ${outcome.code}`, 'run switchback validate to see what is wrong']
     case 'old':
       return [
         'flagd still serves the old split',
-        'its file watch is dead (restart flagd), the single file is mounted instead of its directory, or it reads another file: switchback doctor',
+        'its file watch has failed (restart flagd), the single file is mounted instead of its directory, or it reads another file: run switchback doctor',
       ]
     case 'other':
       return [
-        `flagd serves ${again ? 'something else than the file says' : 'neither the old nor the new split'} (${outcome.got} instead of ${outcome.expected})`,
-        'it reads another file, or a further source overrides this one: switchback doctor',
+        `flagd serves ${again ? 'something other than the file says' : 'neither the old nor the new split'} (${outcome.got} instead of ${outcome.expected})`,
+        'it reads another file, or another source overrides this one: run switchback doctor',
       ]
     default:
-      return ['there was nobody to ask for', 'look at switchback status']
+      return ['no test user could be found for this change', 'run switchback status']
   }
 }
 
-/** Asks for all users, a few at a time; errors are values. */
+/** Asks for all users, a few at a time; errors are returned as values. */
 export async function askAll(
   client: OfrepClient,
   flag: string,

@@ -8,7 +8,7 @@ import { percentOf, shareOf } from './share.ts'
 import { type Shape, shapeOf, type Segment } from './shape.ts'
 import { sidesOf, type Split } from './split.ts'
 
-/** A flag in the words of `status`. */
+/** A flag as `status` describes it. */
 export interface Description {
   readonly flag: string
   readonly state: string
@@ -24,7 +24,7 @@ export interface Description {
   readonly on: string
   readonly off: string
   readonly pilots: readonly Pilot[]
-  /** The rule asks for the time, so that what it gives changes without an edit. */
+  /** The rule depends on the time, so that its result changes without an edit. */
   readonly movesByItself: boolean
   /** Who gets what and why, in one sentence. */
   readonly sentence: string
@@ -69,7 +69,7 @@ export function describe(document: FlagsDocument, flag: string): Description {
   }
 }
 
-const MOVING = ' This changes by itself: the rule asks for the time.'
+const MOVING = ' This changes without an edit: the rule depends on the time.'
 
 interface SentenceParts {
   readonly on: string
@@ -81,10 +81,10 @@ interface SentenceParts {
 function sentenceOf(shape: Shape, parts: SentenceParts): string {
   const { on, defaultVariant, share = 0, segments } = parts
   const fallback = defaultVariant === undefined ? 'the default of the code' : quote(defaultVariant)
-  if (shape.kind === 'none') return `Everyone gets ${fallback}, since there is no targeting.`
+  if (shape.kind === 'none') return `Everyone gets ${fallback}, because there is no targeting.`
   if (shape.kind === 'unknown') return `Not understood: ${shape.reason}.`
   if (shape.split.total === 0) {
-    return `Everyone who reaches the split gets ${fallback}, since both its weights are 0.`
+    return `Everyone who reaches the split gets ${fallback}, because both weights are 0.`
   }
   const whom =
     shape.kind === 'plain'
@@ -99,7 +99,7 @@ function sentenceOf(shape: Shape, parts: SentenceParts): string {
   return first.length === 0 ? rest : `${first.join(', ')}; ${rest}`
 }
 
-/** Whoever lacks the attribute is bucketed by the targeting key, as without any expression. */
+/** Users without the attribute are bucketed by the targeting key, as without an expression. */
 function bucketedBy({ bucketing }: Split, fallback: string): string {
   const byKey = `by targeting key; without one, ${fallback}`
   if (bucketing === undefined || bucketing.type === 'null') return byKey
@@ -109,8 +109,8 @@ function bucketedBy({ bucketing }: Split, fallback: string): string {
 
 function conditionText(segment: Segment): string {
   const pilot = readPilot(segment)
-  if (pilot === undefined) return `Whoever meets ${inline(valueOf(segment.condition))}`
+  if (pilot === undefined) return `A user who meets ${inline(valueOf(segment.condition))}`
   const shown = pilot.values.slice(0, 3).map(quote).join(', ')
   const more = pilot.values.length > 3 ? ` and ${pilot.values.length - 3} more` : ''
-  return `Whoever has ${pilot.attribute} ${shown}${more}`
+  return `A user with ${pilot.attribute} ${shown}${more}`
 }

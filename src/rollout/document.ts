@@ -25,10 +25,10 @@ export type JsonValue =
 /** Where in the JSON: object keys and array indices. */
 export type JsonPath = readonly (string | number)[]
 
-/** A flags file as read: the text byte for byte, and where everything in it stands. */
+/** A flags file as read: the text byte for byte, and the place of everything in it. */
 export interface FlagsDocument {
   readonly text: string
-  /** SHA-256 of the text in UTF-8, hexadecimal: what an edit compares before it writes. */
+  /** SHA-256 of the text in UTF-8, hexadecimal: compared before an edit is written. */
   readonly hash: string
   readonly root: JsonNode
 }
@@ -42,9 +42,9 @@ export interface Position {
 /**
  * Reads a flags file. The text is kept as it is; nothing is normalised.
  *
- * @throws {SwitchbackError} `SB_FLAGS_SYNTAX` when it is not JSON: comments, trailing commas, a byte
- * order mark and the like, all of which flagd refuses too; with line and column, and the file's name
- * when it is given. `SB_FLAGS_YAML` when the file is named as YAML and is not JSON too.
+ * @throws {SwitchbackError} `SB_FLAGS_SYNTAX` with line, column and the given name when it is not
+ * JSON: comments, trailing commas, a byte order mark, all of which flagd refuses too.
+ * `SB_FLAGS_YAML` when the file is named as YAML and is not JSON as well.
  */
 export function readFlags(text: string, file?: string): FlagsDocument {
   const result = parseDocument(text)
@@ -52,7 +52,7 @@ export function readFlags(text: string, file?: string): FlagsDocument {
   if (file !== undefined && /\.ya?ml$/i.test(file)) {
     throw new SwitchbackError(
       'SB_FLAGS_YAML',
-      `${quote(file)} is YAML, which flagd serves and switchback does not edit`,
+      `${quote(file)} is YAML: flagd serves it, switchback does not edit it`,
       {
         hint: 'change the weights in it by hand, or keep the flags as JSON; switchback validate checks both',
       },
@@ -66,7 +66,7 @@ export function readFlags(text: string, file?: string): FlagsDocument {
   )
 }
 
-/** Why a text is no flags document, and where. */
+/** Why a text is not a flags document, and where. */
 export interface SyntaxProblem {
   readonly code: 'syntax' | 'comment' | 'byte-order-mark'
   readonly offset: number
@@ -86,14 +86,14 @@ export function parseDocument(text: string): FlagsDocument | SyntaxProblem {
   }
   const excess = excessOf(text, limits)
   if (excess !== undefined) {
-    const fix = 'write the rules flatter, or give each application a file of its own'
+    const fix = 'nest the rules less, or give each application its own file'
     return syntax(text, excess.offset, `the file ${excess.message}`, fix)
   }
   const errors: ParseError[] = []
   const root = parseTree(text, errors, { disallowComments: true, allowTrailingComma: false })
   const first = errors[0]
   if (first !== undefined) return syntaxProblem(text, first)
-  // The tolerant parser lets a few things pass (control characters in strings), and this one none.
+  // The tolerant parser lets a few things pass (control characters in strings), this one none.
   try {
     JSON.parse(text)
   } catch (error) {
@@ -101,11 +101,12 @@ export function parseDocument(text: string): FlagsDocument | SyntaxProblem {
     const offset = Number(/position (\d+)/.exec(message)?.[1] ?? 0)
     return syntax(text, offset, `not JSON: ${message}`, 'write it as strict JSON')
   }
-  if (root === undefined) return syntax(text, 0, 'the file is empty', 'put a flags object into it')
+  if (root === undefined)
+    return syntax(text, 0, 'the file is empty', 'write a flags object into it')
   return { text, hash: hashOf(text), root }
 }
 
-/** A tree of positions is larger than its text, and whoever walks it must not overflow the stack. */
+/** A tree of positions is larger than its text, and walking it must not overflow the stack. */
 const limits = { depth: 700, values: 500_000 }
 
 // jsonc-parser declares these as a const enum, which isolated modules cannot read.
@@ -118,7 +119,7 @@ const fixes: Readonly<Record<number, readonly [message: string, fix: string]>> =
   7: ['a closing brace is expected', 'close the object with }'],
   8: ['a closing bracket is expected', 'close the array with ]'],
   9: ['text follows after the end of the JSON', 'remove what stands after the last brace'],
-  12: ['a string is not closed', 'close it with a double quote'],
+  12: ['a string is not terminated', 'close it with a double quote'],
 }
 
 function syntaxProblem(text: string, { error, offset }: ParseError): SyntaxProblem {
@@ -126,12 +127,12 @@ function syntaxProblem(text: string, { error, offset }: ParseError): SyntaxProbl
     return {
       code: 'comment',
       offset,
-      message: 'a comment stands here, and flagd refuses files with comments',
+      message: 'comments are not allowed; flagd refuses the file',
       fix: 'move the comment into "metadata" of the flag, or remove it',
     }
   }
   if (text.trim() === '') {
-    return syntax(text, 0, 'the file is empty', 'put a flags object into it')
+    return syntax(text, 0, 'the file is empty', 'write a flags object into it')
   }
   const [message, fix] = fixes[error] ?? ['this is not JSON', 'write it as strict JSON']
   return syntax(text, offset, `${message}, found ${found(text, offset)}`, fix)
@@ -160,7 +161,7 @@ export function positionAt(text: string, offset: number): Position {
   return positionsIn(text)(offset)
 }
 
-/** Line and column of offsets that are asked for in ascending order: the text is read once. */
+/** Line and column of offsets in ascending order, so that the text is read once. */
 export function positionsIn(text: string): (offset: number) => Position {
   let line = 1
   let start = 0
@@ -179,7 +180,7 @@ export function pathOf(node: JsonNode): (string | number)[] {
   return getNodePath(node)
 }
 
-/** The plain value of a node; keys such as `__proto__` are nothing special. */
+/** The plain value of a node; keys such as `__proto__` are ordinary. */
 export function valueOf(node: JsonNode): JsonValue {
   if (node.type === 'array') return (node.children ?? []).map(valueOf)
   if (node.type !== 'object') return node.value as JsonValue
@@ -191,7 +192,7 @@ export function textOf(document: FlagsDocument, node: JsonNode): string {
   return document.text.slice(node.offset, node.offset + node.length)
 }
 
-/** The value of a property; of the last one when the key stands twice, as flagd reads it. */
+/** The value of a property; the last one when the key is repeated, as flagd reads it. */
 export function property(node: JsonNode | undefined, key: string): JsonNode | undefined {
   if (node?.type !== 'object') return undefined
   return node.children?.findLast((child) => child.children?.[0]?.value === key)?.children?.[1]
@@ -223,7 +224,7 @@ export function* walk(node: JsonNode): Generator<JsonNode> {
   for (const child of node.children ?? []) yield* walk(child)
 }
 
-/** The keys that stand twice in one object, second and later ones. */
+/** The repeated keys of one object, second and later ones. */
 export function duplicateKeys(node: JsonNode): JsonNode[] {
   const found: JsonNode[] = []
   for (const each of walk(node)) {
@@ -253,14 +254,18 @@ export function flagNode(document: FlagsDocument, flag: string): JsonNode {
   const names = flagNames(document)
   const odd = entriesOf(document.root).find(([key]) => key !== 'flags' && folded(key) === 'flags')
   if (odd !== undefined) {
-    throw new SwitchbackError('SB_FLAG_UNKNOWN', `the file has no "flags" but ${quote(odd[0])}`, {
-      hint: 'flagd reads it all the same, and serves its flags; rename it to "flags" for Switchback',
-    })
+    throw new SwitchbackError(
+      'SB_FLAG_UNKNOWN',
+      `the file has ${quote(odd[0])} instead of "flags"`,
+      {
+        hint: 'flagd accepts it and serves its flags; rename it to "flags" for Switchback',
+      },
+    )
   }
   throw new SwitchbackError('SB_FLAG_UNKNOWN', `the file has no flag ${quote(flag)}`, {
     hint:
       names.length === 0
-        ? 'it has no flags at all under "flags"'
-        : `it has ${names.slice(0, 8).map(quote).join(', ')}${names.length > 8 ? ', ...' : ''}`,
+        ? '"flags" is empty'
+        : `its flags: ${names.slice(0, 8).map(quote).join(', ')}${names.length > 8 ? ', ...' : ''}`,
   })
 }

@@ -11,19 +11,19 @@ import {
 } from './document.ts'
 import { pointer } from './findings.ts'
 
-/** One changed place: what stood there and what stands there now; `undefined` where nothing stood. */
+/** One changed place: the value before and after; `undefined` where there is none. */
 export interface Change {
   readonly path: JsonPath
   readonly from: JsonValue | undefined
   readonly to: JsonValue | undefined
   /**
-   * The new text, where it keeps text that stood there before.
+   * The new text, where it keeps text of before.
    * @default `to` on one line
    */
   readonly text?: string
 }
 
-/** An edit, not yet written: both texts, and what changed between them. */
+/** An edit that is not written yet: both texts, and what changed between them. */
 export interface FlagsEdit {
   readonly action: EditAction
   readonly flag: string
@@ -34,18 +34,18 @@ export interface FlagsEdit {
   readonly from: number | undefined
   /** The `on` share after, in per cent. */
   readonly to: number | undefined
-  /** The pilot that was added or taken away. */
+  /** The pilot that was added or removed. */
   readonly pilot?: Pilot
-  /** The history entry that this edit takes back. */
+  /** The history entry that this edit undoes. */
   readonly undoes?: string
 }
 
-/** Users who get `on` before the split is asked: those whose attribute is one of the values. */
+/** Users who always get `on`, before the split: those whose attribute is one of the values. */
 export interface Pilot {
   /** An attribute of the evaluation context, e.g. `plan`, or `feature` for one cache only. */
   readonly attribute: string
   readonly values: readonly string[]
-  /** It took the place of a pilot on the same attribute. */
+  /** It replaced a pilot on the same attribute. */
   readonly replaces?: boolean
 }
 
@@ -58,15 +58,15 @@ export type EditAction =
   | 'pilot-remove'
   | 'undo'
 
-/** Whether the file is to stay as it is. */
+/** Whether the file stays as it is. */
 export function changesNothing({ action, changes }: FlagsEdit): boolean {
   return changes.length === 0 && action !== 'restore'
 }
 
 /**
- * Makes the changes in the text and leaves every other character as it is. What comes out is parsed
- * again and compared with the changes made on the values: an edit that did anything else is a bug,
- * and is refused here rather than written.
+ * Makes the changes in the text and leaves every other character as it is. The result is parsed
+ * again and compared with the changes made on the values: an edit that did anything else is a
+ * defect, and is refused instead of written.
  */
 export function editText(document: FlagsDocument, changes: readonly Change[]): FlagsDocument {
   const pieces = changes.map((change) => pieceFor(document, change))
@@ -81,7 +81,7 @@ export function editText(document: FlagsDocument, changes: readonly Change[]): F
   return after
 }
 
-/** A stretch of text to put something else in place of. */
+/** A stretch of text and its replacement. */
 interface Piece {
   readonly offset: number
   readonly length: number
@@ -125,7 +125,7 @@ function insertion(document: FlagsDocument, holder: JsonNode, { path, to }: Chan
   return { offset: last.offset + last.length, length: 0, text: `,${gap}${text}` }
 }
 
-/** Takes the comma before it along, so that it undoes an insertion to the letter. */
+/** Removes the comma before it as well, so that it undoes an insertion exactly. */
 function removal(holder: JsonNode, child: JsonNode): Piece {
   const siblings = holder.children ?? []
   const index = siblings.indexOf(child)
@@ -171,7 +171,7 @@ function patch(root: JsonValue, { path, to }: Change): void {
     })
 }
 
-/** A change of one place from what stands there now. */
+/** A change of one place from its current value. */
 export function changeAt(
   document: FlagsDocument,
   path: JsonPath,
@@ -181,7 +181,7 @@ export function changeAt(
   return { path, from: node === undefined ? undefined : valueOf(node), to }
 }
 
-/** A line that an edit took away or put in. */
+/** A line that an edit removed or added. */
 export interface LineChange {
   readonly kind: 'removed' | 'added'
   readonly line: string

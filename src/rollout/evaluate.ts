@@ -25,7 +25,7 @@ export type Answer = string
 
 /** The flag is disabled or has no default: the caller's code decides (`off` in Switchback). */
 export const codeDefault: Answer = '(default of the code)'
-/** flagd answers with an error, upon which the caller's code decides. */
+/** flagd answers with an error, and the caller's code decides. */
 export const evaluationError: Answer = '(error)'
 
 /**
@@ -45,8 +45,8 @@ export function createEvaluator(document: FlagsDocument, flag: string): (user: U
 const sets = new WeakMap<FlagsDocument, FlagSet>()
 
 /**
- * A flag as flagd reads it. Where flagd refuses the file for another flag, this one is read without the
- * others: a fault in one of them does not hide it.
+ * A flag as flagd reads it. Where flagd refuses the file for another flag, this one is read without
+ * the others: a mistake in one of them does not hide it.
  *
  * @throws {SwitchbackError} `SB_FLAG_UNKNOWN`, or `SB_FLAG_BROKEN` when flagd refuses the flag.
  */
@@ -58,7 +58,7 @@ export function definitionOf(document: FlagsDocument, flag: string): FlagDefinit
     const definition = set.flags.get(flag)
     if (definition !== undefined) return definition
   } catch {
-    // Told below when it is for this flag.
+    // Reported below when it concerns this flag.
   }
   const evaluators = property(document.root, '$evaluators')
   const alone = {
@@ -75,14 +75,14 @@ export function definitionOf(document: FlagsDocument, flag: string): FlagDefinit
 }
 
 function broken(flag: string, why: string, cause?: unknown): SwitchbackError {
-  return new SwitchbackError('SB_FLAG_BROKEN', `flag ${quote(flag)} cannot be evaluated: ${why}`, {
+  return new SwitchbackError('SB_FLAG_BROKEN', `evaluating the flag ${quote(flag)} fails: ${why}`, {
     ...(cause === undefined ? {} : { cause }),
-    hint: 'switchback validate tells what is wrong with it',
+    hint: 'run switchback validate to see what is wrong',
   })
 }
 
 /**
- * Whether the flag's rule asks for the time: who is on then changes by itself, without an edit.
+ * Whether the flag's rule depends on the time: then users change sides without an edit.
  *
  * @throws {SwitchbackError} as {@link definitionOf}
  */

@@ -7,11 +7,11 @@ export interface Expectation {
   readonly probes: number
   /** How many of the probe users go to the new side, for a cache of that name (`''`: without one). */
   on(feature: string): number
-  /** Of the flag's definition, as processes tell it. */
+  /** Hash of the flag's definition, as processes report it. */
   readonly hash: string
 }
 
-/** A rule may look at the clock, so that what it gives now is asked for again after this long, in ms. */
+/** A rule may depend on the time, so the result is computed again after this long, in ms. */
 const FRESH_MS = 1000
 
 /**

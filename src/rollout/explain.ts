@@ -20,7 +20,7 @@ import {
 } from './document.ts'
 import type { UserContext } from './evaluate.ts'
 
-/** Why one user gets what the file says. */
+/** Why one user gets this result. */
 export interface Explanation {
   /** Of the cache: only the value `true` is the new side. */
   readonly side: Side
@@ -30,7 +30,7 @@ export interface Explanation {
   /** flagd's reason, e.g. `TARGETING_MATCH`; `ERROR` where the rule fails for this user. */
   readonly reason: string
   readonly errorCode: string
-  /** Of the flag's definition, as processes tell it. */
+  /** Hash of the flag's definition, as processes report it. */
   readonly hash: string
   /** The conditions on the way, in order. */
   readonly conditions: readonly ConditionStep[]
@@ -59,10 +59,10 @@ export interface DecidingLine extends RuleLine {
 export interface Bucket {
   /** What was hashed. */
   readonly hashed: string
-  /** How that came about, e.g. `flag key and targeting key`. */
+  /** How it was formed, e.g. `flag key and targeting key`. */
   readonly by: string
   readonly place: number
-  /** The variant there, and from where to where it reaches. */
+  /** The variant there, and its range. */
   readonly variant: string
   readonly from: number
   readonly to: number
@@ -80,8 +80,8 @@ export function explain(document: FlagsDocument, flag: string, user: UserContext
   const definition = readFlagSet(document.text, 'the flags file').flags.get(flag)
   const node = flagNode(document, flag)
   if (definition === undefined) {
-    throw new SwitchbackError('SB_FLAG_UNKNOWN', `flagd leaves out the flag ${quote(flag)}`, {
-      hint: 'switchback validate tells what is wrong with it',
+    throw new SwitchbackError('SB_FLAG_UNKNOWN', `flagd ignores the flag ${quote(flag)}`, {
+      hint: 'run switchback validate to see what is wrong',
     })
   }
   const { variant, value, reason, errorCode } = compileFlag(definition)(user)
@@ -107,7 +107,7 @@ export function explain(document: FlagsDocument, flag: string, user: UserContext
 
 type End = Pick<Explanation, 'decided' | 'bucket'>
 
-/** Shared rules may refer to one another; nobody writes more than this. */
+/** Shared rules may refer to each other; no real file goes deeper than this. */
 const MOST_REFERENCES = 20
 
 /** Follows a rule to the line that decides. */
@@ -166,7 +166,8 @@ class Walk {
   #split(node: JsonNode, args: JsonNode, flag: JsonNode): End {
     const given = this.#evaluate(node)
     if (given === null || given === undefined) {
-      // Nobody to bucket by, or weights that split nobody: flagd goes on as if there were no rule.
+      // No bucketing value, or weights that split nothing: flagd continues as if there were no
+      // rule.
       return given === null ? this.byDefault(flag) : this.stop('split', node)
     }
     const parts = args.type === 'array' ? (args.children ?? []) : []
@@ -180,8 +181,8 @@ class Walk {
     if (bucket === undefined) return this.stop('split', node)
     const standard = 'the flag key and the targeting key'
     const fallback =
-      first?.type === 'array' ? standard : `${standard}, since its own key has no value`
-    const by = own ? 'the key that the split names' : fallback
+      first?.type === 'array' ? standard : `${standard}, because its own key has no value`
+    const by = own ? 'the bucketing key of the split' : fallback
     return { ...this.stop('split', bucket.node), bucket: { ...bucket.place, by } }
   }
 

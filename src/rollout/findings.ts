@@ -1,21 +1,19 @@
 import { quote } from '../errors.ts'
 import { type JsonNode, pathOf, type Position } from './document.ts'
 
-/**
- * Something that a flags file gets wrong, with its place, why it matters and what to write instead.
- */
+/** A problem of a flags file, with its place, why it matters and what to write instead. */
 export interface Finding extends Position {
   /** Stable name, e.g. `weights-zero`. */
   readonly code: FindingCode
-  /** `error`: flagd refuses it or answers wrongly. `warning`: it does something else than it looks. */
+  /** `error`: flagd refuses it or answers wrongly. `warning`: it does not do what it seems to. */
   readonly severity: 'error' | 'warning'
-  /** flagd refuses the whole file for it and goes on serving the last good one. */
+  /** flagd refuses the whole file for it and keeps serving the last good one. */
   readonly rejected: boolean
   /** The flag that it concerns; `''` when it concerns the file. */
   readonly flag: string
   /** Where in the JSON, as a JSON pointer (RFC 6901). */
   readonly pointer: string
-  /** What is wrong and what flagd makes of it. */
+  /** What is wrong and how flagd treats it. */
   readonly message: string
   /** What to write instead. */
   readonly fix: string
@@ -58,7 +56,7 @@ export type FindingCode =
   | 'bucketing-changed'
   | 'default-variant-changed'
 
-/** Where a finding is and what it says; the place is worked out from the node. */
+/** Place and text of a finding; the line is computed from the node. */
 export interface FindingDetails {
   readonly code: FindingCode
   readonly severity?: 'error' | 'warning'
@@ -89,17 +87,17 @@ export function pointer(path: readonly (string | number)[]): string {
   return path.map((part) => `/${String(part).replaceAll('~', '~0').replaceAll('/', '~1')}`).join('')
 }
 
-/** Takes down findings. */
+/** Collects findings. */
 export interface Report {
   (details: FindingDetails): void
-  /** There are so many that nobody reads more: only what flagd refuses is taken down. */
+  /** There are too many to read: only what flagd refuses is collected. */
   readonly enough: boolean
 }
 
-/** More findings of one file than this are not told. */
+/** More findings of one file than this are not reported. */
 export const mostFindings = 100
 
-/** A report, and what it was told. */
+/** A report, and its collector. */
 export function createReport(): { readonly report: Report; readonly told: FindingDetails[] } {
   const told: FindingDetails[] = []
   const take = (details: FindingDetails): void => {
@@ -120,7 +118,7 @@ export function someOf(names: Iterable<string>): string {
   return shown.join(', ')
 }
 
-/** `a string`, `an object`: how a message names what stands there. */
+/** `a string`, `an object`: how a message names a node. */
 export function article({ type }: JsonNode): string {
   return type === 'null' ? 'null' : `${/^[aeiou]/.test(type) ? 'an' : 'a'} ${type}`
 }

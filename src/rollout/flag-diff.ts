@@ -23,9 +23,10 @@ export function changedFlags(before: FlagsDocument, after: FlagsDocument): strin
 }
 
 /**
- * What changed in the definition of a flag, place by place: what `undo` takes back.
+ * What changed in the definition of a flag, place by place: what `undo` reverts.
  *
- * @returns `undefined` when the places do not tell all: the flag came or went, or a shared rule changed.
+ * @returns `undefined` when the places do not tell all: the flag came or went, or a shared rule
+ * changed.
  */
 export function flagChanges(
   before: FlagsDocument,
@@ -38,7 +39,7 @@ export function flagChanges(
   return differences(['flags', flag], valueOf(was), valueOf(is))
 }
 
-/** Lists of the same length are compared element by element; of any other, the whole list changed. */
+/** Lists of the same length are compared element by element; otherwise the whole list changed. */
 function differences(
   path: JsonPath,
   from: JsonValue | undefined,
@@ -62,9 +63,9 @@ function differences(
 }
 
 /**
- * Whether changes may stand in the history as they are. A condition may compare with the names of users,
- * which the history never keeps: only text that is known to be none (a variant, a state, the name of an
- * attribute) passes.
+ * Whether changes may be recorded in the history as they are. A condition may compare with users'
+ * names, which the history never keeps: only text that cannot be one (a variant, a state, an
+ * attribute's name) passes.
  */
 export function namesNobody(changes: readonly Change[], variants: ReadonlySet<string>): boolean {
   return changes.every(({ path, from, to }) => {

@@ -9,17 +9,18 @@ export interface HistoryWatchOptions {
   /** The flags file; symbolic links are followed. */
   readonly file: string
   /**
-   * Whether edits that no command made are written into the history. Without it they are only told.
+   * Whether edits that no command made are written into the history. Without it they are only
+   * reported.
    * @default true
    */
   readonly record?: boolean
 }
 
-/** The history with what is not in it yet. */
+/** The history, including what is not in the file yet. */
 export interface HistoryLook {
-  /** Oldest first. At the end what was changed outside and could not be written. */
+  /** Oldest first; at the end the outside edits that could not be written. */
   readonly entries: readonly HistoryEntry[]
-  /** Why an outside edit could not be written; `''` when all is. */
+  /** Why an outside edit could not be written; `''` when all is written. */
   readonly unwritten: string
 }
 
@@ -27,17 +28,17 @@ export interface HistoryLook {
 const LOCK_MS = 1000
 
 /**
- * Sees edits that no command made, for whoever looks at the flags file again and again, and appends them
- * to the history. However many watch one file, each edit is appended once.
+ * Sees edits that no command made, for a caller that looks at the flags file periodically, and
+ * appends them to the history. However many watch one file, each edit is appended once.
  */
 export class HistoryWatch {
   readonly #file: string
   readonly #record: boolean
   #seen: FlagsDocument | undefined
-  /** Lines that only this process knows: the directory cannot be written. */
+  /** Lines that only this process has, because the directory cannot be written. */
   #own: readonly HistoryEntry[] = []
   #looked: HistoryLook = { entries: [], unwritten: '' }
-  /** The file and the history that were looked at last; `''`: look again. */
+  /** The file and the history at the last look; `''`: look again. */
   #signature = ''
 
   constructor({ file, record = true }: HistoryWatchOptions) {
@@ -45,7 +46,7 @@ export class HistoryWatch {
     this.#record = record
   }
 
-  /** @param document what stands in the file now; one that cannot be read is no edit yet */
+  /** @param document the current file; one that cannot be read is not an edit yet */
   async look(document: FlagsDocument): Promise<HistoryLook> {
     const { file } = await locate(this.#file)
     const signature = `${document.hash} ${await signatureOf(historyFile(file))}`
@@ -57,7 +58,8 @@ export class HistoryWatch {
     if (told !== document.hash) {
       try {
         if (this.#record) await recordOutside(look, { timeoutMs: LOCK_MS })
-        // Nothing is missing, unless the file or its history changed meanwhile: then it is looked at again.
+        // Nothing is missing, unless the file or its history changed in the meantime: then look
+        // again.
         const missing = await findOutside({ ...look, since: told })
         if (this.#record) settled = missing.length === 0
         else this.#keep(missing)
@@ -90,7 +92,7 @@ async function signatureOf(path: string): Promise<string> {
   )
 }
 
-/** The edit outside that made a flag what it is now; `undefined` when a command did, or nobody. */
+/** The outside edit that made a flag what it is now; `undefined` when a command did. */
 export function editedOutside(
   entries: readonly HistoryEntry[],
   flag: string,
@@ -99,7 +101,7 @@ export function editedOutside(
   return last?.action === 'outside' ? last : undefined
 }
 
-/** Whether a line of the history tells of this flag; one of an unknown text may. */
+/** Whether a line of the history concerns this flag; a line about an unknown text may. */
 export function concerns(entry: HistoryEntry, flag: string): boolean {
   return entry.flag === flag || (entry.flag === '' && entry.changes === undefined)
 }

@@ -4,7 +4,7 @@ import { basename, dirname, extname, join } from 'node:path'
 import type { JsonPath, JsonValue } from './document.ts'
 import type { Change, EditAction, Pilot } from './edit.ts'
 
-/** Who changed the file and through what. */
+/** Who changed the file, and with what. */
 export interface HistoryNote {
   /** A person or a program, e.g. `ann@host` or `guard`. */
   readonly who: string
@@ -16,7 +16,7 @@ export interface HistoryNote {
 
 /**
  * One line of the history, an audit log beside the flags file: append-only, one JSON object a line.
- * Users' names never stand in it: the values of a pilot are hashed.
+ * It never holds users' names: the values of a pilot are hashed.
  */
 export interface HistoryEntry extends HistoryNote {
   readonly version: 1
@@ -25,7 +25,7 @@ export interface HistoryEntry extends HistoryNote {
   readonly at: string
   /** `outside`: the file was changed by hand or by another tool since the entry before. */
   readonly action: EditAction | 'outside'
-  /** `''` for an `outside` edit of which it is not known what it changed. */
+  /** `''` for an `outside` edit whose effect is not known. */
   readonly flag: string
   /** The `on` share in per cent before and after, where the shape has one. */
   readonly from?: number
@@ -33,12 +33,12 @@ export interface HistoryEntry extends HistoryNote {
   /** SHA-256 of the whole file before and after. */
   readonly before: string
   readonly after: string
-  /** What `undo` takes back; pilots are not told here. */
+  /** What `undo` reverts; not recorded for pilots. */
   readonly changes?: readonly RecordedChange[]
   readonly pilot?: Pilot
-  /** The entry that an `undo` took back. */
+  /** The entry that an `undo` reverted. */
   readonly undoes?: string
-  /** Of an `outside` edit that moved users who should have stayed: what happened to whom. */
+  /** Of an `outside` edit that moved users who should have stayed: who moved, and why. */
   readonly warning?: string
 }
 
@@ -53,12 +53,12 @@ export function historyFile(file: string): string {
   return join(dirname(file), `${basename(file, extname(file))}.history.jsonl`)
 }
 
-/** Of a history that grew for years, or was filled, the end is read: some thousand changes. */
+/** Only the end of a long history is read: some thousand changes. */
 const mostBytes = 1_048_576
 
 /**
- * Reads the history, oldest first; lines that were torn by a crash, and those of more than a mebibyte
- * ago, are left out.
+ * Reads the history, oldest first, without lines that a crash cut off and those of more than a
+ * mebibyte ago.
  */
 export async function readHistory(file: string): Promise<HistoryEntry[]> {
   let text: string
@@ -90,7 +90,7 @@ async function readEnd(path: string): Promise<string> {
   }
 }
 
-/** Anybody who may write beside the flags file may write here: nothing is taken on trust. */
+/** Anybody who may write beside the flags file may write here, so every field is checked. */
 function isEntry(value: unknown): value is HistoryEntry {
   if (!isObject(value) || value['version'] !== 1) return false
   const { at, flag, from, to, changes = [], pilot, undoes, reason, warning } = value
@@ -108,7 +108,7 @@ function isEntry(value: unknown): value is HistoryEntry {
   )
 }
 
-/** A change of anything but its flag is none that an edit writes down. */
+/** An edit records changes of its own flag only. */
 function isChangeOf(flag: unknown, change: unknown): boolean {
   if (!isObject(change) || !Array.isArray(change['path'])) return false
   const path: readonly unknown[] = change['path']
@@ -131,19 +131,21 @@ function isObject(value: unknown): value is Readonly<Record<string, unknown>> {
   return typeof value === 'object' && value !== null
 }
 
-/** Appends lines, each of them whole, and syncs them. The caller holds the lock of the flags file. */
+/**
+ * Appends lines, each of them whole, and syncs them. The caller holds the lock of the flags file.
+ */
 export async function appendEntries(file: string, lines: readonly HistoryEntry[]): Promise<void> {
   const handle = await open(historyFile(file), 'a+', 0o644)
   try {
     const { size } = await handle.stat()
     if (size === 0) {
-      // Whoever may edit the flags may write their history, also when root was first.
+      // Users who may edit the flags may write their history, even if root created it.
       const { uid, gid, mode } = await stat(file)
       await handle.chown(uid, gid).catch(() => {})
       await handle.chmod(mode & 0o666).catch(() => {})
     }
     const { buffer } = await handle.read(Buffer.alloc(1), 0, 1, Math.max(0, size - 1))
-    // A writer killed half way left a torn line; the next one begins on a line of its own.
+    // A writer that was killed may leave half a line; the next one starts on its own line.
     const start = size === 0 || buffer.toString() === '\n' ? '' : '\n'
     await handle.appendFile(`${start}${lines.map((line) => `${JSON.stringify(line)}\n`).join('')}`)
     await handle.sync()
@@ -157,7 +159,7 @@ export function recorded({ path, from, to }: Change): RecordedChange {
   return { path, ...(from === undefined ? {} : { from }), ...(to === undefined ? {} : { to }) }
 }
 
-/** A user's name, recognisable only to who knows it. */
+/** A user's name, recognisable only to those who know it. */
 export function hashName(name: string): string {
   return `sha256:${createHash('sha256').update(name).digest('hex').slice(0, 16)}`
 }

@@ -1,7 +1,7 @@
 /**
- * Reads, checks, previews and edits the flags file that flagd serves. An edit is a value: `setShare`
- * and its like are pure, and only `apply` (and the `change...` calls, which edit, apply and confirm in
- * one go) write.
+ * Reads, checks, previews and edits the flags file that flagd serves. An edit is a value:
+ * `setShare` and the like are pure, and only `apply` (and the `change...` calls, which edit, apply
+ * and confirm) write.
  */
 export { apply, type Applied, type ApplyOptions, type ApplyStep } from './apply.ts'
 export {

@@ -6,18 +6,23 @@ export interface ProcessVerdict {
   /** E.g. `10.0.0.5:3002`. */
   readonly process: string
   readonly agrees: boolean
-  /** It gave no answer, so that what it decides is not known. */
+  /** It gave no answer, so its decisions are unknown. */
   readonly silent: boolean
-  /** It cannot tell now what it decides, and will: its flag source does not answer its probe users. */
+  /**
+   * It does not know its decisions at the moment: its flag source does not answer its probe users.
+   */
   readonly pending: boolean
   /** Why it does not agree, for people; `''` when it does. */
   readonly cause: string
-  /** Probe users, and how many of them it sends to the new side; `undefined` where it does not tell. */
+  /**
+   * Probe users, and how many of them it sends to the new side; `undefined` where it does not
+   * report it.
+   */
   readonly probes: number | undefined
   readonly on: number | undefined
-  /** Its answers are a sample of another vendor's provider, so that only the direction was compared. */
+  /** Its answers are a sample of another vendor's provider, so only the direction was compared. */
   readonly sample: boolean
-  /** Why it refuses the flags that it was last given; `''` when it does not. */
+  /** Why it refuses the latest flags; `''` when it does not. */
   readonly refuses: string
   /** The name of its new side, e.g. `redis`, where that does not answer it; `undefined` where it does. */
   readonly newSideDown: string | undefined
@@ -30,7 +35,7 @@ export interface JudgeOptions {
   readonly before?: Expectation | undefined
 }
 
-/** Compares what a process tells with what the file says. Pure. */
+/** Compares what a process reports with what the file says. Pure. */
 export function judgeProcess(answer: ProcessAnswer, options: JudgeOptions): ProcessVerdict {
   const { process, reading, error } = answer
   const base = {
@@ -65,7 +70,7 @@ function decides(split: LiveSplit, expected: Expectation): boolean {
   return on * expected.probes === count * probes
 }
 
-/** Nobody and everybody are exact for any users; in between, four standard deviations are allowed. */
+/** 0 % and 100 % are exact for any users; in between, four standard deviations are allowed. */
 function isLikely(on: number, probes: number, share: number): boolean {
   if (share === 0 || share === 1) return on === share * probes
   return Math.abs(on - share * probes) <= 4 * Math.sqrt(share * (1 - share) * probes) + 1
@@ -74,16 +79,16 @@ function isLikely(on: number, probes: number, share: number): boolean {
 function ignorance({ others, knowsFlag, up }: ProcessReading, flag: string): string {
   if (knowsFlag) {
     const why = up === false ? 'its flags are unreachable' : 'its flag source has not answered yet'
-    return `does not know now what it decides about "${flag}": ${why}`
+    return `does not know what it decides for "${flag}": ${why}`
   }
   return others.length > 0
     ? `does not decide "${flag}" (it decides ${others.slice(0, 3).join(', ')})`
-    : `does not say what it decides about "${flag}": an older Switchback, or another application`
+    : `does not report what it decides for "${flag}": an older Switchback, or another application`
 }
 
 function refusalOf({ refused }: ProcessReading): string {
   if (refused === undefined) return ''
-  return refused.reason === '' ? 'no reason given' : refused.reason
+  return refused.reason === '' ? 'without a reason' : refused.reason
 }
 
 function causeOf(
@@ -109,9 +114,9 @@ function causeOf(
     return `${now}${cache}, although it has the new flags`
   }
   if (split.mode === 'provider') {
-    return `${now}${cache}, by the flags of a provider of its own, which may not read this file${stale}`
+    return `${now}${cache}, with the flags of another provider, which may not read this file${stale}`
   }
-  const other = hash !== '' && !old ? ', by another definition of the flag' : ''
+  const other = hash !== '' && !old ? ', with another definition of the flag' : ''
   return `${now}${cache}${other}${stale}`
 }
 

@@ -8,9 +8,9 @@ export function lastGoodFile(file: string): string {
   return `${file}.last-good`
 }
 
-/** Keeps what was written, for the day when the flags file is broken or gone. @returns a warning or `''` */
+/** Keeps what was written, for a flags file that gets broken or lost. @returns a warning or `''` */
 export async function keepLastGood(file: string, text: string): Promise<string> {
-  // By this name `apply` removes it when this process dies.
+  // A name that `apply` cleans up if this process dies.
   const temporary = join(dirname(file), `.${basename(file)}.tmp-${uniqueName()}`)
   try {
     const { uid, gid, mode, atime, mtime } = await stat(file)
@@ -19,7 +19,7 @@ export async function keepLastGood(file: string, text: string): Promise<string> 
       await handle.writeFile(text)
       await handle.chown(uid, gid).catch(() => {})
       await handle.chmod(mode & 0o666)
-      // What flagd has seen: a later write must be newer than this too.
+      // The time flagd has seen: a later write must be newer than this too.
       await handle.utimes(atime, mtime)
       await handle.sync()
     } finally {

@@ -26,7 +26,7 @@ export async function locate(path: string): Promise<FlagsLocation> {
   try {
     file = await realpath(path)
   } catch (error) {
-    throw new SwitchbackError('SB_FILE_MISSING', `there is no flags file ${quote(path)}`, {
+    throw new SwitchbackError('SB_FILE_MISSING', `the flags file ${quote(path)} does not exist`, {
       cause: error,
       hint: 'name it with --file, or run where the directory flags/ is',
     })
@@ -59,12 +59,12 @@ export function notWritable({ file, kind }: FlagsLocation): SwitchbackError {
   const name = basename(file)
   const [message, hint] = {
     configmap: [
-      `${quote(file)} is projected from a Kubernetes ConfigMap; an edit here would be lost`,
+      `${quote(file)} is projected from a Kubernetes ConfigMap; an edit here is undone`,
       `edit the source: switchback ... --print > ${name}, then kubectl create configmap NAME --from-file=${name} --dry-run=client -o yaml | kubectl apply -f -`,
     ],
     mount: [
       `${quote(file)} is mounted as a single file, which cannot be replaced and whose changes flagd misses`,
-      'mount its directory instead, or write the new file with --print on the other side of the mount',
+      'mount its directory instead, or write the output of --print to the file on the host',
     ],
     'read-only': [
       `${quote(file)} cannot be replaced: its directory is read-only for this user`,

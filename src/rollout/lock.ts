@@ -8,19 +8,15 @@ import { SwitchbackError } from '../errors.ts'
 import { hashOf } from './document.ts'
 
 /**
- * A lock among processes that survives the death of any of them: Lamport's bakery ("A New Solution of
- * Dijkstra's Concurrent Programming Problem", CACM 17, 1974) with one file per contender.
- *
- * A contender draws a ticket one higher than all it sees, and enters when no living contender holds a
- * lower one. Every file has a name of its own and is only ever written by its owner, so the files of
- * the dead can be ignored and removed by anybody at any time: there is nothing to take over, and so
- * no race in taking it over. Node has no flock, which would be shorter.
+ * A lock among processes that survives the death of any of them: Lamport's bakery with one file per
+ * contender, so that nothing has to be taken over from the dead. Why, and why no flock:
+ * docs/adr/0006-file-lock.md.
  */
 export interface FileLock {
   release(): Promise<void>
 }
 
-/** Another machine's or container's contender is taken for dead after this long, in ms. */
+/** Another machine's or container's contender counts as dead after this long, in ms. */
 const foreignLease = 10_000
 
 /**
@@ -53,12 +49,13 @@ export async function lockFile(
         if (!(await anyAlive(blockers))) return
         signal?.throwIfAborted()
         if (performance.now() > deadline) throw busy(file)
-        // The age of this file is the lease that contenders of another machine see.
+        // The age of this file is the lease that contenders on other machines see.
         await utimes(ticket, new Date(), new Date())
         await sleep(blockers.length * (1 + Math.random()))
       }
     }
-    // Whoever is choosing may not have seen my ticket; who starts to choose from now on has.
+    // A contender that is still choosing may not have seen my ticket; one that starts from now on
+    // has.
     await waitWhile((other) => other.ticket === undefined)
     await waitWhile(
       ({ ticket: theirs, name }) =>
@@ -98,7 +95,7 @@ async function contenders(directory: string, prefix: string): Promise<Contender[
   return found
 }
 
-/** Whether one of them lives; the files of dead ones met on the way are removed. */
+/** Whether one of them lives; files of dead ones are removed. */
 async function anyAlive(some: readonly Contender[]): Promise<boolean> {
   for (const { name, path } of some) {
     if (await isAlive(name, path)) return true
@@ -107,12 +104,17 @@ async function anyAlive(some: readonly Contender[]): Promise<boolean> {
   return false
 }
 
-/** A name that no other process ever has, and that tells whether its process lives. */
+/**
+ * A name that is unique among processes, and from which it can be seen whether its process lives.
+ */
 export function uniqueName(): string {
   return [world(), process.pid, startOf(process.pid), randomBytes(4).toString('hex')].join('-')
 }
 
-/** Whether the process that made a {@link uniqueName} lives; by the age of `file` where it cannot tell. */
+/**
+ * Whether the process that made a {@link uniqueName} lives; by the age of `file` where that cannot
+ * be seen.
+ */
 export async function isAlive(name: string, file: string): Promise<boolean> {
   const [theirWorld, pid = '', start = ''] = name.split('-')
   if (theirWorld !== world()) {
@@ -125,7 +127,7 @@ export async function isAlive(name: string, file: string): Promise<boolean> {
   try {
     process.kill(Number(pid), 0)
   } catch (error) {
-    // EPERM: it lives and belongs to somebody else.
+    // EPERM: the process lives and belongs to another user.
     return error instanceof Error && 'code' in error && error.code === 'EPERM'
   }
   return startOf(Number(pid)) === start
@@ -133,7 +135,7 @@ export async function isAlive(name: string, file: string): Promise<boolean> {
 
 let cachedWorld: string | undefined
 
-/** Where a process number means something: one boot of one machine, one PID namespace. */
+/** The scope of a process number: one boot of one machine, one PID namespace. */
 function world(): string {
   cachedWorld ??= hashOf(
     [
@@ -145,10 +147,10 @@ function world(): string {
   return cachedWorld
 }
 
-/** When a process started, so that a later one with the same number is not taken for it. */
+/** When a process started, so that a later one with the same number is not mistaken for it. */
 function startOf(pid: number): string {
   const line = attempt(() => readFileSync(`/proc/${pid}/stat`, 'utf8'))
-  // The command, in parentheses, may hold anything; the start is the 20th field behind it.
+  // The command, in parentheses, may hold anything; the start is the 20th field after it.
   return line.slice(line.lastIndexOf(')') + 2).split(' ')[19] ?? '0'
 }
 

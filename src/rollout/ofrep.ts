@@ -13,7 +13,7 @@ export interface OfrepClient {
 
 /** flagd's answer for one user. */
 export interface Served {
-  /** The variant, or one of the two that stand for none. */
+  /** The variant, or one of the two constants that stand for none. */
   readonly answer: Answer
   /** OpenFeature's reason, e.g. `TARGETING_MATCH`; `''` with an error. */
   readonly reason: string
@@ -31,14 +31,15 @@ export interface OfrepOptions {
   readonly timeoutMs?: number
 }
 
-/** Where flagd listens for OFREP when nothing else is said. */
+/** Where flagd listens for OFREP by default. */
 export const defaultFlagdUrl = 'http://127.0.0.1:8016'
 
 /**
  * Makes a client with kept-alive connections; answers of more than 1 MiB are refused.
  *
- * @throws {SwitchbackError} `SB_FLAGD_URL` for an address that is none; from `ask`,
- * `SB_FLAGD_UNREACHABLE` when nothing answers, and `SB_FLAGD_ANSWER` when something else does.
+ * @throws {SwitchbackError} `SB_FLAGD_URL` for an invalid address; from `ask`,
+ * `SB_FLAGD_UNREACHABLE` when nothing answers, and `SB_FLAGD_ANSWER` when it is not flagd that
+ * answers.
  */
 export function createOfrepClient(options: OfrepOptions = {}): OfrepClient {
   const { url = defaultFlagdUrl, timeoutMs = 2000 } = options
@@ -81,7 +82,7 @@ export function createOfrepClient(options: OfrepOptions = {}): OfrepClient {
           })
         },
       )
-      // Not AbortSignal.any over a timeout: Node 20 may collect that as garbage before its time.
+      // Not AbortSignal.any over a timeout: Node 20 may collect that as garbage too early.
       const timer = setTimeout(() => {
         request.destroy(new Error(`no answer within ${timeoutMs} ms`))
       }, timeoutMs)
@@ -114,12 +115,12 @@ export function createOfrepClient(options: OfrepOptions = {}): OfrepClient {
 /**
  * Reads flagd's OFREP address.
  *
- * @throws {SwitchbackError} `SB_FLAGD_URL` for an address that is none.
+ * @throws {SwitchbackError} `SB_FLAGD_URL` for an invalid address.
  */
 export function parseFlagdUrl(url: string): URL {
   const parsed = URL.canParse(url) ? new URL(url) : undefined
   if (parsed?.protocol === 'http:' || parsed?.protocol === 'https:') return parsed
-  throw new SwitchbackError('SB_FLAGD_URL', `${quote(url)} is no address of flagd`, {
+  throw new SwitchbackError('SB_FLAGD_URL', `${quote(url)} is not a valid flagd URL`, {
     hint: `write it as a URL, e.g. ${defaultFlagdUrl} (flagd's OFREP port)`,
   })
 }

@@ -6,7 +6,9 @@ import { lastGoodFile } from './last-good.ts'
 import { currentShare } from './set-share.ts'
 import { surprise } from './surprise.ts'
 
-/** More flags than this that changed at once are one line: a file that came from elsewhere. */
+/**
+ * More flags than this changed at once are recorded as one line: a file that came from elsewhere.
+ */
 const mostFlags = 20
 
 /** An edit that no command made. */
@@ -20,9 +22,9 @@ export interface OutsideEdit {
 }
 
 /**
- * The lines of the history for an edit that no command made: one for each flag that it changed, with its
- * share, what `undo` needs, and a warning where it moved users who should have stayed. One line without
- * a flag when the text before is not known, or no flag changed (then with an empty list of changes).
+ * The lines of the history for an edit that no command made: one per changed flag, with its share,
+ * what `undo` needs, and a warning where it moved users who should have stayed. One line without a
+ * flag when the text before is not known, or no flag changed (then with an empty list of changes).
  */
 export function outsideEntries({ before, beforeHash, after, at }: OutsideEdit): HistoryEntry[] {
   const line = (flag: string, more: Partial<HistoryEntry> = {}): HistoryEntry => ({
@@ -57,18 +59,18 @@ export function outsideEntries({ before, beforeHash, after, at }: OutsideEdit): 
   })
 }
 
-/** The share of the users whom the flag routes to the new side; of a disabled one nobody. */
+/** The share of users whom the flag routes to the new side; 0 for a disabled flag. */
 function shareIn(document: FlagsDocument, flag: string): number | undefined {
   try {
     const disabled = property(flagNode(document, flag), 'state')?.value === 'DISABLED'
     return disabled ? 0 : currentShare(document, flag)
   } catch {
-    // The flag came or went.
+    // The flag was added or removed.
     return undefined
   }
 }
 
-/** The text with this hash: one that is at hand, or the last that a command wrote. */
+/** The text with this hash: a given one, or the last that a command wrote. */
 export async function knownText(
   file: string,
   hash: string,
@@ -80,7 +82,7 @@ export async function knownText(
     const document = readFlags(await readText(lastGoodFile(file)))
     return document.hash === hash ? document : undefined
   } catch {
-    // No command has written the file yet, or the copy cannot be read: the share before is not told.
+    // No command has written the file yet, or the copy cannot be read: the share before is unknown.
     return undefined
   }
 }

@@ -34,7 +34,7 @@ export function addPilot(document: FlagsDocument, options: PilotOptions): FlagsE
   if (!/^[^\s.]+$/u.test(attribute) || values.length === 0 || values.includes('')) {
     throw new SwitchbackError(
       'SB_PILOT_INVALID',
-      `no pilot of ${quote(attribute)} in ${quote(values)}`,
+      `cannot make a pilot of the attribute ${quote(attribute)} and the values ${quote(values)}`,
       {
         hint: 'name one attribute and at least one value, e.g. attribute "plan", values ["internal"]',
       },
@@ -67,7 +67,7 @@ export function addPilot(document: FlagsDocument, options: PilotOptions): FlagsE
   })
 }
 
-/** A condition before all others: in the `if` that stands there, else in one around the rule. */
+/** Adds a condition before all others: in the existing `if`, else in one around the rule. */
 function inFront(
   document: FlagsDocument,
   flag: string,
@@ -105,9 +105,9 @@ function inFront(
 }
 
 /**
- * Takes a pilot away again; everything behind it stays.
+ * Removes a pilot; everything behind it stays.
  *
- * @throws {SwitchbackError} `SB_PILOT_UNKNOWN` when no segment on this attribute stands in front.
+ * @throws {SwitchbackError} `SB_PILOT_UNKNOWN` when there is no segment on this attribute in front.
  */
 export function removePilot(
   document: FlagsDocument,
@@ -125,7 +125,7 @@ export function removePilot(
     const names = segments.flatMap((each) => readPilot(each)?.attribute ?? [])
     throw new SwitchbackError(
       'SB_PILOT_UNKNOWN',
-      `no pilot on ${quote(attribute)} in ${quote(flag)}`,
+      `the flag ${quote(flag)} has no pilot on ${quote(attribute)}`,
       {
         hint:
           names.length === 0
@@ -166,7 +166,7 @@ function withoutSegment(document: FlagsDocument, condition: JsonNode, list: Json
   return { ...change, text }
 }
 
-/** The pilots of a flag, in order; segments of another form are none. */
+/** The pilots of a flag, in order; segments of another form do not count. */
 export function pilotsOf(document: FlagsDocument, flag: string): Pilot[] {
   const shape = shapeOf(document, flag)
   if (shape.kind !== 'segment first' && shape.kind !== 'nested') return []

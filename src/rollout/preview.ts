@@ -10,12 +10,12 @@ export interface PreviewOptions {
   readonly before: FlagsDocument
   readonly after: FlagsDocument
   /**
-   * Who is asked for: targeting keys or whole evaluation contexts, or a number of made-up users.
+   * Who is evaluated: targeting keys or whole evaluation contexts, or a number of made-up users.
    * @default 100_000
    */
   readonly users?: number | Iterable<User> | AsyncIterable<User>
   /**
-   * How many of those who join and of those who leave are named in the result.
+   * How many users who join, and how many who leave, are named in the result.
    * @default 5
    */
   readonly names?: number
@@ -24,7 +24,7 @@ export interface PreviewOptions {
   readonly signal?: AbortSignal
 }
 
-/** Who moves when one flags document takes the place of another. */
+/** Who moves when one flags document replaces another. */
 export interface Preview {
   readonly users: number
   /** How many are `on` before and after. */
@@ -40,7 +40,7 @@ export interface Preview {
   readonly leaves: Moved
   /** Those whose variant changes in any way. */
   readonly moves: number
-  /** The rule asks for the time: this is how it is now, and it changes without an edit. */
+  /** The rule depends on the time: the result changes without an edit. */
   readonly movesByItself: boolean
 }
 
@@ -50,8 +50,8 @@ export interface Moved {
 }
 
 /**
- * Evaluates every user under both documents as flagd does. Gives way to the event
- * loop about 50 times a second, so that a progress bar moves and `signal` is heard.
+ * Evaluates every user under both documents as flagd does. Yields to the event loop about 50 times
+ * a second, so that a progress bar moves and `signal` is noticed.
  *
  * @throws the signal's reason when aborted.
  */
@@ -87,7 +87,7 @@ export async function preview(options: PreviewOptions): Promise<Preview> {
 
   let breath = performance.now()
   let told = breath
-  // Asked after each user: what one costs is for the rule to say.
+  // Checked after each user, since the cost of one depends on the rule.
   const timeToBreathe = (): boolean => performance.now() - breath >= 20
   const breathe = async (): Promise<void> => {
     signal?.throwIfAborted()

@@ -5,7 +5,7 @@ import { type Answer, createEvaluator, syntheticUser, type User } from './evalua
 import { pilotsOf } from './pilot.ts'
 import { currentShare, setShare } from './set-share.ts'
 
-/** A made-up user to ask flagd for, and what it must answer before and after an edit. */
+/** A made-up user to ask flagd about, and the expected answers before and after an edit. */
 export interface Probe {
   readonly user: User
   readonly before: Answer
@@ -22,11 +22,11 @@ export interface ProbeSearch {
   readonly flag: string
   readonly before: FlagsDocument
   readonly after: FlagsDocument
-  /** How many movers at most. */
+  /** Largest number of users who move. */
   readonly count: number
   /**
-   * How long to look for the first mover, in ms; a change of a thousandth of a per cent moves one user
-   * in 100,000. Once there is one, the search ends after a third of it.
+   * How long to look for the first mover, in ms; a change of a thousandth of a percent moves one
+   * user in 100,000. Once one is found, the search ends after a third of it.
    * @default 3000
    */
   readonly patienceMs?: number
@@ -41,7 +41,7 @@ export function findProbes(search: ProbeSearch): Probes {
   }
 }
 
-/** The same, with pauses for whatever else this process has to do. */
+/** The same, with pauses for other work of this process. */
 async function findProbesGently(search: ProbeSearch): Promise<Probes> {
   const searching = searchProbes(search)
   for (;;) {
@@ -67,7 +67,7 @@ function* searchProbes(search: ProbeSearch): Generator<undefined, Probes> {
   let breath = start
   for (let index = 0; movers.length < count; index++) {
     const made = make(index)
-    // The first has no key: whom only the default variant decides for.
+    // The first has no key: only the default variant decides for it.
     const anonymous = index === 0 && typeof made === 'string'
     const user = anonymous ? { targetingKey: '' } : dress(made, index)
     const probe = { user, before: evaluateBefore(user), after: evaluateAfter(user) }
@@ -77,7 +77,7 @@ function* searchProbes(search: ProbeSearch): Generator<undefined, Probes> {
       if (same.length < 4) stayers.set(probe.after, [...same, probe])
     }
     if (before === after && index > 500) break
-    // At each user: what one costs is for the rule to say.
+    // Checked at each user, since the cost of one depends on the rule.
     const now = performance.now()
     if (now - start > (movers.length > 0 ? patienceMs / 3 : patienceMs)) break
     if (now - breath < breathMs) continue
@@ -87,7 +87,7 @@ function* searchProbes(search: ProbeSearch): Generator<undefined, Probes> {
   return { movers, stayers: [...stayers.values()].flat() }
 }
 
-/** Every other user gets an attribute of a pilot, so that edits of pilots have movers too. */
+/** Every other user gets an attribute of a pilot, so that edits of pilots move some of them. */
 function wardrobe(
   before: FlagsDocument,
   after: FlagsDocument,
@@ -103,7 +103,10 @@ function wardrobe(
   }
 }
 
-/** Probes for an edit: movers, and users next to the new boundary, who tell one share from another. */
+/**
+ * Probes for an edit: users who move, and users next to the new boundary, who tell one share from
+ * another.
+ */
 export async function probesForEdit(
   edit: FlagsEdit,
   options: Pick<ProbeSearch, 'count' | 'patienceMs'>,
@@ -123,14 +126,14 @@ export async function probesForEdit(
 }
 
 /**
- * Of users who reach the split one in a hundred lies beside the boundary. Where none is found soon, a
- * condition keeps made-up users from it.
+ * One in a hundred users of the split lies beside the boundary. If none is found soon, a condition
+ * keeps made-up users from it.
  */
 const boundaryPatienceMs = 300
 
 /**
- * Users next to the boundary of the split as it is: the last who are on and the first who are off.
- * If flagd gives them what the file says, it serves this share.
+ * Users next to the current boundary of the split: the last ones on and the first ones off. If
+ * flagd gives them what the file says, it serves this share.
  */
 export async function boundaryProbes(
   document: FlagsDocument,

@@ -4,7 +4,7 @@ import { type FlagsDocument, readFlags } from './document.ts'
 
 export interface ReadOptions {
   /**
-   * What to do when there is no such file.
+   * The hint when the file does not exist.
    * @default for a command that takes --file
    */
   readonly missingHint?: string
@@ -30,20 +30,23 @@ export async function readText(file: string, options: ReadOptions = {}): Promise
     if (isSwitchbackError(error)) throw error
     const code = error instanceof Error && 'code' in error ? String(error.code) : ''
     if (code === 'ENOENT') {
-      throw new SwitchbackError('SB_FILE_MISSING', `there is no flags file ${quote(file)}`, {
+      throw new SwitchbackError('SB_FILE_MISSING', `the flags file ${quote(file)} does not exist`, {
         cause: error,
         hint: missingHint,
       })
     }
     throw new SwitchbackError('SB_FILE_UNREADABLE', `cannot read ${quote(file)}: ${code}`, {
       cause: error,
-      hint: code === 'EACCES' ? 'flagd may not be able to read it either' : 'look at the path',
+      hint:
+        code === 'EACCES'
+          ? 'make it readable; flagd may not be able to read it either'
+          : 'check the path',
     })
   }
   try {
     return new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(content)
   } catch (error) {
-    throw new SwitchbackError('SB_FLAGS_SYNTAX', `${quote(file)} is not UTF-8`, {
+    throw new SwitchbackError('SB_FLAGS_SYNTAX', `${quote(file)} is not valid UTF-8`, {
       cause: error,
       hint: 'save it as UTF-8',
     })

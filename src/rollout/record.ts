@@ -16,8 +16,8 @@ import { lockFile } from './lock.ts'
 import { knownText, outsideEntries } from './outside.ts'
 
 /**
- * Appends an edit, and before it what was changed outside since the entry before. The caller holds the
- * lock of the file.
+ * Appends an edit, preceded by any outside change since the entry before. The caller holds the lock
+ * of the file.
  */
 export async function appendHistory(
   file: string,
@@ -43,7 +43,7 @@ export async function appendHistory(
     const lines = [entry]
     if (last !== undefined && last.after !== edit.before.hash) {
       const before = await knownText(file, last.after)
-      // The text before a restore is broken or gone: its place is held by the one that is restored.
+      // The text before a restore is broken or gone; the restored one takes its place.
       const readable = edit.action !== 'restore'
       lines.unshift(
         ...outsideEntries({
@@ -62,7 +62,10 @@ export async function appendHistory(
   }
 }
 
-/** What `undo` needs, without the names of users. An undo itself is never undone: it can do without. */
+/**
+ * What `undo` needs, without the names of users. An undo itself is never undone, so it needs
+ * nothing.
+ */
 function changesOf(edit: FlagsEdit): Pick<HistoryEntry, 'changes' | 'pilot'> {
   const { action, pilot, changes, after, flag } = edit
   if (pilot !== undefined) return { pilot: { ...pilot, values: pilot.values.map(hashName) } }
@@ -70,28 +73,28 @@ function changesOf(edit: FlagsEdit): Pick<HistoryEntry, 'changes' | 'pilot'> {
   return told ? { changes: changes.map(recorded) } : {}
 }
 
-/** What {@link findOutside} and {@link recordOutside} look at. */
+/** Input of {@link findOutside} and {@link recordOutside}. */
 export interface OutsideLook {
   /** The flags file behind symbolic links. */
   readonly file: string
-  /** What stands there now. */
+  /** Its current text. */
   readonly document: FlagsDocument
   /** Earlier texts that the caller has seen, the latest last. @default none */
   readonly seen?: readonly FlagsDocument[]
-  /** SHA-256 of the file that is told already. @default what the history says */
+  /** SHA-256 of the file that is recorded already. @default what the history says */
   readonly since?: string | undefined
 }
 
-/** The lines that the history lacks, since somebody changed the file outside; writes nothing. */
+/** The lines that the history lacks after an outside change; writes nothing. */
 export async function findOutside({
   file,
   document,
   seen = [],
   since,
 }: OutsideLook): Promise<HistoryEntry[]> {
-  // A history that cannot be read says nothing; what the caller has seen counts.
+  // Without a readable history, what the caller has seen counts.
   const last = since ?? (await readHistory(file).catch(() => [])).at(-1)?.after
-  // Where no history is, the file changed since it was seen last.
+  // Without a history, the file changed since it was seen last.
   const beforeHash = last ?? seen.at(-1)?.hash
   if (beforeHash === undefined || beforeHash === document.hash) return []
   const before = await knownText(file, beforeHash, seen)
@@ -99,12 +102,12 @@ export async function findOutside({
 }
 
 /**
- * Appends what was changed outside, once: under the lock of the file, and only while the file and the end
- * of the history are what was looked at. So no other watcher has been faster, and no command is between
- * its rename and its line, which is written under the same lock.
+ * Appends outside changes once: under the lock of the file, and only while the file and the end of
+ * the history are what was looked at. So no other watcher has been faster, and no command is
+ * between its rename and its line, which is written under the same lock.
  *
- * @returns the lines, or none when there was nothing to write (any more)
- * @throws what stands in the way of writing: `SB_LOCK_BUSY`, or the system's error
+ * @returns the lines, or none when there is nothing to write any more
+ * @throws what prevents writing: `SB_LOCK_BUSY`, or the system's error
  */
 export async function recordOutside(
   look: OutsideLook,

@@ -4,20 +4,20 @@ import type { FlagsDocument } from './document.ts'
 import type { Finding } from './findings.ts'
 import { validate } from './validate.ts'
 
-/** Why flagd refuses a text as a whole, and where; `undefined` when it takes it. */
+/** Why flagd refuses a text as a whole, and where; `undefined` when it accepts it. */
 export function refusalIn(text: string): Finding | undefined {
   try {
     readFlagSet(text, 'flags.json')
     return undefined
   } catch {
-    // The finding tells the same with its place.
+    // The finding says the same, with its place.
     return validate(text).find(({ rejected }) => rejected)
   }
 }
 
 /**
- * For an edit of a file that flagd refuses as it is, for another flag's sake say: to write it would
- * change nobody's side.
+ * For an edit of a file that flagd refuses as it is, e.g. because of another flag: writing it would
+ * move no user.
  *
  * @throws {SwitchbackError} `SB_FLAGS_REFUSED`
  */
@@ -29,7 +29,7 @@ export function requireTaken({ text }: FlagsDocument): void {
 export function refusedError({ line, column, message, fix }: Finding): SwitchbackError {
   return new SwitchbackError(
     'SB_FLAGS_REFUSED',
-    `nothing was written: flagd would not take the file: line ${line}, column ${column}: ${message}`,
+    `nothing was written: flagd would refuse the file: line ${line}, column ${column}: ${message}`,
     { hint: fix },
   )
 }

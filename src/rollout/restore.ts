@@ -9,7 +9,7 @@ import { lastGoodFile } from './last-good.ts'
 import { readText } from './read.ts'
 import { rollBack, type RollBackOptions } from './roll-back.ts'
 
-/** Whether a rollback failed since the file is broken or gone, or flagd refuses it. */
+/** Whether a rollback failed because the file is broken or gone, or flagd refuses it. */
 export function isBroken(error: unknown): error is SwitchbackError {
   return isSwitchbackError(error) && BROKEN.has(error.code)
 }
@@ -17,10 +17,11 @@ export function isBroken(error: unknown): error is SwitchbackError {
 const BROKEN = new Set(['SB_FLAGS_SYNTAX', 'SB_FLAGS_REFUSED', 'SB_FILE_MISSING'])
 
 /**
- * The last text that was written, with everyone on the old side, in place of a file that is broken or gone. Its
- * `before` is that text under the hash of what stands there: what is compared before it is written.
+ * The last text that was written, with everyone on the old side, in place of a file that is broken
+ * or gone. Its `before` is that text under the hash of the current file, which is compared before
+ * the write.
  *
- * @throws {SwitchbackError} `SB_RESTORE_NOTHING` when no text is known that has the flag.
+ * @throws {SwitchbackError} `SB_RESTORE_NOTHING` when no known text has the flag.
  */
 export async function restore(path: string, options: RollBackOptions): Promise<FlagsEdit> {
   const file = await behind(path)
@@ -28,7 +29,7 @@ export async function restore(path: string, options: RollBackOptions): Promise<F
   if (known === undefined) {
     throw new SwitchbackError(
       'SB_RESTORE_NOTHING',
-      `nothing was written: no earlier ${quote(path)} is known that has the flag ${quote(options.flag)}`,
+      `nothing was written: there is no earlier copy of ${quote(path)} with the flag ${quote(options.flag)}`,
       { hint: byHand(path, options.flag) },
     )
   }
@@ -49,8 +50,8 @@ export async function remedy(path: string, flag: string): Promise<string> {
 }
 
 /**
- * Keeps the broken file as `<file>.broken`; where there is none, makes the empty one that `apply` then
- * replaces, as its last owner had it.
+ * Keeps the broken file as `<file>.broken`; if there is none, creates the empty one that `apply`
+ * then replaces, owned as before.
  *
  * @returns what was done, for people
  */
@@ -84,7 +85,7 @@ export async function setAside(path: string): Promise<string> {
   }
 }
 
-/** The file behind symbolic links, also when it is gone. */
+/** The file behind symbolic links, even if it is gone. */
 async function behind(path: string): Promise<string> {
   try {
     return await realpath(path)
@@ -94,9 +95,12 @@ async function behind(path: string): Promise<string> {
       const directory = await realpath(dirname(path)).catch(() => undefined)
       if (directory !== undefined) return join(directory, basename(path))
     }
-    throw new SwitchbackError('SB_FILE_MISSING', `there is no flags file ${quote(path)}`, {
+    throw new SwitchbackError('SB_FILE_MISSING', `the flags file ${quote(path)} does not exist`, {
       cause: error,
-      hint: link === undefined ? 'name it with --file' : 'it is a link to a file that is gone',
+      hint:
+        link === undefined
+          ? 'name it with --file'
+          : 'it is a symbolic link to a file that does not exist; restore that file or name another with --file',
     })
   }
 }

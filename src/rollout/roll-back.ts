@@ -9,24 +9,24 @@ import { pathOfWeight, readSplit, sidesOf } from './split.ts'
 export interface RollBackOptions {
   readonly flag: string
   /**
-   * Leave segments on that get `on` before the split is asked (pilots).
+   * Leave segments on that get `on` before the split (pilots).
    * @default false
    */
   readonly keepPilots?: boolean
   /**
-   * Set the flag's state to DISABLED instead: the one edit that works for every shape, since callers
-   * then take the default of their code, which is off.
+   * Set the flag's state to DISABLED instead: this works for every shape, since callers then take
+   * the default of their code, which is off.
    * @default false
    */
   readonly disable?: boolean
 }
 
 /**
- * Takes everybody back to `off` by the fewest changed characters: every split to 0, segments and the
+ * Routes all users to `off` with the fewest changed characters: every split to 0, segments and the
  * default variant that give `on` to `off`. Works on flags with several splits too, where `setShare`
- * does not know which one is meant.
+ * cannot know which one is meant.
  *
- * @throws {SwitchbackError} `SB_SHAPE_UNKNOWN` when something in the rule is not understood and could
+ * @throws {SwitchbackError} `SB_SHAPE_UNKNOWN` when a part of the rule is not understood and could
  * still give `on`; `disable` works then.
  */
 export function rollBack(document: FlagsDocument, options: RollBackOptions): FlagsEdit {
@@ -36,7 +36,7 @@ export function rollBack(document: FlagsDocument, options: RollBackOptions): Fla
   const shape = shapeOf(document, flag)
   const from = shareOf(definition, shape, sides)
   const at = ['flags', flag]
-  // It would be passed over, and everyone it sends to the new side with it.
+  // It would be skipped, with all users it sends to the new side.
   if (oddKey(definition) !== undefined) throw unknownShape(document, flag, { disable: false })
   if (options.disable === true) {
     const changes = [changeAt(document, [...at, 'state'], 'DISABLED')]
@@ -76,12 +76,14 @@ export function rollBack(document: FlagsDocument, options: RollBackOptions): Fla
   return edit
 }
 
-/** Whether the new text still sends probe users to the new side: then the rule was misunderstood. */
+/**
+ * Whether the new text still sends probe users to the new side: then the rule was misunderstood.
+ */
 function leavesSomebody({ after, flag }: FlagsEdit): boolean {
   try {
     return expectationOf(after, flag).on('') > 0
   } catch {
-    // flagd refuses the file, which is told when it is to be written.
+    // flagd refuses the file, which is reported when it is written.
     return false
   }
 }

@@ -3,7 +3,7 @@ import type { FlagsDocument } from './document.ts'
 import { createOfrepClient } from './ofrep.ts'
 import { boundaryProbes } from './probes.ts'
 
-/** What flagd serves, against what the file says. */
+/** What flagd serves, compared with what the file says. */
 export interface ServedComparison {
   /** `same`: every probe got what the file says. `unreachable`: none could be asked. */
   readonly state: 'same' | 'different' | 'unreachable'
@@ -14,8 +14,8 @@ export interface ServedComparison {
 }
 
 /**
- * Asks flagd for users next to the boundary of the split and compares with the file. Never throws for
- * what flagd does.
+ * Asks flagd for users next to the boundary of the split and compares with the file. Never throws
+ * for what flagd does.
  */
 export async function compareServed(
   document: FlagsDocument,
@@ -40,7 +40,7 @@ export async function compareServed(
       state: 'unreachable',
       probes: 0,
       agreeing: 0,
-      detail: scout?.message ?? 'nobody to ask',
+      detail: scout?.message ?? 'no test user found',
     }
   }
   const answers = await askAll(client, flag, probes, signal)
@@ -52,7 +52,7 @@ export async function compareServed(
     else if (served.answer === probe.after) agreeing++
     else {
       const got = served.errorCode === '' ? served.answer : served.errorCode
-      detail = `flagd answers ${got} where the file says ${probe.after}`
+      detail = `flagd answers ${got}, the file says ${probe.after}`
     }
   }
   const state = agreeing === probes.length ? 'same' : 'different'

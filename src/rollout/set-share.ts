@@ -17,17 +17,17 @@ export interface SetShareOptions {
   readonly flag: string
   /** The `on` share in per cent, at most three decimals. */
   readonly percent: number | string
-  /** Refuse unless the share is this now. */
+  /** Refuse unless this is the current share. */
   readonly from?: number | string
 }
 
 /**
- * Sets the `on` share of a flag: exact whole weights, nothing else touched. The order of the entries
- * and the bucketing key never change, hence a wider share loses nobody. A flag without targeting gets
- * a split with `on` first.
+ * Sets the `on` share of a flag with exact whole weights and touches nothing else. The order of the
+ * entries and the bucketing key never change, so a larger share loses no user. A flag without
+ * targeting gets a split with `on` first.
  *
- * @throws {SwitchbackError} `SB_SHAPE_UNKNOWN` when the flag decides in a way that is not understood,
- * `SB_SHARE_INVALID`, `SB_SHARE_MOVED` when the share is no longer `from`, `SB_FLAG_UNKNOWN`.
+ * @throws {SwitchbackError} `SB_SHAPE_UNKNOWN` when the rule is not understood, `SB_SHARE_INVALID`,
+ * `SB_SHARE_MOVED` when the share is no longer `from`, `SB_FLAG_UNKNOWN`.
  */
 export function setShare(document: FlagsDocument, options: SetShareOptions): FlagsEdit {
   const { flag } = options
@@ -57,7 +57,7 @@ export function setShare(document: FlagsDocument, options: SetShareOptions): Fla
   return finish(document, { action: 'set', flag, changes, from: now, to: target })
 }
 
-/** Makes the edit of its changes; changes that change nothing are left out. */
+/** Makes an edit of its changes; changes without effect are left out. */
 export function finish(
   before: FlagsDocument,
   parts: {
@@ -95,7 +95,7 @@ export function expectShare(
   )
 }
 
-/** Why a shape cannot be edited, with the place and the ways that are left. */
+/** Why a shape cannot be edited, with its place and the ways that remain. */
 export function unknownShape(
   document: FlagsDocument,
   flag: string,
@@ -108,11 +108,11 @@ export function unknownShape(
       : ['it is unclear which variant is on', '']
   return new SwitchbackError(
     'SB_SHAPE_UNKNOWN',
-    `flag ${quote(flag)} is not edited, since ${reason}${place}`,
+    `cannot edit the flag ${quote(flag)}: ${reason}${place}`,
     {
       hint: disable
-        ? 'edit it by hand and check with switchback diff; in an emergency ' +
-          '"switchback rollback --disable" gives everyone the default of the code, off'
+        ? 'edit it by hand and check with switchback diff. In an emergency ' +
+          '"switchback rollback --disable" disables the flag: everyone gets the default of the code, the old side'
         : 'rename it in the file, then run this again',
     },
   )

@@ -13,7 +13,7 @@ import { quote } from '../errors.ts'
 import { folded } from '../flagfile/index.ts'
 import { readSplit, sidesOf, type Split } from './split.ts'
 
-/** A condition that gives its users one variant before the split is asked. */
+/** A condition that gives its users one variant before the split. */
 export interface Segment {
   readonly condition: JsonNode
   readonly variant: string
@@ -36,14 +36,14 @@ export type Shape =
   | { readonly kind: 'nested'; readonly split: Split; readonly segments: readonly Segment[] }
   | { readonly kind: 'unknown'; readonly reason: string; readonly at: Position }
 
-/** What stands where a rule ends: a variant, a split, the default, or something not understood. */
+/** The end of a rule: a variant, a split, the default, or something not understood. */
 export type Outcome =
   | { readonly kind: 'variant'; readonly variant: string; readonly node: JsonNode }
   | { readonly kind: 'split'; readonly node: JsonNode; readonly list: JsonNode }
   | { readonly kind: 'default'; readonly node: JsonNode }
   | { readonly kind: 'opaque'; readonly node: JsonNode; readonly reason: string }
 
-/** An outcome, the conditions passed on the way to it, and how deep it stands. */
+/** An outcome, the conditions on the way to it, and its depth. */
 export interface Leaf {
   readonly outcome: Outcome
   readonly condition: JsonNode | undefined
@@ -90,7 +90,7 @@ export function leaves(
     if (splitting === undefined) {
       for (const each of leaves(result, test, depth + 1)) found.push(each)
     } else {
-      const reason = 'a "fractional" stands inside a condition, where it splits nothing'
+      const reason = 'a "fractional" is inside a condition, where it splits nothing'
       found.push({
         outcome: { kind: 'opaque', node: splitting, reason },
         condition: test,
@@ -111,8 +111,8 @@ function isFractional(node: JsonNode): boolean {
 const FIELDS = ['state', 'variants', 'defaultVariant', 'targeting'] as const
 
 /**
- * The key of a field that flagd reads although its case is not the usual one. Edits find fields by their
- * usual names only, so that such a flag is not understood.
+ * The key of a field that flagd accepts although its case is not the usual one. Edits find fields
+ * by their usual names only, so such a flag counts as not understood.
  */
 export function oddKey(definition: JsonNode): JsonNode | undefined {
   const keys = entriesOf(definition).map(([, , keyNode]) => keyNode)
@@ -137,7 +137,7 @@ export function shapeOf(document: FlagsDocument, flag: string): Shape {
   })
   const twice = ambiguousKey(document, flag, definition)
   if (twice !== undefined) {
-    return unknown(`the key ${quote(twice.value)} stands twice in one object`, twice)
+    return unknown(`the key ${quote(twice.value)} is repeated in one object`, twice)
   }
   const odd = oddKey(definition)
   if (odd !== undefined) return unknown(oddReason(odd), odd)
@@ -158,10 +158,10 @@ export function shapeOf(document: FlagsDocument, flag: string): Shape {
   const splits = all.filter((leaf) => leaf.outcome.kind === 'split')
   const [leaf] = splits
   if (leaf === undefined || leaf.outcome.kind !== 'split') {
-    return unknown('it has no split: no "fractional" decides', targeting)
+    return unknown('it has no split (no "fractional" decides)', targeting)
   }
   if (splits.length > 1) {
-    return unknown(`it has ${splits.length} splits, and which one to set is unclear`, targeting)
+    return unknown(`it has ${splits.length} splits, and it is unclear which one to set`, targeting)
   }
   const split = readSplit(leaf.outcome.node, leaf.outcome.list, sides)
   if ('reason' in split) return unknown(split.reason, split.node)
@@ -175,7 +175,7 @@ export function shapeOf(document: FlagsDocument, flag: string): Shape {
   return { kind: first ? 'segment first' : 'nested', split, segments }
 }
 
-/** A key that stands twice where it could make an edit miss what flagd reads. */
+/** A repeated key where it could make an edit miss what flagd reads. */
 function ambiguousKey(
   document: FlagsDocument,
   flag: string,

@@ -3,7 +3,7 @@ import { type JsonNode, property } from './document.ts'
 import type { Shape } from './shape.ts'
 import type { Sides, Split } from './split.ts'
 
-/** A share of users in thousandths of a per cent, 0 to 100,000, so that it is always exact. */
+/** A share of users in thousandths of a percent, 0 to 100,000, so that it is always exact. */
 export type Thousandths = number
 
 const whole: Thousandths = 100_000
@@ -19,7 +19,7 @@ export function parseShare(share: number | string): Thousandths {
   const value =
     match === null ? NaN : Number(match[1]) * 1000 + Number((match[2] ?? '').padEnd(3, '0'))
   if (!(value <= whole)) {
-    throw new SwitchbackError('SB_SHARE_INVALID', `${quote(share)} is not a share in per cent`, {
+    throw new SwitchbackError('SB_SHARE_INVALID', `${quote(share)} is not a share in percent`, {
       hint: 'write a number from 0 to 100 with at most three decimals, e.g. 25 or 0.5',
     })
   }
@@ -31,15 +31,15 @@ export function percentOf(share: Thousandths): number {
   return share / 1000
 }
 
-/** The totals that people read at a glance. */
+/** Totals that are easy to read. */
 const plainTotals = [100, 1000, 10_000, whole]
 
 /**
- * Whole weights whose ratio is exactly the share: the smallest plain total that can express it, or the
- * total of now if a person chose one of their own (say 7) and it can.
+ * Whole weights whose ratio is exactly the share: the smallest plain total that can express it, or
+ * the current total if a person chose one of their own (say 7) and it can.
  *
- * Changing the total moves nobody: a user is on while `hash x total / 2^32` is below `on`, so that
- * only the ratio `on / total` counts.
+ * Changing the total moves no user: a user is on while `hash x total / 2^32` is below `on`, so only
+ * the ratio `on / total` counts.
  */
 export function weightsFor(share: Thousandths, total: number): { on: number; off: number } {
   const fits = (candidate: number) =>
@@ -56,8 +56,8 @@ export function shareOfWeights(split: Split): Thousandths {
 }
 
 /**
- * The share of users that the split (not its segments) sends to `on`. With both weights 0, and with
- * no targeting at all, it is the default variant that everyone gets. `undefined` for unknown shapes.
+ * The share of users that the split (not its segments) sends to `on`. With both weights 0, and
+ * without targeting, everyone gets the default variant. `undefined` for unknown shapes.
  */
 export function shareOf(
   flag: JsonNode,

@@ -12,7 +12,7 @@ export interface Split {
   readonly on: SplitEntry
   readonly off: SplitEntry
   readonly total: number
-  /** An expression says whom to bucket by, instead of the targeting key. */
+  /** Set when an expression is the bucketing key, instead of the targeting key. */
   readonly bucketing: JsonNode | undefined
 }
 
@@ -46,7 +46,7 @@ export function sidesOf(flag: JsonNode): Sides | undefined {
   return !booleans && names.has('on') && names.has('off') ? { on: 'on', off: 'off' } : undefined
 }
 
-/** A `fractional` as a two-way split, or why it is none. */
+/** A `fractional` as a two-way split, or why it is not one. */
 export function readSplit(
   node: JsonNode,
   list: JsonNode,
@@ -67,7 +67,7 @@ export function readSplit(
     if (weight !== undefined && !isWeight(weight)) {
       const value = valueOf(weight)
       const reason = readsTime(value)
-        ? `its split moves by itself: the weight ${quote(value)} is computed from the time`
+        ? `its split changes without an edit: the weight ${quote(value)} is computed from the time`
         : `the weight ${quote(value)} is not a whole number from 0 up`
       return { reason, node: weight }
     }
@@ -91,7 +91,7 @@ function isWeight(node: JsonNode): boolean {
   return node.type === 'number' && Number.isSafeInteger(node.value) && Number(node.value) >= 0
 }
 
-/** Where the weight of an entry stands, or would stand. */
+/** Where the weight of an entry is, or would be. */
 export function pathOfWeight(entry: SplitEntry): (string | number)[] {
   return [...pathOf(entry.node), 1]
 }

@@ -8,11 +8,11 @@ import { validate } from './validate.ts'
 const SAMPLE = 1000
 
 /**
- * Whether an edit moved users who should have stayed: users who left the new side although its share
- * grew or stayed, users who joined it although it shrank, or more movers than the shares explain. That
- * is what swapped entries and another bucketing key do.
+ * Whether an edit moved users who should have stayed: users who left the new side although its
+ * share grew or stayed, users who joined it although it shrank, or more than the shares explain.
+ * That is what swapped entries and another bucketing key do.
  *
- * @param shares the `on` shares in per cent before and after, where the rule tells them
+ * @param shares the `on` shares in percent before and after, where the rule has them
  * @returns one sentence; `''` when only those moved whom the shares explain
  */
 export function surprise(
@@ -54,7 +54,7 @@ function sample(before: FlagsDocument, after: FlagsDocument, flag: string): Move
     const onAfter = sidesOf(flagNode(after, flag))?.on ?? 'on'
     const moved = { joins: 0, leaves: 0, wasOn: 0, isOn: 0 }
     for (let index = 0; index < SAMPLE; index++) {
-      // With the attributes that either of them buckets by.
+      // With the attributes of both bucketing keys.
       const user = { ...context(makeBefore(index)), ...context(makeAfter(index)) }
       const was = askBefore(user) === onBefore
       const is = askAfter(user) === onAfter
@@ -65,7 +65,7 @@ function sample(before: FlagsDocument, after: FlagsDocument, flag: string): Move
     }
     return moved
   } catch {
-    // The flag came, went, or cannot be evaluated: validate and status say what is wrong with it.
+    // The flag was added or removed, or cannot be evaluated: validate and status report that.
     return undefined
   }
 }
@@ -74,7 +74,7 @@ function context(user: string | UserContext): UserContext {
   return typeof user === 'string' ? { targetingKey: user } : user
 }
 
-/** The place and the reason, where the two texts tell it. */
+/** The place and the reason, where the two texts show it. */
 function causeOf(before: FlagsDocument, after: FlagsDocument, flag: string): string {
   const found = validate(after.text, { before: before.text }).find(
     (finding) =>

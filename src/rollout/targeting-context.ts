@@ -12,7 +12,7 @@ export interface TargetingContext {
 }
 
 /**
- * What a rule's value is used for: as the variant, to decide a condition, or as an operand.
- * A `fractional` splits users only where its value is the variant.
+ * What a rule's value is used for: as the variant, to decide a condition, or as an operand. A
+ * `fractional` splits users only where its value is the variant.
  */
 export type Use = 'result' | 'condition' | 'operand'

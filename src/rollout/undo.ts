@@ -10,19 +10,19 @@ import { currentShare, finish } from './set-share.ts'
 import { parseShare } from './share.ts'
 
 /**
- * Takes the last edit of a flag back, as a new edit; asked again, the one before it. What was edited
- * otherwise since then is left alone.
+ * Undoes the last edit of a flag, as a new edit; called again, the one before it. Other edits since
+ * then stay.
  *
- * @throws {SwitchbackError} `SB_UNDO_NOTHING` when the history has none left; `SB_UNDO_CONFLICT` when
- * what the edit wrote no longer stands; `SB_UNDO_UNKNOWN` for a removed pilot, whose names the history
- * does not keep, and for an edit outside of which nobody knows the text before.
+ * @throws {SwitchbackError} `SB_UNDO_NOTHING` when the history has none left; `SB_UNDO_CONFLICT`
+ * when the place was changed again; `SB_UNDO_UNKNOWN` for a removed pilot, whose names the history
+ * does not keep, and for an outside edit whose text before is unknown.
  */
 export function undo(
   document: FlagsDocument,
   options: {
     readonly flag: string
     readonly history: readonly HistoryEntry[]
-    /** The text before an edit outside, for one whose history line keeps no changes. */
+    /** The text before an outside edit, for one whose history line has no changes. */
     readonly earlier?: FlagsDocument
   },
 ): FlagsEdit {
@@ -37,9 +37,13 @@ export function undo(
       each.before !== each.after,
   )
   if (entry === undefined) {
-    throw new SwitchbackError('SB_UNDO_NOTHING', `there is no edit of ${quote(flag)} to undo`, {
-      hint: 'switchback history shows what was changed; switchback set sets any share',
-    })
+    throw new SwitchbackError(
+      'SB_UNDO_NOTHING',
+      `the history has no edit of ${quote(flag)} to undo`,
+      {
+        hint: 'switchback history shows what was changed; switchback set sets any share',
+      },
+    )
   }
   if (entry.pilot !== undefined) return undoPilot(document, entry)
   const kept = entry.changes ?? changesOutside(document, entry, earlier)
@@ -61,7 +65,9 @@ export function undo(
   return { ...edit, to, undoes: entry.id }
 }
 
-/** The changes of an edit outside, from the texts themselves: the history keeps no names of users. */
+/**
+ * The changes of an outside edit, from the texts themselves: the history keeps no names of users.
+ */
 function changesOutside(
   document: FlagsDocument,
   entry: HistoryEntry,
@@ -74,7 +80,7 @@ function changesOutside(
   if (changes !== undefined) return changes.map(recorded)
   throw new SwitchbackError(
     'SB_UNDO_UNKNOWN',
-    `the edit by hand of ${entry.at} cannot be taken back: the text before it is not known`,
+    `the edit by hand of ${entry.at} cannot be undone: the text before it is not known`,
     { hint: 'set the share that you want: switchback set 10; or edit the file by hand again' },
   )
 }
@@ -84,7 +90,7 @@ function undoPilot(document: FlagsDocument, entry: HistoryEntry): FlagsEdit {
   if (entry.action !== 'pilot' || entry.pilot?.replaces === true) {
     throw new SwitchbackError(
       'SB_UNDO_UNKNOWN',
-      `the pilot on ${quote(attribute)} as it was cannot be put back: the history keeps no names`,
+      `the pilot on ${quote(attribute)} cannot be restored: the history keeps no names`,
       { hint: `add it again: switchback pilot --attribute ${attribute} --in ...` },
     )
   }

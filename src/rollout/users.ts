@@ -31,7 +31,7 @@ function parseContext(line: string, number: number): User {
       ? parsed.targetingKey
       : undefined
   if (typeof key === 'string') return parsed as UserContext
-  throw new SwitchbackError('SB_USERS_INVALID', `line ${number} is no user: ${quote(line)}`, {
+  throw new SwitchbackError('SB_USERS_INVALID', `line ${number} is not a user: ${quote(line)}`, {
     hint: 'write one targeting key a line, or {"targetingKey": "user_1", "plan": "beta"}',
   })
 }

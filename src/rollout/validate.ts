@@ -18,10 +18,10 @@ import { messageOf, quote } from '../errors.ts'
 import { readFlagSet } from '../flagfile/index.ts'
 
 export interface ValidateOptions {
-  /** The file as it was: changes that move users by surprise are found too. */
+  /** The file before: changes that move users unexpectedly are found too. */
   readonly before?: string
   /**
-   * The flag that Switchback edits: its variants must be true and false, or no app moves anybody.
+   * The flag that Switchback edits: its variants must be true and false, or no app moves any user.
    * @default none: a file may hold flags of any type
    */
   readonly flag?: string
@@ -33,15 +33,15 @@ export interface ValidateOptions {
 }
 
 /**
- * Checks a flags file: what flagd rejects, and what it accepts but does something else with than it
- * looks. Sorted by place; of very many the first. Never throws for what the text holds.
+ * Checks a flags file for errors that flagd rejects and rules that do not do what they seem to.
+ * Sorted by place, cut off after many. Never throws for the content of the text.
  *
- * Source of the rules: flagd's published schemas (open-feature/flagd-schemas), and what a real flagd
- * 0.16 did with each of these files.
+ * Sources: flagd's published schemas (open-feature/flagd-schemas), and what a real flagd 0.16 did
+ * with each of these files.
  */
 export function validate(text: string, options: ValidateOptions = {}): Finding[] {
   const { before: earlier, flag, name = 'flags.json' } = options
-  // Places in YAML are not known: only whether flagd takes it.
+  // Places in YAML are not known: only whether flagd accepts it.
   if (/\.ya?ml$/i.test(name)) return refusedAsWhole(text, name)
   const document = parseDocument(text)
   if (!('root' in document)) {
@@ -82,7 +82,7 @@ export function validate(text: string, options: ValidateOptions = {}): Finding[]
     .map((details) => findingAt(positionOf(details.node.offset), details))
 }
 
-/** Why flagd refuses the text; `''` when it takes it. */
+/** Why flagd refuses the text; `''` when it accepts it. */
 function refusalOf(text: string, name: string): string {
   try {
     readFlagSet(text, name)
@@ -122,7 +122,7 @@ function checkFile(document: FlagsDocument, report: Report): void {
       code: 'duplicate-key',
       node,
       severity: 'warning',
-      message: `the key ${quote(node.value)} stands twice in one object; flagd takes the last one`,
+      message: `the key ${quote(node.value)} is repeated in one object; flagd uses the last one`,
       fix: 'keep one of them',
     })
   }
@@ -147,7 +147,7 @@ function checkFile(document: FlagsDocument, report: Report): void {
       code: 'no-flags',
       rejected: true,
       node: root,
-      message: 'there is no "flags"; flagd refuses the file',
+      message: '"flags" is missing; flagd refuses the file',
       fix: 'write { "flags": { ... } }',
     })
   } else if (flags === undefined || flags.type === 'null') {
@@ -165,7 +165,7 @@ function checkFile(document: FlagsDocument, report: Report): void {
       code: 'no-flags',
       severity: 'warning',
       node: flags,
-      message: '"flags" is empty; flagd takes it and answers FLAG_NOT_FOUND for every flag',
+      message: '"flags" is empty; flagd accepts it and answers FLAG_NOT_FOUND for every flag',
       fix: 'add a flag, or remove the file from the sources',
     })
   }
@@ -175,7 +175,7 @@ function checkFile(document: FlagsDocument, report: Report): void {
   if (flags?.type === 'array') checkList(flags.children ?? [], shared, report)
 }
 
-/** A list of flags, each with its key in it. */
+/** A list of flags, each with its own key. */
 function checkList(
   flags: readonly JsonNode[],
   shared: ReadonlyMap<string, JsonNode>,
@@ -197,7 +197,7 @@ function checkList(
       report({
         code: 'unknown-field',
         node,
-        message: 'a flag of the list has no "key"; flagd leaves it out',
+        message: 'a flag of the list has no "key"; flagd ignores it',
         fix: 'write its name as "key"',
       })
       continue
@@ -207,7 +207,7 @@ function checkList(
   }
 }
 
-/** JSON has no bounds for numbers, and flagd has: those of 64-bit floating point. */
+/** JSON has no bounds for numbers, flagd has: 64-bit floating point. */
 function checkNumbers(root: JsonNode, report: Report): void {
   for (const node of walk(root)) {
     if (node.type !== 'number' || Number.isFinite(node.value)) continue

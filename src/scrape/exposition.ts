@@ -19,9 +19,9 @@ const NAME = /^[a-zA-Z_:][a-zA-Z0-9_:]*/
 const LABEL = /^([a-zA-Z_][a-zA-Z0-9_]*)\s*=\s*"((?:[^"\\]|\\.)*)"\s*(,\s*|(?=\}))/
 
 /**
- * Reads Prometheus text (format 0.0.4), piece by piece, keeping only the series that are wanted. What
- * replicas send is not trusted: anything that is not this format is refused with its line, and memory
- * is bounded by what is kept and one line.
+ * Reads Prometheus text (format 0.0.4) in pieces, and keeps only the wanted series. The input is
+ * not trusted: anything else is refused with its line, and memory is bounded by the kept series and
+ * one line.
  */
 export class ExpositionReader {
   readonly series: Series[] = []
@@ -90,7 +90,7 @@ export class ExpositionReader {
 
   #refuse(line: string): never {
     throw new SwitchbackError('SB_METRICS_SYNTAX', `metrics line ${this.#line}: ${quote(line)}`, {
-      hint: 'This is not Prometheus text; is the address that of /metrics?',
+      hint: 'this is not Prometheus text: check that the address is that of /metrics',
     })
   }
 
@@ -111,6 +111,7 @@ function valueOf(text: string): number | undefined {
   if (text === '+Inf' || text === 'Inf') return Infinity
   if (text === '-Inf') return -Infinity
   if (text === 'NaN') return Number.NaN
-  // No digit may be matched in two ways: a number of 16,000 that is none would take a quarter of a second.
+  // No digit may match in two ways: a text of 16,000 digits that is not a number would take a
+  // quarter of a second.
   return /^[+-]?(\d+(\.\d*)?|\.\d+)(e[+-]?\d+)?$/i.test(text) ? Number(text) : undefined
 }

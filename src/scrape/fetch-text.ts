@@ -15,9 +15,9 @@ export interface FetchOptions {
 }
 
 /**
- * GETs a text whole.
+ * GETs a text as a whole.
  *
- * @throws {SwitchbackError} as {@link fetchPieces} does
+ * @throws {SwitchbackError} like {@link fetchPieces}
  */
 export async function fetchText(url: URL, options: FetchOptions): Promise<string> {
   let text = ''
@@ -26,19 +26,19 @@ export async function fetchText(url: URL, options: FetchOptions): Promise<string
 }
 
 /**
- * GETs a text in pieces, under one deadline for all of it and a bound on its size: who drips a byte a
- * second, or sends without end, is dropped. Redirects are not followed. The message of an error is
- * what is to be said of the replica: "refuses the connection".
+ * GETs a text in pieces, under one deadline and a bound on its size, so that a slow or endless
+ * sender is dropped. Redirects are not followed. The message of an error fits after the replica's
+ * name: "refuses the connection".
  *
- * @throws {SwitchbackError} `SB_METRICS_UNREACHABLE`, `SB_METRICS_STATUS`, `SB_METRICS_TOO_LARGE`, and
- * whatever `onText` throws
+ * @throws {SwitchbackError} `SB_METRICS_UNREACHABLE`, `SB_METRICS_STATUS`, `SB_METRICS_TOO_LARGE`,
+ * and any error of `onText`
  */
 export async function fetchPieces(
   url: URL,
   onText: (piece: string) => void,
   { maxBytes, timeoutMs, signal, headers = {}, address }: FetchOptions,
 ): Promise<void> {
-  // Not AbortSignal.any: what that hangs onto a signal as old as the process is not taken off again.
+  // Not AbortSignal.any: what that attaches to a long-lived signal is never removed.
   const end = new AbortController()
   const stop = (): void => end.abort(signal?.reason)
   const timer = setTimeout(() => end.abort(late(timeoutMs)), timeoutMs)
@@ -55,7 +55,7 @@ export async function fetchPieces(
     }
     onText(decoder.decode())
   } catch (error) {
-    // Cut off, a response says "aborted", whyever it was.
+    // A response that was cut off only says "aborted", whatever the reason.
     const cause: unknown = end.signal.aborted ? end.signal.reason : error
     throw cause instanceof SwitchbackError ? cause : unreachable(cause)
   } finally {
@@ -64,7 +64,7 @@ export async function fetchPieces(
   }
 }
 
-/** Not by `fetch`, which refuses addresses with credentials, and ports that browsers shun. */
+/** Not with `fetch`, which refuses addresses with credentials and some ports. */
 async function open(
   url: URL,
   signal: AbortSignal,
@@ -110,7 +110,7 @@ function tooLarge(maxBytes: number): SwitchbackError {
 
 function unreachable(cause: unknown): SwitchbackError {
   const { code, message = String(cause) } = cause as NodeJS.ErrnoException
-  // Of a name with several addresses, the message is empty.
+  // For a name with several addresses the message is empty.
   const what =
     code === 'ECONNREFUSED' ? 'refuses the connection' : `cannot be reached (${message || code})`
   return new SwitchbackError('SB_METRICS_UNREACHABLE', what, { cause, hint: CHECK_PROCESS })

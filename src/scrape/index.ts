@@ -1,7 +1,7 @@
 /**
- * Reads what the processes of the application say of themselves on `/metrics`: Prometheus text, piece
- * by piece and within bounds, from each process or from a Prometheus server; and of it, what each
- * process decides about a flag.
+ * Reads what the processes of the application report on `/metrics`: Prometheus text, in pieces and
+ * within bounds, from each process or from a Prometheus server; and from it what each process
+ * decides about a flag.
  */
 export { ExpositionReader, type ParseLimits, type Series } from './exposition.ts'
 export { fetchPieces, fetchText, type FetchOptions } from './fetch-text.ts'

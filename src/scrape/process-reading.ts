@@ -10,31 +10,31 @@ export interface LiveSplit {
   readonly on: number
   /** `exact`: our own evaluation of the fixed probe users; `sample`: another vendor's answers. */
   readonly kind: 'exact' | 'sample'
-  /** `rpc`, `in-process`, `file` or `provider`; `''` where it is not told. */
+  /** `rpc`, `in-process`, `file` or `provider`; `''` where it is unknown. */
   readonly mode: string
-  /** Of the flag's definition in force; `''` where it is not known. */
+  /** Hash of the flag's definition in force; `''` where it is not known. */
   readonly hash: string
-  /** Epoch seconds since when the share is what it is; `undefined` where it is not told. */
+  /** Epoch seconds since when the share is unchanged; `undefined` where it is unknown. */
   readonly since: number | undefined
 }
 
-/** What a process says about one flag. */
+/** What a process reports about one flag. */
 export interface ProcessReading {
-  /** Tells one process from the next at the same address; `''` where it is not told. */
+  /** Distinguishes one process from the next at the same address; `''` where it is unknown. */
   readonly instance: string
   /** One for each cache on this flag; empty when the process knows nothing of the flag. */
   readonly splits: readonly LiveSplit[]
-  /** It decides the flag, also where it cannot tell at the moment what. */
+  /** It decides the flag, even if it cannot report the result at the moment. */
   readonly knowsFlag: boolean
   /** Other flags that the process decides. */
   readonly others: readonly string[]
-  /** Whether its flags are up; `undefined` where it is not told. */
+  /** Whether its flags are up; `undefined` where it is unknown. */
   readonly up: boolean | undefined
-  /** Why it refused the last flags that it was given; `undefined` when it took them. */
+  /** Why it refused the latest flags; `undefined` when it accepted them. */
   readonly refused: { readonly reason: string; readonly since: number | undefined } | undefined
   /** Operations of its caches since it began, by side. */
   readonly operations: Readonly<Record<Side, number>>
-  /** The name of the new side's backend, e.g. `redis`; `''` where it is not told. */
+  /** The name of the new side's backend, e.g. `redis`; `''` where it is unknown. */
   readonly newSide: string
   /** Whether the new side answers, of every cache on the flag; `undefined` where it is not told. */
   readonly newSideUp: boolean | undefined
@@ -66,10 +66,10 @@ interface Parts {
   info: Series['labels']
 }
 
-/** Longer texts of a process are cut: they are shown to people. */
+/** Longer texts of a process are cut, since they are shown to people. */
 const LONGEST = 300
 
-/** Reads what a process says about a flag; series of other metrics are passed over. */
+/** Reads what a process reports about a flag; series of other metrics are skipped. */
 export function processReadingOf(series: readonly Series[], flag: string): ProcessReading {
   const byFeature = new Map<string, Parts>()
   const others = new Set<string>()
@@ -147,7 +147,7 @@ function take(
   byFeature.set(feature, parts)
 }
 
-/** Numbers that no count can be are as good as none. */
+/** Impossible counts are treated as missing. */
 function splitOf(feature: string, { probes, on, since, info }: Parts): LiveSplit | undefined {
   if (probes === undefined || on === undefined) return undefined
   if (!(probes > 0) || !(on >= 0) || !(on <= probes)) return undefined

@@ -8,7 +8,7 @@ import { metricsUrl } from './metrics-url.ts'
 import { isProcessMetric, processReadingOf, type ProcessReading } from './process-reading.ts'
 import { prometheusClient } from './prometheus-query.ts'
 
-/** Where the processes of the application tell what they decide. */
+/** Where the processes of the application report what they decide. */
 export interface ProcessesOptions {
   /**
    * The `/metrics` of each process. A name that has several addresses (a headless service) stands for a
@@ -35,7 +35,7 @@ export interface ProcessesOptions {
   readonly resolve?: (hostname: string) => Promise<readonly string[]>
 }
 
-/** What a process said, or why it said nothing. */
+/** The report of a process, or why there is none. */
 export interface ProcessAnswer {
   /** E.g. `10.0.0.5:3002`. */
   readonly process: string
@@ -46,19 +46,19 @@ export interface ProcessAnswer {
   readonly at: number
 }
 
-/** Something to ask: one process, or a server that knows of many. */
+/** Something to ask: one process, or a server that knows many. */
 export interface ProcessSource {
   readonly name: string
-  /** Answers come late: the server looks at the processes only now and then. */
+  /** Answers come late: the server scrapes the processes only now and then. */
   readonly slow: boolean
-  /** Asks once. Never rejects for what it finds. */
+  /** Asks once. Never rejects for what a process does. */
   read(flag: string, signal?: AbortSignal): Promise<readonly ProcessAnswer[]>
-  /** Whether the name no longer has this address: the process has left. */
+  /** Whether the name no longer has this address: the process is gone. */
   gone(): Promise<boolean>
 }
 
 /**
- * Finds the processes that are named. A name that cannot be resolved is a source that fails.
+ * Finds the named processes. A name that cannot be resolved is a source that fails.
  *
  * @throws {SwitchbackError} `SB_METRICS_URL_INVALID`
  */
@@ -95,10 +95,10 @@ async function atUrl(
 /** A resolver that hangs must not hang a rollback, in ms. */
 const RESOLVE_MS = 1500
 
-/** Of both families a process has an address each: those of one are counted. */
+/** A process has an address of each family: only one family is counted. */
 async function addressesOf(hostname: string): Promise<string[]> {
   const asked = lookup(hostname, { all: true })
-  // Nobody hears of it when it fails after the time was up.
+  // A failure after the time was up goes unhandled on purpose.
   asked.catch(() => {})
   const all = await Promise.race([asked, sleep(RESOLVE_MS, [], { ref: false })])
   const four = all.filter(({ family }) => family === 4)
@@ -112,7 +112,7 @@ interface ProcessAtOptions {
   readonly gone?: () => Promise<boolean>
 }
 
-/** Of a process with many caches and features some series more are read than of any real one. */
+/** More series than any real process with many caches and features has. */
 const LIMITS = { maxSeries: 5000 }
 const MAX_BYTES = 8 * 2 ** 20
 
@@ -149,7 +149,7 @@ function prometheusProcesses(
   const rest = matchers.trim() === '' ? '' : `,${matchers}`
   const names = 'switchback_(live_split|flags_refused|flags_up|instance_info|side_up).*'
   const everything = `{__name__=~"${names}"${rest}}`
-  // A query answers with the last sample under its own time, so the sample's time is asked for too.
+  // A query returns the last sample under its own time, so the sample's time is queried too.
   const times = `timestamp(switchback_start_time_seconds{${matchers}})`
   const name = `Prometheus ${server.host}`
   return {
@@ -166,7 +166,7 @@ function prometheusProcesses(
           server.query(everything, signal),
           server.query(times, signal),
         ])
-        if (sampled.length === 0) return failed('knows no process of Switchback')
+        if (sampled.length === 0) return failed('has no metrics of a Switchback process')
         const byProcess = new Map<string, Series[]>()
         for (const one of series) {
           const process = one.labels['instance'] ?? ''
@@ -175,11 +175,11 @@ function prometheusProcesses(
         const answers = sampled.flatMap(({ labels, value }): ProcessAnswer[] => {
           const process = labels['instance'] ?? ''
           const reading = processReadingOf(byProcess.get(process) ?? [], flag)
-          // It tells of other flags, so that it is of another application.
+          // It reports other flags only, so it belongs to another application.
           if (!reading.knowsFlag && reading.others.length > 0) return []
           return [{ process, reading, error: '', at: value * 1000 }]
         })
-        return answers.length > 0 ? answers : failed(`knows no process that decides "${flag}"`)
+        return answers.length > 0 ? answers : failed(`has no process that decides "${flag}"`)
       } catch (error) {
         return failed(messageOf(error))
       }
@@ -187,9 +187,9 @@ function prometheusProcesses(
   }
 }
 
-/** Text that cannot be parsed is most often a page of another service. */
+/** Text that cannot be parsed is usually a page of another service. */
 function whyOf(error: unknown): string {
   const message = messageOf(error)
   const syntax = isSwitchbackError(error) && error.code === 'SB_METRICS_SYNTAX'
-  return syntax ? `answers something that is not metrics (${message})` : message
+  return syntax ? `does not answer with metrics (${message})` : message
 }

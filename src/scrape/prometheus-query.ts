@@ -46,10 +46,14 @@ function isObject(value: unknown): value is Readonly<Record<string, unknown>> {
 
 function vectorOf(text: string): Series[] {
   const refuse = (why: string, cause?: unknown): never => {
-    throw new SwitchbackError('SB_METRICS_SYNTAX', `The answer is no query result: ${why}`, {
-      hint: 'Is this the address of a Prometheus server?',
-      cause,
-    })
+    throw new SwitchbackError(
+      'SB_METRICS_SYNTAX',
+      `the answer is not a Prometheus query result: ${why}`,
+      {
+        hint: 'check that the address is that of a Prometheus server',
+        cause,
+      },
+    )
   }
   let answer: unknown
   try {
@@ -69,11 +73,11 @@ function vectorOf(text: string): Series[] {
     }
     const labels: Record<string, string> = Object.create(null) as Record<string, string>
     for (const [name, value] of Object.entries(entry['metric'])) {
-      if (typeof value !== 'string') refuse(`label ${name} is no string`)
+      if (typeof value !== 'string') refuse(`label ${name} is not a string`)
       labels[name] = String(value)
     }
     const value: unknown = entry['value'][1]
-    if (typeof value !== 'string') return refuse('a value is no string')
+    if (typeof value !== 'string') return refuse('a value is not a string')
     const number = value === '+Inf' ? Infinity : value === '-Inf' ? -Infinity : Number(value)
     return { name: labels['__name__'] ?? '', labels, value: number }
   })

@@ -39,8 +39,8 @@ export interface ConnectOptions {
 }
 
 /**
- * The unary RPCs by the Connect protocol over HTTP/1, as JSON and as protobuf. Of Connect, flagd also
- * speaks streams, HTTP/2 and gRPC-Web, which the sidecar leaves to gRPC.
+ * The unary RPCs by the Connect protocol over HTTP/1, as JSON and as protobuf. Of Connect, flagd
+ * also supports streams, HTTP/2 and gRPC-Web, which the sidecar leaves to gRPC.
  */
 export function connectHandler({ evaluation, maxRequestBytes }: ConnectOptions): HttpHandler {
   return async (request, response) => {

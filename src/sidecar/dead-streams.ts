@@ -1,16 +1,16 @@
 import type { Server as GrpcServer } from '@grpc/grpc-js'
 import type { Http2Server, ServerHttp2Stream } from 'node:http2'
 
-/** What is used of the insides of `@grpc/grpc-js`. */
+/** The internals of `@grpc/grpc-js` that are used. */
 interface Internals {
   createHttp2Server(...args: readonly unknown[]): Http2Server
 }
 
 /**
- * Keeps streams from a gRPC server that were reset before it hears of them, and hears the errors of
- * those that it refuses. It answers a call of an unknown method at once, to answer on a destroyed stream
- * throws, and an error that nobody hears is thrown too, all where nobody catches it: a call and its reset
- * in one packet would end the process. To be called before the server makes its connections.
+ * Keeps streams that were reset early from a gRPC server, and handles the errors of streams that it
+ * refuses. Without this, a call of an unknown method and its reset in one packet would end the
+ * process: answering on a destroyed stream throws, and nothing catches that. Call it before the
+ * server opens its connections.
  */
 export function withoutDeadStreams(grpc: GrpcServer): GrpcServer {
   const internals = grpc as unknown as Internals
@@ -21,7 +21,8 @@ export function withoutDeadStreams(grpc: GrpcServer): GrpcServer {
     server.emit = (name: string | symbol, ...rest: unknown[]): boolean => {
       if (name !== 'stream') return emit(name, ...rest)
       const stream = rest[0] as ServerHttp2Stream
-      // A session that breaks the protocol fails its streams, those too that nobody listens to.
+      // A session that breaks the protocol fails all its streams, including those without a
+      // listener.
       stream.on('error', () => {})
       return stream.destroyed || emit(name, ...rest)
     }

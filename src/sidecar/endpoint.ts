@@ -11,13 +11,15 @@ import type { Service } from './protocol.ts'
 /** Something that listens on a port. */
 export interface Endpoint {
   readonly port: number
-  /** Takes no more work, lets what is under way end, and cuts it after the deadline (milliseconds). */
+  /**
+   * Stops accepting work, lets work under way end, and cuts it after the deadline (milliseconds).
+   */
   close(deadline: number): Promise<void>
 }
 
 export interface Address {
   readonly host: string
-  /** 0 takes a free port. */
+  /** 0 picks a free port. */
   readonly port: number
 }
 
@@ -39,13 +41,15 @@ export interface GrpcEndpointOptions {
   /** Larger requests are answered RESOURCE_EXHAUSTED. */
   readonly maxRequestBytes: number
   /**
-   * Milliseconds between the pings to whoever is connected. Who leaves one without an answer for as long
-   * is let go: Node reads no more of a connection that broke the protocol, not even its end, and would
+   * Milliseconds between pings. A client that leaves one unanswered for as long is disconnected:
+   * Node reads nothing more from a connection that broke the protocol, not even its end, and would
    * keep it for ever.
    * @default 10000
    */
   readonly pingInterval?: number
-  /** Nobody is answered before it resolves, though connections are taken. @default at once */
+  /**
+   * No request is answered before it resolves, although connections are accepted. @default at once
+   */
   readonly opens?: Promise<unknown>
   /** Answers HTTP/1 requests on the same port. @default such connections are closed */
   readonly http1?: HttpHandler
@@ -96,7 +100,7 @@ const HTTP2_PREFACE = Buffer.from('PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n')
 
 /** Tells HTTP/2 from HTTP/1 by a connection's first bytes, as flagd serves both on one port. */
 function accept(socket: Socket, then: (isHttp2: boolean) => void): void {
-  // Whoever connects and says nothing is let go.
+  // A client that connects and sends nothing is disconnected.
   const timer = setTimeout(() => socket.destroy(), 10_000)
   timer.unref()
   socket.once('close', () => clearTimeout(timer))
@@ -112,8 +116,8 @@ function accept(socket: Socket, then: (isHttp2: boolean) => void): void {
     socket.pause()
     socket.unshift(seen)
     then(isHttp2)
-    // An HTTP/2 session takes the handle over and fetches what was unshifted itself; to resume would
-    // throw that away.
+    // An HTTP/2 session takes over the handle and fetches what was unshifted itself; resuming would
+    // discard that.
     if (!isHttp2) socket.resume()
   }
   socket.on('data', look)

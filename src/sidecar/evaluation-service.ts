@@ -95,7 +95,7 @@ function openEventStream(
   }
   let greeted = false
   let beat = false
-  // By flag, so that a reader who is behind gets the latest change of each and no more.
+  // By flag, so that a slow reader gets only the latest change of each.
   let unread = new Map<string, FlagChange>()
   const next = (): EventMessage | undefined => {
     if (!greeted) {

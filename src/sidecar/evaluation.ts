@@ -16,7 +16,7 @@ export interface ResolveRequest {
   readonly context: JsonObject
 }
 
-/** A question that fails; says so in flagd's words. */
+/** A request that fails, with flagd's message. */
 export class EvaluationError extends Error {
   readonly code: status
 
@@ -33,7 +33,7 @@ const FAILURES: Readonly<Record<ErrorCode, readonly [code: status, message: stri
   GENERAL: [status.UNKNOWN, 'General error'],
 }
 
-/** flagd's evaluation services, whatever the protocol they are asked by. */
+/** flagd's evaluation services, independent of the protocol. */
 export class Evaluation {
   readonly #store: FlagStore
   readonly #metrics: SidecarMetrics
@@ -79,7 +79,7 @@ export function selectorOf(expression: string | undefined): ReturnType<typeof pa
   }
 }
 
-/** v2 leaves out what it does not say; v1 cannot, and says the zero of the type. */
+/** v2 leaves out missing values; v1 cannot, and gives the zero of the type. */
 export function spoken(version: Version, answer: Resolution): Partial<Resolution> {
   const { value, variant, reason, metadata } = answer
   if (version === 'v1') return { value, variant, reason, metadata }

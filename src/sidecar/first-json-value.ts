@@ -1,7 +1,7 @@
-/*
- * Go's JSON decoder reads one value from a stream and leaves what follows it alone, tells a member's name
- * in any case, and takes the last of members that are given twice. `JSON.parse` does none of this, so that
- * the ends of values are found here. Nothing recurses: a body may nest as deep as Go allows.
+/**
+ * Finds the ends of JSON values as Go's decoder does: it reads one value and ignores what follows,
+ * accepts member names in any case, and uses the last of repeated members. `JSON.parse` does none
+ * of this. Nothing recurses: a body may nest as deep as Go allows.
  */
 
 /** How deep Go's decoder lets JSON nest. */
@@ -37,7 +37,7 @@ export function endOfValue(text: string, start: number): number {
       at = endOfScalar(text, at)
       if (at < 0) return at
     }
-    // The value has ended, and with it perhaps what it stands in.
+    // The value has ended, and perhaps its container too.
     for (;;) {
       const within = open.at(-1)
       if (within === undefined) return at
@@ -55,7 +55,7 @@ export function endOfValue(text: string, start: number): number {
   }
 }
 
-/** The members of the object that is `text`, which {@link endOfValue} has found to be one, as they stand. */
+/** The members of the object `text`, which {@link endOfValue} has found valid, unparsed. */
 export function membersOf(text: string): Member[] {
   const members: Member[] = []
   let at = skipBlanks(text, skipBlanks(text, 0) + 1)
@@ -133,6 +133,6 @@ function endOfScalar(text: string, start: number): number {
   DIGITS.test(text)
   const last = DIGITS.lastIndex
   if (last === end && last > start) return end
-  // `1e` and `-` are numbers that have not ended.
+  // `1e` and `-` are incomplete numbers.
   return last === text.length ? INCOMPLETE : INVALID
 }

@@ -8,23 +8,26 @@ import { StoredFlag } from './stored-flag.ts'
 
 export type FlagListener = (changes: FlagChanges) => void
 
-/** What one source says. */
+/** The flags of one source. */
 export interface SourceFlags {
-  /** The source as it was named to the sidecar, which shows in what it sends. */
+  /** The source as it was named to the sidecar, which appears in answers. */
   readonly source: string
   readonly flags: FlagSet
 }
 
-/** Told in one go: to write to a stream takes a fifth of a millisecond, and others must not wait for a thousand. */
+/**
+ * Sent per event loop turn: a write to a stream takes a fifth of a millisecond, and others must not
+ * wait for a thousand.
+ */
 const TOLD_AT_ONCE = 50
 
 /** Views kept for one state: selectors come from outside, and each costs a text of all flags. */
 const MAX_VIEWS = 32
 
 /**
- * The flags in force, and who wants to hear of their changes. As flagd's, it holds one flag for each key
- * of a flag set: the one of the source with the highest priority that was loaded last. A source that drops
- * a flag does not bring back that of a source below, until that one is loaded again.
+ * The flags in force and their listeners. As in flagd, it holds one flag for each key of a flag
+ * set: the one of the source with the highest priority that was loaded last. A source that drops a
+ * flag does not restore that of a lower source until that one is loaded again.
  */
 export class FlagStore {
   readonly #rows = new Map<string, StoredFlag>()
@@ -54,7 +57,7 @@ export class FlagStore {
   }
 
   /**
-   * Puts what a place says in force, and tells who listens.
+   * Puts the flags of a place in force, and notifies the listeners.
    *
    * @param priority of the place: of two places with the same flag, the higher one counts
    * @param parts the sources of the place in the order in which they are loaded
@@ -82,7 +85,7 @@ export class FlagStore {
   }
 
   /**
-   * @param selector which flags the listener wants to hear of
+   * @param selector which flags the listener wants
    * @param listener called at every load; without changes when there are none
    * @returns a function that ends the subscription
    */
@@ -106,7 +109,7 @@ export class FlagStore {
     void this.#tell(told)
   }
 
-  /** One change never overtakes another: all go the same way at the same pace. */
+  /** Changes keep their order: all take the same way. */
   async #tell(told: readonly (readonly [FlagListener, FlagChanges])[]): Promise<void> {
     for (const [i, [listener, changes]] of told.entries()) {
       if (i > 0 && i % TOLD_AT_ONCE === 0) await setImmediate()

@@ -26,7 +26,7 @@ export class FlagView {
     this.#last = new Map(this.flags.map((flag) => [flag.key, flag]))
   }
 
-  /** The flag that answers for a key which may be in several flag sets. */
+  /** The flag that answers for a key that exists in several flag sets. */
   get(key: string): StoredFlag | undefined {
     return this.#chosen.get(key)
   }

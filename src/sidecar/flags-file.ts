@@ -18,23 +18,23 @@ export interface FlagsFileOptions {
   readonly onLog: (entry: SidecarLogEntry) => void
 }
 
-/** Between looks at the file: developers and tests edit, and wait. */
+/** Time between looks at the file: short, since developers and tests edit and wait. */
 const POLL_MS = 50
 
-/** How long content must stay broken before it is called broken: a save may be under way. */
+/** How long content must stay broken before it is reported: a save may be under way. */
 const SETTLE_MS = 100
 
-/** Keeps the store at what the flags file says, and at the last good state while it is broken. */
+/** Keeps the store in line with the flags file, and at the last good state while it is broken. */
 export class FlagsFile {
   readonly #path: string
-  /** As it was given: a source is called by it. */
+  /** As it was given: the name of its source. */
   readonly #name: string
   readonly #priority: number
   readonly #store: FlagStore
   readonly #onLog: (entry: SidecarLogEntry) => void
   readonly #watch: FileWatch
   #seen: string | undefined
-  /** Resolves when content of it is in force for the first time. */
+  /** Resolves when its content is in force for the first time. */
   readonly loaded: Promise<void>
   #onLoaded = (): void => {}
   /** Whether it was ever read. */
@@ -60,9 +60,9 @@ export class FlagsFile {
     if (!(await hasFiles(options.path))) {
       throw new SwitchbackError(
         'SB_FLAGS_FILE_MISSING',
-        `There is no flags file at ${quote(options.path)}.`,
+        `The flags file ${quote(options.path)} does not exist.`,
         {
-          hint: 'Name a file that exists, or begin with the example in the package: cp -r node_modules/switchback/flags .',
+          hint: 'Name a file that exists, or start from the example in the package: cp -r node_modules/switchback/flags .',
         },
       )
     }
@@ -80,11 +80,11 @@ export class FlagsFile {
     try {
       const files = await readSource(this.#path)
       if (files.length === 0) {
-        return this.#miss(`The directory "${this.#path}" has no *.json left`, 'it has one again')
+        return this.#miss(`The directory "${this.#path}" has no *.json file any more`, 'it has one')
       }
       if (!this.#isNews(JSON.stringify(files))) return
       const parts = files.map(({ file, name, text }) => ({
-        // The source of a file is called by its path as given, as flagd calls it by its URI.
+        // The source of a file is named by its path as given, as flagd names it by its URI.
         source: file === this.#path ? this.#name : join(this.#name, name),
         flags: readFlagSet(text, readable(name)),
       }))
@@ -97,12 +97,14 @@ export class FlagsFile {
       if (error instanceof SwitchbackError)
         return this.#complain(`${error.message}; ${this.#kept()}`)
       const { code, message, path = this.#path } = error as NodeJS.ErrnoException
-      if (code === 'ENOENT') return this.#miss(`"${path}" is gone`, 'it is back')
+      if (code === 'ENOENT') return this.#miss(`"${path}" no longer exists`, 'it is back')
       this.#miss(`"${path}" cannot be read (${code ?? message})`, 'it can be')
     }
   }
 
-  /** What is not there says nothing about the flags: to drop them would turn everybody off. */
+  /**
+   * Missing content must not change the flags: dropping them would route all users to the old side.
+   */
   #miss(problem: string, remedy: string): void {
     const message = `${problem}: the last good flags stay in force until ${remedy}.`
     if (this.#isNews(message)) this.#complain(message)
@@ -126,7 +128,7 @@ export class FlagsFile {
     this.#complaint = complaint
   }
 
-  /** The save may have ended by now, and its notice be on the way. */
+  /** The save may be complete by now, with its notification on the way. */
   async #confirm(complaint: NodeJS.Timeout, message: string): Promise<void> {
     await this.#watch.check()
     if (this.#complaint === complaint) this.#onLog({ level: 'error', message })
@@ -138,10 +140,10 @@ export class FlagsFile {
   }
 }
 
-/** @throws SwitchbackError for a file that flagd does not read, whatever is in it */
+/** @throws SwitchbackError for a file that flagd does not read, whatever its content */
 function readable(name: string): string {
   if (/^\.(?:json|ya?ml)$/i.test(extname(name))) return name
-  const message = `${quote(name)} is not called *.json, *.yaml or *.yml: flagd reads no other file`
+  const message = `${quote(name)} is not named *.json, *.yaml or *.yml, the only files that flagd reads`
   throw new SwitchbackError('SB_FLAGS_INVALID', message, { hint: 'Rename it.' })
 }
 

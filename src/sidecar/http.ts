@@ -8,7 +8,7 @@ export type HttpHandler = (
 
 const TEXT = { 'content-type': 'text/plain; charset=utf-8' }
 
-/** An HTTP/1 server whose handler cannot take the process down, with bounds on slow senders. */
+/** An HTTP/1 server whose handler cannot end the process, with bounds on slow senders. */
 export function httpServer(handle: HttpHandler): Server {
   const server = createServer(
     { headersTimeout: 10_000, requestTimeout: 15_000, maxHeaderSize: 65_536 },
@@ -64,7 +64,7 @@ const EXPOSED =
   'Content-Encoding, Grpc-Accept-Encoding, Grpc-Encoding, Grpc-Message, Grpc-Status, Grpc-Status-Details-Bin'
 
 /**
- * Lets any web page ask, as flagd does unless it is told otherwise.
+ * Allows requests from any web page, as flagd does by default.
  *
  * @returns whether the request was a preflight, which is answered
  */
@@ -93,7 +93,7 @@ export function allowedCrossOrigin(request: IncomingMessage, response: ServerRes
   return false
 }
 
-/** For a request whose body was not read to its end: what follows of it is not waited for. */
+/** For a request whose body was not read to its end: the rest is not waited for. */
 export function closeAfter(response: ServerResponse): void {
   response.setHeader('connection', 'close')
   response.once('finish', () => response.req.socket.destroySoon())

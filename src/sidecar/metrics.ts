@@ -11,7 +11,7 @@ export class SidecarMetrics {
   }
 
   evaluated(key: string, { reason, variant, error }: Resolution): void {
-    // Of an error flagd leaves the key out: those of flags that do not exist are without bound.
+    // flagd leaves the key out of errors: keys of flags that do not exist are unbounded.
     if (error !== undefined)
       return add(this.#reasons, { ExceptionTypeKeyName: error, ...of(reason) })
     const flag = { feature_flag_key: key, ...of(reason) }

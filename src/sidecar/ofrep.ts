@@ -29,7 +29,7 @@ export interface OfrepOptions {
   readonly maxRequestBytes: number
 }
 
-/** OpenFeature's Remote Evaluation Protocol, answered as flagd answers it. */
+/** OpenFeature's Remote Evaluation Protocol, answered as flagd does. */
 export function ofrepHandler({ store, maxRequestBytes }: OfrepOptions): HttpHandler {
   return async (request, response) => {
     const target = requestPath(request.url ?? '')
@@ -64,7 +64,7 @@ function questionOf(path: string): Question | undefined {
   return key.includes('/') ? undefined : { key }
 }
 
-/** `undefined`: it was answered why there is none. */
+/** `undefined`: the reason was answered already. */
 async function contextOf(
   request: IncomingMessage,
   response: ServerResponse,
@@ -115,7 +115,8 @@ function failure(
 function single(key: string, resolution: Resolution): { status: number; body: Body } {
   const { value, variant, reason, metadata, error } = resolution
   if (error !== undefined) {
-    // OFREP takes any type: a value that is null, or not of the default's type, is an error of flagd's own.
+    // OFREP accepts any type: a value that is null, or not of the default's type, is an error of
+    // flagd's own.
     const code = error === 'TYPE_MISMATCH' ? 'GENERAL' : error
     const status = code === 'FLAG_NOT_FOUND' ? 404 : 400
     return { status, body: failure({ key }, code, details(code, key), metadata) }

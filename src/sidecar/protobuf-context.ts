@@ -1,9 +1,9 @@
 import { isUtf8 } from 'node:buffer'
 import type { JsonObject, JsonValue } from '../flagfile/index.ts'
 
-/*
- * protobufjs lets messages nest a hundred deep, which is a context of some thirty levels, and flagd ten
- * thousand. These requests are read by hand instead.
+/**
+ * Reads these requests without protobufjs, which lets messages nest a hundred deep (a context of
+ * some thirty levels), where flagd allows ten thousand.
  */
 
 /** How deep a context may nest: each level costs three stack frames. */
@@ -11,7 +11,7 @@ const MAX_DEPTH = 1_000
 
 type Field = readonly [number: number, value: number | Buffer]
 
-/** The fields of a message, each with its number; of those that are of no use here, the value is 0. */
+/** The fields of a message, each with its number; the value is 0 for fields without use here. */
 function* fieldsOf(bytes: Buffer): Generator<Field> {
   let at = 0
   const varint = (): number => {
@@ -73,7 +73,7 @@ export function readResolveAllRequest(bytes: Buffer): { context: JsonObject } {
   return { context: merged(contexts) }
 }
 
-/** protobuf merges a message that is given twice. */
+/** protobuf merges a repeated message. */
 function merged(contexts: readonly JsonObject[]): JsonObject {
   return Object.fromEntries(contexts.flatMap((context) => Object.entries(context)))
 }
@@ -92,7 +92,7 @@ function struct(bytes: Buffer, depth: number): JsonObject {
     }
     entries.push([key, item])
   }
-  // `fromEntries` takes `__proto__` for a key as any other.
+  // `fromEntries` treats `__proto__` as an ordinary key.
   return Object.fromEntries(entries)
 }
 

@@ -3,7 +3,7 @@ import type { MethodDefinition, PackageDefinition, ServiceDefinition } from '@gr
 import { readResolveAllRequest, readResolveRequest } from './protobuf-context.ts'
 
 /**
- * flagd's gRPC surface, as descriptors in code: `tsc` copies no `.proto` files, and so the sidecar
+ * flagd's gRPC surface, as descriptors in code: `tsc` copies no `.proto` files, so the sidecar
  * reads none at run time.
  */
 

@@ -6,8 +6,8 @@ import type { JsonObject, JsonValue } from '../flagfile/index.ts'
 export type BodyProblem = 'invalid' | 'cut' | 'blank'
 
 /**
- * The evaluation context of an OFREP body, as flagd reads it: a context that is not an object is an empty
- * one, and what follows the first JSON value does not matter.
+ * The evaluation context of an OFREP body, as flagd reads it: a context that is not an object
+ * counts as empty, and what follows the first JSON value is ignored.
  */
 export function contextOfBody(text: string): JsonObject | BodyProblem {
   const start = skipBlanks(text, 0)
@@ -34,8 +34,8 @@ interface Es2024String {
 }
 
 /**
- * Valid JSON as Go decodes it: a half of a surrogate pair is U+FFFD, and a number beyond a float64 fails,
- * which is `undefined` here. Whatever is not looked at by Go must not be given to this.
+ * Valid JSON as Go decodes it: half of a surrogate pair becomes U+FFFD, and a number beyond a
+ * float64 fails, which is `undefined` here. Pass only what Go decodes.
  */
 export function decoded(text: string): JsonValue | undefined {
   const holder: { value: JsonValue } = { value: JSON.parse(text) as JsonValue }
@@ -62,7 +62,7 @@ function wellFormed(text: string): string {
   return (text as string & Es2024String).toWellFormed()
 }
 
-/** Not by assignment, which for `__proto__` would set the prototype. */
+/** Assignment would set the prototype for `__proto__`. */
 function set(object: object, key: string, value: unknown): void {
   Object.defineProperty(object, key, {
     value,

@@ -1,9 +1,9 @@
 import { decodeFlags } from '../flagfile/index.ts'
 
-/** A request target as Go's HTTP server and its router take it. */
+/** A request target as Go's HTTP server and its router treat it. */
 export type RequestPath =
   | { readonly kind: 'path'; readonly path: string }
-  /** The path has `//`, `.` or `..`: the client is told to ask for the clean one. */
+  /** The path has `//`, `.` or `..`: the client is redirected to the clean one. */
   | { readonly kind: 'moved'; readonly location: string }
   | { readonly kind: 'bad' }
 

@@ -6,7 +6,7 @@ import type { StoredFlag } from './stored-flag.ts'
 
 export type ErrorCode = 'FLAG_NOT_FOUND' | 'PARSE_ERROR' | 'TYPE_MISMATCH' | 'GENERAL'
 
-/** What a flag answers to somebody who wants a type. */
+/** The answer of a flag for a requested type. */
 export interface Resolution {
   /**
    * Of the wanted type: its zero where there is an error or the flag is disabled. `undefined` without a
@@ -22,10 +22,10 @@ export interface Resolution {
   readonly error?: ErrorCode
 }
 
-/** What a caller may want: OFREP takes what there is. */
+/** The requested type; OFREP accepts any. */
 export type WantedType = ValueTypeName | 'Any'
 
-/** The answer as flagd's protocols have it; `v1` has no way to leave the value to the caller. */
+/** The answer as flagd's protocols have it; `v1` cannot leave the value to the caller. */
 export function resolve(
   view: FlagView,
   key: string,

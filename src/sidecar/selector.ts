@@ -2,17 +2,17 @@ import { randomUUID } from 'node:crypto'
 import { goString } from '../flagfile/index.ts'
 import type { JsonObject } from '../flagfile/index.ts'
 
-/** The header, and the name of the gRPC metadata, that says which flags a question is about. */
+/** The header, and the name of the gRPC metadata, that selects flags. */
 export const SELECTOR_HEADER = 'flagd-selector'
 
-/** The flag set of flags that are in none. flagd draws it at every start too, and shows it. */
+/** The flag set of flags without one. flagd draws it at every start too, and shows it. */
 export const NO_FLAG_SET: string = randomUUID()
 
-/** Which flags a question is about. */
+/** The selected flags. */
 export interface Selector {
   readonly by: 'all' | 'source' | 'flagSetId'
   readonly value: string
-  /** Told with every answer. */
+  /** Part of every answer. */
   readonly metadata: JsonObject
 }
 

@@ -36,13 +36,13 @@ export interface SidecarOptions {
   readonly host?: string
   /** Ports to listen on; 0 takes a free one. @default flagd's own: 8013 to 8016 */
   readonly ports?: Partial<SidecarPorts>
-  /** Hears of flags put in force, and of content that was refused. @default nobody */
+  /** Receives events: flags put in force, and content that was refused. @default none */
   readonly onLog?: (entry: SidecarLogEntry) => void
   /** Largest request in bytes: bounds what one evaluation context costs. @default flagd's own: 1000000 */
   readonly maxRequestBytes?: number
   /**
-   * Milliseconds for which the sync port answers nobody while a file was never good: in-process apps
-   * that start meanwhile wait, instead of starting without flags. @default flagd's own: 5000
+   * Milliseconds for which the sync port answers no request while a file was never good: in-process
+   * apps that start meanwhile wait, instead of starting without flags. @default flagd's own: 5000
    */
   readonly syncPatience?: number
   /** Milliseconds between the keep-alive events of an event stream. @default 20000 */
@@ -54,7 +54,7 @@ export interface Sidecar extends AsyncDisposable {
   /** The ports in use. */
   readonly ports: SidecarPorts
   /**
-   * Takes no new calls, ends the streams, waits for what is under way, then cuts.
+   * Accepts no new calls, ends the streams, waits for work under way, then cuts.
    * @param deadline milliseconds to wait before the cut; 1000 when not given
    */
   close(deadline?: number): Promise<void>
@@ -65,8 +65,8 @@ const DEFAULT_PORTS: SidecarPorts = { evaluation: 8013, management: 8014, sync: 
 /**
  * Starts a flagd-compatible server. For laptops and tests: production runs flagd.
  *
- * @throws SwitchbackError `SB_FLAGS_FILE_MISSING` when there is no such file, `SB_SIDECAR_LISTEN`
- * when a port is taken. Broken content does not throw: flags are FLAG_NOT_FOUND until it is mended.
+ * @throws SwitchbackError `SB_FLAGS_FILE_MISSING` when the file does not exist, `SB_SIDECAR_LISTEN`
+ * when a port is in use. Broken content does not throw: flags are FLAG_NOT_FOUND until it is fixed.
  */
 export async function startSidecar(options: SidecarOptions): Promise<Sidecar> {
   const { host = '127.0.0.1', maxRequestBytes = 1_000_000, keepAlive = 20_000 } = options
@@ -125,7 +125,7 @@ export async function startSidecar(options: SidecarOptions): Promise<Sidecar> {
     const ofrep = await open(
       httpEndpoint({ host, port: ports.ofrep }, ofrepHandler({ store, maxRequestBytes })),
     )
-    // Last: whoever finds the sidecar ready finds the other ports open.
+    // Last: a sidecar that answers here has its other ports open.
     const management = await open(
       httpEndpoint({ host, port: ports.management }, managementHandler(metrics)),
     )

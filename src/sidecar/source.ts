@@ -12,7 +12,7 @@ export interface SourceFile {
   readonly file: string
   readonly name: string
   readonly text: string
-  /** Another one for every save, with the same content too. */
+  /** Differs for every save, even with the same content. */
   readonly save: string
 }
 
@@ -34,10 +34,10 @@ export async function readSource(path: string): Promise<readonly SourceFile[]> {
   return files
 }
 
-/** Content together with the save that it is of: another one may happen between two looks. */
+/** Content together with the save that it belongs to: another one may happen between two looks. */
 async function readSave(file: string): Promise<{ content: Buffer; save: string }> {
   let save = await saveOf(file)
-  // Of a file that is written all the time, any state is as good.
+  // Of a file that is written all the time, any state will do.
   for (let looks = 1; ; looks++) {
     const content = await readFlagsFile(file)
     const now = await saveOf(file)

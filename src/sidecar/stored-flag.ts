@@ -21,19 +21,19 @@ export class StoredFlag {
     this.flagSetId = definition.flagSetId ?? NO_FLAG_SET
   }
 
-  /** Compiled when it is first asked: of thousands of flags, most never are. */
+  /** Compiled on first use: of thousands of flags, most are never asked for. */
   evaluate(context: JsonObject): Evaluation {
     this.#evaluate ??= compileFlag(this.definition)
     return this.#evaluate(context)
   }
 
-  /** What an answer carries: flagd leaves out what is null. */
+  /** The metadata of an answer: flagd leaves out null values. */
   metadataOf(selected: JsonObject): JsonObject {
     const own = Object.entries(this.definition.metadata).filter(([, value]) => value !== null)
     return { ...selected, ...Object.fromEntries(own) }
   }
 
-  /** The flag as flagd's sync stream has it. Two that differ in it have changed. */
+  /** The flag as flagd's sync stream has it. Two flags that differ in it have changed. */
   get text(): string {
     return (this.#text ??= textOf(this.definition, this.source))
   }

@@ -1,7 +1,7 @@
 import { status } from '@grpc/grpc-js'
 import type { ServerWritableStream } from '@grpc/grpc-js'
 
-/** The streams that stand, so that they can be ended when the server goes. */
+/** The open streams, so that they can be ended when the server stops. */
 export class OpenStreams {
   readonly #calls = new Set<ServerWritableStream<object, object>>()
 
@@ -10,8 +10,8 @@ export class OpenStreams {
   }
 
   /**
-   * Opens a stream that sends state at the reader's pace: one message is under way at most, and the
-   * next is made when the reader took it. A reader who never reads costs one message and not one a
+   * Opens a stream that sends state at the reader's pace: at most one message is under way, and the
+   * next is made when the reader took it. A reader that never reads costs one message, not one per
    * change.
    *
    * @param next what the reader does not know yet; `undefined` when it knows all

@@ -34,11 +34,11 @@ export function syncService(store: FlagStore, streams: OpenStreams): UntypedServ
       const next = (): SyncMessage | undefined => {
         const { version } = store
         if (version === sent?.version) return undefined
-        // A view makes its text once: every stream of it sends the same one.
+        // A view makes its text once: all its streams send the same one.
         const { text } = store.view(selector)
         const again = text === sent?.text
         sent = { version, text }
-        // flagd sends everything at every load, and of a part what has changed.
+        // flagd sends everything at every load; for a selection, only what has changed.
         if (again && selector.by !== 'all') return undefined
         return { flagConfiguration: text, syncContext: {} }
       }
@@ -62,7 +62,7 @@ export function syncService(store: FlagStore, streams: OpenStreams): UntypedServ
   }
 }
 
-/** The header counts before the field of the request, even when it is empty. */
+/** The header wins over the field of the request, even when it is empty. */
 function expressionIn({
   metadata,
   request,

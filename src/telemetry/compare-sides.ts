@@ -1,6 +1,6 @@
 import type { Comparison } from './recorder.ts'
 
-/** What a side holds under a key, as far as two sides can be compared. */
+/** What a side has under a key, as far as two sides can be compared. */
 export interface SeenCell {
   readonly state: string
   readonly token: string
@@ -8,10 +8,13 @@ export interface SeenCell {
   readonly expiresAt: number
 }
 
-/** The sides' clocks and the way between them account for this much. */
+/** Covers the sides' clocks and the way between them. */
 const TTL_DRIFT_MS = 1000
 
-/** How the side that just served `seen` and the other one agree. Reads both again before it says that they do not. */
+/**
+ * How the side that just served `seen` and the other one agree. Reads both again before it reports
+ * a difference.
+ */
 export async function compareSides(
   seen: SeenCell,
   readOwn: () => SeenCell | Promise<SeenCell>,
@@ -22,7 +25,7 @@ export async function compareSides(
   if (other.payload === seen.payload) {
     return Math.abs(other.expiresAt - seen.expiresAt) > TTL_DRIFT_MS ? 'ttl_drift' : 'same'
   }
-  // Somebody may have written between the two reads.
+  // A write may have come between the two reads.
   const own = await readOwn()
   const again = await readOther()
   return own.token === seen.token && again.token === other.token ? 'mismatch' : 'race'

@@ -62,9 +62,9 @@ const COMPARISON_INDEX: ReadonlyMap<Comparison, number> = new Map(
 const REPEAT_MISS = EVENTS.indexOf('repeat_miss')
 
 /**
- * The counters of one process, all preallocated. The latency histogram is kept per user bucket: it is
- * one increment either way, and whatever boundary the guard freezes later, the slow operations of
- * every user bucket above it can be told.
+ * The counters of one process, all preallocated. The latency histogram is kept per user bucket:
+ * that costs one increment either way, and the guard can later count the slow operations of every
+ * bucket above any boundary.
  */
 export class Counts implements Recorder {
   /** side x operation x outcome */

@@ -30,7 +30,7 @@ const WIDTH = MAX_VALUES + 1
 
 /**
  * Counts decisions by side, variant, reason and source. These names come from a flags file and a
- * provider, so their number is bounded: a file with a thousand variants must not become a thousand
+ * provider, so their number is bounded: a file with a thousand variants must not create a thousand
  * series.
  */
 export class DecisionCounts {

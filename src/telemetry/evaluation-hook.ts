@@ -14,8 +14,8 @@ export interface EvaluationHookOptions {
   /** Where the events go. @default the global OpenTelemetry logger, which drops them when none is set */
   readonly logger?: EventLogger
   /**
-   * Whether events carry `feature_flag.context.id`, the raw targeting key. Off by default: user ids do
-   * not belong into telemetry.
+   * Whether events carry `feature_flag.context.id`, the raw targeting key. Off by default: user ids
+   * do not belong in telemetry.
    * @default false
    */
   readonly includeTargetingKey?: boolean

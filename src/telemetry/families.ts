@@ -17,7 +17,7 @@ export interface Family {
   readonly help: string
   readonly type: 'counter' | 'gauge' | 'histogram' | 'summary'
   readonly samples: readonly Sample[]
-  /** Meant for the guard's statistics: left out where every series costs money. */
+  /** For the guard's statistics only: left out where every series costs money. */
   readonly detail?: boolean
 }
 
@@ -26,8 +26,8 @@ export function formatBound(seconds: number): string {
 }
 
 /**
- * Below this, slowness of single users is not exported: the guard's latency budget, if it is lower
- * still, rounds up to here.
+ * Slow operations of single users are not exported below this; a smaller latency budget of the
+ * guard is rounded up to it.
  */
 const SLOWEST_USEFUL = 0.000_5
 
@@ -100,12 +100,12 @@ export function gauge(name: string, help: string, samples: readonly Sample[]): F
   return { name, help, type: 'gauge', samples }
 }
 
-/** Quantiles of the moment, under the label `quantile`. */
+/** Current quantiles, under the label `quantile`. */
 export function summary(name: string, help: string, samples: readonly Sample[]): Family {
   return { name, help, type: 'summary', samples }
 }
 
-/** The metrics of the two arms. Names and labels are public: dashboards and alerts depend on them. */
+/** The metrics of both sides. Names and labels are public: dashboards and alerts depend on them. */
 export function snapshotFamilies(snapshot: TelemetrySnapshot): Family[] {
   const arms = SIDES.map((side) => ({ side, arm: snapshot.arms[side] }))
   return [
@@ -117,7 +117,7 @@ export function snapshotFamilies(snapshot: TelemetrySnapshot): Family[] {
     ]),
     counter(
       'switchback_operations_total',
-      'Cache operations of business code by how they ended.',
+      'Cache operations of business code by outcome.',
       arms.flatMap(({ side, arm }) =>
         arm.operations.map(({ operation, outcome, count }) => ({
           labels: { side, operation, outcome },
@@ -127,7 +127,7 @@ export function snapshotFamilies(snapshot: TelemetrySnapshot): Family[] {
     ),
     {
       name: 'switchback_operation_duration_seconds',
-      help: "Time of an operation on the caches, without the loader's.",
+      help: 'Time of an operation on the caches, without the loader.',
       type: 'histogram',
       samples: arms.flatMap(({ side, arm }) =>
         CLASSES.flatMap((kind) => histogramSamples(arm.latency[kind], { side, class: kind })),
@@ -136,7 +136,7 @@ export function snapshotFamilies(snapshot: TelemetrySnapshot): Family[] {
     ...userFamilies(snapshot),
     counter(
       'switchback_users_total',
-      'Distinct users seen, each counted once per arm and window.',
+      'Distinct users seen, each counted once per side and window.',
       arms.map(({ side, arm }) => ({ labels: { side }, value: arm.distinctUsers })),
     ),
     counter('switchback_user_windows_total', 'Windows of distinct users begun.', [
@@ -152,7 +152,7 @@ export function snapshotFamilies(snapshot: TelemetrySnapshot): Family[] {
     ),
     counter(
       'switchback_events_total',
-      'Things that happen beside an operation: fills, backfills, owed invalidations, ...',
+      'Events beside operations: fills, backfills, pending invalidations, ...',
       arms.flatMap(({ side, arm }) =>
         EVENTS.map((event) => ({ labels: { side, event }, value: arm.events[event] })),
       ),
@@ -178,7 +178,7 @@ export function snapshotFamilies(snapshot: TelemetrySnapshot): Family[] {
     ),
     counter(
       'switchback_comparisons_total',
-      'Shadow reads: what the standby held compared with the active side.',
+      'Shadow reads: the value of the other side compared with that of the active side.',
       COMPARISONS.map((result) => ({ labels: { result }, value: snapshot.comparisons[result] })),
     ),
   ]

@@ -2,7 +2,7 @@ import { quote, SwitchbackError } from '../errors.ts'
 import { gauge } from './families.ts'
 import type { Family, Labels } from './families.ts'
 
-/** One value of a metric, with labels that may be others at the next look. */
+/** One value of a metric, with labels that may differ at the next read. */
 export interface LabelledValue {
   readonly labels: Labels
   readonly value: number
@@ -13,23 +13,23 @@ type Read = () => readonly LabelledValue[]
 const NAME = /^switchback_[a-z][a-z0-9_]*$/
 const LABEL = /^[a-z][a-z0-9_]*$/
 
-/** Values that others own and that are asked for when somebody looks. */
+/** Values that are owned elsewhere and read on demand. */
 export class Gauges {
   readonly #families = new Map<string, { help: string; reads: Set<Read> }>()
 
-  /** @returns a function that takes the gauge away again */
+  /** @returns a function that removes the gauge */
   register(name: string, help: string, labels: Labels, read: () => number): () => void {
     const wrong = Object.keys(labels).find((label) => !LABEL.test(label))
     if (wrong !== undefined) throw badName(wrong)
     return this.registerAll(name, help, () => [{ labels, value: read() }])
   }
 
-  /** The same for values whose labels are known when somebody looks only. */
+  /** The same for values whose labels are known only when they are read. */
   registerAll(name: string, help: string, read: Read): () => void {
     if (!NAME.test(name)) throw badName(name)
     const family = this.#families.get(name) ?? { help, reads: new Set<Read>() }
     this.#families.set(name, family)
-    // Of its own, so that whoever registers one function twice has two.
+    // A wrapper, so that registering one function twice makes two gauges.
     const own: Read = () => read()
     family.reads.add(own)
     return () => {
@@ -40,7 +40,7 @@ export class Gauges {
   /** A gauge that throws is left out: the metrics of all others matter more. */
   families(): Family[] {
     return Array.from(this.#families, ([name, { help, reads }]) => {
-      // Two of the same labels would make the whole text unreadable: the later one counts.
+      // Two samples with the same labels would make the whole text invalid: the later one counts.
       const samples = new Map<string, LabelledValue>()
       for (const read of reads) {
         for (const { labels, value } of safely(read)) {

@@ -28,18 +28,20 @@ function dotted(name: string): string {
   return name.replace(/_total$/, '').replaceAll('_', '.')
 }
 
-/** The observable names behind a family: the API has no observable histogram, so its parts go out. */
+/**
+ * The observable names of a family: the API has no observable histogram, so its parts are exported.
+ */
 function parts(family: Family): readonly string[] {
   return family.type === 'histogram' ? ['_bucket', '_sum', '_count'] : ['']
 }
 
 /**
- * Registers observable instruments on a meter: nothing is done on the hot path, the counters are read
- * when the reader collects. Families meant for the guard alone are left out. Metric names are those
- * of Prometheus with dots, e.g. `switchback.operations`; those of a histogram end in `.bucket` (with
- * `le`), `.sum` and `.count`. The instruments are those that `read` returns at this moment.
+ * Registers observable instruments on a meter: the counters are read when the reader collects, so
+ * the hot path pays nothing. Families for the guard alone are left out. Names are those of
+ * Prometheus with dots, e.g. `switchback.operations`; those of a histogram end in `.bucket` (with
+ * `le`), `.sum` and `.count`.
  *
- * @returns a function that takes them away again
+ * @returns a function that removes them
  */
 export function observeWith(meter: Meter, read: () => readonly Family[]): () => void {
   const instruments = new Map<string, object>()

@@ -12,8 +12,8 @@ function late(nanoseconds: number): number {
 }
 
 /**
- * Harm that falls on both arms alike (a blocked event loop, a starved processor) and that comparing
- * them therefore cannot show.
+ * Harm to both sides alike (a blocked event loop, a starved processor), which comparing them cannot
+ * show.
  */
 export class ProcessHealth {
   readonly #delay: IntervalHistogram = monitorEventLoopDelay({ resolution: RESOLUTION_MS })

@@ -1,18 +1,19 @@
 import type { Side } from '../side.ts'
 import type { LabelledValue } from './gauges.ts'
 
-/** What business code asked for. */
+/** The operation that business code called. */
 export type Operation = 'get' | 'set' | 'getOrSet' | 'has' | 'delete' | 'clear'
 
 /**
  * How an operation on the active side ended:
  * - `hit`, `miss`: reads; `stored`, `deleted`: writes;
  * - `failed`: the side threw; `timed_out`: it did not answer within its deadline;
- * - `fell_back`: the breaker was open or the key is owed, and the other side or the origin served.
+ * - `fell_back`: the breaker was open or an invalidation of the key is pending, and the other side
+ *   or the origin served.
  */
 export type Outcome = 'hit' | 'miss' | 'stored' | 'deleted' | 'failed' | 'timed_out' | 'fell_back'
 
-/** Things that happen beside an operation; each is one counter. */
+/** Events beside an operation; each is one counter. */
 export type SideEvent =
   | 'backfill' // a value moved over from the standby on a miss
   | 'fill' // a value loaded from the origin was stored
@@ -31,13 +32,13 @@ export type Comparison = 'same' | 'mismatch' | 'cold' | 'ttl_drift' | 'race' | '
 
 /**
  * Counts what each side does. The switch calls it on the hot path: implementations allocate nothing
- * and take well under a microsecond. No raw key or user id ever reaches a label.
+ * and take well under a microsecond. Raw keys and user ids never reach a label.
  */
 export interface Recorder {
   /**
    * One operation of business code, once, when it ends.
-   * @param durationMs time on the caches, without the loader's
-   * @param bucket who asked, from {@link Recorder.bucketOf}
+   * @param durationMs time on the caches, without the loader
+   * @param bucket the user, from {@link Recorder.bucketOf}
    */
   operation(
     side: Side,
@@ -47,21 +48,23 @@ export interface Recorder {
     bucket: number,
   ): void
   /**
-   * A salted hash of the targeting key, independent of the rollout's own hash: a small integer to be
-   * handed back as it is. Its lowest five bits are the user's bucket (0 to 31).
+   * A salted hash of the targeting key, independent of the rollout's own hash: a small integer to
+   * pass back unchanged. Its lowest five bits are the user's bucket (0 to 31).
    */
   bucketOf(targetingKey: string | undefined): number
   decision(side: Side, variant: string, reason: string, source: string): void
-  /** @param bucket who asked, from {@link Recorder.bucketOf}; wanted for `repeat_miss`, else unused */
+  /**
+   * @param bucket the user, from {@link Recorder.bucketOf}; needed for `repeat_miss`, else unused
+   */
   event(side: Side, event: SideEvent, bucket?: number): void
   originLoad(side: Side, durationMs: number, ok: boolean): void
   bytes(side: Side, direction: 'read' | 'written', count: number): void
   comparison(result: Comparison): void
-  /** Makes the memory of one cache for `repeat_miss`, where the recorder counts those. */
+  /** Creates the memory of one cache for `repeat_miss`, where the recorder counts those. */
   losses?(): Losses
   /**
-   * Adds a value that is read when somebody looks, where the recorder has an output for it.
-   * @returns a function that takes it away again
+   * Adds a value that is read on demand, where the recorder has an output for it.
+   * @returns a function that removes it
    */
   gauge?(
     name: string,
@@ -70,17 +73,17 @@ export interface Recorder {
     read: () => number,
   ): () => void
   /**
-   * The same for values whose labels change, such as a reason: all of them are read when somebody looks.
-   * @returns a function that takes them away again
+   * The same for values whose labels change, such as a reason: all of them are read on demand.
+   * @returns a function that removes them
    */
   gauges?(name: string, help: string, read: () => readonly LabelledValue[]): () => void
 }
 
-/** What one cache gave to its sides, to notice that a side lost it. */
+/** What one cache stored on its sides, to notice that a side lost it. */
 export interface Losses {
   /** The side has nothing under the key, not even a tombstone. */
   missed(side: Side, key: string, bucket: number): void
   stored(side: Side, key: string, ttlMs: number): void
-  /** Deleted, or stored where nobody can tell. */
+  /** Deleted, or stored with an unknown result. */
   dropped(key: string): void
 }

@@ -1,9 +1,7 @@
 /**
- * Remembers which keys this process stored on a side and how long it may expect to find them, to tell
- * a backend that loses or forgets values ("repeat miss") from a cache that is merely cold. A healthy
- * cache with few users misses more than one with many for ever; it never misses what it was just given.
- *
- * A fixed table of hashes: a collision forgets the older key, which can only hide a repeat miss.
+ * Remembers which keys this process stored on a side and for how long they should be found, to tell
+ * a backend that loses values ("repeat miss") from a cache that is merely cold. A fixed table of
+ * hashes: a collision drops the older key, which can only hide a repeat miss.
  */
 export class RepeatMisses {
   readonly #hashes = new Uint32Array(SLOTS)
@@ -16,7 +14,7 @@ export class RepeatMisses {
     this.#until[hash & MASK] = now + Math.min(ttlMs, MAX_MS) * TRUSTED_SHARE
   }
 
-  /** The key was deleted or superseded: missing it is right. */
+  /** The key was deleted or replaced: a miss is right. */
   dropped(key: string): void {
     const hash = hashOf(key)
     if (this.#hashes[hash & MASK] === hash) this.#until[hash & MASK] = 0
@@ -35,12 +33,12 @@ export class RepeatMisses {
 /** 768 KiB a side. */
 const SLOTS = 65_536
 const MASK = SLOTS - 1
-/** Only within this share of the TTL is a value expected to be there still. */
+/** Only within this share of the TTL should a value still be there. */
 const TRUSTED_SHARE = 0.8
-/** A value that has not been read for so long may rightly have been evicted. */
+/** A value that has not been read for this long may have been evicted. */
 const MAX_MS = 600_000
 
-/** FNV-1a over UTF-16 units; it need not resist anybody. */
+/** FNV-1a over UTF-16 units; it need not resist attacks. */
 function hashOf(key: string): number {
   let hash = 0x811c9dc5
   for (let i = 0; i < key.length; i += 1) {

@@ -6,9 +6,9 @@ import { CLASSES, COMPARISONS, EVENTS, FIRST_BAD, OPERATIONS, OUTCOMES, SIDES } 
 import type { OperationClass } from './labels.ts'
 import type { Comparison, Operation, Outcome, SideEvent } from './recorder.ts'
 
-/** Everything counted since the process started, both arms at one moment. */
+/** Everything counted since the process started, both sides at one moment. */
 export interface TelemetrySnapshot {
-  /** Random per process, so that a restart is told from a counter that fell. */
+  /** Random per process, to tell a restart from a counter that fell. */
   readonly instance: string
   /** Epoch milliseconds. */
   readonly startedAt: number
@@ -62,7 +62,7 @@ export interface UserBucket {
 const BOUNDS = LATENCY_BOUNDS.length
 
 const READ_OUTCOMES: readonly Outcome[] = ['hit', 'miss', 'failed', 'timed_out', 'fell_back']
-/** The outcomes that are shown from the start, so that a first failure is a rise from zero. */
+/** Outcomes that are exported from the start, so that a first failure is a rise from zero. */
 const POSSIBLE: Readonly<Record<Operation, readonly Outcome[]>> = {
   get: READ_OUTCOMES,
   getOrSet: READ_OUTCOMES,
@@ -144,7 +144,7 @@ function armSnapshot(counts: Counts, s: number): ArmSnapshot {
   }
 }
 
-/** Reads all counters without yielding, so that no operation falls between the two arms. */
+/** Reads all counters without yielding, so that no operation falls between the two sides. */
 export function takeSnapshot(
   counts: Counts,
   identity: { readonly instance: string; readonly startedAt: number },

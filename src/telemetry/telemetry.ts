@@ -18,22 +18,22 @@ export interface TelemetryOptions {
    * @default the global meter provider's when the application has set one before, else none
    */
   readonly meter?: Meter | false
-  /** Window in which each user counts once per arm, in milliseconds. @default 60000 */
+  /** Window in which each user counts once per side, in milliseconds. @default 60000 */
   readonly userWindowMs?: number
   /** Epoch milliseconds. @default Date.now */
   readonly now?: () => number
 }
 
-/** Counts what each side does, and tells it to whoever asks. */
+/** Counts what each side does, and exports it. */
 export interface Telemetry extends Recorder {
-  /** Both arms at one moment. */
+  /** Both sides at one moment. */
   snapshot(): TelemetrySnapshot
   /** Prometheus text, to be served as {@link PROMETHEUS_CONTENT_TYPE}. */
   prometheus(): string
   /**
-   * Adds a value that is read when somebody looks. One that throws or returns NaN is left out.
+   * Adds a value that is read on demand. One that throws or returns NaN is left out.
    * @param name `switchback_...`
-   * @returns a function that takes it away again
+   * @returns a function that removes it
    * @throws SwitchbackError `SB_METRIC_NAME_INVALID`
    */
   gauge(name: string, help: string, labels: Labels, read: () => number): () => void
@@ -97,7 +97,7 @@ class CountingTelemetry extends Counts implements Telemetry {
     return Promise.resolve()
   }
 
-  /** Anew for each gauge: instruments must be named when their callback is registered. */
+  /** Repeated for each gauge: instruments must be named when their callback is registered. */
   #observe(): void {
     if (this.#meter === false) return
     this.#stopObserving?.()

@@ -1,9 +1,7 @@
 /**
- * Marks a user by 31 bits of a salted hash: FNV-1a over the UTF-16 units, then the finalizer
- * `lowbias32` (Chris Wellons, hash-prospector). flagd splits users by murmur3 of flag key and
- * targeting key; another function with another salt keeps these buckets independent of the split, so
- * that both arms fill all buckets alike. The salt is the same in every replica on purpose: a user who
- * wanders between replicas stays in one bucket.
+ * Marks a user by 31 bits of a salted hash: FNV-1a over the UTF-16 units, then `lowbias32` (Chris
+ * Wellons, hash-prospector). Not flagd's hash, so these buckets are independent of the split and
+ * both sides fill all of them. All replicas use the same salt, so that a user stays in one bucket.
  *
  * @param key the targeting key; users without one share a mark
  */
@@ -27,9 +25,9 @@ const CELLS = 1 << 19
 const WINDOW_CAP = 8192
 
 /**
- * Counts distinct users per arm in windows, for the check that the share seen is the share set. Each
- * user counts once per arm and window. When one arm reaches the cap both arms stop until the next
- * window: stopping both at once leaves their ratio unbiased.
+ * Counts distinct users per side in windows, for the check that the share seen is the share set.
+ * Each user counts once per side and window. When one side reaches the cap both stop until the next
+ * window, which keeps their ratio unbiased.
  */
 export class DistinctUsers {
   /** Totals over all windows, by side index. */
@@ -62,7 +60,7 @@ export class DistinctUsers {
     if (++this.#inWindow[side]! >= WINDOW_CAP) this.#full = true
   }
 
-  /** Begins a new window when the current one is over. Called when somebody reads: no timer. */
+  /** Begins a new window when the current one is over. Called when it is read: no timer. */
   turn(now: number): void {
     if (now - this.#startedAt < this.#windowMs) return
     this.#startedAt = now

@@ -48,7 +48,7 @@ describe('switchback start', () => {
     expect(app.stdout()).toMatch(
       /^ {2}flags +flagd rpc at 127\.0\.0\.1:\d+; does not answer yet: /m,
     )
-    expect(app.stdout()).toMatch(/^ +--flags \S+ is not what it serves/m)
+    expect(app.stdout()).toMatch(/^ +it does not serve --flags \S+/m)
     expect(app.stdout()).toMatch(
       /^ {2}redis +redis:\/\/app:\*{3}@\S+ \(REDIS_URL\); does not answer yet: /m,
     )
@@ -151,7 +151,7 @@ describe('switchback start', () => {
     const free = option === '--port' ? '--metrics-port' : '--port'
     expect(await refused('start', '--isolated', free, '0', option, `${taken}`)).toEqual({
       code: 1,
-      stderr: `error: port ${taken} of 127.0.0.1 is taken\n  choose another one with ${remedy}\n`,
+      stderr: `error: port ${taken} of 127.0.0.1 is in use\n  choose another one with ${remedy}\n`,
     })
   })
 
@@ -163,7 +163,7 @@ describe('switchback start', () => {
     [['--log-level', 'loud'], '--log-level cannot be "loud"'],
     [['--ports', '1'], 'unknown option "--ports"'],
     [['--port', '3400', '--metrics-port', '3400'], '--port and --metrics-port are both 3400'],
-    [['--flags', '/nope'], '--flags: there is no "/nope"'],
+    [['--flags', '/nope'], '--flags: "/nope" does not exist'],
   ])('refuses %j in one line', async (args, message) => {
     const { code, stderr } = await refused('start', ...args)
     expect(code).toBe(2)

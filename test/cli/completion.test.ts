@@ -55,7 +55,7 @@ describe('completion', () => {
     const { code, stderr } = await switchback(['completion', 'ksh'])
     expect([code, stderr]).toEqual([
       2,
-      'error: there is no completion for "ksh": name bash, zsh or fish\n',
+      'error: completion for "ksh" is not supported: name bash, zsh or fish\n',
     ])
   })
 })

@@ -27,7 +27,7 @@ async function examine(directory: string): Promise<readonly string[]> {
 
 test('the doctor looks into the file cache, and leaves it as it is', async (context) => {
   const { directory } = new FileStand(context)
-  expect(await examine(join(directory, 'none'))).toEqual(['skipped: . holds no file cache'])
+  expect(await examine(join(directory, 'none'))).toEqual(['skipped: . has no file cache yet'])
 
   const cache = fileCache({ directory })
   await cache.invalidate('k', { within: 1000 })
@@ -75,15 +75,15 @@ test('the doctor tells a short tombstone lifetime, a clock that was set back, an
   )
   database.exec("UPDATE meta SET former_boots = ''")
   expect(await examine(directory)).toEqual([
-    'ok: ./cache.db is from before this machine was restarted: it will begin anew',
+    'ok: ./cache.db is from before this machine was restarted: the application will reset it',
   ])
   database.exec('UPDATE meta SET version = 1')
   expect(await examine(directory)).toEqual([
-    'ok: an older Switchback made ./cache.db: the application will begin it anew',
+    'ok: an older version of Switchback made ./cache.db: the application will reset it',
   ])
   database.exec('UPDATE meta SET version = 1000')
   expect(await examine(directory)).toEqual([
-    'problem: a newer Switchback made ./cache.db; this one does not use it',
+    'problem: a newer version of Switchback made ./cache.db; this version does not use it',
   ])
   database.close()
 

@@ -55,17 +55,17 @@ describe.skipIf(!redisServerAvailable())('doctor and a Redis that refuses', () =
     )
     expect(await at(`${redis.url}/99`)).toMatch(/has no database 99.* -> leave the number out/)
     expect(await at(`redis://nobody:secret@127.0.0.1:${port}/1`)).toMatch(
-      /does not permit what is needed: NOPERM .*select/,
+      /does not permit a command that is needed: NOPERM .*select/,
     )
     await redis.command('ACL', 'SETUSER', 'default', '>other', 'resetpass', '>secret', 'on')
-    expect(await at(redis.url)).toMatch(/wants a password, and the URL has none/)
+    expect(await at(redis.url)).toMatch(/requires a password, and the URL has none/)
   })
 
   it.each(['http://127.0.0.1:1', 'localhost:6379', 'redis://127.0.0.1:6379/abc', 'redis:secret@x'])(
-    'knows that %s is no Redis URL',
+    'knows that %s is not a Redis URL',
     async (url) => {
       expect(await examine(url)).toMatchObject([
-        { state: 'problem', text: expect.stringMatching(/^[^@]+ is no Redis URL$/) },
+        { state: 'problem', text: expect.stringMatching(/^[^@]+ is not a Redis URL$/) },
       ])
     },
   )

@@ -61,7 +61,7 @@ it('tells the side, the line, the place in the split, and what flagd answers', a
   )
   expect(stdout).toMatch(/by the flag key and the targeting key: "use-redisuser_1"/)
   expect(stdout).toMatch(/flagd +answers (on|off) \(TARGETING_MATCH\)/)
-  expect(stdout).toMatch(/apps +not asked: name each with --metrics URL/)
+  expect(stdout).toMatch(/apps +not asked: name the app processes with --metrics URL/)
 
   const pilot = await json('user_1', '--attribute', 'plan=internal', '--flagd', flagd.url)
   expect(pilot).toMatchObject({
@@ -152,7 +152,7 @@ it('an address that is not of a process of ours is told as such, with what to do
   }
   const page = await rollback('/page')
   expect(page.code).toBe(3)
-  expect(page.stdout).toMatch(/lagging +127\.0\.0\.1:\d+ answers something that is not metrics \(/)
+  expect(page.stdout).toMatch(/lagging +127\.0\.0\.1:\d+ does not answer with metrics \(/)
   expect(page.stdout).toMatch(/next +.*check its metrics URL/)
   const other = await rollback('/metrics')
   expect(other.stdout).toMatch(
@@ -164,9 +164,9 @@ it('an address that is not of a process of ours is told as such, with what to do
 it.each([
   [[], 'explain needs a user'],
   [['a', 'b'], '"b"'],
-  [['a', '--attribute', 'plan'], '--attribute "plan" has no value'],
-  [['a', '--attribute', '=x'], 'has no name'],
-  [['a', '--attribute', 'targetingKey=b'], 'names what is not an attribute'],
+  [['a', '--attribute', 'plan'], '--attribute "plan" lacks a value'],
+  [['a', '--attribute', '=x'], 'lacks a name'],
+  [['a', '--attribute', 'targetingKey=b'], 'is not an attribute'],
   [['a', '--metrics', 'foo'], '--metrics: "foo" is not a metrics URL'],
 ])('refuses %j in one line', async (argv, words) => {
   const { file, run } = await place()

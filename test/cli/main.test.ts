@@ -69,9 +69,9 @@ describe('the command line', () => {
     [
       'a negative share',
       ['set', '-5'],
-      '"-5" is not a share in per cent: write a number from 0 to 100',
+      '"-5" is not a share in percent: write a number from 0 to 100',
     ],
-    ['a longer one', ['preview', '-12.5'], '"-12.5" is not a share in per cent'],
+    ['a longer one', ['preview', '-12.5'], '"-12.5" is not a share in percent'],
     [
       'a negative port',
       ['start', '--port', '-1'],
@@ -82,7 +82,7 @@ describe('the command line', () => {
       ['preview', '20', '--count', '1e9', '--file', 'flags/use-redis.json'],
       '--count "1e9" is more than 10,000,000 users',
     ],
-    ['a share that is none', ['set', '101'], '"101" is not a share in per cent'],
+    ['a share that is none', ['set', '101'], '"101" is not a share in percent'],
     ['no share', ['set'], 'set needs a share'],
     [
       'a wrong count',
@@ -189,7 +189,9 @@ describe('the command line', () => {
   it('other errors are a message and what to do; with --json on stdout too', async () => {
     const { code, stdout, stderr } = await run(['status', '--file', 'nix.json', '--json'])
     expect(code).toBe(2)
-    expect(stderr).toMatch(/^error: there is no flags file "nix.json"\n {2}name it with --file/)
+    expect(stderr).toMatch(
+      /^error: the flags file "nix.json" does not exist\n {2}name it with --file/,
+    )
     expect(JSON.parse(stdout)).toMatchObject({ ok: false, error: { code: 'SB_FILE_MISSING' } })
   })
 

@@ -67,7 +67,7 @@ describe('a change', () => {
     await here.run(['set', '20'])
     const before = await readFile(here.file, 'utf8')
     const { code, stderr } = await here.run([...argv, '--flagd', 'foo'])
-    expect(stderr).toContain('--flagd: "foo" is no address of flagd')
+    expect(stderr).toContain('--flagd: "foo" is not a valid flagd URL')
     expect(code).toBe(2)
     expect(await readFile(here.file, 'utf8')).toBe(before)
   })
@@ -346,7 +346,7 @@ describe('preview and diff', () => {
     await writeFile(wider, usual.replace('["on", 10], ["off", 90]', '["off", 60], ["on", 40]'))
     const loud = await here.run(['diff', here.file, wider, '--count', '5000'])
     expect(loud.code).toBe(1)
-    expect(loud.stdout).toContain('Users LEAVE although the share does not shrink.')
+    expect(loud.stdout).toContain('Users LEAVE the new side although its share does not shrink.')
   })
 })
 
@@ -354,7 +354,7 @@ describe('a file that cannot be read as one', () => {
   it.each([
     ['broken JSON', '{"flags": {', '", line 1, column 12: '],
     ['a byte order mark', '\uFEFF{"flags":{}}', '", line 1, column 1: the file begins with'],
-    ['not UTF-8', Buffer.from([0x7b, 0xff, 0x7d]), '" is not UTF-8'],
+    ['not UTF-8', Buffer.from([0x7b, 0xff, 0x7d]), '" is not valid UTF-8'],
   ])('%s: the error names it', async (_, content, message) => {
     const bad = join(here.cwd, 'bad.json')
     await writeFile(bad, content)
@@ -371,7 +371,9 @@ describe('a file that cannot be read as one', () => {
     const { code, stdout, stderr } = await here.run(['validate', 'a.json', 'nope.json', 'b.json'])
     expect([code, stderr]).toEqual([1, ''])
     expect(stdout).toContain('a.json  fine')
-    expect(stdout).toMatch(/nope\.json:1:1 {2}error unreadable\n {2}there is no flags file/)
+    expect(stdout).toMatch(
+      /nope\.json:1:1 {2}error unreadable\n {2}the flags file ".*nope.json" does not exist/,
+    )
     expect(stdout).toMatch(/b\.json:8:\d+ {2}error weights/)
   })
 

@@ -75,7 +75,7 @@ test('the server dies and comes back: the page says so, names the other way, and
 
     control = await start(new URL(control.url).port)
     await page.waitForSelector('body[data-live=live]')
-    await shows(page, '#guard', /baseline|nothing is known yet|evidence/)
+    await shows(page, '#guard', /baseline|no metrics yet|evidence/)
     await page.click('#rollback')
     await shows(page, '#back-result', /Back\.\s*1 of 1 processes confirm it after \d+ ms/)
     expect(await shareIn(flags.file)).toBe(0)

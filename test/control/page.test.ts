@@ -80,7 +80,7 @@ describe('the page in Chromium', () => {
         }),
       ),
     )
-    expect(await textOf(page, '#share-on')).toBe('10 % on')
+    expect(await textOf(page, '#share-on')).toBe('10 % new side')
     await shows(page, '#serving .facts', /✓ flagd serves it/)
     // Of reading the canvas in this test.
     expect(complaints.filter((text) => !text.includes('willReadFrequently'))).toEqual([])
@@ -107,7 +107,7 @@ describe('the page in Chromium', () => {
     expect(await shareIn(room.file)).toBe(25)
     await shows(page, '#last', /10 % → 25 %\s[^]*by Ann: safe since Monday/)
     await shows(page, '#history li', /Ann, control, from 127\.0\.0\.1: safe since Monday/)
-    await shows(page, '#share-on', /^25 % on$/)
+    await shows(page, '#share-on', /^25 % new side$/)
 
     await page.click('#rollback')
     await shows(
@@ -159,7 +159,7 @@ describe('the page in Chromium', () => {
     await keyboard.press('Enter')
     await shows(page, '#back-result', /Back: served/)
     expect(await shareIn(room.file)).toBe(0)
-    await shows(page, '#share-on', /^0 % on$/)
+    await shows(page, '#share-on', /^0 % new side$/)
     await setShare(page, 10)
   })
 
@@ -178,9 +178,9 @@ describe('the page in Chromium', () => {
     await page.click('#review:not([disabled])')
     await page.click('#agree')
     await written.promise
-    await shows(page, '#share-on', /^25 % on$/)
+    await shows(page, '#share-on', /^25 % new side$/)
     await page.click('#rollback')
-    await shows(page, '#share-on', /^0 % on$/)
+    await shows(page, '#share-on', /^0 % new side$/)
     await page.click('button[data-step="10"]')
     await shows(page, '#review', /^Review 0 % → 10 %$/)
     release.resolve()
@@ -194,10 +194,10 @@ describe('the page in Chromium', () => {
     await using opened = await openPage(browser, room.url)
     const { page } = opened
     expect(await page.locator('.splitbar').getAttribute('aria-label')).toBe(
-      '10 % of the users get on, the others off',
+      '10 % of the users are routed to the new side, the others to the old side',
     )
     expect(await page.locator('.track').first().getAttribute('aria-label')).toBe(
-      'Errors: evidence that widening is safe 14 : 1, needs 20 : 1; evidence that on is worse 1.2 : 1, goes back at 300 : 1',
+      'Errors: evidence that widening is safe 14 : 1, needs 20 : 1; evidence that the new side is worse 1.2 : 1, rolls back at 300 : 1',
     )
     const labels = await page
       .locator('#charts [role=img]')
@@ -283,7 +283,7 @@ describe('the page in Chromium', () => {
     expect(box.y + box.height).toBeLessThanOrEqual(740)
     expect(box.height).toBeGreaterThanOrEqual(44)
     expect(await page.locator('.scale').innerText()).toMatch(
-      /20 : 1\s+safe to widen[^]*300 : 1\s+go back/,
+      /20 : 1\s+safe to widen[^]*300 : 1\s+roll back/,
     )
     guard = quiet
   })

@@ -151,7 +151,7 @@ describe('a start that fails', () => {
     )
     open.push(source)
     expect(told).toEqual([
-      "provider in-memory: Cannot find package 'evaluator' imported from /srv/app/bundle.js; still trying",
+      "provider in-memory: Cannot find package 'evaluator' imported from /srv/app/bundle.js; retrying",
     ])
     const decider = source.createDecider({ flag: 'f' })
     open.push(decider)

@@ -45,11 +45,11 @@ describe('what the environment says', () => {
 it.each([
   [{ FLAGD_RESOLVER: 'file' }, 'needs a file'],
   [{ FLAGD_RESOLVER: 'rpc', FLAGD_OFFLINE_FLAG_SOURCE_PATH: 'f.json' }, 'contradicts'],
-  [{ FLAGD_RESOLVER: 'inprocess' }, '"inprocess" is none of'],
+  [{ FLAGD_RESOLVER: 'inprocess' }, '"inprocess" is not one of'],
   [{ FLAGD_PORT: '80 13' }, 'FLAGD_PORT="80 13"'],
   [{ FLAGD_PORT: '0' }, 'FLAGD_PORT="0"'],
-  [{ FLAGD_TLS: 'yes' }, 'neither true nor false'],
-  [{ FLAGD_TLS: 'true', FLAGD_SERVER_CERT_PATH: '/no/such' }, '"/no/such" is no file'],
+  [{ FLAGD_TLS: 'yes' }, 'is not true or false'],
+  [{ FLAGD_TLS: 'true', FLAGD_SERVER_CERT_PATH: '/no/such' }, '"/no/such" is not a readable file'],
 ])('refuses %j', (env, message) => {
   expect(() => readFlagdEnvironment(env)).toThrow(
     expect.objectContaining({

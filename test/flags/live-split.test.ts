@@ -350,7 +350,7 @@ describe('a refused configuration', () => {
     expect(decider.health()).toMatchObject({ ok: true, detail: '' })
     expect(metric('switchback_flags_up')).toMatch(/ 1$/)
     expect(metric('switchback_flags_refused_info')).toBeUndefined()
-    expect(events.slice(said)).toEqual(['flag f: answered by provider in-memory'])
+    expect(events.slice(said)).toEqual(['flag f: the provider in-memory answers'])
   })
 
   it('before there were any flags is not told as the last good ones', async () => {

@@ -62,7 +62,7 @@ it('stays what it was when the flag makes no sense or the service fails', async 
     await until(() => standby.current() === 'mirror' && provider.asked.length > asked + 2)
   }
   expect(events.filter(({ level }) => level === 'warn').map(({ message }) => message)).toEqual([
-    'flag s: "sideways" is none of invalidate, mirror; mirror stays',
+    'flag s: "sideways" is not one of invalidate, mirror; mirror stays in force',
   ])
   // A hung service: current() still answers at once, and does not pile up evaluations.
   provider.hang()

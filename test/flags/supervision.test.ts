@@ -124,7 +124,7 @@ describe('a sync server', () => {
       await until(() => back > before)
       expect(events.at(-1)).toEqual({
         level: 'info',
-        message: `flagd in-process at 127.0.0.1:${port}: it allows fewer pings; one every ${every} s from now on`,
+        message: `flagd in-process at 127.0.0.1:${port}: the server allows fewer pings; sending one every ${every} s from now on`,
       })
     }
     server.send(useRedis(0))

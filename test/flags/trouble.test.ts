@@ -43,8 +43,8 @@ const STRINGS = {
 
 describe('a flag that cannot decide', () => {
   it.each([
-    ['absent', { flags: {} }, 'FLAG_NOT_FOUND', 'add it to the flags'],
-    ['of strings', STRINGS, 'TYPE_MISMATCH', 'give its variants the values true and false'],
+    ['absent', { flags: {} }, 'FLAG_NOT_FOUND', 'Add it to the flags'],
+    ['of strings', STRINGS, 'TYPE_MISMATCH', 'Give its variants the values true and false'],
   ])('is told once when it is %s, and once when it is mended', async (_, broken, code, remedy) => {
     const file = new FlagsFile()
     const events: FlagsEvent[] = []
@@ -89,10 +89,10 @@ describe('a flag that cannot decide', () => {
     await askMany(decider, 'd')
     provider.putConfiguration({})
     await askMany(decider, 'e')
-    expect(events.map(({ message }) => /[A-Z]+_[A-Z_]+|answered/.exec(message)?.[0])).toEqual([
+    expect(events.map(({ message }) => /[A-Z]+_[A-Z_]+|answers/.exec(message)?.[0])).toEqual([
       'FLAG_NOT_FOUND',
       'TYPE_MISMATCH',
-      'answered',
+      'answers',
       'FLAG_NOT_FOUND',
     ])
   })
@@ -157,7 +157,7 @@ describe('without onEvent', () => {
     })
     await decider.decide({ targetingKey: 'user' })
     expect(warn.mock.calls[0]).toEqual([
-      `switchback: flags file: there is no file "${file.path}"; there are no flags yet`,
+      `switchback: flags file: the file "${file.path}" does not exist; there are no flags yet`,
     ])
     const lines = warn.mock.calls.length
     expect(lines).toBeLessThanOrEqual(2)
@@ -175,7 +175,7 @@ describe('without onEvent', () => {
     )
     onTestFinished(() => source.close())
     expect(warn.mock.calls).toEqual([
-      [expect.stringMatching(/^switchback: flagd rpc at 127\.0\.0\.1:9: .*; still trying$/)],
+      [expect.stringMatching(/^switchback: flagd rpc at 127\.0\.0\.1:9: .*; retrying$/)],
     ])
   })
 

@@ -113,9 +113,13 @@ test('an approval that no guard waits for is refused, and nothing is left behind
 })
 
 test.each([
-  [['--approve', 'x'], 2, '"x" is no share'],
+  [['--approve', 'x'], 2, '"x" is not a share'],
   [['--plan', '/nowhere.yaml'], 2, 'cannot be read'],
-  [['--metrics', 'http://a', '--prometheus', 'http://b'], 2, 'both --metrics and --prometheus'],
+  [
+    ['--metrics', 'http://a', '--prometheus', 'http://b'],
+    2,
+    '--metrics and --prometheus exclude each other',
+  ],
   [['--metrics', 'nowhere'], 2, '--metrics: "nowhere" is not a metrics URL'],
 ])('%j is refused with the remedy', async (argv, expected, text) => {
   const { file } = await deploy(10)

@@ -35,7 +35,7 @@ describe('a rollout', () => {
     expect(made.changes).toEqual(['1', '5', '10', '25', '50', '100'])
     expect(made.audit.every(({ action }) => action !== 'alarm')).toBe(true)
     const steps = made.audit.filter(({ action }) => action === 'advance')
-    expect(steps[0]?.reason).toContain('slow is above 25 ms')
+    expect(steps[0]?.reason).toContain('operations above 25 ms count as slow')
     expect(steps.at(-1)).toMatchObject({ from: 50, to: 100, confirmed: true, servedMs: 40 })
     const numbers = steps.at(-1)?.numbers?.[0]
     expect(numbers).toMatchObject({
@@ -60,7 +60,9 @@ describe('a rollout', () => {
     expect(made.percent).toBe(0)
     const entry = made.find('rollback')
     expect(entry).toMatchObject({ from: 25, to: 0, confirmed: true })
-    expect(entry?.reason).toMatch(/^worse than tolerated: .* % on, .* % off$/)
+    expect(entry?.reason).toMatch(
+      /^worse than tolerated: .* % on the new side, .* % on the old side$/,
+    )
     const status = await made.run(guard, 20)
     expect(status).toMatchObject({ phase: 'rolled back', percent: 0 })
     expect(made.changes).toEqual(['0'])
@@ -237,7 +239,7 @@ describe('blindness', () => {
     const mend = serveWrongly(made)
     await made.until(guard, mismatched, 400)
     const { since, message } = guard.status.alarms[0]!
-    const said = /^(\d+) of (\d+) users are on, at 25 %$/.exec(message)
+    const said = /^(\d+) of (\d+) users are on the new side, at a share of 25 %$/.exec(message)
     expect(Number(said?.[1]) / Number(said?.[2])).toBeCloseTo(0.15, 1)
     await made.run(guard, 400)
     expect(guard.status.alarms).toMatchObject([{ code: 'share-mismatch', since }])

@@ -51,7 +51,7 @@ test('equal arms are safe, after the minimum hold', () => {
 test('a regression is named with its numbers', () => {
   const { verdict } = decide({ treatment: 0.05, traffic: new Traffic({ seed: 2 }) }, 300)
   expect(verdict).toMatchObject({ answer: 'regressed', because: ['errors'] })
-  expect(verdict.reason).toMatch(/errors [\d.]+ % on, [\d.]+ % off/)
+  expect(verdict.reason).toMatch(/errors [\d.]+ % on the new side, [\d.]+ % on the old side/)
 })
 
 test('no safety before the baseline, and the metric that lacks it is named', () => {

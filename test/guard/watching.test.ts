@@ -66,7 +66,9 @@ describe('replicas that disagree', () => {
         ['c', normal],
       ]),
     )
-    expect(found).toEqual([{ replica: 'b', what: 'fails 9.0 % on on, the others 0.20 %' }])
+    expect(found).toEqual([
+      { replica: 'b', what: 'fails 9.0 % on the new side, the others 0.20 %' },
+    ])
     const old = { ...normal, badControl: 3000 }
     expect(
       disagreements(
@@ -75,7 +77,7 @@ describe('replicas that disagree', () => {
           ['b', old],
         ]),
       ),
-    ).toMatchObject([{ replica: 'b', what: expect.stringContaining('on off') }])
+    ).toMatchObject([{ replica: 'b', what: expect.stringContaining('on the old side') }])
   })
 
   test('are named when they serve another share', () => {
@@ -166,13 +168,13 @@ describe('the share that is seen', () => {
     }
     expect([see(500), see(490), see(510)]).toEqual(['', '', ''])
     const wrong = Array.from({ length: 10 }, () => see(300))
-    expect(wrong.at(-1)).toBe('300 of 2000 users are on, at 25 %')
+    expect(wrong.at(-1)).toBe('300 of 2000 users are on the new side, at a share of 25 %')
     expect(see(520)).not.toBe('')
     const right = Array.from({ length: 6 }, (_, i) => see(500 + i))
     expect(right.at(-1)).toBe('')
     // And it can be told again.
     const again = Array.from({ length: 8 }, () => see(0))
-    expect(again.at(-1)).toBe('0 of 2000 users are on, at 25 %')
+    expect(again.at(-1)).toBe('0 of 2000 users are on the new side, at a share of 25 %')
   })
 })
 

@@ -108,7 +108,7 @@ describe('faults of other tools', () => {
       changeShare({ file, flag, by, percent: 25, flagd: flagd.url }),
     ).rejects.toMatchObject({
       code: 'SB_FLAGS_REFUSED',
-      message: expect.stringContaining('the default variant "b" is none of the variants'),
+      message: expect.stringContaining('the default variant "b" is not one of the variants'),
     })
   })
 })

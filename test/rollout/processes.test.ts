@@ -98,7 +98,7 @@ describe('every process confirms', () => {
     [
       'has other flags',
       { on: 25, hash: 'f00d' },
-      /^decides 25 % .*by another definition of the flag/,
+      /^decides 25 % .*with another definition of the flag/,
     ],
   ])('names who %s, with the cause', async (_, says, cause) => {
     const file = await flagsFile()

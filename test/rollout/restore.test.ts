@@ -127,7 +127,7 @@ test('no edit of a file that flagd refuses is written: the place is told, and no
   const onEdit = (edit: unknown): void => void asked.push(edit)
   await expect(changeShare({ ...base, processes, onEdit, percent: 50 })).rejects.toMatchObject({
     code: 'SB_FLAGS_REFUSED',
-    message: expect.stringMatching(/^nothing was written: flagd would not take the file: line 4/),
+    message: expect.stringMatching(/^nothing was written: flagd would refuse the file: line 4/),
   })
   expect([asked, await readFile(file, 'utf8')]).toEqual([[], text])
 })
@@ -159,7 +159,7 @@ test('"Flags", which flagd reads, is named, not called empty', async () => {
   await writeFile(file, usual.replace('"flags"', '"Flags"'))
   await expect(changeBack(base)).rejects.toMatchObject({
     code: 'SB_FLAG_UNKNOWN',
-    message: 'the file has no "flags" but "Flags"',
+    message: 'the file has "Flags" instead of "flags"',
     hint: expect.stringContaining('serves its flags'),
   })
 })

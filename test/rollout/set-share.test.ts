@@ -370,16 +370,16 @@ describe('shapes that are refused', () => {
     )
   })
 
-  it('a key that stands twice', () => {
+  it('a key that is repeated', () => {
     const text = `{"flags":{"f":{"state":"ENABLED","variants":{"on":true,"off":false},"defaultVariant":"off",
       "targeting":{"fractional":[["on",10],["off",90]]},
       "targeting":{"fractional":[["on",20],["off",80]]}}}}`
     expect(() => setShare(readFlags(text), { flag: 'f', percent: 25 })).toThrow(
-      /"targeting" stands twice/,
+      /"targeting" is repeated/,
     )
     expect(() =>
       setShare(readFlags('{"flags":{},"flags":{"f":{}}}'), { flag: 'f', percent: 1 }),
-    ).toThrow(/"flags" stands twice/)
+    ).toThrow(/"flags" is repeated/)
   })
 
   it('variants whose sides are unclear', () => {
@@ -404,7 +404,7 @@ describe('shapes that are refused', () => {
   it('a flag that is not there, with those that are', () => {
     const document = readFlags(JSON.stringify(flagWith({})))
     expect(() => setShare(document, { flag: 'g', percent: 25 })).toThrow(
-      expect.objectContaining({ code: 'SB_FLAG_UNKNOWN', hint: 'it has "f"' }),
+      expect.objectContaining({ code: 'SB_FLAG_UNKNOWN', hint: 'its flags: "f"' }),
     )
   })
 

@@ -278,9 +278,9 @@ describe('validate', () => {
   it.each<[string, unknown, FindingCode, RegExp]>([
     ['a range', { sem_ver: [{ var: 'v' }, '>=', '1.x'] }, 'never-met', /"1.x" is not a version/],
     ['an operator', { sem_ver: [{ var: 'v' }, '=>', '1.0.0'] }, 'never-met', /"=>" is not an/],
-    ['a list', { starts_with: [{ var: 'v' }, ['a', 'b']] }, 'never-met', /this is an array/],
-    ['two lists', { ends_with: [['a'], ['b']] }, 'never-met', /this is an array/],
-    ['a number', { starts_with: [{ var: 'v' }, 1] }, 'never-met', /this is a number/],
+    ['a list', { starts_with: [{ var: 'v' }, ['a', 'b']] }, 'never-met', /got an array/],
+    ['two lists', { ends_with: [['a'], ['b']] }, 'never-met', /got an array/],
+    ['a number', { starts_with: [{ var: 'v' }, 1] }, 'never-met', /got a number/],
     ['a property', { '>': [{ var: '$flagd.timestmp' }, 1] }, 'unknown-property', /no value for/],
   ])('a condition that nobody meets: %s', (_, condition, code, message) => {
     const text = fileWith({ targeting: { if: [condition, 'on', 'off'] } })

@@ -47,7 +47,7 @@ test('a file whose name flagd does not read is refused', async () => {
     {
       level: 'error',
       message:
-        '"flags.txt" is not called *.json, *.yaml or *.yml: flagd reads no other file; no flags are served from it until it is corrected',
+        '"flags.txt" is not named *.json, *.yaml or *.yml, the only files that flagd reads; no flags are served from it until it is corrected',
     },
   ])
 })

@@ -127,7 +127,7 @@ describe('the flags file', () => {
     await sidecar.served('new')
     expect(errors(sidecar)).toHaveLength(1)
     expect(errors(sidecar)[0]).toBe(
-      `"${fixture.file}" is gone: the last good flags stay in force until it is back.`,
+      `"${fixture.file}" no longer exists: the last good flags stay in force until it is back.`,
     )
   })
 
@@ -193,7 +193,7 @@ describe('the flags file', () => {
     fixture.save({ flags: { which: { variants: {}, defaultVariant: 'x' } } })
     await until('the next error is reported', 3_000, () => errors(sidecar).length > 1)
     expect(errors(sidecar)[1]).toBe(
-      '"flags.json" has a defaultVariant "x" that is no variant of the flag "which"; the last good flags stay in force until it is corrected',
+      '"flags.json" has a defaultVariant "x" that is not a variant of the flag "which"; the last good flags stay in force until it is corrected',
     )
     fixture.save(config('mended'))
     await sidecar.served('mended')
@@ -260,11 +260,11 @@ describe('a directory of flags files', () => {
     await delay(300)
     expect(await sidecar.value()).toBe('old')
     expect(errors(sidecar)).toEqual([
-      `The directory "${directory}" has no *.json left: the last good flags stay in force until it has one again.`,
+      `The directory "${directory}" has no *.json file any more: the last good flags stay in force until it has one.`,
     ])
     rmSync(directory, { recursive: true })
     await until('the next error is reported', 3_000, () => errors(sidecar).length > 1)
-    expect(errors(sidecar)[1]).toContain(`"${directory}" is gone`)
+    expect(errors(sidecar)[1]).toContain(`"${directory}" no longer exists`)
     expect(await sidecar.value()).toBe('old')
     mkdirSync(directory)
     fixture.save(config('new'))

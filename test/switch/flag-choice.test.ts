@@ -55,7 +55,7 @@ describe('who is asked which side serves', () => {
     [{ flag: 7 }, 'flag cannot be 7'],
     [{ flag: 'f', flags: {} }, 'flags cannot be {}'],
     [{ decider: {} }, 'decider cannot be {}'],
-    [{ decider: new FixedDecider({}), flags: {} }, 'flags says nothing beside a decider'],
+    [{ decider: new FixedDecider({}), flags: {} }, 'flags has no effect when decider is given'],
   ])('cannot be %j', (choice, problem) => {
     expect(choose(choice)).toThrow(
       expect.objectContaining({

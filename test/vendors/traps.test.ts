@@ -76,7 +76,7 @@ describe('a provider that does not end', () => {
     ['never does', () => new Promise<never>(() => {}), 'not closed within 2000 ms'],
     ['throws', () => Promise.reject(new Error('no')), 'no'],
     ['throws at once, and nothing printable', thrower, '{}'],
-  ])('is left behind when it %s', async (_, onClose, problem) => {
+  ])('is abandoned when it %s', async (_, onClose, problem) => {
     const events: FlagsEvent[] = []
     const source = await flagsFromEnvironment(
       {},
@@ -90,7 +90,7 @@ describe('a provider that does not end', () => {
     const bound = setTimeout(() => {}, 8_000)
     await source.close()
     clearTimeout(bound)
-    expect(events).toEqual([{ level: 'warn', message: `provider moody: ${problem}; left behind` }])
+    expect(events).toEqual([{ level: 'warn', message: `provider moody: ${problem}; abandoned` }])
     await source.close()
   })
 })

@@ -9,14 +9,14 @@ export const command: Command = defineCommand({
   summary: 'prints the completion script for bash, zsh or fish',
   options: {},
   examples: [
-    ['source <(switchback completion bash)', 'for this shell; put it into ~/.bashrc to keep it'],
+    ['source <(switchback completion bash)', 'for this shell; add it to ~/.bashrc to keep it'],
     ['switchback completion fish > ~/.config/fish/completions/switchback.fish', 'for fish'],
   ],
   positionals: 1,
   async run({ positionals, stdout }) {
     const [shell = ''] = positionals
     if (shell !== 'bash' && shell !== 'zsh' && shell !== 'fish') {
-      throw usageError(`there is no completion for ${quote(shell)}`, 'name bash, zsh or fish')
+      throw usageError(`completion for ${quote(shell)} is not supported`, 'name bash, zsh or fish')
     }
     const all = await Promise.all(
       Object.entries(commands).map(async ([name, { summary, load }]) => {

@@ -12,11 +12,11 @@ import { findTarget, targetOptions, whoAmI } from '../target.ts'
 
 export const command: Command = defineCommand({
   usage: 'control [options]',
-  summary: 'the control page: both sides live, the split, and one click back',
+  summary: 'serves the control page: both sides live, the split, rollback by one click',
   details:
     'Serves one page and its API (/openapi.json) on 127.0.0.1:3001. On any other address, changes ' +
-    'need a token: SWITCHBACK_CONTROL_TOKEN or --token-file. Every attempt at a change is a line on ' +
-    'stderr. A guard runs beside it and shows its evidence; it moves the split only with --guard act.',
+    'need a token: SWITCHBACK_CONTROL_TOKEN or --token-file. Every attempt at a change is logged on ' +
+    'stderr. A guard runs with it and shows its evidence; it changes the split only with --guard ask or act.',
   options: {
     ...targetOptions,
     ...metricsOption,
@@ -24,22 +24,22 @@ export const command: Command = defineCommand({
     guard: {
       type: 'string',
       value: 'MODE',
-      help: 'act: go back and widen; ask: widen only what was approved; watch; off (watch)',
+      help: 'act: widen and roll back; ask: roll back, widen after approval; watch; off (watch)',
     },
     plan: {
       type: 'string',
       value: 'FILE',
       help: "the guard's steps, margins, sources; YAML or JSON",
     },
-    port: { type: 'string', value: 'PORT', help: 'where to listen; 0 is a free one (3001)' },
-    host: { type: 'string', value: 'HOST', help: 'on which address (127.0.0.1)' },
+    port: { type: 'string', value: 'PORT', help: 'port to listen on, 0 for any free one (3001)' },
+    host: { type: 'string', value: 'HOST', help: 'address to listen on (127.0.0.1)' },
     'allow-host': {
       type: 'string',
       multiple: true,
       value: 'NAME',
-      help: 'a name under which browsers reach it, e.g. behind a proxy',
+      help: 'host name under which browsers reach it, e.g. behind a proxy (repeatable)',
     },
-    'token-file': { type: 'string', value: 'FILE', help: 'holds the token that changes need' },
+    'token-file': { type: 'string', value: 'FILE', help: 'file with the token that changes need' },
   },
   examples: [
     ['switchback control', 'the page for the application on this machine'],

@@ -17,14 +17,14 @@ const SILENT = { info() {}, warn() {} }
 
 export const command: Command = defineCommand({
   usage: 'demo [options]',
-  summary: 'five users, a rollout by editing the flags file, and the way back',
+  summary: 'shows a rollout and a rollback of five users',
   details:
-    'Runs on a copy of the flags file, with an embedded sidecar, a Redis and a file cache of its own, ' +
-    'and leaves nothing behind.',
+    'Runs on a copy of the flags file, with its own sidecar, Redis and file cache, ' +
+    'and removes them at the end.',
   options: { json: { type: 'boolean', help: 'print JSON' } },
   examples: [
     ['switchback demo', 'the whole story in a few seconds'],
-    ['switchback demo --json', 'the same for machines'],
+    ['switchback demo --json', 'the same as JSON'],
   ],
   async run({ values, env, stdout, style, signal }) {
     const started = performance.now()
@@ -33,7 +33,7 @@ export const command: Command = defineCommand({
     try {
       const directory = await mkdtemp(join(tmpdir(), 'switchback-demo-'))
       const clean = (): void => rmSync(directory, { recursive: true, force: true })
-      // Also when a second Ctrl-C, or a reader that has seen enough, ends us on the spot.
+      // Also when a second Ctrl-C, or a reader that closed the pipe, ends the process at once.
       process.once('exit', clean)
       closers.add(() => {
         process.off('exit', clean)
@@ -79,7 +79,7 @@ export const command: Command = defineCommand({
   },
 })
 
-/** The demo brings its own parts: whatever is configured belongs to somebody. */
+/** The demo uses its own parts only: whatever is configured may be in use. */
 function ownParts(env: Environment): Environment {
   return Object.fromEntries(
     Object.entries(env).filter(([name]) => !name.startsWith('FLAGD_') && name !== 'REDIS_URL'),

@@ -5,12 +5,12 @@ import { percent } from '../format.ts'
 import { previewOptions, runPreview } from '../previewing.ts'
 
 const load = (file: string): Promise<FlagsDocument> =>
-  loadFlags(file, { missingHint: 'diff takes two files that exist: look at the path' })
+  loadFlags(file, { missingHint: 'check the path: diff needs two files' })
 
 export const command: Command = defineCommand({
   usage: 'diff FILE FILE [options]',
-  summary: 'who joins and who leaves between two flags files, whatever their shapes',
-  details: `Exit code 1 when anybody leaves although the share does not shrink.
+  summary: 'shows which users move between two flags files, whatever their rules',
+  details: `Exit code 1 when users leave the new side although its share does not shrink.
 
 --json prints ok, command, flag, from, to, users, on {before, after}, variants {before, after},
 joins and leaves {count, examples} and moves, on one line.`,

@@ -13,8 +13,8 @@ import { findWhatIsThere, targetOptions } from '../target.ts'
 
 export const command: Command = defineCommand({
   usage: 'doctor [options]',
-  summary: 'checks the setup for common problems, each finding with its remedy',
-  details: `The flags file and its rights, flagd's ports and what it serves, the provider's options in the
+  summary: 'checks the setup for common problems, and prints the remedy of each',
+  details: `Checks the flags file and its permissions, flagd's ports and what it serves, the provider's options in the
 environment, Redis and its memory policy, the directory of the file cache, the clocks. Exit code 1 when it finds a problem.
 
 --json prints ok, command, flag, file and findings [{check, state, text, remedy}].`,
@@ -25,16 +25,16 @@ environment, Redis and its memory policy, the directory of the file cache, the c
       value: 'E,M,S',
       help: "flagd's evaluation, management and sync port (8013,8014,8015)",
     },
-    redis: { type: 'string', value: 'URL', help: 'the Redis to look at (REDIS_URL)' },
+    redis: { type: 'string', value: 'URL', help: 'the Redis to check (REDIS_URL)' },
     'cache-dir': {
       type: 'string',
       value: 'DIR',
-      help: 'of the file cache (SWITCHBACK_CACHE_DIR, .cache/switchback)',
+      help: 'directory of the file cache (SWITCHBACK_CACHE_DIR, .cache/switchback)',
     },
   },
   examples: [
-    ['switchback doctor', 'everything, by the environment and the usual ports'],
-    ['switchback doctor --redis redis://cache:6379 --json', 'another Redis, for machines'],
+    ['switchback doctor', 'checks everything, with the environment and the default ports'],
+    ['switchback doctor --redis redis://cache:6379 --json', 'checks another Redis, output as JSON'],
   ],
   async run({ values, env, stdout, style }) {
     const { flag, file, flagd } = await findWhatIsThere(values, env)
@@ -83,7 +83,10 @@ function readPorts(text: string | undefined, env: Environment): FlagdPorts {
   const [evaluation, management, sync] = numbers
   const valid = numbers.every((port) => Number.isInteger(port) && port > 0 && port < 65_536)
   if (!valid || numbers.length !== 3 || !evaluation || !management || !sync) {
-    throw usageError(`${quote(text ?? numbers)} are no three ports`, 'write --ports 8013,8014,8015')
+    throw usageError(
+      `${quote(text ?? numbers)} is not a list of three ports`,
+      'write --ports 8013,8014,8015',
+    )
   }
   return { evaluation, management, sync }
 }

@@ -21,14 +21,14 @@ import { findTarget, targetOptions } from '../target.ts'
 
 export const command: Command = defineCommand({
   usage: 'explain USER [options]',
-  summary: 'which side one user gets, and which line of the file decided it',
-  details: `USER is the targeting key that the application gives its users; '' is a user without one. The file is
+  summary: 'shows which side one user gets, and which line of the file decides it',
+  details: `USER is the targeting key that the application passes; '' is a user without one. The file is
 evaluated as flagd does it: the conditions on the way, the line that decided, and the user's place in
 the split. Then flagd is asked for this user.
 
-An app process cannot be asked for one user. It tells the hash of the definition that it decides by: with
+An app process cannot be asked for one user. It reports the hash of the definition that it uses: with
 the same definition it decides as the file does. Name the processes with --metrics, or in
-SWITCHBACK_METRICS. The attribute "feature" of a cache with a name is added where a process tells it.
+SWITCHBACK_METRICS. The attribute "feature" of a cache with a name is added where a process reports it.
 
 Exit code 1 when flagd or a process decides otherwise than the file, 3 when one of them does not answer.
 
@@ -41,7 +41,7 @@ same, different, unknown or silent.`,
       type: 'string',
       multiple: true,
       value: 'NAME=VALUE',
-      help: 'an attribute of the user, as JSON or as text (repeatable)',
+      help: 'attribute of the user, as JSON or as text (repeatable)',
     },
     ...targetOptions,
     ...processOptions,
@@ -98,7 +98,7 @@ same, different, unknown or silent.`,
     row('decided', `line ${line}: ${text}\n${style.dim(byText[by])}`)
     if (explanation.bucket !== undefined) row('bucket', bucketText(explanation.bucket))
     if (served !== undefined) row('flagd', toned(served, style))
-    if (processes === undefined) row('apps', 'not asked: name each with --metrics URL')
+    if (processes === undefined) row('apps', 'not asked: name the app processes with --metrics URL')
     else for (const each of processes) row('app', `${each.process}: ${toned(each, style)}`)
     return code
   },
@@ -122,16 +122,16 @@ function userOf(targetingKey: string, attributes: readonly string[]): UserContex
     const name = attribute.slice(0, Math.max(0, at))
     if (name === '') {
       throw usageError(
-        `--attribute ${quote(attribute)} has no ${at === -1 ? 'value' : 'name'}`,
+        `--attribute ${quote(attribute)} lacks a ${at === -1 ? 'value' : 'name'}`,
         'write --attribute plan=internal',
       )
     }
     if (name === 'targetingKey' || name === '$flagd') {
       throw usageError(
-        `--attribute ${quote(attribute)} names what is not an attribute`,
+        `--attribute ${quote(attribute)} is not an attribute`,
         name === '$flagd'
-          ? 'flagd fills it in by itself'
-          : 'the first argument is the targeting key',
+          ? 'leave it out: flagd fills it in'
+          : 'leave it out: the first argument is the targeting key',
       )
     }
     Object.defineProperty(user, name, {
@@ -173,7 +173,7 @@ function bucketText({ by, place, variant, from, to, distance, hashed }: Bucket):
   const points = (value: number): string => String(Number(value.toFixed(3)))
   const edge =
     distance === undefined
-      ? 'there is no other variant with a weight'
+      ? 'no other variant has a weight'
       : `${points(distance)} points from the boundary`
   return `${points(place)} of 100; ${quote(variant)} reaches from ${points(from)} to ${points(to)}: ${edge}\nby ${by}: ${quote(hashed)}`
 }
@@ -205,7 +205,7 @@ async function askFlagd(
           : explanation.variant
     const state = told === expected ? 'same' : 'different'
     const says = `answers ${told}${reason === '' ? '' : ` (${reason})`}`
-    const detail = state === 'same' ? says : `${says} where the file says ${expected}`
+    const detail = state === 'same' ? says : `${says}, the file says ${expected}`
     return { state, answer: told, reason, detail }
   } catch (error) {
     signal.throwIfAborted()
@@ -215,7 +215,7 @@ async function askFlagd(
 
 interface ProcessExplained extends Answered {
   readonly process: string
-  /** The side that it gives this user; `undefined` where it cannot be told. */
+  /** The side that it gives this user; `undefined` where it is unknown. */
   readonly side: Side | undefined
 }
 
@@ -241,19 +241,18 @@ function explained(
     return [{ ...unknown, state: 'silent', detail: `does not answer: ${error}` }]
   }
   if (reading.splits.length === 0) {
-    const detail = `does not say what it decides about ${quote(flag)}`
+    const detail = `does not report what it decides for ${quote(flag)}`
     return [{ ...unknown, state: 'unknown', detail }]
   }
   const { refused } = reading
-  const kept =
-    refused === undefined ? '' : `; it refuses the flags that it was last given: ${refused.reason}`
+  const kept = refused === undefined ? '' : `; it refuses the latest flags: ${refused.reason}`
   return reading.splits.map(({ feature, hash, on, probes }): ProcessExplained => {
     const cache = feature === '' ? '' : ` (cache "${feature}")`
     if (hash === '') {
       const count = expected.on(feature)
       const same = on * expected.probes === count * probes
-      const shares = `${on} of ${probes} probe users go to the new side, by the file ${count} of ${expected.probes}`
-      const detail = `cannot be asked for one user, and does not tell its definition of the flag${cache}; ${shares}${kept}`
+      const shares = `${on} of ${probes} probe users go to the new side, according to the file ${count} of ${expected.probes}`
+      const detail = `cannot be asked for one user, and does not report its definition of the flag${cache}; ${shares}${kept}`
       return { ...unknown, state: same ? 'unknown' : 'different', detail }
     }
     if (hash !== expected.hash) {

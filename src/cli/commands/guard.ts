@@ -24,9 +24,9 @@ import { findTarget, targetOptions, whoAmI } from '../target.ts'
 
 export const command: Command = defineCommand({
   usage: 'guard [options]',
-  summary: 'compares both sides and widens, holds or takes back by itself',
-  details: `Runs until Ctrl-C. Widens along the plan while the new side is provably within its harm budget, takes
-everybody back when it is worse than tolerated, and yields to whoever edits the split by hand. Every
+  summary: 'compares both sides, and widens, holds or rolls back by itself',
+  details: `Runs until Ctrl-C. Widens along the plan while the new side is within its harm budget, rolls everybody
+back when it is worse than tolerated, and stops acting when the split is edited by hand. Every
 decision is a line of <flags file>.guard.jsonl with the numbers behind it. The bearer token of a
 Prometheus server is read from SWITCHBACK_PROMETHEUS_TOKEN.`,
   options: {
@@ -34,23 +34,23 @@ Prometheus server is read from SWITCHBACK_PROMETHEUS_TOKEN.`,
     plan: { type: 'string', value: 'FILE', help: 'steps, margins, sources; YAML or JSON' },
     ...metricsOption,
     prometheus: { type: 'string', value: 'URL', help: 'read a Prometheus server instead' },
-    'dry-run': { type: 'boolean', help: 'say what it would do, and do nothing' },
-    ask: { type: 'boolean', help: 'take a wider step only when it was approved' },
+    'dry-run': { type: 'boolean', help: 'only report what it would do' },
+    ask: { type: 'boolean', help: 'wait for an approval before each step' },
     approve: {
       type: 'string',
       value: 'PERCENT',
-      help: 'approve the step that a running guard waits for, and end',
+      help: 'approve the step that a running guard waits for',
     },
-    resume: { type: 'boolean', help: 'act again after a rollback or after it yielded' },
+    resume: { type: 'boolean', help: 'act again after a rollback or an edit by hand' },
     'until-done': {
       type: 'boolean',
-      help: 'end at the last step (exit 0), or when it went back or yielded (exit 1)',
+      help: 'end at the last step (exit code 0), or after a rollback or an edit by hand (1)',
     },
   },
   examples: [
     ['switchback guard --dry-run', 'what it would do with the application on this machine'],
     ['switchback guard --plan rollout.yaml --ask', 'along a plan, asking before each wider step'],
-    ['switchback guard --approve 25', 'lets the running guard go on to 25 %'],
+    ['switchback guard --approve 25', 'approves the step to 25 % that a running guard waits for'],
   ],
   async run({ values, env, stdout, stderr, style, signal }) {
     const plan = await readPlan(values, env)
@@ -59,7 +59,7 @@ Prometheus server is read from SWITCHBACK_PROMETHEUS_TOKEN.`,
     if (values.approve !== undefined) {
       const percent = Number(values.approve.replace(/%$/, ''))
       if (!(percent > 0 && percent <= 100)) {
-        throw usageError(`${quote(values.approve)} is no share`, 'write --approve 25')
+        throw usageError(`${quote(values.approve)} is not a share in percent`, 'write --approve 25')
       }
       const files = guardFiles(file)
       const { awaiting } = (await awaited(files, flag)) ?? {}
@@ -69,7 +69,7 @@ Prometheus server is read from SWITCHBACK_PROMETHEUS_TOKEN.`,
         return exitCode.refused
       }
       await leaveApproval(files.state, percent)
-      stdout.write(`approved: the guard may go on to ${percent} % when the evidence allows it\n`)
+      stdout.write(`approved: the guard may move to ${percent} % if the evidence allows it\n`)
       return exitCode.done
     }
     const token = env['SWITCHBACK_PROMETHEUS_TOKEN']
@@ -99,7 +99,7 @@ Prometheus server is read from SWITCHBACK_PROMETHEUS_TOKEN.`,
   },
 })
 
-/** What is known of the guard of a flag, when one runs. */
+/** The known state of the guard of a flag, if one runs. */
 async function awaited(
   { state, lease }: GuardFiles,
   flag: string,
@@ -122,7 +122,7 @@ async function readPlan(
   env: Environment,
 ): Promise<Plan> {
   if (metrics.length > 0 && prometheus !== undefined) {
-    throw usageError('both --metrics and --prometheus', 'give one of them')
+    throw usageError('--metrics and --prometheus exclude each other', 'give one of them')
   }
   const plan = parsePlan(file === undefined ? '' : await readText(file))
   const { sources } = plan
@@ -154,13 +154,13 @@ async function readText(file: string): Promise<string> {
     return await readFile(file, 'utf8')
   } catch (cause) {
     throw new SwitchbackError('SB_FILE_MISSING', `The plan ${quote(file)} cannot be read`, {
-      hint: 'Name it with --plan, or leave that out for the usual steps.',
+      hint: 'Name it with --plan, or leave the option out for the default steps.',
       cause,
     })
   }
 }
 
-/** A rollback is over when flagd and the replicas follow it. */
+/** A rollback is complete when flagd and the replicas follow it. */
 function isOver({ phase, standbyFor, alarms }: GuardStatus): boolean {
   if (standbyFor !== '') return false
   if (phase === 'rolled back') return !alarms.some(({ code }) => code === 'not-served')
@@ -180,7 +180,7 @@ function auditText(
   return `${style.dim(at.slice(11, 19))}  ${head} ${move}${served}: ${reason}\n`
 }
 
-/** Says what the guard thinks when that changes, numbers aside, and at least once a minute. */
+/** Prints the guard's view when it changes, numbers aside, and at least once a minute. */
 function narrator(stdout: Output, style: Style): (status: GuardStatus) => void {
   let said = ''
   let saidAt = 0

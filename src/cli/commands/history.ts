@@ -16,10 +16,10 @@ import { fileOptions, findFlagsFile } from '../target.ts'
 
 export const command: Command = defineCommand({
   usage: 'history [options]',
-  summary: 'who changed what and when, newest first',
+  summary: 'shows who changed what and when, newest first',
   details: `Reads the audit log beside the flags file (use-redis.json: use-redis.history.jsonl). "outside"
-stands for a change by hand or by another tool: switchback control, guard and watch write it down when
-they see it, any command before its own change; "not yet written" is one that nobody has seen before.
+is a change by hand or by another tool: switchback control, guard and watch record it when
+they see it, any command before its own change; "not yet written" is one that is not recorded yet.
 Values of pilots are hashed.
 
 --json prints ok, command, flag, file and entries, newest first: id, at, who, via, reason, action,
@@ -30,16 +30,19 @@ from, to, before, after, changes, pilot, undoes, warning; unwritten: true on one
   },
   examples: [
     ['switchback history', 'the last 20 changes'],
-    ['switchback history --limit 1 --json', 'the last one, for machines'],
+    ['switchback history --limit 1 --json', 'the last change as JSON'],
   ],
   async run({ values, env, stdout, style }) {
     const limit = Number(values.limit ?? 20)
     if (!Number.isSafeInteger(limit) || limit < 1) {
-      throw usageError(`--limit ${JSON.stringify(values.limit)} is no number`, 'write --limit 20')
+      throw usageError(
+        `--limit ${JSON.stringify(values.limit)} is not a number`,
+        'write --limit 20',
+      )
     }
     const { flag, file } = await findFlagsFile(values, env)
     const place = await locate(file)
-    // A file that cannot be read now leaves its history readable.
+    // The history is readable even if the file is not.
     const outside = await loadFlags(place.file).then(
       (document) => findOutside({ file: place.file, document }),
       (): HistoryEntry[] => [],
@@ -62,7 +65,7 @@ from, to, before, after, changes, pilot, undoes, warning; unwritten: true on one
       return exitCode.done
     }
     stdout.write(`${style.bold(flag)}  ${displayPath(historyFile(place.file))}\n`)
-    if (entries.length === 0) stdout.write('  nothing was changed through switchback yet\n')
+    if (entries.length === 0) stdout.write('  no changes yet\n')
     const width = Math.max(0, ...entries.map(({ who }) => who.length))
     for (const entry of entries) {
       const time = entry.at.replace('T', ' ').replace(/\.\d+Z$/, 'Z')

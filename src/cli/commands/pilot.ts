@@ -7,31 +7,38 @@ import { targetOptions } from '../target.ts'
 
 export const command: Command = defineCommand({
   usage: 'pilot --attribute NAME --in VALUES [options]',
-  summary: 'routes chosen users to the new side whatever the split says, or no longer',
-  details: `The attribute is one of the evaluation context, e.g. plan; --feature is that of a cache's name. The
-split behind the pilot stays as it is, and so does everybody's bucket.
+  summary: 'always (or no longer) routes chosen users to the new side',
+  details: `NAME is an attribute of the evaluation context, e.g. plan; --feature matches the name of a cache. The
+split behind the pilot stays as it is, and all other users keep their side.
 
 ${processHelp}
 
 ${changeJson}`,
   options: {
-    attribute: { type: 'string', value: 'NAME', help: 'the attribute to look at' },
-    in: { type: 'string', value: 'A,B', help: 'its values that get on, in place of those of now' },
+    attribute: { type: 'string', value: 'NAME', help: 'the attribute to match' },
+    in: {
+      type: 'string',
+      value: 'A,B',
+      help: 'the values that are routed to the new side; they replace the current ones',
+    },
     feature: { type: 'string', value: 'A,B', help: 'short for --attribute feature --in A,B' },
-    remove: { type: 'boolean', help: 'take the pilot on this attribute away' },
+    remove: { type: 'boolean', help: 'remove the pilot on this attribute' },
     ...targetOptions,
     ...processOptions,
     ...changeOptions,
     ...askOptions,
   },
   examples: [
-    ['switchback pilot --attribute plan --in internal,beta', 'these plans get on'],
-    ['switchback pilot --feature avatars --remove', 'takes that pilot away'],
+    [
+      'switchback pilot --attribute plan --in internal,beta',
+      'users of these plans get the new side',
+    ],
+    ['switchback pilot --feature avatars --remove', 'removes that pilot'],
   ],
   run({ values, ...io }) {
     const { attribute, in: list, feature, remove } = values
     if (feature !== undefined && (attribute !== undefined || list !== undefined)) {
-      throw usageError('--feature stands for --attribute and --in', 'give one or the others')
+      throw usageError('--feature excludes --attribute and --in', 'give one or the others')
     }
     const name = feature === undefined ? attribute : 'feature'
     if (name === undefined) {

@@ -8,22 +8,22 @@ import { fileOptions, findFlagsFile } from '../target.ts'
 
 export const command: Command = defineCommand({
   usage: 'preview PERCENT [options]',
-  summary: 'who would join and who would leave; writes nothing',
-  details: `Evaluates every user before and after, as flagd does. Exit code 1 when anybody
-leaves although the share does not shrink.
+  summary: 'shows which users would move; writes nothing',
+  details: `Evaluates every user before and after, as flagd does. Exit code 1 when users
+leave the new side although its share does not shrink.
 
 --json prints ok, command, flag, from, to, users, on {before, after}, variants {before, after},
 joins and leaves {count, examples} and moves, on one line.`,
   options: { ...fileOptions, ...previewOptions },
   examples: [
     ['switchback preview 25', 'over 100,000 made-up users'],
-    ['psql -Atc "select id from users" | switchback preview 25 --users -', 'over your own'],
+    ['psql -Atc "select id from users" | switchback preview 25 --users -', 'over your own users'],
   ],
   positionals: 1,
   async run({ values, positionals, ...io }) {
     const [text] = positionals
     if (text === undefined) {
-      throw usageError('preview needs a share in per cent', 'write switchback preview 25')
+      throw usageError('preview needs a share in percent', 'write switchback preview 25')
     }
     const share = readShare(text)
     const { flag, file } = await findFlagsFile(values, io.env)

@@ -8,11 +8,11 @@ import { targetOptions } from '../target.ts'
 export const command: Command = defineCommand({
   usage: 'rollback [options]',
   summary: 'routes everyone to the old side now, and waits until every process confirms it',
-  details: `Never asks. Weights of on go to 0; pilots and a default variant that give on go to off. Starts
-over when another editor was faster. Where the file says so already and flagd or a process does not
-follow, the file is written again with a newer time. switchback undo brings the former split back.
+  details: `Never prompts. Sets all weights of "on" to 0, and pilots and a default variant of "on" to "off". Starts
+over when another editor was faster. If the file says so already and flagd or a process does not
+follow, writes the file again with a newer time. switchback undo restores the split before.
 
-Needs a flags file that flagd takes. Where it does not parse, flagd refuses it, or it is gone, --restore writes the last file that
+Needs a flags file that flagd accepts. If it is broken, refused or gone, --restore writes the last file that
 switchback wrote (<flags file>.last-good), with everyone on the old side, and keeps the broken one as <flags
 file>.broken.
 
@@ -23,14 +23,14 @@ ${changeJson}`,
     ...targetOptions,
     ...processOptions,
     ...changeOptions,
-    'keep-pilots': { type: 'boolean', help: 'leave pilots on' },
+    'keep-pilots': { type: 'boolean', help: 'leave pilots on the new side' },
     restore: {
       type: 'boolean',
-      help: 'where the flags file is broken, refused or gone, put the last one written in its place',
+      help: 'replace a flags file that is broken, refused or gone by the last one written',
     },
     disable: {
       type: 'boolean',
-      help: 'disable the flag instead: for rules that are not understood',
+      help: 'disable the flag instead, for rules that cannot be edited',
     },
   },
   examples: [
@@ -39,7 +39,7 @@ ${changeJson}`,
       'switchback rollback --metrics http://app.shop:3002/metrics',
       'and by each process at the addresses of app.shop',
     ],
-    ['switchback rollback --restore', 'although the flags file is broken, refused or gone'],
+    ['switchback rollback --restore', 'even if the flags file is broken, refused or gone'],
     ['switchback rollback --reason "redis slow" --json', 'with a reason for the history'],
   ],
   run({ values, ...io }) {

@@ -10,7 +10,7 @@ export const command: Command = defineCommand({
   usage: 'set PERCENT [options]',
   summary: 'sets the share of users on the new side, and waits until every process confirms it',
   details: `PERCENT has at most three decimals. Only the weights change: the order of the entries and the
-bucketing key stay, so that a wider share loses nobody. Shapes that are not understood are
+bucketing key stay, so a larger share loses no user. Rules that are not understood are
 refused with the reason.
 
 ${processHelp}
@@ -21,7 +21,7 @@ ${changeJson}`,
     ...processOptions,
     ...changeOptions,
     ...askOptions,
-    from: { type: 'string', value: 'PERCENT', help: 'refuse unless the share is this now' },
+    from: { type: 'string', value: 'PERCENT', help: 'refuse unless this is the current share' },
   },
   examples: [
     ['switchback set 25', 'a quarter of the users, confirmed by flagd'],
@@ -31,7 +31,7 @@ ${changeJson}`,
   run({ values, positionals, ...io }) {
     const [text] = positionals
     if (text === undefined)
-      throw usageError('set needs a share in per cent', 'write switchback set 25')
+      throw usageError('set needs a share in percent', 'write switchback set 25')
     const share = readShare(text)
     const from = values.from === undefined ? {} : { from: readShare(values.from) }
     return runChange({

@@ -18,35 +18,35 @@ export const command: Command = defineCommand({
   details:
     'Speaks gRPC (evaluation and sync), OFREP and HTTP/JSON, sees every edit of the file within 100 ms, ' +
     'and keeps the last good flags while the file is invalid. A selector names a file by the path given ' +
-    'here. Production runs flagd itself.',
+    'here. In production run flagd itself.',
   options: {
     file: {
       type: 'string',
       multiple: true,
       value: 'PATH',
-      help: 'flags file, or a directory of them; repeatable, the last that has a flag counts (flags/use-redis.json)',
+      help: 'flags file or directory (repeatable; the last one that has a flag counts; flags/use-redis.json)',
     },
-    host: { type: 'string', value: 'HOST', help: 'where to listen (127.0.0.1)' },
+    host: { type: 'string', value: 'HOST', help: 'address to listen on (127.0.0.1)' },
     'evaluation-port': {
       type: 'string',
       value: 'PORT',
-      help: 'gRPC evaluation; 0 is a free one (8013)',
+      help: 'port of gRPC evaluation, 0 for any free one (8013)',
     },
-    'management-port': { type: 'string', value: 'PORT', help: 'health and metrics (8014)' },
+    'management-port': { type: 'string', value: 'PORT', help: 'port of health and metrics (8014)' },
     'sync-port': {
       type: 'string',
       value: 'PORT',
-      help: 'gRPC sync, for in-process providers (8015)',
+      help: 'port of gRPC sync, for in-process providers (8015)',
     },
-    'ofrep-port': { type: 'string', value: 'PORT', help: 'OFREP over HTTP (8016)' },
-    json: { type: 'boolean', help: 'print the ports in use, and what happens, as lines of JSON' },
+    'ofrep-port': { type: 'string', value: 'PORT', help: 'port of OFREP over HTTP (8016)' },
+    json: { type: 'boolean', help: 'print the ports in use and all events as lines of JSON' },
   },
   examples: [
     ['switchback sidecar', "serve flags/use-redis.json on flagd's own ports"],
     ['switchback sidecar --file my.json --evaluation-port 0', 'another file, on a free port'],
     [
       'switchback sidecar --file team.json --file mine.json',
-      'two files; mine.json has the last word',
+      'two files; mine.json overrides team.json',
     ],
   ],
   async run({ values, stdout, stderr, signal }) {

@@ -13,16 +13,20 @@ import { version } from '../version.ts'
 
 export const command: Command = defineCommand({
   usage: 'start [options]',
-  summary: 'the reference service, on the flags and the Redis that it finds',
+  summary: 'runs the reference service with the flags and the Redis that it finds',
   details:
     'Flags: FLAGD_HOST, FLAGD_PORT, FLAGD_RESOLVER; else a flagd on localhost; else the embedded ' +
     'sidecar. Redis: REDIS_URL; else one on localhost:6379; else one is started, or installed ' +
-    '(SWITCHBACK_NO_INSTALL=1 forbids that); else the file side serves everybody. ' +
-    'SWITCHBACK_FLEET=1 says that other machines, with file stores of their own, share that Redis. ' +
+    '(SWITCHBACK_NO_INSTALL=1 forbids that); else the old side (files) serves all users. ' +
+    'Set SWITCHBACK_FLEET=1 if other machines with their own file stores share that Redis. ' +
     'The log is on stderr, as lines of JSON.',
   options: {
-    port: { type: 'string', value: 'PORT', help: 'where to listen; 0 is a free one (PORT, 3000)' },
-    host: { type: 'string', value: 'HOST', help: 'on which address (HOST, 127.0.0.1)' },
+    port: {
+      type: 'string',
+      value: 'PORT',
+      help: 'port to listen on, 0 for any free one (PORT, 3000)',
+    },
+    host: { type: 'string', value: 'HOST', help: 'address to listen on (HOST, 127.0.0.1)' },
     'metrics-port': { type: 'string', value: 'PORT', help: 'for /metrics (METRICS_PORT, 3002)' },
     'metrics-host': { type: 'string', value: 'HOST', help: '(METRICS_HOST, 127.0.0.1)' },
     flags: {
@@ -33,33 +37,33 @@ export const command: Command = defineCommand({
     'cache-dir': {
       type: 'string',
       value: 'DIR',
-      help: 'of the file cache (SWITCHBACK_CACHE_DIR, .cache/switchback)',
+      help: 'directory of the file cache (SWITCHBACK_CACHE_DIR, .cache/switchback)',
     },
     isolated: {
       type: 'boolean',
-      help: 'use no flagd and no Redis that happens to run here',
+      help: 'ignore a flagd and a Redis that already run on this machine',
     },
     'origin-latency': {
       type: 'string',
       value: 'MS',
-      help: 'how long the origin takes to load a user (ORIGIN_LATENCY_MS, 25)',
+      help: 'how long the sample origin takes to load a user (ORIGIN_LATENCY_MS, 25)',
     },
     drain: {
       type: 'string',
       value: 'SECONDS',
-      help: 'how long requests may take to end after Ctrl-C (DRAIN_SECONDS, 10)',
+      help: 'how long a stop waits for requests under way (DRAIN_SECONDS, 10)',
     },
     'log-level': {
       type: 'string',
       value: 'LEVEL',
-      help: 'debug, info, warn, error, silent (LOG_LEVEL, info; warn beside sample traffic)',
+      help: 'debug, info, warn, error, silent (LOG_LEVEL, info; warn with sample traffic)',
     },
     'no-control': { type: 'boolean', help: 'do not start the control page' },
     'no-traffic': { type: 'boolean', help: 'send no sample traffic' },
   },
   examples: [
-    ['switchback start', 'on whatever this machine has'],
-    ['REDIS_URL=redis://cache:6379 FLAGD_HOST=flagd switchback start', 'on what is configured'],
+    ['switchback start', 'with what this machine has'],
+    ['REDIS_URL=redis://cache:6379 FLAGD_HOST=flagd switchback start', 'with what is configured'],
     ['switchback start --port 0 --log-level silent', 'on a free port, without a log'],
   ],
   async run({ values, env, stdout, stderr, style, signal }) {
@@ -91,10 +95,10 @@ export const command: Command = defineCommand({
         signal,
       })
       closers.add(() => stack.close())
-      // Beside an embedded sidecar this is somebody's laptop; else a service among others.
+      // With an embedded sidecar this is a laptop; otherwise a service among others.
       const control = stack.flags.local && !values['no-control']
       const traffic = stack.flags.local && !values['no-traffic']
-      // A line for each sample request would hide all others.
+      // A line per sample request would hide all others.
       logger.level = settings.logLevel ?? (traffic ? 'warn' : 'info')
       const repository = new MemoryUserRepository({ latencyMs: settings.latencyMs })
       closers.add(() => repository.close())
@@ -124,7 +128,9 @@ export const command: Command = defineCommand({
       const lines = startReport({ ...parts, control: companions.control }, style)
       stdout.write(`\n${style.bold(`switchback ${await version()}`)}\n\n${lines}\n`)
       if (!signal.aborted) await once(signal, 'abort')
-      stdout.write(`\nstopping: requests under way have ${settings.drainMs / 1000} s to end\n`)
+      stdout.write(
+        `\nstopping: waiting up to ${settings.drainMs / 1000} s for requests under way\n`,
+      )
     } finally {
       await closers.close()
     }

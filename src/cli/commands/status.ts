@@ -27,8 +27,8 @@ const metricsHelp = 'metrics URL of an app process to ask (repeatable; or SWITCH
 
 export const command: Command = defineCommand({
   usage: 'status [options]',
-  summary: 'the split, who gets what, and whether flagd serves it and the processes decide it',
-  details: `Exit code 1 when flagd or a process decides something else than the file says, flagd refuses the
+  summary: 'shows the split, and whether flagd and the processes follow it',
+  details: `Exit code 1 when flagd or a process decides something other than the file says, flagd refuses the
 file, or the rule is not understood; 3 when flagd or a process does not answer. Name the processes as
 for switchback rollback.
 
@@ -42,8 +42,8 @@ by hand since the last line of the history: from, to, warning), on one line.`,
     metrics: { ...processOptions.metrics, help: metricsHelp },
   },
   examples: [
-    ['switchback status', 'the split of use-redis, and what flagd makes of it'],
-    ['switchback status --no-flagd --json', 'what the file says, for machines'],
+    ['switchback status', 'the split of use-redis, and what flagd serves'],
+    ['switchback status --no-flagd --json', 'what the file says, as JSON'],
   ],
   async run({ values, env, stdout, style, signal }) {
     const { flag, file, flagd } = await findTarget(values, env)
@@ -61,7 +61,7 @@ by hand since the last line of the history: from, to, warning), on one line.`,
       flagd === false
         ? undefined
         : await compareServed(document, { flag, url: flagd, signal }).catch((error: unknown) => {
-            // What the refusal is about may be this very flag: then there is nothing to compare with.
+            // The refusal may concern this very flag: then there is nothing to compare with.
             if (refusal === undefined) throw error
             return undefined
           })
@@ -122,7 +122,7 @@ function codeOf(
   return served?.state === 'unreachable' || others.length > 0 ? exitCode.unconfirmed : exitCode.done
 }
 
-/** `3 of 3 processes decide what the file says`, or who does not and why. */
+/** `3 of 3 processes decide what the file says`, or which do not and why. */
 function appsText(
   decided: ProcessConfirmation | undefined,
   refusal: Finding | undefined,
@@ -131,7 +131,9 @@ function appsText(
 ): string {
   if (!named) return howToName
   if (decided === undefined) {
-    return refusal === undefined ? '' : 'not asked: what flagd refuses cannot be compared with'
+    return refusal === undefined
+      ? ''
+      : 'not asked: flagd refuses the file, so there is nothing to compare with'
   }
   const { deciding, known, lagging } = decided
   const head = `${deciding} of ${known} ${known === 1 ? 'process decides' : 'processes decide'} what the file says`
@@ -166,8 +168,8 @@ function lastText(entry: HistoryEntry, style: Style): string {
   return `${action}${move} by ${who}, ${ago(at)}${reason === undefined ? '' : `: ${reason}`}`
 }
 
-/** An edit that nobody has written into the history yet. */
+/** An edit that is not in the history yet. */
 function editedText(entry: HistoryEntry, style: Style): string {
-  const text = `${outsideText(entry)}; no command made this change, switchback undo takes it back`
+  const text = `${outsideText(entry)}; no command made this change; switchback undo undoes it`
   return entry.warning === undefined ? style.yellow(text) : style.red(text)
 }

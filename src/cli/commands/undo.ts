@@ -7,8 +7,8 @@ import { targetOptions } from '../target.ts'
 
 export const command: Command = defineCommand({
   usage: 'undo [options]',
-  summary: 'takes the last change back, as a new change; again, the one before it',
-  details: `Refused when what the change wrote no longer stands, so that nobody's later edit is lost.
+  summary: 'undoes the last change, as a new change; run it again for the one before',
+  details: `Refused when the same place was changed again since, so that no later edit is lost.
 
 ${processHelp}
 

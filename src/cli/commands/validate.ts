@@ -9,8 +9,7 @@ import type { Style } from '../style.ts'
 
 export const command: Command = defineCommand({
   usage: 'validate [FILES] [options]',
-  summary:
-    'checks flags files: errors that flagd rejects, and rules that do not do what they seem to',
+  summary: 'finds errors that flagd rejects, and rules that do not do what they seem to',
   details: `Without FILES, all of flags/. Exit code 1 when an error is found; with --strict, a warning too. A
 file that cannot be read among others is a finding, "unreadable".
 
@@ -20,14 +19,14 @@ flag, pointer, line, column, message and fix.`,
     against: {
       type: 'string',
       value: 'FILE',
-      help: 'the file as it was: finds changes that move users by surprise',
+      help: 'the file before: also finds changes that move users unexpectedly',
     },
     flag: {
       type: 'string',
       value: 'NAME',
       help: 'the flag whose variants must be true and false (use-redis, or SWITCHBACK_FLAG)',
     },
-    strict: { type: 'boolean', help: 'exit with 1 for a warning too' },
+    strict: { type: 'boolean', help: 'exit with 1 for a warning, too' },
     json: { type: 'boolean', help: 'print JSON' },
   },
   examples: [
@@ -39,7 +38,7 @@ flag, pointer, line, column, message and fix.`,
     const own = env['SWITCHBACK_FILE']
     const fallback = own === undefined ? await ownFiles() : [own]
     const files = positionals.length > 0 ? positionals : fallback
-    if (files.length === 0) throw usageError('there is no file in flags/', 'name the files')
+    if (files.length === 0) throw usageError('flags/ has no flags file', 'name the files')
     const before = values.against === undefined ? undefined : await read(values.against)
     const flag = values.flag ?? env['SWITCHBACK_FLAG'] ?? 'use-redis'
     const options = before === undefined ? { flag } : { flag, before }
@@ -48,7 +47,7 @@ flag, pointer, line, column, message and fix.`,
       const findings = await read(file).then(
         (text) => validate(text, { ...options, name: file }),
         (error: unknown) => {
-          // Alone it is the whole story; among others it must not hide what was found in them.
+          // Alone it is the only finding; among others it must not hide theirs.
           if (files.length === 1) throw error
           return [unreadable(error)]
         },
@@ -73,7 +72,7 @@ flag, pointer, line, column, message and fix.`,
 })
 
 function read(file: string): Promise<string> {
-  return readText(file, { missingHint: 'look at the path, or leave it out for all of flags/' })
+  return readText(file, { missingHint: 'check the path, or leave it out for all of flags/' })
 }
 
 function unreadable(error: unknown): Finding {
@@ -87,14 +86,14 @@ function unreadable(error: unknown): Finding {
     line: 1,
     column: 1,
     message: error.message,
-    fix: error.hint ?? 'look at the path',
+    fix: error.hint ?? 'check the path',
   }
 }
 
 function lines(file: string, finding: Finding, style: Style): string {
   const { line, column, severity, code, message, fix, rejected } = finding
   const kind = severity === 'error' ? style.red('error') : style.yellow('warning')
-  const what = rejected ? ' (flagd goes on serving the last good file)' : ''
+  const what = rejected ? ' (flagd keeps serving the last good file)' : ''
   return `${style.bold(`${file}:${line}:${column}`)}  ${kind} ${style.dim(code)}\n  ${message}${what}\n  ${style.green('fix:')} ${fix}\n`
 }
 

@@ -21,7 +21,7 @@ import { type ArmRate, type Arms, rateOf, readArms } from '../watching/arms.ts'
 
 export const command: Command = defineCommand({
   usage: 'watch [options]',
-  summary: 'the split, flagd and both sides, live in the terminal; Ctrl-C ends it',
+  summary: 'shows the split, flagd and both sides, live in the terminal; Ctrl-C ends it',
   details: `Reads the flags file, what flagd serves, and the application's /metrics. switchback control shows
 the same and more in a browser. A change of the file that no command made is written into the history.
 
@@ -30,12 +30,12 @@ users who should have stayed) and metrics {off, on}, each with perSecond, hits, 
   options: {
     ...targetOptions,
     ...metricsOption,
-    interval: { type: 'string', value: 'SECONDS', help: 'between two looks (1)' },
-    count: { type: 'string', value: 'N', help: 'how many looks (until Ctrl-C)' },
+    interval: { type: 'string', value: 'SECONDS', help: 'time between two updates (1)' },
+    count: { type: 'string', value: 'N', help: 'number of updates (until Ctrl-C)' },
   },
   examples: [
     ['switchback watch', 'the application on this machine'],
-    ['switchback watch --count 1 --interval 5 --json', 'one look over five seconds, for machines'],
+    ['switchback watch --count 1 --interval 5 --json', 'one update over five seconds, as JSON'],
   ],
   async run({ values, env, stdout, style, signal }) {
     const target = await findTarget(values, env)
@@ -49,7 +49,7 @@ users who should have stayed) and metrics {off, on}, each with perSecond, hits, 
     let drawn = 0
     for (let look = 0; look < looks; look++) {
       const start = performance.now()
-      // Ctrl-C is how a person ends this, which is no error.
+      // A person ends this with Ctrl-C, which is not an error.
       await sleep(seconds * 1000, undefined, { signal }).catch(() => {})
       if (signal.aborted) break
       const now = await tryArms(urls, signal)
@@ -103,7 +103,7 @@ interface View {
   readonly sentence: string
   readonly flagd: string
   readonly last: string
-  /** Of an edit by hand: whom it moved who should have stayed; `''` when nobody. */
+  /** Of an edit by hand: the users it moved who should have stayed; `''` when none. */
   readonly warning: string
 }
 
@@ -136,7 +136,7 @@ async function takeView(
       warning: last?.warning ?? '',
     }
   } catch (error) {
-    // Ctrl-C in the middle of a look.
+    // Ctrl-C in the middle of an update.
     if (signal.aborted) return undefined
     if (!isSwitchbackError(error)) throw error
     return { flag, share: null, sentence: error.message, flagd: 'not asked', last: '', warning: '' }
@@ -191,5 +191,5 @@ function armLines(
 function positive(name: string, text: string): number {
   const value = Number(text)
   if (value > 0 && value < 1e9) return value
-  throw usageError(`--${name} ${quote(text)} is no positive number`, `write --${name} 1`)
+  throw usageError(`--${name} ${quote(text)} is not a positive number`, `write --${name} 1`)
 }

@@ -5,8 +5,8 @@ import { createGuard, type Guard, type GuardStatus, type Plan, viewOf } from '..
 import type { Target } from '../target.ts'
 
 /**
- * What the guard beside the control page may do: `act` moves the split, `ask` widens only what was
- * approved, `watch` shows the evidence and touches nothing.
+ * What the guard of the control page may do: `act` changes the split, `ask` widens only after an
+ * approval, `watch` shows the evidence and changes nothing.
  */
 export type GuardMode = 'act' | 'ask' | 'watch'
 
@@ -18,15 +18,15 @@ export interface GuardBesideOptions {
   readonly name: string
   readonly prometheusToken?: string | undefined
   readonly signal: AbortSignal
-  /** Hears why it had to begin anew. */
+  /** Receives the reason when the guard is restarted. */
   readonly say: (line: string) => void
 }
 
 const RETRY_MS = 5000
 
 /**
- * Runs a guard in this process for the page to show. It may fail as often as it likes (a file that is
- * no split, say): the control page goes on, the page says why, and a new one begins later.
+ * Runs a guard in this process for the page. It may fail (e.g. on a rule that is not a split): the
+ * control page continues, shows the reason, and starts a new guard later.
  */
 export function guardBeside(
   options: GuardBesideOptions,
@@ -43,7 +43,7 @@ export function guardBeside(
       await guard.run(AbortSignal.any([signal, over.signal]), (now) => {
         status = now
         failure = ''
-        // One that only watches has nothing to yield: it follows whoever moves the split.
+        // A guard that only watches has nothing to yield: it follows all edits of the split.
         if (mode === 'watch' && now.phase === 'yielded') over.abort()
       })
     } catch (error) {

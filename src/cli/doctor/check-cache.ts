@@ -4,41 +4,46 @@ import { messageOf } from '../../errors.ts'
 import { type DoctorFinding, ok, problem, skipped, warning } from './finding.ts'
 
 const check = 'file cache'
-/** Of file systems that are shared between machines: NFS, SMB, CIFS, and FUSE, which mostly is. */
+/** File systems shared between machines: NFS, SMB, CIFS, and FUSE, which mostly is. */
 const NETWORK = new Set([0x6969, 0x517b, 0xff534d42, 0xfe534d42, 0x65735546])
 /** Loads of half as long are not unusual. */
 const SHORT_MS = 10_000
 /** Further ahead than a deadline and its slack reach. */
 const FAR_MS = 60_000
 
-/** The directory of the file cache: its disk, its boot ids, what it waits for, and its clock. */
+/**
+ * Checks the directory of the file cache: its disk, its boot ids, pending invalidations, and its
+ * clock.
+ */
 export function checkCache(directory: string): DoctorFinding[] {
   let stores: readonly StoreReport[]
   try {
     stores = inspectStores(directory)
-    if (stores.length === 0) return [skipped(check, `${directory} holds no file cache`)]
+    if (stores.length === 0) return [skipped(check, `${directory} has no file cache yet`)]
   } catch (error) {
     const text = `${directory} cannot be read: ${messageOf(error)}`
-    return [problem(check, text, 'look at its owner, its rights and its disk')]
+    return [problem(check, text, 'check its owner, its permissions and its disk')]
   }
   return [...onNetwork(directory), ...stores.flatMap((store) => [...ofStore(store)])]
 }
 
 function onNetwork(directory: string): DoctorFinding[] {
   if (!NETWORK.has(statfsSync(directory).type)) return []
-  const remedy = 'give each machine a directory on a disk of its own'
-  return [problem(check, `${directory} is on a network disk: locks do not hold there`, remedy)]
+  const remedy = 'give each machine a directory on its own disk'
+  return [
+    problem(check, `${directory} is on a network disk, where file locks are not reliable`, remedy),
+  ]
 }
 
 function* ofStore(store: StoreReport): Generator<DoctorFinding> {
   const { file, version, boot, tombstoneTtl } = store
   if (version === 'newer') {
-    const text = `a newer Switchback made ${file}; this one does not use it`
-    yield problem(check, text, 'update Switchback, or give this version a directory of its own')
+    const text = `a newer version of Switchback made ${file}; this version does not use it`
+    yield problem(check, text, 'update Switchback, or give this version its own directory')
     return
   }
   if (version === 'older') {
-    yield ok(check, `an older Switchback made ${file}: the application will begin it anew`)
+    yield ok(check, `an older version of Switchback made ${file}: the application will reset it`)
     return
   }
   if (boot === 'shared') {
@@ -46,11 +51,15 @@ function* ofStore(store: StoreReport): Generator<DoctorFinding> {
     yield problem(check, text, 'give each machine a directory on its own disk')
   }
   if (boot === 'restarted') {
-    yield ok(check, `${file} is from before this machine was restarted: it will begin anew`)
+    yield ok(
+      check,
+      `${file} is from before this machine was restarted: the application will reset it`,
+    )
     return
   }
   if (boot === 'unreadable') {
-    const text = 'the boot id cannot be read: a loss of power cannot be told from a restart'
+    const text =
+      'the boot id cannot be read, so a power loss cannot be distinguished from a restart'
     yield warning(check, text, 'make /proc/sys/kernel/random/boot_id readable')
   }
   yield* ofLifetimes(file, tombstoneTtl)
@@ -76,7 +85,11 @@ function* ofSide({ owed, fencedFor }: StoreReport, side: 'off' | 'on'): Generato
   const name = side === 'off' ? 'old' : 'new'
   if (owed[side] > 0) {
     const text = `${owed[side]} invalidations are pending for the ${name} side`
-    yield warning(check, text, 'start the application, and do not delete the directory before')
+    yield warning(
+      check,
+      text,
+      'start the application to deliver them; do not delete the directory before that',
+    )
   }
   if (fencedFor[side] === Number.POSITIVE_INFINITY) {
     const text = `nothing of the ${name} side is used until an application process has reached it`

@@ -3,7 +3,9 @@ import { readFlagdEnvironment } from '../../flags/index.ts'
 import type { Environment } from '../command.ts'
 import { type DoctorFinding, ok, problem, warning } from './finding.ts'
 
-/** The options of flagd's provider in the environment: contradictions, and what is not as it looks. */
+/**
+ * Checks the options of flagd's provider in the environment: contradictions and misleading ones.
+ */
 export function checkEnvironment(env: Environment): DoctorFinding[] {
   const check = 'provider'
   try {

@@ -11,7 +11,9 @@ import {
 } from '../../rollout/index.ts'
 import { type DoctorFinding, ok, problem, warning } from './finding.ts'
 
-/** The flags file: there, sound, replaceable, readable for flagd's user, not from the future. */
+/**
+ * Checks the flags file: there, valid, replaceable, readable for flagd's user, not from the future.
+ */
 export async function checkFile(path: string, flag: string): Promise<DoctorFinding[]> {
   let place: FlagsLocation
   let text: string
@@ -30,7 +32,7 @@ export async function checkFile(path: string, flag: string): Promise<DoctorFindi
       : (worst.severity === 'error' ? problem : warning)(
           'flags file',
           `${path}:${worst.line}:${worst.column}: ${worst.message}`,
-          findings.length > 1 ? 'switchback validate tells all of them' : worst.fix,
+          findings.length > 1 ? 'run switchback validate to see all of them' : worst.fix,
         )
   return [content, ...checkFlag(text, flag), ...checkPlace(place), ...(await checkRights(place))]
 }
@@ -44,12 +46,12 @@ function checkFlag(text: string, flag: string): DoctorFinding[] {
           warning(
             'flag',
             `its rule is ${shape}: ${reason}`,
-            'edit it by hand, check with switchback diff',
+            'edit it by hand, and check with switchback diff',
           ),
         ]
   } catch (error) {
     if (!isSwitchbackError(error)) throw error
-    // Broken JSON is told by the check of the content.
+    // Broken JSON is reported by the check of the content.
     if (error.code === 'SB_FLAGS_SYNTAX') return []
     return [problem('flag', error.message, error.hint ?? '')]
   }
@@ -60,8 +62,8 @@ function checkPlace({ kind, file }: FlagsLocation): DoctorFinding[] {
   const [text, remedy] = {
     configmap: ['the file comes from a ConfigMap', 'edit the source: switchback set 25 --print'],
     mount: [
-      'the file is mounted by itself, so that flagd and this process see a file that never changes',
-      'mount the directory that holds it',
+      'the file is mounted as a single file, so flagd and this process see a file that never changes',
+      'mount its directory instead',
     ],
     'read-only': [
       'this user may not replace the file',
@@ -71,17 +73,17 @@ function checkPlace({ kind, file }: FlagsLocation): DoctorFinding[] {
   return [(kind === 'mount' ? problem : warning)('edits', text, remedy)]
 }
 
-/** flagd's image runs as user 65532; a watch on a file that it cannot read dies and stays dead. */
+/** flagd's image runs as user 65532; its watch on a file that it cannot read ends for good. */
 async function checkRights({ file }: FlagsLocation): Promise<DoctorFinding[]> {
   const [own, directory] = await Promise.all([stat(file), stat(dirname(file))])
   const found: DoctorFinding[] = []
   const others = (own.mode & 0o004) !== 0 && (directory.mode & 0o001) !== 0
   found.push(
     others
-      ? ok('readable', 'every user can read it, flagd among them')
+      ? ok('readable', 'every user can read it, including flagd')
       : warning(
           'readable',
-          `only user ${own.uid} and group ${own.gid} can read it; if flagd is neither, its watch dies`,
+          `only user ${own.uid} and group ${own.gid} can read it; if flagd is neither, it cannot watch the file`,
           `chmod o+r ${file}, and o+x on its directory`,
         ),
   )
@@ -92,7 +94,7 @@ async function checkRights({ file }: FlagsLocation): Promise<DoctorFinding[]> {
       warning(
         'file time',
         `it was modified ${seconds} s in the future; flagd ignores saves with an older time`,
-        'touch the file, then save; edits by switchback are always newer',
+        'touch the file, then save it; edits by switchback are always newer',
       ),
     )
   }

@@ -4,7 +4,7 @@ import { isSwitchbackError, type SwitchbackError } from '../../errors.ts'
 import { compareServed, loadFlags } from '../../rollout/index.ts'
 import { type DoctorFinding, ok, problem, skipped, warning } from './finding.ts'
 
-/** Where flagd's other ports are, beside OFREP. */
+/** flagd's other ports, beside OFREP. */
 export interface FlagdPorts {
   readonly evaluation: number
   readonly management: number
@@ -13,7 +13,7 @@ export interface FlagdPorts {
 
 const timeoutMs = 1500
 
-/** flagd: each of its ports, its version, its clock, and whether it serves the file. */
+/** Checks flagd: each of its ports, its version, its clock, and whether it serves the file. */
 export async function checkFlagd(
   url: string,
   ports: FlagdPorts,
@@ -76,7 +76,7 @@ async function checkServed(
     return [
       problem(
         'served',
-        `flagd serves something else than the file says (${probes - agreeing} of ${probes} probes: ${detail})`,
+        `flagd serves something other than the file says (${probes - agreeing} of ${probes} probes: ${detail})`,
         deadWatch,
       ),
     ]
@@ -88,9 +88,9 @@ async function checkServed(
 }
 
 const deadWatch =
-  'restart flagd: its file watch dies when the file was away for seconds or unreadable, while /readyz ' +
-  'stays 200. If that does not help: mount the directory and not the file, look for a second source ' +
-  'in --sources, and for content that flagd rejected in its log'
+  'restart flagd: its file watch ends when the file was missing for seconds or unreadable, while /readyz ' +
+  'stays 200. If that does not help: mount the directory instead of the file, look for a second source ' +
+  'in --sources, and check its log for rejected content'
 
 async function checkManagement(host: string, port: number): Promise<DoctorFinding[]> {
   const [ready, metrics] = await Promise.all([
@@ -107,7 +107,7 @@ async function checkManagement(host: string, port: number): Promise<DoctorFindin
       : problem(
           'flagd ready',
           `${host}:${port}/readyz says ${ready.status}`,
-          'look at the log of flagd',
+          'check the log of flagd',
         ),
   ]
   const version = /service_version="v?([^"]+)"/.exec(metrics?.body ?? '')?.[1]
@@ -127,14 +127,16 @@ async function checkManagement(host: string, port: number): Promise<DoctorFindin
   return found
 }
 
-/** Before 0.15 another formula chose the buckets: half of the users move on such an upgrade. */
+/**
+ * Before 0.15 another formula chose the buckets: half of the users change sides on such an upgrade.
+ */
 function checkVersion(version: string): DoctorFinding {
   const [major = 0, minor = 0] = version.split('.').map(Number)
   return major === 0 && minor < 15
     ? warning(
         'flagd version',
-        `${version} buckets users otherwise than 0.15 and later do`,
-        'upgrade at 0 % or 100 %, since half of the users change sides; previews here follow 0.15',
+        `${version} buckets users differently from 0.15 and later`,
+        'upgrade at 0 % or 100 %, because half of the users change sides; previews here follow 0.15',
       )
     : ok('flagd version', version)
 }

@@ -4,12 +4,13 @@ import { type DoctorFinding, ok, problem, skipped, warning } from './finding.ts'
 
 const check = 'redis'
 
-/** Redis: reachable, what it does when it is full, and its clock. */
+/** Checks Redis: reachable, its memory policy, and its clock. */
 export async function checkRedis(url: string | undefined): Promise<DoctorFinding[]> {
-  if (url === undefined) return [skipped(check, 'REDIS_URL is not set; --redis URL names one')]
+  if (url === undefined)
+    return [skipped(check, 'REDIS_URL is not set; name a Redis with --redis URL')]
   const shown = withoutPassword(url)
   if (!isRedisUrl(url)) {
-    return [problem(check, `${shown} is no Redis URL`, 'write redis://host:6379/0')]
+    return [problem(check, `${shown} is not a Redis URL`, 'write redis://host:6379/0')]
   }
   const redis = new Redis(url, {
     lazyConnect: true,
@@ -18,7 +19,7 @@ export async function checkRedis(url: string | undefined): Promise<DoctorFinding
     maxRetriesPerRequest: 0,
     retryStrategy: () => null,
   })
-  // What the server refused: the rejected call itself only tells that the connection is closed.
+  // The server's refusal: the rejected call itself reports only that the connection is closed.
   let refused: string | undefined
   redis.on('error', (error: Error) => (refused ??= error.message))
   try {
@@ -41,25 +42,26 @@ export async function checkRedis(url: string | undefined): Promise<DoctorFinding
   }
 }
 
-/** Why it cannot be used: it refuses who asks, or what is asked for, or nobody is there. */
+/** Why it cannot be used: it refuses the user or the command, or nothing listens there. */
 function unusable(shown: string, reason: string, url: string): DoctorFinding {
   if (reason.startsWith('WRONGPASS')) {
     const text = `${shown} refuses the user or the password: ${reason}`
     return problem(check, text, 'correct them in the URL: redis://USER:PASSWORD@host:6379')
   }
   if (reason.startsWith('NOAUTH')) {
-    const text = `${shown} wants a password, and the URL has none (NOAUTH)`
-    return problem(check, text, 'put it into the URL: redis://:PASSWORD@host:6379')
+    const text = `${shown} requires a password, and the URL has none (NOAUTH)`
+    return problem(check, text, 'add it to the URL: redis://:PASSWORD@host:6379')
   }
   if (/DB index is out of range|SELECT is not allowed/i.test(reason)) {
     const text = `${shown} has no database ${databaseOf(url)}: ${reason}`
     return problem(check, text, 'leave the number out of the URL, or raise databases in redis.conf')
   }
   if (reason.startsWith('NOPERM')) {
-    const remedy = 'grant it: docs/operate.md has the ACL that is needed'
-    return problem(check, `${shown} does not permit what is needed: ${reason}`, remedy)
+    const remedy = 'grant the commands of the ACL in docs/operate.md'
+    return problem(check, `${shown} does not permit a command that is needed: ${reason}`, remedy)
   }
-  const remedy = 'start Redis, or name it with REDIS_URL; until then the file side serves everybody'
+  const remedy =
+    'start Redis, or name it with REDIS_URL; until then the old side (files) serves all users'
   return problem(check, `${shown} does not answer: ${reason}`, remedy)
 }
 
@@ -81,26 +83,26 @@ function checkMemory(info: string): DoctorFinding[] {
     return [
       warning(
         name,
-        'it has no maxmemory: it grows until the system kills it',
+        'maxmemory is not set: Redis grows until the system kills it',
         `set maxmemory, and ${choose}`,
       ),
     ]
   }
   const size = `${policy} at ${Math.round(limit / 1_048_576)} MiB`
   if (policy === 'noeviction') {
-    return [ok(name, `${size}: nothing is forgotten, but once full it refuses what is written`)]
+    return [ok(name, `${size}: nothing is evicted; when full it refuses writes`)]
   }
   if (policy === 'volatile-lru') {
-    return [ok(name, `${size}: once full it forgets what expires, and keeps its state`)]
+    return [ok(name, `${size}: when full it evicts keys that expire, and keeps its state`)]
   }
   if (policy === 'allkeys-lfu') {
     const text = `${size}: once full it may forget its state, and is cold, or a young delete`
     return [warning(name, text, choose)]
   }
-  return [warning(name, `${size}: once full it forgets young deletes`, choose)]
+  return [warning(name, `${size}: when full it evicts recent tombstones`, choose)]
 }
 
-/** As docs/operate.md reasons: by how many tombstones each policy loses under pressure. */
+/** The reasons are in docs/operate.md: how many tombstones each policy loses under pressure. */
 const choose = 'set maxmemory-policy noeviction with room to spare, or else volatile-lru'
 
 function checkClock(skewMs: number): DoctorFinding[] {

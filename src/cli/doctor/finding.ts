@@ -1,10 +1,10 @@
-/** One thing that the doctor looked at. */
+/** One check of the doctor. */
 export interface DoctorFinding {
   /** What was looked at, e.g. `flags file`. */
   readonly check: string
   readonly state: 'ok' | 'warning' | 'problem' | 'skipped'
   readonly text: string
-  /** What to do about it; `''` when there is nothing to do. */
+  /** What to do about it; `''` when nothing is needed. */
   readonly remedy: string
 }
 
@@ -13,7 +13,7 @@ export function ok(check: string, text: string): DoctorFinding {
   return { check, state: 'ok', text, remedy: '' }
 }
 
-/** It works and will bite some day. */
+/** It works, and will cause a problem some day. */
 export function warning(check: string, text: string, remedy: string): DoctorFinding {
   return { check, state: 'warning', text, remedy }
 }

@@ -2,8 +2,8 @@ import { accessSync, constants, statSync } from 'node:fs'
 import { delimiter, join } from 'node:path'
 
 /**
- * The full path of the first of these programs that is on `PATH`, else `undefined`.
- * A look into the directories: nothing is started.
+ * The full path of the first of these programs that is on `PATH`, else `undefined`. Only looks into
+ * the directories; starts nothing.
  */
 export function findProgram(
   names: readonly string[],

@@ -1,6 +1,6 @@
 /**
- * Provisioning: finds or makes the programs that Switchback stands on (a Redis; for tests a
- * Chromium), so that one command works on a fresh machine. Used by `npm start` and by the tests.
+ * Provisioning: finds or starts the programs that Switchback needs (a Redis; for tests a Chromium),
+ * so that one command works on a fresh machine. Used by `npm start` and by the tests.
  */
 export { findProgram } from './find-program.ts'
 export { freePort } from './ports.ts'

@@ -4,7 +4,7 @@ import { lastLine, run } from './run.ts'
 
 export interface ObtainOptions {
   readonly env: Readonly<Record<string, string | undefined>>
-  /** Told in one line what is about to be installed, before it takes its time. */
+  /** Receives one line before an installation begins. */
   readonly say?: (line: string) => void
   /** Whether we are root. @default asks the operating system */
   readonly root?: boolean
@@ -43,7 +43,7 @@ export function locateProgram(program: Program, env: ObtainOptions['env']): stri
 }
 
 /**
- * A program: the one that is there; else, as root where apt-get is, installed from the distribution's
+ * A program: the installed one; else, as root where apt-get exists, one from the distribution's
  * package. `SWITCHBACK_NO_INSTALL=1` forbids installing.
  */
 export async function obtainProgram(program: Program, options: ObtainOptions): Promise<Obtained> {
@@ -89,7 +89,7 @@ async function aptInstall(name: string, options: ObtainOptions): Promise<string 
   const lock = ['-o', `DPkg::Lock::Timeout=${LOCK_TIMEOUT_S}`]
   const allowServices = await forbidServices(options.policyFile ?? '/usr/sbin/policy-rc.d')
   try {
-    // Package lists are missing in fresh images and old in tired ones; an update mends both.
+    // Package lists are missing in fresh images and outdated in old ones; an update fixes both.
     const update = await run(apt, [...lock, 'update', '-qq'], settings)
     const install = [...lock, 'install', '-y', '--no-install-recommends', name]
     const result = await run(apt, install, settings)
@@ -101,14 +101,14 @@ async function aptInstall(name: string, options: ObtainOptions): Promise<string 
 }
 
 /**
- * We want the program, not the system service that Debian starts on installing it: a server on the
- * default port that outlives us would be a surprise. Debian asks this file; exit code 101 is "no".
+ * Keeps Debian from starting the system service of the package: a server on the default port that
+ * outlives us would be unexpected. Debian asks this file; exit code 101 is "no".
  */
 async function forbidServices(policyFile: string): Promise<() => Promise<void>> {
   try {
     await writeFile(policyFile, '#!/bin/sh\nexit 101\n', { mode: 0o755, flag: 'wx' })
   } catch {
-    // The administrator's own policy stands, or the file cannot be written: either way not ours.
+    // The administrator's own policy exists, or the file cannot be written: leave it.
     return async () => {}
   }
   return () => rm(policyFile, { force: true })

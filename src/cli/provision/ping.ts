@@ -2,13 +2,13 @@ import { connect } from 'node:net'
 
 /**
  * Whether a Redis that we may use answers there: `PING` gives `PONG` within `timeoutMs`. One that
- * asks for a password, or another kind of server, does not count.
+ * requires a password, or another kind of server, does not count.
  */
 export function answersPing(host: string, port: number, timeoutMs = 500): Promise<boolean> {
   return new Promise((resolve) => {
     const socket = connect({ host, port })
     let reply = ''
-    // The socket's own timeout restarts with each byte: a server that drips must not hold us.
+    // The socket's own timeout restarts with each byte, so it cannot bound a slow server.
     const deadline = setTimeout(() => end(false), timeoutMs)
     const end = (answer: boolean): void => {
       clearTimeout(deadline)

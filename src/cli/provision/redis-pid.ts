@@ -1,7 +1,10 @@
 import { once } from 'node:events'
 import { connect } from 'node:net'
 
-/** The process id of the Redis on a port of this machine; `undefined` when it does not tell in time. */
+/**
+ * The process id of the Redis on a port of this machine; `undefined` when it does not answer in
+ * time.
+ */
 export async function redisPid(port: number, timeoutMs = 1000): Promise<number | undefined> {
   const socket = connect(port, '127.0.0.1')
   const deadline = AbortSignal.timeout(timeoutMs)

@@ -31,7 +31,7 @@ export interface ProvisionedRedis {
 export interface ProvisionRedisOptions extends ObtainOptions {
   /** Where a Redis is looked for that nobody named. @default 6379 */
   readonly defaultPort?: number
-  /** Leave a Redis that nobody named alone. @default false */
+  /** Ignore a Redis that was not named. @default false */
   readonly isolated?: boolean
 }
 
@@ -52,9 +52,9 @@ const POLL_MS = 20
 const ATTEMPTS = 3
 
 /**
- * Finds or makes a Redis: `REDIS_URL`; else one that answers on localhost; else `redis-server` from
- * `PATH`, on a free port, ended with us; else the same after installing it, or a container. Never
- * rejects for the want of a Redis: `url` is then `undefined` and `detail` says why.
+ * Finds or starts a Redis: `REDIS_URL`; else one that answers on localhost; else `redis-server`
+ * from `PATH`, on a free port, ended with us; else the same after installing it, or a container.
+ * Never rejects without a Redis: `url` is then `undefined` and `detail` says why.
  */
 export async function provisionRedis(options: ProvisionRedisOptions): Promise<ProvisionedRedis> {
   const { env, defaultPort = 6379, isolated = false, signal } = options
@@ -91,7 +91,7 @@ async function inDocker(options: ProvisionRedisOptions): Promise<ProvisionedRedi
   const { env, say } = options
   const docker = findProgram(['docker'], env)
   if (docker === undefined || isInstallForbidden(env)) return undefined
-  // The client alone proves nothing: it is often there without an engine.
+  // The docker client alone is not enough: it often exists without an engine.
   const engine = await run(docker, ['version', '--format', '{{.Server.Version}}'], {
     timeoutMs: 5000,
     env,
@@ -115,7 +115,10 @@ async function inDocker(options: ProvisionRedisOptions): Promise<ProvisionedRedi
   )
 }
 
-/** Starts a server of ours and waits until it answers. A port lost to somebody else is tried anew. */
+/**
+ * Starts a server of ours and waits until it answers. Tries again when another process took the
+ * port.
+ */
 async function start(
   origin: RedisOrigin,
   how: string,
@@ -137,7 +140,7 @@ async function start(
     await server.close()
     await rm(directory, { recursive: true, force: true })
     reason = failure
-    // Only a lost race for the port is worth another try.
+    // Only a lost race for the port is retried.
     if (!/in use/i.test(reason)) break
   }
   return none(`redis-server did not start: ${reason}`)

@@ -36,7 +36,7 @@ export function run(
   })
 }
 
-/** The last line that says anything: where package managers and servers put the reason. */
+/** The last non-empty line, where package managers and servers put the reason. */
 export function lastLine(output: string): string {
   return output.trimEnd().split('\n').at(-1)?.trim() ?? ''
 }

@@ -7,16 +7,16 @@ export interface SuperviseOptions {
   /** Removed, with all that is in it, once the program has ended. */
   readonly directory?: string
   /**
-   * How the program is ended: `KILL` for one that has nothing to lose, `TERM` for one that must pass
-   * the end on (`docker run`). @default 'KILL'
+   * How the program is ended: `KILL` for one without state, `TERM` for one that must pass the end
+   * on (`docker run`). @default 'KILL'
    */
   readonly signal?: 'KILL' | 'TERM'
   readonly env?: Readonly<Record<string, string | undefined>>
 }
 
-/** A program that runs beside us and ends with us. */
+/** A program that runs with us and ends with us. */
 export interface Supervised {
-  /** Resolves when the program has ended, with the last kilobytes of what it had to say. */
+  /** Resolves when the program has ended, with the last kilobytes of its output. */
   readonly ended: Promise<string>
   /** Ends the program; resolves when it is gone and its directory removed. */
   close(): Promise<void>
@@ -24,9 +24,9 @@ export interface Supervised {
 }
 
 /**
- * A shell stands between us and the program. Its standard input is a pipe from us: the kernel closes
- * that pipe whatever ends us, SIGKILL included, and the shell then ends the program and tidies up.
- * It says nothing itself: a word to a pipe that nobody reads any more would end it half way.
+ * A shell supervises the program. Its standard input is a pipe from us: the kernel closes that pipe
+ * whatever ends us, SIGKILL included, and the shell then ends the program and cleans up. It prints
+ * nothing, because a write to a closed pipe would end it half way.
  */
 const SUPERVISOR = `
 signal=$1 directory=$2; shift 2
@@ -60,7 +60,7 @@ export function supervise(options: SuperviseOptions): Supervised {
     })
   }
   shell.stdin.on('error', () => {
-    // The program ended before we said so; `ended` tells.
+    // The program ended first; `ended` reports it.
   })
   const ended = new Promise<string>((resolve) => {
     shell.once('close', () => resolve(output))

@@ -21,13 +21,13 @@ export interface CompanionsOptions {
   readonly log: (message: string) => void
 }
 
-/** What stands beside the reference service on a laptop: the control page and some traffic. */
+/** What runs with the reference service on a laptop: the control page and some traffic. */
 export interface Companions {
   readonly control: { readonly url: string; readonly port: PickedPort } | undefined
   close(): Promise<void>
 }
 
-/** Starts the companions that are wanted. The guard beside the page only watches. */
+/** Starts the wanted companions. The guard of the page only watches. */
 export async function startCompanions(options: CompanionsOptions): Promise<Companions> {
   const { env, flags, ofrep, url, metricsUrl, log } = options
   const stop = new AbortController()

@@ -5,7 +5,7 @@ import { packageRoot } from '../../package-root.ts'
 
 const FILE = join('flags', 'use-redis.json')
 
-/** The one flags file that we are beside, else the directory, else the file of the package. */
+/** The flags file in the working directory, else its directory, else the file of the package. */
 export function defaultFlags(): string {
   if (existsSync(FILE)) return FILE
   return existsSync('flags') ? 'flags' : packagedFlags()

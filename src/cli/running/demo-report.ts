@@ -10,7 +10,7 @@ export interface DemoReport {
   ending(steps: readonly Step[], seconds: number): void
 }
 
-/** The story as people read it, in 80 columns. */
+/** The story for people, in 80 columns. */
 export function demoReport(output: { write(text: string): unknown }, style: Style): DemoReport {
   const line = (text = ''): void => void output.write(`${text.trimEnd()}\n`)
   const side = (name: string, text: string): string => {
@@ -22,9 +22,9 @@ export function demoReport(output: { write(text: string): unknown }, style: Styl
       line()
       line(style.bold('One cache, two backends, a flag in between'))
       line()
-      line(`  off  files   ${style.dim('a file cache in a temporary directory')}`)
+      line(`  off  files    ${style.dim('a file cache in a temporary directory')}`)
       if (redis.url === undefined) {
-        line(`  on   redis   ${style.yellow('none here; the file side will serve everybody:')}`)
+        line(`  on   redis   ${style.yellow('none here; the old side serves all users:')}`)
         line(`               ${style.yellow(redis.detail)}`)
       } else {
         line(`  on   redis   ${style.dim(redis.detail)}`)
@@ -61,7 +61,7 @@ export function demoReport(output: { write(text: string): unknown }, style: Styl
       const verdict = failed === 0 ? style.green('all right') : style.red(`${failed} wrong`)
       line()
       line(`  ${requests.toLocaleString('en')} requests meanwhile: ${verdict}.`)
-      line(`  Users thrown back while the share grew: ${lost}.`)
+      line(`  Users moved back while the share grew: ${lost}.`)
       line()
       line(style.dim(`  ${seconds.toFixed(1)} s. Now: npm start`))
     },

@@ -23,7 +23,7 @@ export interface Ask {
   readonly ms: number
 }
 
-/** One edit of the flags file, and when it had reached everybody. */
+/** One edit of the flags file, and when it had reached all users. */
 export interface Step {
   readonly from: number
   readonly to: number
@@ -31,7 +31,7 @@ export interface Step {
   readonly on: number
   /** Which of the five are on now. */
   readonly ofTheFive: readonly string[]
-  /** Users who left `on` though the share grew. */
+  /** Users who left `on` although the share grew. */
   readonly lost: number
   /** From the rename of the file until the last user's decision had changed. */
   readonly lastUserMs: number
@@ -43,7 +43,7 @@ const FIVE = ['user_0', 'user_1', 'user_2', 'user_3', 'user_4'] as const
 const POPULATION = Array.from({ length: 1000 }, (_, index) => `user_${index}`)
 const STEP_TIMEOUT_MS = 5000
 const POLL_MS = 2
-/** Traffic goes on for a while after each step: what is wrong may show late. */
+/** Traffic continues for a while after each step: errors may show late. */
 const LINGER_MS = 300
 
 /** The five users: who is served by which side. */
@@ -75,7 +75,9 @@ export async function askFiveUsers(stack: Stack): Promise<UserStory[]> {
   return stories
 }
 
-/** Edits the flags file to this share and waits until every user's decision follows, under traffic. */
+/**
+ * Edits the flags file to this share and waits until every user's decision follows, under traffic.
+ */
 export async function moveTo(stack: Stack, file: string, to: number): Promise<Step> {
   const before = await loadFlags(file)
   const edit = setShare(before, { flag: FLAG, percent: to })
@@ -99,7 +101,7 @@ export async function moveTo(stack: Stack, file: string, to: number): Promise<St
   }
 }
 
-/** Sets the share before anybody looks. */
+/** Sets the share before the traffic begins. */
 export async function prepareFlags(file: string, percent: number): Promise<void> {
   const edit = setShare(await loadFlags(file), { flag: FLAG, percent })
   if (edit.changes.length > 0) await apply(edit, { file, by: { who: 'demo', via: 'demo' } })
@@ -126,7 +128,7 @@ async function untilDecided(stack: Stack, on: ReadonlySet<string>): Promise<numb
   }
   throw new SwitchbackError(
     'SB_DEMO_STALLED',
-    `${waiting.length} users had not moved after ${STEP_TIMEOUT_MS / 1000} s`,
+    `${waiting.length} users did not move within ${STEP_TIMEOUT_MS / 1000} s`,
     { hint: 'run it again with less load on the machine' },
   )
 }

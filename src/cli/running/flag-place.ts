@@ -4,7 +4,7 @@ import type { Environment } from '../command.ts'
 import { displayPath } from '../format.ts'
 import { flagdUrl } from '../target.ts'
 
-/** Where flags are to be had. */
+/** Where the flags come from. */
 export interface FlagPlace {
   /** The provider's variables, as the flags room reads them. */
   readonly env: Environment
@@ -22,14 +22,14 @@ export interface FlagPlaceOptions {
   /** What the embedded sidecar serves: a flags file, or a directory of them. */
   readonly flags: string
   /**
-   * Leave a flagd that runs on this machine alone, and its ports to it. What the environment names
-   * still counts. @default false
+   * Ignore a flagd that already runs on this machine, and leave its ports free. What the
+   * environment names still counts. @default false
    */
   readonly isolated?: boolean
   readonly onLog: (entry: SidecarLogEntry) => void
 }
 
-/** Any of these says that somebody has chosen where flags come from. */
+/** Any of these variables names a source of flags. */
 const CHOICES = [
   'FLAGD_HOST',
   'FLAGD_PORT',
@@ -60,7 +60,7 @@ export async function openFlagPlace(options: FlagPlaceOptions): Promise<FlagPlac
     .toSorted((a, b) => a - b)
     .join(', ')
   return {
-    // In-process: decisions stand on this machine's memory, as production is advised to run it.
+    // In-process, as production should run it: decisions need no round trip.
     env: {
       ...env,
       FLAGD_HOST: '127.0.0.1',
@@ -74,7 +74,7 @@ export async function openFlagPlace(options: FlagPlaceOptions): Promise<FlagPlac
   }
 }
 
-/** Whether what listens on flagd's port speaks flagd: it answers about a flag, known or not, in JSON. */
+/** Whether flagd listens on flagd's port: it answers about a flag, known or not, in JSON. */
 async function flagdAnswers(): Promise<boolean> {
   try {
     const response = await fetch(

@@ -3,18 +3,18 @@ import { SwitchbackError } from '../../errors.ts'
 
 export interface PortWish {
   readonly host: string
-  /** What the user asked for; `undefined` when nothing was asked. 0: any. */
+  /** The requested port; `undefined` for the default. 0: any. */
   readonly asked: number | undefined
   readonly preferred: number
   /** How to ask for another one, e.g. `--port or PORT`. */
   readonly option: string
-  /** A port that another listener of ours is about to take. */
+  /** A port that another listener of ours is about to use. */
   readonly besides?: number | undefined
 }
 
 export interface PickedPort {
   readonly port: number
-  /** The preferred port when somebody else has it, for people to be told. */
+  /** The preferred port when it is taken, for the report. */
   readonly instead: number | undefined
 }
 
@@ -23,8 +23,8 @@ const STRIDE = 10
 const TRIES = 20
 
 /**
- * A port to listen on. One that was asked for must be free; the default makes way, since a newcomer's
- * machine has something on 3000 already.
+ * A port to listen on. A requested one must be free; the default is replaced, since a new user's
+ * machine often has something on 3000.
  * @throws SwitchbackError `SB_PORT_TAKEN`
  */
 export async function pickPort(wish: PortWish): Promise<PickedPort> {
@@ -45,13 +45,13 @@ export async function pickPort(wish: PortWish): Promise<PickedPort> {
 }
 
 function portTaken(host: string, port: number, option: string, problem: string): SwitchbackError {
-  const why = problem === 'EADDRINUSE' ? 'is taken' : `cannot be listened on (${problem})`
+  const why = problem === 'EADDRINUSE' ? 'is in use' : `cannot be listened on (${problem})`
   return new SwitchbackError('SB_PORT_TAKEN', `port ${port} of ${host} ${why}`, {
     hint: `choose another one with ${option}`,
   })
 }
 
-/** An address that is not this machine's is the host's fault, and told as such. */
+/** An address that is not of this machine is a wrong host, not a taken port. */
 const HOST_PROBLEMS: ReadonlySet<string> = new Set(['ENOTFOUND', 'EAI_AGAIN', 'EADDRNOTAVAIL'])
 
 function bindProblem(host: string, port: number): Promise<string | undefined> {

@@ -5,14 +5,14 @@ export interface SampleTrafficOptions {
   readonly url: string
   /** Requests a second. @default 20 */
   readonly perSecond?: number
-  /** How many users ask; a few of them ask more often, as in life. @default 500 */
+  /** How many users ask; a few of them ask more often, as in practice. @default 500 */
   readonly users?: number
   readonly signal: AbortSignal
 }
 
 /**
- * A trickle of requests over HTTP, as from users: mostly reads, now and then a change, so that a first
- * look at the metrics and the control page finds them alive. Ends with the signal; never rejects.
+ * A little HTTP traffic, mostly reads, now and then a change, so that the metrics and the control
+ * page show something. Ends with the signal; never rejects.
  */
 export async function sampleTraffic(options: SampleTrafficOptions): Promise<void> {
   const { url, perSecond = 20, users = 500, signal } = options
@@ -27,7 +27,7 @@ export async function sampleTraffic(options: SampleTrafficOptions): Promise<void
           ? read(`${user}/cache`, { method: 'DELETE', signal })
           : read(user, { signal }))
     } catch {
-      // The service is ending, or too busy for a trickle.
+      // The service is stopping, or too busy for sample traffic.
     }
     await delay((1000 / perSecond) * (0.5 + Math.random()), undefined, { signal }).catch(() => {})
   }

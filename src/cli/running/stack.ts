@@ -27,12 +27,12 @@ export interface StackOptions {
   readonly flags: string
   readonly cacheDirectory: string
   /**
-   * Use neither a flagd nor a Redis that happens to run on this machine. What the environment names
-   * still counts. @default false
+   * Ignore a flagd and a Redis that already run on this machine. What the environment names still
+   * counts. @default false
    */
   readonly isolated?: boolean
   readonly log: StackLog
-  /** Told in one line what takes its time. */
+  /** Receives one line about each slow step. */
   readonly say: (line: string) => void
   readonly signal: AbortSignal
 }
@@ -40,11 +40,11 @@ export interface StackOptions {
 export interface Part {
   /** One line for people: what it is and where. */
   readonly detail: string
-  /** Whether it answered when we started; it is used as soon as it does. */
+  /** Whether it answered at the start; it is used as soon as it does. */
   readonly answers: boolean
 }
 
-/** A switched cache and all that it stands on. */
+/** A switched cache and all that it depends on. */
 export interface Stack {
   readonly cache: CacheSwitch
   readonly decider: Decider
@@ -56,10 +56,10 @@ export interface Stack {
   close(): Promise<void>
 }
 
-/** Where Redis is looked for again and again when there is none: one started later is taken up. */
+/** Where Redis is looked for repeatedly when there is none, so that one started later is used. */
 const HOPED_FOR_REDIS = 'redis://127.0.0.1:6379'
 
-/** Finds or makes a flag source and a Redis, and puts the switched cache on top. */
+/** Finds or starts a flag source and a Redis, and puts the switched cache on top. */
 export async function openStack(options: StackOptions): Promise<Stack> {
   const { env, isolated = false, log, say, signal } = options
   const closers = new Closers()
@@ -98,7 +98,7 @@ export async function openStack(options: StackOptions): Promise<Stack> {
       on,
       decider,
       telemetry,
-      // Machines, or pods, with file stores of their own.
+      // Machines or pods with their own file stores.
       fleet: ['1', 'true'].includes(env['SWITCHBACK_FLEET'] ?? ''),
       onEvent: (event) => logEvent(log, event),
     })
@@ -125,7 +125,7 @@ export async function openStack(options: StackOptions): Promise<Stack> {
 
 /**
  * A Redis that was started for this run ends with it, and no other process of this machine uses it:
- * files that others share would promise them what it alone knows.
+ * shared files would outlive it and promise other processes what only it knows.
  */
 function directoryBeside(redis: ProvisionedRedis, directory: string): string {
   const own = ['spawned', 'installed', 'docker'].includes(redis.origin)

@@ -16,17 +16,17 @@ export interface StartReport {
   readonly traffic: boolean
 }
 
-/** What the service stands on, and what to try next. */
+/** What the service uses, and what to try next. */
 export function startReport(parts: StartReport, style: Style): string {
   const { url, metricsUrl, http, metrics, stack, settings, control, traffic } = parts
   const { files, redis, flags } = stack
   const instead = ({ instead }: PickedPort): string => {
-    return instead === undefined ? '' : style.yellow(`  (${instead} is taken)`)
+    return instead === undefined ? '' : style.yellow(`  (${instead} is in use)`)
   }
   const part = ({ detail, answers }: Part, without: string): string => {
     return answers ? detail : style.yellow(`${detail}; does not answer yet: ${without}`)
   }
-  const noRedis = style.yellow(`none: ${redis.detail}; the file side serves everybody`)
+  const noRedis = style.yellow(`none: ${redis.detail}; the old side (files) serves all users`)
   const rows: [string, string][] = [
     ['service', `${url}${instead(http)}`],
     ...(control === undefined
@@ -37,8 +37,11 @@ export function startReport(parts: StartReport, style: Style): string {
     ...(flags.local || settings.flagsBy === undefined
       ? []
       : [['', style.yellow(notServed(settings))] as [string, string]]),
-    ['redis', redis.url === undefined ? noRedis : part(redis, 'the file side serves everybody')],
-    ['files', part(files, 'the Redis side serves everybody')],
+    [
+      'redis',
+      redis.url === undefined ? noRedis : part(redis, 'the old side (files) serves all users'),
+    ],
+    ['files', part(files, 'the new side (Redis) serves all users')],
     ...(traffic
       ? [['traffic', '20 sample requests a second (--no-traffic: none)'] as [string, string]]
       : []),
@@ -51,16 +54,18 @@ export function startReport(parts: StartReport, style: Style): string {
   return rows.map(([name, text]) => `  ${style.dim(name.padEnd(8))}${text}`.trimEnd()).join('\n')
 }
 
-/** The page moves a file, and which one another flagd reads is not known here. */
+/** The page edits a file, and which file another flagd reads is unknown here. */
 function noControl({ flags }: Stack): [string, string][] {
-  return flags.local ? [] : [['control', 'not started beside a flagd of yours: switchback control']]
+  return flags.local
+    ? []
+    : [['control', 'not started, because another flagd is in use: run switchback control yourself']]
 }
 
 function notServed({ flags, flagsBy }: StartSettings): string {
-  return `${flagsBy} ${displayPath(flags)} is not what it serves`
+  return `it does not serve ${flagsBy} ${displayPath(flags)}`
 }
 
 function edit(flags: string): string {
   const file = flags.endsWith('.json') ? flags : `${displayPath(flags)}/use-redis.json`
-  return `edit the weights in ${file} and ask again`
+  return `edit the weights in ${file} and run it again`
 }

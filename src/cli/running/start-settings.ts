@@ -3,7 +3,7 @@ import { quote } from '../../errors.ts'
 import { type Environment, usageError } from '../command.ts'
 import { defaultFlags } from './default-flags.ts'
 
-/** What `switchback start` was asked for, by its options or the environment. */
+/** The settings of `switchback start`, from its options or the environment. */
 export interface StartSettings {
   readonly port: number | undefined
   readonly host: string
@@ -20,7 +20,7 @@ export interface StartSettings {
 
 export type OptionStrings = Readonly<Record<string, string | boolean | undefined>>
 
-/** A value and who named it: an option, or a variable by its own name. */
+/** A value and its source: an option, or a variable. */
 interface Given {
   readonly name: string
   readonly value: string | undefined
@@ -35,7 +35,10 @@ export function readStartSettings(values: OptionStrings, env: Environment): Star
   }
   const flags = given('flags', 'SWITCHBACK_FLAGS')
   if (flags.value !== undefined && !existsSync(flags.value)) {
-    throw usageError(`${flags.name}: there is no ${quote(flags.value)}`, 'name a file or directory')
+    throw usageError(
+      `${flags.name}: ${quote(flags.value)} does not exist`,
+      'name a file or directory',
+    )
   }
   const port = given('port', 'PORT')
   const metricsPort = given('metrics-port', 'METRICS_PORT')
@@ -72,7 +75,7 @@ function checkDistinct(one: Given, other: Given): void {
   if (!port || port !== portOf(other)) return
   throw usageError(
     `${one.name} and ${other.name} are both ${port}`,
-    'give each listener a port of its own',
+    'give each listener its own port',
   )
 }
 

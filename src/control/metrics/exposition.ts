@@ -5,16 +5,16 @@ import type { Side } from '../../side.ts'
 import { type Arms, emptyArms, FIELDS, indexOf } from './vector.ts'
 import type { Field } from './vector.ts'
 
-/** What one scrape says: counters since the process began, and a few values of the moment. */
+/** The content of one scrape: counters since the process began, and a few current values. */
 export interface Scrape {
-  /** Tells one process from the next at the same address; `''` when it is not exported. */
+  /** Distinguishes one process from the next at the same address; `''` when it is not exported. */
   readonly instance: string
   readonly arms: Arms
-  /** Invalidations that each side still owes; `undefined` where it is not exported. */
+  /** Pending invalidations of each side; `undefined` where it is not exported. */
   readonly owed: Readonly<Record<Side, number | undefined>>
   /** 99th percentile of how late timers fire, in seconds; `undefined` where it is not exported. */
   readonly eventLoopDelay: number | undefined
-  /** What says how the process decides: read by `processReadingOf`. */
+  /** What the process decides: read by `processReadingOf`. */
   readonly said: readonly Series[]
 }
 
@@ -38,11 +38,11 @@ const BOUND_INDEX: ReadonlyMap<number, number> = new Map(
 )
 
 /**
- * Reads what the control page needs of Prometheus text. Everything else is passed over, so that what
- * it keeps does not grow with what it is sent; values that no counter can have are passed over too.
+ * Reads the metrics that the control page needs and skips all others, so that its memory does not
+ * grow with the input; impossible counter values are skipped too.
  *
- * @throws {SwitchbackError} `SB_METRICS_FOREIGN` when no metric of Switchback stands in it;
- * `SB_METRICS_SYNTAX` and `SB_METRICS_TOO_LARGE` for what is no such text or too much of it.
+ * @throws {SwitchbackError} `SB_METRICS_FOREIGN` when there is no metric of Switchback;
+ * `SB_METRICS_SYNTAX`, `SB_METRICS_TOO_LARGE`.
  * @see https://prometheus.io/docs/instrumenting/exposition_formats/
  */
 export function readExposition(text: string): Scrape {
@@ -51,14 +51,14 @@ export function readExposition(text: string): Scrape {
   return scrapeOf(reader)
 }
 
-/** For a text that arrives in pieces: read as they come, a large one holds nothing up. */
+/** For a text that arrives in pieces, so that a large one blocks nothing. */
 export function createScrapeReader(): ExpositionReader {
   return new ExpositionReader((name) => WANTED.has(name) || isProcessMetric(name), {
     maxSeries: 5000,
   })
 }
 
-/** What the pieces said. @throws as {@link readExposition} */
+/** The reading of all pieces. @throws as {@link readExposition} */
 export function scrapeOf(reader: ExpositionReader): Scrape {
   const arms = emptyArms()
   const owed: Record<Side, number | undefined> = { off: undefined, on: undefined }
@@ -116,15 +116,15 @@ export function scrapeOf(reader: ExpositionReader): Scrape {
     }
   }
   if (known === 0) {
-    throw new SwitchbackError('SB_METRICS_FOREIGN', 'the answer holds no metrics of Switchback', {
-      hint: "name the /metrics of the application's admin listener",
+    throw new SwitchbackError('SB_METRICS_FOREIGN', 'the answer has no metrics of Switchback', {
+      hint: 'name the metrics URL of an app process',
     })
   }
   const said = series.filter(({ name }) => isProcessMetric(name))
   return { instance, arms, owed, eventLoopDelay, said }
 }
 
-/** The many series by user bucket, for the guard's statistics, are passed over unread. */
+/** The many series by user bucket, for the guard's statistics, are skipped unread. */
 const WANTED: ReadonlySet<string> = new Set([
   'switchback_instance_info',
   'switchback_operations_total',

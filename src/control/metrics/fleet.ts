@@ -6,7 +6,7 @@ import { Replica, type ReplicaOptions } from './replica.ts'
 import { addTo, type Arms, type ArmVector, bucketsOf, emptyArms, indexOf } from './vector.ts'
 import type { Field } from './vector.ts'
 
-/** What one arm does now: rates a second and shares, over the last five seconds. */
+/** What one side does now: rates a second and shares, over the last five seconds. */
 export interface ArmReading {
   readonly operations: number
   /** Share of the operations that failed, timed out or fell back; `null` without operations. */
@@ -32,19 +32,19 @@ export interface ArmReading {
 export interface ReplicaReading {
   readonly url: string
   readonly live: boolean
-  /** What is wrong with it; `''` when nothing is. */
+  /** The problem with it; `''` when there is none. */
   readonly error: string
   readonly operations: number
   readonly bad: number | null
 }
 
 export interface FleetReading {
-  /** `undefined` while no replica tells. */
+  /** `undefined` while no replica answers. */
   readonly arms: Readonly<Record<Side | 'all', ArmReading>> | undefined
   readonly replicas: readonly ReplicaReading[]
-  /** Replicas whose breaker to that side is open. */
+  /** Replicas whose breaker for that side is open. */
   readonly breakersOpen: Readonly<Record<Side, number>>
-  /** Invalidations owed, the most that any replica tells; `null` when none exports it. */
+  /** Pending invalidations, the largest of all replicas; `null` when none exports it. */
   readonly owed: Readonly<Record<Side, number | null>>
   /** The worst of all replicas, in milliseconds. */
   readonly eventLoopDelay: number | null
@@ -56,7 +56,9 @@ export class Fleet {
 
   readonly #guessed: boolean
 
-  /** @param options `guessed`: nobody named the addresses, so that one that never answers is nobody's */
+  /**
+   * @param options `guessed`: the addresses are defaults, so one that never answers does not count
+   */
   constructor(
     urls: readonly string[],
     { guessed = false, ...options }: Omit<ReplicaOptions, 'url'> & { guessed?: boolean } = {},
@@ -90,7 +92,8 @@ export class Fleet {
       scrapes.filter(
         ({ arms }) => value(arms, side, 'breakerOpened') > value(arms, side, 'breakerClosed'),
       ).length
-    // Processes of one machine share a ledger and tell the same number: the sum would count it twice.
+    // Processes of one machine share a ledger and report the same number: the sum would count it
+    // twice.
     const owed = (side: Side): number | null =>
       most(scrapes.flatMap((scrape) => scrape.owed[side] ?? []))
     const delay = most(scrapes.flatMap(({ eventLoopDelay }) => eventLoopDelay ?? []))
@@ -109,7 +112,7 @@ export class Fleet {
     }
   }
 
-  /** The addresses of those that must confirm a change: all, or of guessed ones those that ever answered. */
+  /** The addresses that must confirm a change: all, or of guessed ones those that ever answered. */
   get confirming(): readonly string[] {
     return this.#expected.map(({ address }) => address)
   }
@@ -128,7 +131,7 @@ export class Fleet {
   }
 }
 
-/** What a vector of rates says. */
+/** The meaning of a vector of rates. */
 export function armReading(rates: ArmVector): ArmReading {
   const of = (field: Field): number => rates[indexOf(field)] ?? 0
   const operations = of('operations')

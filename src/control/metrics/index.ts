@@ -1,6 +1,6 @@
 /**
- * Metrics: scrapes the replicas of the application and makes rates of their counters, both arms over
- * the same seconds.
+ * Metrics: scrapes the replicas of the application and computes rates of their counters, both sides
+ * over the same seconds.
  */
 export {
   armReading,

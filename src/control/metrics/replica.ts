@@ -21,18 +21,21 @@ export interface ReplicaOptions {
   readonly staleMs?: number
 }
 
-/** Rates are taken over this many seconds: long enough to be calm, short enough to see an outage. */
+/**
+ * Rates are computed over this many seconds: long enough to be smooth, short enough to show an
+ * outage.
+ */
 export const WINDOW_S = 5
 
 interface Point {
   readonly at: number
-  /** Since the first scrape, restarts of the process allowed for. */
+  /** Since the first scrape, with restarts of the process taken into account. */
   readonly total: Arms
 }
 
 /**
- * One process of the application, scraped once a second. A replica that is slow, broken or gone
- * delays nobody else: it has its own loop, its own deadline, and one request under way at most.
+ * One process of the application, scraped once a second. It has its own loop, its own deadline, and
+ * at most one request under way, so that a slow or broken replica delays no other.
  */
 export class Replica {
   readonly url: string
@@ -63,17 +66,17 @@ export class Replica {
     return performance.now() - this.#lastAt < this.#options.staleMs
   }
 
-  /** What is wrong with it; `''` when nothing is. */
+  /** The problem with it; `''` when there is none. */
   get error(): string {
     return this.#error
   }
 
-  /** The latest scrape, while it counts. */
+  /** The latest scrape, while it is recent enough. */
   get latest(): Scrape | undefined {
     return this.live ? this.#last : undefined
   }
 
-  /** As it was named; {@link url} is what may be shown of it. */
+  /** As it was named; {@link url} is the part that may be shown. */
   get address(): string {
     return this.#target.href
   }
@@ -83,7 +86,7 @@ export class Replica {
     return this.#seen
   }
 
-  /** What the process decides about a flag, by its latest answer; none while it gives no answer. */
+  /** What the process decides about a flag, by its latest answer; nothing while it gives none. */
   answer(flag: string): ProcessAnswer {
     const process = this.#target.host
     const at = Date.now() - (performance.now() - this.#lastAt)
@@ -93,7 +96,7 @@ export class Replica {
     return { process, reading: processReadingOf(this.#last.said, flag), error: '', at }
   }
 
-  /** What happens a second, over the last {@link WINDOW_S} seconds; `undefined` when that is unknown. */
+  /** Events a second, over the last {@link WINDOW_S} seconds; `undefined` when that is unknown. */
   rates(): Arms | undefined {
     const newest = this.#points.at(-1)
     if (newest === undefined || !this.live) return undefined
@@ -139,7 +142,10 @@ export class Replica {
     }
   }
 
-  /** A process that restarted counts from zero, for both arms alike. The first sight is the baseline. */
+  /**
+   * A process that restarted counts from zero, for both sides alike. The first scrape is the
+   * baseline.
+   */
   #take(scrape: Scrape, at: number): void {
     const before = this.#last
     const total = emptyArms()

@@ -1,7 +1,7 @@
 import { LATENCY_BOUNDS } from '../../metrics.ts'
 import type { Side } from '../../side.ts'
 
-/** What the control page reads of one arm, in the order of {@link ArmVector}. */
+/** What the control page reads of one side, in the order of {@link ArmVector}. */
 export const FIELDS = [
   'operations',
   'failed',
@@ -20,8 +20,8 @@ export const FIELDS = [
 export type Field = (typeof FIELDS)[number]
 
 /**
- * Counters of one arm: {@link FIELDS}, then the cumulative latency buckets. As a sum since a process
- * began, as what happened between two scrapes, or as a rate a second.
+ * Counters of one side: {@link FIELDS}, then the cumulative latency buckets. As a sum since a
+ * process began, as what happened between two scrapes, or as a rate a second.
  */
 export type ArmVector = Float64Array
 

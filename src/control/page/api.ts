@@ -47,7 +47,7 @@ export function approve(share: number): Promise<unknown> {
   return post('/api/approve', signed({ share }))
 }
 
-/** Who signs changes; `''`: whom the server was started by. */
+/** The author of changes; `''`: the operator of the server. */
 export function myName(): string {
   return localStorage.getItem(NAME) ?? ''
 }
@@ -61,7 +61,7 @@ function signed<T extends object>(body: T): T & { who?: string } {
   return who === '' ? body : { ...body, who }
 }
 
-/** Asks for the token when the server wants one, and tries again with it. */
+/** Asks for the token when the server requires one, and tries again with it. */
 async function post<T>(path: string, body: object, signal?: AbortSignal): Promise<T> {
   for (;;) {
     const response = await send(path, body, signal)

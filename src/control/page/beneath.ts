@@ -5,7 +5,9 @@ import { processText, servedText } from './serving.ts'
 
 type Tone = '' | 'tick-ok' | 'tick-bad' | 'tick-watch'
 
-/** What the two sides stand on: flagd, breakers, debts, replicas. */
+const SIDE_NAME = { on: 'new side', off: 'old side' } as const
+
+/** What the two sides depend on: flagd, breakers, pending invalidations, replicas. */
 export function beneath(): { update(state: ControlState): void } {
   const list = h('dl', { class: 'rows' })
   byId('beneath').append(list)
@@ -31,7 +33,7 @@ function rowsOf({
   const live = fleet.replicas.filter(({ live: up }) => up).length
   const total = fleet.replicas.length
   const rows: [string, string, Tone][] = [
-    ['flagd against the file', `${text}${since}`, `tick-${tone}`],
+    ['flagd, compared with the file', `${text}${since}`, `tick-${tone}`],
     ...processRow(processes),
     [
       'rule',
@@ -40,16 +42,17 @@ function rowsOf({
     ],
     ...(['on', 'off'] as const).map((side): [string, string, Tone] => {
       const open = fleet.breakersOpen[side]
-      if (live === 0) return [`breaker to ${side}`, 'unknown', '']
+      if (live === 0) return [`breaker, ${SIDE_NAME[side]}`, 'unknown', '']
       return open === 0
-        ? [`breaker to ${side}`, 'closed', 'tick-ok']
-        : [`breaker to ${side}`, `open on ${open} of ${live}`, 'tick-bad']
+        ? [`breaker, ${SIDE_NAME[side]}`, 'closed', 'tick-ok']
+        : [`breaker, ${SIDE_NAME[side]}`, `open on ${open} of ${live}`, 'tick-bad']
     }),
     ...(['on', 'off'] as const).map((side): [string, string, Tone] => {
       const owed = fleet.owed[side]
-      if (owed === null) return [`owed to ${side}`, live === 0 ? 'unknown' : 'not exported', '']
+      if (owed === null)
+        return [`pending, ${SIDE_NAME[side]}`, live === 0 ? 'unknown' : 'not exported', '']
       return [
-        `owed to ${side}`,
+        `pending, ${SIDE_NAME[side]}`,
         owed === 0 ? 'nothing' : `${rate(owed)} invalidations`,
         owed === 0 ? 'tick-ok' : 'tick-watch',
       ]
@@ -59,7 +62,7 @@ function rowsOf({
       ms(fleet.eventLoopDelay),
       (fleet.eventLoopDelay ?? 0) > 200 ? 'tick-watch' : '',
     ],
-    ['replicas', `${live} of ${total} tell`, live === total ? '' : 'tick-bad'],
+    ['replicas', `${live} of ${total} answer`, live === total ? '' : 'tick-bad'],
   ]
   for (const replica of fleet.replicas.slice(0, 12)) {
     const name = replica.url.replace(/^https?:\/\//, '').replace(/\/metrics$/, '')
@@ -82,5 +85,5 @@ function processRow(processes: ControlState['processes']): [string, string, Tone
   const { tone, text } = processText(processes)
   const first = processes.list.find(({ agrees }) => !agrees)
   const why = first === undefined ? '' : `: ${first.process} ${first.cause}`
-  return [['processes against the file', `${text}${why}`, `tick-${tone}`]]
+  return [['processes, compared with the file', `${text}${why}`, `tick-${tone}`]]
 }

@@ -3,8 +3,8 @@ import type { ControlHistory } from '../state.ts'
 import { percent } from './format.ts'
 
 /**
- * A line for each change, red when it went back or moved users who should have stayed, dashed when it was
- * made by hand; on the first chart with what it did.
+ * A line for each change: red for a rollback or an edit that moved users who should have stayed,
+ * dashed for an edit by hand; on the first chart with its text.
  */
 export function drawMarkers(plot: UPlot, changes: ControlHistory, named: boolean): void {
   const { ctx, bbox } = plot
@@ -26,7 +26,7 @@ export function drawMarkers(plot: UPlot, changes: ControlHistory, named: boolean
     ctx.strokeStyle = ink
     ctx.fillStyle = ink
     ctx.lineWidth = ratio
-    // Dashed: no command made it.
+    // Dashed: an edit by hand.
     ctx.setLineDash(change.action === 'outside' ? [4 * ratio, 3 * ratio] : [])
     ctx.beginPath()
     ctx.moveTo(x, bbox.top)

@@ -6,10 +6,10 @@ export interface ChartSpec {
   readonly height: number
   /** Columns of the series: on, then off. */
   readonly columns: readonly [on: string, off: string]
-  /** What the two lines are called. */
+  /** The names of the two lines. */
   readonly names?: readonly [string, string]
   readonly format: (value: number | null | undefined) => string
-  /** Logarithmic: of values whose trouble is a hundred times their health. */
+  /** Logarithmic: for values that are a hundred times larger in trouble. */
   readonly log?: boolean
   readonly stepped?: boolean
   readonly range: (min: number, max: number) => [number, number]

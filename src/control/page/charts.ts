@@ -17,7 +17,10 @@ const RANGES = [
   ['30 min', 1800],
 ] as const
 
-/** All charts share one time line and one cursor; each change of the split is a line through them all. */
+/**
+ * All charts share one time line and one cursor; each change of the split is a line through them
+ * all.
+ */
 export function charts(data: PageData): {
   update(state: ControlState): void
   history(history: ControlHistory): void
@@ -89,7 +92,7 @@ function drawChart(
   index: number,
   changes: () => ControlHistory,
 ): DrawnChart {
-  const [onName, offName] = spec.names ?? ['on', 'off']
+  const [onName, offName] = spec.names ?? ['new', 'old']
   const on = h('span', { class: 'side-on' })
   const off = h('span', { class: 'side-off' })
   const keys = [

@@ -3,7 +3,7 @@ import { myName, rememberName } from './api.ts'
 import { byId, h } from './dom.ts'
 import { percent } from './format.ts'
 
-/** Shows the diff and asks; `undefined` when the person thinks better of it. */
+/** Shows the diff and asks; `undefined` when the person cancels. */
 export function confirmChange(
   preview: PreviewAnswer,
 ): Promise<{ readonly reason: string } | undefined> {

@@ -5,16 +5,16 @@ import type { PageData } from './data.ts'
 export interface ConnectionEvents {
   tick(state: ControlState): void
   history(history: ControlHistory): void
-  /** Whether news come in; called on every change and once a second while they do not. */
+  /** Whether updates arrive; called on every change and once a second while none arrive. */
   live(live: boolean, silentMs: number): void
 }
 
-/** Without news for this long, what the page shows is old. */
+/** Without an update for this long, the page's data is outdated. */
 const SILENCE_MS = 4000
 
 /**
- * Listens to the server for as long as the page is open. The browser reconnects by itself after a cut;
- * after an answer that is none it gives up, and we do not.
+ * Listens to the server for as long as the page is open. The browser reconnects after a cut; after
+ * an invalid answer it gives up, and this does not.
  */
 export function connect(data: PageData, events: ConnectionEvents): void {
   let source: EventSource | undefined
@@ -48,17 +48,17 @@ export function connect(data: PageData, events: ConnectionEvents): void {
     const now = performance.now()
     if (now - heard <= SILENCE_MS) return
     setLive(false)
-    // A connection may be open and dead: a laptop that slept, a proxy that went away.
+    // A connection may be open and dead: a laptop that slept, a proxy that vanished.
     if (now - opened > SILENCE_MS || source?.readyState === EventSource.CLOSED) open()
   }, 1000)
 }
 
-/** What was missed: everything at first, the gap after a cut. */
+/** Fetches what was missed: everything at first, the gap after a cut. */
 async function catchUp(data: PageData): Promise<void> {
   try {
     const series = await get<ControlSeries>(`/api/series?since=${Math.floor(data.last)}`)
     data.merge(series.points)
   } catch {
-    // The next tick goes on without the gap.
+    // The next tick continues without the gap.
   }
 }

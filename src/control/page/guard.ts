@@ -30,12 +30,15 @@ const MODES: Readonly<Record<GuardReading['mode'], string>> = {
   stopped: 'stopped',
 }
 
-/** Where on the picture some evidence stands, in per cent from the left; 1 : 1 lies between. */
+/** The position of some evidence, in percent from the left; 1 : 1 lies between. */
 function place(logOdds: number): number {
   return ((Math.max(-LEFT, Math.min(RIGHT, logOdds)) + LEFT) / (LEFT + RIGHT)) * 100
 }
 
-/** The guard's evidence: to the left that widening is safe, to the right that the new side is worse. */
+/**
+ * The guard's evidence: to the left that the next step is safe, to the right that the new side is
+ * worse.
+ */
 export function guardPanel(): { update(state: ControlState): void } {
   const sentence = h('p', { class: 'guard-sentence' })
   const plan = h('div', {})
@@ -52,7 +55,7 @@ export function guardPanel(): { update(state: ControlState): void } {
       if (guard === null) {
         setText(
           sentence,
-          'No guard runs here: going back is up to you. The guard compares both sides and goes back by itself.',
+          'No guard runs here: roll back yourself if needed. A guard compares both sides and rolls back by itself.',
         )
         sentence.className = 'empty'
         setText(chip, 'none')
@@ -87,7 +90,7 @@ function approval(): { element: HTMLElement; update(awaiting: number | undefined
     if (step === undefined) return
     try {
       await approve(step)
-      setText(outcome, 'Approved: it goes on when the evidence still allows it.')
+      setText(outcome, 'Approved: the guard takes the step if the evidence still allows it.')
     } catch (error) {
       setText(outcome, error instanceof Error ? error.message : String(error))
     }
@@ -146,9 +149,9 @@ function picture(metric: GuardMetric): Node {
     safe: place(-Math.max(0, safety?.logEvidence ?? 0)),
   }
   const over = harm.logEvidence >= harm.logThreshold
-  // Of what began late, the whole step says little.
+  // Of late harm the whole step says little.
   const told = over ? { treatment, control, ...harm } : { treatment, control }
-  const rates = `on ${rateOf(told.treatment)}, off ${rateOf(told.control)}`
+  const rates = `new side ${rateOf(told.treatment)}, old side ${rateOf(told.control)}`
   const track = h(
     'div',
     { class: 'track', role: 'img', 'aria-label': words(metric) },
@@ -178,7 +181,7 @@ function picture(metric: GuardMetric): Node {
 
 function words(metric: GuardMetric): string {
   const { harm, safety } = metric
-  const worse = `evidence that on is worse ${odds(harm.logEvidence)}, goes back at ${odds(harm.logThreshold)}`
+  const worse = `evidence that the new side is worse ${odds(harm.logEvidence)}, rolls back at ${odds(harm.logThreshold)}`
   const safe =
     safety === undefined
       ? 'no wider step to judge'
@@ -227,6 +230,6 @@ function scaleTexts(metrics: readonly GuardMetric[]): Node[] {
   return [
     ...(safe === undefined ? [] : [label(-safe.logThreshold, 'to-left', 'safe to widen')]),
     label(0, 'to-right', 'no evidence'),
-    label(first.harm.logThreshold, '', 'go back'),
+    label(first.harm.logThreshold, '', 'roll back'),
   ]
 }

@@ -13,7 +13,7 @@ export function historyList(): { history(history: ControlHistory): void } {
       const entries = history.slice(-SHOWN).toReversed()
       list.replaceChildren(
         ...(entries.length === 0
-          ? [h('li', { class: 'empty' }, 'Nothing was changed yet.')]
+          ? [h('li', { class: 'empty' }, 'No change yet.')]
           : entries.map(entry)),
       )
     },
@@ -41,6 +41,6 @@ function entry(change: ControlHistory[number]): Node {
 }
 
 function whoText({ action, who, via, reason, warning }: ControlHistory[number]): string {
-  if (action === 'outside') return warning === '' ? 'no command' : `no command: ${warning}`
+  if (action === 'outside') return warning === '' ? 'by hand' : `by hand: ${warning}`
   return `${who}, ${via}${reason === '' ? '' : `: ${reason}`}`
 }

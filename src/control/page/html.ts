@@ -1,4 +1,6 @@
-/** The page's skeleton; the scripts fill it. Nothing inline: the content security policy forbids it. */
+/**
+ * The page's skeleton; the scripts fill it. Nothing inline: the content security policy forbids it.
+ */
 export const html: string = `<!doctype html>
 <html lang="en">
 <head>
@@ -26,7 +28,7 @@ export const html: string = `<!doctype html>
 </div>
 <noscript><p class="noscript">This page needs JavaScript. On the machine: <code>switchback status</code>, <code>switchback rollback</code>.</p></noscript>
 <main>
-  <ul id="findings" class="findings" aria-label="Everything that is not as it should be" hidden></ul>
+  <ul id="findings" class="findings" aria-label="Findings" hidden></ul>
   <div class="strip">
     <section class="card" id="serving-card" aria-labelledby="serving-title">
       <h2 id="serving-title">Who is served by which side</h2>
@@ -64,7 +66,7 @@ export const html: string = `<!doctype html>
         <div id="guard"></div>
       </section>
       <section class="card" id="beneath-card" aria-labelledby="beneath-title">
-        <h2 id="beneath-title">Beneath</h2>
+        <h2 id="beneath-title">Dependencies</h2>
         <div id="beneath"></div>
       </section>
       <section class="card" id="history-card" aria-labelledby="history-title">

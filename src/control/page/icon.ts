@@ -1,4 +1,4 @@
-/** Two arms, one of them lit. */
+/** Two sides, one of them active. */
 export const icon: string = `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 32 32">
 <rect width="32" height="32" rx="7" fill="#17202b"/>
 <path d="M7 21h18" stroke="#8a99ab" stroke-width="4" stroke-linecap="round"/>

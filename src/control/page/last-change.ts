@@ -4,7 +4,7 @@ import { ApiError, undo } from './api.ts'
 import { byId, h, setText, whenChanged } from './dom.ts'
 import { ago, ms, percent, share } from './format.ts'
 
-/** What was changed last, by whom, and what all users have felt since. */
+/** What was changed last, by whom, and what all users have experienced since. */
 export function lastChange(): {
   update(state: ControlState): void
   history(history: ControlHistory): void
@@ -14,7 +14,7 @@ export function lastChange(): {
   const when = h(
     'p',
     { class: 'soft' },
-    'What this page, the command line, the guard and an editor change is told here.',
+    'Changes by this page, the command line, the guard and editors appear here.',
   )
   const warning = h('p', { class: 'preview', 'data-tone': 'trouble', role: 'status' })
   warning.hidden = true
@@ -86,9 +86,9 @@ export function changeText({ action, from, to, known }: ControlHistory[number]):
     case 'pilot':
       return 'Pilot added'
     case 'pilot-remove':
-      return 'Pilot taken away'
+      return 'Pilot removed'
     default:
-      // Of an edit by hand before the first line of the history the share before is not known.
+      // Of an edit by hand before the first line of the history the share before is unknown.
       if (!known) return 'The file was edited by hand'
       return from === to ? `Edited by hand, still ${percent(to)}` : `Edited by hand: ${move}`
   }

@@ -15,7 +15,7 @@ import { splitControl } from './split.ts'
 
 let info: ControlInfo | undefined
 const data = new PageData()
-// First of all: going back must not wait for anything else, nor fail with it.
+// First: the rollback button must not wait for anything else, nor fail with it.
 const rollback = rollbackButton(() => info)
 const last = lastChange()
 const picture = charts(data)
@@ -54,7 +54,7 @@ function showLive(live: boolean, silentMs: number): void {
   document.body.dataset['live'] = live ? 'live' : 'lost'
   setText(
     byId('live'),
-    live ? 'live' : `no news for ${silent} s: the numbers are old, reconnecting`,
+    live ? 'live' : `no update for ${silent} s: the numbers are outdated, reconnecting`,
   )
   if (live && info === undefined) void learn()
 }
@@ -70,6 +70,6 @@ async function learn(): Promise<void> {
       `Switchback ${info.version} \u00b7 ${info.file} \u00b7 ${flagd} \u00b7 ${signed}`,
     )
   } catch {
-    // The next news try again.
+    // The next update tries again.
   }
 }

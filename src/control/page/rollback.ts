@@ -6,8 +6,8 @@ import { wholeMs } from './format.ts'
 const goBack = 'everyone to the old side'
 
 /**
- * The way back: one click, no question, a stopwatch until flagd serves it. It is there from the first
- * moment and needs no news from the server.
+ * The rollback button: one click, no question, a stopwatch until flagd serves it. It is there from
+ * the first moment and needs nothing from the server.
  */
 export function rollbackButton(info: () => ControlInfo | undefined): {
   update(state: ControlState): void
@@ -18,7 +18,7 @@ export function rollbackButton(info: () => ControlInfo | undefined): {
   const result = byId('back-result')
   let wayBack: ControlState['wayBack'] | undefined
   let running = false
-  /** A way back that was not confirmed: what is shown follows the news until it is. */
+  /** A rollback that was not confirmed: what is shown follows the updates until it is. */
   let pending = false
   byId('back').append(button)
   button.addEventListener('click', () => void run(false))
@@ -49,7 +49,7 @@ export function rollbackButton(info: () => ControlInfo | undefined): {
     }
   }
 
-  /** The answer is of the past: what the page knows now is more. */
+  /** The answer is outdated: what the page knows now is more. */
   function showPending(answer?: ChangeAnswer): void {
     if (wayBack?.state === 'back') {
       pending = false
@@ -107,7 +107,7 @@ export function rollbackButton(info: () => ControlInfo | undefined): {
       if (running) return
       setText(below, belowText())
       if (!pending) return
-      // Somebody widened it again: the way back is no longer what is waited for.
+      // The split was widened again: the rollback is no longer awaited.
       if (wayBack.state === 'open') pending = false
       else showPending()
     },

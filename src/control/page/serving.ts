@@ -2,7 +2,7 @@ import type { ControlState } from '../state.ts'
 import { byId, h, setAttribute, setText, whenChanged } from './dom.ts'
 import { percent } from './format.ts'
 
-/** Who is served by which side: as the file has it, as flagd serves it, as the traffic shows it. */
+/** Which users are served by which side: according to the file, flagd and the traffic. */
 export function serving(): { update(state: ControlState): void } {
   const off = h('b', { class: 'side-off', id: 'share-off' })
   const on = h('b', { class: 'side-on', id: 'share-on' })
@@ -17,11 +17,15 @@ export function serving(): { update(state: ControlState): void } {
       const disabled = description?.state === 'DISABLED'
       const share = disabled ? 0 : description?.share
       const known = share !== undefined
-      setText(on, known ? `${percent(share)} on` : 'on: unknown')
-      setText(off, known ? `${percent(100 - share)} off` : 'off: unknown')
+      setText(on, known ? `${percent(share)} new side` : 'new side: unknown')
+      setText(off, known ? `${percent(100 - share)} old side` : 'old side: unknown')
       fill.style.width = `${share ?? 0}%`
       setAttribute(fill, 'data-zero', String((share ?? 0) === 0))
-      setAttribute(bar, 'aria-label', `${percent(share)} of the users get on, the others off`)
+      setAttribute(
+        bar,
+        'aria-label',
+        `${percent(share)} of the users are routed to the new side, the others to the old side`,
+      )
       const seen = point[2]
       const pilots = description?.pilots ?? 0
       const key = JSON.stringify([
@@ -38,7 +42,7 @@ export function serving(): { update(state: ControlState): void } {
         fileFact(error, disabled),
         servedFact(flag.served),
         ...processFact(processes),
-        h('span', { class: 'fact' }, 'traffic seen on ', h('b', {}, seenText(seen))),
+        h('span', { class: 'fact' }, 'traffic to the new side ', h('b', {}, seenText(seen))),
         ...(pilots > 0
           ? [h('span', { class: 'fact' }, `and ${pilots} pilot${pilots === 1 ? '' : 's'} first`)]
           : []),
@@ -62,11 +66,11 @@ function fileFact(error: ControlState['flag']['error'], disabled: boolean): Node
     )
   }
   return disabled
-    ? h('span', { class: 'fact tick-watch' }, 'the flag is disabled: the code takes off')
+    ? h('span', { class: 'fact tick-watch' }, 'the flag is disabled: all users are on the old side')
     : h('span', { class: 'fact' }, 'as the file has it')
 }
 
-/** The words for what flagd serves; used beneath too. */
+/** The text for what flagd serves. */
 export function servedText({ state, detail, agreeing, probes }: ControlState['flag']['served']): {
   readonly tone: 'ok' | 'watch' | 'bad'
   readonly text: string
@@ -91,7 +95,7 @@ export function servedText({ state, detail, agreeing, probes }: ControlState['fl
   }
 }
 
-/** The words for what the processes decide; used beneath too. */
+/** The text for what the processes decide. */
 export function processText({ known, agreeing, untold }: ControlState['processes']): {
   readonly tone: 'ok' | 'watch' | 'bad'
   readonly text: string
@@ -99,7 +103,7 @@ export function processText({ known, agreeing, untold }: ControlState['processes
   const text = `${agreeing} of ${known} ${known === 1 ? 'process' : 'processes'} decide it`
   if (agreeing === known) return { tone: 'ok', text }
   return agreeing + untold === known
-    ? { tone: 'watch', text: `${text}, ${untold} do not tell` }
+    ? { tone: 'watch', text: `${text}, ${untold} do not report it` }
     : { tone: 'bad', text }
 }
 

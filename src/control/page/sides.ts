@@ -9,7 +9,10 @@ interface Row {
   readonly lead?: boolean
   readonly read: (arm: ArmReading) => number | null
   readonly format: (value: number | null | undefined) => string
-  /** From which ratio of on to off the difference is worth a word; and what difference is nothing. */
+  /**
+   * From which ratio of new to old side the difference is shown as worse, and which difference is
+   * ignored.
+   */
   readonly worse?: { readonly more: number; readonly floor: number; readonly alike?: number }
   readonly alarm?: (value: number) => boolean
 }
@@ -24,7 +27,7 @@ const ROWS: readonly Row[] = [
   },
   {
     name: 'failed or timed out',
-    title: 'Share of the operations that the side did not answer in time or at all',
+    title: 'Share of the operations that the side answered late or not at all',
     lead: true,
     read: (arm) => arm.errors,
     format: share,
@@ -51,26 +54,26 @@ const ROWS: readonly Row[] = [
   },
   {
     name: 'hit rate',
-    title: 'A younger, smaller share of users hits less, even when all is well: see repeat misses',
+    title: 'A smaller share of users hits less often even when all is well: look at repeat misses',
     read: (arm) => arm.hitRate,
     format: share,
   },
   {
     name: 'repeat misses',
-    title: 'Misses on what the same process had stored here recently: a cache that forgets',
+    title: 'Misses on what the same process had stored here recently: the cache loses entries',
     read: (arm) => arm.repeatMisses,
     format: share,
     worse: { more: 1.5, floor: 0.02 },
   },
   {
     name: 'origin loads / s',
-    title: 'Values loaded from the origin because no cache had them',
+    title: 'Values loaded from the origin because neither side had them',
     read: (arm) => arm.originLoads,
     format: rate,
   },
 ]
 
-/** Both arms side by side. */
+/** Both sides side by side. */
 export function sides(): { update(state: ControlState): void } {
   const cells = ROWS.map((row) => {
     const number = `num${row.lead === true ? ' lead' : ''}`
@@ -85,9 +88,9 @@ export function sides(): { update(state: ControlState): void } {
     'tr',
     {},
     h('th', { scope: 'col' }, h('span', { class: 'sr' }, 'What')),
-    h('th', { scope: 'col', class: 'num' }, h('span', { class: 'key' }), 'on'),
-    h('th', { scope: 'col', class: 'num' }, h('span', { class: 'key off' }), 'off'),
-    h('th', { scope: 'col', class: 'num' }, 'on against off'),
+    h('th', { scope: 'col', class: 'num' }, h('span', { class: 'key' }), 'new side'),
+    h('th', { scope: 'col', class: 'num' }, h('span', { class: 'key off' }), 'old side'),
+    h('th', { scope: 'col', class: 'num' }, 'difference'),
   )
   const body = cells.map(({ row, on, off, diff }) =>
     h('tr', { title: row.title }, h('th', { scope: 'row' }, row.name), on, off, diff),

@@ -5,24 +5,24 @@ import { byId, h, setAttribute, setText } from './dom.ts'
 import { percent, wholeMs } from './format.ts'
 
 const STEPS = [0, 1, 5, 10, 25, 50, 100] as const
-/** While somebody drags, nobody is asked. */
+/** While the slider is being dragged, no preview is requested. */
 const SETTLE_MS = 150
 
-/** The slider: who would move, then the diff, then the change. */
+/** The slider: the preview, then the diff, then the change. */
 export function splitControl(): { update(state: ControlState): void } {
   const range = h('input', {
     type: 'range',
     min: '0',
     max: '100',
     step: '1',
-    'aria-label': 'Share of the users who get on, in per cent',
+    'aria-label': 'Share of the users on the new side, in percent',
   })
   const number = h('input', {
     type: 'number',
     min: '0',
     max: '100',
     step: '0.001',
-    'aria-label': 'Share in per cent, exactly',
+    'aria-label': 'Share in percent, exactly',
     inputmode: 'decimal',
   })
   const steps = STEPS.map((step) =>
@@ -30,7 +30,7 @@ export function splitControl(): { update(state: ControlState): void } {
   )
   const preview = h('p', { class: 'preview', role: 'status', 'aria-live': 'polite' })
   const review = h('button', { class: 'primary', type: 'button', id: 'review' }, 'Review')
-  const reset = h('button', { class: 'link', type: 'button' }, 'Leave it as it is')
+  const reset = h('button', { class: 'link', type: 'button' }, 'Reset')
   const outcome = h('p', { class: 'outcome', role: 'status' })
   byId('split').append(
     h(
@@ -61,7 +61,7 @@ export function splitControl(): { update(state: ControlState): void } {
     for (const button of steps)
       setAttribute(button, 'aria-pressed', String(Number(button.dataset['step']) === value))
     const changed = wanted !== undefined && wanted !== now
-    // Not while who moves is still being looked up: the Tab key would go past it.
+    // Not while the preview is loading: the Tab key would skip it.
     review.disabled = !changed
     setText(review, changed ? `Review ${percent(now)} \u2192 ${percent(wanted)}` : 'Review')
     reset.hidden = !changed
@@ -82,7 +82,7 @@ export function splitControl(): { update(state: ControlState): void } {
     clearTimeout(timer)
     setText(outcome, '')
     if (wanted !== undefined) {
-      setText(preview, 'Looking who would move \u2026')
+      setText(preview, 'Computing who would move \u2026')
       timer = setTimeout(() => void look(), SETTLE_MS)
     }
     render()
@@ -119,13 +119,13 @@ export function splitControl(): { update(state: ControlState): void } {
       return
     }
     setAttribute(outcome, 'data-outcome', '')
-    setText(outcome, 'Written when all confirm it \u2026')
+    setText(outcome, 'Writing, and waiting until all confirm it \u2026')
     review.disabled = true
     try {
       const answer = await setShare({ share, hash, reason: agreed.reason })
       const [tone, text] = outcomeText(answer)
-      // An answer may take as long as flagd does. What was chosen since then stays chosen, and the
-      // ticks know the share better than an answer that is old.
+      // An answer may take as long as flagd does. A choice made since then stays, and the ticks
+      // know the share better than an old answer.
       if (wanted === share) {
         now = answer.to ?? now
         want(undefined)
@@ -164,7 +164,7 @@ export function splitControl(): { update(state: ControlState): void } {
         error === null && description?.shape !== 'unknown' ? description?.share : undefined
       if (share === now) return
       now = share
-      // Somebody else moved it: what was looked at no longer holds.
+      // Somebody else changed it: the preview is no longer valid.
       want(wanted)
     },
   }

@@ -1,6 +1,6 @@
 import { byId, h } from './dom.ts'
 
-/** Asks for the token; `undefined` when the person does not want to give one. */
+/** Asks for the token; `undefined` when the person cancels. */
 export function askForToken(complaint: string): Promise<string | undefined> {
   const dialog = byId('token') as HTMLDialogElement
   return new Promise((resolve) => {
@@ -21,7 +21,11 @@ export function askForToken(complaint: string): Promise<string | undefined> {
         },
       },
       h('h2', { id: 'token-title' }, 'Changes need the token'),
-      h('p', {}, 'The one that this control page was started with. It is kept for this tab only.'),
+      h(
+        'p',
+        {},
+        'Enter the token that this control page was started with. It is kept for this tab only.',
+      ),
       h('p', { class: 'worse', role: 'alert' }, complaint),
       h('div', { class: 'fields' }, h('label', {}, 'Token', input)),
       h(

@@ -19,11 +19,11 @@ const SCRIPT = 'text/javascript; charset=utf-8'
 const STYLE = 'text/css; charset=utf-8'
 
 /**
- * The page and everything that it loads, read once at the start: what a request asks for is looked up
- * in a table and never becomes a path.
+ * The page and everything that it loads, read once at the start: a request is looked up in a table
+ * and never becomes a path.
  *
  * @param page the directory of the page's script and of the library that draws its charts
- * @throws {SwitchbackError} `SB_CONTROL_PAGE` when they are not there.
+ * @throws {SwitchbackError} `SB_CONTROL_PAGE` when they are missing.
  */
 export async function loadAssets(page: string): Promise<ReadonlyMap<string, Asset>> {
   const [script, plot, plotStyle] = await Promise.all([
@@ -59,7 +59,7 @@ async function read(page: string, name: string): Promise<Buffer> {
     return await readFile(join(page, name))
   } catch (cause) {
     throw new SwitchbackError('SB_CONTROL_PAGE', `${name} of the page is not in ${page}`, {
-      hint: 'build it first: npm run build',
+      hint: 'in a clone run npm run build; otherwise install the package again',
       cause,
     })
   }

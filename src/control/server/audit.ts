@@ -1,13 +1,13 @@
 import type { FastifyInstance } from 'fastify'
 import { problemOf } from './problem.ts'
 
-/** One attempt at a change, whatever became of it. The flag's history holds what was written. */
+/** One attempt at a change, whatever its result. The flag's history holds what was written. */
 export interface AuditLine {
   /** ISO 8601, UTC. */
   readonly at: string
   /** The address that asked. */
   readonly from: string
-  /** The name that was given; `''` when none was. */
+  /** The name that was given; `''` without one. */
   readonly who: string
   /** E.g. `/api/share`. */
   readonly action: string
@@ -17,11 +17,11 @@ export interface AuditLine {
   readonly ms: number
 }
 
-/** Tells of each request that would change something, refused ones too. */
+/** Reports each request that would change something, refused ones too. */
 export function audit(app: FastifyInstance, tell: (line: AuditLine) => void): void {
   const outcomes = new WeakMap<object, string>()
   const askers = new WeakMap<object, string>()
-  // Of a connection that is cut after the refusal no address is left.
+  // If the client disconnects first, the remote address is no longer available.
   app.addHook('onRequest', async (request) => {
     askers.set(request, request.ip)
   })
@@ -45,7 +45,7 @@ export function audit(app: FastifyInstance, tell: (line: AuditLine) => void): vo
   })
 }
 
-/** A name that may have been refused itself: on one line, and no longer than one may be. */
+/** A name that may have been refused itself: one line, limited in length. */
 function plain(name: string): string {
   return name.replaceAll(/\p{C}/gu, ' ').slice(0, 64).trim()
 }

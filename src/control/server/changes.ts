@@ -22,7 +22,7 @@ export interface ChangerOptions {
   readonly flagd: string | false
   /** The processes that must confirm a change now. */
   readonly processes: () => ProcessesOptions
-  /** Who changes are written down as, when nobody says a name. */
+  /** The author of changes without a name. */
   readonly operator: string
 }
 
@@ -56,9 +56,13 @@ export class Changer {
   ): Promise<ChangeAnswer> {
     const onEdit = ({ before }: FlagsEdit): void => {
       if (body.hash === undefined || before.hash === body.hash) return
-      throw new SwitchbackError('SB_FLAGS_CHANGED', 'the flags file is no longer what you saw', {
-        hint: 'somebody changed it: look again, then decide',
-      })
+      throw new SwitchbackError(
+        'SB_FLAGS_CHANGED',
+        'the flags file changed since you looked at it',
+        {
+          hint: 'nothing was written; look at it again, then decide',
+        },
+      )
     }
     const options = { ...this.#change(body, request), onEdit }
     return answerOf(await changeShare({ ...options, percent: body.share }))

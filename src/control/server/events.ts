@@ -1,9 +1,9 @@
 import type { ServerResponse } from 'node:http'
 import { SwitchbackError } from '../../errors.ts'
 
-/** More pages than this at a time are turned away. */
+/** More pages than this at a time are refused. */
 const MOST_CLIENTS = 64
-/** A page that does not read for this long a backlog is cut; it comes back by itself. */
+/** A page that does not read for this long a backlog is disconnected; it reconnects by itself. */
 const MOST_BACKLOG = 1_048_576
 
 /**
@@ -21,7 +21,7 @@ export class EventHub {
   checkRoom(): void {
     if (this.#clients.size < MOST_CLIENTS) return
     throw new SwitchbackError('SB_CONTROL_BUSY', `${MOST_CLIENTS} pages are open already`, {
-      hint: 'close some; the API answers all the same',
+      hint: 'close some of them; the API still answers',
     })
   }
 

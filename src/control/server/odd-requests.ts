@@ -10,7 +10,7 @@ import { PROBLEM_CONTENT_TYPE, type ProblemBody } from './problem.ts'
 
 const DETAILS = {
   broken: 'the request is not valid HTTP',
-  expectation: 'what the request expects cannot be met',
+  expectation: 'the Expect header of the request cannot be met',
 }
 
 const OPTIONS: OddRequestOptions = {

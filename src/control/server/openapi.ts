@@ -42,10 +42,10 @@ export function openApi(version: string): Schema {
       title: 'Switchback control',
       version,
       description:
-        'Reading is free; changes need the token (where one is set), JSON, and to come from this server.',
+        'Reading needs no token; changes need the token (where one is set), a JSON body, and a request from its own pages.',
     },
     paths: {
-      '/api/info': reading('What this control page looks after', 'Info'),
+      '/api/info': reading('The flag, the file and the addresses of this control page', 'Info'),
       '/api/state': reading('All that the page shows, as of the last second', 'State'),
       '/api/series': reading('The last half hour, a point a second', 'Series', [since]),
       '/api/history': reading('The last changes of the flag, oldest first', 'History'),
@@ -62,19 +62,15 @@ export function openApi(version: string): Schema {
       '/api/preview': changing('Who would move; nothing is written', 'preview', 'Preview'),
       '/api/share': changing('Set the share and wait until flagd serves it', 'share', 'Change'),
       '/api/rollback': changing('Route everyone to the old side', 'rollback', 'Change'),
-      '/api/undo': changing('Take the last change back', 'undo', 'Change'),
-      '/api/approve': changing(
-        'Let the guard take the step that it waits for',
-        'approve',
-        'Approved',
-      ),
+      '/api/undo': changing('Undo the last change', 'undo', 'Change'),
+      '/api/approve': changing('Approve the step that the guard waits for', 'approve', 'Approved'),
       '/healthz': {
         get: {
           summary: 'Whether the control page itself runs',
           security: [],
           responses: {
             '200': {
-              description: 'It does',
+              description: 'It runs',
               content: { 'application/json': { schema: object({ status: text }) } },
             },
           },

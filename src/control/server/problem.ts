@@ -4,7 +4,7 @@ import { isSwitchbackError, SwitchbackError } from '../../errors.ts'
 
 export const PROBLEM_CONTENT_TYPE = 'application/problem+json; charset=utf-8'
 
-/** What is answered instead of what was asked for (RFC 9457), with the code and hint of the error. */
+/** The answer to a failed request (RFC 9457), with the code and hint of the error. */
 export interface ProblemBody {
   readonly type: 'about:blank'
   readonly title: string
@@ -16,7 +16,7 @@ export interface ProblemBody {
   readonly hint: string
 }
 
-/** Errors of the rollout room that are somebody else's edit or an odd file, not a wrong request. */
+/** Errors caused by another edit or an unusual file, not by a wrong request. */
 const CONFLICTS = new Set([
   'SB_FLAGS_CHANGED',
   'SB_FLAGS_REFUSED',
@@ -63,8 +63,8 @@ export function problemOf(error: unknown): ProblemBody {
     type: 'about:blank',
     title: STATUS_CODES[status] ?? 'Error',
     status,
-    // What went wrong inside is for the log, unless we said it ourselves.
-    detail: own || status < 500 ? message : 'something went wrong inside the control page',
+    // Internal details belong in the log only.
+    detail: own || status < 500 ? message : 'internal error of the control page',
     code: own ? error.code : status < 500 ? 'SB_CONTROL_REQUEST' : 'SB_CONTROL_INTERNAL',
     hint: own ? (error.hint ?? '') : '',
   }
@@ -89,7 +89,7 @@ export function answerProblems(app: FastifyInstance): void {
     if (known !== undefined) reply.header('allow', known)
     return sendProblem(
       known === undefined
-        ? new SwitchbackError('SB_CONTROL_NOT_FOUND', 'there is nothing at this address', {
+        ? new SwitchbackError('SB_CONTROL_NOT_FOUND', 'this address does not exist', {
             hint: 'see /openapi.json',
           })
         : new SwitchbackError('SB_CONTROL_METHOD', `this address takes ${known} only`, {

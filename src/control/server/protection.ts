@@ -5,13 +5,13 @@ import { quote, SwitchbackError } from '../../errors.ts'
 import { RateLimit } from './rate-limit.ts'
 
 export interface ProtectionOptions {
-  /** Changes need it; `undefined`: on loopback they do not. */
+  /** Changes need it; `undefined`: not needed on loopback. */
   readonly token: string | undefined
   /** Host names under which the server may be asked, besides addresses and localhost; no ports. */
   readonly hosts: readonly string[]
 }
 
-/** What a browser may do with what we send: run our scripts and styles, talk to us, nothing else. */
+/** What a browser may do with our pages: run our scripts and styles, talk to us, nothing else. */
 const CONTENT_SECURITY_POLICY = [
   "default-src 'none'",
   "script-src 'self'",
@@ -40,20 +40,20 @@ export function isLoopback(host: string): boolean {
 }
 
 /**
- * Keeps strangers out: only known `Host`s (a page on another site that makes its name resolve to this
- * machine, DNS rebinding, sends that name; an address cannot be rebound), only our own pages (`Origin`, `Sec-Fetch-Site`), changes only
- * as JSON (which no form can send) and with the token, and not too many of them.
+ * Protects the server: only known `Host`s (DNS rebinding needs a name), only our own pages
+ * (`Origin`, `Sec-Fetch-Site`), changes only as JSON (which no form can send) and with the token,
+ * and a limited rate.
  */
 export function protect(app: FastifyInstance, options: ProtectionOptions): void {
   const hosts = new Set(['localhost', ...options.hosts].map((host) => host.toLowerCase()))
   const expected = options.token === undefined ? undefined : digest(options.token)
   const changes = new RateLimit({ burst: 30, perSecond: 1 })
-  // A bucket of its own: whatever else was asked for, going back goes through.
+  // A bucket of its own, so that other requests cannot use up the rollback's allowance.
   const rollbacks = new RateLimit({ burst: 10, perSecond: 1 })
   const wrongTokens = new RateLimit({ burst: 5, perSecond: 0.2 })
 
   app.addHook('onRequest', async (request, reply) => {
-    // Before anything can go wrong: errors need them too.
+    // Before anything can fail: errors need these headers too.
     reply.headers(HEADERS)
     checkHost(request, hosts)
     checkOrigin(request)
@@ -70,7 +70,7 @@ function checkHost(request: FastifyRequest, hosts: ReadonlySet<string>): void {
   const match = /^(?:\[([\da-f:.]+)\]|([^:/@\s[\]]+))(?::\d{1,5})?$/i.exec(host)
   const name = (match?.[1] ?? match?.[2] ?? '').toLowerCase()
   if (isIP(name) !== 0 || hosts.has(name)) return
-  throw new SwitchbackError('SB_CONTROL_HOST', `this server is not ${quote(host)}`, {
+  throw new SwitchbackError('SB_CONTROL_HOST', `the host ${quote(host)} is not served here`, {
     hint: 'open it under the address it listens on, or allow the name with --allow-host',
   })
 }
@@ -90,7 +90,7 @@ function checkOrigin(request: FastifyRequest): void {
     'SB_CONTROL_ORIGIN',
     `requests from ${quote(origin ?? site)} are refused`,
     {
-      hint: 'only pages of this server may ask it',
+      hint: 'use the page of this server, or send the request without Origin',
     },
   )
 }
@@ -115,7 +115,7 @@ function checkMedia(request: FastifyRequest): void {
 function checkToken(request: FastifyRequest, expected: Buffer, wrong: RateLimit): void {
   if (!wrong.has(request.ip)) throw busy()
   const sent = /^Bearer (.+)$/i.exec(request.headers.authorization ?? '')?.[1]
-  // Digests have one length, so that the time says nothing of how much of a guess was right.
+  // Digests have one length, so the comparison time does not reveal how much of a guess was right.
   if (sent !== undefined && timingSafeEqual(digest(sent), expected)) return
   if (sent !== undefined) wrong.take(request.ip)
   const what = sent === undefined ? 'changes need the token' : 'the token is wrong'

@@ -1,4 +1,4 @@
-/** So many at once, and so many a second after that, for each address. A token bucket. */
+/** A token bucket for each address: a burst, then a rate per second. */
 export interface RateLimitOptions {
   readonly burst: number
   readonly perSecond: number
@@ -11,7 +11,7 @@ interface Bucket {
   at: number
 }
 
-/** More addresses than this are not remembered: the oldest are forgotten. */
+/** More addresses than this are not kept: the oldest are forgotten. */
 const MOST_ADDRESSES = 1024
 
 export class RateLimit {
@@ -44,7 +44,7 @@ export class RateLimit {
         ? burst
         : Math.min(burst, known.tokens + ((at - known.at) / 1000) * perSecond)
     const bucket = { tokens, at }
-    // Anew at the end, so that the first is the one unused for longest.
+    // Moved to the end, so that the first is the one unused for longest.
     this.#buckets.delete(address)
     this.#buckets.set(address, bucket)
     const [oldest] = this.#buckets.keys()

@@ -67,7 +67,7 @@ export function apiRoutes(app: FastifyInstance, options: RouteOptions): void {
   ): void => {
     app.post<{ Body: Body }>(url, { schema: { body } }, async (request) => {
       const answer = await run(request.body as Body, request)
-      // Nothing that looks at the change may make it look failed.
+      // A failing observer must not make the change look failed.
       await room.refresh().catch(() => {})
       return answer
     })

@@ -33,7 +33,7 @@ const share = {
   type: 'number',
   minimum: 0,
   maximum: 100,
-  description: 'Per cent of the users who get on; at most three decimals',
+  description: 'Percent of the users on the new side; at most three decimals',
 } as const
 const person = { type: 'string', maxLength: 64, pattern: '^[^\\u0000-\\u001f\\u007f]*$' } as const
 const who = {
@@ -44,7 +44,8 @@ const reason = { ...person, maxLength: 200, description: 'Why, for the audit log
 const hash = {
   type: 'string',
   pattern: '^[0-9a-f]{64}$',
-  description: 'SHA-256 of the file that the change was decided on; another file refuses it',
+  description:
+    'SHA-256 of the file that the change was decided on; refused if the file is another one',
 } as const
 
 function body(properties: Readonly<Record<string, Schema>>, required: readonly string[]): Schema {

@@ -12,8 +12,8 @@ export const BUILT_IN: readonly MetricRule[] = [
   },
   {
     id: 'slow',
-    // A local file cache answers at once, even while the event loop stalls; for a remote one, all that
-    // is in flight is slow then. A few stalls must not look like a regression.
+    // A local file cache answers at once even while the event loop stalls, but all that is in
+    // flight to a remote one is slow then. A few stalls must not look like a regression.
     harmPerSecond: 2,
     tolerate: { ratio: 1.05, add: 0.002 },
     allow: { ratio: 1.25, budget: 0.005 },
@@ -38,7 +38,7 @@ export const CUSTOM: Omit<MetricRule, 'id'> & { readonly designEffect: number } 
   outage: false,
 }
 
-/** The one limit of a plan that names none. */
+/** The limit of a plan that has none. */
 export const DEFAULT_LIMIT = {
   selector: 'switchback_event_loop_delay_seconds{quantile="0.99"}',
   above: 0.5,

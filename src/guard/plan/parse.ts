@@ -14,29 +14,10 @@ const KEYS =
   )
 
 /**
- * Reads a plan, YAML or JSON. Everything has a default; `{}` is a plan.
+ * Reads a plan, YAML or JSON. Every key has a default, so `{}` is a plan; docs/configuration.md
+ * lists all of them.
  *
- * ```yaml
- * steps: [1, 5, 10, 25, 50, 100]   # per cent
- * hold: 60s                        # at each step, at least
- * users: 100                       # distinct users on the new side, at least
- * alpha: 1%                        # chance to take a healthy rollout back
- * starved: { after: 1h, then: hold }
- * lost: { after: 30s, giveUpAfter: 10m, then: page }
- * latencyBudget: 25ms
- * metrics:
- *   errors: { tolerate: { ratio: 1.05 }, allow: { budget: 0.1% } }
- *   repeat-misses: off
- * custom:
- *   - { id: checkout, bad: 'checkout_failed_total', total: 'checkout_total', allow: { budget: 0.1% } }
- * limits:
- *   - { rate: 'switchback_origin_load_duration_seconds_count', above: 500, for: 30s, then: rollback }
- * advance: auto                    # or ask
- * interval: 1s
- * replicas: [http://127.0.0.1:9090/metrics]
- * ```
- *
- * @throws SwitchbackError `SB_PLAN_INVALID` with everything that is wrong
+ * @throws SwitchbackError `SB_PLAN_INVALID` with all problems
  */
 export function parsePlan(text: string): Plan {
   let value: unknown
@@ -56,7 +37,10 @@ function invalid(problems: readonly string[], cause?: unknown): SwitchbackError 
   const rest = problems.length - 1
   const message = rest === 0 ? first : `${first} (and ${rest} more)`
   return new SwitchbackError('SB_PLAN_INVALID', `Plan: ${message}`, {
-    hint: problems.length > 1 ? problems.join('; ') : 'See docs/guard.md for all keys.',
+    hint:
+      problems.length > 1
+        ? problems.join('; ')
+        : 'Correct the plan; docs/configuration.md lists all keys.',
     cause,
   })
 }
@@ -108,7 +92,7 @@ function readSteps(reader: PlanReader): readonly number[] {
   if (steps.length === 0) reader.problem('no steps')
   if (steps.some((step, i) => i > 0 && step <= steps[i - 1]!)) reader.problem('steps must rise')
   if (steps.some((step) => Math.abs(step * 1000 - Math.round(step * 1000)) > 1e-9)) {
-    reader.problem('steps have at most three decimals')
+    reader.problem('steps may have at most three decimals')
   }
   return steps
 }
@@ -149,7 +133,7 @@ function readCustomRule(reader: PlanReader): MetricRule {
   reader.only('id', 'bad', 'total', 'tolerate', 'allow', 'designEffect')
   const id = reader.at('id').text('')
   if (!/^[a-z][a-z0-9-]*$/.test(id) || BUILT_IN.some((rule) => rule.id === id)) {
-    reader.at('id').problem('needs a name of its own, in lower case, e.g. checkout')
+    reader.at('id').problem('needs a unique name in lower case, e.g. checkout')
   }
   const designEffect = reader.at('designEffect').number(CUSTOM.designEffect, 1, 1000)
   return readMargins(reader, { ...CUSTOM, id, designEffect })
@@ -204,7 +188,7 @@ function readSources(reader: PlanReader): Plan['sources'] {
     try {
       return metricsUrl(text).href
     } catch {
-      entry.problem(`${JSON.stringify(text)} is no http address`)
+      entry.problem(`${JSON.stringify(text)} is not an http URL`)
       return text
     }
   }

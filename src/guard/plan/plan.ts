@@ -10,38 +10,38 @@ export interface Plan {
   readonly metrics: readonly MetricRule[]
   readonly custom: readonly CustomMetric[]
   readonly limits: readonly Limit[]
-  /** Everything of the judge but its metrics. */
+  /** Everything of the judge except its metrics. */
   readonly judge: Omit<JudgeSettings, 'metrics'>
-  /** Seconds over which the baseline is taken, at least: one stall must not pass for the usual. */
+  /** Least time of the baseline in seconds: one stall must not look like normal operation. */
   readonly baselineS: number
   /** Below this, in seconds, no operation is called slow. */
   readonly latencyBudgetS: number
-  /** Distinct users on `on` before a step may be left. */
+  /** Distinct users on `on` before the next step. */
   readonly minUsers: number
   readonly starved: 'hold' | 'rollback'
   readonly blindness: BlindnessSettings
   /** What to do when metrics stay lost. */
   readonly lost: 'page' | 'rollback'
-  /** `ask`: a step is taken only after somebody approved it. */
+  /** `ask`: a step needs an approval. */
   readonly advance: 'auto' | 'ask'
   readonly intervalMs: number
   readonly sources: Sources
 }
 
 export interface Sources {
-  /** Addresses of the replicas' `/metrics`. */
+  /** Metrics URLs of the replicas. */
   readonly replicas: readonly string[]
   readonly prometheus: { readonly url: string; readonly matchers: string } | undefined
 }
 
-/** Two counters of the team's own that tell the sides apart by their label `side`. */
+/** Two counters of the application that distinguish the sides by their label `side`. */
 export interface CustomMetric {
   readonly id: string
   readonly bad: Selector
   readonly total: Selector
 }
 
-/** Harm that may fall on both arms, which no comparison shows. */
+/** Harm to both sides, which no comparison shows. */
 export interface Limit {
   readonly selector: Selector
   /** `value`: the largest of all series; `rate`: of the counters together, per second. */

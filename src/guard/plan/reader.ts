@@ -1,7 +1,7 @@
 import { quote } from '../../errors.ts'
 import { closestName } from '../../rollout/index.ts'
 
-/** Reads a value of unknown shape and gathers what is wrong with it, each with its place. */
+/** Reads a value of unknown shape and collects its problems, each with its place. */
 export class PlanReader {
   readonly problems: string[]
   readonly #value: unknown
@@ -25,7 +25,7 @@ export class PlanReader {
     this.problems.push(`${this.#path === '' ? 'the plan' : this.#path}: ${what}`)
   }
 
-  /** The value of a key; one that is not among `known` is a problem of its own. */
+  /** The value of a key; {@link only} reports unknown keys. */
   at(key: string): PlanReader {
     const record = this.#record()
     const path = this.#path === '' ? key : `${this.#path}.${key}`
@@ -47,7 +47,7 @@ export class PlanReader {
   list(): PlanReader[] {
     if (this.missing) return []
     if (!Array.isArray(this.#value)) {
-      this.problem(`${quote(this.#value)} is no list`)
+      this.problem(`expected a list, got ${quote(this.#value)}`)
       return []
     }
     return this.#value.map(
@@ -58,14 +58,15 @@ export class PlanReader {
   text(fallback: string): string {
     if (this.missing) return fallback
     if (typeof this.#value === 'string' && this.#value !== '') return this.#value
-    this.problem(`${quote(this.#value)} is no text`)
+    this.problem(`expected a text, got ${quote(this.#value)}`)
     return fallback
   }
 
   oneOf<T extends string>(values: readonly T[], fallback: T): T {
     if (this.missing) return fallback
     const found = values.find((value) => value === this.#value)
-    if (found === undefined) this.problem(`${quote(this.#value)} is none of ${values.join(', ')}`)
+    if (found === undefined)
+      this.problem(`${quote(this.#value)} is not one of ${values.join(', ')}`)
     return found ?? fallback
   }
 
@@ -73,7 +74,7 @@ export class PlanReader {
     if (this.missing) return fallback
     const value = this.#value
     if (typeof value === 'number' && value >= least && value <= most) return value
-    this.problem(`${quote(value)} is no number from ${least} to ${most}`)
+    this.problem(`expected a number from ${least} to ${most}, got ${quote(value)}`)
     return fallback
   }
 
@@ -83,7 +84,7 @@ export class PlanReader {
     const match = /^(\d+(?:\.\d+)?)\s*%$/.exec(String(this.#value))
     const value = match === null ? this.#value : Number(match[1]) / 100
     if (typeof value === 'number' && value >= 0 && value <= most) return value
-    this.problem(`${quote(this.#value)} is no share such as 0.001 or '0.1%'`)
+    this.problem(`expected a share such as 0.001 or '0.1%', got ${quote(this.#value)}`)
     return fallback
   }
 
@@ -96,7 +97,7 @@ export class PlanReader {
       match === null ? Number.NaN : Number(match[1]) * unit[match[2] as keyof typeof unit]
     if (value >= leastMs) return value
     const least = leastMs === 0 ? '' : ` of at least ${leastMs} ms`
-    this.problem(`${quote(this.#value)} is no duration${least}, such as '30s' or '10m'`)
+    this.problem(`expected a duration${least} such as '30s' or '10m', got ${quote(this.#value)}`)
     return fallbackMs
   }
 
@@ -105,8 +106,8 @@ export class PlanReader {
     if (typeof this.#value === 'object' && !Array.isArray(this.#value)) {
       return this.#value as Readonly<Record<string, unknown>>
     }
-    // Said once per place, however many keys are asked for.
-    const what = `${this.#path === '' ? 'the plan' : this.#path}: ${quote(this.#value)} is no object`
+    // Reported once per place, however many keys are read.
+    const what = `${this.#path === '' ? 'the plan' : this.#path}: expected a map, got ${quote(this.#value)}`
     if (!this.problems.includes(what)) this.problems.push(what)
     return {}
   }

@@ -6,13 +6,13 @@ const HALF_LIFE_S = 600
 export interface BaselineState {
   readonly bad: number
   readonly total: number
-  /** Control's operations so far. */
+  /** The old side's operations so far. */
   readonly seen: number
 }
 
 /**
- * Control's rate as the bets use it: only from earlier polls, so that a bet never sees the data that
- * it is settled on, with a half-life of ten minutes, so that it follows the day.
+ * The old side's rate as the bets use it: only from earlier polls, so that a bet never sees the
+ * data that decides it, with a half-life of ten minutes, so that it follows the day.
  */
 export class Baseline {
   #bad: number
@@ -25,7 +25,7 @@ export class Baseline {
     this.#seen = seen
   }
 
-  /** Control's operations so far, old ones counting in full. */
+  /** The old side's operations so far, old ones counting in full. */
   get seen(): number {
     return this.#seen
   }

@@ -1,44 +1,44 @@
 export interface BlindnessSettings {
-  /** Seconds without enough replicas after which it is an alarm. @default 30 */
+  /** Seconds without enough replicas until an alarm. @default 30 */
   readonly alarmAfterS?: number
-  /** Seconds without enough replicas after which the guard gives up waiting. @default 600 */
+  /** Seconds without enough replicas until the guard stops waiting. @default 600 */
   readonly giveUpAfterS?: number
   /** Share of the known replicas that must be heard. @default 0.5 */
   readonly quorum?: number
-  /** Seconds after which a silent replica is taken for scaled down. @default 300 */
+  /** Seconds after which a silent replica counts as scaled down. @default 300 */
   readonly forgetAfterS?: number
 }
 
 export interface BlindnessState {
   /** When each replica was last heard, seconds. */
   readonly heard: Readonly<Record<string, number>>
-  /** Since when fewer than the quorum are heard; undefined while they are. */
+  /** Since when fewer than the quorum answer; undefined while enough do. */
   readonly blindSince: number | undefined
 }
 
 /**
- * - `seeing`: enough replicas were heard in this poll;
- * - `waiting`: not; nothing advances;
- * - `blind`: not for so long that somebody should know;
- * - `lost`: not for so long that waiting is no answer any more.
+ * - `seeing`: enough replicas answered in this poll;
+ * - `waiting`: not enough; nothing advances;
+ * - `blind`: not enough for so long that it is an alarm;
+ * - `lost`: not enough for so long that waiting is no longer an option.
  */
 export type Sight = 'seeing' | 'waiting' | 'blind' | 'lost'
 
 export interface SightReport {
   readonly state: BlindnessState
   readonly sight: Sight
-  /** Replicas that are not heard but still expected. */
+  /** Replicas that do not answer but are still expected. */
   readonly silent: readonly string[]
   /** How long, in seconds, the quorum has been missing. */
   readonly blindS: number
 }
 
-/** Nobody heard yet. */
+/** No replica has answered yet. */
 export const unseen: BlindnessState = { heard: {}, blindSince: undefined }
 
 /**
- * Lost metrics are not success. One step of the state: who was heard at `at`. Replicas come and go, so
- * those silent for long are forgotten, but never the last ones.
+ * Lost metrics are not success. One step of the state: the replicas that answered at `at`. Replicas
+ * come and go, so long-silent ones are forgotten, but never the last ones.
  */
 export function look(
   state: BlindnessState,

@@ -1,6 +1,6 @@
 import type { Stratum } from './increment.ts'
 
-/** Bad and all operations of one arm, by user bucket. One element only: not known by bucket. */
+/** Bad and all operations of one side, by user bucket. One element: not known by bucket. */
 export interface BucketCounts {
   readonly bad: Float64Array
   readonly total: Float64Array
@@ -61,8 +61,8 @@ export function subtractPair(now: ArmPair, before: ArmPair): ArmPair {
 }
 
 /**
- * How many buckets the operations are spread over, as if evenly: `(sum n)^2 / sum n^2` (Kish's
- * effective sample size). 0 without operations.
+ * Over how many buckets the operations are spread: `(sum n)^2 / sum n^2` (Kish's effective sample
+ * size). 0 without operations.
  */
 export function effectiveBuckets({ total }: BucketCounts): number {
   let squares = 0
@@ -72,11 +72,8 @@ export function effectiveBuckets({ total }: BucketCounts): number {
 
 /**
  * By how much errors cluster by user, at least 1 (independent): the jackknife variance of the error
- * count over user buckets, divided by the Poisson variance.
- *
- * `D = (k-1)/k * sum_b ((x_b - n_b X/N) / (1 - n_b/N))^2 / X` over the k active buckets. The leverage
- * term keeps one heavy user from hiding behind the mean that he makes (a Pearson statistic lets 50 %
- * of healthy rollouts fail then).
+ * count over user buckets, divided by the Poisson variance. Formula and reason:
+ * docs/adr/0005-e-process.md.
  */
 export function armOverdispersion({ bad, total }: BucketCounts): number {
   const x = sum(bad)
@@ -94,8 +91,8 @@ export function armOverdispersion({ bad, total }: BucketCounts): number {
 }
 
 /**
- * The design effect by which evidence is divided: the larger of both arms', raised a little while
- * errors are few and the estimate is shaky.
+ * The design effect by which evidence is divided: the larger of both sides', raised a little while
+ * errors are few and the estimate is uncertain.
  */
 export function designEffect({ control, treatment }: ArmPair): number {
   const d = Math.max(armOverdispersion(control), armOverdispersion(treatment))

@@ -15,12 +15,18 @@ import type { Margin, Stratum } from './increment.ts'
 import { logMeanExp, logSumExp } from './logarithms.ts'
 import { type Recent, RecentOperations } from './recent.ts'
 
-/** How much worse than the margin the bets say treatment is: from a creeping harm to an outage. */
+/**
+ * How much worse than the margin the bets assume the new side to be: from slow degradation to an
+ * outage.
+ */
 export const HARM_BETS: readonly number[] = [1.1, 1.25, 1.6, 2.5, 6, 30]
 
 const WATCH_EVERY_S = 60
 const WATCHES_PER_OCTAVE = 4
-/** A bound per second does not grow beyond this with the time between polls: a stall is one poll's. */
+/**
+ * A bound per second does not grow beyond this with the time between polls: a stall belongs to one
+ * poll.
+ */
 const LONGEST_S = 3
 
 const NOTHING: Stratum = { badTreatment: 0, treatment: 0, badControl: 0, control: 0 }
@@ -47,7 +53,10 @@ export interface HarmState {
 }
 
 export interface HarmReading {
-  /** Natural logarithm of the evidence; {@link exact} false: an upper bound of it, below what was asked for. */
+  /**
+   * Natural logarithm of the evidence; {@link exact} false: an upper bound, below what was asked
+   * for.
+   */
   readonly logEvidence: number
   readonly exact: boolean
   /** Of the watch that contributes most: */
@@ -56,22 +65,14 @@ export interface HarmReading {
   readonly designEffect: number
   readonly badBuckets: number
   readonly effectiveBuckets: number
-  /** At least half of treatment's operations of the last ten seconds were bad. */
+  /** At least half of the new side's operations of the last ten seconds were bad. */
   readonly outage: boolean
 }
 
 /**
- * Evidence that treatment is worse than the margin, to be looked at after every poll: an e-process by
- * Ville's inequality, so that P(it ever exceeds 1/alpha | healthy) <= alpha.
- *
- * A regression may begin late, when healthy hours have eaten the evidence. So every minute a *watch*
- * opens, which only looks at what comes after it, with mass `1/((i+1)(i+2))`; the masses sum to 1
- * (Shiryaev-Roberts with a prior; e-detectors: Shin, Ramdas & Rinaldo). Old watches are thinned to
- * about four per octave of age.
- *
- * `E = sum_watch mass * mean_j exp(L_j / D)`; `D`, the overdispersion of the watch or of the whole run,
- * whichever is larger, divides when the evidence is *evaluated*: dividing each increment by the D of
- * its moment gave 2 to 10 % of false alarms in simulation.
+ * Evidence that the new side is worse than the margin; an e-process, so it may be checked after
+ * every poll: P(it ever exceeds 1/alpha | healthy) <= alpha. It sums over watches that start every
+ * minute, so that a late regression is found. Proof: docs/adr/0005-e-process.md.
  */
 export class HarmEvidence {
   readonly #margin: Margin
@@ -82,7 +83,7 @@ export class HarmEvidence {
   readonly #perSecond: number
   #watches: Watch[] = []
   #opened = 0
-  /** Of the totals as they are; undefined when not known yet. */
+  /** Of the plain totals; undefined while unknown. */
   #runEffect: number | undefined
   #recent = new RecentOperations()
 
@@ -128,9 +129,9 @@ export class HarmEvidence {
   }
 
   /**
-   * @param atLeast the evidence that would matter: when not even an upper bound reaches it, the costly
-   * exact value is not computed. Since no D is smaller than the run's and the masses sum to at most 1,
-   * no evidence is larger than `exp(max(L, 0) / D)` of the best bet in the best watch.
+   * @param atLeast the evidence that would matter: when even an upper bound is below it, the costly
+   * exact value is not computed. Since no D is smaller than the run's and the masses sum to at most
+   * 1, no evidence is larger than `exp(max(L, 0) / D)` of the best bet in the best watch.
    */
   read(atLeast: number = -Infinity): HarmReading {
     const bound = this.#bound() / this.#effect(undefined)
@@ -181,7 +182,7 @@ export class HarmEvidence {
     }
   }
 
-  /** Goes on where another process stopped. */
+  /** Continues where another process stopped. */
   restore(state: HarmState): void {
     this.#log = [...state.log]
     this.#totals = unpackPair(state.totals)
@@ -224,8 +225,8 @@ export class HarmEvidence {
   }
 
   /**
-   * Of two watches of about the same age the older one stays. It inherits the mass of the other, less
-   * where it has less evidence: the sum never rises by thinning, so the guarantee stands.
+   * Of two watches of about the same age the older one stays. It inherits the mass of the other,
+   * less where it has less evidence: thinning never increases the sum, so the guarantee holds.
    */
   #thin(at: number): void {
     const kept: Watch[] = []

@@ -1,6 +1,6 @@
 /**
- * A margin between the arms, as the line `treatment's rate = ratio x control's rate + add`.
- * `ratio` 1.05 and `add` 0 tolerates five per cent more than control, relatively.
+ * A margin between the sides, as the line `new side's rate = ratio x old side's rate + add`.
+ * `ratio` 1.05 and `add` 0 tolerates five percent more than the old side, relatively.
  */
 export interface Margin {
   readonly ratio: number
@@ -8,7 +8,7 @@ export interface Margin {
   readonly add: number
 }
 
-/** Treatment's rate on the margin for a given rate of control. */
+/** The new side's rate on the margin for a given rate of the old side. */
 export function edgeOf(margin: Margin, control: number): number {
   return margin.ratio * control + margin.add
 }
@@ -22,9 +22,9 @@ export interface Stratum {
 }
 
 /**
- * Control's rate at the point of the margin that explains the bet best: the positive root of
- * `A rho c^2 + b c - nC thetaC delta = 0`. At this point the expectation of the increment does not
- * depend on control's true rate, so that bursts and drift which hit both arms cancel.
+ * The old side's rate at the point of the margin that explains the bet best: the positive root of
+ * `A rho c^2 + b c - nC thetaC delta = 0`. There the expectation of the increment does not depend
+ * on the true rate, so bursts and drift that affect both sides cancel.
  */
 export function nearestNull(
   { ratio, add }: Margin,
@@ -43,17 +43,8 @@ export function nearestNull(
 
 /**
  * What one stratum adds to the logarithm of the evidence for the bet (thetaT, thetaC) against every
- * point of the margin:
- *
- * `dL = xT ln(thetaT/g) + xC ln(thetaC/c) - nT (thetaT - g) - nC (thetaC - c)`, with `c` from
- * {@link nearestNull} and `g = rho c + delta`.
- *
- * Under each point of the null hypothesis `E[exp dL] <= 1`, whatever control's rate is in this
- * stratum: the exponent is linear in the rates and zero on the margin, and Bernoulli trials are
- * dominated by Poisson ones. The bet must be chosen before the stratum is seen. With `add` 0 this
- * asks which arm an error came from: Lindon & Malek 2022 (anytime-valid inference for multinomial
- * count data); ter Schure, Perez-Ortiz, Ly & Grunwald (the safe logrank test); Turner, Ly & Grunwald
- * (safe tests for two proportions).
+ * point of the margin. The bet must be chosen before the stratum is seen. Formula, proof and
+ * sources: docs/adr/0005-e-process.md.
  */
 export function increment(
   margin: Margin,

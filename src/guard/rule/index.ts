@@ -1,6 +1,6 @@
 /**
- * The guard's decision rule, pure: no clock, no I/O. Fed with what both arms did between two polls, it
- * says regressed, safe, undecided or starved, and shows the numbers.
+ * The guard's decision rule, pure: no clock, no I/O. From what both sides did between two polls, it
+ * says regressed, safe, undecided or starved, with the numbers.
  */
 export { Baseline } from './baseline.ts'
 export {

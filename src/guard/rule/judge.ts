@@ -9,7 +9,7 @@ import type { JudgeSettings, MetricRule, ResolvedSettings, Step } from './settin
 import { answerOf, metricVerdict } from './verdict.ts'
 import type { Verdict } from './verdict.ts'
 
-/** Control operations without which a bet is a guess. */
+/** Least operations of the old side: a bet on fewer would be a guess. */
 const MIN_BASELINE = 100
 
 interface MetricEvidence {
@@ -34,8 +34,8 @@ export interface JudgeState {
 }
 
 /**
- * The decision rule: fed with what both arms did between two polls, asked after every poll. Pure: no
- * clock, no I/O; the same input gives the same answer.
+ * The decision rule: gets what both sides did between two polls, and is asked after every poll.
+ * Pure: no clock, no I/O; the same input gives the same answer.
  */
 export class Judge {
   readonly settings: ResolvedSettings
@@ -65,21 +65,21 @@ export class Judge {
     return this.#step
   }
 
-  /** Metrics whose baseline is still too short to begin a rollout on. */
+  /** Metrics whose baseline is still too short to start a rollout. */
   get unready(): readonly string[] {
     return this.#metrics
       .filter(({ baseline }) => baseline.seen < this.settings.baselineOperations)
       .map(({ rule }) => rule.id)
   }
 
-  /** Safety starts from nothing at each step; harm goes on. */
+  /** Evidence of safety starts from nothing at each step; evidence of harm continues. */
   beginStep(step: Step): void {
     this.#step = step
     for (const metric of this.#metrics) metric.safety = this.#freshSafety(metric.rule)
   }
 
   /**
-   * One poll: what both arms did since the one before, each replica a stratum of its own.
+   * One poll: what both sides did since the one before, each replica a stratum of its own.
    * @param at seconds
    * @param strata by metric id
    */
@@ -115,7 +115,7 @@ export class Judge {
     return { step: this.#step, metrics: Object.fromEntries(metrics) }
   }
 
-  /** Goes on where another process stopped. Metrics that it did not know start from nothing. */
+  /** Continues where another process stopped. Metrics that it did not know start from nothing. */
   static restore(settings: JudgeSettings, state: JudgeState): Judge {
     const judge = new Judge(settings)
     judge.#step = state.step

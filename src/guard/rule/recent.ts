@@ -1,13 +1,13 @@
 const RECENT_S = 10
 
-/** Treatment's operations in one poll. */
+/** The new side's operations in one poll. */
 export interface Recent {
   readonly at: number
   readonly bad: number
   readonly total: number
 }
 
-/** Treatment's last ten seconds: an outage is seen in them before any statistics could. */
+/** The new side's last ten seconds: they show an outage before any statistics could. */
 export class RecentOperations {
   #polls: Recent[]
 

@@ -1,12 +1,12 @@
 import type { Stratum } from './increment.ts'
 
-/** A replica that does not behave as the others do; for people, no decision rests on it. */
+/** A replica that behaves differently from the others; for people, no decision depends on it. */
 export interface Disagreement {
   readonly replica: string
   readonly what: string
 }
 
-/** Errors cluster; the variance is taken so many times larger than that of independent ones. */
+/** Errors cluster: the variance is assumed to be this many times that of independent ones. */
 const EFFECT = 5
 const MIN_DEVIATIONS = 5
 
@@ -21,7 +21,9 @@ function percent(x: number, n: number): string {
   return `${((x / n) * 100).toPrecision(2)} %`
 }
 
-/** Names replicas that fail more than the rest on a side, or send another share of users to `on`. */
+/**
+ * Names replicas that fail more than the rest on a side, or send another share of users to `on`.
+ */
 export function disagreements(counts: ReadonlyMap<string, Stratum>): Disagreement[] {
   const found: Disagreement[] = []
   if (counts.size < 2) return found
@@ -45,13 +47,13 @@ export function disagreements(counts: ReadonlyMap<string, Stratum>): Disagreemen
     ] as const
     for (const [side, x, n, othersX, othersN] of sides) {
       if (deviations(x, n, othersX, othersN) < MIN_DEVIATIONS) continue
-      const what = `fails ${percent(x, n)} on ${side}, the others ${percent(othersX, othersN)}`
+      const what = `fails ${percent(x, n)} on the ${side === 'on' ? 'new' : 'old'} side, the others ${percent(othersX, othersN)}`
       found.push({ replica, what })
     }
     const n = one.treatment + one.control
     const others = rest.treatment + rest.control
     if (Math.abs(deviations(one.treatment, n, rest.treatment, others)) >= 2 * MIN_DEVIATIONS) {
-      const what = `sends ${percent(one.treatment, n)} of its operations on, the others ${percent(rest.treatment, others)}`
+      const what = `sends ${percent(one.treatment, n)} of its operations to the new side, the others ${percent(rest.treatment, others)}`
       found.push({ replica, what })
     }
   }

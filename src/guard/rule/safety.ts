@@ -30,8 +30,8 @@ export interface SafetyReading {
 }
 
 /**
- * Evidence that treatment is better than the margin, fresh for each step: one watch, and bets on
- * control's own rate, on half of it, and on the middle between it and the margin.
+ * Evidence that the new side is better than the margin, new for each step: one watch, and bets on
+ * the old side's own rate, on half of it, and on the middle between it and the margin.
  */
 export class SafetyEvidence {
   readonly #margin: Margin
@@ -80,7 +80,7 @@ export class SafetyEvidence {
     return { log: this.#log, totals: packPair(this.#totals) }
   }
 
-  /** Goes on where another process stopped. */
+  /** Continues where another process stopped. */
   restore(state: SafetyState): void {
     this.#log = [...state.log]
     this.#totals = unpackPair(state.totals)

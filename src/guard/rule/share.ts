@@ -1,12 +1,11 @@
 import { logFactorial } from './logarithms.ts'
 
 /**
- * Logarithm of the Bayes factor of "users arrive in another ratio than the one set" (uniform prior)
- * against "in the ratio set": `B(1 + t, 1 + c) / (p^t (1-p)^c)`. A martingale under the latter, so it
- * may be looked at after every poll: P(it ever exceeds 1000) <= 0.1 %. (Sample-ratio mismatch; Lindon
- * & Malek 2022.)
+ * Logarithm of the Bayes factor of "users arrive in another ratio than the one set" against "in the
+ * ratio set". A martingale under the latter: P(it ever exceeds 1000) <= 0.1 %
+ * (docs/adr/0005-e-process.md).
  *
- * @param share of the users that was set for treatment, 0 to 1
+ * @param share of the users that was set for the new side, 0 to 1
  */
 export function shareMismatch(treatment: number, control: number, share: number): number {
   const t = Math.floor(treatment)
@@ -16,12 +15,11 @@ export function shareMismatch(treatment: number, control: number, share: number)
 }
 
 /**
- * Logarithm of the evidence that a wrong ratio is right again: how much better the users seen since fit
- * the share set than the share that was seen wrong. As long as the true share is still that one, or
- * further from the one set, this is a supermartingale: P(it ever exceeds 1000) <= 0.1 %, however
- * often one looks.
+ * Logarithm of the evidence that a wrong ratio is right again: how much better the users seen since
+ * fit the share set than the share that was seen wrong. P(it ever exceeds 1000) <= 0.1 % while the
+ * ratio is still wrong (docs/adr/0005-e-process.md).
  *
- * @param share of the users that was set for treatment, between 0 and 1
+ * @param share of the users that was set for the new side, between 0 and 1
  * @param seen the wrong one, between 0 and 1
  */
 export function shareMended(

@@ -5,9 +5,9 @@ import type { SafetyReading } from './safety.ts'
 import type { MetricRule, ResolvedSettings, Step } from './settings.ts'
 
 /**
- * - `regressed`: treatment is worse than tolerated; go back.
- * - `safe`: the next step is provably within the harm budget.
- * - `starved`: no answer within an hour; hold and say what is missing.
+ * - `regressed`: the new side is worse than tolerated; roll back.
+ * - `safe`: the next step is within the harm budget, with proof.
+ * - `starved`: no answer within an hour; hold and report what is missing.
  * - `undecided`: otherwise.
  */
 export type Answer = 'regressed' | 'safe' | 'undecided' | 'starved'
@@ -25,17 +25,17 @@ export interface MetricVerdict {
   readonly id: string
   readonly regressed: boolean
   readonly safe: boolean
-  /** Evidence of harm and the threshold it is held against, both as powers of e. */
+  /** Evidence of harm and its threshold, both as powers of e. */
   readonly harm: {
     readonly logEvidence: number
     readonly logThreshold: number
-    /** Where harm, if any, seems to begin (seconds), and what both arms did since. */
+    /** Where harm, if any, seems to begin (seconds), and what both sides did since. */
     readonly since: number
     readonly treatment: Share
     readonly control: Share
   }
   readonly safety: { readonly logEvidence: number; readonly logThreshold: number } | undefined
-  /** Control's rate as the bets see it. */
+  /** The old side's rate as the bets see it. */
   readonly baselineRate: number
   readonly designEffect: number
   readonly effectiveBuckets: number
@@ -51,7 +51,7 @@ export interface Verdict {
   readonly answer: Answer
   /** One sentence for people. */
   readonly reason: string
-  /** Metrics that decided, or that stand in the way. */
+  /** Metrics that decided, or that prevent a decision. */
   readonly because: readonly string[]
   readonly metrics: readonly MetricVerdict[]
 }
@@ -60,15 +60,15 @@ const MIN_BUCKETS = 8
 const MIN_BAD_BUCKETS = 3
 
 /**
- * Why evidence of harm, however strong, does not count yet: one user must not take everybody back.
- * '' when it does.
+ * Why evidence of harm, however strong, does not count yet: one user alone must not cause a
+ * rollback. '' when it does.
  */
 export function whyNotYet(reading: HarmReading, outageCounts: boolean): string {
   if (reading.badBuckets < MIN_BAD_BUCKETS) {
     return `fewer than ${MIN_BAD_BUCKETS} user buckets are affected`
   }
   if (reading.effectiveBuckets >= MIN_BUCKETS || (outageCounts && reading.outage)) return ''
-  return 'too few users make most of the traffic'
+  return 'too few users cause most of the traffic'
 }
 
 export function metricVerdict(
@@ -117,7 +117,7 @@ export function metricVerdict(
   }
 }
 
-/** The first thing that stands between a metric and an answer. */
+/** The first thing that keeps a metric from an answer. */
 function lackOf(
   rule: MetricRule,
   settings: ResolvedSettings,
@@ -164,15 +164,20 @@ export function answerOf(
   if (context.unready.length > 0) {
     const missing = metrics.filter(({ id }) => context.unready.includes(id))
     const names = context.unready.join(', ')
-    return make('undecided', `the baseline of the old side is being taken: ${names}`, missing)
+    return make(
+      'undecided',
+      `the baseline of the old side is still being measured: ${names}`,
+      missing,
+    )
   }
-  if (context.step?.next === undefined) return make('undecided', 'no wider step to decide on', [])
+  if (context.step?.next === undefined)
+    return make('undecided', 'there is no larger step to decide on', [])
   const blocking = metrics.filter((metric) => !metric.safe)
   if (blocking.length === 0) {
     if (context.held >= settings.minHoldS) {
       return make('safe', 'every metric is within its harm budget for the next step', metrics)
     }
-    return make('undecided', 'the minimum hold of the step is not over', [])
+    return make('undecided', 'the step has not been held for its minimum time', [])
   }
   const starved = context.held >= settings.starvedAfterS
   const lack = blocking.find(({ lacks }) => lacks !== undefined)?.lacks ?? 'operations'
@@ -189,7 +194,10 @@ function describe(
   metrics: readonly { readonly id: string; readonly treatment: Share; readonly control: Share }[],
 ): string {
   return metrics
-    .map(({ id, treatment, control }) => `${id} ${percent(treatment)} on, ${percent(control)} off`)
+    .map(
+      ({ id, treatment, control }) =>
+        `${id} ${percent(treatment)} on the new side, ${percent(control)} on the old side`,
+    )
     .join('; ')
 }
 

@@ -4,16 +4,16 @@ import type { ArmReading, Reading, Selected } from './reading.ts'
 export interface Difference {
   readonly replica: string
   readonly elapsedS: number
-  /** The process or a counter began anew: everything since then counts, on both arms. */
+  /** The process or a counter restarted: everything since then counts, on both sides. */
   readonly reset: boolean
   readonly arms: Reading['arms']
   readonly selected: ReadonlyMap<string, Selected>
 }
 
 /**
- * The first sight of a replica is a baseline and yields nothing. A restart or a fallen counter counts
- * from zero for BOTH arms: from zero for one alone would give it operations that the other has not.
- * The same sample twice yields nothing either.
+ * The first reading of a replica is a baseline and yields nothing. After a restart or a fallen
+ * counter BOTH sides count from zero: from zero for one alone would give it operations that the
+ * other lacks. The same sample twice yields nothing either.
  */
 export function difference(before: Reading | undefined, now: Reading): Difference | undefined {
   if (before === undefined || now.at <= before.at) return undefined
@@ -73,7 +73,10 @@ function subtractArm(before: ArmReading, now: ArmReading): ArmReading {
   }
 }
 
-/** A selected counter that fell alone is somebody else's: it counts from zero, and gauges keep `max`. */
+/**
+ * A single selected counter that fell is another program's: it counts from zero, and gauges keep
+ * `max`.
+ */
 function subtract(before: Selected | undefined, now: Selected): Selected {
   const since = (a: number, b: number): number => (b >= a ? b - a : b)
   return {

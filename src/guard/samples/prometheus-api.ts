@@ -12,9 +12,9 @@ export interface PrometheusSourceOptions extends PrometheusOptions {
 }
 
 /**
- * Reads the replicas from a Prometheus server by instant queries. A query answers with the last sample
- * of up to five minutes ago, under the time of the query; so the samples' own times are asked for too,
- * and a replica that is not scraped any more is seen as lost.
+ * Reads the replicas from a Prometheus server by instant queries. A query returns samples up to
+ * five minutes old under its own time; so the samples' times are queried too, and a replica that is
+ * no longer scraped counts as lost.
  *
  * @see https://prometheus.io/docs/prometheus/latest/querying/api/
  */

@@ -1,10 +1,10 @@
 /**
- * A quantile of a histogram with cumulative buckets, linear within its bucket as Prometheus has it.
+ * A quantile of a histogram with cumulative buckets, linear within its bucket as in Prometheus.
  *
  * @param bounds upper ends of the buckets, rising, the last infinite
  * @param cumulative for each bound, how many lie at or below it
  * @param q from 0 to 1
- * @returns in the unit of the bounds; the last finite bound when it lies above; `undefined` of an
+ * @returns in the unit of the bounds; the last finite bound when it lies above; `undefined` for an
  * empty histogram
  * @see https://prometheus.io/docs/prometheus/latest/querying/functions/#histogram_quantile
  */

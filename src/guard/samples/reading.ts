@@ -3,7 +3,7 @@ import { USER_BUCKETS } from '../../metrics.ts'
 import type { Series } from '../../scrape/index.ts'
 import type { Selector } from './selector.ts'
 
-/** All counters of one replica at one moment; both arms from the same answer. */
+/** All counters of one replica at one moment; both sides from the same answer. */
 export interface Reading {
   readonly replica: string
   /** Epoch seconds of the sample. */
@@ -69,8 +69,8 @@ function boundOf(text: string | undefined): number {
 }
 
 /**
- * Makes a reading of the series of one replica. A counter that is negative, infinite or no number
- * makes the whole answer worthless: half of it would compare a healthy arm with a broken one.
+ * Makes a reading from the series of one replica. A counter that is negative, infinite or not a
+ * number invalidates the whole answer: half of it would compare a healthy side with a broken one.
  *
  * @throws SwitchbackError `SB_METRICS_UNUSABLE`
  */
@@ -112,7 +112,11 @@ export function readingOf(
     } else if (name === 'switchback_users_total') arm.users += countOf(one, replica)
   }
   if (instance === undefined) {
-    throw unusable(replica, 'has no switchback_instance_info', 'Is this the app with the cache?')
+    throw unusable(
+      replica,
+      'has no switchback_instance_info',
+      'name the metrics URL of an app process with the cache',
+    )
   }
   return { replica, at, instance, startedAt, userWindows, arms, selected }
 }

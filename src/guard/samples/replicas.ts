@@ -6,19 +6,19 @@ import type { Selector } from './selector.ts'
 import type { Failure, MetricsSource } from './source.ts'
 
 export interface ReplicaSourceOptions {
-  /** Addresses of `/metrics`, one per replica. */
+  /** Metrics URLs, one per replica. */
   readonly urls: readonly string[]
-  /** Series to be kept besides Switchback's own. */
+  /** Series to keep besides Switchback's own. */
   readonly selectors?: readonly Selector[]
   /** For a whole answer, in milliseconds. @default 1000 */
   readonly timeoutMs?: number
-  /** An answer may have so many bytes. @default 8 MiB */
+  /** Largest answer in bytes. @default 8 MiB */
   readonly maxBytes?: number
   /** Epoch milliseconds. @default Date.now */
   readonly now?: () => number
 }
 
-/** Series that a reading is made of. */
+/** Series that a reading is made from. */
 export function isWanted(selectors: readonly Selector[]): (name: string) => boolean {
   const names = new Set(selectors.map(({ name }) => name))
   return (name) => name.startsWith('switchback_') || names.has(name)

@@ -49,7 +49,7 @@ function checkOf(
   try {
     pattern = new RegExp(`^(?:${value})$`, 'u')
   } catch (error) {
-    return refuse(`${quote(value)} is no regular expression`, error)
+    return refuse(`${quote(value)} is not a regular expression`, error)
   }
   const wanted = operator === '=~'
   return (labels) => pattern.test(labels[label] ?? '') === wanted

@@ -5,8 +5,8 @@ export interface MetricsSource {
   /** For logs: addresses without credentials. */
   readonly name: string
   /**
-   * Asks everybody once. Never rejects: who does not answer in time, or not sensibly, is a failure
-   * with a name, and the others' readings count.
+   * Reads all replicas once. Never rejects: a replica that does not answer in time, or not validly,
+   * is a named failure, and the readings of the others count.
    */
   poll(signal?: AbortSignal): Promise<Poll>
 }
