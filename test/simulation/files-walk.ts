@@ -23,6 +23,8 @@ const SIDES: readonly Side[] = ['off', 'on']
 
 const LOCKING = 'BEGIN IMMEDIATE'
 const WITHIN_MS = 100
+/** How far ahead of the clock a fence reaches: as long as a write may be on its way. */
+const COVERED_MS = 10
 
 const KEYS: readonly string[] = ['a', 'b', 'c']
 
@@ -248,7 +250,7 @@ class Walk {
       this.#mend(peer, side)
     } else if (drawn < 0.96) {
       if (!this.#fencing) return
-      const before = this.#machine.wall + this.#pick([-50, 0, 1, 40])
+      const before = this.#machine.wall + this.#pick([-50, 0, COVERED_MS])
       // Stands when it returns, whoever holds which lock.
       void cache.ledger.fence(side, before)
       if (peer.dead) return
@@ -271,6 +273,7 @@ class Walk {
       // Another database is begun, and trusted from then on.
       void Promise.resolve(cache.read(key)).catch(() => undefined)
       for (const one of SIDES) this.#mend(peer, one)
+      this.#machine.now += 50
     }
   }
 
@@ -279,7 +282,7 @@ class Walk {
     const { ledger } = peer.cache
     const from = ledger.fencedBefore(side)
     if (peer.dead || from < FENCE_UNKNOWN) return
-    const before = this.#machine.wall + 1
+    const before = this.#machine.wall + COVERED_MS
     const replaced = ledger.replaceFence(side, from, before)
     if (replaced instanceof Promise) return void replaced.catch(() => undefined)
     if (!replaced) return
