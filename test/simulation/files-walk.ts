@@ -205,7 +205,9 @@ class Walk {
     this.#focus = { key, side }
     const startedAt = this.#machine.now
     const debt = `${side} ${key}`
-    const drawn = this.#random()
+    // Files vanish most often amid an operation.
+    const vanishing = this.#rough && this.#depth > 0 && this.#chance(0.08)
+    const drawn = vanishing ? 1 : this.#random()
     // A promise means that somebody else holds the lock: as if the program had died waiting.
     if (drawn < 0.4) {
       const floor = this.#floors.get(key) ?? 0
