@@ -185,7 +185,6 @@ export class Debts {
       this.changes += 1
       if (era !== 0) this.#tellFenced(side, RESET_REASON)
     }
-    await this.#lowerFence(side, heard)
     return undefined
   }
 
@@ -207,17 +206,13 @@ export class Debts {
     await backend.ping()
     if (fence < FENCE_UNKNOWN) {
       // An older value may bear a later time than a fence of now.
-      if (backend.renew !== undefined) return backend.renew()
-      await backend.clear()
+      if (backend.renew === undefined) await backend.clear()
+      else await backend.renew()
     }
-    await this.#ledger.replaceFence(side, fence, this.#fenceTime(side))
-  }
-
-  /** A new era has left everything behind that the fence was for. */
-  async #lowerFence(side: Side, { begun, since, now }: Heard): Promise<void> {
-    const fence = this.#ledger.fencedBefore(side)
-    if (fence <= now + FAR_MS || !begun) return
-    await this.#ledger.replaceFence(side, fence, since)
+    // Another era has raised it by one. What somebody else has raised further is the next round's.
+    const raised = this.#ledger.fencedBefore(side)
+    if (fence < FENCE_UNKNOWN && raised > fence + 1) return
+    await this.#ledger.replaceFence(side, raised, this.#fenceTime(side))
   }
 
   /** Why nothing that the side holds is served, though it answers; `''` when there is no such reason. */
