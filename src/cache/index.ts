@@ -5,20 +5,16 @@
 export * from './cell.ts'
 export * from './backend.ts'
 export * from './service.ts'
-export {
-  type FileCache,
-  fileCache,
-  type FileCacheOptions,
-  inspectStores,
-  type StoreReport,
-} from './file/index.ts'
 export { checkKey, MAX_KEY_BYTES, storageKey } from './storage-key.ts'
 export { parseTtl } from './ttl.ts'
-export { redisCache, type RedisCacheOptions, type RedisClient } from './redis/index.ts'
-export {
-  adaptCache,
-  type AdaptCacheOptions,
-  type KeyValueStore,
-  memoryCache,
-  type MemoryCacheOptions,
-} from './adapter/index.ts'
+export { type FileCache, fileCache } from './file/file-cache.ts'
+export type { FileCacheOptions } from './file/options.ts'
+export type { RedisClient } from './redis/client.ts'
+export type { RedisCacheOptions } from './redis/options.ts'
+export { redisCache } from './redis/redis-cache.ts'
+export { adaptCache, type AdaptCacheOptions, type KeyValueStore } from './adapter/adapt-cache.ts'
+export { memoryCache, type MemoryCacheOptions } from './adapter/memory-cache.ts'
+// For the doctor, who looks into the files of a store that is not in use here.
+export { ControlFile } from './file/control-file.ts'
+export { Database, SCHEMA_VERSION } from './file/database.ts'
+export { judgeBoot, readBootId } from './file/machine.ts'

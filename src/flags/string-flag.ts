@@ -15,6 +15,8 @@ export interface StringFlagOptions<T extends string> extends ClientChoice {
   /** Milliseconds between two looks at the flag while its provider announces no change. @default 1000 */
   readonly rememberMs?: number
   readonly onEvent?: OnFlagsEvent
+  /** Told of another value, as `old -> new`. Must not throw. */
+  readonly onChange?: (detail: string) => void
 }
 
 /** A setting that the flag service holds for all users. */
@@ -40,7 +42,10 @@ export function createStringFlag<T extends string>(options: StringFlagOptions<T>
 
   const take = (next: string): void => {
     if (allowed.includes(next as T)) {
-      if (next !== value) onEvent({ level: 'info', message: `flag ${flag}: ${value} -> ${next}` })
+      if (next !== value) {
+        onEvent({ level: 'info', message: `flag ${flag}: ${value} -> ${next}` })
+        options.onChange?.(`${value} -> ${next}`)
+      }
       value = next as T
       refused = ''
     } else if (next !== refused) {

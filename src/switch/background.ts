@@ -1,15 +1,13 @@
 import type { Entry } from '../cache/index.ts'
-import { compareSides, type Recorder } from '../telemetry/index.ts'
-import { createHash } from 'node:crypto'
+import type { Comparisons, Recorder } from '../telemetry/index.ts'
 import type { Debts } from './debts.ts'
-import type { Notify } from './events.ts'
 import type { GuardedSide } from './guarded-side.ts'
 import type { PinnedOperation } from './operation.ts'
 
 export interface BackgroundParts {
   readonly debts: Debts
   readonly recorder: Recorder
-  readonly notify: Notify
+  readonly comparisons: Comparisons
   /** Legs that may be under way; more are shed. */
   readonly limit: number
 }
@@ -18,7 +16,6 @@ export interface BackgroundParts {
 export class Background {
   readonly #parts: BackgroundParts
   readonly #underWay = new Set<Promise<void>>()
-  #lastReport = 0
 
   constructor(parts: BackgroundParts) {
     this.#parts = parts
@@ -46,18 +43,17 @@ export class Background {
   }
 
   /** Reads the standby too, after a hit, and counts how the two agree. */
-  compare(op: PinnedOperation): void {
-    const { active, standby, key, cell } = op
-    const started = this.#start(standby, async () => {
-      const result = await compareSides(
+  compare({ active, standby, key, cell }: PinnedOperation): void {
+    const { comparisons, recorder } = this.#parts
+    const started = this.#start(standby, () =>
+      comparisons.run(
+        key,
         cell,
         () => active.read(key),
         () => standby.read(key),
-      )
-      this.#parts.recorder.comparison(result)
-      if (result === 'mismatch') this.#report(key, active, standby)
-    })
-    if (!started) this.#parts.recorder.comparison('shed')
+      ),
+    )
+    if (!started) recorder.comparison('shed')
   }
 
   /** Resolves when all legs have ended; each is bounded by its side's deadline. */
@@ -78,19 +74,4 @@ export class Background {
     this.#underWay.add(tracked)
     return true
   }
-
-  #report(key: string, active: GuardedSide, standby: GuardedSide): void {
-    const now = Date.now()
-    if (now - this.#lastReport < REPORT_INTERVAL_MS) return
-    this.#lastReport = now
-    const name = createHash('sha256').update(key).digest('hex').slice(0, 12)
-    this.#parts.notify({
-      type: 'mismatch',
-      side: active.side,
-      detail: `${active.backend.name} and ${standby.backend.name} differ for key sha256:${name}`,
-    })
-  }
 }
-
-/** One mismatch a second is enough to start looking; the counter has them all. */
-const REPORT_INTERVAL_MS = 1000

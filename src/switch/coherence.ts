@@ -72,7 +72,8 @@ export class Coherence {
   async store(op: PinnedOperation, entry: Entry): Promise<Written> {
     const { active, standby, key } = op
     let landsUntil = 0
-    await active.meet()
+    const meeting = active.meet()
+    if (meeting !== undefined) await meeting
     const trusted = this.#debts.trustedFrom(active.side, key)
     if (op.mirrored) {
       await standby.meet()

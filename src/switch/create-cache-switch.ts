@@ -1,16 +1,14 @@
 import type { CacheBackend } from '../cache/index.ts'
 import { SwitchbackError, quote } from '../errors.ts'
-import { deciderOf, type FlagChoice } from '../flags/index.ts'
+import { deciderOf, type FlagChoice, registerFlagGauges } from '../flags/index.ts'
 import { safeListener } from '../listeners.ts'
 import type { Side } from '../side.ts'
-import { noTelemetry } from '../telemetry/index.ts'
+import { Comparisons, noTelemetry, registerHealthGauges } from '../telemetry/index.ts'
 import { Background } from './background.ts'
 import { type CacheSwitch, SwitchedCache } from './cache-switch.ts'
-import { jsonCodec } from './codec.ts'
 import { Coherence } from './coherence.ts'
 import { Debts } from './debts.ts'
 import { logEvent, type Notify } from './events.ts'
-import { registerGauges } from './gauges.ts'
 import { GuardedSide } from './guarded-side.ts'
 import type { SideHealth } from './health.ts'
 import { Loads } from './loads.ts'
@@ -20,7 +18,7 @@ import { Origin } from './origin.ts'
 import { policySource } from './standby-policy.ts'
 import { UnderWay } from './under-way.ts'
 import { Upkeep } from './upkeep.ts'
-import { Values } from './values.ts'
+import { jsonCodec, Values } from './values.ts'
 
 const DEFAULT_DEADLINE_MS = 100
 const UPKEEP_MS = 250
@@ -73,7 +71,12 @@ export function createCacheSwitch(options: CacheSwitchOptions & FlagChoice): Cac
   })
   const upkeep = new Upkeep({ sides, debts, intervalMs: UPKEEP_MS, recorder, notify })
   const policy = policySource(options.standby ?? 'invalidate', notify, options.flags?.domain)
-  const background = new Background({ debts, recorder, notify, limit: options.maxBackground ?? 64 })
+  const comparisons = new Comparisons(recorder, (key) => {
+    const detail = `${options.off.name} and ${options.on.name} differ for key sha256:${key}`
+    notify({ type: 'mismatch', detail })
+  })
+  const limit = options.maxBackground ?? 64
+  const background = new Background({ debts, recorder, comparisons, limit })
   const coherence = new Coherence({ debts, recorder })
   const moves = new Moves({ debts, recorder, fleet })
   const values = new Values({
@@ -93,15 +96,6 @@ export function createCacheSwitch(options: CacheSwitchOptions & FlagChoice): Cac
     side.backend.onEra?.((heard) => debts.heard(side.side, heard)),
   )
 
-  const removeGauges = registerGauges({
-    name,
-    recorder,
-    sides,
-    debts,
-    decider,
-    flag: options.flag,
-  })
-
   const sideHealth = (side: Side): SideHealth => {
     const { backend, outSince, lastFailure, usable } = sides[side]
     const owed = debts.count(side)
@@ -111,10 +105,21 @@ export function createCacheSwitch(options: CacheSwitchOptions & FlagChoice): Cac
     return { ok: detail === '', backend: backend.name, outSince, owed, detail }
   }
 
+  const removeGauges = [
+    registerHealthGauges(
+      recorder,
+      name,
+      { off: options.off.name, on: options.on.name },
+      sideHealth,
+      () => decider.health().ok,
+    ),
+    registerFlagGauges({ recorder, decider, flag: options.flag }),
+  ]
+
   return new SwitchedCache({
     sides,
     decider,
-    policy: policy.read,
+    policy,
     retired: options.retire,
     underWay,
     coherence,
@@ -133,7 +138,7 @@ export function createCacheSwitch(options: CacheSwitchOptions & FlagChoice): Cac
       closing = true
       await underWay.close()
       for (const stop of unsubscribe) stop?.()
-      removeGauges()
+      for (const remove of removeGauges) remove()
       await background.drain()
       await upkeep.close()
       for (const side of Object.values(sides)) side.close()

@@ -1,4 +1,5 @@
 import { AsyncLocalStorage } from 'node:async_hooks'
+import type { Loader } from '../cache/index.ts'
 import type { Side } from '../side.ts'
 
 /** One load under way, with the value that it ends in. */
@@ -26,12 +27,26 @@ export class Flights {
     return waitsForCaller(flight) ? undefined : flight
   }
 
-  start<T>(side: Side, key: string, token: string, load: () => Promise<T>): Flight<T> {
-    const id = side + key
-    const flight = startFlight(token, load, () => {
-      if (this.#flights.get(id) === flight) this.#flights.delete(id)
-    })
-    this.#flights.set(id, flight)
+  /** @param side where others may find it; none: nobody joins */
+  start<T>(
+    side: Side | undefined,
+    key: string,
+    token: string,
+    lead: (nest: Nest) => Promise<T>,
+  ): Flight<T> {
+    const parent = callerNest()
+    const nest: Nest = { parent, waitsFor: new Set(), placed: parent !== undefined, ended: false }
+    const fly = async (): Promise<T> => {
+      try {
+        return await lead(nest)
+      } finally {
+        nest.ended = true
+        if (this.#flights.get(id) === flight) this.#flights.delete(id)
+      }
+    }
+    const id = `${side}${key}`
+    const flight = { token, startedAt: performance.now(), result: fly(), nest }
+    if (side !== undefined) this.#flights.set(id, flight)
     return flight
   }
 
@@ -41,47 +56,19 @@ export class Flights {
     this.#flights.delete(`off${key}`)
     this.#flights.delete(`on${key}`)
   }
-
-  get size(): number {
-    return this.#flights.size
-  }
-}
-
-/** A load that nobody joins. */
-export function startFlight<T>(
-  token: string,
-  load: () => Promise<T>,
-  onEnd: () => void = () => {},
-): Flight<T> {
-  const parent = callerNest()
-  const nest: Nest = { parent, waitsFor: new Set(), placed: parent !== undefined, ended: false }
-  const result = runIn(nest, load).finally(() => {
-    nest.ended = true
-    onEnd()
-  })
-  return { token, startedAt: performance.now(), result, nest }
-}
-
-/** Whether this is called from within a load, of whichever cache. */
-export function isNested(): boolean {
-  return callerNest() !== undefined
 }
 
 /** The flight's result. Notes meanwhile that the load from which this is called waits for it. */
-export async function landing<T>(flight: Flight<T>): Promise<T> {
+export function landing<T>({ result, nest }: Flight<T>): Promise<T> {
   const caller = callerNest()
-  const { nest } = flight
-  if (caller === undefined) return flight.result
+  if (caller === undefined) return result
   caller.waitsFor.add(nest)
-  try {
-    return await flight.result
-  } finally {
-    caller.waitsFor.delete(nest)
-  }
+  return result.finally(() => caller.waitsFor.delete(nest))
 }
 
 /** A load that may itself ask a cache, and what it waits for there. */
-interface Nest {
+export interface Nest {
+  /** The load from within which it began, of whichever cache. */
   readonly parent: Nest | undefined
   readonly waitsFor: Set<Nest>
   /** False while it may yet wait for one of the places in which loads run. */
@@ -98,21 +85,20 @@ function callerNest(): Nest | undefined {
   return nest
 }
 
-/** On Node 20 such a context makes every `await` of the process dearer, so it is off while nothing loads. */
-async function runIn<T>(nest: Nest, load: () => Promise<T>): Promise<T> {
+/**
+ * Runs a loader, which has got one of the places in which loads run. On Node 20 such a context makes every
+ * `await` of the process dearer, so it is on only while a loader runs.
+ */
+export async function runLoader<T>(nest: Nest, load: Loader<T>): Promise<T> {
+  nest.placed = true
   running += 1
   try {
-    return await context.run(nest, load)
+    const loaded = context.run(nest, load)
+    return loaded instanceof Promise ? await loaded : loaded
   } finally {
     running -= 1
     if (running === 0) context.disable()
   }
-}
-
-/** The load from which this is called has got one of the places in which loads run. */
-export function takePlace(): void {
-  const nest = callerNest()
-  if (nest !== undefined) nest.placed = true
 }
 
 /**

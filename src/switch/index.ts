@@ -5,7 +5,7 @@
 export { createCacheSwitch } from './create-cache-switch.ts'
 export type { CacheSwitch, CacheView, ViewHooks } from './cache-switch.ts'
 export type { BreakerOptions } from './breaker.ts'
-export { type Codec, jsonCodec } from './codec.ts'
+export { type Codec, jsonCodec } from './values.ts'
 export type { SwitchEvent } from './events.ts'
 export type { CacheHealth, SideHealth } from './health.ts'
 export { MemoryLedger } from './memory-ledger.ts'

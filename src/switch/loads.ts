@@ -3,7 +3,7 @@ import type { Side } from '../side.ts'
 import type { Losses, Recorder } from '../telemetry/index.ts'
 import type { Background } from './background.ts'
 import type { Coherence } from './coherence.ts'
-import { Flights, isNested, landing, startFlight, takePlace } from './flights.ts'
+import { Flights, landing, type Nest, runLoader } from './flights.ts'
 import type { Moves } from './moves.ts'
 import type { PinnedOperation } from './operation.ts'
 import type { Origin } from './origin.ts'
@@ -53,12 +53,10 @@ export class Loads {
     for (;;) {
       const flight = this.#flightFor(op)
       if (flight === undefined) {
-        const lead = (): Promise<Loaded> => this.#lead(op, load, ttlMs, nested)
-        const nested = isNested()
-        const own =
-          op.place === undefined
-            ? startFlight('', lead)
-            : this.#flights.start(op.place.side, op.key, op.cell.token, lead)
+        const { place, key, cell } = op
+        const own = this.#flights.start(place?.side, key, cell.token, (nest) =>
+          this.#lead(op, load, ttlMs, nest),
+        )
         return this.#valueOf<T>(await landing(own))
       }
       const joinedAt = performance.now()
@@ -87,12 +85,7 @@ export class Loads {
     return payload === undefined ? (value as T) : (this.#parts.values.decode<T>(payload) as T)
   }
 
-  async #lead<T>(
-    op: PinnedOperation,
-    load: Loader<T>,
-    ttlMs: number,
-    nested: boolean,
-  ): Promise<Loaded> {
+  async #lead<T>(op: PinnedOperation, load: Loader<T>, ttlMs: number, nest: Nest): Promise<Loaded> {
     const { coherence, moves, values, losses, background } = this.#parts
     const missed = op.cell
     this.#noteMiss(op)
@@ -105,7 +98,7 @@ export class Loads {
       }
     }
     op.cell = missed
-    const value = await this.#fromOrigin(op, load, nested)
+    const value = await this.#fromOrigin(op, load, nest)
     const payload = values.encodeLoaded(value)
     if (payload === undefined) return { payload, value, servedBy: 'origin', stored: false }
     const entry = values.entry(payload, ttlMs)
@@ -126,16 +119,14 @@ export class Loads {
     this.#parts.losses?.missed(active.side, key, bucket)
   }
 
-  async #fromOrigin<T>(op: PinnedOperation, load: Loader<T>, nested: boolean): Promise<T> {
+  async #fromOrigin<T>(op: PinnedOperation, load: Loader<T>, nest: Nest): Promise<T> {
     const { origin, recorder } = this.#parts
     const { side } = op.active
     const startedAt = performance.now()
     let ok = false
     try {
-      const value = await origin.load(() => {
-        takePlace()
-        return load()
-      }, nested)
+      const nested = nest.parent !== undefined
+      const value = await origin.load(() => runLoader(nest, load), nested)
       ok = true
       op.servedBy = 'origin'
       return value

@@ -27,12 +27,7 @@ export class MemoryLedger implements Ledger {
   }
 
   list(side: Side, limit: number): readonly Owed[] {
-    const oldest: Owed[] = []
-    for (const owed of this.#owed[side].values()) {
-      if (oldest.length === limit) break
-      oldest.push(owed)
-    }
-    return oldest
+    return [...this.#owed[side].values()].slice(0, limit)
   }
 
   settle(owed: Owed): boolean {

@@ -3,7 +3,7 @@ import type { Decider, FlagsSource } from '../flags/index.ts'
 import type { Side } from '../side.ts'
 import type { Recorder } from '../telemetry/index.ts'
 import type { BreakerOptions } from './breaker.ts'
-import type { Codec } from './codec.ts'
+import type { Codec } from './values.ts'
 import type { SwitchEvent } from './events.ts'
 
 /**

@@ -1,7 +1,27 @@
 import { type Entry, NEVER, parseTtl, type SetOptions, type Ttl } from '../cache/index.ts'
-import { type Codec, encodeValue } from './codec.ts'
+import { SwitchbackError } from '../errors.ts'
 import type { Notify } from './events.ts'
 import { oneLine } from './guarded-side.ts'
+
+/**
+ * Turns values into text and back. Both sides store the same text, so that a value may move between
+ * them. `decode(encode(v))` must equal `v` for every value that the application caches.
+ */
+export interface Codec {
+  encode(value: unknown): string
+  decode(payload: string): unknown
+}
+
+export const jsonCodec: Codec = {
+  encode(value) {
+    const text = JSON.stringify(value) as string | undefined
+    if (text === undefined) throw new TypeError(`JSON has no form for a ${typeof value}`)
+    return text
+  },
+  decode(payload) {
+    return JSON.parse(payload)
+  },
+}
 
 export interface ValuesParts {
   readonly codec: Codec
@@ -20,7 +40,28 @@ export class Values {
 
   /** @throws SwitchbackError `SB_VALUE_UNDEFINED`, `SB_VALUE_NOT_SERIALIZABLE`, `SB_VALUE_TOO_LARGE` */
   encode(value: unknown): string {
-    return encodeValue(this.#parts.codec, value, this.#parts.maxValueBytes)
+    const { codec, maxValueBytes } = this.#parts
+    if (value === undefined) {
+      throw new SwitchbackError('SB_VALUE_UNDEFINED', 'undefined cannot be cached', {
+        hint: 'undefined means "not cached"; cache null to remember that there is nothing',
+      })
+    }
+    let payload: string
+    try {
+      payload = codec.encode(value)
+    } catch (cause) {
+      const what = `a ${typeof value} could not be encoded`
+      const hint = 'cache a value of JSON shape, or pass a codec that can encode it'
+      throw new SwitchbackError('SB_VALUE_NOT_SERIALIZABLE', what, { cause, hint })
+    }
+    // A UTF-16 unit takes at most three bytes, so most values need not be counted.
+    const bytes = payload.length * 3 > maxValueBytes ? Buffer.byteLength(payload) : 0
+    if (bytes <= maxValueBytes) return payload
+    throw new SwitchbackError(
+      'SB_VALUE_TOO_LARGE',
+      `the encoded value has ${bytes} bytes; the limit is ${maxValueBytes}`,
+      { hint: 'cache something smaller, or raise maxValueBytes' },
+    )
   }
 
   /** A loaded value that cannot be cached is still the answer: undefined, and one log line. */

@@ -24,7 +24,7 @@ export interface Caller {
 export interface ViewParts {
   readonly sides: Readonly<Record<Side, GuardedSide>>
   readonly decider: Decider
-  readonly policy: () => StandbyPolicy
+  readonly policy: { current(): StandbyPolicy }
   /** No longer read, whatever the flag says. */
   readonly retired: Side | undefined
   readonly underWay: UnderWay
@@ -180,7 +180,16 @@ export class CallerView implements CacheView {
     const bucket = recorder.bucketOf(decider.targetingKeyOf(this.#caller.context))
     const [active, standby] = side === 'on' ? [sides.on, sides.off] : [sides.off, sides.on]
     const gone = retired !== undefined
-    return new PinnedOperation(operation, key, decision, active, standby, policy(), gone, bucket)
+    return new PinnedOperation(
+      operation,
+      key,
+      decision,
+      active,
+      standby,
+      policy.current(),
+      gone,
+      bucket,
+    )
   }
 
   #finish(op: PinnedOperation): void {

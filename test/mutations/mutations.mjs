@@ -587,8 +587,8 @@ export const mutations = [
   {
     name: 'a tombstone in the files does not keep its token',
     file: 'src/cache/file/cells.ts',
-    from: "case 'tombstone':\n      return {\n        state,\n        token,",
-    to: "case 'tombstone':\n      return {\n        state,\n        token: '',",
+    from: "    token,\n    payload: state === 'value'",
+    to: "    token: state === 'tombstone' ? '' : token,\n    payload: state === 'value'",
     args: REAL,
     tests: [{ file: 'test/cache/file' }],
   },

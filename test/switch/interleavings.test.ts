@@ -1,8 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import type { Ledger } from '../../src/cache/index.ts'
-import { noTelemetry } from '../../src/telemetry/index.ts'
+import { Comparisons, noTelemetry } from '../../src/telemetry/index.ts'
 import { Background } from '../../src/switch/background.ts'
-import { jsonCodec } from '../../src/switch/codec.ts'
 import { Coherence } from '../../src/switch/coherence.ts'
 import { Debts } from '../../src/switch/debts.ts'
 import { GuardedSide } from '../../src/switch/guarded-side.ts'
@@ -13,7 +12,7 @@ import type { StandbyPolicy } from '../../src/switch/options.ts'
 import { Origin } from '../../src/switch/origin.ts'
 import { UnderWay } from '../../src/switch/under-way.ts'
 import { Upkeep } from '../../src/switch/upkeep.ts'
-import { Values } from '../../src/switch/values.ts'
+import { jsonCodec, Values } from '../../src/switch/values.ts'
 import { CallerView, type ViewParts } from '../../src/switch/view.ts'
 import { FixedDecider } from '../support/fixed-decider.ts'
 import { History } from '../support/history.ts'
@@ -54,7 +53,8 @@ class Process {
     this.upkeep = new Upkeep({ sides, debts, intervalMs: 1e9, recorder, notify })
     const coherence = new Coherence({ debts, recorder })
     const moves = new Moves({ debts, recorder, fleet: false })
-    const background = new Background({ debts, recorder, notify, limit: 100 })
+    const comparisons = new Comparisons(recorder, () => {})
+    const background = new Background({ debts, recorder, comparisons, limit: 100 })
     const values = new Values({
       codec: jsonCodec,
       maxValueBytes: 1000,
@@ -66,7 +66,7 @@ class Process {
     this.#parts = {
       sides,
       decider: new FixedDecider({ on: 'on' }),
-      policy: () => policy,
+      policy: { current: () => policy },
       retired: undefined,
       underWay: new UnderWay(),
       coherence,

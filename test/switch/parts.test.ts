@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import { encodeValue, jsonCodec } from '../../src/switch/codec.ts'
+import { jsonCodec, Values } from '../../src/switch/values.ts'
 import { MemoryLedger } from '../../src/switch/memory-ledger.ts'
 import { Origin } from '../../src/switch/origin.ts'
 import { RepeatMisses } from '../../src/telemetry/repeat-misses.ts'
@@ -37,18 +37,21 @@ describe('origin', () => {
   })
 })
 
-describe('codec', () => {
+const valuesWith = (maxValueBytes: number): Values =>
+  new Values({ codec: jsonCodec, maxValueBytes, defaultTtl: undefined, notify: () => {} })
+
+describe('values', () => {
   test('round-trips every JSON value', () => {
     fc.assert(
       fc.property(fc.jsonValue(), (value) => {
-        const payload = encodeValue(jsonCodec, value, 1_000_000)
+        const payload = valuesWith(1_000_000).encode(value)
         expect(jsonCodec.decode(payload)).toEqual(JSON.parse(JSON.stringify(value)))
       }),
     )
   })
 
   test('names what cannot be cached', () => {
-    const encode = (value: unknown, max = 100): string => encodeValue(jsonCodec, value, max)
+    const encode = (value: unknown, max = 100): string => valuesWith(max).encode(value)
     expect(() => encode(undefined)).toThrow(expect.objectContaining({ code: 'SB_VALUE_UNDEFINED' }))
     for (const value of [() => 1, Symbol('x'), 10n]) {
       expect(() => encode(value)).toThrow(

@@ -71,70 +71,46 @@ export function stateOf(
 export function cellOf(row: Row, now: number, tombstoneTtl: number): Cell {
   const { token, writtenAt } = row
   const state = stateOf(row.kind, writtenAt, row.expiresAt, now, tombstoneTtl)
-  switch (state) {
-    case 'value':
-      return {
-        state,
-        token,
-        payload: row.payload,
-        writtenAt,
-        expiresAt: row.expiresAt,
-        successor: '',
-      }
-    case 'expired':
-      return {
-        state,
-        token,
-        payload: '',
-        writtenAt,
-        expiresAt: row.expiresAt,
-        successor: '',
-      }
-    case 'tombstone':
-      return {
-        state,
-        token,
-        payload: '',
-        writtenAt,
-        expiresAt: 0,
-        successor: row.successor,
-      }
-    case 'absent':
-      return { state, token, payload: '', writtenAt, expiresAt: 0, successor: '' }
+  return {
+    state,
+    token,
+    payload: state === 'value' ? row.payload : '',
+    writtenAt,
+    expiresAt: state === 'value' || state === 'expired' ? row.expiresAt : 0,
+    successor: state === 'tombstone' ? row.successor : '',
   }
 }
 
-/** What a writer has to know of the row that it replaces. `id` is 0 if there is none. */
+/** What a writer has to know of the row that it replaces. */
 export interface Found {
-  readonly id: number
+  readonly exists: boolean
   readonly token: string
   readonly state: CellState
   readonly kind: number
   readonly size: number
 }
 
-type PeekedRow = [number, number, string, number, number, number]
+type PeekedRow = [number, string, number, number, number]
 
 export function peek(tx: Transaction, key: string, tombstoneTtl: number): Found {
   const { now } = tx
   const row = tx.database
-    .statement('SELECT id, kind, token, written_at, expires_at, size FROM cells WHERE key = ?')
+    .statement('SELECT kind, token, written_at, expires_at, size FROM cells WHERE key = ?')
     .get(key) as PeekedRow | undefined
   if (row === undefined) {
     const { state, token } = floorCell(tx.floorToken, tx.floorAt, now, tombstoneTtl)
-    return { id: 0, token, state, kind: TOMBSTONE, size: 0 }
+    return { exists: false, token, state, kind: TOMBSTONE, size: 0 }
   }
-  const [id, kind, token, writtenAt, expiresAt, size] = row
-  return { id, token, state: stateOf(kind, writtenAt, expiresAt, now, tombstoneTtl), kind, size }
+  const [kind, token, writtenAt, expiresAt, size] = row
+  const state = stateOf(kind, writtenAt, expiresAt, now, tombstoneTtl)
+  return { exists: true, token, state, kind, size }
 }
 
 export interface NewCell {
   readonly kind: number
   readonly payload: string
-  readonly writtenAt: number
   /** 0 for a tombstone. */
   readonly expiresAt: number
-  readonly diesAt: number
   readonly successor: string
 }
 
@@ -147,49 +123,28 @@ export function store(
   tx: Transaction,
   key: string,
   found: Found,
-  cell: NewCell,
-  size: number,
+  { kind, payload, expiresAt, successor }: NewCell,
+  tombstoneTtl: number,
 ): string {
   const token = newToken()
-  if (found.id === 0) {
-    tx.database
-      .statement(
-        `INSERT INTO cells
-         (kind, token, written_at, expires_at, dies_at, size, successor, payload, key)
-         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)`,
-      )
-      .run(
-        cell.kind,
-        token,
-        cell.writtenAt,
-        cell.expiresAt,
-        cell.diesAt,
-        size,
-        cell.successor,
-        toSql(cell.payload),
-        key,
-      )
-  } else {
-    tx.database
-      .statement(
-        `UPDATE cells SET kind = ?, token = ?, written_at = ?, expires_at = ?, dies_at = ?,
-         size = ?, used = 1, successor = ?, payload = ? WHERE id = ?`,
-      )
-      .run(
-        cell.kind,
-        token,
-        cell.writtenAt,
-        cell.expiresAt,
-        cell.diesAt,
-        size,
-        cell.successor,
-        toSql(cell.payload),
-        found.id,
-      )
+  const size = sizeOf(key, payload)
+  const diesAt = (kind === VALUE ? expiresAt : tx.now) + tombstoneTtl
+  tx.database
+    .statement(
+      `INSERT INTO cells
+       (kind, token, written_at, expires_at, dies_at, size, successor, payload, key)
+       VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
+       ON CONFLICT (key) DO UPDATE SET kind = excluded.kind, token = excluded.token,
+       written_at = excluded.written_at, expires_at = excluded.expires_at,
+       dies_at = excluded.dies_at, size = excluded.size, used = 1,
+       successor = excluded.successor, payload = excluded.payload`,
+    )
+    .run(kind, token, tx.now, expiresAt, diesAt, size, successor, toSql(payload), key)
+  if (found.exists) {
     if (found.kind === VALUE) tx.entries--
     else tx.tombstones--
   }
-  if (cell.kind === VALUE) tx.entries++
+  if (kind === VALUE) tx.entries++
   else tx.tombstones++
   tx.bytes += size - found.size
   tx.changed = true

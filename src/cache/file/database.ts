@@ -1,4 +1,5 @@
 import type { Side } from '../../side.ts'
+import { isWellFormed } from '../envelope.ts'
 import { openSqlite, pragma, type Sqlite, type Statement, transact } from './sqlite.ts'
 
 /** Changes with every incompatible change of the tables. */
@@ -159,18 +160,11 @@ export class Database {
 
 /** SQLite TEXT ends at a NUL and cannot hold a lone surrogate; such a string is kept as UTF-16 bytes. */
 export function toSql(text: string): string | Uint8Array {
-  return text.includes('\0') || !(text as string & WellFormed).isWellFormed()
-    ? Buffer.from(text, 'utf16le')
-    : text
+  return text.includes('\0') || !isWellFormed(text) ? Buffer.from(text, 'utf16le') : text
 }
 
 export function fromSql(value: string | Uint8Array): string {
   return typeof value === 'string'
     ? value
     : Buffer.from(value.buffer, value.byteOffset, value.byteLength).toString('utf16le')
-}
-
-/** Every supported Node has it; the `es2023` library does not declare it. */
-interface WellFormed {
-  isWellFormed(): boolean
 }

@@ -95,7 +95,7 @@ class SqliteFileCache implements FileCache {
     const { expect, within } = options
     if (within <= 0) return REFUSED
     const until = performance.now() + within
-    return this.#store.run(() => this.#write(name, size, entry, expect, until), within)
+    return this.#store.run(() => this.#write(name, entry, expect, until), within)
   }
 
   invalidate(key: string, options: InvalidateOptions): MaybePromise<InvalidateResult> {
@@ -165,17 +165,15 @@ class SqliteFileCache implements FileCache {
   }
 
   /** @param until `performance.now()` after which nothing is written, however long the process stood still */
-  #write(name: string, size: number, entry: Entry, expect: string, until: number): WriteResult {
+  #write(name: string, entry: Entry, expect: string, until: number): WriteResult {
     const { expiresAt, payload } = entry
     return this.#store.transact((tx) => {
       // From here on everybody else waits for this transaction.
       if (performance.now() > until) return REFUSED
-      const writtenAt = tx.now
       const found = peek(tx, name, this.tombstoneTtl)
       if (expect !== ANY && expect !== found.token) return REFUSED
-      const diesAt = expiresAt + this.tombstoneTtl
-      const cell: NewCell = { kind: VALUE, payload, writtenAt, expiresAt, diesAt, successor: '' }
-      const token = storeCell(tx, name, found, cell, size)
+      const cell: NewCell = { kind: VALUE, payload, expiresAt, successor: '' }
+      const token = storeCell(tx, name, found, cell, this.tombstoneTtl)
       makeRoom(tx, this.#config)
       return { written: true, token }
     })
@@ -184,18 +182,9 @@ class SqliteFileCache implements FileCache {
   #invalidate(name: string, successor: string, until: number): InvalidateResult {
     return this.#store.transact((tx) => {
       if (performance.now() > until) return NOT_DONE
-      const writtenAt = tx.now
       const found = peek(tx, name, this.tombstoneTtl)
-      const diesAt = writtenAt + this.tombstoneTtl
-      const cell: NewCell = {
-        kind: TOMBSTONE,
-        payload: '',
-        writtenAt,
-        expiresAt: 0,
-        diesAt,
-        successor,
-      }
-      const token = storeCell(tx, name, found, cell, sizeOf(name, ''))
+      const cell: NewCell = { kind: TOMBSTONE, payload: '', expiresAt: 0, successor }
+      const token = storeCell(tx, name, found, cell, this.tombstoneTtl)
       makeRoom(tx, this.#config)
       return { done: true, existed: found.state === 'value', token }
     })

@@ -160,7 +160,10 @@ export class FileLedger implements Ledger {
   }
 
   era(side: Side): number {
-    return this.#store.current(Date.now()).control.era(side)
+    // Asked after each look at the trust, which has the file at hand.
+    const { control, changes } = this.#look
+    const held = changes === ControlFile.changes ? control : undefined
+    return (held ?? this.#store.current(Date.now()).control).era(side)
   }
 
   server(side: Side): number {

@@ -4,6 +4,7 @@ import { ControlFile } from './control-file.ts'
 import { Database, type Identity, SCHEMA_VERSION } from './database.ts'
 import type { FilesIdentity, StoreFiles } from './files.ts'
 import { newToken } from '../envelope.ts'
+import { tombstoneTtlRaised } from '../warn.ts'
 import { formerBoots, judgeBoot } from './machine.ts'
 
 /** A store that is open. */
@@ -112,7 +113,9 @@ function keep(opening: Opening, control: ControlFile, whole: boolean, database: 
       control.setTombstoneTtl(longest)
     })
   }
-  if (longest > tombstoneTtl) warnTombstoneTtl(opening, longest)
+  if (longest > tombstoneTtl) {
+    opening.onWarning(tombstoneTtlRaised(tombstoneTtl, longest, quote(opening.files.directory)))
+  }
 }
 
 interface Loss {
@@ -225,18 +228,6 @@ function warn({ files, onWarning }: Opening, loss: Loss): void {
       {
         cause: loss.cause,
         hint: 'Nothing cached before now is trusted, on either side; values load again as they are asked for.',
-      },
-    ),
-  )
-}
-
-function warnTombstoneTtl({ files, tombstoneTtl, onWarning }: Opening, longest: number): void {
-  onWarning(
-    new SwitchbackError(
-      'SB_TOMBSTONE_TTL_RAISED',
-      `tombstoneTtl ${tombstoneTtl} is shorter than the ${longest} ms that other processes use on ${quote(files.directory)}; ${longest} ms is used.`,
-      {
-        hint: 'Give all processes the same tombstoneTtl. It never gets shorter on the same files.',
       },
     ),
   )

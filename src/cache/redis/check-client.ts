@@ -30,7 +30,7 @@ export function checkClient(
   onWarning: (warning: SwitchbackError) => void,
 ): void {
   const options = client.options as ClientOptions
-  const findings = isCluster(client) ? ofCluster(options) : ofNode(options)
+  const findings = [...(isCluster(client) ? ofCluster(options) : ofNode(options))]
   if (findings.length === 0) return
   onWarning(
     new SwitchbackError(
@@ -44,47 +44,35 @@ export function checkClient(
 /** What is wrong, and the remedy. */
 type Finding = readonly [string, string]
 
-function ofNode(options: ClientOptions): readonly Finding[] {
-  return [
-    ...ofResending(options, ''),
-    ...ofConnection(options, ''),
-    ...ofQueue(options),
-    ...ofBackOff('retryStrategy', options.retryStrategy),
-    ...(options.role === 'slave'
-      ? [['`role: slave` reads stale values and cannot write', '`role: "master"`'] as const]
-      : []),
-  ]
+function* ofNode(options: ClientOptions): Generator<Finding> {
+  yield* ofResending(options, '')
+  yield* ofConnection(options, '')
+  yield* ofQueue(options)
+  yield* ofBackOff('retryStrategy', options.retryStrategy)
+  if (options.role === 'slave') {
+    yield ['`role: slave` reads stale values and cannot write', '`role: "master"`']
+  }
 }
 
-function ofCluster(options: ClientOptions): readonly Finding[] {
-  const { redisOptions = {} } = options
-  const misplaced = (['enableOfflineQueue', 'retryStrategy'] as const).filter(
-    (name) => name in redisOptions,
-  )
-  return [
-    // A node's connection is not made anew, so its commands end with it, unless this is set.
-    ...(typeof options.clusterNodeRetryStrategy === 'function'
-      ? ofResending(redisOptions, 'redisOptions.')
-      : []),
-    ...ofConnection(redisOptions, 'redisOptions.'),
-    ...ofQueue(options),
-    ...ofBackOff('clusterRetryStrategy', options.clusterRetryStrategy),
-    ...(options.scaleReads === 'master' || options.scaleReads === undefined
-      ? []
-      : [
-          [
-            '`scaleReads` reads from replicas, which serve what was already deleted',
-            '`scaleReads: "master"`',
-          ] as const,
-        ]),
-    ...misplaced.map(
-      (name) =>
-        [
-          `\`redisOptions.${name}\` has no effect in a cluster`,
-          `\`${name === 'retryStrategy' ? 'clusterRetryStrategy' : name}\` at the level of the cluster options`,
-        ] as const,
-    ),
-  ]
+function* ofCluster(options: ClientOptions): Generator<Finding> {
+  const { redisOptions = {}, scaleReads } = options
+  // A node's connection is not made anew, so its commands end with it, unless this is set.
+  if (typeof options.clusterNodeRetryStrategy === 'function') {
+    yield* ofResending(redisOptions, 'redisOptions.')
+  }
+  yield* ofConnection(redisOptions, 'redisOptions.')
+  yield* ofQueue(options)
+  yield* ofBackOff('clusterRetryStrategy', options.clusterRetryStrategy)
+  if (scaleReads !== 'master' && scaleReads !== undefined) {
+    const what = '`scaleReads` reads from replicas, which serve what was already deleted'
+    yield [what, '`scaleReads: "master"`']
+  }
+  for (const name of ['enableOfflineQueue', 'retryStrategy'] as const) {
+    if (!(name in redisOptions)) continue
+    const own = name === 'retryStrategy' ? 'clusterRetryStrategy' : name
+    const remedy = `\`${own}\` at the level of the cluster options`
+    yield [`\`redisOptions.${name}\` has no effect in a cluster`, remedy]
+  }
 }
 
 /** A client that keeps the commands of a lost connection sends them again, or (ioredis 6) forgets them. */

@@ -1,4 +1,3 @@
-import { SwitchbackError } from '../../errors.ts'
 import { safeListener } from '../../listeners.ts'
 import type {
   CacheBackend,
@@ -12,7 +11,7 @@ import type {
 import { ABSENT, type Cell } from '../cell.ts'
 import { openEnvelope, tombstoneEnvelope, valueEnvelope } from '../envelope.ts'
 import { storageKey } from '../storage-key.ts'
-import { warn } from '../warn.ts'
+import { tombstoneTtlRaised, warn } from '../warn.ts'
 import { checkClient } from './check-client.ts'
 import { firstAttempt, warnOfLosses } from './client-events.ts'
 import { assertClient, createClient, isCluster, type RedisClient } from './client.ts'
@@ -88,7 +87,7 @@ class RedisCache implements CacheBackend {
       stateName: prefix + STATE_NAME,
       tombstoneTtl: () => this.tombstoneTtl,
       onTombstoneTtl: (ms) => {
-        onWarning(raised(this.tombstoneTtl, ms))
+        onWarning(tombstoneTtlRaised(this.tombstoneTtl, ms, 'this Redis prefix'))
         this.tombstoneTtl = ms
       },
       owner: () => this.#owner(),
@@ -137,17 +136,11 @@ class RedisCache implements CacheBackend {
 
   async invalidate(key: string, options: InvalidateOptions): Promise<InvalidateResult> {
     const { within, successor = '', notBefore = 0 } = options
-    const envelope = tombstoneEnvelope(successor)
-    // Only a late tombstone that points at the other side can do harm.
-    const limit = successor === '' ? Number.POSITIVE_INFINITY : within
     const name = this.#prefix + storageKey(key)
     if (this.#starting !== undefined) await this.#starting
-    const condition = String(Math.ceil(notBefore))
-    const script = TOMBSTONE_SCRIPT
-    const outcome = await this.#scripts.run({ script, name, envelope, within: limit, condition })
-    if (outcome === OUTCOME.deleted) throw outOfMemory()
-    const done = outcome === OUTCOME.done || outcome === OUTCOME.existed
-    return { done, existed: outcome === OUTCOME.existed, token: done ? envelope.token : '' }
+    // Only a late tombstone that points at the other side can do harm.
+    const limit = successor === '' ? Number.POSITIVE_INFINITY : within
+    return this.#bury(name, successor, limit, notBefore)
   }
 
   async clear({ signal }: { readonly signal?: AbortSignal } = {}): Promise<void> {
@@ -159,7 +152,7 @@ class RedisCache implements CacheBackend {
           signal?.throwIfAborted()
           const batch = names.slice(i, i + CLEAR_BATCH)
           const cells = batch.filter((name) => !name.startsWith(this.#prefix + STATE_NAME))
-          await Promise.all(cells.map((name) => this.#bury(name)))
+          await Promise.all(cells.map((name) => this.#bury(name, '', Number.POSITIVE_INFINITY, 0)))
         }
       }
     }
@@ -211,16 +204,19 @@ class RedisCache implements CacheBackend {
     this.#disconnect()
   }
 
-  async #bury(name: string): Promise<void> {
-    const envelope = tombstoneEnvelope('')
-    const outcome = await this.#scripts.run({
-      script: TOMBSTONE_SCRIPT,
-      name,
-      envelope,
-      within: Number.POSITIVE_INFINITY,
-      condition: '0',
-    })
+  async #bury(
+    name: string,
+    successor: string,
+    within: number,
+    notBefore: number,
+  ): Promise<InvalidateResult> {
+    const envelope = tombstoneEnvelope(successor)
+    const condition = String(Math.ceil(notBefore))
+    const script = TOMBSTONE_SCRIPT
+    const outcome = await this.#scripts.run({ script, name, envelope, within, condition })
     if (outcome === OUTCOME.deleted) throw outOfMemory()
+    const done = outcome === OUTCOME.done || outcome === OUTCOME.existed
+    return { done, existed: outcome === OUTCOME.existed, token: done ? envelope.token : '' }
   }
 
   /** Something that is not ours stands under the key: absent, with a token that only it has. */
@@ -242,12 +238,4 @@ class RedisCache implements CacheBackend {
       }
     )
   }
-}
-
-function raised(ms: number, longest: number): SwitchbackError {
-  return new SwitchbackError(
-    'SB_TOMBSTONE_TTL_RAISED',
-    `tombstoneTtl ${ms} is shorter than the ${longest} ms that other processes use on this Redis prefix; ${longest} ms is used.`,
-    { hint: 'Give all processes the same tombstoneTtl. It never gets shorter on the same prefix.' },
-  )
 }

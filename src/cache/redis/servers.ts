@@ -29,8 +29,8 @@ export class Servers {
   readonly #unsubscribe: () => void
   #ticks: NodeJS.Timeout | undefined
   #single: Server | undefined
-  /** By `host:port`. */
-  readonly #masters = new Map<string, Server>()
+  /** By `host:port`; a single one by nothing. */
+  readonly #servers = new Map<string, Server>()
   #warned = false
   #closed = false
 
@@ -53,6 +53,7 @@ export class Servers {
     const single = this.#server(() => client, options.stateName)
     const ask = (): void => void single.ask().catch(() => undefined)
     this.#single = single
+    this.#servers.set('', single)
     client.on('ready', ask)
     this.#unsubscribe = () => client.off('ready', ask)
     if (client.status === 'ready') ask()
@@ -74,17 +75,13 @@ export class Servers {
     const client = this.#client as RedisCluster
     const address = client.slots[keySlot(name)]?.[0]
     if (address === undefined) return undefined
-    return this.#masters.get(address) ?? this.#add(client, address)
+    return this.#servers.get(address) ?? this.#add(client, address)
   }
 
   /** Epoch milliseconds; of a cluster, the latest of its masters' clocks: deadlines must hold on each. */
   now(): number {
-    if (this.#single !== undefined) return Math.floor(this.#single.clock.now())
-    let latest = 0
-    for (const { clock } of this.#masters.values()) {
-      if (clock.known) latest = Math.max(latest, clock.now())
-    }
-    return latest === 0 ? Date.now() : Math.floor(latest)
+    const times = [...this.#servers.values()].map(({ clock }) => (clock.known ? clock.now() : 0))
+    return Math.floor(Math.max(...times) || Date.now())
   }
 
   /** The server that holds the key, once it has said in which era it is. */
@@ -112,9 +109,8 @@ export class Servers {
 
   /** Begins a new era on every server. */
   async renew(): Promise<void> {
-    const servers = this.#single === undefined ? [...this.#masters.values()] : [this.#single]
     await Promise.all(
-      servers.map(async (server) => {
+      [...this.#servers.values()].map(async (server) => {
         if (!server.trusted) await server.ask()
         await server.ask(server.heard?.name)
       }),
@@ -125,17 +121,15 @@ export class Servers {
     clearTimeout(this.#ticks)
     this.#closed = true
     this.#unsubscribe()
-    this.#single?.close()
-    for (const server of this.#masters.values()) server.close()
+    for (const server of this.#servers.values()) server.close()
     this.#listeners.clear()
   }
 
   #tickLater(): void {
     this.#ticks = setTimeout(() => {
       if (this.#client.status === 'ready') {
-        const servers = this.#single === undefined ? this.#masters.values() : [this.#single]
         // What fails here, the next operation meets.
-        for (const server of servers) server.ask().catch(() => undefined)
+        for (const server of this.#servers.values()) server.ask().catch(() => undefined)
       }
       if (!this.#closed) this.#tickLater()
     }, TICK_MS).unref()
@@ -146,13 +140,13 @@ export class Servers {
     const owners = new Set(client.slots.map((nodes) => nodes?.[0]))
     owners.delete(undefined)
     if (owners.size === 0) return
-    for (const [address, server] of this.#masters) {
+    for (const [address, server] of this.#servers) {
       if (owners.has(address)) continue
       server.close()
-      this.#masters.delete(address)
+      this.#servers.delete(address)
     }
     for (const address of owners) {
-      if (address === undefined || this.#masters.has(address)) continue
+      if (address === undefined || this.#servers.has(address)) continue
       const server = this.#add(client, address)
       server.ask().catch(() => undefined)
     }
@@ -162,7 +156,7 @@ export class Servers {
     const node = (): RedisNode | undefined =>
       client.nodes('master').find((one) => addressOf(one) === address)
     const server = this.#server(node, () => stateNameOn(client, address, this.#options.stateName))
-    this.#masters.set(address, server)
+    this.#servers.set(address, server)
     return server
   }
 

@@ -97,15 +97,14 @@ export function textCases(options: ConformanceOptions): Cases {
     'keys: an empty or too long one is refused': async (stand) => {
       const backend = await stand.backend()
       const entry = { payload: '1', expiresAt: NEVER }
+      const options = { expect: '', within: LONG }
       for (const [key, code] of [
         ['', 'SB_KEY_INVALID'],
         ['k'.repeat(MAX_KEY_BYTES + 1), 'SB_KEY_TOO_LONG'],
       ] as const) {
         await assert.rejects(async () => backend.read(key), { code })
-        await assert.rejects(async () => backend.write(key, entry, { expect: '', within: LONG }), {
-          code,
-        })
-        await assert.rejects(async () => backend.invalidate(key, { within: LONG }), { code })
+        await assert.rejects(async () => backend.write(key, entry, options), { code })
+        await assert.rejects(async () => backend.invalidate(key, options), { code })
       }
     },
   }

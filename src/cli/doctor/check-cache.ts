@@ -1,5 +1,5 @@
 import { statfsSync } from 'node:fs'
-import { inspectStores, type StoreReport } from '../../cache/index.ts'
+import { inspectStores, type StoreReport } from './inspect-stores.ts'
 import { messageOf } from '../../errors.ts'
 import { type DoctorFinding, ok, problem, skipped, warning } from './finding.ts'
 

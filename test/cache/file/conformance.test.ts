@@ -2,7 +2,7 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, describe, test } from 'vitest'
-import { fileCache } from '../../../src/cache/file/index.ts'
+import { fileCache } from '../../../src/cache/index.ts'
 import { backendConformance } from '../../../src/cache/testing/index.ts'
 
 const directory = mkdtempSync(join(tmpdir(), 'switchback-conformance-'))

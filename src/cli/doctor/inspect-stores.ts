@@ -1,10 +1,14 @@
 import { existsSync, readdirSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Side } from '../../side.ts'
-import { FENCE_UNKNOWN } from '../backend.ts'
-import { ControlFile } from './control-file.ts'
-import { Database, SCHEMA_VERSION } from './database.ts'
-import { judgeBoot, readBootId } from './machine.ts'
+import {
+  ControlFile,
+  Database,
+  FENCE_UNKNOWN,
+  judgeBoot,
+  readBootId,
+  SCHEMA_VERSION,
+} from '../../cache/index.ts'
 
 /** What a look at one file store finds, for `switchback doctor`. */
 export interface StoreReport {
