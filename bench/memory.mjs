@@ -5,7 +5,7 @@
  */
 import { randomUUID } from 'node:crypto'
 import { InMemoryProvider, OpenFeature } from '@openfeature/server-sdk'
-import { createDecider } from '../dist/index.cjs'
+import { createDecider } from '../dist/index.mjs'
 import { aim } from './peers/report.mjs'
 import { table } from './measure.mjs'
 

@@ -14,7 +14,7 @@ import {
   createTelemetry,
   fileCache,
   redisCache,
-} from '../dist/index.cjs'
+} from '../dist/index.mjs'
 import { compare, table } from './measure.mjs'
 import { withRedis } from './with-redis.mjs'
 

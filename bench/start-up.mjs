@@ -13,7 +13,7 @@ import { median, table } from './measure.mjs'
 import { aim } from './peers/report.mjs'
 
 const ROOT = fileURLToPath(new URL('..', import.meta.url))
-const LIBRARY = pathToFileURL(join(ROOT, 'dist/index.cjs')).href
+const LIBRARY = pathToFileURL(join(ROOT, 'dist/index.mjs')).href
 const CONTROL_PLANE = /^(?:@grpc\/|ajv|fastify|jsonc-parser|pino|uplot|yaml)/
 const FLAGS = {
   flags: {

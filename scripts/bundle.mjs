@@ -1,8 +1,10 @@
 // Makes `dist/`, what is published, of `src/` and the type declarations in `build/`:
-// - the library for Node.js in CommonJS, which `import` and `require` both load: one copy of its state;
-// - the same in ES modules, which bundlers alone are given (the condition "module");
+// - the library in CommonJS, and a door to it for `import`, so that there is one copy of its state. The
+//   door is no bare CommonJS file: Node.js would compile its parser of exports first, 100 ms of CPU;
+// - the library in ES modules, which bundlers alone are given (the condition "module");
 // - the command line with everything that it needs, and the licences of what is bundled.
 import { copyFileSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { createRequire } from 'node:module'
 import { dirname, join } from 'node:path'
 import { rolldown } from 'rolldown'
 
@@ -11,7 +13,6 @@ const ENTRIES = {
   testing: 'src/cache/testing/index.ts',
   rollout: 'src/rollout/index.ts',
 }
-const TYPES = ['index', 'cache/testing/index', 'rollout/index']
 /** Stands for `require` until the bundler is done: it has rules of its own for that name. */
 const MARK = '__REQUIRE__'
 const YAML = './yaml.cjs'
@@ -64,6 +65,7 @@ export async function bundle({ root, build, out }) {
   }
   bundled.add('uplot')
   copyTypes(build, join(out, 'types'))
+  for (const name of Object.keys(ENTRIES)) makeDoor(out, name)
   writeFileSync(join(out, 'THIRD_PARTY.txt'), licences(bundled))
   return [...bundled].sort()
 }
@@ -139,18 +141,21 @@ ${found.replaceAll('=> require(', '=> load(')}`
  * the bundle was made; an ES module without `require`), Node.js looks beside the bundle.
  */
 function marked(text) {
-  const body = bare(text).replace(/require\('([^']+)'\)/g, (_, name) => {
-    return `either(() => ${MARK}('${name}'), '${name}')`
-  })
+  const body = bare(text).replace(
+    /=> require\('([^']+)'\)/g,
+    (_, name) => `=> {
+    try {
+      return ${MARK}('${name}')
+    } catch (error) {
+      return besideTheBundle(error, '${name}')
+    }
+  }`,
+  )
   return `import { createRequire } from 'node:module'
-function either(bundled: () => unknown, name: string): unknown {
-  try {
-    return bundled()
-  } catch (error) {
-    const { url } = import.meta
-    if (!url) throw error
-    return createRequire(url)(name)
-  }
+function besideTheBundle(error: unknown, name: string): unknown {
+  const { url } = import.meta
+  if (!url) throw error
+  return createRequire(url)(name)
 }
 ${body}`
 }
@@ -175,7 +180,7 @@ function yamlEntry() {
 /** The declarations that the entries reach. CommonJS is what Node.js loads, and so what they describe. */
 function copyTypes(from, to) {
   const seen = new Set()
-  const open = TYPES.map((name) => `${name}.d.ts`)
+  const open = Object.values(ENTRIES).map((entry) => entry.replace(/^src\/(.*)\.ts$/, '$1.d.ts'))
   for (let file = open.pop(); file !== undefined; file = open.pop()) {
     if (seen.has(file)) continue
     seen.add(file)
@@ -187,6 +192,19 @@ function copyTypes(from, to) {
     writeFileSync(join(to, file), text.replaceAll(/(['"])(\.[^'"]+)\.ts\1/g, '$1$2.js$1'))
   }
   writeFileSync(join(to, 'package.json'), '{ "type": "commonjs" }\n')
+}
+
+function makeDoor(out, name) {
+  const names = Object.keys(createRequire(import.meta.url)(join(out, `${name}.cjs`)))
+  writeFileSync(
+    join(out, `${name}.mjs`),
+    `import { createRequire } from 'node:module'
+const library = createRequire(import.meta.url)('./${name}.cjs')
+export const { ${names.join(', ')} } = library
+`,
+  )
+  const types = ENTRIES[name].replace(/^src\/(.*)\.ts$/, './types/$1.js')
+  writeFileSync(join(out, `${name}.d.mts`), `export * from '${types}'\n`)
 }
 
 function licences(names) {

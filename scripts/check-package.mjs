@@ -40,9 +40,7 @@ function run(file, ...args) {
 /** Every path that package.json promises must be packed, and nothing of the tests. */
 function missingFiles(packed) {
   const manifest = JSON.parse(readFileSync('package.json', 'utf8'))
-  const targets = Object.values(manifest.exports).flatMap((entry) =>
-    typeof entry === 'string' ? [entry] : Object.values(entry),
-  )
+  const targets = targetsOf(manifest.exports)
   targets.push(manifest.main, manifest.module, manifest.types, './dist/THIRD_PARTY.txt')
   for (const target of [...targets, ...Object.values(manifest.bin)]) {
     const path = target.replace(/^\.\//, '')
@@ -54,4 +52,9 @@ function missingFiles(packed) {
   for (const name of ['LICENSE', 'README.md', 'CHANGELOG.md']) {
     if (!packed.has(name)) problems.push(`${name} is not packed`)
   }
+}
+
+/** The files behind conditions, however deep. */
+function targetsOf(entry) {
+  return typeof entry === 'string' ? [entry] : Object.values(entry).flatMap(targetsOf)
 }

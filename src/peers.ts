@@ -36,7 +36,8 @@ export function loadPeerIfThere(name: Peer): unknown {
 
 /** The package that was not found: the peer, or what the peer needs beside it. */
 function missingPackage(error: unknown): string | undefined {
-  if (!(error instanceof Error) || !('code' in error)) return undefined
-  if (error.code !== 'MODULE_NOT_FOUND' && error.code !== 'ERR_MODULE_NOT_FOUND') return undefined
-  return /Cannot find (?:module|package) '((?:@[^/']+\/)?[^/'.][^/']*)/.exec(error.message)?.[1]
+  // Jest's errors come from another realm: they are no instance of this one's Error.
+  const { code, message } = error as Partial<NodeJS.ErrnoException>
+  if (code !== 'MODULE_NOT_FOUND' && code !== 'ERR_MODULE_NOT_FOUND') return undefined
+  return /Cannot find (?:module|package) '((?:@[^/']+\/)?[^/'.][^/']*)/.exec(message ?? '')?.[1]
 }

@@ -8,7 +8,7 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
-import { createCacheSwitch, createTelemetry, fileCache, redisCache } from '../../dist/index.cjs'
+import { createCacheSwitch, createTelemetry, fileCache, redisCache } from '../../dist/index.mjs'
 import { table } from '../measure.mjs'
 import { answers, freePort } from '../with-redis.mjs'
 

@@ -4,7 +4,7 @@ import {
   fileCache,
   flagsFromEnvironment,
   redisCache,
-} from '../../dist/index.cjs'
+} from '../../dist/index.mjs'
 
 export async function openSwitchback({ redisUrl, directory, flagd }) {
   const provider = await flagsFromEnvironment({

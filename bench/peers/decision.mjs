@@ -1,5 +1,5 @@
 /** A decision for a user who was asked about before, beside an evaluation each time. */
-import { runAs } from '../../dist/index.cjs'
+import { runAs } from '../../dist/index.mjs'
 import { compare } from '../measure.mjs'
 import { aim, costTable, named } from './report.mjs'
 import { FLAG, flagsSource, naiveClient, usersOf, withStage } from './stage.mjs'

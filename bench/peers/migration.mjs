@@ -10,7 +10,7 @@ import {
   LDExecutionOrdering,
   createMigration,
 } from '@launchdarkly/node-server-sdk'
-import { createCacheSwitch, createTelemetry } from '../../dist/index.cjs'
+import { createCacheSwitch, createTelemetry } from '../../dist/index.mjs'
 import { compare } from '../measure.mjs'
 import { aim, costTable, named } from './report.mjs'
 import { FLAG, flagsSource, usersOf, withStage } from './stage.mjs'

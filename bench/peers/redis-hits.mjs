@@ -1,5 +1,5 @@
 /** A hit on Redis: through the switch, by hand, and through the library peers. */
-import { createTelemetry } from '../../dist/index.cjs'
+import { createTelemetry } from '../../dist/index.mjs'
 import { compare, cpuOver, throughputShare } from '../measure.mjs'
 import { openBentocache, openCacheManager } from './redis-peers.mjs'
 import { openIoredis, openKeyv, openNodeRedis } from './redis-peers.mjs'

@@ -12,7 +12,7 @@ import {
   fileCache,
   flagsFromEnvironment,
   redisCache,
-} from '../../dist/index.cjs'
+} from '../../dist/index.mjs'
 import { startSidecarProcess } from '../outage/sidecar-process.mjs'
 import { withRedis } from '../with-redis.mjs'
 

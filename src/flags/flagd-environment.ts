@@ -1,10 +1,7 @@
 import { existsSync } from 'node:fs'
-import type { FlagdProvider } from '@openfeature/flagd-provider'
 import { SwitchbackError, quote } from '../errors.ts'
 import type { Address } from '../reachable.ts'
 import type { Environment } from './environment.ts'
-
-export type FlagdProviderOptions = NonNullable<ConstructorParameters<typeof FlagdProvider>[0]>
 
 /** What the environment says about flagd, checked. */
 export type FlagdSettings = {
@@ -15,19 +12,32 @@ export type FlagdSettings = {
   | {
       readonly mode: 'rpc' | 'in-process'
       readonly address: Address
-      /** Every option, so that the provider reads none from `process.env` itself. */
-      readonly provider: CompleteOptions
+      readonly provider: FlagdProviderSettings
     }
 )
 
-type CompleteOptions = {
-  readonly [Name in Exclude<keyof FlagdProviderOptions, 'contextEnricher'>]-?:
-    | FlagdProviderOptions[Name]
-    | undefined
-} & {
+/**
+ * Options of flagd's provider. The package need not be installed, so its own type is not used here.
+ */
+export interface FlagdProviderSettings {
+  readonly resolverType: 'rpc' | 'in-process'
+  readonly host: string
+  readonly port: number
+  readonly tls: boolean
+  readonly socketPath: string | undefined
+  readonly certPath: string | undefined
+  readonly offlineFlagSourcePath: undefined
+  readonly selector: string
+  readonly defaultAuthority: string | undefined
   readonly deadlineMs: number
-  readonly retryGracePeriod: number
+  readonly streamDeadlineMs: number
+  readonly cache: 'lru' | 'disabled'
+  readonly maxCacheSize: number
+  readonly retryBackoffMs: number
+  readonly retryBackoffMaxMs: number
   readonly keepAliveTime: number
+  readonly fatalStatusCodes: string[]
+  readonly retryGracePeriod: number
 }
 
 /**

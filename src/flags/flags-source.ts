@@ -14,7 +14,7 @@ import { FileProvider } from './file-provider.ts'
 import { FlagdConnection } from './flagd-connection.ts'
 import { isTooManyPings } from './flagd-internals.ts'
 import { readFlagdEnvironment } from './flagd-environment.ts'
-import type { FlagdProviderOptions, FlagdSettings } from './flagd-environment.ts'
+import type { FlagdSettings } from './flagd-environment.ts'
 import { LoadedFlags } from './loaded-flags.ts'
 import { quietLogger } from './quiet-logger.ts'
 import { noteMode, noteProblem } from './provider-facts.ts'
@@ -151,6 +151,16 @@ const NO_KEEP_ALIVE_MS = 2_000_000_000
 /** Pings exactly as often as a server allows may arrive too early for it. In milliseconds. */
 const MARGIN_MS = 100
 
+type FlagdModule = typeof import('@openfeature/flagd-provider')
+type FlagdProviderOptions = NonNullable<ConstructorParameters<FlagdModule['FlagdProvider']>[0]>
+
+/** Every option of the provider, so that it takes none from `process.env` behind our back. */
+type EveryOption = {
+  readonly [Name in Exclude<keyof FlagdProviderOptions, 'contextEnricher'>]-?:
+    | FlagdProviderOptions[Name]
+    | undefined
+}
+
 interface Described {
   readonly mode: FlagdSettings['mode']
   readonly description: string
@@ -166,7 +176,8 @@ function flagdProvider(settings: FlagdSettings, onEvent: OnFlagsEvent): Describe
   const { FlagdProvider } = loadPeer(
     '@openfeature/flagd-provider',
     'flagsFromEnvironment',
-  ) as typeof import('@openfeature/flagd-provider')
+  ) as FlagdModule
+  const options: EveryOption = settings.provider
   const { mode, address } = settings
   const description = `flagd ${mode} at ${addressText(address)}`
   // gRPC clients with equal options share a connection and its back-off of up to two minutes, so a
@@ -182,7 +193,7 @@ function flagdProvider(settings: FlagdSettings, onEvent: OnFlagsEvent): Describe
     },
     connect: async (listener) => {
       const flagd = new FlagdProvider(
-        { ...settings.provider, keepAliveTime: keepAliveTime++ } as FlagdProviderOptions,
+        { ...options, keepAliveTime: keepAliveTime++ } as FlagdProviderOptions,
         quietLogger(onEvent),
       )
       return new FlagdConnection(

@@ -7,7 +7,7 @@ import {
   fileCache,
   flagsFromEnvironment,
   memoryCache,
-} from '../../dist/index.cjs'
+} from '../../dist/index.mjs'
 import { readinessOf } from '../../build/app/readiness.js'
 
 const directory = process.argv[2]
