@@ -209,9 +209,10 @@ export const errorCodes = {
   },
   SB_FILE_STORE_UNAVAILABLE: {
     group: 'File store',
-    meaning: 'The SQLite driver of the file cache could not be loaded.',
-    raisedBy: 'the first operation; the detail of `side-out`',
-    remedy: 'Install without `--omit=optional`, on Linux, macOS or Windows on x64 or arm64.',
+    meaning: 'The package libsql is installed but cannot be loaded on this platform.',
+    raisedBy: '`fileCache()` on Node.js 20',
+    remedy:
+      'Install without `--omit=optional`, on Linux, macOS or Windows on x64 or arm64; or use Node.js 22.16 or later, which has SQLite.',
   },
   SB_FILE_STORE_FAILED: {
     group: 'File store',

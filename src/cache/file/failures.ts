@@ -39,12 +39,6 @@ const FAILURES: readonly Failure[] = [
     'Other processes kept the file cache locked',
     'Look for a process that was stopped in the middle of a write.',
   ],
-  [
-    /^(?:MODULE_NOT_FOUND|ERR_DLOPEN_FAILED)/,
-    'SB_FILE_STORE_UNAVAILABLE',
-    'The file cache needs the package libsql with the native part for this platform',
-    'Install without --omit=optional; libsql is prebuilt for Linux, macOS and Windows on x64 and arm64.',
-  ],
 ]
 
 const OTHER: Failure = [

@@ -25,6 +25,7 @@ import {
   TOMBSTONE,
   VALUE,
 } from './cells.ts'
+import { sqliteDriver } from './driver.ts'
 import { makeRoom, raiseFloor } from './eviction.ts'
 import { FileLedger } from './ledger.ts'
 import { configOf, type FileCacheConfig, type FileCacheOptions } from './options.ts'
@@ -52,14 +53,18 @@ export interface FileCache extends CacheBackend {
  *
  * Operations answer synchronously, and with a promise only while another process writes. They throw
  * (or reject with) a `SwitchbackError`: `SB_FILE_STORE_FULL`, `SB_FILE_STORE_READONLY`,
- * `SB_FILE_STORE_DIRECTORY`, `SB_FILE_STORE_BUSY`, `SB_FILE_STORE_NEWER`, `SB_FILE_STORE_UNAVAILABLE`,
+ * `SB_FILE_STORE_DIRECTORY`, `SB_FILE_STORE_BUSY`, `SB_FILE_STORE_NEWER`,
  * `SB_FILE_STORE_FAILED`, `SB_FILE_STORE_CLOSED`; and
  * `SB_KEY_INVALID`, `SB_KEY_TOO_LONG`, `SB_VALUE_TOO_LARGE` for what they were given.
  *
- * @throws SwitchbackError `SB_FILE_OPTION_INVALID`
+ * @throws SwitchbackError `SB_FILE_OPTION_INVALID`; `SB_PEER_MISSING` or `SB_FILE_STORE_UNAVAILABLE` when
+ * neither this Node.js nor the package libsql has SQLite for it
  */
 export function fileCache(options: FileCacheOptions): FileCache {
-  return new SqliteFileCache(configOf(options))
+  const config = configOf(options)
+  // A missing package is told here: later it would be a side that is down.
+  sqliteDriver()
+  return new SqliteFileCache(config)
 }
 
 class SqliteFileCache implements FileCache {

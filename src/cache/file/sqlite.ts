@@ -1,6 +1,6 @@
-import { loadPeer } from '../../peers.ts'
+import { sqliteDriver } from './driver.ts'
 
-/** What is used of `libsql`, whose interface is better-sqlite3's. */
+/** What is used of SQLite, in libsql's words, which are better-sqlite3's. */
 export interface Sqlite {
   readonly inTransaction: boolean
   exec(sql: string): void
@@ -22,12 +22,7 @@ export interface Statement {
  * They throw `SQLITE_BUSY` instead, and whoever called tries again later.
  */
 export function openSqlite(path: string): Sqlite {
-  // Not an import: an application that never uses the file cache never loads the native code.
-  const Database = loadPeer('libsql', 'fileCache') as new (
-    path: string,
-    options: { readonly timeout: number },
-  ) => Sqlite
-  return new Database(path, { timeout: 0 })
+  return sqliteDriver().open(path)
 }
 
 export function pragma(db: Sqlite, text: string): void {
@@ -51,19 +46,40 @@ export function transact<T>(db: Sqlite, work: () => T): T {
 /** The SQLite or system error code of a failure, `''` if it has none. */
 export function errorCode(error: unknown): string {
   if (!(error instanceof Error)) return ''
-  if ('code' in error && typeof error.code === 'string') return error.code
+  if ('errcode' in error && typeof error.errcode === 'number') return resultName(error.errcode)
+  if ('code' in error && typeof error.code === 'string' && error.code !== '') return error.code
   // libsql gives the result of a failed open in the text only.
   const result = /^ConnectionFailed\(.*: (\d+)"\)$/s.exec(error.message)?.[1]
-  return result === undefined ? '' : (OPEN_RESULTS[result] ?? 'SQLITE_CANTOPEN')
+  return result === undefined ? '' : resultName(Number(result))
 }
 
-const OPEN_RESULTS: Readonly<Record<string, string>> = {
-  '5': 'SQLITE_BUSY',
-  '8': 'SQLITE_READONLY',
-  '10': 'SQLITE_IOERR',
-  '11': 'SQLITE_CORRUPT',
-  '13': 'SQLITE_FULL',
-  '26': 'SQLITE_NOTADB',
+/** SQLite's name of a result code; of an extended one only where it is told from its like. */
+function resultName(code: number): string {
+  return EXTENDED[code] ?? RESULTS[code & 0xff] ?? 'SQLITE_CANTOPEN'
+}
+
+const EXTENDED: Readonly<Record<number, string>> = {
+  522: 'SQLITE_IOERR_SHORT_READ',
+  778: 'SQLITE_IOERR_WRITE',
+  1546: 'SQLITE_IOERR_TRUNCATE',
+  4874: 'SQLITE_IOERR_SHMSIZE',
+}
+
+const RESULTS: Readonly<Record<number, string>> = {
+  1: 'SQLITE_ERROR',
+  3: 'SQLITE_PERM',
+  5: 'SQLITE_BUSY',
+  6: 'SQLITE_LOCKED',
+  7: 'SQLITE_NOMEM',
+  8: 'SQLITE_READONLY',
+  10: 'SQLITE_IOERR',
+  11: 'SQLITE_CORRUPT',
+  13: 'SQLITE_FULL',
+  14: 'SQLITE_CANTOPEN',
+  15: 'SQLITE_PROTOCOL',
+  19: 'SQLITE_CONSTRAINT',
+  24: 'SQLITE_FORMAT',
+  26: 'SQLITE_NOTADB',
 }
 
 /** Another process holds the lock, or was recovering the log: the same call will succeed later. */
