@@ -6,6 +6,7 @@
  * @param {{ assert: any, fs: any, os: any, path: any }} node its modules: this text is CommonJS and ES module
  * @param {{ peers: boolean, files: boolean }} installed
  */
+// oxlint-disable-next-line no-unused-vars -- exported when it is copied
 async function smoke(api, { assert, fs, os, path }, { peers, files }) {
   const directory = fs.mkdtempSync(path.join(os.tmpdir(), 'switchback-consumer-'))
   const flagsFile = path.join(directory, 'flags.yaml')
