@@ -10,7 +10,14 @@ const source = readdirSync(new URL('src/', ROOT), { recursive: true, encoding: '
   .map((name) => read(`src/${name}`))
   .join('\n')
 
-const PAGES = ['docs/operate.md', 'docs/vendors.md', 'deploy/kubernetes/README.md'] as const
+const PAGES = [
+  'docs/operate.md',
+  'docs/roll-out.md',
+  'docs/integrate.md',
+  'docs/upgrade.md',
+  'docs/vendors.md',
+  'deploy/kubernetes/README.md',
+] as const
 
 function all(text: string, pattern: RegExp): string[] {
   return [...new Set([...text.matchAll(pattern)].map(([, found]) => found as string))]

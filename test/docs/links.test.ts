@@ -57,3 +57,24 @@ it('finds a link that leads nowhere', () => {
     new Set(['one-two', 'one-two-1', 'SB_X']),
   )
 })
+
+it('docs/architecture.md names the rooms that there are, and what each may import', () => {
+  const checker = readFileSync(join(ROOT, 'scripts', 'check-imports.mjs'), 'utf8')
+  const [, table = ''] = /const ROOMS = \{([\s\S]*?)\n\}/u.exec(checker) ?? []
+  const allowed = new Map(
+    [...table.matchAll(/^ {2}(\w+): (?:\[(.*)\]|'all'),$/gmu)].map(([, room, list]) => [
+      room!,
+      list === undefined ? 'all' : list.replaceAll("'", '') || '–',
+    ]),
+  )
+  const rows = [...read('docs/architecture.md').matchAll(/^\| `(\w+)` \| .* \| ([^|]+) \|$/gmu)]
+  const told = new Map(rows.map(([, room, list]) => [room!, list!.replaceAll('`', '')]))
+  expect(told).toEqual(allowed)
+  const folders = readdirSync(join(ROOT, 'src'), { withFileTypes: true })
+  expect([...told.keys()].sort()).toEqual(
+    folders
+      .filter((entry) => entry.isDirectory())
+      .map(({ name }) => name)
+      .sort(),
+  )
+})
