@@ -516,6 +516,7 @@ export const mutations = [
     from: 'if (control.fence(side) !== from) return false',
     to: 'if (from === 0) return false',
     files: true,
+    tests: [{ file: 'test/cache/file/conformance.test.ts' }],
   },
   {
     name: 'whoever distrusts a side writes what others write',

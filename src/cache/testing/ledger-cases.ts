@@ -90,6 +90,15 @@ export function ledgerCases(): Cases {
       await a.owe('on', 'k', 0)
       assert.equal(b.owes('on', 'k'), true)
     },
+    'ledger: a fence is replaced only by who knows the present one': async (stand) => {
+      const [a, b] = (await stand.pair()).map(ledgerOf) as [Ledger, Ledger]
+      await a.fence('on', 5000)
+      await b.fence('on', 6000)
+      assert.equal(await a.replaceFence('on', 5000, 1000), false)
+      assert.equal(b.fencedBefore('on'), 6000)
+      assert.equal(await a.replaceFence('on', 6000, 1000), true)
+      assert.equal(b.fencedBefore('on'), 1000)
+    },
   }
 }
 
