@@ -114,7 +114,7 @@ describe('doctor', () => {
     expect(different.stdout).toMatch(
       /problem {2}served +flagd serves something other than the file says/,
     )
-    expect(different.stdout).toContain('-> restart flagd: its file watch dies')
+    expect(different.stdout).toContain('-> restart flagd: its file watch ends')
     const gone = await here.run(['--flagd', 'http://127.0.0.1:1', '--ports', '1,1,1'])
     expect(gone.code).toBe(1)
     expect(gone.stdout).toMatch(
