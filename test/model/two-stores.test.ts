@@ -1,0 +1,34 @@
+import { describe, expect, test } from 'vitest'
+import { checkPair } from './two-stores.ts'
+import { PAIR_HELD, PAIR_REFUTED } from './two-stores-settings.ts'
+
+/** Enough for every setting here to be explored to its end. */
+const MOST_STATES = 40_000
+
+describe('two shared stores, state by state', () => {
+  for (const { name, setting } of PAIR_HELD.filter(({ deep }) => deep !== true)) {
+    test(`holds: ${name}`, { timeout: 120_000 }, () => {
+      const { verdict, story } = checkPair({}, setting, MOST_STATES)
+      expect(story).toEqual([])
+      expect(verdict).toBe('HOLDS')
+    })
+  }
+})
+
+describe('each rule left out has its story', () => {
+  for (const { rule, also = [], setting, deepHold } of PAIR_REFUTED.filter(
+    ({ deep }) => deep !== true,
+  )) {
+    const off = Object.fromEntries(also.map((name) => [name, false]))
+    test(`without ${rule}`, { timeout: 120_000 }, () => {
+      const { verdict, story } = checkPair({ ...off, [rule]: false }, setting, MOST_STATES)
+      expect(verdict).toBe('VIOLATED')
+      // It ends in what a user would see.
+      expect(story.at(-1)).toMatch(/ => STALE: /u)
+    })
+    if (deepHold === true) continue
+    test(`with ${rule} the same setting holds`, { timeout: 120_000 }, () => {
+      expect(checkPair(off, setting, MOST_STATES)).toMatchObject({ verdict: 'HOLDS', story: [] })
+    })
+  }
+})
