@@ -149,9 +149,9 @@ export interface PairRefuted {
 }
 
 export const PAIR_REFUTED: readonly PairRefuted[] = [
-  { rule: 'licence', setting: cutOff },
-  { rule: 'debtsOnBoard', setting: cutOff },
-  { rule: 'whoTurnsWaits', setting: cutOff },
+  { rule: 'licence', setting: cutOff, deepHold: true },
+  { rule: 'debtsOnBoard', setting: cutOff, deepHold: true },
+  { rule: 'whoTurnsWaits', setting: cutOff, deepHold: true },
   {
     rule: 'whoFindsWaits',
     setting: {
@@ -166,6 +166,7 @@ export const PAIR_REFUTED: readonly PairRefuted[] = [
     rule: 'looksAfterWait',
     also: ['waitIsUnbroken'],
     setting: { clients: setAndRead, hangs: 1, cuts: 1, forGood: true },
+    deepHold: true,
   },
   { rule: 'waitIsUnbroken', setting: { clients: setAndRead, hangs: 1, cuts: 1 }, deep: true },
   {
@@ -177,8 +178,8 @@ export const PAIR_REFUTED: readonly PairRefuted[] = [
     rule: 'licenceEndsAbsolutely',
     setting: { clients: setAndRead, cuts: 1, lateTicks: 1, forGood: true },
   },
-  { rule: 'asksBeforeRead', setting: { ...cutOff, clients: setAndRead } },
-  { rule: 'asks', setting: cutOff },
+  { rule: 'asksBeforeRead', setting: cutOff, deepHold: true },
+  { rule: 'asks', setting: cutOff, deepHold: true },
   {
     rule: 'debtsHaveGenerations',
     setting: {
@@ -203,7 +204,11 @@ export const PAIR_REFUTED: readonly PairRefuted[] = [
     },
     deep: true,
   },
-  { rule: 'soloNeedsEra', setting: { clients: setAndRead, hangs: 1, cuts: 1, forGood: true } },
+  {
+    rule: 'soloNeedsEra',
+    setting: { clients: setAndRead, hangs: 1, cuts: 1, forGood: true },
+    deepHold: true,
+  },
   {
     rule: 'soloOnlyInSilence',
     setting: { clients: setAndRead, processes: 3, cuts: 2, forGood: true },
