@@ -100,6 +100,10 @@ export interface CacheBackend {
   readonly space?: string
   /** Called by the switch, before the first use. */
   join?(membership: Membership): void
+  /** Whether all machines meet the same data here. @default false */
+  readonly shared?: boolean
+  /** Present on a shared store that can keep what the other store of its pair owes. */
+  readonly board?: Board
   /** Present on a store that can keep the machine's ledger of owed invalidations. */
   readonly ledger?: Ledger
   close(): Promise<void>
@@ -192,4 +196,89 @@ export interface Ledger {
    * trusted; `Infinity` while the side owes the key.
    */
   trustedFrom(side: Side, key: string): number
+}
+
+/** A licence lives this long at most, and about so long may the first write of an outage have to wait. */
+export const LICENCE_MS = 1000
+
+/**
+ * A board is clear when nothing was noted for so long; and after as long a silence a store that is out is given
+ * up, until it is back.
+ */
+export const CALM_MS = 5000
+
+/** What is said to a store of itself: by the board in the other store of its pair, or in its absence. */
+export interface Word {
+  /**
+   * - `c`: it owes nothing;
+   * - `i`: it owes something, or did a moment ago;
+   * - `o`: the other store is out; `s`: it has been for {@link CALM_MS}.
+   */
+  readonly says: 'c' | 'i' | 'o' | 's'
+  /**
+   * By the clock of the store that this is said to, as it was heard before the other one was asked, and
+   * {@link LICENCE_MS} later: what was noted since then is in no licence.
+   */
+  readonly until: number
+  /** The {@link BoardState.stamp} of the board, with `c` and `i`; else `''`. */
+  readonly stamp: string
+}
+
+/** What a store says of its board. */
+export interface BoardState {
+  /** Names the era that the store is in: when it began, then its name. */
+  readonly stamp: string
+  /** By the store's clock. */
+  readonly now: number
+  /** Whether the other store owes anything, or did a moment ago, and how many invalidations. */
+  readonly owing: boolean
+  readonly owed: number
+}
+
+export interface BoardAnswer {
+  readonly stamp: string
+  readonly owes: boolean
+}
+
+export interface NotedOn {
+  /** How long until all licences that were given before the other store owed anything have ended. */
+  readonly leftMs: number
+  /** Since when it owes anything, by the board's clock: another time means to wait from the beginning. */
+  readonly since: number
+}
+
+export interface OwedOn {
+  /** `undefined`: everything. */
+  readonly key: string | undefined
+  /** Its generation, and by the owing store's clock the time before which it must not be repaid: `g|time`. */
+  readonly value: string
+}
+
+/**
+ * What a shared store does for the other one of its pair, where no machine has a ledger for both: it keeps what
+ * the other store owes. And for itself it keeps its licence: that its own cells may be used, since somebody has
+ * just read on the board in the other store that it owes nothing. `test/model/two-stores.ts` explores it.
+ */
+export interface Board {
+  /** All cells of this store may be used just now without asking. No round trip. */
+  readonly licensed: boolean
+  /** Says a word to this store and hears what it knows. Several times a second. */
+  tick(word: Word | undefined): Promise<BoardState>
+  /** Whether the other store owes the key. */
+  ask(key: string): Promise<BoardAnswer>
+  /**
+   * This store's cell with the era that it is in at that moment, for who has no licence.
+   * @param stamp of the board that was asked; `undefined` when another one vouched for this store last
+   */
+  read(key: string, stamp: string): Promise<Cell | undefined>
+  /**
+   * Notes what the other store owes; without anything, only that it owes.
+   * @param stamp as last heard; `undefined` when this store is in another era by now: nothing was noted
+   * @param most with so many noted, everything counts as owed
+   */
+  note(owed: OwedOn | undefined, stamp: string, most: number): Promise<NotedOn | undefined>
+  /** Some of what is noted. */
+  list(limit: number): Promise<readonly OwedOn[]>
+  /** Forgets it, unless it was noted again since (false). */
+  settle(owed: OwedOn): Promise<boolean>
 }

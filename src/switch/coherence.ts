@@ -51,8 +51,10 @@ export class Coherence {
     } else {
       try {
         const { changes } = this.#debts
-        const read = active.read(key)
-        return this.#saw(op, active, read instanceof Promise ? await read : read, trusted, changes)
+        const read = this.#debts.read(active.side, key)
+        const cell = read instanceof Promise ? await read : read
+        if (cell !== undefined) return this.#saw(op, active, cell, trusted, changes)
+        op.outcome = 'fell_back'
       } catch (error) {
         op.outcome = failure(error)
       }
@@ -62,7 +64,8 @@ export class Coherence {
     if (standbyTrusted === NEVER_TRUSTED) return false
     try {
       const { changes } = this.#debts
-      return this.#saw(op, standby, await standby.read(key), standbyTrusted, changes)
+      const cell = await this.#debts.read(standby.side, key)
+      return cell !== undefined && this.#saw(op, standby, cell, standbyTrusted, changes)
     } catch {
       return false
     }

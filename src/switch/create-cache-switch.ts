@@ -5,6 +5,7 @@ import { safeListener } from '../listeners.ts'
 import type { Side } from '../side.ts'
 import { Comparisons, noTelemetry, registerHealthGauges } from '../telemetry/index.ts'
 import { Background } from './background.ts'
+import { Boards } from './boards.ts'
 import { type CacheSwitch, SwitchedCache } from './cache-switch.ts'
 import { Coherence } from './coherence.ts'
 import { Debts } from './debts.ts'
@@ -22,6 +23,8 @@ import { jsonCodec, Values } from './values.ts'
 
 const DEFAULT_DEADLINE_MS = 100
 const UPKEEP_MS = 250
+/** How long closing may take to tell the sides what only this process knows. */
+const SETTLE_MS = 1000
 
 /**
  * A cache with two implementations: the flag says per user which one serves, and the switch keeps them
@@ -61,11 +64,15 @@ export function createCacheSwitch(options: CacheSwitchOptions & FlagChoice): Cac
   for (const backend of backends) {
     backend.join?.({ pair, owner: () => (fleet ? '' : (ledger?.place ?? '')) })
   }
+  const maxOwed = options.maxOwed ?? 10_000
+  const haveBoards = ledger === undefined && backends.every(({ board }) => board !== undefined)
+  const boards = haveBoards ? new Boards({ sides, maxOwed }) : undefined
   const debts = new Debts({
     ledger,
+    boards,
     sides,
     renews: ledger !== undefined && !fleet,
-    maxOwed: options.maxOwed ?? 10_000,
+    maxOwed,
     recorder,
     notify,
   })
@@ -92,6 +99,9 @@ export function createCacheSwitch(options: CacheSwitchOptions & FlagChoice): Cac
     loadMs: options.loadMs ?? 30_000,
   })
   const underWay = new UnderWay()
+  if (ledger === undefined && boards === undefined && backends.some(({ shared }) => shared)) {
+    notify({ type: 'promises-less', detail: promisesLess(options) })
+  }
   const unsubscribe = Object.values(sides).map((side) =>
     side.backend.onEra?.((heard) => debts.heard(side.side, heard)),
   )
@@ -140,7 +150,10 @@ export function createCacheSwitch(options: CacheSwitchOptions & FlagChoice): Cac
       for (const stop of unsubscribe) stop?.()
       for (const remove of removeGauges) remove()
       await background.drain()
+      await upkeep.settleUp(SETTLE_MS)
       await upkeep.close()
+      boards?.close()
+      tellWhatIsLeft(sides, debts, listener)
       for (const side of Object.values(sides)) side.close()
       policy.close()
       if (options.decider === undefined) await decider.close()
@@ -155,12 +168,41 @@ function deadlineOf(options: CacheSwitchOptions, side: Side): number {
   return given ?? DEFAULT_DEADLINE_MS
 }
 
+/** A store that others use too, and no place that all who use it can look at. */
+function promisesLess({ off, on }: CacheSwitchOptions): string {
+  return `${off.name} and ${on.name} have no common place for pending invalidations: what one process could not tell a side, the others do not know until it has told it. Use a fileCache for one side, or a single Redis (not a Cluster) for both, where more than one process runs`
+}
+
+function tellWhatIsLeft(
+  sides: Readonly<Record<Side, GuardedSide>>,
+  debts: Debts,
+  notify: Notify,
+): void {
+  for (const { side, backend } of Object.values(sides)) {
+    const left = debts.remembered(side)
+    if (left === 0) continue
+    const detail = `closed with ${left} invalidations that ${backend.name} did not take and nobody else knows: other processes may serve the old values until they expire`
+    notify({ type: 'debts-left', side, backend: backend.name, detail })
+  }
+}
+
 function check(options: CacheSwitchOptions): void {
   for (const side of ['off', 'on'] as const) {
     requireThat(isBackend(options[side]), side, options[side])
     requireThat(deadlineOf(options, side) > 0, 'deadlineMs', options.deadlineMs)
   }
   requireThat(options.off !== options.on, 'on', 'the same store as off')
+  if (
+    options.fleet === true &&
+    options.off.ledger === undefined &&
+    options.on.ledger === undefined
+  ) {
+    throw new SwitchbackError(
+      'SB_OPTION_INVALID',
+      'createCacheSwitch: fleet is about machines with file stores of their own, and neither side is one',
+      { hint: 'leave it out: two Redis sides are coherent for all machines without it' },
+    )
+  }
   const { standby, retire } = options
   if (typeof standby === 'string') {
     requireThat(STANDBY_POLICIES.includes(standby), 'standby', standby)

@@ -1,12 +1,14 @@
 import {
+  type Cell,
   type EraVerdict,
   FENCE_UNKNOWN,
   type Heard,
   type Ledger,
-  type Owed,
+  type MaybePromise,
 } from '../cache/index.ts'
 import type { Side } from '../side.ts'
 import type { Recorder } from '../telemetry/index.ts'
+import type { Boards } from './boards.ts'
 import type { Notify } from './events.ts'
 import { type GuardedSide, oneLine } from './guarded-side.ts'
 import { MemoryLedger } from './memory-ledger.ts'
@@ -15,6 +17,8 @@ const RESET_REASON = 'the store was replaced or restarted and may have lost ackn
 /** Further ahead of its store's clock than any fence is made. */
 const FAR_MS = 120_000
 const SETTLE_MS = 1000
+/** As many in one round. */
+const HANDED_OVER = 128
 
 /** Nothing that the side holds under the key is to be used. */
 export const NEVER_TRUSTED: number = Number.POSITIVE_INFINITY
@@ -22,6 +26,8 @@ export const NEVER_TRUSTED: number = Number.POSITIVE_INFINITY
 export interface DebtsParts {
   /** The machine's ledger, when one of the backends keeps one. */
   readonly ledger: Ledger | undefined
+  /** The boards of two shared stores, in place of a ledger. */
+  readonly boards?: Boards | undefined
   readonly sides: Readonly<Record<Side, GuardedSide>>
   /**
    * A store that this machine has not met before begins a new era: its ledger outlives the process, and no
@@ -37,7 +43,7 @@ export interface DebtsParts {
 /**
  * What the two sides owe: invalidations that were not acknowledged. Written to the machine's ledger,
  * where every process consults them; when that fails, the ledger distrusts the whole side; when even
- * that fails, this process remembers.
+ * that fails, this process remembers. In a pair of shared stores each is the board of the other.
  */
 export class Debts {
   readonly #parts: DebtsParts
@@ -72,6 +78,17 @@ export class Debts {
     }
   }
 
+  /**
+   * Reads the side, whose cells of the key this process trusts. `undefined`: another process does not.
+   * A hit under a licence costs nothing more.
+   */
+  read(side: Side, key: string): MaybePromise<Cell | undefined> {
+    const { boards, sides } = this.#parts
+    return boards === undefined || boards.licensed(side)
+      ? sides[side].read(key)
+      : boards.read(side, key)
+  }
+
   /** As {@link trustedFrom}, after a read; `asked` and `changes` are from before it. */
   trustedSince(side: Side, key: string, asked: number, changes: number): number {
     // A store that restarted meanwhile has told so before it answered.
@@ -80,8 +97,12 @@ export class Debts {
 
   /** Must be awaited before the caller is answered. Never rejects. */
   async owe(side: Side, key: string, notBefore: number): Promise<void> {
-    const { ledger, recorder, maxOwed } = this.#parts
+    const { ledger, boards, recorder, maxOwed } = this.#parts
     recorder.event(side, 'owed')
+    if (boards !== undefined) {
+      if (!(await boards.owe(side, key, notBefore))) this.#memory.owe(side, key, notBefore)
+      return
+    }
     if (ledger === undefined) {
       this.#memory.owe(side, key, notBefore)
     } else {
@@ -96,12 +117,23 @@ export class Debts {
     if (this.count(side) > maxOwed) await this.writeOff(side, 'too much is owed')
   }
 
+  /** A fence is an era of the store itself, behind which nothing lands that began before it. */
+  get fencesByEra(): boolean {
+    return this.#parts.boards !== undefined
+  }
+
   /**
    * Distrusts everything that the side holds.
    * @param covered store clock. @default late enough to cover what may still land on the side
    */
   async fence(side: Side, why: string, covered: number = this.#fenceTime(side)): Promise<void> {
-    const { ledger } = this.#parts
+    const { ledger, boards } = this.#parts
+    if (boards !== undefined) {
+      this.#tellFenced(side, why)
+      if (!(await boards.distrust(side))) this.#memory.fence(side, covered)
+      this.changes += 1
+      return
+    }
     // Above the last one by any clock: that it moved is how other processes learn of it.
     const last = this.fencedBefore(side)
     const before = Number.isFinite(last) ? Math.max(covered, last + 1) : covered
@@ -140,24 +172,54 @@ export class Debts {
 
   /** How many invalidations the side has not received yet. */
   count(side: Side): number {
-    const remembered = this.#memory.count(side)
+    const { ledger, boards } = this.#parts
+    const remembered = this.remembered(side)
     try {
-      return remembered + (this.#parts.ledger?.count(side) ?? 0)
+      return remembered + (ledger?.count(side) ?? boards?.count(side) ?? 0)
     } catch {
       return remembered
     }
   }
 
-  list(side: Side, limit: number): readonly Debt[] {
-    const { ledger } = this.#parts
-    const debts = this.#memory.list(side, limit).map((owed) => ({ owed, ledger: this.#memory }))
-    if (ledger === undefined || debts.length === limit) return debts
+  /** How many of them are gone when this process ends. */
+  remembered(side: Side): number {
+    return this.#memory.count(side)
+  }
+
+  async list(side: Side, limit: number): Promise<readonly Debt[]> {
+    const { ledger, boards } = this.#parts
+    const debts: Debt[] = this.#memory.list(side, limit).map((owed) => ({
+      ...owed,
+      settle: () => this.#memory.settle(owed),
+    }))
+    if (debts.length === limit) return debts
+    const rest = limit - debts.length
     try {
-      const written = ledger.list(side, limit - debts.length)
-      return [...debts, ...written.map((owed) => ({ owed, ledger }))]
+      for (const owed of ledger?.list(side, rest) ?? []) {
+        debts.push({ ...owed, settle: () => ledger!.settle(owed) })
+      }
     } catch (error) {
       this.#cannotRead(error)
-      return debts
+    }
+    for (const owed of (await boards?.list(side, rest)) ?? []) {
+      const notBefore = Number(owed.value.split('|')[1])
+      const settle = async (): Promise<boolean> => {
+        // A new era leaves everything behind.
+        if (owed.key === undefined) await boards!.renew(side)
+        return boards!.settle(side, owed)
+      }
+      debts.push({ key: owed.key, notBefore, settle })
+    }
+    return debts
+  }
+
+  /** Has what only this process knows noted for all, once it can be. */
+  async handOver(side: Side): Promise<void> {
+    const { boards } = this.#parts
+    if (boards === undefined) return
+    for (const owed of this.#memory.list(side, HANDED_OVER)) {
+      if (!(await boards.owe(side, owed.key, owed.notBefore))) return
+      this.#memory.settle(owed)
     }
   }
 
@@ -284,8 +346,11 @@ export class Debts {
   }
 }
 
-/** An owed invalidation and the ledger that it stands in. */
+/** An owed invalidation, wherever it stands. */
 export interface Debt {
-  readonly owed: Owed
-  readonly ledger: Ledger
+  /** `undefined`: everything, which settling it repays. */
+  readonly key: string | undefined
+  readonly notBefore: number
+  /** Forgets it, unless it was owed again since (false). */
+  readonly settle: () => MaybePromise<boolean>
 }

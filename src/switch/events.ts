@@ -8,6 +8,8 @@ export interface SwitchEvent {
     | 'fenced' // everything older on that side was distrusted at once
     | 'ledger-failed' // owed invalidations cannot be written down; they are kept in memory
     | 'repaid' // nothing is owed any more
+    | 'debts-left' // the switch was closed before a side was told, and nobody else knows
+    | 'promises-less' // this pair of stores has no common place for what is pending
     | 'standby-changed' // another standby policy is in force
     | 'mismatch' // compare found the two sides to disagree
     | 'value-not-cached' // a loaded value was returned but could not be stored

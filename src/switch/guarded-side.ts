@@ -107,6 +107,11 @@ export class GuardedSide {
     }
   }
 
+  /** Whatever else is asked of the backend, under the same deadline and breaker. */
+  hold<T>(result: Promise<T>): Promise<T> {
+    return this.#deadlines.hold(result)
+  }
+
   /** The latest time, by the store's clock, at which a write sent now may still be applied. */
   mayLandUntil(): number {
     return this.backend.now() + this.deadlineMs + CLOCK_SLACK_MS

@@ -40,11 +40,12 @@ export class Moves {
     op.standbyFence = trusted
     const { changes } = this.#debts
     try {
-      op.standbyCell = await standby.read(key)
+      op.standbyCell = await this.#debts.read(standby.side, key)
     } catch {
       return 'nothing'
     }
     const found = op.standbyCell
+    if (found === undefined) return 'nothing'
     const since = this.#debts.trustedSince(standby.side, key, trusted, changes)
     const alive = found.state === 'value' && found.writtenAt >= since
     if (!alive) return 'nothing'

@@ -41,6 +41,17 @@ export class Upkeep {
     return this.#repaying
   }
 
+  /** Repays what only this process knows, for as long as that may take. */
+  async settleUp(withinMs: number): Promise<void> {
+    const { sides, debts } = this.#parts
+    const until = performance.now() + withinMs
+    const left = (): boolean => Object.values(sides).some(({ side }) => debts.remembered(side) > 0)
+    while (left() && performance.now() < until) {
+      await this.repay()
+      if (left()) await new Promise((resolve) => setTimeout(resolve, SETTLE_PAUSE_MS))
+    }
+  }
+
   async close(): Promise<void> {
     this.#closed = true
     clearTimeout(this.#timer)
@@ -60,6 +71,7 @@ export class Upkeep {
     for (const side of Object.values(this.#parts.sides)) {
       for (const work of [
         () => this.#repaySide(side),
+        () => this.#parts.debts.handOver(side.side),
         () => this.#parts.debts.mendFence(side.side),
       ]) {
         try {
@@ -75,12 +87,14 @@ export class Upkeep {
     const { debts, recorder, notify } = this.#parts
     let repaid = 0
     while (!this.#closed && side.usable && debts.count(side.side) > 0) {
-      const batch = debts.list(side.side, BATCH)
+      const batch = await debts.list(side.side, BATCH)
       const settled = await Promise.all(
-        batch.map(async ({ owed, ledger }) => {
+        batch.map(async ({ key, notBefore, settle }) => {
+          const due = dueOf(side, notBefore)
+          if (key === undefined) return side.backend.now() >= due && settle()
           // Its tombstone names no successor: the other side's value may be the very one to delete.
-          const { done } = await side.invalidate(owed.key, '', dueOf(side, owed.notBefore))
-          return done && (await ledger.settle(owed))
+          const { done } = await side.invalidate(key, '', due)
+          return done && (await settle())
         }),
       )
       const count = settled.filter(Boolean).length
@@ -101,6 +115,7 @@ export class Upkeep {
 }
 
 const BATCH = 128
+const SETTLE_PAUSE_MS = 50
 
 /**
  * When an invalidation may be repaid, by the store's clock. One that is noted for a time further ahead than any

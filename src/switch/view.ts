@@ -141,7 +141,7 @@ export class CallerView implements CacheView {
           await debts.fence(side.side, 'cleared', side.backend.now())
           await side.backend.clear()
           // What was on its way already may have been stored behind the deletion's back.
-          await debts.fence(side.side, 'cleared')
+          if (!debts.fencesByEra) await debts.fence(side.side, 'cleared')
         } catch (error) {
           await debts.fence(side.side, `clear failed: ${oneLine(error)}`)
         }

@@ -19,7 +19,11 @@ const setAndRead = [on(0, ['set'], [A]), on(1, ['read'], [B])]
 const cutOff: PairSetting = { clients: setAndRead, cuts: 1, forGood: true }
 const deleteAndReads = [on(0, ['delete'], [A]), on(1, ['read', 'read'], [B, B])]
 /** An outage of B is over for everybody but the debt: v2 stands on A, acknowledged; B still has v1. */
-const owedByB = { owedByB: true, at: 2, a: ['V', 2, 't1', 0] } as const
+const owedByB: Omit<PairSetting, 'clients'> = {
+  owedByB: true,
+  at: 2,
+  a: ['V', 2, 't1', 0],
+}
 
 export interface PairHeld {
   readonly name: string

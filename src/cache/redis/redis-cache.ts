@@ -1,5 +1,6 @@
 import { safeListener } from '../../listeners.ts'
 import type {
+  Board,
   CacheBackend,
   Entry,
   InvalidateOptions,
@@ -12,6 +13,7 @@ import { ABSENT, type Cell } from '../cell.ts'
 import { openEnvelope, tombstoneEnvelope, valueEnvelope } from '../envelope.ts'
 import { storageKey } from '../storage-key.ts'
 import { tombstoneTtlRaised, warn } from '../warn.ts'
+import { RedisBoard } from './board.ts'
 import { checkClient } from './check-client.ts'
 import { firstAttempt, warnOfLosses } from './client-events.ts'
 import { assertClient, createClient, isCluster, type RedisClient } from './client.ts'
@@ -55,6 +57,9 @@ class RedisCache implements CacheBackend {
   readonly #servers: Servers
   readonly #scripts: Scripts
   readonly #reads: TurnReads | undefined
+  readonly shared: boolean = true
+  /** A cluster has none: no key of it is beside all of its cells. */
+  readonly board?: Board
   #owner = (): string => ''
   /** Until the first attempt to connect has ended: what is asked before waits for it. */
   #starting: Promise<void> | undefined
@@ -94,6 +99,16 @@ class RedisCache implements CacheBackend {
       onWarning,
     })
     this.#scripts = new Scripts(this.#client, this.#servers, () => Math.ceil(this.tombstoneTtl))
+    const { single } = this.#servers
+    if (single !== undefined) {
+      this.board = new RedisBoard({
+        client: this.#client,
+        server: single,
+        stateName: prefix + STATE_NAME,
+        nameOf: (key) => prefix + storageKey(key),
+        open: (cell, text, era) => this.#open(cell, text, single, era),
+      })
+    }
     this.#starting = firstAttempt(this.#client)?.then(() => {
       this.#starting = undefined
     })
@@ -119,8 +134,7 @@ class RedisCache implements CacheBackend {
     const server = known?.trusted === true ? known : await this.#servers.trusted(name)
     const { name: era } = server.heard!
     if (typeof text !== 'string') return { ...ABSENT, era }
-    const now = server.clock.now()
-    return openEnvelope(text, now, this.tombstoneTtl, era) ?? this.#readGarbage(name, server, era)
+    return this.#open(name, text, server, era)
   }
 
   async write(key: string, entry: Entry, options: WriteOptions): Promise<WriteResult> {
@@ -217,6 +231,11 @@ class RedisCache implements CacheBackend {
     if (outcome === OUTCOME.deleted) throw outOfMemory()
     const done = outcome === OUTCOME.done || outcome === OUTCOME.existed
     return { done, existed: outcome === OUTCOME.existed, token: done ? envelope.token : '' }
+  }
+
+  #open(name: string, text: string, server: Server, era: string): Cell | Promise<Cell> {
+    const now = server.clock.now()
+    return openEnvelope(text, now, this.tombstoneTtl, era) ?? this.#readGarbage(name, server, era)
   }
 
   /** Something that is not ours stands under the key: absent, with a token that only it has. */

@@ -1,5 +1,5 @@
 import { SwitchbackError } from '../../errors.ts'
-import type { EraVerdict } from '../backend.ts'
+import type { EraVerdict, Word } from '../backend.ts'
 import type { RedisNode } from './client.ts'
 import { isReadOnly, redisError } from './errors.ts'
 import { ServerClock } from './server-clock.ts'
@@ -39,9 +39,9 @@ export class Server {
     this.#parts = parts
   }
 
-  /** Asks for era and time. Concurrent callers share one question. */
-  ask(end?: string): Promise<void> {
-    if (end !== undefined) return this.#ask(end)
+  /** Asks for era and time. Concurrent callers share one question, unless it ends an era or tells a word. */
+  ask(end?: string, word?: Word): Promise<void> {
+    if (end !== undefined || word !== undefined) return this.#ask(end, word)
     this.#asking ??= this.#ask().finally(() => {
       this.#asking = undefined
     })
@@ -54,11 +54,16 @@ export class Server {
     this.ask().catch(() => undefined)
   }
 
+  /** All its cells may be used just now without asking the board in the other store. */
+  get licensed(): boolean {
+    return this.trusted && performance.now() < this.heard!.licensedUntil
+  }
+
   close(): void {
     this.#detach?.()
   }
 
-  async #ask(end?: string): Promise<void> {
+  async #ask(end?: string, word?: Word): Promise<void> {
     this.#askedAt = performance.now()
     const node = this.#node()
     const newConnection = !this.trusted
@@ -67,7 +72,12 @@ export class Server {
     try {
       if (newConnection) await selected(node)
       const sentAt = performance.now()
-      const heard = await tick(node, { ...this.#parts.question(), end, newConnection })
+      const heard = await tick(node, {
+        ...this.#parts.question(),
+        end,
+        newConnection,
+        word,
+      })
       answered = true
       if (heard === undefined) throw sharedPrefix()
       this.clock.learn(heard.now, sentAt)

@@ -64,6 +64,11 @@ export class Servers {
     return this.#single?.heard?.era ?? 0
   }
 
+  /** The only server; `undefined` for a cluster. */
+  get single(): Server | undefined {
+    return this.#single
+  }
+
   /** The state that the scripts check; a cluster's need not be where the cell is. */
   get stateKeys(): readonly string[] {
     return this.#single === undefined ? [] : [this.#options.stateName]

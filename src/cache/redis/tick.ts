@@ -1,5 +1,5 @@
 import { createHash, randomBytes } from 'node:crypto'
-import type { Heard } from '../backend.ts'
+import { type BoardState, CALM_MS, type Heard, LICENCE_MS, type Word } from '../backend.ts'
 import type { RedisNode } from './client.ts'
 import { evaluate, script, type Script } from './scripts.ts'
 
@@ -14,15 +14,25 @@ const OWNER_MS = 3000
  *   the data set that it followed then. Missing (flushed, evicted, restarted empty) or another's (restarted
  *   from a snapshot, promoted, back from REPLICAOF): a new era begins.
  * - `era`: a random name. Each cell carries the era in which it was written and counts in no other.
- * - `since`: when the era began. `ttl`: the longest tombstone life of any process.
+ * - `since`: when the era began. `ttl`: the longest tombstone life of any process. `last`: the last word.
  * - `owner`, `seen`: the machine that uses this prefix alone, and when it last said so.
+ *
+ * In a pair of two shared stores, each is the board of the other (`board.ts`):
+ *
+ * - `o:<key>`, `all`, `n`: what the other store owes, whether it is everything, and how many; `owing`: since when
+ *   it owes anything; `noted`: when that was last noted.
+ * - `licence`: until when this store's own cells may be used without asking the board in the other one;
+ *   `peer`: the era of that board when it last vouched; `said`: when that was.
+ *
+ * A licence ends at a time of this store's clock that was fixed before the board was read, so that one that comes
+ * late is over. A step of the clock ends it, and lets whoever waits wait from the beginning.
  *
  * A replica refuses to write `last`, and so nobody takes it for a master.
  */
 // KEYS: state; ARGV: name of a new era, era to end ('-' none), tombstoneTtl, owner ('' none),
-// '1' on a new connection
+// '1' on a new connection, word about this store ('-' none), until when it may count, stamp of who gave it
 const TICK: Script = script(`
-local K = KEYS[1]
+local K, WORD, STAMP = KEYS[1], ARGV[6], ARGV[8]
 local t = redis.call('TIME')
 local now = t[1] * 1000 + math.floor(t[2] / 1000)
 local function num(x) return string.format('%.0f', x) end
@@ -33,12 +43,13 @@ if type(info) == 'string' then
   local was = string.match(redis.call('INFO', 'replication'), 'master_replid2:(%w+)')
   if was and not string.find(was, '^0+$') then id = id .. was end
 end
+local before = redis.pcall('HGET', K, 'last')
+if type(before) == 'table' then redis.call('DEL', K) end
+before = type(before) == 'string' and tonumber(before) or 0
 local last = redis.pcall('HSET', K, 'last', num(now))
-if type(last) == 'table' and last.err then
-  if string.find(last.err, 'WRONGTYPE', 1, true) then redis.call('DEL', K)
-  elseif not string.find(last.err, 'OOM', 1, true) then return last end
-end
-local me = redis.call('HMGET', K, 'id', 'era', 'since', 'ttl', 'owner', 'seen')
+if type(last) == 'table' and last.err and not string.find(last.err, 'OOM', 1, true) then return last end
+local me = redis.call('HMGET', K, 'id', 'era', 'since', 'ttl', 'owner', 'seen',
+  'licence', 'peer', 'said', 'owing', 'noted', 'n')
 local owner = ARGV[4]
 if owner ~= '' then
   if me[5] and me[5] ~= owner and now - tonumber(me[6] or 0) < ${OWNER_MS} then return { 'shared' } end
@@ -49,19 +60,63 @@ if ttl > tonumber(me[4] or 0) then redis.call('HSET', K, 'ttl', num(ttl)) end
 local known = me[1] and (me[1] == id or #id == 40 and string.sub(me[1], 1, 40) == id)
 local hidden = id == 'unknown' and ARGV[5] == '1'
 local era, since, begun = me[2], me[3], '0'
-if not known or not era or not since or era == ARGV[2] or hidden then
-  era = ARGV[1] since = num(now) begun = '1'
+local licence, peer, said = tonumber(me[7] or 0), me[8], tonumber(me[9] or 0)
+local owing, noted = me[10] and tonumber(me[10]), tonumber(me[11] or 0)
+local function begin()
+  era = ARGV[1] since = num(now) begun = '1' licence = 0
   redis.call('HSET', K, 'id', id, 'era', era, 'since', since)
+  redis.call('HDEL', K, 'licence')
 end
-return { num(now), era, since, num(ttl), id, begun }
+if not known or not era or not since then
+  peer = nil
+  redis.call('HDEL', K, 'peer')
+  begin()
+elseif era == ARGV[2] or hidden then begin() end
+if now < before or now - before > ${LICENCE_MS} then
+  licence = 0
+  if owing then owing = now noted = now redis.pcall('HSET', K, 'owing', num(now), 'noted', num(now)) end
+end
+local left = math.min(math.max(licence - now, 0), ${LICENCE_MS})
+local held, granted = left, tonumber(ARGV[7]) - now
+if (WORD == 'c' or WORD == 'i') and peer ~= STAMP then
+  if peer and tonumber(string.sub(STAMP, 1, 13)) < tonumber(string.sub(peer, 1, 13))
+    and now - said < ${CALM_MS} and now >= said then
+    WORD = '-'
+  else
+    if peer and left == 0 and begun == '0' then begin() end
+    local set = redis.pcall('HSET', K, 'peer', STAMP)
+    if type(set) == 'table' and set.err then WORD = '-' end
+  end
+end
+if WORD == 'i' then left = 0
+elseif WORD == 's' and left == 0 and now - said > ${CALM_MS} and granted > 0 and granted <= ${LICENCE_MS} then
+  begin()
+  left = granted
+elseif granted > left and granted <= ${LICENCE_MS} and (WORD == 'c'
+  or (WORD == 'o' or WORD == 's') and left > 0 and left < ${LICENCE_MS / 2}) then
+  left = granted
+end
+if left == 0 then redis.call('HDEL', K, 'licence')
+elseif left ~= held then
+  local set = redis.pcall('HSET', K, 'licence', num(now + left))
+  if type(set) == 'table' and set.err then left = begun == '1' and 0 or held end
+end
+if WORD == 'c' or WORD == 'i' then redis.pcall('HSET', K, 'said', num(now)) end
+if owing and tonumber(me[12] or 0) == 0 and now - math.max(owing, noted) > ${CALM_MS} then
+  redis.call('HDEL', K, 'owing', 'noted')
+  owing = nil
+end
+return { num(now), era, since, num(ttl), id, begun, num(left), owing and num(owing) or '', me[12] or '0' }
 `)
 
-export interface TickAnswer extends Heard {
+export interface TickAnswer extends Heard, BoardState {
   /** The era as the cells carry it. */
   readonly name: string
   readonly tombstoneTtl: number
   /** The server does not say who it is. */
   readonly anonymous: boolean
+  /** Until when, by `performance.now()`, its cells may be used without asking the board. */
+  readonly licensedUntil: number
 }
 
 export interface TickQuestion {
@@ -72,6 +127,7 @@ export interface TickQuestion {
   /** Names the machine that may use this prefix; `''` where several may. */
   readonly owner: string
   readonly newConnection: boolean
+  readonly word: Word | undefined
 }
 
 /** Asks a server for its era, and begins another one where that is called for. `undefined`: see `owner`. */
@@ -79,14 +135,26 @@ export async function tick(
   node: RedisNode,
   question: TickQuestion,
 ): Promise<TickAnswer | undefined> {
-  const { key, end = '-', tombstoneTtl, owner, newConnection } = question
+  const { key, end = '-', tombstoneTtl, owner, newConnection, word } = question
+  const sentAt = performance.now()
   const reply = await evaluate(
     node,
     TICK,
     [key],
-    [randomBytes(6).toString('hex'), end, String(tombstoneTtl), owner, newConnection ? '1' : '0'],
+    [
+      randomBytes(6).toString('hex'),
+      end,
+      String(tombstoneTtl),
+      owner,
+      newConnection ? '1' : '0',
+      word?.says ?? '-',
+      String(Math.floor(word?.until ?? 0)),
+      word?.stamp ?? '',
+    ],
   )
-  const [now, name = '', since, ttl, id = '', begun] = (reply as (string | Buffer)[]).map(String)
+  const [now, name = '', since, ttl, id = '', begun, left, owing, owed] = (
+    reply as (string | Buffer)[]
+  ).map(String)
   if (now === 'shared') return undefined
   return {
     era: Number.parseInt(name, 16),
@@ -99,5 +167,9 @@ export async function tick(
     changed: false,
     tombstoneTtl: Number(ttl),
     anonymous: id === 'unknown',
+    stamp: `${since}.${name}`,
+    licensedUntil: sentAt + Number(left),
+    owing: owing !== '',
+    owed: Number(owed),
   }
 }
