@@ -173,7 +173,7 @@ export class Debts {
   /** How many invalidations the side has not received yet. */
   count(side: Side): number {
     const { ledger, boards } = this.#parts
-    const remembered = this.remembered(side)
+    const remembered = this.#memory.count(side)
     try {
       return remembered + (ledger?.count(side) ?? boards?.count(side) ?? 0)
     } catch {
@@ -181,9 +181,10 @@ export class Debts {
     }
   }
 
-  /** How many of them are gone when this process ends. */
+  /** How many of them are forgotten with this process, though others use the side. */
   remembered(side: Side): number {
-    return this.#memory.count(side)
+    const { shared = false, ledger } = this.#parts.sides[side].backend
+    return shared || ledger !== undefined ? this.#memory.count(side) : 0
   }
 
   async list(side: Side, limit: number): Promise<readonly Debt[]> {

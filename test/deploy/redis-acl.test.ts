@@ -95,4 +95,43 @@ describe('the ACL of docs/operate.md', () => {
     expect(error).toBeUndefined()
     expect(warned).toContain('SB_REDIS_ANONYMOUS')
   })
+
+  describe('of two Redis sides', () => {
+    const list = /^- Two Redis sides: also `(.*?)`/m.exec(page)?.[1] ?? ''
+    const more = list.split(' ')
+    async function useBoard(): Promise<void> {
+      const { cache } = open()
+      try {
+        await cache.ping()
+        const board = cache.board!
+        const { now, stamp } = await board.tick(undefined)
+        const word = { until: now + 500, stamp: '1800000000000.0123456789ab' }
+        await board.tick({ says: 'c', ...word })
+        await board.tick({ says: 'i', ...word })
+        const [one, all] = [
+          { key: 'k', value: 'g|0' },
+          { key: undefined, value: 'g|0' },
+        ]
+        await board.note(one, stamp, 10)
+        expect((await board.ask('k')).owes).toBe(true)
+        expect(await board.list(10)).toEqual([one])
+        expect(await board.settle(one)).toBe(true)
+        await board.note(all, stamp, 10)
+        expect(await board.settle(all)).toBe(true)
+        await board.read('k', word.stamp)
+      } finally {
+        await cache.close()
+      }
+    }
+
+    it('is enough', async () => {
+      await redis.command(...words, ...more)
+      await useBoard()
+    })
+
+    it.each(more)('needs %s', async (name) => {
+      await redis.command(...words, ...more, name.replace('+', '-'))
+      await expect(useBoard()).rejects.toBeInstanceOf(SwitchbackError)
+    })
+  })
 })

@@ -175,7 +175,7 @@ export const PAIR_REFUTED: readonly PairRefuted[] = [
   { rule: 'waitIsUnbroken', setting: { clients: setAndRead, hangs: 1, cuts: 1 }, deep: true },
   {
     rule: 'waitLooksForDebt',
-    setting: { clients: setAndRead, hangs: 1, evictions: 1, flushed: [A] },
+    setting: { ...cutOff, evictions: 1, flushed: [A] },
     deep: true,
   },
   {

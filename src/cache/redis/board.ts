@@ -32,7 +32,7 @@ local me = redis.call('HMGET', K, 'since', 'era', 'owing', 'last', 'n', 'all')
 if not me[1] or me[1] .. '.' .. me[2] ~= ARGV[3] then return { 'era' } end
 if field ~= '' then
   if me[6] or tonumber(me[5] or 0) >= tonumber(ARGV[4]) then field = 'all' end
-  local old = redis.call('HGET', K, field)
+  local old = redis.call('HMGET', K, field)[1]
   if old then
     local due = string.match(old, '|(%d+)$')
     if tonumber(due) > tonumber(string.match(value, '|(%d+)$')) then
@@ -63,7 +63,7 @@ return { me[1] or '', me[2] or '', text }
 
 // KEYS: state; ARGV: most fields. Any of them, so that processes that repay at the same time meet less.
 const LIST: Script = script(`
-local all = redis.call('HGET', KEYS[1], 'all')
+local all = redis.call('HMGET', KEYS[1], 'all')[1]
 if all then return { 'all', all } end
 return redis.call('HRANDFIELD', KEYS[1], ARGV[1], 'WITHVALUES')
 `)
@@ -71,7 +71,7 @@ return redis.call('HRANDFIELD', KEYS[1], ARGV[1], 'WITHVALUES')
 // KEYS: state; ARGV: field, its value
 const SETTLE: Script = script(`
 local K, field = KEYS[1], ARGV[1]
-if redis.call('HGET', K, field) ~= ARGV[2] then return 0 end
+if redis.call('HMGET', K, field)[1] ~= ARGV[2] then return 0 end
 redis.call('HDEL', K, field)
 if field ~= 'all' then
   redis.call('HINCRBY', K, 'n', -1)

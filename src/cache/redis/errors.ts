@@ -56,7 +56,7 @@ function refusalHint(message: string): string {
     case 'WRONGPASS':
       return 'Check the user name and password of the client.'
     case 'NOPERM':
-      return 'Allow the ACL user: get, mget, set, del, getrange, hset, hmget, evalsha, eval, time, info, scan, ping; and select, if the URL names a database.'
+      return 'Allow the ACL user: get, mget, set, del, getrange, hset, hmget, evalsha, eval, time, info, scan, ping; with two Redis sides also hdel, hincrby, hkeys, hrandfield; and select, if the URL names a database.'
     case 'READONLY':
       return 'The client is connected to a replica; connect to the master.'
     default:

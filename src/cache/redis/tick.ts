@@ -43,9 +43,9 @@ if type(info) == 'string' then
   local was = string.match(redis.call('INFO', 'replication'), 'master_replid2:(%w+)')
   if was and not string.find(was, '^0+$') then id = id .. was end
 end
-local before = redis.pcall('HGET', K, 'last')
-if type(before) == 'table' then redis.call('DEL', K) end
-before = type(before) == 'string' and tonumber(before) or 0
+local before = redis.pcall('HMGET', K, 'last')
+if before.err then redis.call('DEL', K) end
+before = not before.err and tonumber(before[1] or 0) or 0
 local last = redis.pcall('HSET', K, 'last', num(now))
 if type(last) == 'table' and last.err and not string.find(last.err, 'OOM', 1, true) then return last end
 local me = redis.call('HMGET', K, 'id', 'era', 'since', 'ttl', 'owner', 'seen',
@@ -65,11 +65,10 @@ local owing, noted = me[10] and tonumber(me[10]), tonumber(me[11] or 0)
 local function begin()
   era = ARGV[1] since = num(now) begun = '1' licence = 0
   redis.call('HSET', K, 'id', id, 'era', era, 'since', since)
-  redis.call('HDEL', K, 'licence')
 end
 if not known or not era or not since then
+  if peer then redis.call('HDEL', K, 'peer') end
   peer = nil
-  redis.call('HDEL', K, 'peer')
   begin()
 elseif era == ARGV[2] or hidden then begin() end
 if now < before or now - before > ${LICENCE_MS} then
@@ -96,7 +95,8 @@ elseif granted > left and granted <= ${LICENCE_MS} and (WORD == 'c'
   or (WORD == 'o' or WORD == 's') and left > 0 and left < ${LICENCE_MS / 2}) then
   left = granted
 end
-if left == 0 then redis.call('HDEL', K, 'licence')
+if left == 0 then
+  if me[7] then redis.call('HDEL', K, 'licence') end
 elseif left ~= held then
   local set = redis.pcall('HSET', K, 'licence', num(now + left))
   if type(set) == 'table' and set.err then left = begun == '1' and 0 or held end

@@ -1,0 +1,59 @@
+/** One process of an application between two Redis: does what it is told, and tells how it went. */
+import { redisCache } from '../../src/cache/index.ts'
+import { createCacheSwitch } from '../../src/switch/index.ts'
+import { FixedDecider } from './fixed-decider.ts'
+
+const [off = '', on = ''] = process.argv.slice(2)
+const quiet = (): void => undefined
+const events: string[] = []
+const cache = createCacheSwitch({
+  flag: 'use-redis',
+  decider: new FixedDecider({ 'off-user': 'off', 'on-user': 'on' }),
+  off: redisCache({ url: off, name: 'A', onWarning: quiet }),
+  on: redisCache({ url: on, name: 'B', onWarning: quiet }),
+  // A busy test machine is no outage.
+  deadlineMs: 500,
+  onEvent: ({ type, side = '', detail }) => void events.push(`${type} ${side}: ${detail}`),
+})
+
+export interface PairQuestion {
+  readonly op: 'get' | 'set' | 'delete' | 'load' | 'clear' | 'close' | 'health'
+  readonly user: 'off-user' | 'on-user'
+  readonly keys: readonly string[]
+  readonly value: string
+}
+
+async function answer({ op, user, keys, value }: PairQuestion): Promise<unknown> {
+  const view = cache.for({ targetingKey: user })
+  switch (op) {
+    case 'get':
+      return Promise.all(keys.map((key) => view.get(key)))
+    case 'load':
+      return Promise.all(keys.map((key) => view.getOrSet(key, () => value)))
+    case 'set':
+      return Promise.all(keys.map((key) => view.set(key, value)))
+    case 'delete':
+      return Promise.all(keys.map((key) => view.delete(key)))
+    case 'clear':
+      return view.clear()
+    case 'close':
+      return cache.close()
+    case 'health':
+      return cache.health()
+  }
+}
+
+process.on('message', (question: PairQuestion) => {
+  const startedAt = performance.now()
+  void answer(question).then(
+    (result) => process.send!({ result, ms: performance.now() - startedAt, events }),
+    (error: unknown) => process.send!({ error: String(error), events }),
+  )
+})
+process.on('disconnect', () => process.exit())
+// Both stores were asked who they are, and vouch for each other.
+await Promise.all([
+  cache.for({ targetingKey: 'off-user' }).get('-'),
+  cache.for({ targetingKey: 'on-user' }).get('-'),
+])
+process.send!('ready')

@@ -1,0 +1,89 @@
+import { type Board, type CacheBackend, redisCache } from '../../src/cache/index.ts'
+import {
+  type CacheSwitch,
+  type CacheSwitchOptions,
+  type CacheView,
+  createCacheSwitch,
+  type SwitchEvent,
+} from '../../src/switch/index.ts'
+import { FixedDecider } from './fixed-decider.ts'
+import { startRedis, type TestRedis } from './redis-server.ts'
+import { until } from './until.ts'
+
+/** One process of an application, on whichever machine. */
+export interface PairActor {
+  readonly cache: CacheSwitch
+  readonly offUser: CacheView
+  readonly onUser: CacheView
+  readonly off: CacheBackend & { readonly board: Board }
+  readonly on: CacheBackend & { readonly board: Board }
+  readonly events: SwitchEvent[]
+}
+
+/** Two real Redis that all share, A for the old side and B for the new one, and no file anywhere. */
+export class Pair {
+  readonly a: TestRedis
+  readonly b: TestRedis
+  readonly #actors: PairActor[] = []
+  #names = 0
+
+  private constructor(a: TestRedis, b: TestRedis) {
+    this.a = a
+    this.b = b
+  }
+
+  static async create(): Promise<Pair> {
+    return new Pair(await startRedis(), await startRedis())
+  }
+
+  /** A key that nobody has used. */
+  key(): string {
+    this.#names += 1
+    return `key ${this.#names}`
+  }
+
+  /** @param bPort of a proxy before B */
+  actor(options: Partial<CacheSwitchOptions> = {}, bPort: number = this.b.port): PairActor {
+    const events: SwitchEvent[] = []
+    const store = (name: string, port: number): PairActor['off'] =>
+      redisCache({
+        url: `redis://127.0.0.1:${port}`,
+        name,
+        onWarning: () => undefined,
+      }) as PairActor['off']
+    const [off, on] = [store('A', this.a.port), store('B', bPort)]
+    const cache = createCacheSwitch({
+      flag: 'use-redis',
+      off,
+      on,
+      decider: new FixedDecider({ 'on-user': 'on', 'off-user': 'off' }),
+      onEvent: (event) => events.push(event),
+      deadlineMs: 300,
+      ...options,
+    })
+    const actor = {
+      cache,
+      offUser: cache.for({ targetingKey: 'off-user' }),
+      onUser: cache.for({ targetingKey: 'on-user' }),
+      off,
+      on,
+      events,
+    }
+    this.#actors.push(actor)
+    return actor
+  }
+
+  /** Both sides may be used without asking. */
+  async licensed(...actors: readonly PairActor[]): Promise<void> {
+    const are = (): boolean =>
+      actors.every(({ off, on }) => off.board.licensed && on.board.licensed)
+    await until('both stores vouch for each other', are, 30_000)
+  }
+
+  async close(): Promise<void> {
+    this.a.thaw()
+    this.b.thaw()
+    await Promise.all(this.#actors.map(({ cache }) => cache.close()))
+    await Promise.all([this.a.stop(), this.b.stop()])
+  }
+}

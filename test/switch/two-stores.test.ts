@@ -1,0 +1,247 @@
+import { setTimeout as delay } from 'node:timers/promises'
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
+import { adaptCache, memoryCache, redisCache } from '../../src/cache/index.ts'
+import { createCacheSwitch, type SwitchEvent } from '../../src/switch/index.ts'
+import { FixedDecider } from '../support/fixed-decider.ts'
+import { Pair, type PairActor } from '../support/pair.ts'
+import { startTcpProxy, type TcpProxy } from '../support/tcp-proxy.ts'
+import { until } from '../support/until.ts'
+
+const STATE = 'switchback:cache:#state'
+
+let pair: Pair
+let reader: PairActor
+
+beforeEach(async () => {
+  pair = await Pair.create()
+  reader = pair.actor()
+  await pair.licensed(reader)
+})
+
+afterEach(() => pair.close())
+
+/** v1 on B, for all to see. */
+async function storeV1(): Promise<string> {
+  const key = pair.key()
+  await reader.onUser.set(key, 'v1')
+  expect(await reader.onUser.get(key)).toBe('v1')
+  return key
+}
+
+async function neverV1(key: string, times = 30): Promise<void> {
+  for (let i = 0; i < times; i += 1) {
+    expect(await reader.onUser.get(key)).not.toBe('v1')
+    await delay(i * 2)
+  }
+}
+
+describe('two Redis, A and B', () => {
+  test('a hit asks nobody while the stores vouch for each other', async () => {
+    const key = await storeV1()
+    const asked = [reader.off, reader.on].flatMap(({ board }) => [
+      vi.spyOn(board, 'ask'),
+      vi.spyOn(board, 'read'),
+    ])
+    for (let i = 0; i < 50; i += 1) {
+      await pair.licensed(reader)
+      expect(await reader.onUser.get(key)).toBe('v1')
+    }
+    for (const one of asked) expect(one).not.toHaveBeenCalled()
+  })
+
+  test('B hangs, a delete is acknowledged by a process that ends, B goes on', async () => {
+    const key = await storeV1()
+    const writer = pair.actor()
+    await pair.licensed(writer)
+    pair.b.freeze()
+    await writer.offUser.delete(key)
+    await writer.cache.close()
+    expect(writer.events.filter(({ type }) => type === 'debts-left')).toEqual([])
+    pair.b.thaw()
+    await neverV1(key)
+    await until('B has been told', async () => !(await reader.off.board.ask(key)).owes, 30_000)
+    expect(await reader.onUser.get(key)).toBeUndefined()
+  })
+
+  test('nobody reaches the board any more: what nobody vouches for is not used', async () => {
+    const key = await storeV1()
+    const writer = pair.actor()
+    await pair.licensed(writer)
+    pair.b.freeze()
+    await writer.offUser.set(key, 'v2')
+    pair.a.freeze()
+    pair.b.thaw()
+    await neverV1(key, 10)
+    pair.a.thaw()
+    await neverV1(key)
+  })
+
+  test('the board loses an acknowledged debt: B is cold once, and never older', async () => {
+    const key = await storeV1()
+    pair.b.freeze()
+    await reader.offUser.set(key, 'v2')
+    // Its cells stay.
+    await pair.a.command('DEL', STATE)
+    pair.b.thaw()
+    await neverV1(key)
+    expect(await reader.offUser.get(key)).not.toBe('v1')
+  })
+
+  test('the board loses the debt while the writer waits: it is noted again', async () => {
+    const key = await storeV1()
+    pair.b.freeze()
+    const written = reader.offUser.set(key, 'v2')
+    await until('it is noted', async () => (await pair.a.command('HGET', STATE, 'n')) === '1')
+    await pair.a.command('DEL', STATE)
+    await written
+    expect((await reader.off.board.ask(key)).owes).toBe(true)
+    pair.b.thaw()
+    await neverV1(key)
+  })
+
+  test('A dies for good: B goes on without a cold cache, and without A it stays so', async () => {
+    const key = await storeV1()
+    await pair.a.kill()
+    const startedAt = performance.now()
+    while (performance.now() - startedAt < 2500) {
+      await reader.onUser.get(key)
+      await delay(20)
+    }
+    await until('B serves', async () => (await reader.onUser.getOrSet(key, () => 'v9')) !== '')
+    await until('B keeps it', async () => (await reader.onUser.get(key)) !== undefined, 30_000)
+  })
+
+  test('clear() ends for every process at once', async () => {
+    const key = await storeV1()
+    const other = pair.actor()
+    await pair.licensed(other)
+    await other.cache.clear()
+    expect(await reader.onUser.get(key)).toBeUndefined()
+    expect(await reader.offUser.get(key)).toBeUndefined()
+  })
+
+  test('clear() while B hangs: everything there is owed', async () => {
+    const key = await storeV1()
+    const other = pair.actor()
+    await pair.licensed(other)
+    pair.b.freeze()
+    await other.cache.clear()
+    pair.b.thaw()
+    await neverV1(key)
+    await until('B has been told', () => other.cache.health().on.owed === 0, 30_000)
+    await until('B is used', async () => {
+      await reader.onUser.set(key, 'v2')
+      return (await reader.onUser.get(key)) === 'v2'
+    })
+  })
+
+  test('FLUSHALL on either: never older, and used again', async () => {
+    for (const redis of [pair.a, pair.b]) {
+      const key = await storeV1()
+      await redis.command('FLUSHALL')
+      await reader.offUser.set(key, 'v2')
+      await neverV1(key, 5)
+      expect(await reader.onUser.getOrSet(key, () => 'v3')).not.toBe('v1')
+      await pair.licensed(reader)
+    }
+  })
+
+  test('too much is owed: an era of B replaces it', async () => {
+    const writer = pair.actor({ maxOwed: 3 })
+    await pair.licensed(writer)
+    const keys = Array.from({ length: 6 }, () => pair.key())
+    for (const key of keys) await writer.onUser.set(key, 'v1')
+    pair.b.freeze()
+    await Promise.all(keys.map((key) => writer.offUser.set(key, 'v2')))
+    expect((await reader.off.board.ask('never noted')).owes).toBe(true)
+    pair.b.thaw()
+    for (const key of keys) await neverV1(key, 3)
+    await until('B has been told', async () => !(await reader.off.board.ask('k')).owes, 30_000)
+  })
+})
+
+describe('one process is cut off from B', () => {
+  let proxy: TcpProxy
+
+  beforeEach(async () => {
+    proxy = await startTcpProxy(pair.b.port)
+  })
+
+  afterEach(() => proxy.close())
+
+  test('after its acknowledgement nobody reads the old value', async () => {
+    const writer = pair.actor({}, proxy.port)
+    await pair.licensed(writer)
+    for (let round = 0; round < 4; round += 1) {
+      const key = await storeV1()
+      proxy.refuse()
+      await writer.offUser.set(key, 'v2')
+      expect(await reader.onUser.get(key)).not.toBe('v1')
+      proxy.accept()
+      await until('the writer is back', () => writer.cache.health().on.outSince === 0, 30_000)
+    }
+  })
+
+  test('what nobody could be told is handed to the board when that is back', async () => {
+    const writer = pair.actor({}, proxy.port)
+    await pair.licensed(writer)
+    const key = await storeV1()
+    proxy.refuse()
+    pair.a.freeze()
+    await writer.offUser.set(key, 'v2')
+    expect(writer.cache.health()).toMatchObject({ on: { owed: 1 } })
+    pair.a.thaw()
+    await until('the board knows', async () => (await reader.off.board.ask(key)).owes, 30_000)
+    // Licences from before may live on for a moment: it was not acknowledged to all.
+    await until('they end', async () => (await reader.onUser.get(key)) !== 'v1')
+    await neverV1(key)
+    proxy.accept()
+    await neverV1(key)
+  })
+
+  test('closed before anybody could be told: says so, with a count', async () => {
+    const writer = pair.actor({}, proxy.port)
+    await pair.licensed(writer)
+    proxy.refuse()
+    pair.a.freeze()
+    await writer.offUser.set('k', 'v2')
+    await writer.cache.close()
+    const left = writer.events.filter(({ type }) => type === 'debts-left')
+    expect(left.map(({ backend }) => backend)).toEqual(['A', 'B'])
+    expect(left[0]!.detail).toMatch(/^closed with 1 invalidations that A did not take/u)
+  })
+})
+
+describe('a pair says at its start what it cannot promise', () => {
+  const decider = new FixedDecider()
+
+  test('no common place for what is pending', async () => {
+    const events: SwitchEvent[] = []
+    const cache = createCacheSwitch({
+      flag: 'f',
+      decider,
+      off: memoryCache(),
+      on: redisCache({ url: pair.b.url, name: 'B', onWarning: () => undefined }),
+      onEvent: (event) => events.push(event),
+    })
+    expect(events.map(({ type }) => type)).toEqual(['promises-less'])
+    await cache.close()
+  })
+
+  test('nothing to say where all is well, or in one process', async () => {
+    expect(reader.events).toEqual([])
+    const events: SwitchEvent[] = []
+    const on = adaptCache(new Map() as never)
+    const onEvent = (event: SwitchEvent): void => void events.push(event)
+    const cache = createCacheSwitch({ flag: 'f', decider, off: memoryCache(), on, onEvent })
+    expect(events).toEqual([])
+    await cache.close()
+  })
+
+  test('fleet without a file store is refused: it would do nothing', () => {
+    const [off, on] = [memoryCache(), memoryCache()]
+    expect(() => createCacheSwitch({ flag: 'f', decider, off, on, fleet: true })).toThrow(
+      expect.objectContaining({ code: 'SB_OPTION_INVALID' }),
+    )
+  })
+})
