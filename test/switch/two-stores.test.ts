@@ -23,8 +23,10 @@ afterEach(() => pair.close())
 /** v1 on B, for all to see. */
 async function storeV1(): Promise<string> {
   const key = pair.key()
-  await reader.onUser.set(key, 'v1')
-  expect(await reader.onUser.get(key)).toBe('v1')
+  await until('B holds v1', async () => {
+    await reader.onUser.set(key, 'v1')
+    return (await reader.onUser.get(key)) === 'v1'
+  })
   return key
 }
 
