@@ -16,7 +16,8 @@ export interface ParseLimits {
 
 const ONE_PROCESS = 'name the metrics URL of one app process, not of an aggregator'
 const NAME = /^[a-zA-Z_:][a-zA-Z0-9_:]*/
-const LABEL = /^([a-zA-Z_][a-zA-Z0-9_]*)\s*=\s*"((?:[^"\\]|\\.)*)"\s*(,\s*|(?=\}))/
+// Sticky, so that nothing is copied to go on behind a label.
+const LABEL = /([a-zA-Z_][a-zA-Z0-9_]*)\s*=\s*"([^"\\]*(?:\\.[^"\\]*)*)"\s*(?:,\s*|(?=\}))/y
 
 /**
  * Reads Prometheus text (format 0.0.4) in pieces, and keeps only the wanted series. The input is
@@ -65,19 +66,20 @@ export class ExpositionReader {
     const name = NAME.exec(line)?.[0]
     if (name === undefined) return this.#refuse(line)
     if (!this.#wanted(name)) return
-    let rest = line.slice(name.length)
+    let at = name.length
     const labels: Record<string, string> = Object.create(null) as Record<string, string>
-    if (rest.startsWith('{')) {
-      rest = rest.slice(1).trimStart()
-      while (!rest.startsWith('}')) {
-        const match = LABEL.exec(rest)
+    if (line[at] === '{') {
+      at = skipBlanks(line, at + 1)
+      while (line[at] !== '}') {
+        LABEL.lastIndex = at
+        const match = LABEL.exec(line)
         if (match === null) return this.#refuse(line)
         labels[match[1]!] = unescape(match[2]!)
-        rest = rest.slice(match[0].length)
+        at += match[0].length
       }
-      rest = rest.slice(1)
+      at++
     }
-    const [text = '', , extra] = rest.trim().split(/\s+/)
+    const [text = '', , extra] = line.slice(at).trim().split(/\s+/)
     const value = valueOf(text)
     if (value === undefined || extra !== undefined) return this.#refuse(line)
     if (this.series.length >= this.#maxSeries) {
@@ -99,6 +101,12 @@ export class ExpositionReader {
       hint: ONE_PROCESS,
     })
   }
+}
+
+function skipBlanks(line: string, from: number): number {
+  let at = from
+  while (line[at] === ' ' || line[at] === '\t') at++
+  return at
 }
 
 function unescape(text: string): string {

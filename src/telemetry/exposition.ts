@@ -4,6 +4,8 @@ import type { Family, Labels } from './families.ts'
 export const PROMETHEUS_CONTENT_TYPE = 'text/plain; version=0.0.4; charset=utf-8'
 
 function escapeLabel(value: string): string {
+  // Hardly any label has one of them, and there are hundreds at each look.
+  if (!/[\\"\n]/.test(value)) return value
   return value.replaceAll('\\', '\\\\').replaceAll('"', '\\"').replaceAll('\n', '\\n')
 }
 

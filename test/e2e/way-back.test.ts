@@ -123,6 +123,43 @@ describe('rollback, and what everybody says of it', () => {
     await allBack(opened.page)
   })
 
+  test('the watch of flagd is dead: named with the cause, beside who follows it', async () => {
+    const { app, run } = await world.withDeadWatch()
+    await until('its users are on the new side', async () => (await app.onNow()) === 100, 40_000)
+    const { code, stdout } = await run('rollback', '--timeout', '3')
+    expect(code).toBe(3)
+    expect(stdout).toMatch(
+      /NOT back yet \(the file is written\): flagd still serves the old split; /,
+    )
+    expect(stdout).toContain(`lagging   ${new URL(app.url).host} still on the old split at 100 %`)
+    expect(stdout).toMatch(
+      /next {6}its file watch is dead \(restart flagd\), the single file is mounted/,
+    )
+    expect(await app.onNow()).toBe(100)
+    expect((await back()).code).toBe(0)
+  })
+
+  test('an application is stopped: named, and waited for no longer than it takes to tell', async () => {
+    await using opened = await openPage(browser, control.url)
+    const [, stopped] = world.apps
+    stopped?.freeze()
+    try {
+      const { code, stdout } = await back('3600')
+      expect(code).toBe(3)
+      expect(stdout).toMatch(
+        /NOT back yet \(the file is written\): flagd serves it; [0-2] of 3 processes/,
+      )
+      expect(stdout).toContain(
+        `lagging   ${new URL(stopped!.url).host} does not answer within 1.5 s`,
+      )
+      expect(stdout).toMatch(/next {6}a process that does not answer keeps its side/)
+    } finally {
+      stopped?.thaw()
+    }
+    expect((await back()).code).toBe(0)
+    await allBack(opened.page)
+  })
+
   test('flagd hangs: named at once, on the page too, until it goes on', async () => {
     await using opened = await openPage(browser, control.url)
     const { page } = opened

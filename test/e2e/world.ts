@@ -1,6 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdir, mkdtemp, readFile, rename, rm, symlink, writeFile } from 'node:fs/promises'
+import { link, mkdir, mkdtemp, readFile, rename, rm, symlink, writeFile } from 'node:fs/promises'
 import { createServer } from 'node:net'
 import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
@@ -12,13 +12,23 @@ import { until } from '../support/until.ts'
 
 export type Mode = 'rpc' | 'in-process' | 'file'
 
+/** A process that a test may stop for a while. */
+interface Freezable {
+  /** SIGSTOP: the kernel takes its connections, and nobody answers. */
+  freeze(): void
+  /** SIGCONT. */
+  thaw(): void
+}
+
 /** An application as a process, asked from outside. */
-export interface App {
+export interface App extends Freezable {
   readonly mode: Mode
   readonly url: string
   readonly metrics: string
   /** How many of its hundred users go to the new side. */
   onNow(): Promise<number>
+  /** How many of a hundred probe users it tells to go there, which follows with a round of questions. */
+  onTold(): Promise<number>
   readyz(): Promise<{ readonly status: string; readonly checks: { readonly flags: FlagsCheck } }>
 }
 
@@ -28,15 +38,13 @@ interface FlagsCheck {
 }
 
 /** A flagd or a sidecar as a process. */
-export interface FlagdProcess {
+export interface FlagdProcess extends Freezable {
   readonly ports: SidecarPorts
-  freeze(): void
-  thaw(): void
   kill(): Promise<void>
 }
 
 export interface World extends AsyncDisposable {
-  /** What people edit, and what flagd serves unless its watch is dead. */
+  /** What people edit, and what flagd serves. */
   readonly file: string
   readonly flagd: FlagdProcess
   readonly apps: readonly App[]
@@ -46,6 +54,11 @@ export interface World extends AsyncDisposable {
   save(text: string): Promise<void>
   text(): Promise<string>
   run(...argv: string[]): Promise<Ended>
+  /**
+   * A further flagd, and an application that asks it, which never hear of what is saved from now on: it
+   * serves the file of this moment, as one whose single file is mounted.
+   */
+  withDeadWatch(): Promise<{ readonly app: App; run: World['run'] }>
 }
 
 export function flagsAt(on: number, more = ''): string {
@@ -92,11 +105,16 @@ export async function startWorld(on: number): Promise<World> {
     await writeFile(`${file}.new`, text)
     await rename(`${file}.new`, file)
   }
-  const named = [
+  const namedOf = (flagdPort: number, those: readonly App[]): string[] => [
     '--flagd',
-    `http://127.0.0.1:${ofrep}`,
-    ...apps.flatMap(({ metrics }) => ['--metrics', metrics]),
+    `http://127.0.0.1:${flagdPort}`,
+    ...those.flatMap(({ metrics }) => ['--metrics', metrics]),
   ]
+  const named = namedOf(ofrep, apps)
+  const runWith =
+    (options: readonly string[]): World['run'] =>
+    (...argv) =>
+      switchback([...argv, '--file', file, ...options], { cwd: directory })
   return {
     file,
     flagd,
@@ -104,7 +122,16 @@ export async function startWorld(on: number): Promise<World> {
     named,
     save,
     text: () => readFile(file, 'utf8'),
-    run: (...argv) => switchback([...argv, '--file', file, ...named], { cwd: directory }),
+    run: runWith(named),
+    async withDeadWatch() {
+      const mounted = join(directory, 'mounted.json')
+      await link(file, mounted)
+      const dead = await startFlagdProcess(mounted, directory, children)
+      const port = String(dead.ports.evaluation)
+      const env = { FLAGD_HOST: '127.0.0.1', FLAGD_PORT: port }
+      const app = await startApp('rpc', join(directory, 'dead watch'), env, children)
+      return { app, run: runWith(namedOf(dead.ports.ofrep, [app, ...apps])) }
+    },
     async [Symbol.asyncDispose]() {
       await Promise.all(children.map(end))
       await rm(directory, { recursive: true, force: true })
@@ -112,12 +139,12 @@ export async function startWorld(on: number): Promise<World> {
   }
 }
 
-/** Waits until each application sends so many of its users to the new side. */
+/** Waits until each application sends so many of its users to the new side, and tells it. */
 export function allAt(world: World, on: number): Promise<void> {
   return until(
     `${on} users of each application are on the new side`,
     async () => {
-      const counts = await Promise.all(world.apps.map((app) => app.onNow()))
+      const counts = await Promise.all(world.apps.flatMap((app) => [app.onNow(), app.onTold()]))
       return counts.every((count) => (on === 0 || on === 100 ? count === on : count > 0))
     },
     40_000,
@@ -146,7 +173,13 @@ async function startApp(
       const sides = (await get('/sides')) as readonly string[]
       return sides.filter((side) => side === 'on').length
     },
+    async onTold() {
+      const metrics = await (await fetch(`${url}/metrics`)).text()
+      return Number(/^switchback_live_split_on\{.*\} (\d+)$/m.exec(metrics)?.[1])
+    },
     readyz: async () => (await get('/readyz')) as Awaited<ReturnType<App['readyz']>>,
+    freeze: () => void child.kill('SIGSTOP'),
+    thaw: () => void child.kill('SIGCONT'),
   }
 }
 

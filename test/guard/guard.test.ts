@@ -29,7 +29,7 @@ async function begin(
 
 describe('a rollout', () => {
   test('of a healthy side goes through all its steps to the end', async () => {
-    const made = world()
+    const made = world(1, 1)
     const guard = made.guard('')
     await made.until(guard, ({ phase }) => phase === 'finished', 3000)
     expect(made.changes).toEqual(['1', '5', '10', '25', '50', '100'])
@@ -102,14 +102,14 @@ describe('a rollout', () => {
 
 describe('a plan', () => {
   test('that asks for users holds until so many were seen', async () => {
-    const made = world(21)
+    const made = world(21, 1)
     const guard = await atStep(made, 'users: 5000')
     await made.run(guard, 130)
     expect([made.percent, made.find('hold')?.reason]).toEqual([
       25,
       expect.stringMatching(/^\d+ of 5000 users seen on the new side$/),
     ])
-    const fewer = world(21)
+    const fewer = world(21, 1)
     await fewer.until(await atStep(fewer, 'users: 500'), ({ percent }) => percent === 50, 300)
   })
 })
@@ -145,7 +145,7 @@ describe('people', () => {
   })
 
   test('approve steps when the plan asks; a rollback never asks', async () => {
-    const made = world(8)
+    const made = world(8, 1)
     const guard = await atStep(made, 'advance: ask')
     await made.until(guard, ({ awaiting }) => awaiting === 50)
     made.approval = 100
@@ -234,7 +234,7 @@ describe('blindness', () => {
   }
 
   test('a share seen that is not the share set is an alarm and holds, until it is right again', async () => {
-    const made = world(13)
+    const made = world(13, 1)
     const guard = await atStep(made, 'hold: 5m')
     const mend = serveWrongly(made)
     await made.until(guard, mismatched, 400)
@@ -251,7 +251,7 @@ describe('blindness', () => {
   })
 
   test('with a pilot in front of the split, another share is just what is to be expected', async () => {
-    const made = world(13)
+    const made = world(13, 1)
     const guard = await atStep(made, 'hold: 5m')
     serveWrongly(made)
     await made.until(guard, mismatched, 400)
@@ -261,23 +261,24 @@ describe('blindness', () => {
   })
 
   test('a flagd that does not serve the file is an alarm and holds', async () => {
-    const made = world(14)
+    const made = world(14, 1)
     const guard = await atStep(made)
     made.stuck = true
     await made.until(guard, ({ percent }) => percent === 50)
     await made.run(guard, 1)
     expect(guard.status.alarms.map(({ code }) => code)).toContain('not-served')
-    await made.run(guard, 300)
+    // Twice as long as a step is held at least.
+    await made.run(guard, 120)
     expect(made.percent).toBe(50)
     made.stuck = false
     await made.until(guard, ({ alarms }) => alarms.length === 0, 60)
   })
 
   test('an edit by hand that moved users who should have stayed is an alarm and holds', async () => {
-    const made = world(14)
+    const made = world(14, 1)
     const guard = await atStep(made)
     made.edited = 'of 1,000 sample users 480 left the new side although its share did not change'
-    const { percent } = await made.run(guard, 300)
+    const { percent } = await made.run(guard, 120)
     expect(guard.status.alarms).toMatchObject([
       { code: 'edited', message: expect.stringContaining('480 left the new side') },
     ])
