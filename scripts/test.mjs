@@ -17,11 +17,13 @@ try {
   if (await step('build', node('scripts/build.mjs'))) {
     const programs = provision()
     if (filters.length === 0) {
-      await step('lint', bin('oxlint', '--deny-warnings'))
-      await step('format', bin('oxfmt', '--check'))
-      await step('types', bin('tsc', '-p', 'tsconfig.json'))
-      await step('imports', node('scripts/check-imports.mjs'))
-      await step('package', node('scripts/check-package.mjs'))
+      await Promise.all([
+        step('lint', bin('oxlint', '--deny-warnings')),
+        step('format', bin('oxfmt', '--check')),
+        step('types', bin('tsc', '-p', 'tsconfig.json')),
+        step('imports', node('scripts/check-imports.mjs')),
+        step('package', node('scripts/check-package.mjs')),
+      ])
     }
     await step('programs', () => programs)
     await tests()
