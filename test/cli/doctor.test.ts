@@ -1,13 +1,10 @@
 import { chmod, mkdir, rename, rm, utimes, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { describe, expect, it, vi } from 'vitest'
+import { describe, expect, it } from 'vitest'
 import { temporaryDirectory, usual } from '../rollout/support.ts'
 import { startFlagd } from '../support/flagd.ts'
 import { redisServerAvailable, startRedis } from '../support/redis-server.ts'
 import { switchback } from './support.ts'
-
-// Each command is a process of its own, which takes its time on a busy machine.
-vi.setConfig({ testTimeout: 60_000 })
 
 interface Finding {
   readonly check: string

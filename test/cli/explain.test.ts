@@ -3,15 +3,12 @@ import { mkdir, readFile, writeFile } from 'node:fs/promises'
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
-import { expect, it, onTestFinished, vi } from 'vitest'
+import { expect, it, onTestFinished } from 'vitest'
 import { expectationOf, readFlags } from '../../src/rollout/index.ts'
 import { temporaryDirectory } from '../rollout/support.ts'
 import { fakeProcess, type FakeSays } from '../support/fake-process.ts'
 import { startFlagd } from '../support/flagd.ts'
 import { switchback } from './support.ts'
-
-// Each command is a process of its own, which takes its time on a busy machine.
-vi.setConfig({ testTimeout: 60_000 })
 
 const text = `{
   "flags": {

@@ -1,12 +1,9 @@
 import { mkdir, readFile, rename, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { expect, it, vi } from 'vitest'
+import { expect, it } from 'vitest'
 import { changeShare, readHistory } from '../../src/rollout/index.ts'
 import { temporaryDirectory, usual } from '../rollout/support.ts'
 import { switchback } from './support.ts'
-
-// Each command is a process of its own, which takes its time on a busy machine.
-vi.setConfig({ testTimeout: 60_000 })
 
 /** A file that a command has set to 50 %, and an editor of it. */
 async function place() {

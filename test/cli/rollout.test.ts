@@ -4,12 +4,10 @@ import { type AddressInfo, createServer } from 'node:net'
 import { join } from 'node:path'
 import { beforeEach, describe, expect, it, onTestFinished, vi } from 'vitest'
 import { temporaryDirectory, usual } from '../rollout/support.ts'
+import { HUNG_MS } from '../support/until.ts'
 import { fakeProcess } from '../support/fake-process.ts'
 import { type Flagd, startFlagd } from '../support/flagd.ts'
 import { type Ended, type RunOptions, switchback } from './support.ts'
-
-// Each command is a process of its own, which takes its time on a busy machine.
-vi.setConfig({ testTimeout: 60_000 })
 
 /** A directory with `flags/use-redis.json`, and a flagd that serves it. */
 interface Place {
@@ -78,7 +76,7 @@ describe('a change', () => {
       ['set', '78', '--json', '--timeout', '60', '--flagd', await silentAddress()],
       { cwd: here.cwd, signal: stop.signal },
     )
-    await vi.waitFor(async () => expect(await readFile(here.file, 'utf8')).toContain('78'), 20_000)
+    await vi.waitFor(async () => expect(await readFile(here.file, 'utf8')).toContain('78'), HUNG_MS)
     stop.abort()
     const { code, stdout } = await ended
     expect(JSON.parse(stdout)).toMatchObject({

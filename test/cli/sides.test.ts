@@ -1,11 +1,8 @@
 import { mkdir, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { expect, it, vi } from 'vitest'
+import { expect, it } from 'vitest'
 import { temporaryDirectory, usual } from '../rollout/support.ts'
 import { switchback } from './support.ts'
-
-// Each command is a process of its own, which takes its time on a busy machine.
-vi.setConfig({ testTimeout: 60_000 })
 
 const text = usual.replace('"on": true, "off": false', '"on": "true", "off": "false"')
 const words = 'the variants of flag "use-redis" are not true and false ("on = \\"true\\""'

@@ -1,13 +1,10 @@
 import { readFile, rename, writeFile } from 'node:fs/promises'
-import { expect, test, vi } from 'vitest'
+import { expect, test } from 'vitest'
 import type { ControlHistory, ControlState } from '../../src/control/index.ts'
 import { flagsActuator } from '../../src/guard/index.ts'
 import { readHistory } from '../../src/rollout/index.ts'
 import { launchBrowser, openPage, shows } from '../support/browser.ts'
 import { shareIn, startRoom, type TestRoom, until } from '../support/control-room.ts'
-
-// A browser takes its time on a busy machine.
-vi.setConfig({ testTimeout: 60_000 })
 
 /** As `$EDITOR` does. */
 async function edit(file: string, change: (text: string) => string): Promise<void> {

@@ -37,7 +37,7 @@ async function allBack(page: Page): Promise<void> {
   await allAt(world, 0)
   for (const app of world.apps) {
     const ok = async (): Promise<boolean> => (await app.readyz()).status === 'ok'
-    await until(`${app.mode} is ready`, ok, 40_000)
+    await until(`${app.mode} is ready`, ok)
   }
   await shows(page, '#rollback', /all users are on the old side/)
   await shows(page, '#headline', /^(?!.*NOT back)/)
@@ -46,7 +46,7 @@ async function allBack(page: Page): Promise<void> {
 /** The page as people see it, within what a busy machine takes. */
 function shows(page: Page, selector: string, pattern: RegExp): Promise<void> {
   const look = async (): Promise<boolean> => pattern.test(await textOf(page, selector))
-  return until(`${selector} shows ${pattern}`, look, 40_000)
+  return until(`${selector} shows ${pattern}`, look)
 }
 
 /** A process on a busy machine may take longer than the five seconds of the command. */
@@ -125,7 +125,7 @@ describe('rollback, and what everybody says of it', () => {
 
   test('the watch of flagd is dead: named with the cause, beside who follows it', async () => {
     const { app, run } = await world.withDeadWatch()
-    await until('its users are on the new side', async () => (await app.onNow()) === 100, 40_000)
+    await until('its users are on the new side', async () => (await app.onNow()) === 100)
     const { code, stdout } = await run('rollback', '--timeout', '3')
     expect(code).toBe(3)
     expect(stdout).toMatch(

@@ -141,14 +141,10 @@ export async function startWorld(on: number): Promise<World> {
 
 /** Waits until each application sends so many of its users to the new side, and tells it. */
 export function allAt(world: World, on: number): Promise<void> {
-  return until(
-    `${on} users of each application are on the new side`,
-    async () => {
-      const counts = await Promise.all(world.apps.flatMap((app) => [app.onNow(), app.onTold()]))
-      return counts.every((count) => (on === 0 || on === 100 ? count === on : count > 0))
-    },
-    40_000,
-  )
+  return until(`${on} users of each application are on the new side`, async () => {
+    const counts = await Promise.all(world.apps.flatMap((app) => [app.onNow(), app.onTold()]))
+    return counts.every((count) => (on === 0 || on === 100 ? count === on : count > 0))
+  })
 }
 
 async function startApp(

@@ -80,11 +80,7 @@ function varint(value: number): Buffer {
 
 describe.each(serverKinds())('$name', (kind) => {
   const served = (asking: Asker, value: string): Promise<void> =>
-    until(
-      `"${value}" is served`,
-      kind.noticeWithin,
-      async () => (await which(asking)).value === value,
-    )
+    until(`"${value}" is served`, async () => (await which(asking)).value === value)
 
   test('content that is refused keeps the old flags, and what comes next is served', async () => {
     using fixture = flagsFixture(config('old'))
@@ -107,7 +103,7 @@ describe.each(serverKinds())('$name', (kind) => {
       await using asking = await asker('v2', server)
       expect((await which(asking)).value).toBe('old')
       fixture.save(content)
-      await until('the flag is gone', kind.noticeWithin, async () => {
+      await until('the flag is gone', async () => {
         return (await which(asking)).error === 'FLAG_NOT_FOUND'
       })
     },

@@ -201,7 +201,7 @@ describe('gRPC', () => {
       stream.close(constants.NGHTTP2_CANCEL)
     }
     session.destroy()
-    await until('no stream is left', 5_000, async () => (await gauge('sidecar_streams')) === 0)
+    await until('no stream is left', async () => (await gauge('sidecar_streams')) === 0)
   })
 })
 
@@ -218,7 +218,7 @@ describe('streams', () => {
       new Set(['{"thousand":{"type":"write"}}']),
     )
     for (const stream of open) stream[Symbol.dispose]()
-    await until('no stream is left', 5_000, async () => (await gauge('sidecar_streams')) === 0)
+    await until('no stream is left', async () => (await gauge('sidecar_streams')) === 0)
   }, 60_000)
 
   test('a reader who does not read gets the newest state when it does, and not each in between', async () => {
@@ -230,13 +230,13 @@ describe('streams', () => {
     for (let version = 1; version <= versions; version++) {
       const bulky = { ...flag('on'), metadata: { version, text: 'x'.repeat(300_000) } }
       fixture.save({ flags: { f: bulky } })
-      await until('it is served', 5_000, async () => {
+      await until('it is served', async () => {
         return (await ofrep.ask('Boolean', 'f', {})).metadata?.['version'] === version
       })
     }
     let received = Buffer.alloc(0)
     stream.on('data', (chunk: Buffer) => (received = Buffer.concat([received, chunk])))
-    await until('it caught up', 5_000, () => received.includes(`"version":${versions}}`))
+    await until('it caught up', () => received.includes(`"version":${versions}}`))
     session.destroy()
     const seen = [...received.toString('latin1').matchAll(/"version":(\d+)/g)].map(([, v]) =>
       Number(v),

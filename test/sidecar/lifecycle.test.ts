@@ -34,11 +34,7 @@ describe('close', () => {
     await events.next(0)
     await sync.next(0)
     await Promise.all([sidecar.close(), sidecar.close()])
-    await until(
-      'both streams ended',
-      5_000,
-      () => events.ended !== undefined && sync.ended !== undefined,
-    )
+    await until('both streams ended', () => events.ended !== undefined && sync.ended !== undefined)
     expect([events.ended, sync.ended]).toEqual([14, 14])
     await using again = await startSidecar({ file: fixture.file, ports: sidecar.ports })
     expect(again.ports).toEqual(sidecar.ports)
@@ -57,7 +53,7 @@ describe('close', () => {
       connect(port, '127.0.0.1').on('error', () => {}),
     )
     const metrics = `http://127.0.0.1:${sidecar.ports.management}/metrics`
-    await until('the stream stands', 5_000, async () => {
+    await until('the stream stands', async () => {
       return (await (await fetch(metrics)).text()).includes('sidecar_streams 1')
     })
     await sidecar.close(100)
@@ -101,7 +97,7 @@ describe('as a process', () => {
     using events = eventStream('v2', target(sidecar))
     await events.next(0)
     expect(await sidecar.stop()).toBe(0)
-    await until('the stream ended', 5_000, () => events.ended === 14)
+    await until('the stream ended', () => events.ended === 14)
   })
 
   test('killed and started again on its ports: the provider finds it, with the new flags', async () => {
@@ -120,12 +116,12 @@ describe('as a process', () => {
     const before = sidecar.pid
     await sidecar.kill()
     expect(sidecar.alive).toBe(false)
-    await until('the provider noticed', 5_000, () => seen.includes('stale'))
+    await until('the provider noticed', () => seen.includes('stale'))
     fixture.save(config('on'))
     await sidecar.restart()
     expect(sidecar.pid).not.toBe(before)
     expect(sidecar.ports.evaluation).toBe(port)
-    await until('the provider is ready again', 15_000, () => seen.at(-1) === 'ready')
+    await until('the provider is ready again', () => seen.at(-1) === 'ready')
     expect(await client.getBooleanValue('f', false)).toBe(true)
   }, 30_000)
 

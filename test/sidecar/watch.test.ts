@@ -49,7 +49,7 @@ async function watched(file: string): Promise<Watched> {
     sidecar,
     log,
     value,
-    served: (wanted) => until(`${wanted} is served`, 3_000, async () => (await value()) === wanted),
+    served: (wanted) => until(`${wanted} is served`, async () => (await value()) === wanted),
     [Symbol.asyncDispose]: () => sidecar.close(),
   }
 }
@@ -183,7 +183,7 @@ describe('the flags file', () => {
     using fixture = flagsFixture(config('good'))
     await using sidecar = await watched(fixture.file)
     fixture.save('{"flags": {')
-    await until('the error is reported', 3_000, () => errors(sidecar).length > 0)
+    await until('the error is reported', () => errors(sidecar).length > 0)
     await delay(300)
     expect(await sidecar.value()).toBe('good')
     expect(errors(sidecar)).toHaveLength(1)
@@ -191,7 +191,7 @@ describe('the flags file', () => {
       /^"flags.json" is not JSON.*; the last good flags stay in force until it is corrected$/,
     )
     fixture.save({ flags: { which: { variants: {}, defaultVariant: 'x' } } })
-    await until('the next error is reported', 3_000, () => errors(sidecar).length > 1)
+    await until('the next error is reported', () => errors(sidecar).length > 1)
     expect(errors(sidecar)[1]).toBe(
       '"flags.json" has a defaultVariant "x" that is not a variant of the flag "which"; the last good flags stay in force until it is corrected',
     )
@@ -246,7 +246,7 @@ describe('a directory of flags files', () => {
     rmSync(join(fixture.directory, 'zz.json'))
     await sidecar.served('flags')
     fixture.save('broken')
-    await until('the error is reported', 3_000, () => errors(sidecar).length > 0)
+    await until('the error is reported', () => errors(sidecar).length > 0)
     expect(await sidecar.value()).toBe('flags')
   })
 
@@ -256,14 +256,14 @@ describe('a directory of flags files', () => {
     writeFileSync(join(directory, 'other.json'), JSON.stringify({ flags: { other: flag('x') } }))
     await using sidecar = await watched(directory)
     for (const name of readdirSync(directory)) rmSync(join(directory, name))
-    await until('the error is reported', 3_000, () => errors(sidecar).length > 0)
+    await until('the error is reported', () => errors(sidecar).length > 0)
     await delay(300)
     expect(await sidecar.value()).toBe('old')
     expect(errors(sidecar)).toEqual([
       `The directory "${directory}" has no *.json file any more: the last good flags stay in force until it has one.`,
     ])
     rmSync(directory, { recursive: true })
-    await until('the next error is reported', 3_000, () => errors(sidecar).length > 1)
+    await until('the next error is reported', () => errors(sidecar).length > 1)
     expect(errors(sidecar)[1]).toContain(`"${directory}" no longer exists`)
     expect(await sidecar.value()).toBe('old')
     mkdirSync(directory)
@@ -317,7 +317,7 @@ test('without any notice of the system, the poll sees a change', async () => {
     await watch.check()
     const before = looks
     utimesSync(fixture.file, new Date(1), new Date(1))
-    await until('it looked', 3_000, () => looks > before)
+    await until('it looked', () => looks > before)
     const quiet = looks
     await delay(60)
     expect(looks).toBe(quiet)

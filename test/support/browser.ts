@@ -5,7 +5,7 @@ import {
   type Page,
 } from 'playwright-core'
 import { chromium, locateProgram } from '../../src/cli/provision/index.ts'
-import { until } from './control-room.ts'
+import { HUNG_MS, until } from './until.ts'
 
 /** Debian's Chromium, told not to talk to anybody but the page. */
 export function launchBrowser(): Promise<Browser> {
@@ -38,7 +38,7 @@ export async function openPage(
   options: BrowserContextOptions = {},
 ): Promise<WatchedPage> {
   const context = await browser.newContext({ viewport: { width: 1280, height: 860 }, ...options })
-  context.setDefaultTimeout(8000)
+  context.setDefaultTimeout(HUNG_MS)
   const page = await context.newPage()
   const complaints: string[] = []
   page.on('pageerror', (error) => complaints.push(String(error)))

@@ -9,6 +9,7 @@ import { dirname, join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { startSidecar } from '../../src/sidecar/index.ts'
 import type { SidecarPorts } from '../../src/sidecar/index.ts'
+import { HUNG_MS } from './until.ts'
 
 /** Something that serves flags over flagd's protocols: the sidecar, or a real flagd. */
 export interface FlagServer extends AsyncDisposable {
@@ -19,8 +20,6 @@ export interface FlagServer extends AsyncDisposable {
 /** A server that the tests start on a file of their own. */
 export interface ServerKind {
   readonly name: 'sidecar' | 'flagd'
-  /** Milliseconds after which an edit that is to be served must have been noticed. */
-  readonly noticeWithin: number
   /** Milliseconds after which an edit that is *not* to be served has surely been looked at. */
   readonly settled: number
   start(file: string): Promise<FlagServer>
@@ -28,7 +27,6 @@ export interface ServerKind {
 
 const sidecar: ServerKind = {
   name: 'sidecar',
-  noticeWithin: 5_000,
   settled: 250,
   async start(file) {
     const running = await startSidecar({ file, ports: FREE })
@@ -44,7 +42,6 @@ export const FREE: SidecarPorts = { evaluation: 0, management: 0, sync: 0, ofrep
 
 const flagd = (binary: string): ServerKind => ({
   name: 'flagd',
-  noticeWithin: 10_000,
   // It looks at the file once a second.
   settled: 2_500,
   start: (file) => startFlagd(binary, file),
@@ -75,7 +72,7 @@ export function remoteServer(): FlagServer | undefined {
   }
 }
 
-/** @throws when it exits, or is not ready within ten seconds */
+/** @throws when it exits, or does not become ready */
 async function startFlagd(binary: string, file: string): Promise<FlagServer> {
   const [evaluation, management, sync, ofrep] = (await freePorts(4)) as [
     number,
@@ -113,7 +110,7 @@ async function startFlagd(binary: string, file: string): Promise<FlagServer> {
   child.once('exit', () => process.off('exit', onExit))
   try {
     await spawned
-    await until(`flagd is ready\n${output}`, 10_000, async () => {
+    await until(`flagd is ready\n${output}`, async () => {
       if (child.exitCode !== null) throw new Error(`flagd exited ${child.exitCode}\n${output}`)
       return (await fetch(`http://127.0.0.1:${management}/readyz`)).ok
     })
@@ -146,10 +143,9 @@ async function freePorts(count: number): Promise<number[]> {
 /** Polls until `condition` holds; connection errors count as "not yet". */
 export async function until(
   what: string,
-  within: number,
   condition: () => boolean | Promise<boolean>,
 ): Promise<void> {
-  const deadline = performance.now() + within
+  const deadline = performance.now() + HUNG_MS
   let last: unknown
   for (;;) {
     try {
@@ -160,7 +156,7 @@ export async function until(
       last = error
     }
     if (performance.now() > deadline)
-      throw new Error(`not within ${within} ms: ${what}`, { cause: last })
+      throw new Error(`not within ${HUNG_MS} ms: ${what}`, { cause: last })
     await delay(10)
   }
 }

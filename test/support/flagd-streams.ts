@@ -57,7 +57,7 @@ function hear<Raw, Message>(
     },
     async next(from, matches = () => true) {
       const find = (): Message | undefined => messages.slice(from).find(matches)
-      await until(`${method} says something`, 10_000, () => find() !== undefined)
+      await until(`${method} says something`, () => find() !== undefined)
       return find() as Message
     },
     [Symbol.dispose]() {

@@ -2,6 +2,7 @@
 // with a switch for each way in which a provider can misbehave.
 import { OpenFeature, OpenFeatureEventEmitter, ProviderEvents } from '@openfeature/server-sdk'
 import type { EvaluationContext, Provider, ResolutionDetails } from '@openfeature/server-sdk'
+import { HUNG_MS } from './until.ts'
 
 type Rule = (context: EvaluationContext) => ResolutionDetails<unknown>
 
@@ -86,7 +87,7 @@ export async function domainOf(provider: Provider): Promise<string> {
 /** Polls until the condition holds; fails after the deadline. */
 export async function until(
   condition: () => boolean | Promise<boolean>,
-  deadlineMs: number = 10_000,
+  deadlineMs: number = HUNG_MS,
 ): Promise<void> {
   const end = performance.now() + deadlineMs
   while (!(await condition())) {

@@ -1,5 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import { startRedis, type TestRedis } from './redis-server.ts'
+import { HUNG_MS } from './until.ts'
 
 export interface StartClusterOptions {
   /** @default 3 */
@@ -23,7 +24,6 @@ export interface TestCluster extends AsyncDisposable {
 
 const SLOTS = 16_384
 const NODE_TIMEOUT_MS = 1000
-const FORMING_DEADLINE_MS = 20_000
 
 export async function startRedisCluster(options: StartClusterOptions = {}): Promise<TestCluster> {
   const { masters: masterCount = 3, replicas: replicasEach = 0, args = [], env = {} } = options
@@ -99,7 +99,7 @@ async function allLinked(replicas: readonly TestRedis[]): Promise<boolean> {
 }
 
 async function until(done: () => Promise<boolean>): Promise<void> {
-  const deadline = Date.now() + FORMING_DEADLINE_MS
+  const deadline = Date.now() + HUNG_MS
   while (!(await done())) {
     if (Date.now() > deadline) throw new Error('the cluster did not form')
     await delay(50)

@@ -1,5 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import { startRedis, type TestRedis } from './redis-server.ts'
+import { HUNG_MS } from './until.ts'
 
 /** A real master, its replica and one Sentinel that fails over within about two seconds. */
 export interface TestSentinel extends AsyncDisposable {
@@ -19,7 +20,6 @@ export interface StartSentinelOptions {
 }
 
 const NAME = 'switchback-test'
-const FORMING_DEADLINE_MS = 20_000
 
 export async function startRedisSentinel(
   options: StartSentinelOptions = {},
@@ -46,7 +46,7 @@ export async function startRedisSentinel(
       ],
     })
     servers.push(sentinel)
-    const deadline = Date.now() + FORMING_DEADLINE_MS
+    const deadline = Date.now() + HUNG_MS
     for (;;) {
       const linked = (await replica.command('INFO', 'replication')).includes('link_status:up')
       const seen = (await sentinel.command('INFO', 'sentinel')).includes('slaves=1')

@@ -5,6 +5,7 @@ import { connect, createServer, Socket } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
+import { HUNG_MS } from './until.ts'
 
 export interface StartRedisOptions {
   /** @default a free one */
@@ -47,7 +48,6 @@ export interface TestRedis extends AsyncDisposable {
 }
 
 const BINARY = process.env['REDIS_SERVER_BIN'] ?? 'redis-server'
-const START_DEADLINE_MS = 10_000
 
 export async function startRedis(options: StartRedisOptions = {}): Promise<TestRedis> {
   const dir = options.dir ?? mkdtempSync(join(tmpdir(), 'switchback-redis-'))
@@ -115,7 +115,7 @@ class RedisProcess implements TestRedis {
     })
     this.#guard ??= new Guard(this.#ownsDir ? this.dir : '')
     this.#guard.watch(child)
-    const deadline = Date.now() + START_DEADLINE_MS
+    const deadline = Date.now() + HUNG_MS
     for (;;) {
       const reply = await this.command('PING').catch(() => '')
       // A server of somebody else may answer on this port while ours has failed to bind it.

@@ -3,6 +3,7 @@ import type { ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
 import { createInterface } from 'node:readline'
 import type { SidecarPorts } from '../../src/sidecar/index.ts'
+import { HUNG_MS } from './until.ts'
 
 export interface StartSidecarProcessOptions {
   /** The flags file, or a directory. */
@@ -30,7 +31,6 @@ export interface SidecarProcess extends AsyncDisposable {
   stop(): Promise<number>
 }
 
-const START_DEADLINE_MS = 30_000
 const FREE: SidecarPorts = { evaluation: 0, management: 0, sync: 0, ofrep: 0 }
 
 export async function startSidecarProcess(
@@ -96,7 +96,7 @@ async function spawnSidecar(
   child.once('exit', () => process.off('exit', parentGone))
   let errors = ''
   child.stderr.on('data', (chunk: Buffer) => (errors += chunk.toString()))
-  const timer = setTimeout(() => child.kill('SIGKILL'), START_DEADLINE_MS)
+  const timer = setTimeout(() => child.kill('SIGKILL'), HUNG_MS)
   try {
     for await (const line of createInterface(child.stdout)) {
       const entry = JSON.parse(line) as { ready?: boolean; ports: SidecarPorts }

@@ -97,7 +97,7 @@ describe('Redis Cluster', () => {
         await new Promise((resolve) => setTimeout(resolve, 500))
       })
       expect(operations).toBeGreaterThan(100)
-      await until('all is repaid', () => cache.health().on.owed === 0, 15_000)
+      await until('all is repaid', () => cache.health().on.owed === 0)
     } finally {
       await cache.close()
       client.disconnect()
@@ -131,10 +131,10 @@ describe('Redis behind Sentinel', () => {
             ),
           15_000,
         )
-        await until('the side is back', () => cache.health().on.outSince === 0, 15_000)
+        await until('the side is back', () => cache.health().on.outSince === 0)
       })
       expect(operations).toBeGreaterThan(100)
-      await until('all is repaid', () => cache.health().on.owed === 0, 15_000)
+      await until('all is repaid', () => cache.health().on.owed === 0)
     } finally {
       await cache.close()
       client.disconnect()

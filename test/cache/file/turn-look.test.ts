@@ -7,9 +7,6 @@ import { FileStand } from '../../support/file-peers.ts'
 
 const OWED = Number.POSITIVE_INFINITY
 
-// Each process takes its time on a busy machine.
-vi.setConfig({ testTimeout: 60_000 })
-
 /** Another process, which begins and ends within this one's turn of the event loop. */
 function elsewhere(directory: string, body: string): void {
   const { status, stderr } = spawnSync(
