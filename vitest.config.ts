@@ -15,7 +15,7 @@ const together = [
   'test/flagd/{differences,recorded/flagfile}.test.ts',
   'test/flagfile/*.test.ts',
   'test/flags/{environment,memory}.test.ts',
-  'test/guard/*.test.ts',
+  'test/guard/{evidence,flag-look,guard,judge,plan,samples,simulation,watching}.test.ts',
   'test/packaging/{check-imports,compose,lockfile}.test.ts',
   'test/rollout/*.test.ts',
   'test/sidecar/{flags-files,request-context,start}.test.ts',

@@ -18,6 +18,7 @@ import { createCacheSwitch } from '../../src/switch/index.ts'
 import { createTelemetry } from '../../src/telemetry/index.ts'
 import { startRedis } from '../support/redis-server.ts'
 import type { TestRedis } from '../support/redis-server.ts'
+import { HUNG_MS } from '../support/until.ts'
 import { startTcpProxy } from '../support/tcp-proxy.ts'
 import type { TcpProxy } from '../support/tcp-proxy.ts'
 
@@ -150,7 +151,7 @@ async function stage(name: string, run: (stage: Stage) => Promise<void>): Promis
 async function until({ guard, audit }: Stage, what: string, fits: () => boolean): Promise<number> {
   const begun = performance.now()
   while (!fits()) {
-    if (performance.now() - begun > 30_000) {
+    if (performance.now() - begun > HUNG_MS) {
       throw new Error(`no ${what}: ${JSON.stringify([guard.status, audit])}`)
     }
     await setTimeout(20)

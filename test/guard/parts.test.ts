@@ -13,6 +13,7 @@ import {
 import type { AuditEntry, GuardState, GuardStatus } from '../../src/guard/index.ts'
 import { deploy, directory } from './deployment.ts'
 import type { Deployment } from './deployment.ts'
+import { HUNG_MS } from '../support/until.ts'
 
 /** Runs a guard until a status fits, and stops it. */
 async function runUntil(
@@ -31,7 +32,7 @@ async function runUntil(
     onAudit: (entry) => audit.push(entry),
   })
   const stop = new AbortController()
-  const deadline = setTimeout(() => stop.abort(), 15_000)
+  const deadline = setTimeout(() => stop.abort(), HUNG_MS)
   let found: GuardStatus | undefined
   await guard.run(stop.signal, (status) => {
     onStatus(status)
