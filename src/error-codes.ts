@@ -210,7 +210,7 @@ export const errorCodes = {
   SB_FILE_STORE_UNAVAILABLE: {
     group: 'File store',
     meaning: 'The package libsql is installed but cannot be loaded on this platform.',
-    raisedBy: '`fileCache()` on Node.js 20',
+    raisedBy: '`fileCache()` before Node.js 22.16',
     remedy:
       'Install without `--omit=optional`, on Linux, macOS or Windows on x64 or arm64; or use Node.js 22.16 or later, which has SQLite.',
   },
@@ -250,7 +250,7 @@ export const errorCodes = {
     group: 'Start-up options',
     meaning: 'A package that only some users need is not installed.',
     raisedBy:
-      '`redisCache({ url })`, `fileCache()` on Node.js 20, `flagsFromEnvironment()` with flagd',
+      '`redisCache({ url })`, `fileCache()` before Node.js 22.16, `flagsFromEnvironment()` with flagd',
     remedy: 'Install it as the hint says, e.g. `npm i ioredis`.',
   },
   SB_OPTION_INVALID: {
