@@ -46,7 +46,6 @@ export async function bundle({ root, build, out }) {
   await make({ input: { yaml: 'yaml-entry' }, plugins: [yamlEntry()] }, named('cjs', 'cjs'))
 
   const cli = join(out, 'cli')
-
   await make({ input: LAZY }, { ...named('cjs', 'cjs'), dir: join(cli, 'lazy'), minify: TIGHT })
   await make(
     {
@@ -63,17 +62,20 @@ export async function bundle({ root, build, out }) {
   ]) {
     copyFileSync(join('node_modules/uplot/dist', from), join(page, to))
   }
-  bundled.add('uplot')
+  bundled.add(join(root, 'node_modules', 'uplot'))
   copyTypes(build, join(out, 'types'))
   for (const name of Object.keys(ENTRIES)) makeDoor(out, name)
   writeFileSync(join(out, 'THIRD_PARTY.txt'), licences(bundled))
-  return [...bundled].sort()
 }
 
 async function write(input, output, bundled) {
   const build = await rolldown({
     platform: 'node',
     logLevel: 'warn',
+    onLog(level, log, handle) {
+      // What is not installed would be missing only where it is first needed.
+      handle(log.code === 'UNRESOLVED_IMPORT' ? 'error' : level, log)
+    },
     resolve: { alias: ALIAS },
     transform: { target: 'node20.19' },
     ...input,
@@ -82,8 +84,8 @@ async function write(input, output, bundled) {
     const { output: files } = await build.write(output)
     for (const { moduleIds = [] } of files) {
       for (const id of moduleIds) {
-        const name = /.*\/node_modules\/((?:@[^/]+\/)?[^/]+)\//.exec(id)?.[1]
-        if (name !== undefined) bundled.add(name)
+        const directory = /^.*\/node_modules\/(?:@[^/]+\/)?[^/]+(?=\/)/.exec(id)?.[0]
+        if (directory !== undefined) bundled.add(directory)
       }
     }
   } finally {
@@ -207,10 +209,11 @@ export const { ${names.join(', ')} } = library
   writeFileSync(join(out, `${name}.d.mts`), `export * from '${types}'\n`)
 }
 
-function licences(names) {
-  const parts = [...names].sort().map((name) => {
-    const directory = join('node_modules', name)
-    const { version, license } = JSON.parse(readFileSync(join(directory, 'package.json'), 'utf8'))
+function licences(directories) {
+  const parts = [...directories].sort().map((directory) => {
+    const { name, version, license } = JSON.parse(
+      readFileSync(join(directory, 'package.json'), 'utf8'),
+    )
     const files = readdirSync(directory).filter((file) =>
       /^(licen[cs]e|notice|copying)/i.test(file),
     )

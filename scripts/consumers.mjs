@@ -1,15 +1,16 @@
 // `npm run test:consumers [-- name ...]`: installs the packed package as its users do and runs it. Each
 // folder of test/consumers/ is a project of one kind; `managers` is every package manager on every
-// Node.js that is supported. What they need comes from the registry, or from npm's cache of it.
+// Node.js that is supported, `drivers` the file store's SQLite on each, and `clone` holds what `npm pack` makes
+// of a clean clone to what was packed here. What they need comes from the registry, or from npm's cache of it.
 import { execFileSync, spawn } from 'node:child_process'
-import { cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { cpSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { delimiter, dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 
 const root = fileURLToPath(new URL('..', import.meta.url))
 const consumers = join(root, 'test', 'consumers')
-const NAMES = ['threads', 'jest', 'esbuild', 'typescript', 'nestjs', 'managers']
+const NAMES = ['threads', 'jest', 'esbuild', 'typescript', 'nestjs', 'managers', 'drivers', 'clone']
 const NODES = ['20', '22', '24']
 /** Peers of peers are installed by npm and pnpm, and named by hand for yarn. */
 const MANAGERS = {
@@ -25,6 +26,8 @@ try {
   const tarball = pack()
   for (const name of asked.length === 0 ? NAMES : asked) {
     if (name === 'managers') await managers(tarball)
+    else if (name === 'drivers') await drivers()
+    else if (name === 'clone') await step(name, () => clone(tarball))
     else {
       await step(name, async () => {
         const project = copy(name)
@@ -55,6 +58,34 @@ async function managers(tarball) {
     }
   }
 }
+
+/** The tests of the file store's driver, and of the store itself, on every Node.js. */
+async function drivers() {
+  for (const version of NODES) {
+    const node = nodeOf(version)
+    await step(`drivers on Node.js ${version}`, () =>
+      run(root, [node, 'node_modules/vitest/vitest.mjs', 'run', 'test/cache/file/driver.test.ts'], {
+        PATH: `${dirname(node)}${delimiter}${process.env.PATH}`,
+        SWITCHBACK_BUILT: '1',
+      }),
+    )
+  }
+}
+
+/** What is committed, packed: `prepack` builds it. */
+async function clone(tarball) {
+  const copy = join(scratch, 'clone')
+  await run(scratch, ['git', 'clone', '--quiet', root, copy])
+  symlinkSync(join(root, 'node_modules'), join(copy, 'node_modules'))
+  await run(copy, ['npm', 'pack', '--pack-destination', copy])
+  const list = (file) => execFileSync('tar', ['-tzf', file], { encoding: 'utf8' })
+  const sorted = (text) => text.replace(HASH, '').split('\n').sort().join('\n')
+  const packed = sorted(list(join(copy, tarball.slice(scratch.length))))
+  if (packed !== sorted(list(tarball))) throw new Error(`the clone packs other files:\n${packed}`)
+}
+
+/** Of the text of a chunk, in its name. */
+const HASH = /-[\w-]{8}(?=\.c?js$)/gm
 
 function pack() {
   const args = ['pack', '--json', '--ignore-scripts', '--pack-destination', scratch]
