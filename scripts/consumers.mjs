@@ -12,6 +12,8 @@ const root = fileURLToPath(new URL('..', import.meta.url))
 const consumers = join(root, 'test', 'consumers')
 const NAMES = ['threads', 'jest', 'esbuild', 'typescript', 'nestjs', 'managers', 'drivers', 'clone']
 const NODES = ['20', '22', '24']
+/** Of the text of a chunk, in its name. */
+const HASH = /-[\w-]{8}(?=\.c?js$)/gm
 /** Peers of peers are installed by npm and pnpm, and named by hand for yarn. */
 const MANAGERS = {
   npm: (file) => ['npm', 'install', '--engine-strict', '--no-audit', '--no-fund', file],
@@ -83,9 +85,6 @@ async function clone(tarball) {
   const packed = sorted(list(join(copy, tarball.slice(scratch.length))))
   if (packed !== sorted(list(tarball))) throw new Error(`the clone packs other files:\n${packed}`)
 }
-
-/** Of the text of a chunk, in its name. */
-const HASH = /-[\w-]{8}(?=\.c?js$)/gm
 
 function pack() {
   const args = ['pack', '--json', '--ignore-scripts', '--pack-destination', scratch]
