@@ -54,16 +54,11 @@ export interface InvalidateResult {
 }
 
 /**
- * One side of the switch. Much smaller than a cache: cells with an absolute expiry, conditional
- * writes, and nothing about flags, loaders or fallbacks. Keys are any string up to 64 KiB of UTF-8;
- * payloads are any string.
- *
- * Promised by every backend and proven by `openfeature-switchback/testing`:
- * - an operation that was acknowledged is seen by every later `read`;
- * - `write` with a token and `invalidate` are atomic with respect to one another;
- * - a tombstone, and the token of an expired value, outlive the operation that left them by
- *   `tombstoneTtl`;
- * - failures are thrown (or reject), never swallowed: the switch decides what a failure means.
+ * One side of the switch, much smaller than a cache: cells with an absolute expiry and conditional
+ * writes. Keys are any string up to 64 KiB of UTF-8, payloads any string. An acknowledged operation
+ * is seen by every later `read`; `write` with a token and `invalidate` are atomic with respect to
+ * each other; a tombstone, and the token of an expired value, live for `tombstoneTtl`; failures are
+ * thrown, never swallowed. `openfeature-switchback/testing` proves it.
  */
 export interface CacheBackend {
   /** Names the store in logs, metrics and health, e.g. `file`, `redis`. Never a raw address. */
@@ -87,14 +82,13 @@ export interface CacheBackend {
    */
   era?(): number
   /**
-   * Tells what the store says of its era: on each new connection, and now and then. What the listener
-   * returns is awaited before any cell of that era is handed out.
-   * Returns the way to stop listening.
+   * Reports the store's era: on each new connection, and periodically. What the listener returns is
+   * awaited before any cell of that era is returned. Returns a function that removes the listener.
    */
   onEra?(listener: (heard: Heard) => MaybePromise<EraVerdict>): () => void
-  /** Another process of the machine has heard of another era: the store is to be asked again, soon. */
+  /** Another process of the machine has heard another era: ask the store again, soon. */
   recheck?(): void
-  /** Begins a new era, so that nothing that the store holds is trusted any more. */
+  /** Begins a new era, so that nothing in the store is trusted any more. */
   renew?(): Promise<void>
   /** Names the cells of this store where several caches share a server: its prefix. @default '' */
   readonly space?: string
@@ -104,20 +98,20 @@ export interface CacheBackend {
   readonly shared?: boolean
   /** Present on a shared store that can keep what the other store of its pair owes. */
   readonly board?: Board
-  /** Present on a store that can keep the machine's ledger of owed invalidations. */
+  /** Present on a store that can keep the machine's ledger of pending invalidations. */
   readonly ledger?: Ledger
   close(): Promise<void>
 }
 
 /**
- * A fence that covers all that a side holds, whatever its clock says: the ledger was lost. It stands until
- * the side's own clock has been asked (see {@link Ledger.replaceFence}).
+ * A fence that covers everything on a side, whatever its clock says: the ledger was lost. It holds
+ * until the side's own clock has been asked (see {@link Ledger.replaceFence}).
  */
 export const FENCE_UNKNOWN = 9_000_000_000_000_000
 
-/** What a store said of itself when it was last asked. */
+/** What a store reported when it was last asked. */
 export interface Heard {
-  /** Another number after every event in which the store may have lost what it had acknowledged. */
+  /** Changes after every event in which the store may have lost what it had acknowledged. */
   readonly era: number
   /** Which server it was; 0 where there are several. */
   readonly server: number
@@ -133,12 +127,12 @@ export interface Heard {
 }
 
 /**
- * - `renew`: begin another era first, and tell again;
- * - `leave`: this is not the server that the machine goes by any more: connect anew.
+ * - `renew`: begin another era first, and report again;
+ * - `leave`: the machine uses another server by now: connect again.
  */
 export type EraVerdict = 'renew' | 'leave' | undefined
 
-/** What the switch tells a backend of where it stands. */
+/** What the switch tells a backend about its place. */
 export interface Membership {
   /** Names the pair of stores. Pairs of different names share nothing in files, even in one directory. */
   readonly pair: string
@@ -150,50 +144,51 @@ export interface Membership {
 export interface Owed {
   readonly side: Side
   readonly key: string
-  /** Changes each time the same key is owed again; {@link Ledger.settle} compares it. */
+  /** Changes each time the same key becomes pending again; {@link Ledger.settle} compares it. */
   readonly generation: string
   /** See {@link InvalidateOptions.notBefore}. The latest one asked for. */
   readonly notBefore: number
 }
 
 /**
- * The invalidations that could not be delivered ("owed"), shared by every process of the machine and
- * durable across `kill -9`. An operation consults it before it trusts a side. What is acknowledged
- * here before the caller is answered is honoured by all processes at once.
+ * The invalidations that could not be delivered, shared by every process of the machine and durable
+ * across `kill -9`. An operation consults it before it trusts a side. What is acknowledged here
+ * before the caller is answered is respected by all processes at once
+ * (docs/adr/0001-ledger-and-fence.md).
  */
 export interface Ledger {
-  /** Names the files that keep it, unlike any others. Throws when they cannot be read. @default none */
+  /** Names the files that keep it, uniquely. Throws when they cannot be read. @default none */
   readonly place?: string
   /** Whether this side's copy of the key must not be trusted. */
   owes(side: Side, key: string): boolean
   /** @param within milliseconds to wait while others keep the ledger locked; then it rejects */
   owe(side: Side, key: string, notBefore: number, within?: number): MaybePromise<void>
-  /** The oldest owed invalidations of a side, at most `limit`. */
+  /** The oldest pending invalidations of a side, at most `limit`. */
   list(side: Side, limit: number): readonly Owed[]
-  /** Forgets one owed invalidation, unless it was owed again since (false). */
+  /** Forgets one pending invalidation, unless it became pending again since (false). */
   settle(owed: Owed): MaybePromise<boolean>
   count(side: Side): number
   /**
-   * Distrusts every cell of the side written before `before` (store clock): they count as misses that
-   * keep their token. What is owed stays owed: a store whose clock was set back may hold cells from
-   * after the fence that were to be deleted.
+   * Distrusts every cell of the side written before `before` (store clock): they count as misses
+   * that keep their token. What is pending stays pending: a store whose clock was set back may have
+   * cells from after the fence that were to be deleted.
    */
   fence(side: Side, before: number): MaybePromise<void>
   /** Sets another fence, which may be lower, unless the present one is no longer `from` (false). */
   replaceFence(side: Side, from: number, before: number): MaybePromise<boolean>
   /** The era of the side's store that this machine goes by; 0: none was heard. As of the last look. */
   era(side: Side): number
-  /** The server that said so. */
+  /** The server that reported it. */
   server(side: Side): number
-  /** Goes over to another era. Its fence is raised in any case: that tells the other processes. */
+  /** Adopts another era. Its fence is raised in any case, which informs the other processes. */
   adopt(side: Side, heard: Heard, before: number): MaybePromise<void>
-  /** Forgets all that is owed on the side by now. Only after a fence that covers it. */
+  /** Forgets all that is pending on the side. Only after a fence that covers it. */
   writeOff(side: Side): MaybePromise<void>
   /** Cells written before this (store clock) are not trusted. 0 when nothing is fenced. */
   fencedBefore(side: Side): number
   /**
-   * Both questions in one look, on the hot path: cells of this key written before this are not to be
-   * trusted; `Infinity` while the side owes the key.
+   * Both questions in one look, on the hot path: cells of this key written before this are not to
+   * be trusted; `Infinity` while an invalidation of the key is pending on the side.
    */
   trustedFrom(side: Side, key: string): number
 }

@@ -1,8 +1,7 @@
 /**
- * What a backend holds for one key. `token` is fresh and random at every change of the cell, so that
- * a later conditional write can tell whether anybody has written or deleted in between.
- *
- * One shape for all states: reading a cell is the hottest path there is.
+ * The content of a backend for one key. `token` is fresh and random at every change of the cell, so
+ * that a later conditional write can see whether the cell changed in between. One shape for all
+ * states: reading a cell is the hottest path there is.
  */
 export interface Cell {
   /**

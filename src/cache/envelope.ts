@@ -1,24 +1,10 @@
 import { randomFillSync } from 'node:crypto'
 import { ABSENT, type Cell, NEVER, TOKEN_LENGTH } from './cell.ts'
 
-/*
- * How a cell is kept as text in a store that knows only strings: a header of fixed width, then the
- * payload. It is checked without parsing the payload, and a script inside the store can compare the
- * token by its position.
- *
- *   at  0  version  '2'
- *       1  kind     'v' value, 'b' value whose payload is not well-formed Unicode, 'x' tombstone
- *       2  token
- *      14  writtenAt, 13 digits
- *      27  era of the store, 12 characters, or dots where it has none
- *      39  expiresAt, 13 digits
- *      52  successor, or dots
- *      64  length of the payload as stored, in UTF-16 units, 9 digits
- *      73  '|'
- *
- * The kinds differ in two bits or more, so that no single flipped bit turns a tombstone into a value.
- * The length tells a value that was cut short. What is stored under the payload is for the store to
- * keep intact.
+/**
+ * A cell as text, for a store that knows only strings: a header of fixed width, then the payload.
+ * It is checked without parsing the payload, and a script inside the store can compare the token by
+ * its position. The layout is in docs/adr/0008-cells-and-eras.md.
  */
 
 export const ENVELOPE_VERSION = '2'
@@ -123,12 +109,12 @@ export function openEnvelope(
 }
 
 /**
- * Whoever fills a cell names the token that it missed. One that UTF-8 could not carry would never be
- * met again, and the cell never be filled.
+ * A filler passes the token that it missed. One that UTF-8 could not carry would never match again,
+ * and the cell would never be filled.
  */
 const TOKEN = /^[\w-]{12}$/
 
-/** Node 20 has it, the `es2023` library of the compiler does not. */
+/** Node 20 has it, the compiler's `es2023` library does not. */
 export function isWellFormed(text: string): boolean {
   return (text as string & { isWellFormed(): boolean }).isWellFormed()
 }

@@ -1,6 +1,6 @@
 /**
- * What a cache is: `CacheService` for business code, `CacheBackend` for each side of the switch, and
- * the backends themselves. Nothing in here knows of flags, users or the other side.
+ * What a cache is: `CacheService` for business code, `CacheBackend` for each side of the switch,
+ * and the backends themselves. Nothing in here knows of flags, users or the other side.
  */
 export * from './cell.ts'
 export * from './backend.ts'

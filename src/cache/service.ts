@@ -7,7 +7,7 @@ export interface SetOptions {
 }
 
 export interface GetOrSetOptions extends SetOptions {
-  /** Stops this caller's wait; the load goes on for the others who wait for it. */
+  /** Stops this caller's wait; the load continues for the others who wait for it. */
   readonly signal?: AbortSignal
 }
 
@@ -15,9 +15,9 @@ export interface GetOrSetOptions extends SetOptions {
 export type Loader<T> = () => T | Promise<T>
 
 /**
- * The cache as business code sees it. It cannot tell which side serves it, and none of its methods
- * rejects because a cache backend failed: a failing read is a miss, a failing write is remembered as
- * an invalidation. Only bad arguments and the loader's own errors reject.
+ * The cache as business code sees it. It does not reveal which side serves it, and none of its
+ * methods rejects because a cache backend failed: a failing read is a miss, a failing write is
+ * recorded as a pending invalidation. Only bad arguments and the loader's own errors reject.
  *
  * A miss is `undefined`; `null`, `0`, `''` and `false` are values; caching `undefined` is an error
  * (`SB_VALUE_UNDEFINED`).

@@ -12,7 +12,7 @@ const PLAIN_ASCII = /^[ -"$-~][ -~]*$/
 const PLAIN = /^(?!#)[^\p{Cc}\p{Cs}]+$/u
 
 /**
- * Refuses what is no key, before anything else happens; the backends name the key themselves.
+ * Refuses an invalid key, before anything else happens; the backends name the key themselves.
  *
  * @throws SwitchbackError `SB_KEY_INVALID`, `SB_KEY_TOO_LONG`
  */

@@ -8,11 +8,11 @@ export interface BackgroundParts {
   readonly debts: Debts
   readonly recorder: Recorder
   readonly comparisons: Comparisons
-  /** Legs that may be under way; more are shed. */
+  /** Legs that may be under way; more are dropped. */
   readonly limit: number
 }
 
-/** The legs that no caller waits for: mirroring, and comparing the two sides. */
+/** Background work that no caller waits for: mirroring, and comparing the two sides. */
 export class Background {
   readonly #parts: BackgroundParts
   readonly #underWay = new Set<Promise<void>>()
@@ -23,8 +23,8 @@ export class Background {
 
   /**
    * Writes what the active side took to the standby, whose cell must still be the one seen before.
-   * "Is our own cell still ours?" comes after that: a later write on either side has by then changed
-   * one of the two tokens.
+   * Whether our own cell is still ours is checked after that: a later write on either side has by
+   * then changed one of the two tokens.
    */
   mirror(op: PinnedOperation, entry: Entry, activeToken: string, standbyToken: string): void {
     const { active, standby, key } = op
@@ -32,7 +32,8 @@ export class Background {
     this.#start(standby, async () => {
       const own = await active.read(key)
       if (own.token !== activeToken) return
-      // A later delete may have left a fence there, or a debt, in place of its tombstone.
+      // A later delete may have left a fence or a pending invalidation there instead of a
+      // tombstone.
       if (this.#parts.debts.trustedFrom(standby.side, key) !== op.standbyFence) {
         this.#parts.recorder.event(standby.side, 'mirror_refused')
         return
@@ -68,7 +69,7 @@ export class Background {
       return false
     }
     const running = leg().catch(() => {
-      // The side's breaker and counters have noted it; nobody waits for this leg.
+      // The side's breaker and counters have recorded it; nothing waits for this leg.
     })
     const tracked = running.finally(() => this.#underWay.delete(tracked))
     this.#underWay.add(tracked)

@@ -1,12 +1,12 @@
 export interface BreakerOptions {
-  /** How many of the latest operations are looked at, at most 31. @default 10 */
+  /** How many of the latest operations count, at most 31. @default 10 */
   readonly window?: number
   /** How many of them must have failed for the breaker to open. @default 5 */
   readonly failures?: number
   /**
-   * Milliseconds between probes while open; jittered by a quarter. Each time that it opens within 5 s
-   * of closing, they are twice as far apart, up to 5 s: a side may answer probes and little else (a
-   * Redis without memory answers reads). @default 250
+   * Milliseconds between probes while open; jittered by a quarter. Doubled, up to 5 s, each time
+   * that it opens within 5 s of closing: a side may answer probes and little else (a Redis without
+   * memory answers reads). @default 250
    */
   readonly probeIntervalMs?: number
 }
@@ -18,17 +18,15 @@ export interface BreakerParts extends BreakerOptions {
   readonly onClose: () => void
 }
 
-/** Closed for as long, it was well. */
+/** Closed for this long, the side counts as healthy. */
 const STEADY_MS = 5000
 const LONGEST_INTERVAL_MS = 5000
 
 /**
- * Spares callers the wait for a side that fails, and spares that side their requests. It is about
- * latency and memory only: what keeps the two sides coherent is the ledger, so it may open and close
- * at any time, and each process may see it differently.
- *
- * The window counts operations rather than seconds: it opens equally fast, after the same number of
- * failures, under heavy and under light traffic, and one outcome costs one shift.
+ * Spares callers the wait for a side that fails, and spares that side their requests. It concerns
+ * latency and memory only: the ledger keeps the two sides coherent, so each process may open and
+ * close it at any time. The window counts operations instead of seconds: it opens after the same
+ * number of failures under heavy and light traffic.
  */
 export class Breaker {
   readonly #parts: Required<BreakerParts>

@@ -18,16 +18,9 @@ export interface Written {
 }
 
 /**
- * The protocol that keeps two caches telling one truth: a read that starts after a write or delete was
- * acknowledged never returns anything older, whichever side either of them used. Explored state by
- * state with a model checker; docs/guarantees.md tells what each step is for.
- *
- * - A write goes to the active side, then leaves a tombstone on the standby, then is acknowledged.
- * - What a side did not acknowledge is owed: written to the ledger before the caller is answered, and
- *   consulted by every operation. A side that owes a key, or is out, is not used for that key.
- * - Fills are conditional on the token seen at the miss, so nothing slow can resurrect an old value.
- * - A value moves over only where the active side knows nothing at all, or where its tombstone names
- *   the very write that the standby still holds.
+ * The protocol that keeps two caches telling one truth: a read that starts after a write or delete
+ * was acknowledged never returns anything older, whichever side either of them used. Its rules and
+ * their reasons are in docs/adr/0001-ledger-and-fence.md.
  */
 export class Coherence {
   readonly #debts: Debts
@@ -44,7 +37,7 @@ export class Coherence {
     op.place = undefined
     const meeting = active.meet()
     if (meeting !== undefined) await meeting
-    // Before the read: what is acknowledged from here on need not be seen.
+    // Asked before the read: what is acknowledged from here on need not be seen.
     const trusted = this.#debts.trustedFrom(active.side, key)
     if (trusted === NEVER_TRUSTED) {
       op.outcome = 'fell_back'
@@ -100,7 +93,8 @@ export class Coherence {
     } else {
       op.outcome = 'fell_back'
     }
-    // The value first, then what is owed: whoever repays it does so after the value is in place.
+    // The value first, then what is pending: a process that delivers it does so after the value is
+    // in place.
     if (op.retired) await this.#supersede(standby, key, '')
     else await this.#storeOnStandby(op, entry)
     await this.#debts.owe(active.side, key, landsUntil)
@@ -122,12 +116,14 @@ export class Coherence {
     return erased.existed || alsoErased.existed
   }
 
-  /** Stores a loaded value where the miss was seen, unless anybody wrote or deleted since. */
+  /**
+   * Stores a loaded value where the miss was seen, unless the cell was written or deleted since.
+   */
   async fill(op: PinnedOperation, entry: Entry): Promise<string> {
     const { place, key, cell } = op
     if (place === undefined) return ''
     const slow = performance.now() - op.missedAt > place.backend.tombstoneTtl / 2
-    // Another fence than at the miss, or out by now, or owed.
+    // Another fence than at the miss, or the side is out by now, or an invalidation is pending.
     if (slow || this.#debts.trustedFrom(place.side, key) !== op.fence) {
       this.#recorder.event(place.side, 'fill_refused')
       return ''
@@ -161,8 +157,8 @@ export class Coherence {
   }
 
   /**
-   * Before a write is acknowledged: a side that was fenced since may have lost what it took (its store
-   * restarted), and somebody may have moved the old value there, which the other side still had.
+   * Checked before a write is acknowledged: a side that was fenced since may have lost what it took
+   * (its store restarted), and the old value of the other side may have been moved there.
    */
   async #oweIfFenced(side: GuardedSide, key: string, fence: number): Promise<boolean> {
     if (this.#debts.fencedBefore(side.side) === fence) return false
@@ -181,7 +177,7 @@ export class Coherence {
           return
         }
       } catch {
-        // Owed below, like a write that came too late.
+        // Noted as pending below, like a write that came too late.
       }
       landsUntil = standby.mayLandUntil()
     }
@@ -195,7 +191,7 @@ export class Coherence {
         const { done, token } = await standby.invalidate(key, successor)
         if (done) return token
       } catch {
-        // Owed below, like an invalidation that came too late.
+        // Noted as pending below, like an invalidation that came too late.
       }
       landsUntil = standby.mayLandUntil()
     }

@@ -27,8 +27,8 @@ const UPKEEP_MS = 250
 const SETTLE_MS = 1000
 
 /**
- * A cache with two implementations: the flag says per user which one serves, and the switch keeps them
- * telling one truth, so that a user may move to the other side and back at any time.
+ * A cache with two implementations: the flag says per user which one serves, and the switch keeps
+ * them telling one truth, so that a user may change sides at any time.
  *
  * Closing it closes both backends, and the decider unless one was passed in.
  *
@@ -38,7 +38,7 @@ export function createCacheSwitch(options: CacheSwitchOptions & FlagChoice): Cac
   const recorder = options.telemetry ?? noTelemetry
   const listener = safeListener('onEvent', options.onEvent ?? logEvent)
   let closing = false
-  // What an orderly stop makes of the last operations is no alarm.
+  // The last operations of an orderly stop must not raise an alarm.
   const notify: Notify = (event) => {
     if (!closing) listener(event)
   }

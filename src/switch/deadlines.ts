@@ -1,6 +1,6 @@
 import { SwitchbackError } from '../errors.ts'
 
-/** Told how each awaited operation ended. */
+/** Receives how each awaited operation ended. */
 export interface OutcomeListener {
   succeeded(): void
   failed(error: unknown): void
@@ -8,7 +8,7 @@ export interface OutcomeListener {
 
 /**
  * Holds many operations to the same deadline with one timer: since all deadlines are equally long,
- * they end in the order in which they began, and the timer only ever waits for the oldest. A timer an
+ * they end in the order in which they began, and the timer waits only for the oldest. A timer per
  * operation would cost ten times as much.
  */
 export class Deadlines {
@@ -55,7 +55,7 @@ export class Deadlines {
 
   #arm(ms: number): NodeJS.Timeout {
     // Replies that arrived while the event loop was stalled are read between the timer and the
-    // immediate, so that a stall of our own is not taken for a slow backend.
+    // immediate, so that our own stall is not mistaken for a slow backend.
     return setTimeout(() => setImmediate(() => this.#sweep()), Math.max(1, ms)).unref()
   }
 

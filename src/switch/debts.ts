@@ -14,13 +14,13 @@ import { type GuardedSide, oneLine } from './guarded-side.ts'
 import { MemoryLedger } from './memory-ledger.ts'
 
 const RESET_REASON = 'the store was replaced or restarted and may have lost acknowledged deletes'
-/** Further ahead of its store's clock than any fence is made. */
+/** Further ahead of its store's clock than any fence can be. */
 const FAR_MS = 120_000
 const SETTLE_MS = 1000
 /** As many in one round. */
 const HANDED_OVER = 128
 
-/** Nothing that the side holds under the key is to be used. */
+/** Nothing that the side has under the key may be used. */
 export const NEVER_TRUSTED: number = Number.POSITIVE_INFINITY
 
 export interface DebtsParts {
@@ -34,7 +34,7 @@ export interface DebtsParts {
    * other machine uses the store.
    */
   readonly renews: boolean
-  /** More than this many owed on a side: one fence replaces them. */
+  /** More pending on a side than this: one fence replaces them. */
   readonly maxOwed: number
   readonly recorder: Recorder
   readonly notify: Notify
@@ -51,9 +51,9 @@ export class Debts {
   /** The machine's, or else this process's. */
   readonly #ledger: Ledger
   #ledgerFailed = false
-  /** Why the ledger could not be asked, in one line; `''` when it answered last. */
+  /** Why the ledger could not be read, in one line; `''` when it could. */
   unreadable = ''
-  /** Grows with each fence and era that this process itself has gone over to. */
+  /** Incremented by each fence and era that this process itself has adopted. */
   changes = 0
 
   constructor(parts: DebtsParts) {
@@ -62,9 +62,10 @@ export class Debts {
   }
 
   /**
-   * The side's cells of the key are to be trusted if they were written at this time (store clock) or
-   * later. {@link NEVER_TRUSTED} while the side is out or owes the key, and while the ledger cannot be
-   * asked: what cannot be asked is not trusted. One look at the ledger.
+   * The side's cells of the key may be trusted if they were written at this time (store clock) or
+   * later. {@link NEVER_TRUSTED} while the side is out or has an invalidation of the key pending,
+   * and while the ledger cannot be read: what cannot be checked is not trusted. One look at the
+   * ledger.
    */
   trustedFrom(side: Side, key: string): number {
     if (!this.#parts.sides[side].usable) return NEVER_TRUSTED
@@ -91,7 +92,7 @@ export class Debts {
 
   /** As {@link trustedFrom}, after a read; `asked` and `changes` are from before it. */
   trustedSince(side: Side, key: string, asked: number, changes: number): number {
-    // A store that restarted meanwhile has told so before it answered.
+    // A store that restarted meanwhile has reported it before it answered.
     return this.changes === changes ? asked : Math.max(asked, this.trustedFrom(side, key))
   }
 
@@ -114,7 +115,7 @@ export class Debts {
         await this.#distrust(side, key, notBefore)
       }
     }
-    if (this.count(side) > maxOwed) await this.writeOff(side, 'too much is owed')
+    if (this.count(side) > maxOwed) await this.writeOff(side, 'too many invalidations are pending')
   }
 
   /** A fence is an era of the store itself, behind which nothing lands that began before it. */
@@ -123,7 +124,7 @@ export class Debts {
   }
 
   /**
-   * Distrusts everything that the side holds.
+   * Distrusts everything that the side has.
    * @param covered store clock. @default late enough to cover what may still land on the side
    */
   async fence(side: Side, why: string, covered: number = this.#fenceTime(side)): Promise<void> {
@@ -134,7 +135,7 @@ export class Debts {
       this.changes += 1
       return
     }
-    // Above the last one by any clock: that it moved is how other processes learn of it.
+    // Above the last one by any clock: other processes notice that it moved.
     const last = this.fencedBefore(side)
     const before = Number.isFinite(last) ? Math.max(covered, last + 1) : covered
     // At once for what this process reads just now, and for good where the ledger does not take it.
@@ -149,7 +150,7 @@ export class Debts {
     this.#tellFenced(side, why)
   }
 
-  /** Distrusts everything that the side holds, in place of all that it owes. */
+  /** Distrusts everything that the side has, in place of all that is pending. */
   async writeOff(side: Side, why: string): Promise<void> {
     await this.fence(side, why)
     this.#memory.writeOff(side)
@@ -225,23 +226,23 @@ export class Debts {
   }
 
   /**
-   * The side's store has said in which era it is. What the machine knew of another era, or of another
+   * The side's store has reported its era. What the machine knew of another era, or of another
    * server, is no longer trusted.
    */
   async heard(side: Side, heard: Heard): Promise<EraVerdict> {
     if (heard.server === 0) {
-      // One of several: their eras are their own, and the fence tells the other processes.
+      // One of several stores: each has its own era, and the fence informs the other processes.
       if (heard.begun || heard.changed) await this.fence(side, RESET_REASON, heard.since)
       return undefined
     }
     const ledger = this.#ledger
-    // A look, so that what follows speaks of this moment.
+    // A look, so that what follows is current.
     ledger.fencedBefore(side)
     const [era, server] = [ledger.era(side), ledger.server(side)]
     if (era !== heard.era) {
       const sameServer = server === heard.server
       if (!sameServer && heard.again) return 'leave'
-      // Which of its cells are older than what this machine acknowledged, nobody can tell.
+      // It is unknown which of its cells are older than what this machine acknowledged.
       const stranger = !sameServer && !heard.begun
       if (stranger && this.#parts.renews) return 'renew'
       await ledger.adopt(side, heard, stranger && era !== 0 ? heard.now + 1 : heard.since)
@@ -252,8 +253,9 @@ export class Debts {
   }
 
   /**
-   * A fence that lies far ahead of its store's clock would keep the side unused for as long: the ledger was
-   * lost, or a clock was set back. Replaces it by one of the present time, once nothing older is there.
+   * A fence far ahead of its store's clock would keep the side unused for as long (the ledger was
+   * lost, or a clock was set back). Replaces it by one of the present time, once nothing older is
+   * there.
    */
   async mendFence(side: Side): Promise<void> {
     const { backend } = this.#parts.sides[side]
@@ -268,37 +270,40 @@ export class Debts {
     await this.#parts.sides[side].meet()
     await backend.ping()
     if (fence < FENCE_UNKNOWN) {
-      // An older value may bear a later time than a fence of now.
+      // An older value may have a later time than a fence of now.
       if (backend.renew === undefined) await backend.clear()
       else await backend.renew()
     }
-    // Another era has raised it by one. What somebody else has raised further is the next round's.
+    // Another era has raised it by one. If another process raised it further, the next round
+    // handles it.
     const raised = this.#ledger.fencedBefore(side)
     if (fence < FENCE_UNKNOWN && raised > fence + 1) return
     await this.#ledger.replaceFence(side, raised, this.#fenceTime(side))
   }
 
-  /** Why nothing that the side holds is served, though it answers; `''` when there is no such reason. */
+  /**
+   * Why nothing from the side is served, although it answers; `''` when there is no such reason.
+   */
   whyUnused(side: Side): string {
     const { backend, deadlineMs } = this.#parts.sides[side]
     const fence = this.fencedBefore(side)
     if (this.unreadable !== '') return `unused: the ledger cannot be read (${this.unreadable})`
     if (fence >= FENCE_UNKNOWN) return 'unused: the ledger was lost, and its clock is not known yet'
     const ahead = fence - backend.now()
-    // As far as a write on its way reaches.
+    // As far as a write under way reaches.
     if (ahead > deadlineMs + SETTLE_MS) {
-      return `unused: all is distrusted that was written before ${new Date(fence).toISOString()}, ${Math.round(ahead / 1000)} s ahead of its clock`
+      return `unused: everything is distrusted that was written before ${new Date(fence).toISOString()}, ${Math.round(ahead / 1000)} s ahead of its clock`
     }
     return this.#isCurrent(side)
       ? ''
-      : 'unused: this process and its machine know different servers'
+      : 'unused: this process and the other processes of the machine are connected to different servers'
   }
 
   /** Whether this process and its machine are in the same era of the side's store. */
   #isCurrent(side: Side): boolean {
     const { backend } = this.#parts.sides[side]
     const era = backend.era?.() ?? 0
-    // What has not been heard yet will be, before the store is read.
+    // It will be heard before the store is read.
     if (era === 0 || era === this.#ledger.era(side)) return true
     backend.recheck?.()
     return false
@@ -310,7 +315,7 @@ export class Debts {
     notify({ type: 'fenced', side, backend: sides[side].backend.name, detail: why })
   }
 
-  /** Only this process will honour what is distrusted here; the ledger's fence is for all of them. */
+  /** Only this process knows what is distrusted here; the ledger's fence is for all of them. */
   async #distrust(side: Side, key: string, notBefore: number): Promise<void> {
     const before = this.#fenceTime(side)
     try {
@@ -320,13 +325,13 @@ export class Debts {
     }
   }
 
-  /** How long a write may wait for the ledger: as for the side that keeps it. */
+  /** How long a write may wait for the ledger: as long as for the side that keeps it. */
   #patienceMs(): number {
     const { ledger, sides } = this.#parts
     return sides[sides.off.backend.ledger === ledger ? 'off' : 'on'].deadlineMs
   }
 
-  /** Unknown while this process has not heard from the store what time it is there. */
+  /** Unknown while this process has not heard the store's time. */
   #fenceTime(side: Side): number {
     const guarded = this.#parts.sides[side]
     return guarded.met ? guarded.mayLandUntil() + 1 : FENCE_UNKNOWN

@@ -1,6 +1,6 @@
 import type { Side } from '../side.ts'
 
-/** A change of state that somebody on call wants to see: rare, never once an operation. */
+/** A change of state for those on call: rare, never once per operation. */
 export interface SwitchEvent {
   readonly type:
     | 'side-out' // a breaker opened
@@ -22,7 +22,7 @@ export interface SwitchEvent {
 
 export type Notify = (event: SwitchEvent) => void
 
-/** What happens to events that nobody asked for. */
+/** The default handler of events. */
 export const logEvent: Notify = ({ type, side = '', backend = '', detail }) => {
   const where = side === '' ? '' : ` ${side} (${backend})`
   console.warn(`switchback: ${type}${where}: ${detail}`)

@@ -13,8 +13,8 @@ export interface Flight<T = unknown> {
 }
 
 /**
- * The latest load of each key on each side. Who may take a load's value is decided by whoever joins
- * (`loads.ts`); here only loads are left out that would make somebody wait in vain.
+ * The latest load of each key on each side. `loads.ts` decides who may take a load's value; here
+ * only loads are left out that would make a caller wait in vain.
  */
 export class Flights {
   readonly #flights = new Map<string, Flight>()
@@ -27,7 +27,7 @@ export class Flights {
     return waitsForCaller(flight) ? undefined : flight
   }
 
-  /** @param side where others may find it; none: nobody joins */
+  /** @param side where other callers may find it; none: no caller joins */
   start<T>(
     side: Side | undefined,
     key: string,
@@ -50,7 +50,7 @@ export class Flights {
     return flight
   }
 
-  /** The key was written or deleted here: nobody joins what began before. */
+  /** The key was written or deleted here: no caller joins a load from before. */
   drop(key: string): void {
     if (this.#flights.size === 0) return
     this.#flights.delete(`off${key}`)
@@ -58,7 +58,7 @@ export class Flights {
   }
 }
 
-/** The flight's result. Notes meanwhile that the load from which this is called waits for it. */
+/** The flight's result. Records meanwhile that the load from which this is called waits for it. */
 export function landing<T>({ result, nest }: Flight<T>): Promise<T> {
   const caller = callerNest()
   if (caller === undefined) return result
@@ -68,10 +68,10 @@ export function landing<T>({ result, nest }: Flight<T>): Promise<T> {
 
 /** A load that may itself ask a cache, and what it waits for there. */
 export interface Nest {
-  /** The load from within which it began, of whichever cache. */
+  /** The load inside which it began, of whichever cache. */
   readonly parent: Nest | undefined
   readonly waitsFor: Set<Nest>
-  /** False while it may yet wait for one of the places in which loads run. */
+  /** False while it may still wait for one of the places in which loads run. */
   placed: boolean
   ended: boolean
 }
@@ -86,8 +86,8 @@ function callerNest(): Nest | undefined {
 }
 
 /**
- * Runs a loader, which has got one of the places in which loads run. On Node 20 such a context makes every
- * `await` of the process dearer, so it is on only while a loader runs.
+ * Runs a loader, which has one of the places in which loads run. On Node 20 such a context makes
+ * every `await` of the process more expensive, so it exists only while a loader runs.
  */
 export async function runLoader<T>(nest: Nest, load: Loader<T>): Promise<T> {
   nest.placed = true
@@ -102,8 +102,8 @@ export async function runLoader<T>(nest: Nest, load: Loader<T>): Promise<T> {
 }
 
 /**
- * Whether the flight, directly or through others, waits for the load from which this is called: for its
- * value, or for the place that it holds.
+ * Whether the flight, directly or through others, waits for the load from which this is called: for
+ * its value, or for its place.
  */
 function waitsForCaller(flight: Flight): boolean {
   const caller = callerNest()

@@ -69,14 +69,14 @@ export class GuardedSide {
     return !this.breaker.open
   }
 
-  /** Whether the store has said what time it is there, and in which era it is. */
+  /** Whether the store has reported its time and its era. */
   get met(): boolean {
     return this.#met
   }
 
   /**
-   * Before the first operation: resolves when the store has said in which era it is, or has failed to. What
-   * is trusted is asked after that.
+   * Before the first operation: resolves when the store has reported its era, or failed to. Trust
+   * is checked after that.
    */
   meet(): Promise<void> | undefined {
     return this.#met || !this.usable ? undefined : this.#meet()
@@ -118,15 +118,15 @@ export class GuardedSide {
   }
 
   /**
-   * Now and then, so that health says that a side is out before the first user finds out: asks a side that
-   * nobody uses whether it can serve. A side in use tells by its operations.
+   * Periodically asks an unused side whether it can serve, so that health reports it before the
+   * first user notices. A side in use reports by its operations.
    */
   async lookIfIdle(): Promise<void> {
     const idle = this.#seen === this.breaker.outcomes && this.usable
     const failure = idle ? await this.#tryProbe() : undefined
     this.#seen = this.breaker.outcomes
     this.#missed = failure === undefined ? 0 : this.#missed + 1
-    // One miss may be a hiccup; nobody is hurt by waiting for another.
+    // One miss may be a short disturbance; waiting for a second one harms no user.
     if (this.#missed < 2) return
     this.lastFailure = oneLine(failure)
     this.breaker.trip()
@@ -167,10 +167,10 @@ export class GuardedSide {
   }
 }
 
-/** How far the estimate of a store's clock may be off: one round trip within the deadline. */
+/** Largest error of the estimate of a store's clock: one round trip within the deadline. */
 const CLOCK_SLACK_MS = 100
 
-/** Whether the error says that the side was too slow, rather than that it refused. */
+/** Whether the error means that the side was too slow, rather than that it refused. */
 export function isTimeout(error: unknown): boolean {
   return error instanceof SwitchbackError && error.code === 'SB_DEADLINE'
 }

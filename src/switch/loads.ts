@@ -44,9 +44,9 @@ export class Loads {
   /**
    * Everyone who misses the same cell waits for the same load; each gets a value of their own.
    *
-   * A load that began before an operation may have seen what was replaced before that operation. Its
-   * value is taken only if it was stored after the operation had begun: the store takes it only while
-   * nobody has written since. Otherwise the operation reads again.
+   * A load that began before an operation may have seen what was replaced before that operation.
+   * Its value is used only if it was stored after the operation had begun: the store takes it only
+   * while the cell was not written since. Otherwise the operation reads again.
    */
   async load<T>(op: PinnedOperation, load: Loader<T>, ttlMs: number): Promise<T> {
     const { coherence, values } = this.#parts
@@ -75,7 +75,8 @@ export class Loads {
   }
 
   #flightFor({ place, key, cell }: PinnedOperation): ReturnType<Flights['find']> {
-    // Where neither side can be trusted with the key, nothing is stored, so nothing could be proven.
+    // Where neither side can be trusted with the key, nothing is stored, so nothing could be
+    // proven.
     if (place === undefined) return undefined
     // What takes longer is not stored.
     return this.#flights.find(place.side, key, cell.token, place.backend.tombstoneTtl / 2)
@@ -143,6 +144,6 @@ interface Loaded {
   readonly payload: string | undefined
   readonly value: unknown
   readonly servedBy: Side | 'origin' | 'none'
-  /** It was stored in the cell that was missed, so nobody had written or deleted until then. */
+  /** It was stored in the cell that was missed, so nothing was written or deleted until then. */
   readonly stored: boolean
 }

@@ -2,8 +2,8 @@ import type { Heard, Ledger, Owed } from '../cache/index.ts'
 import type { Side } from '../side.ts'
 
 /**
- * A ledger that lasts as long as the process: for switches with no file store at hand, and the refuge
- * when the machine's ledger cannot be written.
+ * A ledger that lasts as long as the process: for switches without a file store, and for when the
+ * machine's ledger cannot be written.
  */
 export class MemoryLedger implements Ledger {
   readonly #owed: Record<Side, Map<string, Owed>> = { off: new Map(), on: new Map() }

@@ -56,14 +56,14 @@ export class Moves {
     return (await this.#fillFrom(op, cell, found)) ? 'moved' : 'served'
   }
 
-  /** Whether the side knows nothing of the key: it holds nothing, or what it holds is distrusted. */
+  /** Whether the side knows nothing of the key: it has nothing, or what it has is distrusted. */
   #isBlank(op: PinnedOperation): boolean {
     return op.cell.state === 'absent' || (op.cell.state === 'value' && op.cell.writtenAt < op.fence)
   }
 
   /**
-   * Whether a value may be put over what was missed. A distrusted value of late may be a set that has
-   * not told the standby yet: a move would undo it, and the standby's value may only be served.
+   * Whether a value may replace what was missed. A recent distrusted value may be a set that has
+   * not reached the standby yet: a move would undo it, so the standby's value may only be served.
    */
   #mayReplace(active: GuardedSide, missed: Cell): boolean {
     if (missed.state !== 'value') return true

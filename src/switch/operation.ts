@@ -11,14 +11,16 @@ export interface OperationInfo {
   /** The side that the flag picked. */
   readonly side: Side
   readonly outcome: Outcome
-  /** Who gave the value or took the write: a side, the origin, or nobody. */
+  /** Who gave the value or took the write: a side, the origin, or none. */
   readonly servedBy: Side | 'origin' | 'none'
   readonly decision: Decision
 }
 
 export type OnOperation = (info: OperationInfo) => void
 
-/** The decision stands for the whole operation: a flip in its middle cannot make it straddle sides. */
+/**
+ * The decision holds for the whole operation: a flip in its middle cannot make it use both sides.
+ */
 export class PinnedOperation {
   readonly key: string
   readonly operation: Operation
@@ -26,18 +28,18 @@ export class PinnedOperation {
   readonly active: GuardedSide
   readonly standby: GuardedSide
   readonly policy: StandbyPolicy
-  /** The standby is retired: it is told of writes and never read. */
+  /** The standby is retired: it receives writes and is never read. */
   readonly retired: boolean
-  /** Who asks, as far as the counters may know. */
+  /** The user, as far as the counters may know. */
   readonly bucket: number
   readonly startedAt: number = performance.now()
-  /** Time spent in the loader, which is not the cache's. */
+  /** Time spent in the loader, which does not count as the cache's. */
   loadMs = 0
-  /** When the cell that was missed was asked for, at the latest: a fill much later is not stored. */
+  /** Latest time at which the missed cell was requested: a much later fill is not stored. */
   missedAt: number = this.startedAt
   /** The side whose cell was read and to which a fill goes; none when neither can be trusted. */
   place: GuardedSide | undefined
-  /** What the place held. Its token is what a fill is conditional on. */
+  /** The content of the place. Its token is the condition of a fill. */
   cell: Cell = ABSENT
   /** What the standby held, once it was read on a miss. */
   standbyCell: Cell | undefined

@@ -8,7 +8,7 @@ import type { SwitchEvent } from './events.ts'
 
 /**
  * What happens to the side that the flag did not pick:
- * - `invalidate`: it is told that its copy is superseded (the default, the cheapest that is safe);
+ * - `invalidate`: its copy is marked as superseded (the default, the cheapest that is safe);
  * - `mirror`: it is kept written too, so that a flip finds it warm;
  * - `compare`: `mirror`, and a sample of reads runs on both sides.
  */
@@ -41,9 +41,10 @@ export interface CacheSwitchOptions {
    */
   readonly standby?: StandbyPolicy | { readonly flag: string }
   /**
-   * A side on its way out, after a migration: the flag is not asked, nobody reads this side any more, and
-   * every write still tells it, so that processes which do read it (a rolling deploy) see nothing older.
-   * Once all processes have it, replace the switch by the plain cache. @default none
+   * A side on its way out, after a migration: the flag is not asked and this side is no longer
+   * read, but every write still invalidates it, so that processes which do read it (a rolling
+   * deploy) see nothing older. Once all processes have it, replace the switch by the plain cache.
+   * @default none
    */
   readonly retire?: Side
   /** For values stored without a `ttl`. @default they do not expire */
@@ -57,20 +58,23 @@ export interface CacheSwitchOptions {
   readonly breaker?: BreakerOptions
   /** How many loads may run at once in this process; the others wait. @default 64 */
   readonly originConcurrency?: number
-  /** How many loads may wait for their turn; beyond, they reject with `SB_LOADS_BUSY`. @default 10_000 */
+  /** How many loads may wait for their turn; more reject with `SB_LOADS_BUSY`. @default 10_000 */
   readonly originQueue?: number
   /** Milliseconds after which a load that has not ended gives its turn to the next. @default 30_000 */
   readonly loadMs?: number
   /**
-   * True when machines with file stores of their own share the other side. A value then moves from
+   * True when machines with their own file stores share the other side. A value then moves from
    * file to Redis only while it is provably the latest; see docs/guarantees.md. @default false
    */
   readonly fleet?: boolean
-  /** More owed invalidations than this on one side, and all it holds is distrusted. @default 10_000 */
+  /**
+   * More pending invalidations than this on one side, and everything on it is distrusted. @default
+   * 10_000
+   */
   readonly maxOwed?: number
   /** Share of hits that `compare` reads on both sides, 0 to 1. @default 0.01 */
   readonly compareShare?: number
-  /** Background legs (mirror, compare) that may be under way; more are shed. @default 64 */
+  /** Background legs (mirror, compare) that may be under way; more are dropped. @default 64 */
   readonly maxBackground?: number
   /** Counts what each side does. @default nothing is counted */
   readonly telemetry?: Recorder

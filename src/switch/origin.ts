@@ -9,7 +9,10 @@ export interface OriginLimits {
   readonly loadMs: number
 }
 
-/** Caps how many loads run at once, so that a cold or lost cache does not become an origin outage. */
+/**
+ * Limits how many loads run at once, so that a cold or lost cache does not become an origin outage
+ * (docs/adr/0007-caps-instead-of-copies.md).
+ */
 export class Origin {
   readonly #limits: OriginLimits
   readonly #queue: ((place: Place) => void)[] = []
@@ -22,8 +25,8 @@ export class Origin {
   }
 
   /**
-   * @param nested the caller is itself a load, which holds a place already: to make it wait for another
-   * would stop all of them for good
+   * @param nested the caller is itself a load, which has a place already: making it wait for
+   * another could stop all of them for good
    * @throws SwitchbackError `SB_LOADS_BUSY`
    */
   async load<T>(load: () => T | Promise<T>, nested: boolean): Promise<T> {
@@ -53,7 +56,7 @@ export class Origin {
       throw new SwitchbackError(
         'SB_LOADS_BUSY',
         `${concurrency} loads run and ${queue} wait: the origin does not keep up.`,
-        { hint: 'Look at the origin. originConcurrency and originQueue set the two limits.' },
+        { hint: 'Check the origin. originConcurrency and originQueue set the two limits.' },
       )
     }
     return new Promise((resolve) => {
@@ -66,7 +69,7 @@ export class Origin {
     if (this.#running.delete(place)) this.#queue.shift()?.(this.#take())
   }
 
-  /** While somebody waits: takes the place of a load that does not end. */
+  /** While another load waits: takes the place of a load that does not end. */
   #takeBackLater(): void {
     const [oldest] = this.#running
     if (this.#timer !== undefined || oldest === undefined) return

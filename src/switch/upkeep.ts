@@ -12,15 +12,13 @@ export interface UpkeepParts {
   readonly notify: Notify
 }
 
-/** In how many rounds idle sides are looked at once. */
+/** In how many rounds all idle sides are checked once. */
 const IDLE_ROUNDS = 4
 
 /**
- * What a switch does whoever uses it. Keeps no process alive.
- *
- * It delivers what is owed, whoever owes it: any process that reaches the side may. Repaying is about memory
- * and hit rate, not about safety, so it needs no order and no leader. And it looks after sides that nobody
- * uses just now.
+ * The periodic work of a switch. Keeps no process alive. It delivers pending invalidations,
+ * whichever process they come from: that concerns memory and hit rate, not safety, so it needs no
+ * order and no leader. And it checks sides that are not in use.
  */
 export class Upkeep {
   readonly #parts: UpkeepParts
@@ -33,7 +31,7 @@ export class Upkeep {
     this.#next(1)
   }
 
-  /** Repays what can be repaid now. */
+  /** Delivers what can be delivered now. */
   repay(): Promise<void> {
     this.#repaying ??= this.#repayAll().finally(() => {
       this.#repaying = undefined
@@ -92,7 +90,7 @@ export class Upkeep {
         batch.map(async ({ key, notBefore, settle }) => {
           const due = dueOf(side, notBefore)
           if (key === undefined) return side.backend.now() >= due && settle()
-          // Its tombstone names no successor: the other side's value may be the very one to delete.
+          // The tombstone names no successor: the other side's value may be the very one to delete.
           const { done } = await side.invalidate(key, '', due)
           return done && (await settle())
         }),
@@ -100,7 +98,7 @@ export class Upkeep {
       const count = settled.filter(Boolean).length
       for (let i = 0; i < count; i += 1) recorder.event(side.side, 'repaid')
       repaid += count
-      // Not yet due, or owed again meanwhile: later rounds.
+      // Not due yet, or pending again meanwhile: later rounds.
       if (count < batch.length || batch.length === 0) break
     }
     if (repaid > 0 && debts.count(side.side) === 0) {
@@ -108,7 +106,7 @@ export class Upkeep {
         type: 'repaid',
         side: side.side,
         backend: side.backend.name,
-        detail: `${repaid} owed invalidations delivered`,
+        detail: `${repaid} pending invalidations delivered`,
       })
     }
   }
@@ -118,8 +116,9 @@ const BATCH = 128
 const SETTLE_PAUSE_MS = 50
 
 /**
- * When an invalidation may be repaid, by the store's clock. One that is noted for a time further ahead than any
- * deadline was noted before that clock was set back: waiting would keep the key out for as long.
+ * When an invalidation may be delivered, by the store's clock. One that is noted for a time further
+ * ahead than any deadline was noted before that clock was set back: waiting would keep the key
+ * unused for as long.
  */
 function dueOf(side: GuardedSide, notBefore: number): number {
   return notBefore > side.backend.now() + FAR_MS ? 0 : notBefore

@@ -15,7 +15,7 @@ export interface Codec {
 export const jsonCodec: Codec = {
   encode(value) {
     const text = JSON.stringify(value) as string | undefined
-    if (text === undefined) throw new TypeError(`JSON has no form for a ${typeof value}`)
+    if (text === undefined) throw new TypeError(`JSON cannot represent a ${typeof value}`)
     return text
   },
   decode(payload) {
@@ -51,7 +51,7 @@ export class Values {
       payload = codec.encode(value)
     } catch (cause) {
       const what = `a ${typeof value} could not be encoded`
-      const hint = 'cache a value of JSON shape, or pass a codec that can encode it'
+      const hint = 'cache a value that JSON can represent, or pass a codec that can encode it'
       throw new SwitchbackError('SB_VALUE_NOT_SERIALIZABLE', what, { cause, hint })
     }
     // A UTF-16 unit takes at most three bytes, so most values need not be counted.
@@ -75,7 +75,7 @@ export class Values {
     }
   }
 
-  /** Undefined for a payload that another version or another codec wrote. */
+  /** Undefined for a payload of another version or another codec. */
   decode<T>(payload: string): T | undefined {
     try {
       return this.#parts.codec.decode(payload) as T

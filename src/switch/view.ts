@@ -14,7 +14,7 @@ import type { StandbyPolicy } from './options.ts'
 import type { UnderWay } from './under-way.ts'
 import type { Values } from './values.ts'
 
-/** On whose behalf an operation runs, and who wants to know how it went. */
+/** The user of an operation, and who receives its result. */
 export interface Caller {
   /** Undefined: OpenFeature's transaction context. */
   readonly context: DecisionContext | undefined
@@ -97,7 +97,7 @@ export class CallerView implements CacheView {
     return count
   }
 
-  /** Empties both sides, whoever asks. What a side cannot empty is distrusted instead. */
+  /** Empties both sides. A side that cannot be emptied is distrusted instead. */
   clear(): Promise<void> {
     return this.#parts.underWay.write(() => this.#clear())
   }
@@ -137,10 +137,10 @@ export class CallerView implements CacheView {
       Object.values(sides).map(async (side) => {
         try {
           if (!side.usable) throw new Error('the side is out')
-          // So that no load that began before it is stored after it.
+          // So that no load from before it is stored after it.
           await debts.fence(side.side, 'cleared', side.backend.now())
           await side.backend.clear()
-          // What was on its way already may have been stored behind the deletion's back.
+          // A fill that was under way may have been stored after the deletion.
           if (!debts.fencesByEra) await debts.fence(side.side, 'cleared')
         } catch (error) {
           await debts.fence(side.side, `clear failed: ${oneLine(error)}`)
@@ -161,7 +161,7 @@ export class CallerView implements CacheView {
     return value
   }
 
-  /** Asks once who it is for and which side serves; the answer stands until the operation ends. */
+  /** Asks once for the user and the side; the answer holds until the operation ends. */
   #begin(operation: Operation, key: string): PinnedOperation | Promise<PinnedOperation> {
     const { decider, retired } = this.#parts
     if (retired !== undefined) {
@@ -214,7 +214,7 @@ export class CallerView implements CacheView {
   }
 }
 
-/** The decisions where one side is retired, which ask nobody. */
+/** The decisions where one side is retired, without asking the flag. */
 const ONLY: Readonly<Record<Side, Decision>> = {
   off: { side: 'off', variant: 'off', reason: 'STATIC', errorCode: '', source: 'default' },
   on: { side: 'on', variant: 'on', reason: 'STATIC', errorCode: '', source: 'default' },

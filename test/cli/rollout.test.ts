@@ -215,7 +215,7 @@ describe('set', () => {
     await writeFile(here.file, usual.replace('"flags"', '// the split\n  "flags"'))
     const { code, stderr } = await here.run(['set', '25', '--file', 'flags/use-redis.json'])
     expect(code).toBe(1)
-    expect(stderr).toContain('line 3, column 3: a comment stands here')
+    expect(stderr).toContain('line 3, column 3: comments are not allowed')
   })
 
   it('stops waiting at Ctrl-C', async () => {
@@ -283,7 +283,7 @@ describe('pilot', () => {
       'internal, beta',
     ])
     expect(code).toBe(0)
-    expect(stdout).toContain('pilot     plan "internal", "beta" get on')
+    expect(stdout).toContain('pilot     plan "internal", "beta" are routed to the new side')
     const status = await here.json(['status'])
     expect(status).toMatchObject({
       shape: 'segment first',

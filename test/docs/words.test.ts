@@ -26,7 +26,7 @@ const INSTEAD: readonly (readonly [RegExp, string])[] = [
 
 function files(directory: string, ending: string): string[] {
   return readdirSync(join(ROOT, directory), { recursive: true, encoding: 'utf8' })
-    .filter((file) => file.endsWith(ending) && !/^(?:switch|cache)\//u.test(file))
+    .filter((file) => file.endsWith(ending))
     .map((file) => join(directory, file))
 }
 

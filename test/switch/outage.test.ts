@@ -81,7 +81,7 @@ describe('Redis out', () => {
     expect(await second.onUser.get(key)).toBeUndefined()
   })
 
-  test('when too much is owed, one fence distrusts everything older instead', async () => {
+  test('when too much is pending, one fence distrusts everything older instead', async () => {
     const { onUser, cache, events } = world.actor({
       machine: 'overflow',
       maxOwed: 20,

@@ -45,15 +45,13 @@ const PROBE_KEY = '#ping'
 
 /**
  * A backend over a cache that the application already has. Give it a store (or a namespace) of its
- * own: `clear` empties it.
+ * own: `clear` empties it. Writes are atomic **within this process only**, so it suits a cache that
+ * only this process writes. It cannot keep the store from applying a write late, and sees only the
+ * failures that the store reports (Keyv reports failed reads as misses unless `throwOnErrors` is
+ * set).
  *
- * Such a store has no conditional write, so this one makes do with a queue for each key: writes are
- * atomic **within this process only**. It suits a cache that only this process writes. It cannot keep
- * the store from applying a write late, after a timeout; and it sees failures only where the store
- * reports them (Keyv reports failed reads as misses unless `throwOnErrors` is set).
- *
- * @throws SwitchbackError `SB_STORE_INVALID`: a method is missing. Operations reject with the store's
- * own errors, or `SB_STORE_FAILED` when `set` answers `false`.
+ * @throws SwitchbackError `SB_STORE_INVALID`: a method is missing. Operations reject with the
+ * store's own errors, or `SB_STORE_FAILED` when `set` answers `false`.
  */
 export function adaptCache(store: KeyValueStore, options: AdaptCacheOptions = {}): CacheBackend {
   return new AdaptedCache(store, options)
@@ -126,7 +124,7 @@ class AdaptedCache implements CacheBackend {
 
   #load(name: string): MaybePromise<Cell> {
     return after(this.#store.get(name), (text) =>
-      // Something else under our key: a miss, which any writer that saw it may replace.
+      // Foreign data under our key: a miss, which any writer that saw it may replace.
       typeof text === 'string'
         ? (openEnvelope(text, this.now(), this.tombstoneTtl) ?? ABSENT)
         : ABSENT,
@@ -140,7 +138,7 @@ class AdaptedCache implements CacheBackend {
     return after(this.#store.set(name, sealEnvelope(envelope, now), ttl), (answer) => {
       if (answer !== false) return
       throw new SwitchbackError('SB_STORE_FAILED', `The store of ${this.name} refused a write.`, {
-        hint: 'Keyv tells the reason by its `error` event, or throws it with `throwOnErrors`.',
+        hint: 'Keyv reports the reason in its `error` event, or throws it with `throwOnErrors`.',
       })
     })
   }

@@ -2,7 +2,7 @@ import type { MaybePromise } from '../backend.ts'
 
 /**
  * One step at a time for each key, within this process. A step whose turn it is runs at once, and
- * only a step that waits for something makes the next one wait.
+ * only a step that waits makes the next one wait.
  */
 export class KeyLock {
   readonly #tails = new Map<string, Promise<unknown>>()
@@ -25,7 +25,7 @@ export class KeyLock {
     const before = [...this.#tails.values(), this.#closed]
     const result = Promise.allSettled(before).then(step)
     this.#closed = result
-    // Whoever waits for a key from now on comes after this step.
+    // Later steps of the key wait for this one.
     this.#tails.clear()
     try {
       return await result

@@ -14,8 +14,9 @@ import { FENCE_UNKNOWN } from '../backend.ts'
 const MAGIC = 0x5b_c0_17_03
 
 /**
- * Numbers of 8 bytes. The first holds magic and size. A reader copies them in this order, so what is
- * written first of two stands behind the other: whoever sees the other sees it too.
+ * Numbers of 8 bytes. The first holds magic and size. A reader copies them in this order, so of two
+ * that belong together, the one written first stands behind the other: a reader that sees the other
+ * sees it too.
  */
 const GENERATION = 1
 const COMMITS = 2
@@ -33,7 +34,7 @@ const PLACE = 19
 const COUNT = 20
 const SIZE: number = COUNT * 8
 
-/** What the file says after it was made anew. */
+/** The content of the file after it was made again. */
 export interface ControlState {
   readonly commits: number
   readonly tombstoneTtl: number
@@ -43,27 +44,11 @@ export interface ControlState {
 }
 
 /**
- * A few numbers beside the database, which the processes of a machine consult before each operation:
- * reading them costs 0.7 us, a row from SQLite 14 us. The system's page cache is one for all processes:
- * what one has written, every other reads.
- *
- * - **Generation** changes when the database was replaced. Whoever sees it change opens anew; a writer
- *   looks after its commit, so that nothing is acknowledged that went into a file already set aside.
- * - **Commits** counts the transactions of the database from outside. If the database knows of fewer,
- *   its log was cut off.
- * - **Clock** is the latest time that a cell was stamped with. The store's clock goes on from there when
- *   the host's is set back, by an offset that only writers change.
- * - **Owed** is never less than what the ledger holds for the side: raised before the commit that adds
- *   to it, lowered only by whoever holds the database's write lock and has read the true number. So a 0
- *   spares a look into the ledger, whenever a process is killed.
- * - **Fence**, **era** and **server** of a side are written only under the store's own lock
- *   (`files.ts`), so that no process takes a later fence back.
- * - **Distrust** needs no lock, and nothing but this file, which never grows after it was made: a process
- *   beside a frozen one, or on a full disk, writes a number that was never there before. Until **covered**,
- *   written under the lock, says the same, nothing of the side is trusted. Nobody compares before writing
- *   it, so nobody takes another's back.
- *
- * The file is repaired in place and never replaced: all processes must share the one inode.
+ * A few numbers beside the database, which the processes of a machine read before each operation:
+ * that costs 0.7 us, a row from SQLite 14 us. The page cache is shared by all processes, so what
+ * one has written, every other reads. Meaning and order of the numbers:
+ * docs/adr/0002-control-file.md. The file is repaired in place and never replaced: all processes
+ * must share the one inode.
  */
 export class ControlFile {
   /** How often this process has changed any such file. */
@@ -78,7 +63,7 @@ export class ControlFile {
     this.#fd = openSync(path, constants.O_RDWR | (create ? constants.O_CREAT : 0), 0o600)
   }
 
-  /** Reads the file; the getters below then speak of that moment. False if the file is damaged. */
+  /** Reads the file; the getters below then describe that moment. False if the file is damaged. */
   read(): boolean {
     return (
       readSync(this.#fd, this.#numbers, 0, SIZE, 0) === SIZE &&
@@ -127,7 +112,7 @@ export class ControlFile {
     return this.#numbers[SERVER[side]]!
   }
 
-  /** When the ledger was lost last, by the host's clock. */
+  /** When the ledger was last lost, by the host's clock. */
   get lostAt(): number {
     return this.#numbers[LOST_AT]!
   }
@@ -148,7 +133,10 @@ export class ControlFile {
     return Math.max(Date.now() + this.#numbers[CLOCK_OFFSET]!, this.#numbers[CLOCK]!)
   }
 
-  /** As {@link now}, while holding the database's write lock: from here on the clock goes on by itself. */
+  /**
+   * As {@link now}, while holding the database's write lock: from here on the clock continues by
+   * itself.
+   */
   keepClock(): number {
     const now = this.now()
     const offset = Math.max(0, now - Date.now())
@@ -179,8 +167,9 @@ export class ControlFile {
   }
 
   /**
-   * While holding the store's lock, after {@link read}: the side is trusted from the fence on, which is the
-   * lower one unless one was raised while the side was distrusted. Whoever distrusts it from then on is heard.
+   * While holding the store's lock, after {@link read}: the side is trusted from the fence on,
+   * which is the lower one unless one was raised while the side was distrusted. A distrust from
+   * then on counts.
    */
   replaceFence(side: Side, before: number): void {
     const distrust = this.#numbers[DISTRUST[side]]!
@@ -195,7 +184,7 @@ export class ControlFile {
     this.#write(ERA[side], era)
   }
 
-  /** Makes the file anew in place. */
+  /** Makes the file again, in place. */
   format({ commits, tombstoneTtl, lostAt, owed }: ControlState): void {
     const whole = this.isWhole()
     const numbers = new Float64Array(COUNT)
@@ -216,7 +205,9 @@ export class ControlFile {
     writeSync(this.#fd, numbers, 0, SIZE, 0)
   }
 
-  /** Tells every process, before the database is replaced, that what it has open is no more. */
+  /**
+   * Informs every process, before the database is replaced, that its open one is no longer valid.
+   */
   renewGeneration(): void {
     this.#write(GENERATION, freshNumber())
   }

@@ -7,13 +7,8 @@ export const SCHEMA_VERSION = 3
 
 /**
  * `dies_at` is when the sweep may remove the row: the end of what its token must outlive. Each row
- * stands in one of the two partial indexes. `used` is the second chance of the eviction clock, whose
- * hand goes by `id`, the order of first insertion.
- *
- * `floor_token`, `floor_at`: rows without which their keys look as if they had never been written were
- * removed at that time (by `clear`, or since there were too many tombstones). Until the tombstone
- * lifetime has passed, every key without a row is a tombstone with this token, so that a filler which
- * saw nothing before cannot write over what was there since.
+ * is in one of the two partial indexes. `used` is the second chance of the eviction clock, whose
+ * hand follows `id`. The floor stands for removed rows (docs/adr/0003-sqlite.md).
  */
 const SCHEMA = `
 CREATE TABLE cells (
@@ -78,8 +73,8 @@ export interface Beginning {
 
 /**
  * One connection. With `synchronous=OFF` an acknowledged write is in the system's page cache: it
- * outlives the process however that ends, not a loss of power. Whoever cannot tell the two apart (no
- * boot id) waits for the disk instead.
+ * outlives the process however that ends, but not a power loss. Where the two cannot be
+ * distinguished (no boot id), writes wait for the disk instead.
  */
 export class Database {
   readonly sqlite: Sqlite
@@ -105,7 +100,7 @@ export class Database {
     }
   }
 
-  /** What the store says of itself; undefined while it is empty. */
+  /** What the store records about itself; undefined while it is empty. */
   identity(): Identity | undefined {
     const tables = this.sqlite.prepare("SELECT 1 FROM sqlite_master WHERE name = 'meta'").get()
     if (tables === undefined) return undefined

@@ -16,11 +16,9 @@ type ClockRow = [number, number, number, number, number, string]
 
 /**
  * Brings the store back within its bounds, inside the transaction of a write that may have exceeded
- * them. Eviction is a clock: its hand goes round by age and takes each value that was not used since it
- * last came by. (A read does not write; the sweeper notes what was used, see `sweeper.ts`.)
- *
- * A value written less than a tombstone lifetime ago leaves a tombstone: a slow filler that saw the cell
- * before the value was written must still be refused.
+ * them. Eviction is a clock: its hand goes round by age and removes each value that was not used
+ * since its last visit. A value younger than a tombstone lifetime leaves a tombstone, since a slow
+ * filler that saw the cell before must still be refused.
  */
 export function makeRoom(tx: Transaction, config: FileCacheConfig): void {
   if (tx.tombstones > config.maxTombstones) dropTombstones(tx)
@@ -70,7 +68,7 @@ function pass(tx: Transaction, row: ClockRow, tombstoneTtl: number): void {
   tx.bytes += left
 }
 
-/** The oldest tombstones go; the floor says in their place that something was there. */
+/** Removes the oldest tombstones; the floor records in their place that something was there. */
 export function dropTombstones(tx: Transaction): void {
   const rows = tx.database
     .statement(

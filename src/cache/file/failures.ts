@@ -19,13 +19,13 @@ const FAILURES: readonly Failure[] = [
     /^(?:SQLITE_FULL|ENOSPC|EDQUOT|SQLITE_IOERR_(?:SHMSIZE|WRITE|TRUNCATE))/,
     'SB_FILE_STORE_FULL',
     'The disk of the file cache is full',
-    'Free space on it, or lower maxBytes. The cache goes on by itself once there is room.',
+    'Free space on it, or lower maxBytes. The cache recovers by itself once there is room.',
   ],
   [
     /^(?:SQLITE_READONLY|SQLITE_PERM|EROFS|EACCES|EPERM)/,
     'SB_FILE_STORE_READONLY',
     'The file cache may not write to its directory',
-    'Give the process a directory that it may write to; look at its owner and its mount.',
+    'Give the process a directory that it may write to; check its owner and its mount.',
   ],
   [
     /^(?:ENOTDIR|EEXIST|EISDIR|ELOOP|ENAMETOOLONG)/,
@@ -45,5 +45,5 @@ const OTHER: Failure = [
   /^/,
   'SB_FILE_STORE_FAILED',
   'The file cache failed',
-  'Look at the cause; the cache is tried again at the next operation.',
+  'Check the cause; the next operation tries again.',
 ]

@@ -48,21 +48,17 @@ export interface FileCache extends CacheBackend {
 }
 
 /**
- * A cache in the files of a local directory: it outlives restarts and `kill -9`, is shared safely by
- * all processes of the machine, and keeps within its bounds. Nothing is touched before the first use.
+ * A cache in the files of a local directory: it outlives restarts and `kill -9`, is shared safely
+ * by all processes of the machine, and keeps within its bounds. Nothing is touched before the first
+ * use. Operations answer synchronously, and with a promise only while another process writes; their
+ * errors are in docs/errors.md.
  *
- * Operations answer synchronously, and with a promise only while another process writes. They throw
- * (or reject with) a `SwitchbackError`: `SB_FILE_STORE_FULL`, `SB_FILE_STORE_READONLY`,
- * `SB_FILE_STORE_DIRECTORY`, `SB_FILE_STORE_BUSY`, `SB_FILE_STORE_NEWER`,
- * `SB_FILE_STORE_FAILED`, `SB_FILE_STORE_CLOSED`; and
- * `SB_KEY_INVALID`, `SB_KEY_TOO_LONG`, `SB_VALUE_TOO_LARGE` for what they were given.
- *
- * @throws SwitchbackError `SB_FILE_OPTION_INVALID`; `SB_PEER_MISSING` or `SB_FILE_STORE_UNAVAILABLE` when
- * neither this Node.js nor the package libsql has SQLite for it
+ * @throws SwitchbackError `SB_FILE_OPTION_INVALID`; `SB_PEER_MISSING` or
+ * `SB_FILE_STORE_UNAVAILABLE` when neither this Node.js nor the package libsql has SQLite for it
  */
 export function fileCache(options: FileCacheOptions): FileCache {
   const config = configOf(options)
-  // A missing package is told here: later it would be a side that is down.
+  // A missing package is reported here: later it would look like a side that is down.
   sqliteDriver()
   return new SqliteFileCache(config)
 }
@@ -115,7 +111,7 @@ class SqliteFileCache implements FileCache {
     signal?.throwIfAborted()
     const last = await this.#store.run(() =>
       this.#store.transact((tx) => {
-        // Stands for every row that goes now, and refuses whoever filled while nothing was there.
+        // Stands for every row that goes now, and refuses fillers that saw nothing.
         raiseFloor(tx)
         const [id] = tx.database.statement('SELECT max(id) FROM cells').get() as [number | null]
         return id ?? 0
@@ -169,11 +165,14 @@ class SqliteFileCache implements FileCache {
     return cell
   }
 
-  /** @param until `performance.now()` after which nothing is written, however long the process stood still */
+  /**
+   * @param until `performance.now()` after which nothing is written, however long the process was
+   * stopped
+   */
   #write(name: string, entry: Entry, expect: string, until: number): WriteResult {
     const { expiresAt, payload } = entry
     return this.#store.transact((tx) => {
-      // From here on everybody else waits for this transaction.
+      // From here on all other writers wait for this transaction.
       if (performance.now() > until) return REFUSED
       const found = peek(tx, name, this.tombstoneTtl)
       if (expect !== ANY && expect !== found.token) return REFUSED

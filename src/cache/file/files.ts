@@ -12,7 +12,7 @@ import {
 import { dirname, join } from 'node:path'
 import { errorCode, isDamage, openSqlite, type Sqlite } from './sqlite.ts'
 
-/** Sets of damaged files kept for a look; older ones are removed. */
+/** Sets of damaged files kept for inspection; older ones are removed. */
 const KEPT_DAMAGED = 3
 
 const PARTS = ['', '-wal', '-shm'] as const
@@ -69,7 +69,7 @@ export class StoreFiles {
     closeSync(openSync(this.database, 'wx', 0o600))
   }
 
-  /** Which files these are: tells whether somebody deleted or replaced them. */
+  /** Identifies these files, to notice that they were deleted or replaced. */
   identity(): FilesIdentity {
     return { database: identityOf(this.database), control: identityOf(this.control) }
   }

@@ -11,7 +11,7 @@ import type { Store } from './store.ts'
 /** How often one look may be used: a loop over hits never ends its turn. */
 const MAX_USES = 64
 
-/** Owed invalidations written off in one transaction. */
+/** Pending invalidations written off in one transaction. */
 const DROPPED = 1000
 
 type OwedRow = [string | Uint8Array, string, number]
@@ -59,7 +59,7 @@ export class FileLedger implements Ledger {
   trustedFrom(side: Side, key: string): number {
     const control = this.#controlOfTurn()
     if (control.owed(side) === 0) return control.fence(side)
-    // Somebody may raise it during the look below.
+    // Another process may raise it during the look below.
     const fence = control.fence(side)
     const owes = this.#store.runSync(() => {
       const { database } = this.#store.withHeader()
@@ -97,7 +97,8 @@ export class FileLedger implements Ledger {
           )
           .run(newToken(), notBefore, side, name)
         if (changes === 0) {
-          // The number of the commit: it only grows, so it is the order in which keys came to be owed.
+          // The number of the commit: it only grows, so it is the order in which keys became
+          // pending.
           tx.database
             .statement(
               `INSERT INTO owed (seq, side, key, raw, generation, not_before)
@@ -129,8 +130,9 @@ export class FileLedger implements Ledger {
   }
 
   /**
-   * Stands when this returns, also on a full disk, beside a frozen process, and in a process that cannot
-   * open the store: then the side is distrusted as a whole until somebody can say from when on it is not.
+   * In effect when this returns, also on a full disk, beside a frozen process, and in a process
+   * that cannot open the store: then the side is distrusted as a whole until it is known from when
+   * on it is not.
    */
   fence(side: Side, before: number): MaybePromise<void> {
     try {
@@ -188,14 +190,14 @@ export class FileLedger implements Ledger {
       }
       this.#noteOwed(side)
     } catch {
-      // Still owed, and distrusted twice.
+      // Still pending, and distrusted twice.
     }
   }
 
   /**
-   * One look serves the operations of one turn of the event loop: without it a hit on Redis costs a fifth
-   * more. Who was told of another process's write can ask here only through an event, which starts another
-   * turn; what this process changes itself ends the look.
+   * One look serves the operations of one turn of the event loop: without it a hit on Redis costs a
+   * fifth more. News of another process's write can arrive only through an event, which starts
+   * another turn; what this process changes itself ends the look.
    */
   #controlOfTurn(): ControlFile {
     const look = this.#look
@@ -224,12 +226,15 @@ export class FileLedger implements Ledger {
     }
   }
 
-  /** Once nothing is owed any more, all may know: until then each operation looks into the ledger. */
+  /**
+   * When nothing is pending any more, all processes may know: until then each operation looks into
+   * the ledger.
+   */
   #noteOwed(side: Side): void {
     try {
       if (this.count(side) === 0) this.#store.transact(() => undefined)
     } catch {
-      // Somebody writes just now, and will note it.
+      // Another process writes just now, and will note it.
     }
   }
 

@@ -1,8 +1,8 @@
 import { readFileSync } from 'node:fs'
 
 /**
- * Names this run of the operating system; `''` where it does not tell. A new one means that a loss of
- * power may have taken writes that had been acknowledged.
+ * Names this run of the operating system; `''` where it is unknown. A new one means that a power
+ * loss may have taken acknowledged writes.
  */
 export function readBootId(): string {
   try {
@@ -16,12 +16,12 @@ export function readBootId(): string {
 const FORMER = 8
 
 /**
- * What a store makes of the boot id of whoever opens it. `former` are the ids under which it was used
- * before, the latest first.
+ * How the boot id of the opening process relates to a store. `former` are the ids under which it
+ * was used before, the latest first.
  *
  * - An id that cannot be read equals any.
- * - One that the store has left before is a second machine that is still running: two machines on one
- *   directory would take turns in resetting it.
+ * - One that the store has left before is a second running machine: two machines on one directory
+ *   would take turns in resetting it.
  */
 export function judgeBoot(
   bootId: string,

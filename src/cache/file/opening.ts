@@ -23,18 +23,17 @@ export interface Opening {
   readonly previous: Opened | undefined
   /** When the files of `previous` were last seen in their place. */
   readonly intactAt: number
-  /** Why the database in `previous` cannot be used any more. */
+  /** Why the database in `previous` can no longer be used. */
   readonly damage: unknown
   readonly tombstoneTtl: number
   readonly onWarning: (warning: SwitchbackError) => void
 }
 
 /**
- * Opens the store, or makes it, and finds out whether what was acknowledged is still all there. If
- * not, a fresh database is begun, and as the ledger is lost with the old one, nothing that either side
- * holds is trusted until its own clock has said what time it is (`FENCE_UNKNOWN`).
- *
- * Done by one process at a time. Throws `SQLITE_BUSY` while another one does it.
+ * Opens the store, or makes it, and checks whether everything acknowledged is still there. If not,
+ * a fresh database is made, and as the ledger is lost with the old one, neither side is trusted
+ * until its own clock has been asked (`FENCE_UNKNOWN`). Done by one process at a time; throws
+ * `SQLITE_BUSY` while another one does it.
  */
 export function openStore(opening: Opening): Opened {
   opening.files.makeDirectory()
@@ -53,7 +52,7 @@ function openWith(opening: Opening, control: ControlFile): Opened {
   const { files, previous } = opening
   const whole = control.isWhole()
   const now = files.identity()
-  // By a process that knew what it did: it has fenced what was lost.
+  // By a process that has fenced what was lost.
   const replaced =
     previous !== undefined &&
     whole &&
@@ -76,7 +75,7 @@ function openWith(opening: Opening, control: ControlFile): Opened {
     try {
       keep(opening, control, whole, database)
       const deleted = previous !== undefined && now.database !== previous.identity.database
-      // Somebody deleted the files, and another process has begun new ones without knowing of the loss.
+      // The files were deleted, and another process has made new ones without knowing of the loss.
       if (deleted && !replaced && control.lostAt < opening.intactAt) {
         control.setLost(Date.now())
         warn(opening, { why: 'its files were deleted' })
@@ -90,7 +89,7 @@ function openWith(opening: Opening, control: ControlFile): Opened {
   return { database, control, generation: control.generation, identity: files.identity() }
 }
 
-/** Goes on with the database that is there. */
+/** Continues with the existing database. */
 function keep(opening: Opening, control: ControlFile, whole: boolean, database: Database): void {
   const { bootId, tombstoneTtl } = opening
   const identity = database.identity()!
@@ -100,7 +99,7 @@ function keep(opening: Opening, control: ControlFile, whole: boolean, database: 
     control.format({ commits, owed, tombstoneTtl: longest, lostAt: Date.now() })
     warn(opening, { why: 'its control file was damaged or deleted' })
   }
-  // Whoever could read no boot id left none.
+  // A process without a readable boot id left none.
   const adopts = identity.bootId === '' && bootId !== ''
   if (adopts || longest > identity.tombstoneTtl) {
     transact(database.sqlite, () => {
@@ -121,9 +120,9 @@ function keep(opening: Opening, control: ControlFile, whole: boolean, database: 
 interface Loss {
   readonly why: string
   readonly cause?: unknown
-  /** Keep the files for a look. */
+  /** Keeps the files for inspection. */
   readonly aside?: boolean
-  /** To be remembered by the next database. */
+  /** Remembered by the next database. */
   readonly formerBoots?: string
 }
 
@@ -177,9 +176,13 @@ function shared(directory: string): SwitchbackError {
 
 /** It must not be replaced: its maker would replace ours in turn. */
 function newer(path: string): SwitchbackError {
-  return new SwitchbackError('SB_FILE_STORE_NEWER', `A newer Switchback made ${quote(path)}.`, {
-    hint: 'Give this version a directory of its own until it is updated too.',
-  })
+  return new SwitchbackError(
+    'SB_FILE_STORE_NEWER',
+    `A newer version of Switchback made ${quote(path)}.`,
+    {
+      hint: 'Give this version its own directory until it is updated too.',
+    },
+  )
 }
 
 function begin(

@@ -31,7 +31,7 @@ export interface FileCacheOptions {
    */
   readonly busyTimeout?: number
   /**
-   * Told of what was repaired, such as damaged files set aside: one call by one process.
+   * Receives what was repaired, such as damaged files set aside: one call by one process.
    * @default console.warn
    */
   readonly onWarning?: (warning: SwitchbackError) => void
@@ -40,7 +40,7 @@ export interface FileCacheOptions {
 export interface FileCacheConfig extends Required<Omit<FileCacheOptions, 'tombstoneTtl'>> {
   /** The longest that any process on these files was given. */
   tombstoneTtl: number
-  /** Most tombstones kept; beyond, the oldest give way to the floor. */
+  /** Most tombstones kept; beyond that the floor replaces the oldest. */
   readonly maxTombstones: number
 }
 

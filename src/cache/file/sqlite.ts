@@ -18,8 +18,8 @@ export interface Statement {
 }
 
 /**
- * Opens a database file. Calls never wait for a lock: SQLite would block the event loop meanwhile.
- * They throw `SQLITE_BUSY` instead, and whoever called tries again later.
+ * Opens a database file. Calls never wait for a lock, since SQLite would block the event loop
+ * meanwhile. They throw `SQLITE_BUSY` instead, and the caller tries again later.
  */
 export function openSqlite(path: string): Sqlite {
   return sqliteDriver().open(path)

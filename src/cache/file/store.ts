@@ -12,7 +12,7 @@ import { type Opened, openStore } from './opening.ts'
 import { isBusy, isDamage } from './sqlite.ts'
 import { Transaction } from './transaction.ts'
 
-/** How often a reader looks whether somebody deleted the files under it, in milliseconds. */
+/** How often a reader checks whether the files under it were deleted, in milliseconds. */
 const LOOK_INTERVAL = 100
 
 /** How long a store that failed to open is left alone, in milliseconds. */
@@ -32,8 +32,8 @@ const MAX_REPAIRS = 4
 const MOVED: Error = new Error('the store was replaced')
 
 /**
- * The files of one cache, opened at their first use and again whenever they were replaced. Everything
- * that can be overcome is overcome in here: other processes' locks, damage, files that vanish.
+ * The files of one cache, opened at their first use and again whenever they were replaced. Handles
+ * all that can be handled: other processes' locks, damage, files that vanish.
  */
 export class Store {
   readonly #config: FileCacheConfig
@@ -48,7 +48,10 @@ export class Store {
   #failure: unknown
   #failedAt: number = 0
   #closed: boolean = false
-  /** Whether somebody kept the lock longer than an operation was ready to wait, and still does. */
+  /**
+   * Whether another process kept the lock longer than an operation was ready to wait, and still
+   * does.
+   */
   #stuck: boolean = false
   /** Called each time that the store was opened. */
   onOpen: () => void = () => {}
@@ -77,7 +80,7 @@ export class Store {
     return this.#closed
   }
 
-  /** Whether the store is open and nobody has deleted or replaced its files. */
+  /** Whether the store is open and its files were not deleted or replaced. */
   isInPlace(): boolean {
     if (this.#opened === undefined) return false
     const { database, control } = this.#files.identity()
@@ -150,7 +153,7 @@ export class Store {
     try {
       const control = new ControlFile(this.#files.control, false)
       try {
-        // Whoever repairs it distrusts both sides.
+        // The process that repairs it distrusts both sides.
         if (!control.isWhole()) throw new Error('the control file is damaged')
         control.distrust(side)
       } finally {
@@ -282,7 +285,7 @@ export class Store {
     }
   }
 
-  /** Closes what is open, and opens anew at the next use. */
+  /** Closes what is open, and opens it again at the next use. */
   #forget(): void {
     const opened = this.#opened
     if (opened === undefined) return

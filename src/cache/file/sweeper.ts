@@ -15,15 +15,15 @@ const PAUSE = 20
 const SPARE_PAGES = 512
 const RETURNED_PAGES = 128
 
-/** The eviction clock is told what was used only once the store is this full. */
+/** The eviction clock learns what was used only once the store is this full. */
 const NEARLY_FULL = 0.7
 
 type StateRow = [number, number, number]
 
 /**
- * Removes what is dead, a small batch at a time, and gives the space back to the file system. One
- * process at a time does a round; which one does not matter. A failure is no concern of its own:
- * operations meet it too, and report it.
+ * Removes dead rows, a small batch at a time, and gives the space back to the file system. One
+ * process at a time does a round, whichever it is. Failures are ignored here: operations meet them
+ * too, and report them.
  */
 export class Sweeper {
   readonly #store: Store
@@ -62,7 +62,7 @@ export class Sweeper {
 
   /** One step of a round. True if there is more to do at once. */
   #sweep(now: number, continued: boolean): boolean {
-    // Only an operation makes anew what somebody deleted.
+    // Only an operation creates deleted files again.
     if (!this.#store.isInPlace()) return false
     const { database } = this.#store.withHeader()
     const [entries, bytes, sweptAt] = database

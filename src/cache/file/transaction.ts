@@ -8,7 +8,7 @@ type MetaRow = [number, number, number, number, number, string, number, number, 
 export class Transaction {
   readonly database: Database
   readonly #opened: Opened
-  /** Set by whoever changes anything; else the transaction is rolled back. */
+  /** Set when anything changes; else the transaction is rolled back. */
   changed: boolean = false
   commits: number = 0
   /** The store's clock. */
@@ -70,7 +70,10 @@ export class Transaction {
     this.#opened.control.setCommits(this.commits, this.now)
   }
 
-  /** See `control-file.ts`: at the start the true number, before the commit only what was added. */
+  /**
+   * At the start the true number, before the commit only what was added
+   * (docs/adr/0002-control-file.md).
+   */
   #noteOwed(only?: 'added'): void {
     const { control } = this.#opened
     if (only === undefined) control.read()

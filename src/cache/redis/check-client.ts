@@ -21,9 +21,9 @@ const LONGEST_RETRY_DELAY_MS = 2000
 const LONGEST_CONNECT_TIMEOUT_MS = 2000
 
 /**
- * Tells, in one warning (`SB_REDIS_CLIENT_UNSAFE`), which options of the application's client prolong
- * an outage or serve stale values, and what to set instead. Coherence does not rest on the client's
- * options, except for reads from replicas.
+ * Names, in one warning (`SB_REDIS_CLIENT_UNSAFE`), which options of the application's client
+ * prolong an outage or serve stale values, and what to set instead. Coherence does not depend on
+ * the client's options, except for reads from replicas.
  */
 export function checkClient(
   client: RedisClient,
@@ -56,7 +56,7 @@ function* ofNode(options: ClientOptions): Generator<Finding> {
 
 function* ofCluster(options: ClientOptions): Generator<Finding> {
   const { redisOptions = {}, scaleReads } = options
-  // A node's connection is not made anew, so its commands end with it, unless this is set.
+  // A node's connection is not made again, so its commands end with it, unless this is set.
   if (typeof options.clusterNodeRetryStrategy === 'function') {
     yield* ofResending(redisOptions, 'redisOptions.')
   }

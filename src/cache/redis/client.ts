@@ -38,8 +38,8 @@ export interface RedisCluster extends Omit<
 }
 
 /**
- * The client that the application already has: an ioredis 5 or 6 `Redis` (standalone or Sentinel) or
- * `Cluster`. Told by what it can do, never by its class: another copy of ioredis is as good.
+ * The client that the application already has: an ioredis 5 or 6 `Redis` (standalone or Sentinel)
+ * or `Cluster`. Recognised by its methods, not by its class: another copy of ioredis will do.
  */
 export type RedisClient = RedisNode | RedisCluster
 
@@ -76,20 +76,17 @@ const MAX_RETRY_DELAY_MS = 500
 const DISCONNECT_MS = 100
 
 /**
- * A client of our own that fails fast and comes back fast.
+ * A client of our own that fails fast and reconnects fast. Nothing is queued while disconnected,
+ * and commands under way fail with the connection, so that none is sent twice
+ * (`maxRetriesPerRequest` must be 0: with 1, ioredis 6 leaves commands of a lost connection pending
+ * for ever). `socketTimeout` instead of `commandTimeout` ends a hung connection with one timer.
  *
- * - Nothing is queued while disconnected, and what was in flight fails with the connection: no
- *   command is ever sent twice. (`maxRetriesPerRequest` must be 0 for that: with 1 and no resending,
- *   ioredis 6 leaves the commands of a lost connection pending for ever.)
- * - `socketTimeout` instead of `commandTimeout`: one timer a connection instead of one a command, and
- *   it ends the hung connection, so that later commands fail at once instead of piling up. It is the
- *   backstop only: the switch has a deadline of its own.
- *
- * @throws SwitchbackError `SB_REDIS_URL` when it is no `redis:` or `rediss:` URL, or its path no number
+ * @throws SwitchbackError `SB_REDIS_URL` when it is not a `redis:` or `rediss:` URL, or its path is
+ * not a number
  */
 export function createClient(url: string): OwnClient {
   checkUrl(url)
-  // Loading ioredis takes as long as all the rest: who brings a client, or needs none, does not wait.
+  // Loading ioredis takes as long as all the rest, so it happens only where a client is made.
   const { Redis } = loadPeer('ioredis', 'redisCache') as typeof import('ioredis')
   return new Redis(url, {
     lazyConnect: true,

@@ -64,7 +64,7 @@ function refusalHint(message: string): string {
   }
 }
 
-/** ioredis hangs the whole command on its errors: key, value, even the password of an AUTH. */
+/** ioredis attaches the whole command to its errors: key, value, even the password of an AUTH. */
 function withoutCommand(error: unknown): unknown {
   if (!(error instanceof Error) || !('command' in error)) return error
   const bare = new Error(error.message)

@@ -4,8 +4,8 @@ import type { RedisClient } from './client.ts'
 export interface RedisCacheOptions {
   /**
    * The application's own ioredis client: `Redis` (standalone or Sentinel) or `Cluster`. It stays
-   * yours: `close()` leaves it connected. Unsafe options of it are named in one warning. It is told to
-   * reconnect when another process of the machine has met another server in the place of its own.
+   * yours: `close()` leaves it connected. Unsafe options of it are named in one warning. It
+   * reconnects when another process of the machine has met another server in the place of its own.
    */
   readonly client?: RedisClient
   /** `redis://` or `rediss://`, instead of `client`: a client of its own, which fails fast. */
@@ -20,7 +20,7 @@ export interface RedisCacheOptions {
   /** How long a tombstone lives, in milliseconds. @default 120_000 */
   readonly tombstoneTtl?: number
   /**
-   * Told of unsafe options of the client given, and once for each time the own client loses Redis.
+   * Receives unsafe options of the given client, and each loss of Redis of the own client.
    * @default console.warn
    */
   readonly onWarning?: (warning: SwitchbackError) => void

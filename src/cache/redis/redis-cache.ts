@@ -129,7 +129,7 @@ class RedisCache implements CacheBackend {
     } catch (error) {
       if (!isWrongType(error)) throw redisError(error)
     }
-    // Asked after the reply: a reply from a server that took over during the read is no exception.
+    // Checked after the reply: a reply from a server that took over during the read counts too.
     const known = this.#servers.of(name)
     const server = known?.trusted === true ? known : await this.#servers.trusted(name)
     const { name: era } = server.heard!
@@ -238,7 +238,7 @@ class RedisCache implements CacheBackend {
     return openEnvelope(text, now, this.tombstoneTtl, era) ?? this.#readGarbage(name, server, era)
   }
 
-  /** Something that is not ours stands under the key: absent, with a token that only it has. */
+  /** Foreign data is under the key: absent, with a token that only it has. */
   async #readGarbage(name: string, server: Server, era: string): Promise<Cell> {
     let raw: Buffer | null
     try {

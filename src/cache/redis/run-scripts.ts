@@ -33,8 +33,9 @@ export class Scripts {
   }
 
   /**
-   * When only the estimate of the server's clock was behind, the refusal itself corrects it, and the
-   * rest of the time is tried once more. The same goes for a write that may be made in any era.
+   * When only the estimate of the server's clock was behind, the refusal itself corrects it, and
+   * the rest of the time is used for one more attempt. The same holds for a write that may be made
+   * in any era.
    *
    * @returns one of `OUTCOME`, never `OUTCOME.era`
    */
@@ -73,7 +74,10 @@ export class Scripts {
     }
   }
 
-  /** A master that was demoted by hand keeps its connections, though the address names another by now. */
+  /**
+   * A master that was demoted by hand keeps its connections, although the address names another by
+   * now.
+   */
   #leaveIfDemoted(error: unknown): void {
     if (isReadOnly(error) && !isCluster(this.#client)) this.#client.disconnect(true)
   }

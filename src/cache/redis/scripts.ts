@@ -3,13 +3,12 @@ import { NEVER } from '../cell.ts'
 import { ENVELOPE_VERSION, EXPIRES_AT, HEADER_LENGTH, TOKEN_AT, WRITTEN_AT } from '../envelope.ts'
 import type { RedisClient } from './client.ts'
 
-/*
- * Both scripts touch one cell; judge time by the server's own clock, so that a command which arrives
- * late refuses itself; and answer with one integer: the server's time in milliseconds, times ten, plus
- * the outcome. The second key is the store's state (`tick.ts`): a write of another era than the store's is
- * refused. In a cluster it is left out, since it need not be in the cell's slot.
- *
- * Lua counts from 1. Commands not newer than Redis 6.2.
+/**
+ * Both scripts touch one cell; judge time by the server's own clock, so that a late command refuses
+ * itself; and answer with one integer: the server's time in milliseconds, times ten, plus the
+ * outcome. The second key is the store's state (`tick.ts`), which refuses a write of another era;
+ * in a cluster it is left out, since it need not be in the cell's slot. Lua counts from 1. Commands
+ * not newer than Redis 6.2.
  */
 
 /** The last digit of an answer. */
@@ -27,7 +26,10 @@ export const OUTCOME = {
   era: 5,
 } as const
 
-/** The token of a text that is no envelope: a conditional write must still find the very same text. */
+/**
+ * The token of a text that is not an envelope: a conditional write must still find the very same
+ * text.
+ */
 export function tokenOfGarbage(raw: Buffer): string {
   return `?${createHash('sha1').update(raw).digest('hex').slice(0, 11)}`
 }

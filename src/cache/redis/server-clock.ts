@@ -1,12 +1,8 @@
 /**
- * What a server's clock shows now, from the times in its replies and this process's monotonic clock,
- * so that a jump of either machine's wall clock is noticed instead of believed.
- *
- * A reply says that the server's clock showed `t` somewhen between sending and receiving; the offset
- * therefore lies between `t - receivedAt` and `t + 1 - sentAt` (the server cuts off the fraction).
- * The estimate is the lowest offset that no reply contradicts: behind the server by less than the
- * fastest round trip seen, and never ahead of it, unless its clock was set back by less than a round
- * trip. A deadline made from it is not later than was meant.
+ * The current time of a server's clock, from the times in its replies and this process's monotonic
+ * clock, so that a jump of either wall clock is noticed. The estimate is the lowest offset that no
+ * reply contradicts: behind the server by less than the fastest round trip seen, and never ahead of
+ * it, so a deadline made from it is not later than intended (docs/adr/0008-cells-and-eras.md).
  */
 export class ServerClock {
   #offset = Number.NaN
@@ -29,7 +25,7 @@ export class ServerClock {
   learn(serverTime: number, sentAt: number, receivedAt: number = performance.now()): void {
     const lowest = serverTime - receivedAt
     const highest = serverTime + 1 - sentAt
-    // Above the highest: the server's clock was set back (or drifted), so begin anew.
+    // Above the highest: the server's clock was set back (or drifted), so the estimate is reset.
     if (!(this.#offset >= lowest && this.#offset <= highest)) this.#offset = lowest
   }
 }

@@ -5,7 +5,7 @@ import { isReadOnly, redisError } from './errors.ts'
 import { ServerClock } from './server-clock.ts'
 import { tick, type TickAnswer, type TickQuestion } from './tick.ts'
 
-/** No sooner is a server asked again because somebody had reason to. */
+/** A server is not asked again sooner than this, whatever the reason. */
 const RECHECK_MS = 50
 
 export interface ServerParts {
@@ -19,16 +19,16 @@ export interface ServerParts {
 }
 
 /**
- * One server: its clock, and its era. A server that restarted, or another that took its place, may hold
- * cells whose invalidation was acknowledged and lost. It is asked for its era on each new connection,
- * before anything it says is believed, and once a second, since `REPLICAOF` and `FLUSHALL` leave
+ * One server: its clock, and its era. A server that restarted, or another that took its place, may
+ * have cells whose invalidation was acknowledged and lost. It is asked for its era on each new
+ * connection, before its answers count, and once a second, since `REPLICAOF` and `FLUSHALL` leave
  * connections open.
  */
 export class Server {
   readonly clock: ServerClock = new ServerClock()
   /** False from the loss of a connection until the server was asked on the next. */
   trusted = false
-  /** What it said when it was last asked. */
+  /** Its latest answer. */
   heard: TickAnswer | undefined
   readonly #parts: ServerParts
   #asking: Promise<void> | undefined
@@ -48,7 +48,7 @@ export class Server {
     return this.#asking
   }
 
-  /** Somebody has heard of another era. */
+  /** Another process has heard another era. */
   recheck(): void {
     if (performance.now() - this.#askedAt < RECHECK_MS) return
     this.ask().catch(() => undefined)
@@ -96,7 +96,8 @@ export class Server {
       this.heard = heard
       this.trusted = true
     } catch (error) {
-      // A replica refuses, and so does whoever cannot note what it heard: neither is believed any longer.
+      // A replica refuses, and so does a process that cannot record what it heard: neither counts
+      // any longer.
       if (answered || isReadOnly(error)) this.trusted = false
       if (isReadOnly(error) && this.#parts.lone) node.disconnect(true)
       if (!this.trusted) attached()
@@ -140,7 +141,7 @@ function sharedPrefix(): SwitchbackError {
   )
 }
 
-/** When a server refuses its database, ioredis goes on in database 0 without a word. */
+/** When a server refuses its database, ioredis silently continues in database 0. */
 async function selected(node: RedisNode): Promise<void> {
   const { db = 0 } = node.options as { readonly db?: number }
   if (db !== 0) await node.select(db)

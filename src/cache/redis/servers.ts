@@ -15,7 +15,7 @@ export interface ServersOptions {
   /** The name of the state, which no key has. */
   readonly stateName: string
   readonly tombstoneTtl: () => number
-  /** Another process was given a longer one. */
+  /** Another process has a longer one. */
   readonly onTombstoneTtl: (ms: number) => void
   readonly owner: () => string
   readonly onWarning: (warning: SwitchbackError) => void
@@ -74,7 +74,7 @@ export class Servers {
     return this.#single === undefined ? [] : [this.#options.stateName]
   }
 
-  /** The server that holds the key; `undefined` while a cluster has not said which. */
+  /** The server that has the key; `undefined` while a cluster has not reported which. */
   of(name: string): Server | undefined {
     if (this.#single !== undefined) return this.#single
     const client = this.#client as RedisCluster
@@ -89,7 +89,7 @@ export class Servers {
     return Math.floor(Math.max(...times) || Date.now())
   }
 
-  /** The server that holds the key, once it has said in which era it is. */
+  /** The server that has the key, once it has reported its era. */
   async trusted(name: string): Promise<Server> {
     try {
       // A cluster that is still connecting queues this, or refuses it; either way it then knows more.
@@ -140,7 +140,7 @@ export class Servers {
     }, TICK_MS).unref()
   }
 
-  /** Meets new masters at once, and forgets those replaced. */
+  /** Connects to new masters at once, and forgets those replaced. */
   #look(client: RedisCluster): void {
     const owners = new Set(client.slots.map((nodes) => nodes?.[0]))
     owners.delete(undefined)

@@ -3,31 +3,14 @@ import { type BoardState, CALM_MS, type Heard, LICENCE_MS, type Word } from '../
 import type { RedisNode } from './client.ts'
 import { evaluate, script, type Script } from './scripts.ts'
 
-/** For how long after its last word the machine that owns a prefix counts as running. */
+/** For how long after its last sign of life the machine that owns a prefix counts as running. */
 const OWNER_MS = 3000
 
 /**
- * What a server says of itself, kept in one hash beside the cells: whatever takes cells from the server,
- * or brings old ones back, does the same to this.
- *
- * - `id`: who the server was when the era began: its `run_id`, and when it was a replica since it started,
- *   the data set that it followed then. Missing (flushed, evicted, restarted empty) or another's (restarted
- *   from a snapshot, promoted, back from REPLICAOF): a new era begins.
- * - `era`: a random name. Each cell carries the era in which it was written and counts in no other.
- * - `since`: when the era began. `ttl`: the longest tombstone life of any process. `last`: the last word.
- * - `owner`, `seen`: the machine that uses this prefix alone, and when it last said so.
- *
- * In a pair of two shared stores, each is the board of the other (`board.ts`):
- *
- * - `o:<key>`, `all`, `n`: what the other store owes, whether it is everything, and how many; `owing`: since when
- *   it owes anything; `noted`: when that was last noted.
- * - `licence`: until when this store's own cells may be used without asking the board in the other one;
- *   `peer`: the era of that board when it last vouched; `said`: when that was.
- *
- * A licence ends at a time of this store's clock that was fixed before the board was read, so that one that comes
- * late is over. A step of the clock ends it, and lets whoever waits wait from the beginning.
- *
- * A replica refuses to write `last`, and so nobody takes it for a master.
+ * What a server reports about itself, kept in one hash beside the cells: whatever takes cells from
+ * the server, or brings old ones back, does the same to this hash. Its fields, when a new era begins,
+ * and the board and licence of a pair of shared stores: docs/adr/0008-cells-and-eras.md. A replica
+ * refuses to write `last`, so it is not mistaken for a master.
  */
 // KEYS: state; ARGV: name of a new era, era to end ('-' none), tombstoneTtl, owner ('' none),
 // '1' on a new connection, word about this store ('-' none), until when it may count, stamp of who gave it
@@ -113,7 +96,7 @@ export interface TickAnswer extends Heard, BoardState {
   /** The era as the cells carry it. */
   readonly name: string
   readonly tombstoneTtl: number
-  /** The server does not say who it is. */
+  /** The server does not report its identity. */
   readonly anonymous: boolean
   /** Until when, by `performance.now()`, its cells may be used without asking the board. */
   readonly licensedUntil: number
@@ -130,7 +113,7 @@ export interface TickQuestion {
   readonly word: Word | undefined
 }
 
-/** Asks a server for its era, and begins another one where that is called for. `undefined`: see `owner`. */
+/** Asks a server for its era, and begins another one where needed. `undefined`: see `owner`. */
 export async function tick(
   node: RedisNode,
   question: TickQuestion,

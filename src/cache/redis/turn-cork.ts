@@ -2,9 +2,10 @@ import type { Writable } from 'node:stream'
 import type { RedisClient } from './client.ts'
 
 /**
- * Lets the commands of one turn of the event loop leave in one write: a system call for each costs more
- * than all else that a hit costs. Nothing waits longer than its own turn, since `nextTick` comes after
- * the microtasks and before any input or output. A Cluster has no single stream: there it does nothing.
+ * Sends the commands of one turn of the event loop in one write: a system call per command costs
+ * more than the rest of a hit. Nothing waits longer than its own turn, since `nextTick` comes after
+ * the microtasks and before any input or output. A Cluster has no single stream: there it does
+ * nothing.
  */
 export class TurnCork {
   readonly #client: { readonly stream?: Writable | null }

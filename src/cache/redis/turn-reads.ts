@@ -3,10 +3,10 @@ import type { RedisNode } from './client.ts'
 /** The server does nothing else while it answers one command: this bounds it to some microseconds. */
 const MAX_NAMES = 100
 
-/** No text of an answer is of use before all are there: larger ones are asked for with fewer at once. */
+/** No answer is used before all have arrived: larger ones are requested with fewer at once. */
 const MAX_UNITS = 131_072
 
-/** The names asked for in one turn. */
+/** The names requested in one turn. */
 export interface Batch {
   readonly names: readonly string[]
   /** In the order of the names; `null` where there is no string. */
@@ -21,9 +21,9 @@ interface OpenBatch extends Batch {
 }
 
 /**
- * Reads all that is asked for in one turn of the event loop with one MGET: what a client does for a
- * command costs more than all else that a hit costs, and so it is shared. Nothing waits longer than
- * its own turn, since `nextTick` comes after the microtasks and before any input or output.
+ * Reads everything requested in one turn of the event loop with one MGET, since the client's cost
+ * per command is more than the rest of a hit. Nothing waits longer than its own turn, since
+ * `nextTick` comes after the microtasks and before any input or output.
  *
  * A Cluster refuses names of several slots in one command: there each read is a command of its own.
  */
@@ -59,7 +59,7 @@ export class TurnReads {
     })
     const batch: OpenBatch = { names, texts, send }
     process.nextTick(() => {
-      // One that was full has gone already.
+      // A full batch has been sent already.
       if (this.#open !== batch) return
       this.#open = undefined
       send()

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { ABSENT, TOKEN_LENGTH } from '../cell.ts'
 import { type Cases, expectValue, LONG, put, putIf, readUntil } from './stand.ts'
 
-/** The states of a cell, and what each expectation makes of them. */
+/** The states of a cell, and the result of each expectation. */
 export function cellCases(): Cases {
   return {
     'introduces itself': async (stand) => {

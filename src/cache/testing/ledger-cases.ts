@@ -2,17 +2,17 @@ import assert from 'node:assert/strict'
 import type { CacheBackend, Ledger } from '../backend.ts'
 import type { Cases } from './stand.ts'
 
-/** The machine's ledger of owed invalidations. */
+/** The machine's ledger of pending invalidations. */
 export function ledgerCases(): Cases {
   return {
-    'ledger: nothing is owed or fenced at first': async (stand) => {
+    'ledger: nothing is pending or fenced at first': async (stand) => {
       const ledger = ledgerOf(await stand.backend())
       assert.equal(ledger.owes('on', 'k'), false)
       assert.equal(ledger.count('on'), 0)
       assert.deepEqual([...ledger.list('on', 10)], [])
       assert.equal(ledger.fencedBefore('on'), 0)
     },
-    'ledger: what is owed is honoured by every handle at once, until it is settled': async (
+    'ledger: what is pending is seen by every handle at once, until it is settled': async (
       stand,
     ) => {
       const [a, b] = (await stand.pair()).map(ledgerOf) as [Ledger, Ledger]
@@ -32,7 +32,7 @@ export function ledgerCases(): Cases {
         assert.equal(await a.settle(owed), false)
       }
     },
-    'ledger: owed again is owed anew, once, until the latest time': async (stand) => {
+    'ledger: pending again is a new entry, once, until the latest time': async (stand) => {
       const ledger = ledgerOf(await stand.backend())
       await ledger.owe('on', 'k', 2000)
       const [first] = ledger.list('on', 1)
@@ -69,27 +69,26 @@ export function ledgerCases(): Cases {
         [['off', 'z']],
       )
     },
-    'ledger: a fence never moves back, and leaves what is owed until that is written off': async (
-      stand,
-    ) => {
-      const [a, b] = (await stand.pair()).map(ledgerOf) as [Ledger, Ledger]
-      await a.owe('on', 'k', 0)
-      await a.owe('off', 'k', 0)
-      assert.equal(b.owes('on', 'k'), true)
-      await a.fence('on', 5000)
-      assert.equal(b.fencedBefore('on'), 5000)
-      assert.equal(b.fencedBefore('off'), 0)
-      assert.equal(b.owes('on', 'k'), true)
-      await a.writeOff('on')
-      assert.equal(b.owes('on', 'k'), false)
-      assert.equal(b.count('on'), 0)
-      assert.equal(b.owes('off', 'k'), true)
-      assert.equal(b.fencedBefore('on'), 5000)
-      await b.fence('on', 4000)
-      assert.equal(a.fencedBefore('on'), 5000)
-      await a.owe('on', 'k', 0)
-      assert.equal(b.owes('on', 'k'), true)
-    },
+    'ledger: a fence never moves back, and leaves what is pending until that is written off':
+      async (stand) => {
+        const [a, b] = (await stand.pair()).map(ledgerOf) as [Ledger, Ledger]
+        await a.owe('on', 'k', 0)
+        await a.owe('off', 'k', 0)
+        assert.equal(b.owes('on', 'k'), true)
+        await a.fence('on', 5000)
+        assert.equal(b.fencedBefore('on'), 5000)
+        assert.equal(b.fencedBefore('off'), 0)
+        assert.equal(b.owes('on', 'k'), true)
+        await a.writeOff('on')
+        assert.equal(b.owes('on', 'k'), false)
+        assert.equal(b.count('on'), 0)
+        assert.equal(b.owes('off', 'k'), true)
+        assert.equal(b.fencedBefore('on'), 5000)
+        await b.fence('on', 4000)
+        assert.equal(a.fencedBefore('on'), 5000)
+        await a.owe('on', 'k', 0)
+        assert.equal(b.owes('on', 'k'), true)
+      },
     'ledger: a fence is replaced only by who knows the present one': async (stand) => {
       const [a, b] = (await stand.pair()).map(ledgerOf) as [Ledger, Ledger]
       await a.fence('on', 5000)

@@ -5,7 +5,7 @@ import { type Cases, expectValue, LONG, put, putIf } from './stand.ts'
 /** What must hold while several clients work on the same cells. */
 export function raceCases(): Cases {
   return {
-    'what one handle was told is done, another sees at once': async (stand) => {
+    'what was acknowledged to one handle, another sees at once': async (stand) => {
       const [a, b] = await stand.pair()
       for (let i = 0; i < 100; i++) {
         await put(a, 'k', `a${i}`)

@@ -76,7 +76,7 @@ export type Check = (stand: Stand) => Promise<void>
 /** By name. */
 export type Cases = Readonly<Record<string, Check>>
 
-/** Writes whatever the cell holds, and insists that it was written. */
+/** Writes whatever the cell holds, and requires that it was written. */
 export async function put(
   backend: CacheBackend,
   key: string,
@@ -109,7 +109,7 @@ export async function expectValue(
   return cell
 }
 
-/** Reads until `done` says so. Every cell read on the way is seen by it. */
+/** Reads until `done` returns true, which is called with every cell read on the way. */
 export async function readUntil(
   backend: CacheBackend,
   key: string,

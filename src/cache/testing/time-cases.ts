@@ -12,7 +12,10 @@ import {
   readUntil,
 } from './stand.ts'
 
-/** What time does to a cell: values and tombstones end, and what comes too late or too early is refused. */
+/**
+ * What time does to a cell: values and tombstones end, and what comes too late or too early is
+ * refused.
+ */
 export function timeCases(options: ConformanceOptions): Cases {
   const cases: Record<string, Check> = {
     'a value expires at its absolute time and keeps its token for tombstoneTtl': async (stand) => {
