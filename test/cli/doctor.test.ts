@@ -119,7 +119,10 @@ describe('doctor', () => {
     )
     expect(gone.stdout).toMatch(/warning {2}flagd rpc/)
     const usage = await here.run(['--ports', '1,2'])
-    expect(usage).toMatchObject({ code: 2, stderr: expect.stringContaining('no three ports') })
+    expect(usage).toMatchObject({
+      code: 2,
+      stderr: expect.stringContaining('not a list of three ports'),
+    })
   })
 
   it('looks at all the rest where there is no flags file', async () => {

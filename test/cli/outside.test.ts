@@ -17,7 +17,8 @@ async function place() {
     await writeFile(`${file}.new`, (await readFile(file, 'utf8')).replace(from, to))
     await rename(`${file}.new`, file)
   }
-  const run = (...argv: string[]) => switchback([...argv, '--no-flagd'], { cwd })
+  const run = (...argv: string[]) =>
+    switchback(argv[0] === 'history' ? argv : [...argv, '--no-flagd'], { cwd })
   return { file, edit, run }
 }
 

@@ -20,7 +20,7 @@ it('variants that are text: nobody could move, so validate, doctor, preview, set
   expect([doctor.code, doctor.stdout]).toEqual([1, expect.stringContaining(words)])
   const pilot = ['pilot', '--attribute', 'plan', '--in', 'internal', '--yes']
   for (const argv of [['set', '25', '--yes'], pilot, ['preview', '25']]) {
-    const { code, stderr } = await run(...argv, '--no-flagd')
+    const { code, stderr } = await run(...argv, ...(argv[0] === 'preview' ? [] : ['--no-flagd']))
     expect([argv[0], code, stderr]).toEqual([argv[0], 1, expect.stringContaining(words)])
   }
   expect(await readFile(file, 'utf8')).toBe(text)
