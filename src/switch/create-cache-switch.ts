@@ -170,7 +170,7 @@ function deadlineOf(options: CacheSwitchOptions, side: Side): number {
 
 /** A store that others use too, and no place that all who use it can look at. */
 function promisesLess({ off, on }: CacheSwitchOptions): string {
-  return `${off.name} and ${on.name} have no common place for pending invalidations: what one process could not tell a side, the others do not know until it has told it. Use a fileCache for one side, or a single Redis (not a Cluster) for both, where more than one process runs`
+  return `${off.name} and ${on.name} have no common place for pending invalidations: an invalidation that one process could not deliver is unknown to the others until it is delivered. Use a fileCache for one side, or a single Redis (not a Cluster) for both, where more than one process runs`
 }
 
 function tellWhatIsLeft(
