@@ -556,7 +556,7 @@ export const mutations = [
   {
     name: 'under the lock the header is not read again',
     file: 'src/cache/file/store.ts',
-    from: 'opened.control.read()\n      return work(opened)',
+    from: 'if (!isCurrent(opened)) throw MOVED\n      return work(opened)',
     to: 'return work(opened)',
     files: true,
   },

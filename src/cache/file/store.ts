@@ -141,24 +141,20 @@ export class Store {
    * does.
    */
   exclusively<T>(work: (opened: Opened) => T): T {
-    const opened = this.withHeader()
-    return this.#files.exclusively(() => {
-      opened.control.read()
+    const opened = this.#look(Date.now())
+    const result = this.#files.exclusively(() => {
+      if (!isCurrent(opened)) throw MOVED
       return work(opened)
     })
+    // Somebody may have deleted the files, the lock among them.
+    if (!this.isInPlace()) throw MOVED
+    return result
   }
 
   /** Distrusts a side by the control file alone, which needs no room, no lock and no database. */
   distrust(side: Side): void {
     try {
-      const control = new ControlFile(this.#files.control, false)
-      try {
-        // The process that repairs it distrusts both sides.
-        if (!control.isWhole()) throw new Error('the control file is damaged')
-        control.distrust(side)
-      } finally {
-        control.close()
-      }
+      for (let tries = 0; !this.#distrust(side); tries++) if (tries === MAX_REPAIRS) throw MOVED
     } catch (error) {
       throw this.#failed(error)
     }
@@ -230,6 +226,20 @@ export class Store {
         if (error !== MOVED) this.#damage = error
       }
     }
+  }
+
+  /** False: somebody put another file into the place meanwhile. */
+  #distrust(side: Side): boolean {
+    const { control: inode } = this.#files.identity()
+    const control = new ControlFile(this.#files.control, false)
+    try {
+      // The process that repairs it distrusts both sides.
+      if (!control.isWhole()) throw new Error('the control file is damaged')
+      control.distrust(side)
+    } finally {
+      control.close()
+    }
+    return this.#files.identity().control === inode
   }
 
   #look(now: number): Opened {

@@ -1,4 +1,7 @@
-import { expect, test } from 'vitest'
+import { rmSync } from 'node:fs'
+import { join } from 'node:path'
+import { expect, test, vi } from 'vitest'
+import { openSqlite } from '../../../src/cache/file/sqlite.ts'
 import type { Side } from '../../../src/side.ts'
 import { type FilePeer, FileStand } from '../../support/file-peers.ts'
 
@@ -49,13 +52,13 @@ test('a process that was stopped amid lowering a fence does not lower the one th
   const here = stand.local()
   await stand.peer({}, stopped).put('k', '1')
   await here.read('k')
-  const fencing = async (stop: number): Promise<number> => {
+  const fencing = async (stop: number, before: number): Promise<number> => {
     const from = await fenceOf(here, 'off')
     const replaced = stopped.call({
       options: { directory },
       target: 'ledger',
       method: 'replaceFence',
-      args: ['off', from, 1000],
+      args: ['off', from, before],
       stop,
     })
     await stopped.stopped()
@@ -64,8 +67,40 @@ test('a process that was stopped amid lowering a fence does not lower the one th
     expect(await replaced).toBe(true)
     return fenceOf(here, 'off')
   }
-  // Amid lowering a plain fence, then, twice, amid saying that the distrust is covered.
-  expect(await fencing(1)).toBeGreaterThanOrEqual(5000)
-  expect(await fencing(1)).toBeGreaterThanOrEqual(5000)
-  expect(await fencing(2)).toBeGreaterThanOrEqual(5000)
+  // Amid lowering a plain fence.
+  expect(await fencing(1, 1000)).toBeGreaterThanOrEqual(5000)
+  // Amid lifting a distrust: before the fence in its place, and before that counts.
+  expect(await fencing(1, 2000)).toBeGreaterThanOrEqual(5000)
+  expect(await fencing(2, 3000)).toBeGreaterThanOrEqual(5000)
 })
+
+for (const lock of ['free', 'taken']) {
+  test(`a fence is not lost with files that are deleted while its process is stopped, the lock ${lock}`, async (context) => {
+    const stand = new FileStand(context)
+    const { directory } = stand
+    const stopped = stand.process()
+    const here = stand.local()
+    await stand.peer({}, stopped).put('k', '1')
+    await here.read('k')
+    const taken = openSqlite(join(directory, 'cache.lock'))
+    if (lock === 'taken') taken.exec('BEGIN EXCLUSIVE')
+    const raised = stopped.call({
+      options: { directory },
+      target: 'ledger',
+      method: 'fence',
+      args: ['off', 5000],
+      stop: 1,
+    })
+    await stopped.stopped()
+    rmSync(directory, { recursive: true })
+    // Another store is made, and trusted from a time on.
+    await vi.waitUntil(async () => (await here.read('k')).state !== 'value')
+    const unknown = await fenceOf(here, 'off')
+    expect(await here.call('ledger', 'replaceFence', 'off', unknown, 1000)).toBe(true)
+
+    stopped.child.kill('SIGCONT')
+    await raised
+    expect(await fenceOf(here, 'off')).toBeGreaterThanOrEqual(5000)
+    taken.close()
+  })
+}
