@@ -131,7 +131,7 @@ describe.each(serverKinds())('$name', (kind) => {
     using fixture = flagsFixture(config('old'))
     rmSync(fixture.file)
     await expect(kind.start(fixture.file)).rejects.toThrow(
-      /SB_FLAGS_FILE_MISSING|no flags file|exited/,
+      /flags file .* does not exist|exited/,
     )
   })
 
