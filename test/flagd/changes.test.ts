@@ -130,9 +130,7 @@ describe.each(serverKinds())('$name', (kind) => {
   test('missing from the start: does not start', async () => {
     using fixture = flagsFixture(config('old'))
     rmSync(fixture.file)
-    await expect(kind.start(fixture.file)).rejects.toThrow(
-      /flags file .* does not exist|exited/,
-    )
+    await expect(kind.start(fixture.file)).rejects.toThrow(/flags file .* does not exist|exited/)
   })
 
   test('a write in place that pauses half way', async () => {

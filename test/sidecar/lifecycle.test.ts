@@ -138,7 +138,12 @@ describe('as a process', () => {
   })
 
   test.each([
-    ['a missing file', ['--file', '/no/such.json'], 2, 'The flags file "/no/such.json" does not exist'],
+    [
+      'a missing file',
+      ['--file', '/no/such.json'],
+      2,
+      'The flags file "/no/such.json" does not exist',
+    ],
     ['a port that is none', ['--ofrep-port', '70000'], 2, '--ofrep-port cannot be "70000"'],
     ['a port that is no number', ['--sync-port', 'http'], 2, '--sync-port cannot be "http"'],
   ])('%s: says so and ends', (_what, args, code, message) => {
