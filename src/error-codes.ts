@@ -505,6 +505,13 @@ export const errorCodes = {
     raisedBy: '`switchback guard`, `switchback control`',
     remedy: 'Run `switchback validate`, and write the rule as a plain split.',
   },
+  SB_GUARD_SIDE_OUT: {
+    group: 'Guard',
+    meaning: 'A rollout was to be resumed while a replica cannot reach the new side.',
+    raisedBy: '`switchback guard --resume`',
+    remedy:
+      'Repair it first: the message says where and since when. `--force` resumes nevertheless.',
+  },
   SB_GUARD_STATE_BROKEN: {
     group: 'Guard',
     meaning: 'The saved state of the guard cannot be read.',

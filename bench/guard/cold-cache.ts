@@ -1,7 +1,8 @@
 import type { ArmPair } from '../../src/guard/rule/index.ts'
 import { emptyPair } from '../../src/guard/rule/index.ts'
 import { Random } from './random.ts'
-import { BASELINE_S, guardWatcher } from './trial.ts'
+import { Traffic } from './traffic.ts'
+import { BASELINE_S, guardWatcher, REPEATED } from './trial.ts'
 
 export interface NewCache {
   readonly name: string
@@ -24,6 +25,8 @@ const TTL_S = 600
 const KEYS = 5000
 const USERS = 2000
 const BUCKETS = 32
+/** The guard looks at buckets only. */
+const NO_TRAFFIC = new Traffic({ seed: 1, users: 1 })
 
 /** A cache as its clients see it; it does not say why a key is gone. */
 class SimulatedCache {
@@ -84,7 +87,7 @@ export function coldCache(cache: NewCache, share: number, seed: number, seconds:
     off: { cache: new SimulatedCache({ name: 'old' }, random), misses: 0, reads: 0 },
     on: { cache: new SimulatedCache(cache, random), misses: 0, reads: 0 },
   }
-  const watcher = guardWatcher({ tolerate: { ratio: 1.05, add: 0.02 } })
+  const watcher = guardWatcher(REPEATED)
   let back = Infinity
   for (let second = -TTL_S; second < seconds && back === Infinity; second++) {
     const pair: ArmPair = emptyPair(BUCKETS)
@@ -100,7 +103,7 @@ export function coldCache(cache: NewCache, share: number, seed: number, seconds:
       arm.reads++
       if (found !== 'hit') arm.misses++
     }
-    if (second >= -BASELINE_S && watcher.look(second + TTL_S, pair)) back = second + 1
+    if (second >= -BASELINE_S && watcher.look(second + TTL_S, pair, NO_TRAFFIC)) back = second + 1
   }
   const rate = ({ misses, reads }: { misses: number; reads: number }): number => misses / reads
   return { back, missesOn: rate(sides.on), missesOff: rate(sides.off) }

@@ -1,7 +1,7 @@
-import { asymptoticSequence, flagger, mixtureSprt, peekedZ } from './competitors.ts'
+import { asymptoticSequence, mixtureSprt, userSequence } from './competitors.ts'
 import { Traffic } from './traffic.ts'
 import type { Weather } from './traffic.ts'
-import { competitorWatcher, guardWatcher, trial } from './trial.ts'
+import { competitorWatcher, DEGRADED, FAILED, guardWatcher, trial } from './trial.ts'
 import type { Watcher } from './trial.ts'
 
 export interface Row {
@@ -9,18 +9,23 @@ export interface Row {
   readonly weather: Weather
   /** The share widens and the base rate drifts to five times itself. */
   readonly drift?: boolean
+  readonly users?: number
+  /** @default .1, 1 and 5 % */
+  readonly rates?: readonly number[]
 }
 
 export const ROWS: readonly Row[] = [
   { name: 'independent', weather: {} },
-  { name: '×50 bursts, both arms', weather: { bursts: true } },
+  { name: '×50 bursts, both sides', weather: { bursts: true } },
   { name: 'by user (gamma .2)', weather: { byUser: 0.2 } },
   { name: 'retries ×10', weather: { retries: 10 } },
   {
-    name: 'all + 100-error storms',
+    name: 'all, storms of 100',
     weather: { bursts: true, byUser: 0.2, retries: 10, storms: true },
   },
-  { name: 'steps 1→50 %, base ×5', weather: {}, drift: true },
+  { name: '100 users, by user', weather: { byUser: 0.2 }, users: 100, rates: [0.01] },
+  { name: 'one user 20 % of traffic, ×10', weather: { whale: 0.2 }, rates: [0.01] },
+  { name: 'ramp 1→50 %, base ×5', weather: {}, drift: true },
 ]
 
 export const BASE_RATES: readonly number[] = [0.001, 0.01, 0.05]
@@ -29,14 +34,11 @@ const STEPS = [0.01, 0.05, 0.1, 0.25, 0.5]
 
 export function watchers(): Watcher[] {
   return [
-    guardWatcher(),
-    guardWatcher({ name: 'guard, 0 % tolerated', tolerate: { ratio: 1, add: 0 } }),
-    guardWatcher({ name: 'guard, no D', byBucket: false }),
-    competitorWatcher(peekedZ(0.05)),
-    competitorWatcher(peekedZ(0.01)),
+    guardWatcher(FAILED),
+    guardWatcher(DEGRADED),
     competitorWatcher(asymptoticSequence()),
     competitorWatcher(mixtureSprt()),
-    competitorWatcher(flagger()),
+    competitorWatcher(userSequence()),
   ]
 }
 
@@ -50,7 +52,7 @@ export function falseRollbacks(
   const rates = new Map(watchers().map(({ name }) => [name, 0]))
   for (let run = 0; run < options.runs; run++) {
     const seed = options.seed + run * 7919 + Math.round(baseRate * 1e5) + Math.round(share * 1e3)
-    const traffic = new Traffic({ seed, weather: row.weather })
+    const traffic = new Traffic({ seed, users: row.users ?? 2000, weather: row.weather })
     const fired = trial(traffic, watchers(), options.polls, (second) => {
       const step = Math.floor((second / options.polls) * STEPS.length)
       const rate = row.drift === true ? baseRate * (1 + step) : baseRate

@@ -24,9 +24,16 @@ export interface TrafficOptions {
 
 const BUCKETS = 32
 
+export interface UserCounts {
+  readonly bad: Float64Array
+  readonly total: Float64Array
+}
+
 /** Simulated users on both arms, second by second. */
 export class Traffic {
   readonly random: Random
+  /** Bad and all operations of each user on either arm so far: what an analysis per user is made of. */
+  readonly byUser: Readonly<Record<'treatment' | 'control', UserCounts>>
   readonly #users: number
   readonly #perSecond: number
   readonly #weather: Weather
@@ -39,6 +46,11 @@ export class Traffic {
     this.random = new Random(seed)
     this.#users = users
     this.#perSecond = perSecond
+    const zeros = (): UserCounts => ({
+      bad: new Float64Array(users),
+      total: new Float64Array(users),
+    })
+    this.byUser = { treatment: zeros(), control: zeros() }
     this.#weather = weather
     this.#rank = Float64Array.from({ length: users }, () => this.random.next())
     this.#bucket = Uint8Array.from({ length: users }, () => this.random.below(BUCKETS))
@@ -46,6 +58,14 @@ export class Traffic {
       weather.byUser === undefined ? 1 : this.random.gamma(weather.byUser),
     )
     if (weather.whale !== undefined) this.#factor[0] = 10
+  }
+
+  /** What was counted by user before was of a baseline. */
+  forgetUsers(): void {
+    for (const { bad, total } of Object.values(this.byUser)) {
+      bad.fill(0)
+      total.fill(0)
+    }
   }
 
   /** One second at this share of `on` and these rates. */
@@ -65,19 +85,23 @@ export class Traffic {
       const rate = Math.min(1, (on ? treatmentRate : controlRate) * hot * this.#factor[user]!)
       const arm = on ? pair.treatment : pair.control
       const bucket = this.#bucket[user]!
+      const own = on ? this.byUser.treatment : this.byUser.control
       arm.total[bucket]!++
-      if (random.next() >= rate) continue
-      arm.bad[bucket]!++
-      if (retries !== undefined) {
-        arm.bad[bucket]! += retries
-        arm.total[bucket]! += retries
-      }
+      own.total[user]!++
+      if (rate === 0 || random.next() >= rate) continue
+      const more = 1 + (retries ?? 0)
+      arm.bad[bucket]! += more
+      arm.total[bucket]! += more - 1
+      own.bad[user]! += more
+      own.total[user]! += more - 1
     }
     if (storms === true && random.next() < 1 / 1000) {
       const user = random.below(this.#users)
-      const arm = this.#rank[user]! < share ? pair.treatment : pair.control
-      arm.bad[this.#bucket[user]!]! += 100
-      arm.total[this.#bucket[user]!]! += 100
+      const side = this.#rank[user]! < share ? 'treatment' : 'control'
+      pair[side].bad[this.#bucket[user]!]! += 100
+      pair[side].total[this.#bucket[user]!]! += 100
+      this.byUser[side].bad[user]! += 100
+      this.byUser[side].total[user]! += 100
     }
     return pair
   }

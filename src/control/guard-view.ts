@@ -23,14 +23,24 @@ export interface GuardReading {
   readonly plan: GuardPlan | undefined
   /** A share in per cent that waits for approval. */
   readonly awaiting?: number | undefined
-  /** What needs a person, one sentence each. */
+  /** What each metric that stands in the way of the next step waits for, and how long. */
+  readonly waits?: readonly string[]
+  /** What ended well, but took longer than so many milliseconds, is late. */
+  readonly lateMs?: number
+  /** Incidents that were survived, the newest first. */
+  readonly incidents?: readonly { readonly at: number; readonly sentence: string }[]
+  /** Which attempt this is; each resume begins one. */
+  readonly epoch?: number
+  /** Who acts, where that is not the guard beside this page. */
+  readonly elsewhere?: string
+  /** Things that need a person, one sentence each. */
   readonly alarms: readonly string[]
   /** Epoch milliseconds of the last poll. */
   readonly at: number
 }
 
 export interface GuardMetric {
-  /** E.g. `errors`, `slow`, `repeat-misses`. */
+  /** E.g. `failed`, `degraded`, `repeat-misses`. */
   readonly id: string
   /** Evidence that the new side is worse than tolerated, and the threshold; natural logarithms. */
   readonly harm: Evidence & Partial<SinceHarm>

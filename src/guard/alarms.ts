@@ -4,6 +4,7 @@ export type AlarmCode =
   | 'replica-silent'
   | 'replica-disagrees'
   // The users seen are not in the ratio that was set.
+  | 'side-out'
   | 'share-mismatch'
   // flagd or a replica does not follow the file; flagd stays "ready" when its file watch has failed.
   | 'not-served'
@@ -32,6 +33,7 @@ export interface Alarm {
 /** Alarms in which no step is taken. */
 const HOLDING: ReadonlySet<AlarmCode> = new Set([
   'metrics-lost',
+  'side-out',
   'share-mismatch',
   'not-served',
   'edited',

@@ -9,7 +9,9 @@ export type AuditAction =
   | 'hold'
   | 'rollback'
   | 'yield'
-  | 'resume'
+  | 'epoch'
+  | 'plan'
+  | 'incident'
   | 'finish'
   | 'alarm'
   | 'clear'
@@ -29,6 +31,8 @@ export interface AuditEntry {
   /** Milliseconds until flagd's last probe user had the change. */
   readonly servedMs?: number
   readonly confirmed?: boolean
+  /** Which attempt this is; each resume begins one. */
+  readonly epoch?: number
   readonly numbers?: readonly AuditNumbers[]
 }
 
@@ -41,8 +45,17 @@ export interface AuditNumbers {
   readonly harmThreshold: number
   readonly safety?: number
   readonly safetyThreshold?: number
-  readonly designEffect: number
+  /** By how much errors cluster, over users and in time. */
+  readonly userEffect: number
+  readonly timeEffect: number
+  /** Errors on the new side as if each slot full of them were one; and its operations weigh 4^-scale. */
+  readonly effectiveSlots: number
+  readonly scale: number
   readonly effectiveBuckets: number
+  /** Seconds until the next step is proven, at the present rates; left out when never. */
+  readonly estimateS?: number
+  /** The replica with most of the errors, and its share of them. */
+  readonly worst?: { readonly replica: string; readonly share: number }
 }
 
 /** JSON has no infinity. */
@@ -62,8 +75,15 @@ function numbersOf(metric: MetricVerdict): AuditNumbers {
     ...(safety === undefined
       ? {}
       : { safety: round(safety.logEvidence), safetyThreshold: round(safety.logThreshold) }),
-    designEffect: round(metric.designEffect),
+    userEffect: round(metric.userEffect),
+    timeEffect: round(metric.timeEffect),
+    effectiveSlots: round(metric.effectiveSlots),
+    scale: metric.scale,
     effectiveBuckets: round(metric.effectiveBuckets),
+    ...(metric.waits?.seconds === undefined ? {} : { estimateS: round(metric.waits.seconds) }),
+    ...(metric.worst === undefined
+      ? {}
+      : { worst: { replica: metric.worst.replica, share: round(metric.worst.share) } }),
   }
 }
 

@@ -11,7 +11,10 @@ import { prometheusSource } from './samples/prometheus-api.ts'
 import { replicaSource } from './samples/replicas.ts'
 import type { Selector } from './samples/selector.ts'
 import type { MetricsSource } from './samples/source.ts'
+import { publishStatus } from './status-file.ts'
+import type { GuardStatus } from './status.ts'
 import { fileStore } from './store.ts'
+import { viewOf } from './view.ts'
 
 export interface CreateGuardOptions {
   readonly plan: Plan
@@ -26,9 +29,15 @@ export interface CreateGuardOptions {
   readonly prometheusToken?: string
   /** @default false */
   readonly dryRun?: boolean
-  /** @default false */
+  /** Acts again after a rollback or after it yielded, with evidence that begins at nothing. @default false */
   readonly resume?: boolean
-  /** Directory of state, lease and audit lines. @default beside the flags file */
+  /** See {@link GuardOptions}. */
+  readonly from?: number
+  /** Resumes though a replica cannot reach the new side. @default false */
+  readonly force?: boolean
+  /** Forgets all that was known, where the rollout stood too. @default false */
+  readonly forget?: boolean
+  /** Where state, lease and audit lines lie. @default beside the flags file */
   readonly directory?: string
   /** Receives every decision, besides the audit file. */
   readonly onAudit?: (entry: AuditEntry) => void
@@ -38,6 +47,8 @@ export interface GuardFiles {
   readonly state: string
   readonly lease: string
   readonly audit: string
+  /** What the running guard thinks now. */
+  readonly status: string
 }
 
 /** The files of the guard of `flags/use-redis.json` are `flags/use-redis.guard.json` and so on. */
@@ -47,6 +58,7 @@ export function guardFiles(flagsFile: string, directory: string = dirname(flagsF
     state: `${stem}.guard.json`,
     lease: `${stem}.guard.lease`,
     audit: `${stem}.guard.jsonl`,
+    status: `${stem}.guard.status.json`,
   }
 }
 
@@ -76,13 +88,27 @@ function processesOf({ sources }: Plan, token: string | undefined): ProcessesOpt
   return { prometheus: { ...prometheus, ...(token === undefined ? {} : { token }) } }
 }
 
+/** Not more often than once a second: with ten polls a second nobody could read along. */
+function publisher(
+  file: string,
+  { flag, name, dryRun }: CreateGuardOptions,
+): (status: GuardStatus) => Promise<void> {
+  let publishedAt = -Infinity
+  return async (status) => {
+    if (dryRun === true || status.at - publishedAt < 900) return
+    publishedAt = status.at
+    await publishStatus(file, { flag, name, summary: viewOf(status) })
+  }
+}
+
 /**
  * A guard with real parts: the flags file, flagd, and state, lease and audit log on disk.
  *
  * @throws SwitchbackError `SB_PLAN_INVALID` without a source of metrics
  */
 export function createGuard(options: CreateGuardOptions): Guard {
-  const { plan, flag, file, flagd, name, dryRun = false, resume = false } = options
+  const { plan, flag, file, flagd, name, dryRun = false } = options
+  const { resume = false, force = false, forget = false, from = 0 } = options
   const files = guardFiles(file, options.directory)
   const write = fileAudit(files.audit)
   return new Guard({
@@ -99,8 +125,12 @@ export function createGuard(options: CreateGuardOptions): Guard {
     }),
     store: fileStore(files.state),
     lease: fileLease({ file: files.lease, name }),
+    publish: publisher(files.status, options),
     dryRun,
     resume,
+    force,
+    forget,
+    from,
     async audit(entry) {
       options.onAudit?.(entry)
       if (!dryRun) await write(entry)

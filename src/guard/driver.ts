@@ -4,7 +4,11 @@ import type { FlagLook } from './flag-look.ts'
 import type { GuardOptions } from './options.ts'
 import type { Position } from './position.ts'
 import { explain } from './records.ts'
+import { lasting } from './rule/index.ts'
 import type { Records } from './records.ts'
+
+/** A first step that takes longer than this is told of before it begins, in seconds. */
+const TOO_LONG_S = 6 * 3600
 
 export interface DriverOptions extends Pick<GuardOptions, 'plan' | 'actuator' | 'store'> {
   readonly dryRun: boolean
@@ -39,7 +43,7 @@ export class Driver {
         ? `somebody changed the rule (${detail})`
         : `somebody set ${percent} % where the guard expected ${from} %`
     const reason = `${what}; the guard stops acting and only watches, until switchback guard --resume`
-    position.yieldTo(percent ?? from, reason)
+    position.yieldTo(percent ?? from, reason, this.#options.now())
     eyes.shareChanged()
     await records.write('yield', position.percent, reason, { from })
     await records.save()
@@ -72,12 +76,29 @@ export class Driver {
   }
 
   async #leaveBaseline(at: number): Promise<void> {
-    const { position, eyes } = this.#options
+    const { plan, position, eyes } = this.#options
     // At 100 % there can be no baseline.
     if (!eyes.ready && position.percent < 100) return
     if (position.percent > 0) return this.#beginStep(at)
-    const slow = `operations above ${(eyes.slowBoundS ?? 0) * 1000} ms count as slow`
-    await this.#advance(at, `the baseline of the old side is known; ${slow}`)
+    const late = `late is above ${plan.lateS * 1000} ms`
+    await this.#advance(at, `the baseline of the old side is known; ${late}${this.#foreseen()}`)
+  }
+
+  /** What cannot be decided is told before it begins. */
+  #foreseen(): string {
+    const { plan, position, eyes } = this.#options
+    const first = plan.steps.indexOf(position.next ?? 100)
+    const takes = (i: number): number => {
+      const [share = 1, next] = plan.steps.slice(i)
+      return next === undefined ? 0 : (eyes.foresee(share / 100, next / 100) ?? Infinity)
+    }
+    const seconds = takes(first)
+    if (seconds <= TOO_LONG_S) return ''
+    const how = Number.isFinite(seconds) ? `takes about ${lasting(seconds)}` : 'cannot be decided'
+    const better = plan.steps.findIndex((_, i) => i > first && takes(i) <= TOO_LONG_S)
+    const advice =
+      better < 0 ? '' : `; a first step of ${plan.steps[better]} % takes ${lasting(takes(better))}`
+    return `; at this traffic a step of ${plan.steps[first]} % ${how}${advice}`
   }
 
   async #beginStep(at: number): Promise<void> {
@@ -140,8 +161,7 @@ export class Driver {
       records.alarms.set('rollback-failed', explain(error), now()),
     )
     if (effect === undefined) return
-    position.phase = 'rolled back'
-    position.reason = reason
+    position.rolledBack(reason, now())
     await records.alarms.set('rollback-failed', '', now())
     await records.write('rollback', 0, reason, { from, effect })
     await records.save()

@@ -7,6 +7,7 @@ import { disagreements, Judge, look, unseen } from './rule/index.ts'
 import type {
   BlindnessState,
   Disagreement,
+  Incident,
   JudgeState,
   SightReport,
   Step,
@@ -14,9 +15,15 @@ import type {
 } from './rule/index.ts'
 import type { Failure, Poll } from './samples/source.ts'
 import { ShareAlarm } from './share-alarm.ts'
+import { outText, sidesOut } from './sides-out.ts'
+import type { SideOutOn } from './sides-out.ts'
 
 export interface EyesState {
-  readonly slowBoundS: number | undefined
+  /** Which attempt this is: each resume begins one, with evidence that begins at nothing. */
+  readonly epoch: number
+  /** Seconds that the old side has been watched for the baseline. */
+  readonly baselineS: number
+  /** Undefined: nothing is known, or only what an older version can use. */
   readonly judge: JudgeState | undefined
   readonly blindness: BlindnessState
 }
@@ -28,41 +35,69 @@ export class Eyes {
   failures: readonly Failure[] = []
   disagreements: readonly Disagreement[] = []
   broken: readonly Breach[] = []
+  /** Incidents that this poll has seen the end of. */
+  incidents: readonly Incident[] = []
+  /** Replicas that cannot reach the new side. */
+  out: readonly SideOutOn[] = []
+  epoch = 1
   readonly #plan: Plan
   readonly #share = new ShareAlarm()
   #observer!: Observer
   #judge!: Judge
   #limits!: LimitWatch
   #lastAt = 0
+  #baselineS = 0
 
   constructor(plan: Plan) {
     this.#plan = plan
     this.begin()
   }
 
-  /** Continues from a saved state; without one, from nothing. */
-  begin(before?: EyesState): void {
+  /**
+   * Goes on with what was seen before; without it, from nothing.
+   * @param gapS seconds that nobody has looked
+   * @returns metrics whose evidence begins at nothing, since it was about something else
+   */
+  begin(before?: EyesState, gapS = 0): readonly string[] {
     const plan = this.#plan
     const settings = { ...plan.judge, metrics: plan.metrics }
     this.#limits = new LimitWatch(plan.limits)
-    this.#observer = new Observer(plan, before?.slowBoundS)
-    this.#judge = before?.judge ? Judge.restore(settings, before.judge) : new Judge(settings)
+    this.#observer = new Observer(plan)
+    const restored = before?.judge && Judge.restore(settings, before.judge, gapS)
+    this.#judge = restored?.judge ?? new Judge(settings)
+    this.epoch = before?.epoch ?? 1
+    this.#baselineS = before?.baselineS ?? 0
     this.#share.restart()
     this.verdict = undefined
     this.sight = { state: before?.blindness ?? unseen, sight: 'waiting', silent: [], blindS: 0 }
     this.failures = []
     this.disagreements = []
     this.broken = []
+    this.incidents = []
+    this.out = []
     this.#lastAt = 0
+    return restored?.anew ?? []
   }
 
-  get slowBoundS(): number | undefined {
-    return this.#observer.slowBoundS
+  /**
+   * Evidence begins at nothing, also of harm. What is known of the old side stays.
+   * @param metrics whose evidence that is already so @default none: of all metrics it is to be so
+   */
+  beginEpoch(metrics?: readonly string[]): void {
+    this.epoch++
+    if (metrics !== undefined) return
+    this.#judge.beginEpoch()
+    this.shareChanged()
   }
 
-  /** The old side's rates and latency are known. */
+  /** The old side's rates are known. */
   get ready(): boolean {
-    return this.#judge.unready.length === 0 && this.slowBoundS !== undefined
+    return this.#judge.unready.length === 0 && this.#baselineS >= this.#plan.baselineS
+  }
+
+  /** A step is being judged. */
+  get judging(): boolean {
+    return this.#judge.step !== undefined
   }
 
   /** @param now epoch milliseconds @returns seconds since the step began */
@@ -75,15 +110,27 @@ export class Eyes {
     return this.#share.users(percent)
   }
 
+  /** How long a step would take by what the baseline tells, in seconds; undefined: for ever. */
+  foresee(share: number, next: number): number | undefined {
+    return this.#judge.foresee(share, next)
+  }
+
+  /** Who cannot reach the new side, before anything is begun. */
+  look(poll: Poll): readonly SideOutOn[] {
+    return sidesOut(poll.readings)
+  }
+
   /** @param now epoch milliseconds @returns the rule's time, in seconds; it never goes back */
   see(poll: Poll, now: number): number {
     const at = Math.max(this.#lastAt, now / 1000)
     this.#lastAt = at
     this.failures = poll.failures
     const { elapsedS, differences, strata } = this.#observer.observe(poll.readings)
+    this.#baselineS += elapsedS
     for (const reading of poll.readings) this.#share.add(reading)
-    this.#judge.observe(at, elapsedS, strata)
+    this.incidents = this.#judge.observe(at, elapsedS, strata)
     this.verdict = this.#judge.verdict(at)
+    this.out = sidesOut(poll.readings)
     const heard = poll.readings.map(({ replica }) => replica)
     this.sight = look(this.sight.state, at, heard, this.#plan.blindness)
     this.broken = this.#limits.add(at, differences)
@@ -104,7 +151,8 @@ export class Eyes {
 
   state(): EyesState {
     return {
-      slowBoundS: this.slowBoundS,
+      epoch: this.epoch,
+      baselineS: this.#baselineS,
       judge: this.#judge.state(),
       blindness: this.sight.state,
     }
@@ -132,6 +180,7 @@ export class Eyes {
     const names = calm ? '' : `no metrics from: ${quiet.join(', ')}${why}`
     await alarms.set('replica-silent', names, now)
     await alarms.set('replica-disagrees', odd.join('; '), now)
+    await alarms.set('side-out', outText(this.out, this.verdict), now)
     await alarms.set('share-mismatch', this.#share.look(percent, plain), now)
     await alarms.set('limit', limits.join('; '), now)
   }
@@ -144,7 +193,6 @@ export class Eyes {
     if (this.sight.sight === 'lost' && this.#plan.lost === 'rollback') {
       return `metrics have been lost for ${Math.round(this.sight.blindS)} s`
     }
-    const starved = this.verdict?.answer === 'starved' && this.#plan.starved === 'rollback'
-    return starved ? this.verdict!.reason : ''
+    return ''
   }
 }

@@ -6,8 +6,14 @@ import { FlagLook } from './flag-look.ts'
 import type { GuardOptions } from './options.ts'
 import { Position } from './position.ts'
 import { explain, Records } from './records.ts'
+import { percent } from './rule/index.ts'
 import { statusOf } from './status.ts'
-import type { GuardStatus } from './status.ts'
+import type { GuardStatus, ToldIncident } from './status.ts'
+import type { GuardState } from './store.ts'
+import { incidentText } from './incident-text.ts'
+import { whoIsOut } from './sides-out.ts'
+
+const KEPT_INCIDENTS = 5
 
 /**
  * Watches both sides and moves the split along the plan, or back. One {@link Guard.tick} is one
@@ -24,8 +30,11 @@ export class Guard {
   readonly #records: Records
   readonly #flag: FlagLook
   readonly #driver: Driver
+  readonly #incidents: ToldIncident[] = []
   #standbyFor = ''
   #started = false
+  /** The first start of this process: what was asked for by options is done once. */
+  #asked = true
 
   constructor(options: GuardOptions) {
     const { plan, actuator, dryRun = false, now = Date.now } = options
@@ -59,6 +68,8 @@ export class Guard {
       reason,
       alarms: this.#records.alarms.list,
       plan: { steps: plan.steps, minHoldS: plan.judge.minHoldS ?? 60 },
+      lateMs: plan.lateS * 1000,
+      incidents: this.#incidents,
     })
   }
 
@@ -105,7 +116,7 @@ export class Guard {
       this.#started = false
       return this.status
     }
-    if (!this.#started) await this.#start()
+    if (!this.#started) await this.#start(signal)
     const split = await this.#flag.split(now)
     if (split !== undefined) {
       if (split.percent !== this.#position.percent) await this.#driver.yieldTo(split)
@@ -116,8 +127,15 @@ export class Guard {
     const at = this.#eyes.see(poll, now)
     await this.#eyes.raise(this.#records.alarms, now, this.#position.percent, this.#flag.plain)
     await this.#driver.decide(at)
+    await this.#tellIncidents(now)
     await this.#records.saveInTime(now)
-    return this.status
+    const { status } = this
+    try {
+      await this.#options.publish?.(status)
+    } catch {
+      // Who wants to know finds it old; going back matters more.
+    }
+    return status
   }
 
   async close(): Promise<void> {
@@ -134,22 +152,79 @@ export class Guard {
     return this.close()
   }
 
-  async #start(): Promise<void> {
-    const { actuator, store, flag, resume = false } = this.#options
+  async #start(signal: AbortSignal | undefined): Promise<void> {
+    const { actuator, store, flag, resume = false, forget = false, from = 0 } = this.#options
     const split = await actuator.read()
     if (split.percent === undefined) {
       throw new SwitchbackError('SB_GUARD_SHAPE', `The rule of ${flag}: ${split.detail}`, {
         hint: 'The guard can move only a split; run switchback validate.',
       })
     }
-    const saved = this.#dryRun ? undefined : await store.load()
+    const asked = this.#asked
+    const saved = this.#dryRun || (forget && asked) ? undefined : await store.load()
     const known = saved?.flag === flag ? saved : undefined
-    this.#eyes.begin(known)
-    this.#position.begin(split.percent, known, resume)
+    const stopped = known?.phase === 'rolled back' || known?.phase === 'yielded'
+    const resumed = stopped && resume && asked
+    if (resumed) await this.#refuseWhileOut(signal)
+    const gapS = known === undefined ? 0 : Math.max(0, (this.#now() - known.savedAt) / 1000)
+    const anew = this.#eyes.begin(known, gapS)
+    if (resumed || anew.length > 0) this.#eyes.beginEpoch(resumed ? undefined : anew)
+    this.#position.begin(split.percent, known, resumed, from)
+    if (!this.#eyes.judging) this.#position.rejudge()
+    this.#asked = false
     this.#started = true
     const how =
       known === undefined ? 'starts with a baseline' : `continues: ${this.#position.phase}`
-    await this.#records.write('start', this.#position.percent, `the guard ${how}`)
+    const { percent } = this.#position
+    await this.#records.write('start', percent, `the guard ${how}`)
+    if (forget && asked) await this.#epoch('begun by --forget; all that was known is forgotten')
+    if (known?.plan === undefined && known !== undefined) {
+      await this.#epoch('the state is of an older version; evidence begins at nothing')
+    } else if (known?.plan !== undefined) await this.#records.tellPlan(known.plan)
+    if (resumed) await this.#epoch(this.#resumedText(known!))
+    else if (anew.length > 0) {
+      const what = anew.join(', ')
+      await this.#epoch(`another measure of ${what}: its evidence and baseline begin at nothing`)
+    }
     await this.#records.save()
   }
+
+  async #epoch(what: string): Promise<void> {
+    const { percent } = this.#position
+    await this.#records.write('epoch', percent, `epoch ${this.#eyes.epoch}: ${what}`)
+  }
+
+  #resumedText(known: GuardState): string {
+    const { epoch } = this.#eyes
+    const alpha = this.#options.plan.judge.alpha ?? 0.01
+    const most = percent(Math.min(1, epoch * alpha))
+    return `${resumedText(known)}; of ${epoch} attempts of a healthy rollout at most ${most} are taken back`
+  }
+
+  /** Beginning again on a side that cannot be reached would only harm users again. */
+  async #refuseWhileOut(signal: AbortSignal | undefined): Promise<void> {
+    if (this.#options.force === true) return
+    const who = whoIsOut(this.#eyes.look(await this.#options.source.poll(signal)))
+    if (who === '') return
+    throw new SwitchbackError('SB_GUARD_SIDE_OUT', `${who}; not beginning`, {
+      hint: 'Repair it first, or resume nevertheless with --force.',
+    })
+  }
+
+  async #tellIncidents(now: number): Promise<void> {
+    if (this.#position.phase === 'rolled back') return
+    for (const incident of this.#eyes.incidents) {
+      const sentence = incidentText(incident)
+      this.#incidents.unshift({ at: now, sentence })
+      this.#incidents.length = Math.min(this.#incidents.length, KEPT_INCIDENTS)
+      await this.#records.write('incident', this.#position.percent, sentence)
+    }
+  }
+}
+
+/** How the new attempt came about. */
+function resumedText({ phase, reason, stoppedAt }: GuardState): string {
+  const when = stoppedAt === 0 ? '' : ` of ${new Date(stoppedAt).toISOString().slice(11, 16)}`
+  const after = phase === 'rolled back' ? `the rollback${when} (${reason})` : `it yielded${when}`
+  return `begun by --resume after ${after}; evidence begins at nothing`
 }

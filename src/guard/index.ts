@@ -18,12 +18,12 @@ export { parsePlan } from './plan/parse.ts'
 export type {
   Answer,
   Disagreement,
-  Lack,
-  Margin,
+  Incident,
   MetricRule,
   MetricVerdict,
   Sight,
   Verdict,
+  Waits,
 } from './rule/index.ts'
 export { Judge } from './rule/index.ts'
 export type { JudgeSettings } from './rule/index.ts'
@@ -36,8 +36,10 @@ export type { ReplicaSourceOptions } from './samples/replicas.ts'
 export { parseSelector } from './samples/selector.ts'
 export type { Selector } from './samples/selector.ts'
 export type { Failure, MetricsSource, Poll } from './samples/source.ts'
-export type { GuardPosition, GuardStatus } from './status.ts'
+export type { GuardPosition, GuardStatus, ToldIncident } from './status.ts'
 export { fileStore, leaveApproval } from './store.ts'
 export type { GuardState, Phase, StateStore } from './store.ts'
+export { HEARD_WITHIN_MS, readStatus } from './status-file.ts'
+export type { PublishedStatus } from './status-file.ts'
 export { viewOf } from './view.ts'
 export type { GuardMode, GuardSummary } from './view.ts'

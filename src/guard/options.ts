@@ -3,6 +3,7 @@ import type { AuditEntry } from './audit.ts'
 import type { Lease } from './lease.ts'
 import type { Plan } from './plan/plan.ts'
 import type { MetricsSource } from './samples/source.ts'
+import type { GuardStatus } from './status.ts'
 import type { StateStore } from './store.ts'
 
 export interface GuardOptions {
@@ -14,12 +15,21 @@ export interface GuardOptions {
   readonly lease: Lease
   /** Receives every decision. A rejection stops nothing. */
   readonly audit: (entry: AuditEntry) => void | Promise<void>
-  /** Reports what it would do, without doing it. @default false */
+  /** Hears what it thinks after each poll in which it acts. A rejection stops nothing. */
+  readonly publish?: (status: GuardStatus) => void | Promise<void>
+  /** Says what it would do and does nothing. @default false */
   readonly dryRun?: boolean
   /**
-   * Continues after a rollback or after it yielded, from the share that is served. @default false
+   * Goes on after a rollback or after it yielded, from the share that is served and with evidence that
+   * begins at nothing. @default false
    */
   readonly resume?: boolean
+  /** Begins a resumed rollout at this step of the plan, in per cent. @default its first */
+  readonly from?: number
+  /** Resumes though a replica cannot reach the new side. @default false */
+  readonly force?: boolean
+  /** Forgets all that was known, where the rollout stood too. @default false */
+  readonly forget?: boolean
   /** Epoch milliseconds. @default Date.now */
   readonly now?: () => number
 }

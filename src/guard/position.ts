@@ -1,7 +1,10 @@
 import type { GuardState, Phase } from './store.ts'
 
 /** The saved part of a position. */
-export type PositionState = Pick<GuardState, 'phase' | 'percent' | 'intent' | 'awaiting' | 'reason'>
+export type PositionState = Pick<
+  GuardState,
+  'phase' | 'percent' | 'intent' | 'awaiting' | 'reason' | 'stoppedAt'
+>
 
 /** Where the rollout is, as far as this guard knows. */
 export class Position implements PositionState {
@@ -14,6 +17,10 @@ export class Position implements PositionState {
   awaiting: number | undefined
   /** Why it rolled back or yielded. */
   reason = ''
+  /** Epoch milliseconds since when it does nothing more; 0 while it acts. */
+  stoppedAt = 0
+  /** A rollout that is begun again begins at this share at least. */
+  #first = 0
   readonly #steps: readonly number[]
 
   constructor(steps: readonly number[]) {
@@ -22,7 +29,7 @@ export class Position implements PositionState {
 
   /** The next share of the plan; undefined at its end. */
   get next(): number | undefined {
-    return this.#steps.find((step) => step > this.percent + 1e-9)
+    return this.#steps.find((step) => step > this.percent + 1e-9 && step >= this.#first)
   }
 
   /** The guard no longer acts: it rolled back, or a person took over. */
@@ -33,19 +40,23 @@ export class Position implements PositionState {
   /**
    * Starts with a baseline at the share that is served, or where the guard stopped before.
    * @param resume continues after a rollback or after it yielded
+   * @param from the first step then, in per cent
    */
-  begin(served: number, known: PositionState | undefined, resume: boolean): void {
+  begin(served: number, known: PositionState | undefined, resume: boolean, from = 0): void {
     this.percent = served
     this.phase = 'baseline'
     this.reason = ''
     this.awaiting = undefined
+    this.stoppedAt = 0
+    this.#first = from
     if (known === undefined) return
-    const { phase, percent, intent, reason, awaiting } = known
+    const { phase, percent, intent, reason, awaiting, stoppedAt } = known
     const stopped = phase === 'rolled back' || phase === 'yielded'
     if (stopped && resume) return
     this.phase = phase
     this.reason = reason
     this.awaiting = awaiting
+    this.stoppedAt = stoppedAt
     if (intent !== undefined && intent === served && intent !== percent) {
       // Killed between the edit and its note: the edit is this guard's own.
       this.phase = served === 0 ? 'rolled back' : 'baseline'
@@ -61,14 +72,29 @@ export class Position implements PositionState {
   }
 
   /** Somebody else changed the split: the guard stops acting. */
-  yieldTo(percent: number, reason: string): void {
+  yieldTo(percent: number, reason: string, now: number): void {
     this.moveTo(percent)
-    this.phase = 'yielded'
-    this.reason = reason
+    this.#stop('yielded', reason, now)
+  }
+
+  /** The guard took everybody back. */
+  rolledBack(reason: string, now: number): void {
+    this.#stop('rolled back', reason, now)
+  }
+
+  /** Nothing is known of what is served: it begins with a baseline there. */
+  rejudge(): void {
+    if (!this.stopped) this.phase = 'baseline'
   }
 
   state(): PositionState {
-    const { phase, percent, intent, awaiting, reason } = this
-    return { phase, percent, intent, awaiting, reason }
+    const { phase, percent, intent, awaiting, reason, stoppedAt } = this
+    return { phase, percent, intent, awaiting, reason, stoppedAt }
+  }
+
+  #stop(phase: Phase, reason: string, now: number): void {
+    this.phase = phase
+    this.reason = reason
+    this.stoppedAt = now
   }
 }

@@ -5,11 +5,13 @@ import { auditNumbers } from './audit.ts'
 import type { AuditAction } from './audit.ts'
 import type { Eyes } from './eyes.ts'
 import type { GuardOptions } from './options.ts'
+import { planChanges, planLines } from './plan/changes.ts'
+import type { PlanLines } from './plan/changes.ts'
 import type { Position } from './position.ts'
 
 const SAVE_EVERY_MS = 15_000
 
-export interface RecordsOptions extends Pick<GuardOptions, 'flag' | 'store' | 'audit'> {
+export interface RecordsOptions extends Pick<GuardOptions, 'flag' | 'plan' | 'store' | 'audit'> {
   readonly dryRun: boolean
   readonly now: () => number
   readonly position: Position
@@ -29,11 +31,13 @@ export interface Deed {
 export class Records {
   readonly alarms: Alarms
   readonly #options: RecordsOptions
+  readonly #plan: PlanLines
   #said = ''
   #savedAt = -Infinity
 
   constructor(options: RecordsOptions) {
     this.#options = options
+    this.#plan = planLines(options.plan)
     this.alarms = new Alarms(({ code, message }, on) =>
       this.write(on ? 'alarm' : 'clear', options.position.percent, `${code}: ${message}`),
     )
@@ -59,6 +63,7 @@ export class Records {
         from,
         to,
         reason: reason + detail,
+        epoch: eyes.epoch,
         ...(effect?.lastMs === undefined ? {} : { servedMs: Math.round(effect.lastMs) }),
         ...(effect?.confirmed === undefined ? {} : { confirmed: effect.confirmed }),
         ...(numbers === undefined ? {} : { numbers }),
@@ -70,10 +75,18 @@ export class Records {
 
   /** Like {@link write}, but once while the message stays the same except for its numbers. */
   async say(action: AuditAction, to: number, reason: string): Promise<void> {
-    const key = `${action} ${to} ${reason.replaceAll(/[\d.,:]+/g, '#')}`
+    // A dry run goes on to see the same harm in other words.
+    const what = action === 'rollback' ? '' : reason
+    const key = `${action} ${to} ${what.replaceAll(/[\d.,:]+/g, '#')}`
     if (key === this.#said) return
     await this.write(action, to, reason)
     this.#said = key
+  }
+
+  /** Tells what another plan this is, a line each. */
+  async tellPlan(before: PlanLines): Promise<void> {
+    const { percent } = this.#options.position
+    for (const line of planChanges(before, this.#plan)) await this.write('plan', percent, line)
   }
 
   async save(): Promise<void> {
@@ -82,7 +95,8 @@ export class Records {
     this.#savedAt = now()
     const savedAt = this.#savedAt
     try {
-      await store.save({ version: 1, flag, ...position.state(), savedAt, ...eyes.state() })
+      const state = { ...position.state(), plan: this.#plan, savedAt, ...eyes.state() }
+      await store.save({ version: 2, flag, ...state })
       await this.alarms.set('state', '', savedAt)
     } catch (error) {
       await this.alarms.set('state', explain(error), savedAt)

@@ -4,6 +4,13 @@ import type { Disagreement, Sight, Verdict } from './rule/index.ts'
 import type { Failure } from './samples/source.ts'
 import type { Phase } from './store.ts'
 
+/** An incident in one sentence. */
+export interface ToldIncident {
+  /** Epoch milliseconds. */
+  readonly at: number
+  readonly sentence: string
+}
+
 /** What the guard itself knows. */
 export interface GuardPosition {
   /** Epoch milliseconds. */
@@ -24,6 +31,10 @@ export interface GuardPosition {
   readonly reason: string
   readonly alarms: readonly Alarm[]
   readonly plan: { readonly steps: readonly number[]; readonly minHoldS: number }
+  /** What ended well, but took longer than so many milliseconds, is late. */
+  readonly lateMs: number
+  /** The latest incidents that were survived, the newest first. */
+  readonly incidents: readonly ToldIncident[]
 }
 
 /** What a person wants to see of a guard, after every poll. */
@@ -35,8 +46,8 @@ export interface GuardStatus extends GuardPosition {
   readonly silent: readonly string[]
   readonly failures: readonly Failure[]
   readonly disagreements: readonly Disagreement[]
-  /** Operations above this, in seconds, count as slow; undefined until the baseline is known. */
-  readonly slowBoundS: number | undefined
+  /** Which attempt this is; each resume begins one. */
+  readonly epoch: number
   /** Distinct users seen, and the logarithm of the evidence that their ratio is wrong. */
   readonly users: { readonly off: number; readonly on: number; readonly logFactor: number }
 }
@@ -50,7 +61,7 @@ export function statusOf(eyes: Eyes, position: GuardPosition): GuardStatus {
     silent: eyes.sight.silent,
     failures: eyes.failures,
     disagreements: eyes.disagreements,
-    slowBoundS: eyes.slowBoundS,
+    epoch: eyes.epoch,
     users: eyes.users(position.percent),
   }
 }

@@ -1,6 +1,7 @@
 import { open, readFile, rename, rm, writeFile } from 'node:fs/promises'
 import { quote, SwitchbackError } from '../errors.ts'
 import type { EyesState } from './eyes.ts'
+import type { PlanLines } from './plan/changes.ts'
 
 /**
  * - `baseline`: the old side's rates are being measured;
@@ -13,7 +14,7 @@ export type Phase = 'baseline' | 'step' | 'finished' | 'rolled back' | 'yielded'
 
 /** All that a guard must know after a restart. */
 export interface GuardState extends EyesState {
-  readonly version: 1
+  readonly version: 2
   readonly flag: string
   readonly phase: Phase
   /** The share, in per cent, that the file should have. */
@@ -27,6 +28,10 @@ export interface GuardState extends EyesState {
   readonly awaiting: number | undefined
   /** Why it rolled back or yielded. */
   readonly reason: string
+  /** Epoch milliseconds since when it does nothing more; 0 while it acts. */
+  readonly stoppedAt: number
+  /** What the plan was; undefined of a state of the first edition, whose evidence says nothing to this one. */
+  readonly plan: PlanLines | undefined
   /** Epoch milliseconds. */
   readonly savedAt: number
 }
@@ -36,6 +41,12 @@ export interface StateStore {
   save(state: GuardState): Promise<void>
   /** Takes a pending approval: the share in percent that may be set. */
   takeApproval(): Promise<number | undefined>
+}
+
+/** The first edition judged other metrics: where the rollout stands is kept, its evidence is not. */
+export function fromFirst(state: GuardState): GuardState {
+  const nothing = { epoch: 1, baselineS: 0, judge: undefined, plan: undefined, stoppedAt: 0 }
+  return { ...state, ...nothing, version: 2 }
 }
 
 /** Leaves an approval for the guard that keeps its state in `file`. */
@@ -57,8 +68,9 @@ export function fileStore(file: string): StateStore {
         throw error
       }
       try {
-        const state = JSON.parse(text) as GuardState
-        if (state.version === 1) return state
+        const state = JSON.parse(text) as { readonly version: unknown }
+        if (state.version === 2) return state as GuardState
+        if (state.version === 1) return fromFirst(state as unknown as GuardState)
       } catch {
         // Reported below.
       }

@@ -1,5 +1,6 @@
+import { metricText } from './rule/index.ts'
 import type { Answer, MetricVerdict } from './rule/index.ts'
-import type { GuardStatus } from './status.ts'
+import type { GuardStatus, ToldIncident } from './status.ts'
 
 /**
  * - `acting`: it moves the split; `advising`: it only reports what it would do;
@@ -20,6 +21,14 @@ export interface GuardSummary {
     readonly heldS: number
     readonly minHoldS: number
   }
+  /** What each metric that stands in the way of the next step waits for, and how long. */
+  readonly waits: readonly string[]
+  /** What ended well, but took longer than so many milliseconds, is late. */
+  readonly lateMs: number
+  /** Incidents that were survived, the newest first, with their time. */
+  readonly incidents: readonly ToldIncident[]
+  /** Which attempt this is; each resume begins one. */
+  readonly epoch: number
   readonly alarms: readonly string[]
   readonly at: number
 }
@@ -47,6 +56,12 @@ function sentenceOf(status: GuardStatus): string {
   return `at ${percent} %${goal}: ${verdict?.reason ?? 'no metrics yet'}`
 }
 
+function waitsOf({ verdict, phase, standbyFor }: GuardStatus): string[] {
+  if (phase !== 'step' || standbyFor !== '') return []
+  const waiting = (verdict?.metrics ?? []).filter(({ waits }) => waits !== undefined)
+  return waiting.map((metric) => metricText(metric))
+}
+
 /** What a person should know of the guard at a glance. */
 export function viewOf(status: GuardStatus): GuardSummary {
   return {
@@ -55,6 +70,10 @@ export function viewOf(status: GuardStatus): GuardSummary {
     sentence: sentenceOf(status),
     metrics: status.verdict?.metrics ?? [],
     plan: { ...status.plan, heldS: status.heldS },
+    waits: waitsOf(status),
+    lateMs: status.lateMs,
+    incidents: status.incidents,
+    epoch: status.epoch,
     alarms: status.alarms.map(({ code, message }) => `${code}: ${message}`),
     at: status.at,
   }

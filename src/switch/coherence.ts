@@ -112,7 +112,8 @@ export class Coherence {
     await this.#oweIfFenced(active, key, fences[0]!)
     await this.#oweIfFenced(standby, key, fences[1]!)
     op.outcome = erased.outcome
-    op.servedBy = erased.outcome === 'deleted' ? active.side : 'none'
+    if (erased.outcome === 'deleted') op.servedBy = active.side
+    else op.servedBy = alsoErased.outcome === 'deleted' ? standby.side : 'none'
     return erased.existed || alsoErased.existed
   }
 

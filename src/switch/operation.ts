@@ -78,7 +78,9 @@ export class PinnedOperation {
   finish(recorder: Recorder, onOperation: OnOperation | undefined): void {
     const durationMs = performance.now() - this.startedAt - this.loadMs
     const { side } = this.active
-    recorder.operation(side, this.operation, this.outcome, durationMs, this.bucket)
+    // The standby answered the read, be it that it holds nothing, or it took the write.
+    const elsewhere = this.place === this.standby || this.servedBy === this.standby.side
+    recorder.operation(side, this.operation, this.outcome, durationMs, this.bucket, elsewhere)
     if (onOperation !== undefined) {
       const { operation, outcome, servedBy, decision } = this
       onOperation({ operation, side, outcome, servedBy, decision })

@@ -73,8 +73,12 @@ export class Counts implements Recorder {
   readonly latency: Float64Array = new Float64Array(2 * 2 * USER_BUCKETS * BOUNDS)
   /** side x read or write, milliseconds */
   readonly latencySum: Float64Array = new Float64Array(2 * 2)
-  /** side x user bucket */
-  readonly bad: Float64Array = new Float64Array(2 * USER_BUCKETS)
+  /** side x user bucket; the other side served nobody of these */
+  readonly failed: Float64Array = new Float64Array(2 * USER_BUCKETS)
+  /** side x user bucket; the other side served */
+  readonly fellBack: Float64Array = new Float64Array(2 * USER_BUCKETS)
+  /** side x user bucket x latency bound, of both of these */
+  readonly badLatency: Float64Array = new Float64Array(2 * USER_BUCKETS * BOUNDS)
   /** side x user bucket */
   readonly repeatMisses: Float64Array = new Float64Array(2 * USER_BUCKETS)
   /** side x event */
@@ -101,6 +105,7 @@ export class Counts implements Recorder {
     outcome: Outcome,
     durationMs: number,
     bucket: number,
+    elsewhere = false,
   ): void {
     const s = sideIndex(side)
     const op = operationIndex(operation)
@@ -110,9 +115,14 @@ export class Counts implements Recorder {
     // A clock that stepped back must not poison the sums.
     const duration = durationMs > 0 ? durationMs : 0
     this.operations[(s * OPERATIONS.length + op) * OUTCOMES.length + result]!++
-    this.latency[((s * 2 + write) * USER_BUCKETS + user) * BOUNDS + latencyIndex(duration)]!++
+    const bound = latencyIndex(duration)
+    this.latency[((s * 2 + write) * USER_BUCKETS + user) * BOUNDS + bound]!++
     this.latencySum[s * 2 + write]! += duration
-    if (result >= FIRST_BAD) this.bad[s * USER_BUCKETS + user]!++
+    if (result >= FIRST_BAD) {
+      const ended = elsewhere ? this.fellBack : this.failed
+      ended[s * USER_BUCKETS + user]!++
+      this.badLatency[(s * USER_BUCKETS + user) * BOUNDS + bound]!++
+    }
     this.users.see(s, bucket)
   }
 

@@ -25,10 +25,7 @@ export function formatBound(seconds: number): string {
   return seconds === Infinity ? '+Inf' : String(seconds)
 }
 
-/**
- * Slow operations of single users are not exported below this; a smaller latency budget of the
- * guard is rounded up to it.
- */
+/** Below this, slowness of single users is not exported: nothing so fast is late. */
 const SLOWEST_USEFUL = 0.000_5
 
 function histogramSamples(histogram: HistogramSnapshot, labels: Labels): Sample[] {
@@ -56,7 +53,8 @@ function userFamilies(snapshot: TelemetrySnapshot): Family[] {
       const labels = { side, bucket: String(index) }
       if (user.operations > 0) {
         operations.push({ labels, value: user.operations })
-        bad.push({ labels, value: user.bad })
+        bad.push({ labels: { ...labels, ended: 'failed' }, value: user.failed })
+        bad.push({ labels: { ...labels, ended: 'fell_back' }, value: user.fellBack })
       }
       if (user.repeatMisses > 0) repeated.push({ labels, value: user.repeatMisses })
       let above = 0
@@ -76,12 +74,12 @@ function userFamilies(snapshot: TelemetrySnapshot): Family[] {
     counter('switchback_user_operations_total', `Operations by user bucket. ${sparse}`, operations),
     counter(
       'switchback_user_bad_operations_total',
-      `Bad operations by user bucket. ${sparse}`,
+      `Operations that their side did not do, by user bucket: \`fell_back\`, the other side served; \`failed\`, nobody did. ${sparse}`,
       bad,
     ),
     counter(
       'switchback_user_slow_operations_total',
-      `Operations slower than \`over\` seconds by user bucket. ${sparse}`,
+      `Operations that ended well, but took longer than \`over\` seconds, by user bucket. ${sparse}`,
       slow,
     ),
     counter(

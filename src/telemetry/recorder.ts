@@ -39,6 +39,8 @@ export interface Recorder {
    * One operation of business code, once, when it ends.
    * @param durationMs time on the caches, without the loader
    * @param bucket the user, from {@link Recorder.bucketOf}
+   * @param elsewhere the other side served: it answered the read, even if only that it holds nothing, or
+   * it took the write. Needed when the outcome is bad. @default false
    */
   operation(
     side: Side,
@@ -46,6 +48,7 @@ export interface Recorder {
     outcome: Outcome,
     durationMs: number,
     bucket: number,
+    elsewhere?: boolean,
   ): void
   /**
    * A salted hash of the targeting key, independent of the rollout's own hash: a small integer to

@@ -53,9 +53,12 @@ export interface HistogramSnapshot {
 
 export interface UserBucket {
   readonly operations: number
-  readonly bad: number
+  /** Nobody served the caller. */
+  readonly failed: number
+  /** The side did not, and the other one served. */
+  readonly fellBack: number
   readonly repeatMisses: number
-  /** Operations by latency bound, reads and writes together, not cumulative. */
+  /** Operations that ended well on their side, by latency bound, reads and writes together, not cumulative. */
   readonly latency: readonly number[]
 }
 
@@ -120,9 +123,13 @@ function armSnapshot(counts: Counts, s: number): ArmSnapshot {
         total += count
       }
     }
+    for (let b = 0; b < BOUNDS; b++) {
+      latency[b]! -= counts.badLatency[(s * USER_BUCKETS + user) * BOUNDS + b]!
+    }
     users.push({
       operations: total,
-      bad: counts.bad[s * USER_BUCKETS + user]!,
+      failed: counts.failed[s * USER_BUCKETS + user]!,
+      fellBack: counts.fellBack[s * USER_BUCKETS + user]!,
       repeatMisses: counts.repeatMisses[s * USER_BUCKETS + user]!,
       latency,
     })

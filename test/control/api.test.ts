@@ -18,7 +18,7 @@ const guard: GuardReading = {
   sentence: 'Evidence is still being gathered',
   metrics: [
     {
-      id: 'errors',
+      id: 'failed',
       harm: { logEvidence: -Infinity, logThreshold: Math.log(300) },
       safety: { logEvidence: 1.5, logThreshold: Math.log(20) },
       treatment: { bad: 1, total: 900 },

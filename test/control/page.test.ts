@@ -18,7 +18,7 @@ const quiet: GuardReading = {
   sentence: 'at 10 %, next 25 %: evidence is still being gathered',
   metrics: [
     {
-      id: 'errors',
+      id: 'failed',
       harm: { logEvidence: 0.2, logThreshold: Math.log(300) },
       safety: { logEvidence: Math.log(14), logThreshold: Math.log(20) },
       treatment: { bad: 12, total: 10_000 },
@@ -27,6 +27,12 @@ const quiet: GuardReading = {
     },
   ],
   plan: { steps: [1, 5, 10, 25, 50, 100], heldS: 95, minHoldS: 60 },
+  waits: ['failed 12 of 10000: about 110 more operations', 'degraded 0 of 10000: 2 to 4 min'],
+  lateMs: 25,
+  incidents: [
+    { at: Date.UTC(2026, 0, 1, 14, 3, 12), sentence: '32 operations degraded within 1 s' },
+  ],
+  epoch: 1,
   alarms: [],
   at: Date.now(),
 }
@@ -190,6 +196,17 @@ describe('the page in Chromium', () => {
     await setShare(page, 10)
   })
 
+  test('the guard says what it waits for, and which incidents were survived', async () => {
+    guard = quiet
+    await using opened = await openPage(browser, room.url)
+    const { page } = opened
+    await shows(page, '#guard', /about 110 more operations.*degraded 0 of 10000: 2 to 4 min/su)
+    await shows(page, '#guard', /incident: 32 operations degraded within 1 s/u)
+    guard = { ...quiet, elsewhere: 'guard of ann@host' }
+    await shows(page, '#guard', /^guard of ann@host acts: at 10 %/u)
+    guard = quiet
+  })
+
   test('a screen reader is told what the pictures show', async () => {
     await using opened = await openPage(browser, room.url)
     const { page } = opened
@@ -197,13 +214,13 @@ describe('the page in Chromium', () => {
       '10 % of the users are routed to the new side, the others to the old side',
     )
     expect(await page.locator('.track').first().getAttribute('aria-label')).toBe(
-      'Errors: evidence that widening is safe 14 : 1, needs 20 : 1; evidence that the new side is worse 1.2 : 1, rolls back at 300 : 1',
+      'Failed for the caller: evidence that widening is safe 14 : 1, needs 20 : 1; evidence that the new side is worse 1.2 : 1, rolls back at 300 : 1',
     )
     const labels = await page
       .locator('#charts [role=img]')
       .evaluateAll((charts) => charts.map((chart) => chart.getAttribute('aria-label')))
     expect(labels).toHaveLength(6)
-    for (const label of labels) expect(label).toMatch(/now (on|set) .*, (off|seen) /)
+    for (const label of labels) expect(label).toMatch(/now (new|set) .*, (old|seen) /)
     const unnamed = await page.evaluate(() =>
       [...document.querySelectorAll('button, input, section, dialog, [role=img]')]
         .filter((element) => {

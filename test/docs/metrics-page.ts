@@ -135,6 +135,7 @@ export const LABELS: Readonly<Record<string, string>> = {
   outcome:
     'good: `hit`, `miss`, `stored`, `deleted`; bad: `failed` (the side threw), `timed_out` (no answer within its deadline), `fell_back` (the breaker was open, or an invalidation of the key is pending: the other side or the origin served)',
   class: '`read` (get, getOrSet, has), `write` (set, delete, clear)',
+  ended: '`failed` the caller got nothing from either side; `fell_back` the other side served',
   event:
     '`backfill` a value moved over from the other side on a miss; `fill` a loaded value was stored; `fill_refused` a loaded value was not stored, because of a newer write or a slow load; `repeat_miss` a miss on a key that this process itself had stored recently; `owed` an invalidation could not be delivered and is pending; `repaid` a pending invalidation was delivered; `fenced` everything older on this side is distrusted; `mirrored`, `mirror_refused` the other side was (not) written too; `breaker_opened`, `breaker_closed`; `shed` background work was dropped because too much was under way',
   direction: '`read`, `written`',

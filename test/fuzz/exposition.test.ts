@@ -127,8 +127,9 @@ describe('damaged expositions', () => {
         return
       }
       const { arms } = reading as ReturnType<typeof readingOf>
-      for (const { operations, bad, repeatMisses, latency } of [arms.off, arms.on]) {
-        for (const value of [...operations, ...bad, ...repeatMisses, ...latency.values()]) {
+      for (const { operations, failed, fellBack, repeatMisses, late } of [arms.off, arms.on]) {
+        const counts = [operations, failed, fellBack, repeatMisses, ...late.values()]
+        for (const value of counts.flatMap((list) => [...list])) {
           expect(value >= 0 && value < Infinity).toBe(true)
         }
       }

@@ -64,9 +64,50 @@ test('a dry run speaks to people and touches nothing', async () => {
     AbortSignal.any([stop.signal, AbortSignal.timeout(20_000)]),
   )
   expect(code).toBe(0)
-  expect(stdout).toMatch(/would advance 10 % -> 50 %: every metric is within its harm budget/)
+  expect(stdout).toMatch(
+    /would advance 10 % -> 50 %: every metric is within its harm for the next step/,
+  )
   expect(await readFile(file, 'utf8')).toBe(before)
   await expect(readFile(guardFiles(file).state)).rejects.toMatchObject({ code: 'ENOENT' })
+})
+
+test('what the running guard waits for is told by another process; without one it says so', async () => {
+  const { file, flagd, plan: text } = await deploy(10)
+  const plan = join(file, '..', 'rollout.yaml')
+  await writeFile(plan, text.replace('hold: 1s', 'hold: 1h'))
+  expect(await run(['--file', file, '--status'])).toMatchObject({
+    code: 1,
+    stdout: 'no guard runs for use-redis\n',
+  })
+  const stop = new AbortController()
+  let told: { code: number; stdout: string }[] | undefined
+  await run(
+    ['--file', file, '--flagd', flagd, '--plan', plan],
+    (output) => {
+      if (!output.includes('lasts') || told !== undefined) return
+      told = []
+      void Promise.all([
+        run(['--file', file, '--status']),
+        run(['--file', file, '--status', '--json']),
+      ])
+        .then((both) => (told = both))
+        .finally(() => stop.abort())
+    },
+    AbortSignal.any([stop.signal, AbortSignal.timeout(20_000)]),
+  )
+  const [people, machines] = told!
+  expect(people).toMatchObject({ code: 0 })
+  expect(people!.stdout).toMatch(
+    /^guard of .* acts on use-redis, heard \d+ s ago\n {2}at 10 %, next 50 %: /,
+  )
+  expect(people!.stdout).toMatch(/ failed +on 0 of \d+, off 0 of \d+; .* allowed 0\.1 %/)
+  expect(people!.stdout).toContain('late is above 25 ms')
+  const status = JSON.parse(machines!.stdout) as { summary: { plan: unknown; waits: string[] } }
+  expect(status).toMatchObject({ ok: true, running: true, summary: { mode: 'acting', epoch: 1 } })
+  expect(await run(['--file', file, '--status'])).toMatchObject({
+    code: 1,
+    stdout: expect.stringContaining('was heard last'),
+  })
 })
 
 test('an approval on the command line lets a waiting guard go on', async () => {
@@ -120,6 +161,8 @@ test.each([
     2,
     '--metrics and --prometheus exclude each other',
   ],
+  [['--from', '10'], 2, '--from without --resume'],
+  [['--resume', '--from', '7'], 2, '"7" is not a step of the plan'],
   [['--metrics', 'nowhere'], 2, '--metrics: "nowhere" is not a metrics URL'],
 ])('%j is refused with the remedy', async (argv, expected, text) => {
   const { file } = await deploy(10)

@@ -25,10 +25,14 @@ import type { TcpProxy } from '../support/tcp-proxy.ts'
 const USERS = 500
 
 interface Stage {
-  readonly guard: Guard
+  guard: Guard
   readonly audit: readonly AuditEntry[]
   readonly redis: TestRedis
   readonly path: TcpProxy
+  /** The cache cannot reach Redis. */
+  readonly isOut: () => boolean
+  /** Stops the guard and starts another that resumes the rollout. */
+  readonly resume: () => Promise<void>
   /** Share of Redis commands that fail. */
   failing: number
   /** Requests that a user saw fail. */
@@ -110,7 +114,7 @@ async function stage(name: string, run: (stage: Stage) => Promise<void>): Promis
   })
   let tick = 0
   const traffic = setInterval(() => {
-    for (let i = 0; i < 12; i++) {
+    for (let i = 0; i < 5; i++) {
       const user = (tick++ * 7919) % USERS
       cache
         .for({ targetingKey: `user-${user}` })
@@ -121,38 +125,58 @@ async function stage(name: string, run: (stage: Stage) => Promise<void>): Promis
   stack.defer(() => clearInterval(traffic))
   const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}/metrics`
   const audit: AuditEntry[] = []
-  const guard = createGuard({
-    plan: parsePlan(`
+  const plan = parsePlan(`
       steps: [30, 100]
       hold: 1h # stays at the step
       settle: 1s
       baseline: 800
       baselineTime: 2s
       interval: 200ms
-      latencyBudget: 1s
-      replicas: ["${url}"]`),
-    flag: 'use-redis',
-    file,
-    flagd: `http://127.0.0.1:${sidecar.ports.ofrep}`,
-    name: 'guard@test',
-    onAudit: (entry) => audit.push(entry),
-  })
+      metrics: { degraded: { harm: 0.2%, late: 1s } }
+      replicas: ["${url}"]`)
+  const create = (resume: boolean): Guard =>
+    createGuard({
+      plan,
+      flag: 'use-redis',
+      file,
+      flagd: `http://127.0.0.1:${sidecar.ports.ofrep}`,
+      name: 'guard@test',
+      resume,
+      onAudit: (entry) => audit.push(entry),
+    })
   // A cold process is slow on both sides; the baseline is of a warm one.
   await setTimeout(1500)
-  const stop = new AbortController()
-  const running = guard.run(stop.signal)
-  stack.defer(async () => {
+  let guard = create(false)
+  let stop = new AbortController()
+  let running = guard.run(stop.signal)
+  const end = async (): Promise<void> => {
     stop.abort()
-    await running
+    // One that refused to begin was told of.
+    await running.catch(() => {})
+  }
+  stack.defer(end)
+  const staged: Stage = Object.assign(world, {
+    guard,
+    audit,
+    redis,
+    path,
+    isOut: () => !cache.health().on.ok,
+    resume: async () => {
+      await end()
+      staged.guard = guard = create(true)
+      stop = new AbortController()
+      running = guard.run(stop.signal)
+      await Promise.race([running, setTimeout(300)])
+    },
   })
-  await run(Object.assign(world, { guard, audit, redis, path }))
+  await run(staged)
 }
 
-async function until({ guard, audit }: Stage, what: string, fits: () => boolean): Promise<number> {
+async function until(stage: Stage, what: string, fits: () => boolean): Promise<number> {
   const begun = performance.now()
   while (!fits()) {
     if (performance.now() - begun > HUNG_MS) {
-      throw new Error(`no ${what}: ${JSON.stringify([guard.status, audit])}`)
+      throw new Error(`no ${what}: ${JSON.stringify([stage.guard.status, stage.audit])}`)
     }
     await setTimeout(20)
   }
@@ -164,18 +188,19 @@ async function coldStart(world: Stage): Promise<void> {
   const { guard, audit } = world
   await until(world, 'first step', () => guard.status.percent === 30)
   await until(world, 'traffic on it', () => {
-    const errors = guard.status.verdict?.metrics.find(({ id }) => id === 'errors')
+    const errors = guard.status.verdict?.metrics.find(({ id }) => id === 'failed')
     return (errors?.treatment.total ?? 0) > 800
   })
   expect(audit.filter(({ action }) => action === 'rollback')).toEqual([])
 }
 
-describe.concurrent('from users to the flags file and back', () => {
-  afterAll(() => OpenFeature.close())
+afterAll(() => OpenFeature.close())
 
+describe.concurrent('from users to the flags file and back', () => {
   const faults: readonly (readonly [string, string, (stage: Stage) => void])[] = [
     ['slow', 'Redis becomes slow', ({ path }) => path.delay(1200)],
     ['stopped', 'Redis stops answering', ({ redis }) => redis.freeze()],
+    ['dead', 'Redis is dead', ({ redis }) => redis.kill()],
     ['failing', '2 % of what Redis is asked fails', (world) => (world.failing = 0.02)],
   ]
   test.each(faults)(
@@ -194,6 +219,49 @@ describe.concurrent('from users to the flags file and back', () => {
         expect(world.failed).toBe(0)
       })
     },
-    120_000,
+    300_000,
   )
+})
+
+// By themselves: what they hold against a guard that goes back must be no other's load.
+describe('what is no reason to go back', () => {
+  test('a blip of 300 ms ends nothing: it is told, and the rollout stays where it is', async () => {
+    await stage('guard-blip', async (world) => {
+      await coldStart(world)
+      world.failing = 1
+      await setTimeout(300)
+      world.failing = 0
+      const told = (): AuditEntry | undefined =>
+        world.audit.find(({ action }) => action === 'incident')
+      await until(world, 'word of it', () => told() !== undefined)
+      expect(told()?.reason).toMatch(
+        /^\d+ operations degraded within .* \(harm so far .* % of 0.2 %\)$/,
+      )
+      // As long as a slot and more: what was seen would have to be enough by now.
+      await setTimeout(6000)
+      expect(world.guard.status).toMatchObject({ phase: 'step', percent: 30 })
+      expect(world.failed).toBe(0)
+    })
+  }, 300_000)
+
+  test('after a rollback nothing is begun while Redis is dead; when it is back, nobody is taken back for what was', async () => {
+    await stage('guard-again', async (world) => {
+      await coldStart(world)
+      await world.redis.kill()
+      await until(world, 'rollback', () => world.guard.status.phase === 'rolled back')
+      await expect(world.resume()).rejects.toMatchObject({ code: 'SB_GUARD_SIDE_OUT' })
+      await world.redis.restart()
+      await until(world, 'way to Redis', () => !world.isOut())
+      const before = world.audit.length
+      await world.resume()
+      await until(world, 'first step', () => world.guard.status.percent === 30)
+      const judged = (): number =>
+        world.guard.status.verdict?.metrics.find(({ id }) => id === 'failed')?.treatment.total ?? 0
+      await until(world, 'traffic on it', () => judged() > 800)
+      const after = world.audit.slice(before).map(({ action }) => action)
+      expect(after).toContain('epoch')
+      expect(after).not.toContain('rollback')
+      expect(world.guard.status.epoch).toBe(2)
+    })
+  }, 300_000)
 })

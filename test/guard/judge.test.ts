@@ -1,16 +1,21 @@
 import { expect, test } from 'vitest'
 import { emptyPair, Judge } from '../../src/guard/rule/index.ts'
-import type { ArmPair, JudgeSettings, MetricRule, Verdict } from '../../src/guard/rule/index.ts'
+import type {
+  ArmPair,
+  Incident,
+  JudgeSettings,
+  MetricRule,
+  Verdict,
+} from '../../src/guard/rule/index.ts'
 import { Traffic } from '../../bench/guard/traffic.ts'
 
-const errors: MetricRule = {
-  id: 'errors',
-  tolerate: { ratio: 1.05, add: 0 },
-  allow: { ratio: 1.25, budget: 0.001 },
-  buckets: 32,
-  outage: true,
+const failed: MetricRule = { id: 'failed', harm: 0.001, patienceS: 3, buckets: 32 }
+const settings: JudgeSettings = { metrics: [failed] }
+
+/** What one replica did. */
+function poll(pair: ArmPair, id = 'failed'): Map<string, Map<string, ArmPair>> {
+  return new Map([[id, new Map([['a', pair]])]])
 }
-const settings: JudgeSettings = { metrics: [errors] }
 
 interface World {
   readonly treatment: number
@@ -21,7 +26,7 @@ interface World {
 
 function baseline(judge: Judge, traffic: Traffic): void {
   for (let second = -30; second < 0; second++) {
-    judge.observe(second, 1, new Map([['errors', [traffic.second(0, 0.001, 0)]]]))
+    judge.observe(second, 1, poll(traffic.second(0, 0.001, 0)))
   }
 }
 
@@ -34,8 +39,7 @@ function decide(world: World, seconds: number): { verdict: Verdict; at: number }
     judge.beginStep({ at: 0, share, next: 0.5 })
   }
   for (let at = 1; ; at++) {
-    const poll: ArmPair = traffic.second(share, 0.001, treatment)
-    judge.observe(at, 1, new Map([['errors', [poll]]]))
+    judge.observe(at, 1, poll(traffic.second(share, 0.001, treatment)))
     const verdict = judge.verdict(at)
     if (verdict.answer !== 'undecided' || at >= seconds) return { verdict, at }
   }
@@ -50,28 +54,38 @@ test('equal arms are safe, after the minimum hold', () => {
 
 test('a regression is named with its numbers', () => {
   const { verdict } = decide({ treatment: 0.05, traffic: new Traffic({ seed: 2 }) }, 300)
-  expect(verdict).toMatchObject({ answer: 'regressed', because: ['errors'] })
-  expect(verdict.reason).toMatch(/errors [\d.]+ % on the new side, [\d.]+ % on the old side/)
+  expect(verdict).toMatchObject({ answer: 'regressed', because: ['failed'] })
+  expect(verdict.reason).toMatch(
+    /failed [\d.]+ % on the new side, [\d.]+ % on the old side, in \d+ slots within \d+ s$/,
+  )
 })
 
 test('no safety before the baseline, and the metric that lacks it is named', () => {
   const judge = new Judge(settings)
   judge.beginStep({ at: 0, share: 0.25, next: 0.5 })
-  judge.observe(1, 1, new Map([['errors', [new Traffic({ seed: 1 }).second(0.25, 0, 0)]]]))
-  expect(judge.unready).toEqual(['errors'])
-  expect(judge.verdict(4000)).toMatchObject({ answer: 'undecided', because: ['errors'] })
+  judge.observe(1, 1, poll(new Traffic({ seed: 1 }).second(0.25, 0, 0)))
+  expect(judge.unready).toEqual(['failed'])
+  expect(judge.verdict(4000)).toMatchObject({ answer: 'undecided', because: ['failed'] })
   expect(judge.verdict(4000).reason).toContain('baseline')
 })
 
-test('too little traffic holds, and says that operations are what is missing', () => {
-  const traffic = new Traffic({ seed: 2, perSecond: 1 })
-  const judge = new Judge({ ...settings, baselineOperations: 10 })
-  baseline(judge, traffic)
-  judge.beginStep({ at: 0, share: 0.01, next: 0.05 })
-  const { verdict, at } = decide({ treatment: 0.001, traffic, share: 0.01, judge }, 4000)
-  expect(verdict.answer).toBe('starved')
-  expect(at).toBe(3600)
-  expect(verdict.metrics[0]?.lacks).toBe('operations')
+test('too little traffic holds, and says what is missing; what takes an hour says how long', () => {
+  const answerAt = (share: number, seconds: number): Verdict => {
+    const traffic = new Traffic({ seed: 2, perSecond: 1 })
+    const judge = new Judge({ ...settings, baselineOperations: 10 })
+    for (let at = -2000; at < 0; at++) judge.observe(at, 1, poll(traffic.second(0, 0, 0)))
+    judge.beginStep({ at: 0, share, next: 2 * share })
+    return decide({ treatment: 0, traffic, share, judge }, seconds).verdict
+  }
+  const starved = answerAt(0.002, 400)
+  expect(starved.answer).toBe('starved')
+  expect(starved.metrics[0]?.waits).toMatchObject({ cause: 'traffic' })
+  expect(starved.reason).toMatch(/^failed 0 of \d+ .* at the present rates: not enough operations/)
+  const waits = answerAt(0.25, 100)
+  expect(waits.answer).toBe('undecided')
+  expect(waits.reason).toMatch(
+    /^waits for failed 0 of \d+: about \d+ more operations on the new side, [\d.]+ to [\d.]+ (min|h) at 0\.\d+\/s$/,
+  )
 })
 
 test('one user who retries takes nobody back; an outage of many does at once', () => {
@@ -82,7 +96,7 @@ test('one user who retries takes nobody back; an outage of many does at once', (
   const second = (at: number, change: (pair: ArmPair) => void): Verdict => {
     const pair = traffic.second(0.05, 0.001, 0.001)
     change(pair)
-    judge.observe(at, 1, new Map([['errors', [pair]]]))
+    judge.observe(at, 1, poll(pair))
     return judge.verdict(at)
   }
   for (let at = 1; at < 120; at++) {
@@ -105,17 +119,22 @@ test('one user who retries takes nobody back; an outage of many does at once', (
   expect(answers).toContain('regressed')
 })
 
-test('a step begins with no proof of safety, but harm is not forgotten', () => {
+test('evidence goes on over the steps, of safety too, but each step has operations of its own', () => {
   const traffic = new Traffic({ seed: 2 })
   const judge = new Judge(settings)
   baseline(judge, traffic)
   judge.beginStep({ at: 0, share: 0.25, next: 0.5 })
   expect(decide({ treatment: 0.001, traffic, judge }, 1500).verdict.answer).toBe('safe')
-  const harm = judge.verdict(1500).metrics[0]?.harm.logEvidence
+  const before = judge.verdict(1500).metrics[0]!
   judge.beginStep({ at: 1500, share: 0.5, next: 1 })
   const after = judge.verdict(1501)
   expect(after.answer).toBe('undecided')
-  expect(after.metrics[0]).toMatchObject({ treatment: { total: 0 }, harm: { logEvidence: harm } })
+  expect(after.metrics[0]).toMatchObject({
+    treatment: before.treatment,
+    harm: { logEvidence: before.harm.logEvidence },
+    waits: { for: 'evidence' },
+  })
+  expect(after.metrics[0]!.safety!.logEvidence).toBeGreaterThan(0)
 })
 
 test('the last step looks for harm only', () => {
@@ -137,9 +156,9 @@ test('saved and restored in the middle of a step, it says the same', () => {
   baseline(judge, traffic)
   judge.beginStep({ at: 0, share: 0.25, next: 0.5 })
   decide({ treatment: 0.002, traffic, judge }, 50)
-  const copy = Judge.restore(settings, JSON.parse(JSON.stringify(judge.state())))
+  const copy = Judge.restore(settings, JSON.parse(JSON.stringify(judge.state()))).judge
   for (let at = 51; at < 120; at++) {
-    const strata = new Map([['errors', [traffic.second(0.25, 0.001, 0.002)]]])
+    const strata = poll(traffic.second(0.25, 0.001, 0.002))
     judge.observe(at, 1, strata)
     copy.observe(at, 1, strata)
   }
@@ -147,21 +166,20 @@ test('saved and restored in the middle of a step, it says the same', () => {
 })
 
 test('a metric that is not counted by user is judged by its fixed design effect', () => {
-  const rule = { ...errors, id: 'orders', buckets: 1, designEffect: 4, outage: false }
+  const rule = { ...failed, id: 'orders', buckets: 1, designEffect: 4 }
   const answer = (designEffect: number): number => {
     const judge = new Judge({ metrics: [{ ...rule, designEffect }], baselineOperations: 100 })
     const pair = emptyPair(1)
     pair.control.total[0] = 1000
     pair.control.bad[0] = 1
-    judge.observe(0, 1, new Map([['orders', [pair]]]))
+    judge.observe(0, 1, poll(pair, 'orders'))
     judge.beginStep({ at: 0, share: 0.5, next: 1 })
     const worse = emptyPair(1)
-    worse.control.total[0] = 1000
-    worse.control.bad[0] = 1
-    worse.treatment.total[0] = 1000
-    worse.treatment.bad[0] = 12
-    judge.observe(1, 1, new Map([['orders', [worse]]]))
-    return judge.verdict(1).metrics[0]!.harm.logEvidence
+    worse.control.total[0] = 100
+    worse.treatment.total[0] = 100
+    worse.treatment.bad[0] = 1
+    for (let at = 1; at <= 24; at++) judge.observe(at, 1, poll(worse, 'orders'))
+    return judge.verdict(24).metrics[0]!.harm.logEvidence
   }
   expect(answer(1)).toBeGreaterThan(answer(4) + 1)
 })
@@ -185,7 +203,7 @@ test('what happens while a step settles is no evidence of safety, but may be har
   baseline(judge, traffic)
   judge.beginStep({ at: 0, share: 0.25, next: 0.5 })
   const treated = (at: number): number => {
-    judge.observe(at, 1, new Map([['errors', [traffic.second(0.25, 0.001, 0.001)]]]))
+    judge.observe(at, 1, poll(traffic.second(0.25, 0.001, 0.001)))
     return judge.verdict(at).metrics[0]!.treatment.total
   }
   for (let at = 1; at <= 10; at++) expect(treated(at)).toBe(0)
@@ -193,20 +211,73 @@ test('what happens while a step settles is no evidence of safety, but may be har
   expect(judge.verdict(11).metrics[0]!.harm.treatment.total).toBeGreaterThan(200)
 })
 
-test('a stall that makes all in flight slow is one second’s evidence; slowness that lasts is harm', () => {
-  const slow = { ...errors, id: 'slow', outage: false, harmPerSecond: 2 }
-  const judge = new Judge({ metrics: [slow] })
+test('one incident proves nothing and is told; what comes back each few seconds is harm', () => {
+  const degraded: MetricRule = { id: 'degraded', harm: 0.005, patienceS: 7.5, buckets: 32 }
+  const judge = new Judge({ metrics: [degraded] })
   const traffic = new Traffic({ seed: 4 })
-  const second = (at: number, share: number, stalled: boolean): Verdict => {
-    const pair = traffic.second(share, 0.001, stalled ? 0.5 : 0.001)
-    judge.observe(at, 1, new Map([['slow', [pair]]]))
+  const told: Incident[] = []
+  const second = (at: number, share: number, spoilt: number): Verdict => {
+    const pair = traffic.second(share, 0, spoilt)
+    told.push(...judge.observe(at, 1, poll(pair, 'degraded')))
     return judge.verdict(at)
   }
-  for (let at = -40; at < 0; at++) second(at, 0, false)
+  for (let at = -40; at < 0; at++) second(at, 0, 0)
   judge.beginStep({ at: 0, share: 0.25, next: 0.5 })
-  for (let at = 1; at < 300; at++) {
-    expect(second(at, 0.25, at % 150 === 5).answer).not.toBe('regressed')
+  for (let at = 1; at < 400; at++) {
+    // Seven seconds in which nothing of the new side is served in time.
+    const spoilt = at >= 300 && at < 307 ? 1 : 0
+    expect(second(at, 0.25, spoilt).answer).not.toBe('regressed')
   }
-  const answers = Array.from({ length: 25 }, (_, i) => second(300 + i, 0.25, true).answer)
-  expect(answers.indexOf('regressed')).toBeGreaterThan(0)
+  expect(told).toMatchObject([{ metric: 'degraded', lastedS: 7, allowed: 0.005 }])
+  expect(told[0]!.bad).toBeGreaterThan(100)
+  const answers = Array.from({ length: 300 }, (_, i) => second(400 + i, 0.25, i % 10 === 0 ? 1 : 0))
+  expect(answers.findIndex(({ answer }) => answer === 'regressed')).toBeGreaterThan(20)
+})
+
+test('a resumed rollout begins at nothing: what condemned it once says nothing now', () => {
+  const traffic = new Traffic({ seed: 4 })
+  const judge = new Judge(settings)
+  baseline(judge, traffic)
+  judge.beginStep({ at: 0, share: 0.25, next: 0.5 })
+  expect(decide({ treatment: 0.3, traffic, judge }, 60).verdict.answer).toBe('regressed')
+  judge.beginEpoch()
+  expect(judge.step).toBeUndefined()
+  expect(judge.unready).toEqual([])
+  judge.beginStep({ at: 100, share: 0.25, next: 0.5 })
+  const { metrics, answer } = judge.verdict(100)
+  expect([answer, metrics[0]?.harm.logEvidence, metrics[0]?.treatment.total]).toEqual([
+    'undecided',
+    0,
+    0,
+  ])
+  for (let at = 101; at < 400; at++) {
+    judge.observe(at, 1, poll(traffic.second(0.25, 0.001, 0.001)))
+    expect(judge.verdict(at).answer).not.toBe('regressed')
+  }
+})
+
+test('of a changed metric the evidence begins at nothing, of the others it goes on', () => {
+  const traffic = new Traffic({ seed: 4 })
+  const other = { ...failed, id: 'degraded', harm: 0.005 }
+  const judge = new Judge({ metrics: [failed, other] })
+  const both = (pair: ArmPair): Map<string, Map<string, ArmPair>> =>
+    new Map([...poll(pair), ...poll(pair, 'degraded')])
+  for (let at = -40; at < 0; at++) judge.observe(at, 1, both(traffic.second(0, 0.001, 0)))
+  judge.beginStep({ at: 0, share: 0.25, next: 0.5 })
+  for (let at = 1; at < 60; at++) judge.observe(at, 1, both(traffic.second(0.25, 0.001, 0.001)))
+  const metrics = [failed, { ...other, basis: 'later than 50 ms' }]
+  const restored = Judge.restore({ metrics }, judge.state())
+  expect(restored.anew).toEqual(['degraded'])
+  expect(restored.judge.unready).toEqual(['degraded'])
+  const [kept, anew] = restored.judge.verdict(60).metrics
+  expect(kept!.treatment.total).toBeGreaterThan(500)
+  expect(anew!.treatment.total).toBe(0)
+})
+
+test('a baseline that nobody has looked after for ten minutes is taken anew', () => {
+  const traffic = new Traffic({ seed: 4 })
+  const judge = new Judge(settings)
+  baseline(judge, traffic)
+  expect(Judge.restore(settings, judge.state(), 500).judge.unready).toEqual([])
+  expect(Judge.restore(settings, judge.state(), 700).judge.unready).toEqual(['failed'])
 })

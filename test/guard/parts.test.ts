@@ -162,10 +162,10 @@ describe('the state on disk', () => {
     const file = join(await directory(), 'state.json')
     const store = fileStore(file)
     expect(await store.load()).toBeUndefined()
-    const state = { version: 1, flag: 'f', phase: 'step', percent: 5 } as GuardState
+    const state = { version: 2, flag: 'f', phase: 'step', percent: 5 } as GuardState
     await store.save(state)
     expect(await store.load()).toEqual(state)
-    await writeFile(file, '{"version":1,')
+    await writeFile(file, '{"version":2,')
     await expect(store.load()).rejects.toMatchObject({ code: 'SB_GUARD_STATE_BROKEN' })
   })
 

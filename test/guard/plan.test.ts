@@ -3,6 +3,7 @@ import * as fc from 'fast-check'
 import { expect, test } from 'vitest'
 import { isSwitchbackError } from '../../src/errors.ts'
 import { parsePlan } from '../../src/guard/index.ts'
+import { planChanges, planLines } from '../../src/guard/plan/changes.ts'
 
 function problem(text: string): string {
   try {
@@ -18,13 +19,11 @@ test('an empty plan is the design’s', () => {
   for (const text of ['', '{}', '# nothing']) {
     const plan = parsePlan(text)
     expect(plan.steps).toEqual([1, 5, 10, 25, 50, 100])
-    expect(plan.metrics.map(({ id }) => id)).toEqual(['errors', 'slow', 'repeat-misses'])
+    expect(plan.metrics.map(({ id }) => id)).toEqual(['failed', 'degraded', 'repeat-misses'])
     expect(plan.judge).toMatchObject({ alpha: 0.01, advanceEvidence: 20, minHoldS: 60 })
-    expect(plan.metrics[0]).toMatchObject({
-      tolerate: { ratio: 1.05, add: 0 },
-      allow: { ratio: 1.25, budget: 0.001 },
-    })
-    expect(plan).toMatchObject({ lost: 'page', starved: 'hold', advance: 'auto', intervalMs: 1000 })
+    expect(plan.metrics[0]).toMatchObject({ harm: 0.001, patienceS: 3 })
+    expect(plan.judge.shares).toEqual([0.01, 0.05, 0.1, 0.25, 0.5, 1])
+    expect(plan).toMatchObject({ lost: 'page', lateS: 0.025, advance: 'auto', intervalMs: 1000 })
   }
 })
 
@@ -35,11 +34,10 @@ steps: [0.5, 10, 95]
 hold: 5m
 users: 50
 alpha: 2%
-starved: { after: 30m, then: rollback }
 lost: { after: 1m, giveUpAfter: 5m, then: rollback, quorum: 80% }
-latencyBudget: 50ms
 metrics:
-  errors: { tolerate: { ratio: 1.2, add: 0.1% }, allow: { budget: 0.5% } }
+  failed: { harm: 0.2%, patience: 6s }
+  degraded: { late: 40ms }
   repeat-misses: off
 custom:
   - { id: checkout, bad: 'orders_failed{kind="card"}', total: orders_total, designEffect: 3 }
@@ -54,17 +52,16 @@ replicas: ['http://10.0.0.1:9090/metrics']
     flag: 'use-redis',
     steps: [0.5, 10, 95],
     minUsers: 50,
-    starved: 'rollback',
     lost: 'rollback',
-    latencyBudgetS: 0.05,
+    lateS: 0.05,
     advance: 'ask',
     intervalMs: 15_000,
   })
-  expect(plan.metrics.map(({ id }) => id)).toEqual(['errors', 'slow', 'checkout'])
-  expect(plan.metrics[0]?.tolerate).toEqual({ ratio: 1.2, add: 0.001 })
+  expect(plan.metrics.map(({ id }) => id)).toEqual(['failed', 'degraded', 'checkout'])
+  expect(plan.metrics[0]).toMatchObject({ harm: 0.002, patienceS: 6 })
   expect(plan.metrics[2]).toMatchObject({ buckets: 1, designEffect: 3 })
   expect(plan.limits).toMatchObject([{ of: 'rate', above: 500, forS: 60, action: 'rollback' }])
-  expect(plan.judge).toMatchObject({ alpha: 0.02, minHoldS: 300, starvedAfterS: 1800 })
+  expect(plan.judge).toMatchObject({ alpha: 0.02, minHoldS: 300 })
   const json =
     '{"steps":[1,100],"hold":"2m","prometheus":{"url":"http://prom:9090","matchers":"job=\\"a\\""}}'
   expect(parsePlan(json).sources.prometheus).toEqual({
@@ -85,11 +82,11 @@ test.each([
   ['interval: 10ms', 'of at least 100 ms'],
   ['alpha: 50%', 'alpha'],
   ['alpha: yes please', 'alpha: expected a share'],
-  ['starved: { then: advance }', 'starved.then: "advance" is not one of hold, rollback'],
-  ['metrics: { errors: { tolerate: { ratio: 0.5 } } }', 'metrics.errors.tolerate.ratio'],
-  ['metrics: { errors: { allow: { ratio: 1, budget: 0 } } }', 'nothing can ever be proven safe'],
+  ['metrics: { failed: { harm: 0 } }', 'nothing can ever be proven safe'],
+  ['metrics: { failed: { late: 5ms } }', 'unknown key "late"'],
+  ['metrics: { degraded: { patience: 10ms } }', 'of at least 1000 ms'],
   ['metrics: { latency: off }', 'unknown key "latency"'],
-  ['custom: [{ id: errors, bad: a, total: b }]', 'needs a unique name'],
+  ['custom: [{ id: failed, bad: a, total: b }]', 'needs a unique name'],
   ['custom: [{ id: x, bad: "rate(a[5m])", total: b }]', 'custom[0].bad'],
   ['custom: [{ id: x, bad: a }]', 'custom[0].total: needs a selector'],
   ['limits: [{ above: 3 }]', 'needs either value or rate'],
@@ -101,6 +98,55 @@ test.each([
 ])('%s: %s', (text, what) => {
   expect(problem(text)).toContain('SB_PLAN_INVALID')
   expect(problem(text)).toContain(what)
+})
+
+test.each([
+  [
+    'metrics: { errors: { tolerate: { ratio: 1.05 }, allow: { budget: 0.2% } } }',
+    'metrics.errors: is two metrics now; write failed: { harm: 0.2% }',
+  ],
+  [
+    '{ latencyBudget: 50ms, metrics: { slow: { allow: { budget: 1% } } } }',
+    'metrics.slow: is part of degraded now; write degraded: { harm: 1%, late: 50ms }',
+  ],
+  [
+    'latencyBudget: 100ms',
+    'latencyBudget: is part of a metric now; write metrics: { degraded: { late: 100ms } }',
+  ],
+  ['starved: { after: 1h, then: hold }', 'starved: was removed'],
+  [
+    'metrics: { repeat-misses: { tolerate: { add: 3% } } }',
+    'metrics.repeat-misses: tolerate and allow are one number now; write repeat-misses: { harm: 3% }',
+  ],
+  [
+    'custom: [{ id: x, bad: a, total: b, allow: { budget: 0.4% } }]',
+    'custom[0]: tolerate and allow are one number now; write harm: 0.4%',
+  ],
+])('a plan of the first edition, %s, is refused with what to write', (text, what) => {
+  const found = problem(text)
+  expect(found).toContain('SB_PLAN_INVALID')
+  expect(found).toContain(what)
+  expect(found).not.toContain('unknown key')
+})
+
+test('what is late is a bound of the histogram, and told', () => {
+  expect(parsePlan('metrics: { degraded: { late: 3ms } }').lateS).toBe(0.005)
+  expect(parsePlan('metrics: { degraded: off }').metrics.map(({ id }) => id)).toEqual([
+    'failed',
+    'repeat-misses',
+  ])
+})
+
+test('another plan is told line by line', () => {
+  const lines = (text: string): ReturnType<typeof planLines> => planLines(parsePlan(text))
+  expect(planChanges(lines(''), lines(''))).toEqual([])
+  const now = lines('{ hold: 5m, metrics: { degraded: { late: 250ms }, repeat-misses: off } }')
+  expect(planChanges(lines(''), now)).toEqual([
+    'hold is now 5 min (was 60 s)',
+    'degraded.late is now 250 ms (was 25 ms)',
+    'repeat-misses.harm is gone (was 2 %)',
+    'repeat-misses.patience is gone (was 7.5 s)',
+  ])
 })
 
 test('all that is wrong is told at once', () => {

@@ -46,7 +46,8 @@ describe('the text format', () => {
   test('our own metrics come back as they were counted, however the text is cut', () => {
     const counts = telemetry()
     counts.operation('on', 'get', 'failed', 30, 37)
-    counts.operation('on', 'get', 'hit', 0.2, 5)
+    counts.operation('on', 'get', 'timed_out', 50, 5, true)
+    counts.operation('on', 'get', 'hit', 30, 5)
     counts.operation('off', 'set', 'stored', 600, 5)
     counts.event('on', 'repeat_miss', 5)
     const text = counts.prometheus()
@@ -60,11 +61,11 @@ describe('the text format', () => {
         }
         const { arms, instance } = readingOf('a', 1, reader.end(), [])
         expect(instance).toBe(counts.snapshot().instance)
-        expect([arms.on.operations[5], arms.on.bad[5], arms.on.bad[37 & 31]]).toEqual([2, 1, 1])
+        expect([arms.on.operations[5], arms.on.failed[5], arms.on.fellBack[5]]).toEqual([3, 1, 1])
         expect(arms.on.repeatMisses[5]).toBe(1)
-        expect(arms.on.slow.get(0.025)?.[5]).toBe(1)
-        expect(arms.off.slow.get(0.5)?.[5]).toBe(1)
-        expect(arms.on.latency.get(0.05)).toBe(2)
+        // What was bad is not late besides.
+        expect(arms.on.late.get(0.025)?.[5]).toBe(1)
+        expect(arms.off.late.get(0.5)?.[5]).toBe(1)
         expect(arms.off.users + arms.on.users).toBeGreaterThanOrEqual(2)
       }),
       { numRuns: 50, seed: 7 },
@@ -138,6 +139,24 @@ describe('counters that make no sense make the replica unusable', () => {
     )
   })
 
+  test('a replica of an older version, which does not say how it ended, counts as served', () => {
+    const line = 'switchback_user_bad_operations_total{side="on",bucket="3"} 4'
+    const { arms } = readingOf('a', 1, parse(`${good}${line}\n`), [])
+    expect([arms.on.fellBack[3], arms.on.failed[3]]).toEqual([4, 0])
+  })
+
+  test('an open breaker is read with the backend and the time', () => {
+    const text = [
+      'switchback_side_out_seconds{cache="c",side="on",backend="redis"} 12.5',
+      'switchback_side_out_seconds{cache="c",side="off",backend="file"} 0',
+      '',
+    ].join('\n')
+    expect(readingOf('a', 100, parse(good + text), []).out).toEqual([
+      { side: 'on', backend: 'redis', since: 87.5 },
+    ])
+    expect(readingOf('a', 10, parse(good + text), []).out).toEqual([])
+  })
+
   test('another application’s metrics are told from ours', () => {
     expect(() => readingOf('a', 1, parse('up 1'), [])).toThrow('switchback_instance_info')
   })
@@ -158,7 +177,7 @@ describe('differences', () => {
     counts.bytes('on', 'read', 7)
     const found = difference(first, reading(counts, 12))
     expect(found).toMatchObject({ elapsedS: 2, reset: false })
-    expect(found?.arms.on.bad[3]).toBe(1)
+    expect(found?.arms.on.failed[3]).toBe(1)
     expect(found?.arms.off.operations[4]).toBe(1)
     expect(found?.selected.get('switchback_bytes_total')).toMatchObject({ sum: 7, on: 7, off: 0 })
     expect(difference(first, { ...first, at: 10 })).toBeUndefined()
@@ -173,7 +192,7 @@ describe('differences', () => {
     after.operation('off', 'get', 'hit', 1, 1)
     const found = difference(reading(before, 1), reading(after, 2))
     expect(found?.reset).toBe(true)
-    expect([found?.arms.on.operations[1], found?.arms.on.bad[1]]).toEqual([9, 0])
+    expect([found?.arms.on.operations[1], found?.arms.on.failed[1]]).toEqual([9, 0])
     expect(found?.arms.off.operations[1]).toBe(1)
   })
 

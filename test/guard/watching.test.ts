@@ -1,13 +1,10 @@
 import { describe, expect, test } from 'vitest'
-import { parsePlan } from '../../src/guard/index.ts'
-import { Observer } from '../../src/guard/observer.ts'
 import { disagreements, look, unseen } from '../../src/guard/rule/index.ts'
 import type { BlindnessState, SightReport } from '../../src/guard/rule/index.ts'
 import { ExpositionReader } from '../../src/scrape/index.ts'
 import { readingOf } from '../../src/guard/samples/reading.ts'
 import type { Reading } from '../../src/guard/samples/reading.ts'
 import { ShareAlarm } from '../../src/guard/share-alarm.ts'
-import { createTelemetry } from '../../src/telemetry/index.ts'
 
 describe('sight', () => {
   /** Looks once a second; the last report. */
@@ -175,48 +172,5 @@ describe('the share that is seen', () => {
     // And it can be told again.
     const again = Array.from({ length: 8 }, () => see(0))
     expect(again.at(-1)).toBe('0 of 2000 users are on the new side, at a share of 25 %')
-  })
-})
-
-describe('the boundary of slow operations', () => {
-  function frozen(
-    fastMs: number,
-    slowMs: number,
-    slowShare: number,
-    plan = 'baselineTime: 1s',
-  ): number | undefined {
-    const counts = createTelemetry({ meter: false })
-    const observer = new Observer(parsePlan(plan))
-    const observe = (at: number): void => {
-      const reader = new ExpositionReader(() => true)
-      reader.push(counts.prometheus())
-      observer.observe([readingOf('a', at, reader.end(), [])])
-    }
-    observe(1)
-    for (let i = 0; i < 4000; i++) {
-      counts.operation('off', 'get', 'hit', i % 100 < slowShare * 100 ? slowMs : fastMs, i)
-    }
-    observe(2)
-    counts.close()
-    return observer.slowBoundS
-  }
-
-  test('is the latency budget where the old side is fast', () => {
-    expect(frozen(0.2, 0.2, 0)).toBe(0.025)
-    expect(frozen(0.2, 0.2, 0, '{ latencyBudget: 3ms, baselineTime: 1s }')).toBe(0.005)
-  })
-
-  test('is above the old side’s 99th percentile where that is slower', () => {
-    expect(frozen(20, 180, 0.05)).toBe(0.25)
-    expect(frozen(20, 180, 0.01)).toBe(0.025)
-  })
-
-  test('waits for enough operations', () => {
-    expect(frozen(0.2, 0.2, 0, '{ baseline: 5000, baselineTime: 1s }')).toBeUndefined()
-  })
-
-  test('and for enough time: a stall of a second must not pass for the usual', () => {
-    expect(frozen(0.2, 0.2, 0, 'baselineTime: 2s')).toBeUndefined()
-    expect(frozen(0.2, 0.2, 0, '')).toBeUndefined()
   })
 })

@@ -3,6 +3,7 @@ import { Guard, parsePlan } from '../../src/guard/index.ts'
 import type {
   Actuator,
   AuditEntry,
+  GuardOptions,
   GuardState,
   GuardStatus,
   Lease,
@@ -18,8 +19,9 @@ import { SwitchbackError } from '../../src/errors.ts'
 import { Random } from '../../bench/guard/random.ts'
 
 export interface SideWorld {
-  /** Shares of operations. */
-  errors: number
+  /** Shares of operations: nobody served the caller; the other side did; late. */
+  failed: number
+  fellBack: number
   slow: number
   repeatMisses: number
 }
@@ -28,8 +30,10 @@ const USERS = 3000
 
 export class World {
   now = 1_700_000_000_000
-  readonly off: SideWorld = { errors: 0.001, slow: 0.002, repeatMisses: 0.001 }
-  readonly on: SideWorld = { errors: 0.001, slow: 0.002, repeatMisses: 0.001 }
+  readonly off: SideWorld = { failed: 0.0005, fellBack: 0.0005, slow: 0.001, repeatMisses: 0.001 }
+  readonly on: SideWorld = { failed: 0.0005, fellBack: 0.0005, slow: 0.001, repeatMisses: 0.001 }
+  /** The backend of the new side cannot be reached from this replica, since then. */
+  out: { readonly replica: number; readonly since: number } | undefined
   /** What the file says; what flagd serves follows unless it is stuck. */
   percent = 0
   served = 0
@@ -74,14 +78,22 @@ export class World {
       const world = this[side]
       const replica = this.replicas[this.#random.below(this.replicas.length)]!
       const mark = replica.bucketOf(`user-${user}`)
-      const outcome: Outcome = this.#random.next() < world.errors ? 'failed' : 'hit'
+      const draw = this.#random.next()
+      const fellBack = draw >= world.failed && draw < world.failed + world.fellBack
+      const outcome: Outcome = fellBack || draw < world.failed ? 'failed' : 'hit'
       const slow = this.#random.next() < world.slow
-      replica.operation(side, 'getOrSet', outcome, slow ? 80 : side === 'on' ? 1.5 : 0.3, mark)
+      const ms = slow ? 80 : side === 'on' ? 1.5 : 0.3
+      replica.operation(side, 'getOrSet', outcome, ms, mark, fellBack)
       if (this.#random.next() < world.repeatMisses) replica.event(side, 'repeat_miss', mark)
     }
   }
 
-  guard(plan: string, options: { dryRun?: boolean; resume?: boolean; name?: string } = {}): Guard {
+  guard(
+    plan: string,
+    options: Partial<Pick<GuardOptions, 'dryRun' | 'resume' | 'from' | 'force' | 'forget'>> & {
+      readonly name?: string
+    } = {},
+  ): Guard {
     const { name = 'first', ...rest } = options
     const parsed = parsePlan(plan)
     return new Guard({
@@ -145,7 +157,9 @@ export class World {
           const reader = new ExpositionReader((name) => name.startsWith('switchback_'))
           const delay = 'switchback_event_loop_delay_seconds{quantile="0.99"}'
           const text = telemetry.prometheus().replaceAll(/^switchback_event_loop_delay.*\n/gm, '')
-          reader.push(`${text}${delay} ${this.eventLoopDelay}\n`)
+          const outS = this.out?.replica === index ? (this.now - this.out.since) / 1000 : 0
+          const out = `switchback_side_out_seconds{side="on",backend="redis"} ${outS}`
+          reader.push(`${text}${delay} ${this.eventLoopDelay}\n${out}\n`)
           readings.push(readingOf(replica, this.now / 1000, reader.end(), selectors))
         }
         return { readings, failures }

@@ -3,6 +3,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import type { Decision } from '../../src/flags/index.ts'
 import { createTelemetry } from '../../src/telemetry/index.ts'
 import { deferred } from '../support/deferred.ts'
+import type { GatedBackend } from '../support/gated-backend.ts'
 import { until, World } from '../support/world.ts'
 
 let world: World
@@ -277,6 +278,38 @@ describe('the switch as its users see it', () => {
     await on.inner.invalidate(key, { within: 1000 })
     await offUser.get(key)
     await compared('cold')
+    telemetry.close()
+  })
+
+  test('what the new side does not do is told apart: served by the other side, or by nobody', async () => {
+    const telemetry = createTelemetry({ meter: false })
+    const { onUser, offUser, on, off } = world.actor({ telemetry, deadlineMs: 200 })
+    const ended = (): { failed: number; fellBack: number } => {
+      const { users } = telemetry.snapshot().arms.on
+      const sum = (name: 'failed' | 'fellBack'): number =>
+        users.reduce((total, user) => total + user[name], 0)
+      return { failed: sum('failed'), fellBack: sum('fellBack') }
+    }
+    const refuse = (backend: GatedBackend): void => {
+      const no = (): never => {
+        throw new Error('refused')
+      }
+      Object.assign(backend, { read: no, write: no, invalidate: no })
+    }
+    const key = world.key()
+    await offUser.set(key, 'v1')
+    refuse(on)
+    expect(await onUser.get(key)).toBe('v1')
+    // The other side answers that it has nothing: the caller loads, as on any miss.
+    expect(await onUser.getOrSet(world.key(), () => 'loaded')).toBe('loaded')
+    await onUser.set(key, 'v2')
+    await onUser.delete(key)
+    expect(ended()).toEqual({ failed: 0, fellBack: 4 })
+    refuse(off)
+    await onUser.getOrSet(key, () => 'origin only')
+    await onUser.set(key, 'v3')
+    await onUser.delete(key)
+    expect(ended()).toEqual({ failed: 3, fellBack: 4 })
     telemetry.close()
   })
 

@@ -26,14 +26,15 @@ const recorded = fc.record({
     fc.constantFrom(0, 0.05, 1, 5000, -3, Number.NaN, Infinity),
   ),
   user: fc.string({ maxLength: 8 }),
+  elsewhere: fc.boolean(),
 })
 
 test('whatever is recorded, every view adds up to it', () => {
   fc.assert(
     fc.property(fc.array(recorded, { maxLength: 300 }), (list) => {
       const counts = telemetry()
-      for (const { side, operation, outcome, duration, user } of list) {
-        counts.operation(side, operation, outcome, duration, counts.bucketOf(user))
+      for (const { side, operation, outcome, duration, user, elsewhere } of list) {
+        counts.operation(side, operation, outcome, duration, counts.bucketOf(user), elsewhere)
       }
       const families = readExposition(counts.prometheus())
       const snapshot = counts.snapshot()
@@ -43,13 +44,21 @@ test('whatever is recorded, every view adds up to it', () => {
         expect(snapshot.arms[arm]).toMatchObject({ total: mine.length, bad: bad.length })
         expect(snapshot.arms[arm].distinctUsers).toBe(new Set(mine.map((e) => e.user)).size)
         const users = snapshot.arms[arm].users
-        expect(users.reduce((sum, user) => sum + user.bad, 0)).toBe(bad.length)
+        const fellBack = bad.filter((entry) => entry.elsewhere).length
+        expect(users.reduce((sum, user) => sum + user.fellBack, 0)).toBe(fellBack)
+        expect(users.reduce((sum, user) => sum + user.failed, 0)).toBe(bad.length - fellBack)
         for (const [bucket, user] of users.entries()) {
           const own = mine.filter((entry) => (counts.bucketOf(entry.user) & 31) === bucket)
           expect(user.operations).toBe(own.length)
           const labels = { side: arm, bucket: String(bucket) }
           expect(valueOf(families, 'switchback_user_operations_total', labels)).toBe(own.length)
-          const slow = own.filter((entry) => entry.duration > 25).length
+          for (const ended of ['failed', 'fell_back']) {
+            const those = own.filter((e) => bad.includes(e) && e.elsewhere === (ended !== 'failed'))
+            const name = 'switchback_user_bad_operations_total'
+            expect(valueOf(families, name, { ...labels, ended })).toBe(those.length)
+          }
+          // What was bad is not slow besides.
+          const slow = own.filter((e) => e.duration > 25 && !bad.includes(e)).length
           expect(
             valueOf(families, 'switchback_user_slow_operations_total', {
               ...labels,

@@ -12,6 +12,7 @@ import {
   leaveApproval,
   parsePlan,
   type Plan,
+  readStatus,
   viewOf,
 } from '../../guard/index.ts'
 import { type Command, type Environment, exitCode, type Output, usageError } from '../command.ts'
@@ -19,6 +20,7 @@ import { defineCommand } from '../define.ts'
 import { printJson } from '../format.ts'
 import { METRICS, metricsOption } from '../metrics-option.ts'
 import { namedMetrics } from '../processes-option.ts'
+import { statusText } from '../guarding/status-text.ts'
 import type { Style } from '../style.ts'
 import { findTarget, targetOptions, whoAmI } from '../target.ts'
 
@@ -26,8 +28,8 @@ export const command: Command = defineCommand({
   usage: 'guard [options]',
   summary: 'compares both sides, and widens, holds or rolls back by itself',
   details: `Runs until Ctrl-C. Widens along the plan while the new side is within its harm budget, rolls everybody
-back when it is worse than tolerated, and stops acting when the split is edited by hand. Every
-decision is a line of <flags file>.guard.jsonl with the numbers behind it. The bearer token of a
+back when it is proven worse than tolerated, and stops acting when the split is edited by hand. A resumed
+one starts with no evidence, a restarted one continues with what it had. Every decision is a line of <flags file>.guard.jsonl with the numbers behind it. The bearer token of a
 Prometheus server is read from SWITCHBACK_PROMETHEUS_TOKEN.`,
   options: {
     ...targetOptions,
@@ -41,7 +43,15 @@ Prometheus server is read from SWITCHBACK_PROMETHEUS_TOKEN.`,
       value: 'PERCENT',
       help: 'approve the step that a running guard waits for',
     },
+    status: { type: 'boolean', help: 'print what the running guard waits for, and how long' },
     resume: { type: 'boolean', help: 'act again after a rollback or an edit by hand' },
+    from: {
+      type: 'string',
+      value: 'PERCENT',
+      help: 'with --resume: start at this step of the plan',
+    },
+    force: { type: 'boolean', help: 'with --resume: even if the new side cannot be reached' },
+    forget: { type: 'boolean', help: 'start as if no guard had ever run here' },
     'until-done': {
       type: 'boolean',
       help: 'end at the last step (exit code 0), or after a rollback or an edit by hand (1)',
@@ -51,6 +61,8 @@ Prometheus server is read from SWITCHBACK_PROMETHEUS_TOKEN.`,
     ['switchback guard --dry-run', 'what it would do with the application on this machine'],
     ['switchback guard --plan rollout.yaml --ask', 'along a plan, asking before each wider step'],
     ['switchback guard --approve 25', 'approves the step to 25 % that a running guard waits for'],
+    ['switchback guard --approve 25', 'approves the step to 25 % that a running guard waits for'],
+    ['switchback guard --status', 'what it waits for, and how long'],
   ],
   async run({ values, env, stdout, stderr, style, signal }) {
     const plan = await readPlan(values, env)
@@ -72,6 +84,8 @@ Prometheus server is read from SWITCHBACK_PROMETHEUS_TOKEN.`,
       stdout.write(`approved: the guard may move to ${percent} % if the evidence allows it\n`)
       return exitCode.done
     }
+    if (values.status) return tellStatus(guardFiles(file), flag, values.json, { stdout, style })
+    const from = firstStep(values.from, values.resume, plan)
     const token = env['SWITCHBACK_PROMETHEUS_TOKEN']
     const guard = createGuard({
       ...target,
@@ -79,6 +93,9 @@ Prometheus server is read from SWITCHBACK_PROMETHEUS_TOKEN.`,
       name: `guard of ${whoAmI(env).who}`,
       dryRun: values['dry-run'],
       resume: values.resume,
+      force: values.force,
+      forget: values.forget,
+      ...(from === undefined ? {} : { from }),
       ...(token === undefined ? {} : { prometheusToken: token }),
       onAudit: (entry) => {
         if (values.json) printJson(stdout, entry)
@@ -98,6 +115,33 @@ Prometheus server is read from SWITCHBACK_PROMETHEUS_TOKEN.`,
     return failed ? exitCode.refused : exitCode.done
   },
 })
+
+/** Where a resumed rollout begins. */
+function firstStep(from: string | undefined, resume: boolean, plan: Plan): number | undefined {
+  if (from === undefined) return undefined
+  if (!resume) throw usageError('--from without --resume', 'add --resume, or leave --from out')
+  const percent = Number(from.replace(/%$/, ''))
+  if (plan.steps.includes(percent)) return percent
+  throw usageError(
+    `--from ${quote(from)} is not a step of the plan`,
+    `give one of ${plan.steps.join(', ')}`,
+  )
+}
+
+/** What the guard that acts thinks, wherever it runs beside this flags file. */
+async function tellStatus(
+  files: GuardFiles,
+  flag: string,
+  json: boolean,
+  { stdout, style }: { readonly stdout: Output; readonly style: Style },
+): Promise<number> {
+  const found = await readStatus(files.status)
+  const status = found?.flag === flag ? found : undefined
+  const running = status !== undefined && (await leaseHolder(files.lease)) !== ''
+  if (json) printJson(stdout, { ok: running, command: 'guard', running, ...status })
+  else stdout.write(statusText(status, running, flag, style))
+  return running ? exitCode.done : exitCode.refused
+}
 
 /** The known state of the guard of a flag, if one runs. */
 async function awaited(
@@ -167,7 +211,7 @@ function isOver({ phase, standbyFor, alarms }: GuardStatus): boolean {
   return phase === 'finished' || phase === 'yielded'
 }
 
-const LOUD = new Set(['alarm', 'rollback', 'yield'])
+const LOUD = new Set(['alarm', 'rollback', 'yield', 'incident'])
 
 function auditText(
   { at, action, from, to, reason, dryRun, servedMs }: AuditEntry,

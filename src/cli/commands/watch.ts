@@ -9,6 +9,7 @@ import {
   loadFlags,
 } from '../../rollout/index.ts'
 import { metricsUrl } from '../../scrape/index.ts'
+import { guardFiles, HEARD_WITHIN_MS, readStatus } from '../../guard/index.ts'
 import { type Command, exitCode, usageError } from '../command.ts'
 import { defineCommand } from '../define.ts'
 import { ago, count, percent, printJson } from '../format.ts'
@@ -26,7 +27,7 @@ export const command: Command = defineCommand({
 the same and more in a browser. A change of the file that no command made is written into the history.
 
 --json prints one line a look: at, flag, share, sentence, flagd, last, warning (an edit by hand moved
-users who should have stayed) and metrics {off, on}, each with perSecond, hits, bad, p50 and p99.`,
+users who should have stayed), guard (what it waits for) and metrics {off, on}, each with perSecond, hits, bad, p50 and p99.`,
   options: {
     ...targetOptions,
     ...metricsOption,
@@ -105,6 +106,8 @@ interface View {
   readonly last: string
   /** Of an edit by hand: the users it moved who should have stayed; `''` when none. */
   readonly warning: string
+  /** What the guard that acts beside this file thinks and waits for; `''` when none does. */
+  readonly guard: string
 }
 
 async function takeView(
@@ -134,13 +137,21 @@ async function takeView(
             : served.detail,
       last: last === undefined ? '' : lastText(last),
       warning: last?.warning ?? '',
+      guard: await guardSentence(file, flag),
     }
   } catch (error) {
     // Ctrl-C in the middle of an update.
     if (signal.aborted) return undefined
     if (!isSwitchbackError(error)) throw error
-    return { flag, share: null, sentence: error.message, flagd: 'not asked', last: '', warning: '' }
+    const nothing = { flagd: 'not asked', last: '', warning: '', guard: '' }
+    return { flag, share: null, sentence: error.message, ...nothing }
   }
+}
+
+async function guardSentence(file: string, flag: string): Promise<string> {
+  const status = await readStatus(guardFiles(file).status)
+  if (status?.flag !== flag || Date.now() - status.summary.at > HEARD_WITHIN_MS) return ''
+  return status.summary.sentence
 }
 
 function viewLines(view: View, target: Target, style: Style): string[] {
@@ -155,6 +166,7 @@ function viewLines(view: View, target: Target, style: Style): string[] {
     `${label('share')}${percent(view.share ?? undefined).padEnd(9)} ${bar}`,
     `${label('who')}${view.sentence}`,
     `${label('flagd')}${fine ? style.green(view.flagd) : style.yellow(view.flagd)}`,
+    ...(view.guard === '' ? [] : [`${label('guard')}${view.guard}`]),
     ...(view.last === '' ? [] : [`${label('last')}${loud(view.last)}`]),
   ]
 }

@@ -1,7 +1,17 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { messageOf } from '../../errors.ts'
 import type { GuardReading, GuardView } from '../../control/index.ts'
-import { createGuard, type Guard, type GuardStatus, type Plan, viewOf } from '../../guard/index.ts'
+import {
+  createGuard,
+  type Guard,
+  guardFiles,
+  type GuardStatus,
+  HEARD_WITHIN_MS,
+  type Plan,
+  type PublishedStatus,
+  readStatus,
+  viewOf,
+} from '../../guard/index.ts'
 import type { Target } from '../target.ts'
 
 /**
@@ -36,6 +46,17 @@ export function guardBeside(
   let status: GuardStatus | undefined
   let failure = 'is starting'
 
+  // The guard that acts may run elsewhere, beside the same flags file: it is the one to be shown.
+  let acting: PublishedStatus | undefined
+  const listen = async (): Promise<void> => {
+    const { flag, file } = options.target
+    while (!signal.aborted) {
+      const found = mode === 'watch' ? await readStatus(guardFiles(file).status) : undefined
+      acting = found?.flag === flag ? found : undefined
+      await sleep(1000, undefined, { signal }).catch(() => {})
+    }
+  }
+
   const runOnce = async (): Promise<void> => {
     const over = new AbortController()
     guard = create(options)
@@ -52,13 +73,16 @@ export function guardBeside(
       await sleep(RETRY_MS, undefined, { signal }).catch(() => {})
     }
   }
-  const done = (async () => {
+  const watching = (async () => {
     while (!signal.aborted) await runOnce()
   })()
+  const done = Promise.all([watching, listen()]).then(() => {})
 
   return {
     done,
     read(): GuardReading {
+      const heard = acting !== undefined && Date.now() - acting.summary.at < HEARD_WITHIN_MS
+      if (heard) return { ...acting!.summary, elsewhere: acting!.name }
       if (failure !== '' || status === undefined) return idle(failure)
       return { ...viewOf(status), awaiting: status.awaiting }
     },

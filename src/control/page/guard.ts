@@ -9,8 +9,8 @@ const LEFT = Math.log(1000)
 const RIGHT = Math.log(100_000)
 
 const NAMES: Readonly<Record<string, string>> = {
-  errors: 'Errors',
-  slow: 'Slow operations',
+  failed: 'Failed for the caller',
+  degraded: 'Late, or served by the other side',
   'repeat-misses': 'Repeat misses',
 }
 
@@ -18,7 +18,7 @@ const ANSWERS = {
   regressed: { text: 'regressed', tone: 'trouble' },
   safe: { text: 'safe to widen', tone: 'ok' },
   undecided: { text: 'gathering evidence', tone: '' },
-  starved: { text: 'not enough traffic', tone: 'watch' },
+  starved: { text: 'cannot decide', tone: 'watch' },
 } as const
 
 const MODES: Readonly<Record<GuardReading['mode'], string>> = {
@@ -45,8 +45,10 @@ export function guardPanel(): { update(state: ControlState): void } {
   const metrics = h('div', {})
   const scale = h('div', { class: 'scale', 'aria-hidden': 'true' })
   const alarms = h('ul', { class: 'alarms' })
+  const waits = h('ul', { class: 'waits' })
+  const incidents = h('ul', { class: 'waits' })
   const ask = approval()
-  byId('guard').append(sentence, ask.element, plan, metrics, scale, alarms)
+  byId('guard').append(sentence, ask.element, plan, waits, metrics, scale, incidents, alarms)
   const chip = byId('guard-mode')
 
   return {
@@ -59,18 +61,26 @@ export function guardPanel(): { update(state: ControlState): void } {
         )
         sentence.className = 'empty'
         setText(chip, 'none')
-        for (const part of [plan, metrics, scale, alarms]) part.replaceChildren()
+        for (const part of [plan, waits, metrics, scale, incidents, alarms]) part.replaceChildren()
         ask.update(undefined)
         return
       }
       sentence.className = 'guard-sentence'
-      setText(sentence, guard.sentence)
+      const who = guard.elsewhere === undefined ? '' : `${guard.elsewhere} acts: `
+      setText(sentence, who + guard.sentence)
       showChip(chip, guard, at)
       ask.update(guard.awaiting)
       whenChanged(plan, JSON.stringify([guard.plan, share]), () =>
         guard.plan === undefined ? [] : [stepList(guard.plan, share)],
       )
-      whenChanged(metrics, JSON.stringify(guard.metrics), () => guard.metrics.map(picture))
+      whenChanged(metrics, JSON.stringify([guard.metrics, guard.lateMs]), () =>
+        guard.metrics.map((metric) => picture(metric, guard.lateMs)),
+      )
+      // One alone is in the sentence.
+      const waiting = (guard.waits ?? []).length < 2 ? [] : guard.waits!
+      whenChanged(waits, waiting.join('\n'), () => waiting.map((text) => h('li', {}, text)))
+      const told = (guard.incidents ?? []).map((one) => incidentText(one))
+      whenChanged(incidents, told.join('\n'), () => told.map((text) => h('li', {}, text)))
       whenChanged(scale, thresholdsOf(guard.metrics), () => scaleTexts(guard.metrics))
       whenChanged(alarms, guard.alarms.join('\n'), () =>
         guard.alarms.map((text) => h('li', {}, text)),
@@ -140,7 +150,11 @@ function stepList({ steps, heldS, minHoldS }: GuardPlan, share: number): Node {
   return h('ol', { class: 'steps', 'aria-label': 'Plan' }, ...items)
 }
 
-function picture(metric: GuardMetric): Node {
+function incidentText({ at: when, sentence }: { at: number; sentence: string }): string {
+  return `${new Date(when).toLocaleTimeString()}  incident: ${sentence}`
+}
+
+function picture(metric: GuardMetric, lateMs: number | undefined): Node {
   const { harm, safety, treatment, control, heldBack } = metric
   const zero = place(0)
   const edge = { harm: place(harm.logThreshold), safe: place(-(safety?.logThreshold ?? LEFT)) }
@@ -151,7 +165,8 @@ function picture(metric: GuardMetric): Node {
   const over = harm.logEvidence >= harm.logThreshold
   // Of late harm the whole step says little.
   const told = over ? { treatment, control, ...harm } : { treatment, control }
-  const rates = `new side ${rateOf(told.treatment)}, old side ${rateOf(told.control)}`
+  const late = metric.id === 'degraded' && lateMs !== undefined ? `; late above ${lateMs} ms` : ''
+  const rates = `new side ${rateOf(told.treatment)}, old side ${rateOf(told.control)}${late}`
   const track = h(
     'div',
     { class: 'track', role: 'img', 'aria-label': words(metric) },

@@ -146,6 +146,7 @@ input[type=number], input[type=text], input[type=password] { background: var(--c
 .outcome[data-outcome=done] { color: var(--ok); } .outcome[data-outcome=failed] { color: var(--trouble); } .outcome[data-outcome=unconfirmed] { color: var(--watch); }
 
 .guard-sentence { font-size: 15px; margin-bottom: 8px; }
+.waits { margin: 0 0 8px; padding-left: 18px; color: var(--soft); font-size: 13px; }
 .evidence { margin-top: 10px; }
 .evidence-head { display: flex; justify-content: space-between; gap: 10px; font-size: 13px; }
 .evidence-head b { font-weight: 600; }

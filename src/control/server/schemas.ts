@@ -188,11 +188,16 @@ export const schemas: Readonly<Record<string, Schema>> = {
         ),
       ),
       plan: object({ steps: listOf(number), heldS: number, minHoldS: number }),
+      waits: lines,
+      lateMs: number,
+      incidents: listOf(object({ at: number, sentence: text })),
+      epoch: number,
+      elsewhere: { ...text, description: 'who acts, when it is not the guard beside the page' },
       alarms: lines,
       awaiting: { ...number, description: 'a share that waits for approval' },
       at: number,
     },
-    ['answer', 'plan', 'awaiting'],
+    ['answer', 'plan', 'awaiting', 'waits', 'lateMs', 'incidents', 'epoch', 'elsewhere'],
   ),
   History: listOf(
     object({

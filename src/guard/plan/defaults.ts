@@ -1,44 +1,27 @@
 import { USER_BUCKETS } from '../../metrics.ts'
 import type { MetricRule } from '../rule/index.ts'
 
-/** The built-in metrics with their margins. */
+/** The built-in metrics: the share that may be spoilt, and how long an incident may last. */
 export const BUILT_IN: readonly MetricRule[] = [
-  {
-    id: 'errors',
-    tolerate: { ratio: 1.05, add: 0 },
-    allow: { ratio: 1.25, budget: 0.001 },
-    buckets: USER_BUCKETS,
-    outage: true,
-  },
-  {
-    id: 'slow',
-    // A local file cache answers at once even while the event loop stalls, but all that is in
-    // flight to a remote one is slow then. A few stalls must not look like a regression.
-    harmPerSecond: 2,
-    tolerate: { ratio: 1.05, add: 0.002 },
-    allow: { ratio: 1.25, budget: 0.005 },
-    buckets: USER_BUCKETS,
-    outage: false,
-  },
-  {
-    id: 'repeat-misses',
-    tolerate: { ratio: 1.05, add: 0.02 },
-    allow: { ratio: 1.25, budget: 0.01 },
-    buckets: USER_BUCKETS,
-    outage: false,
-  },
+  // The caller got nothing: three nines is the usual promise.
+  { id: 'failed', harm: 0.001, patienceS: 3, buckets: USER_BUCKETS },
+  // The caller was served, late or by the other side: ten times what a healthy cache in the network has.
+  { id: 'degraded', harm: 0.005, patienceS: 7.5, buckets: USER_BUCKETS },
+  { id: 'repeat-misses', harm: 0.02, patienceS: 7.5, buckets: USER_BUCKETS },
 ]
 
 /** What a custom metric is held to. */
 export const CUSTOM: Omit<MetricRule, 'id'> & { readonly designEffect: number } = {
-  tolerate: { ratio: 1.05, add: 0 },
-  allow: { ratio: 1.25, budget: 0.001 },
+  harm: 0.001,
+  patienceS: 7.5,
   buckets: 1,
   designEffect: 5,
-  outage: false,
 }
 
-/** The limit of a plan that has none. */
+/** Later than this, in seconds, is `degraded`. */
+export const LATE_S = 0.025
+
+/** The one limit of a plan that names none. */
 export const DEFAULT_LIMIT = {
   selector: 'switchback_event_loop_delay_seconds{quantile="0.99"}',
   above: 0.5,

@@ -1,15 +1,17 @@
 import { parse } from 'yaml'
 import { isSwitchbackError, messageOf, SwitchbackError } from '../../errors.ts'
+import { LATENCY_BOUNDS } from '../../metrics.ts'
 import { metricsUrl } from '../../scrape/index.ts'
 import type { MetricRule } from '../rule/index.ts'
 import { parseSelector } from '../samples/selector.ts'
 import type { Selector } from '../samples/selector.ts'
-import { BUILT_IN, CUSTOM, DEFAULT_LIMIT } from './defaults.ts'
+import { BUILT_IN, CUSTOM, DEFAULT_LIMIT, LATE_S } from './defaults.ts'
+import { isOldMargin, refuseOldForm } from './old-form.ts'
 import type { CustomMetric, Limit, Plan } from './plan.ts'
 import { PlanReader } from './reader.ts'
 
 const KEYS =
-  'flag steps hold settle users operations alpha evidence baseline baselineTime starved lost latencyBudget metrics custom limits advance interval replicas prometheus'.split(
+  'flag steps hold settle users operations alpha evidence baseline baselineTime lost metrics custom limits advance interval replicas prometheus'.split(
     ' ',
   )
 
@@ -46,34 +48,31 @@ function invalid(problems: readonly string[], cause?: unknown): SwitchbackError 
 }
 
 function readPlan(reader: PlanReader): Plan {
-  reader.only(...KEYS)
-  const starved = reader.at('starved')
-  starved.only('after', 'then')
+  const told = refuseOldForm(reader)
+  reader.only(...KEYS, ...told)
   const lost = reader.at('lost')
   lost.only('after', 'giveUpAfter', 'then', 'quorum')
   const custom = reader.at('custom').list()
+  const steps = readSteps(reader.at('steps'))
+  const { lateS, rules } = readBuiltIn(reader.at('metrics'), told)
   return {
     flag: reader.at('flag').missing ? undefined : reader.at('flag').text(''),
-    steps: readSteps(reader.at('steps')),
-    metrics: [
-      ...readBuiltIn(reader.at('metrics')),
-      ...custom.map((entry) => readCustomRule(entry)),
-    ],
+    steps,
+    metrics: [...rules, ...custom.map((entry) => readCustomRule(entry))],
+    lateS,
     custom: custom.map((entry) => readCustom(entry)),
     limits: readLimits(reader.at('limits')),
     judge: {
+      shares: steps.map((step) => step / 100),
       alpha: reader.at('alpha').share(0.01, 0.2),
       advanceEvidence: reader.at('evidence').number(20, 2, 1e6),
       baselineOperations: reader.at('baseline').number(3000, 100, 1e9),
-      minOperations: reader.at('operations').number(100, 1, 1e9),
+      minOperations: reader.at('operations').number(30, 1, 1e9),
       minHoldS: reader.at('hold').duration(60_000) / 1000,
       settleS: reader.at('settle').duration(10_000) / 1000,
-      starvedAfterS: starved.at('after').duration(3_600_000) / 1000,
     },
     baselineS: reader.at('baselineTime').duration(30_000) / 1000,
-    latencyBudgetS: reader.at('latencyBudget').duration(25) / 1000,
     minUsers: reader.at('users').number(0, 0, 1e9),
-    starved: starved.at('then').oneOf(['hold', 'rollback'], 'hold'),
     blindness: {
       alarmAfterS: lost.at('after').duration(30_000) / 1000,
       giveUpAfterS: lost.at('giveUpAfter').duration(600_000) / 1000,
@@ -97,46 +96,47 @@ function readSteps(reader: PlanReader): readonly number[] {
   return steps
 }
 
-function readMargins(reader: PlanReader, base: MetricRule): MetricRule {
-  const tolerate = reader.at('tolerate')
-  tolerate.only('ratio', 'add')
-  const allow = reader.at('allow')
-  allow.only('ratio', 'budget')
-  const rule = {
-    ...base,
-    tolerate: {
-      ratio: tolerate.at('ratio').number(base.tolerate.ratio, 1, 10),
-      add: tolerate.at('add').share(base.tolerate.add),
-    },
-    allow: {
-      ratio: allow.at('ratio').number(base.allow.ratio, 1, 10),
-      budget: allow.at('budget').share(base.allow.budget),
-    },
-  }
-  if (rule.allow.budget === 0 && rule.allow.ratio === 1) {
-    allow.problem('with ratio 1 and budget 0 nothing can ever be proven safe')
-  }
-  return rule
+function readRule(reader: PlanReader, base: MetricRule): MetricRule {
+  const harm = reader.at('harm').share(base.harm)
+  if (harm === 0) reader.at('harm').problem('with harm 0 nothing can ever be proven safe')
+  const patienceS = reader.at('patience').duration(base.patienceS * 1000, 1000) / 1000
+  return { ...base, harm, patienceS }
 }
 
-function readBuiltIn(reader: PlanReader): MetricRule[] {
-  reader.only(...BUILT_IN.map(({ id }) => id))
-  return BUILT_IN.flatMap((base) => {
+function readBuiltIn(
+  reader: PlanReader,
+  told: readonly string[],
+): { readonly rules: MetricRule[]; readonly lateS: number } {
+  reader.only(...BUILT_IN.map(({ id }) => id), ...told)
+  let lateS = LATE_S
+  const rules = BUILT_IN.flatMap((base) => {
     const entry = reader.at(base.id)
     if (entry.value === 'off' || entry.value === false) return []
-    entry.only('tolerate', 'allow')
-    return [readMargins(entry, base)]
+    const late = base.id === 'degraded' ? ['late'] : []
+    entry.only('harm', 'patience', ...late, ...entry.keys().filter((key) => isOldMargin(key)))
+    if (late.length === 0) return [readRule(entry, base)]
+    lateS = boundAbove(entry.at('late').duration(LATE_S * 1000, 1) / 1000)
+    return [{ ...readRule(entry, base), basis: `later than ${lateS * 1000} ms` }]
   })
+  return { rules, lateS }
+}
+
+/** Late is counted above the bounds of the latency histogram only. */
+function boundAbove(seconds: number): number {
+  const bounds = LATENCY_BOUNDS.filter((bound) => Number.isFinite(bound))
+  return bounds.find((bound) => bound >= seconds) ?? bounds.at(-1)!
 }
 
 function readCustomRule(reader: PlanReader): MetricRule {
-  reader.only('id', 'bad', 'total', 'tolerate', 'allow', 'designEffect')
+  const old = reader.keys().filter((key) => isOldMargin(key))
+  reader.only('id', 'bad', 'total', 'harm', 'patience', 'designEffect', ...old)
   const id = reader.at('id').text('')
   if (!/^[a-z][a-z0-9-]*$/.test(id) || BUILT_IN.some((rule) => rule.id === id)) {
     reader.at('id').problem('needs a unique name in lower case, e.g. checkout')
   }
   const designEffect = reader.at('designEffect').number(CUSTOM.designEffect, 1, 1000)
-  return readMargins(reader, { ...CUSTOM, id, designEffect })
+  const basis = `${reader.at('bad').text('')} of ${reader.at('total').text('')}`
+  return { ...readRule(reader, { ...CUSTOM, id, designEffect }), basis }
 }
 
 function readSelector(reader: PlanReader): Selector {

@@ -8,17 +8,16 @@ export interface Plan {
   readonly steps: readonly number[]
   /** The built-in metrics and the plan's own. */
   readonly metrics: readonly MetricRule[]
+  /** What ended well, but later than this, in seconds, is degraded: a bound of the histogram. */
+  readonly lateS: number
   readonly custom: readonly CustomMetric[]
   readonly limits: readonly Limit[]
   /** Everything of the judge except its metrics. */
   readonly judge: Omit<JudgeSettings, 'metrics'>
   /** Least time of the baseline in seconds: one stall must not look like normal operation. */
   readonly baselineS: number
-  /** Below this, in seconds, no operation is called slow. */
-  readonly latencyBudgetS: number
   /** Distinct users on `on` before the next step. */
   readonly minUsers: number
-  readonly starved: 'hold' | 'rollback'
   readonly blindness: BlindnessSettings
   /** What to do when metrics stay lost. */
   readonly lost: 'page' | 'rollback'

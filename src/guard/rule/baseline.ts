@@ -19,9 +19,11 @@ export class Baseline {
   #total: number
   #seen: number
 
-  constructor({ bad, total, seen }: BaselineState = { bad: 0, total: 0, seen: 0 }) {
-    this.#bad = bad
-    this.#total = total
+  /** @param gapS seconds that nobody has looked: what is known is older by them */
+  constructor({ bad, total, seen }: BaselineState = { bad: 0, total: 0, seen: 0 }, gapS = 0) {
+    const keep = 2 ** (-gapS / HALF_LIFE_S)
+    this.#bad = bad * keep
+    this.#total = total * keep
     this.#seen = seen
   }
 

@@ -1,36 +1,21 @@
-import { Baseline } from './baseline.ts'
-import type { BaselineState } from './baseline.ts'
 import type { ArmPair } from './buckets.ts'
-import { HarmEvidence } from './harm.ts'
-import type { HarmState } from './harm.ts'
-import { SafetyEvidence } from './safety.ts'
-import type { SafetyState } from './safety.ts'
-import type { JudgeSettings, MetricRule, ResolvedSettings, Step } from './settings.ts'
-import { answerOf, metricVerdict } from './verdict.ts'
-import type { Verdict } from './verdict.ts'
-
-/** Least operations of the old side: a bet on fewer would be a guess. */
-const MIN_BASELINE = 100
-
-interface MetricEvidence {
-  readonly rule: MetricRule
-  baseline: Baseline
-  readonly harm: HarmEvidence
-  safety: SafetyEvidence | undefined
-}
+import { answerOf } from './answer.ts'
+import type { Verdict } from './answer.ts'
+import type { Incident } from './incidents.ts'
+import { MetricEvidence } from './metric.ts'
+import type { MetricState } from './metric.ts'
+import type { JudgeSettings, ResolvedSettings, Step } from './settings.ts'
+import { metricVerdict } from './verdict.ts'
 
 export interface JudgeState {
   readonly step: Step | undefined
-  readonly metrics: Readonly<
-    Record<
-      string,
-      {
-        readonly baseline: BaselineState
-        readonly harm: HarmState
-        readonly safety: SafetyState | undefined
-      }
-    >
-  >
+  readonly metrics: Readonly<Record<string, MetricState>>
+}
+
+export interface Restored {
+  readonly judge: Judge
+  /** Metrics whose evidence begins at nothing, since it was about something else. */
+  readonly anew: readonly string[]
 }
 
 /**
@@ -44,21 +29,16 @@ export class Judge {
 
   constructor(settings: JudgeSettings) {
     this.settings = {
+      shares: [0.01, 0.05, 0.1, 0.25, 0.5, 1],
       alpha: 0.01,
       advanceEvidence: 20,
       baselineOperations: 3000,
-      minOperations: 100,
+      minOperations: 30,
       minHoldS: 60,
       settleS: 10,
-      starvedAfterS: 3600,
       ...settings,
     }
-    this.#metrics = settings.metrics.map((rule) => ({
-      rule,
-      baseline: new Baseline(),
-      harm: new HarmEvidence(rule.tolerate, rule.buckets, rule.designEffect, rule.harmPerSecond),
-      safety: undefined,
-    }))
+    this.#metrics = settings.metrics.map((rule) => new MetricEvidence(rule, this.settings.shares))
   }
 
   get step(): Step | undefined {
@@ -72,67 +52,77 @@ export class Judge {
       .map(({ rule }) => rule.id)
   }
 
-  /** Evidence of safety starts from nothing at each step; evidence of harm continues. */
+  /** Evidence begins at nothing, and no share is judged until a step begins. The baseline stays. */
+  beginEpoch(): void {
+    this.#step = undefined
+    for (const metric of this.#metrics) metric.beginEpoch()
+  }
+
+  /** Evidence goes on, of safety too: for each later share it is gathered from the start. */
   beginStep(step: Step): void {
     this.#step = step
-    for (const metric of this.#metrics) metric.safety = this.#freshSafety(metric.rule)
+    for (const metric of this.#metrics) metric.beginStep(step.share)
   }
 
   /**
-   * One poll: what both sides did since the one before, each replica a stratum of its own.
+   * One poll: what both arms did since the one before.
    * @param at seconds
-   * @param strata by metric id
+   * @param strata by metric id and replica
+   * @returns incidents that are over now
    */
-  observe(at: number, elapsedS: number, strata: ReadonlyMap<string, readonly ArmPair[]>): void {
+  observe(
+    at: number,
+    elapsedS: number,
+    strata: ReadonlyMap<string, ReadonlyMap<string, ArmPair>>,
+  ): readonly Incident[] {
     const settled = this.#step !== undefined && at - this.#step.at > this.settings.settleS
-    for (const metric of this.#metrics) {
-      const pairs = strata.get(metric.rule.id) ?? []
-      if (metric.baseline.seen >= MIN_BASELINE) {
-        const rate = metric.baseline.rate
-        metric.harm.add(at, pairs, rate, elapsedS)
-        if (settled) metric.safety?.add(pairs, rate)
-      }
-      for (const [index, pair] of pairs.entries()) {
-        metric.baseline.add(pair.control, index === 0 ? elapsedS : 0)
-      }
-    }
+    return this.#metrics.flatMap((metric) => {
+      const pairs = strata.get(metric.rule.id) ?? new Map<string, ArmPair>()
+      return metric.observe(at, elapsedS, pairs, settled) ?? []
+    })
   }
 
-  verdict(at: number): Verdict {
+  /** @param estimates whether to say how long it takes: costs some arithmetic. @default true */
+  verdict(at: number, estimates = true): Verdict {
     const held = this.#step === undefined ? 0 : at - this.#step.at
-    const metrics = this.#metrics.map(({ rule, baseline, harm, safety }) =>
-      metricVerdict(rule, this.settings, this.#metrics.length, baseline, harm, safety?.read()),
+    const metrics = this.#metrics.map((metric) =>
+      metricVerdict(metric, this.settings, this.#step, estimates),
     )
     return answerOf(metrics, this.settings, { held, unready: this.unready, step: this.#step })
   }
 
+  /** Seconds that a step would take by the pace of the last minute, all sides served by control; undefined: for ever. */
+  foresee(share: number, next: number): number | undefined {
+    const { advanceEvidence, minHoldS, minOperations } = this.settings
+    let longest = minHoldS
+    for (const metric of this.#metrics) {
+      const seconds = metric.foresee(share, next, Math.log(advanceEvidence), minOperations)
+      if (seconds === undefined) return undefined
+      longest = Math.max(longest, seconds)
+    }
+    return longest
+  }
+
   /** All evidence, as JSON can hold it. */
   state(): JudgeState {
-    const metrics = this.#metrics.map(({ rule, baseline, harm, safety }) => [
-      rule.id,
-      { baseline: baseline.state(), harm: harm.state(), safety: safety?.state() },
-    ])
+    const metrics = this.#metrics.map((metric) => [metric.rule.id, metric.state()])
     return { step: this.#step, metrics: Object.fromEntries(metrics) }
   }
 
-  /** Continues where another process stopped. Metrics that it did not know start from nothing. */
-  static restore(settings: JudgeSettings, state: JudgeState): Judge {
+  /**
+   * Goes on where another process stopped. Metrics that it did not know start from nothing.
+   * @param gapS seconds since the state was saved
+   */
+  static restore(settings: JudgeSettings, state: JudgeState, gapS = 0): Restored {
     const judge = new Judge(settings)
     judge.#step = state.step
+    const anew: string[] = []
     for (const metric of judge.#metrics) {
       const saved = state.metrics[metric.rule.id]
-      if (judge.#step !== undefined) metric.safety = judge.#freshSafety(metric.rule)
-      if (saved === undefined) continue
-      metric.harm.restore(saved.harm)
-      if (saved.safety !== undefined) metric.safety?.restore(saved.safety)
-      metric.baseline = new Baseline(saved.baseline)
+      if (saved === undefined || !metric.restore(saved, state.step?.share ?? 0, gapS)) {
+        anew.push(metric.rule.id)
+      }
     }
-    return judge
-  }
-
-  #freshSafety(rule: MetricRule): SafetyEvidence | undefined {
-    if (this.#step?.next === undefined) return undefined
-    const margin = { ratio: rule.allow.ratio, add: rule.allow.budget / this.#step.next }
-    return new SafetyEvidence(margin, rule.buckets, rule.designEffect)
+    return { judge, anew }
   }
 }

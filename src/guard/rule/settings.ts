@@ -1,35 +1,41 @@
-import type { Margin } from './increment.ts'
+/** How much more than control, relatively, is no harm. */
+export const RATIO = 1.1
 
 /** Something that the new side must not do more often than the old side. */
 export interface MetricRule {
-  /** E.g. `errors`, `slow`, `repeat-misses`. */
+  /** E.g. `failed`, `degraded`, `repeat-misses`. */
   readonly id: string
-  /** Worse than this is a regression. */
-  readonly tolerate: Margin
   /**
-   * Better than this, with proof, is safe: `ratio` times the old side's rate, plus what keeps the
-   * harm of the next step within `budget`, a share of ALL operations.
+   * The share of its own operations that treatment may spoil, above what control does, once it has
+   * everybody: proven worse is a regression, and each wider step must be proven to harm no more than this
+   * share of ALL operations.
    */
-  readonly allow: { readonly ratio: number; readonly budget: number }
+  readonly harm: number
+  /** An incident up to so many seconds never ends a rollout by itself, however much of treatment it hits. */
+  readonly patienceS: number
   /** User buckets that the metric is counted by; 1 when it is not. */
   readonly buckets: number
   /** By how much errors cluster by user, where that cannot be estimated (`buckets` 1). @default 1 */
   readonly designEffect?: number
-  /**
-   * An outage (half of the last ten seconds bad) regresses without the spread over users that is
-   * required otherwise.
-   */
-  readonly outage: boolean
-  /**
-   * The most that one second may add to the evidence of harm, as its natural logarithm: limits what
-   * one stall of the process does to many operations of one side at once. @default no bound
-   */
-  readonly harmPerSecond?: number
+  /** What its numbers are counted from: evidence about something else does not count. @default '' */
+  readonly basis?: string
+}
+
+/** Two thirds of the patience: an incident of one and a half slots falls into two at most, and three are needed. */
+export function slotOf({ patienceS }: MetricRule): number {
+  return (patienceS * 2) / 3
+}
+
+/** Evidence that was gathered against another of these is evidence of something else. */
+export function basisOf({ id, harm, patienceS, buckets, designEffect, basis }: MetricRule): string {
+  return JSON.stringify([id, harm, patienceS, buckets, designEffect ?? 1, basis ?? ''])
 }
 
 export interface JudgeSettings {
   readonly metrics: readonly MetricRule[]
-  /** Chance that a healthy rollout is rolled back, over all its steps and metrics. @default 0.01 */
+  /** The shares of the plan, 0 to 1, rising. @default [0.01, 0.05, 0.1, 0.25, 0.5, 1] */
+  readonly shares?: readonly number[]
+  /** Chance that a healthy rollout is taken back, over all its steps and metrics. @default 0.01 */
   readonly alpha?: number
   /**
    * Evidence that each metric needs to advance: an unsafe step passes once in so many. @default 20
@@ -37,7 +43,7 @@ export interface JudgeSettings {
   readonly advanceEvidence?: number
   /** Operations of the old side before a rollout begins. @default 3000 */
   readonly baselineOperations?: number
-  /** Operations of the new side in a step before it may be safe. @default 100 */
+  /** Treatment operations in a step before it may be safe. @default 30 */
   readonly minOperations?: number
   /** Seconds of a step before it may be safe. @default 60 */
   readonly minHoldS?: number
@@ -46,8 +52,6 @@ export interface JudgeSettings {
    * spread). @default 10
    */
   readonly settleS?: number
-  /** Seconds without an answer after which traffic counts as too low. @default 3600 */
-  readonly starvedAfterS?: number
 }
 
 export type ResolvedSettings = Required<JudgeSettings>

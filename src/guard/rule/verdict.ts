@@ -1,23 +1,22 @@
-import type { Baseline } from './baseline.ts'
-import { stratumOf } from './buckets.ts'
-import type { HarmEvidence, HarmReading } from './harm.ts'
-import type { SafetyReading } from './safety.ts'
-import type { MetricRule, ResolvedSettings, Step } from './settings.ts'
+import { effectiveBuckets, stratumOf } from './buckets.ts'
+import type { EvidenceReading, WorstReplica } from './evidence.ts'
+import type { MetricEvidence } from './metric.ts'
+import { RATIO } from './settings.ts'
+import type { ResolvedSettings, Step } from './settings.ts'
+import { scaleOf } from './scales.ts'
+import { controlOf, treatmentOf } from './words.ts'
+import type { Share } from './words.ts'
 
-/**
- * - `regressed`: the new side is worse than tolerated; roll back.
- * - `safe`: the next step is within the harm budget, with proof.
- * - `starved`: no answer within an hour; hold and report what is missing.
- * - `undecided`: otherwise.
- */
-export type Answer = 'regressed' | 'safe' | 'undecided' | 'starved'
-
-/** What a starved metric lacks: operations, spread over users, or distance from the margin. */
-export type Lack = 'operations' | 'users' | 'margin'
-
-export interface Share {
-  readonly bad: number
-  readonly total: number
+/** What stands between a metric and the next step, and how long it takes at the present rates. */
+export interface Waits {
+  /** - `evidence`; `operations`, `users`: too few for any evidence to count. */
+  readonly for: 'evidence' | 'operations' | 'users'
+  /** Undefined: never. */
+  readonly seconds: number | undefined
+  /** More operations on the new side, as many as that takes; undefined when it never comes. */
+  readonly operations: number | undefined
+  /** Why it takes so long: few operations, errors in clusters, or a new side that is a little worse. */
+  readonly cause: 'traffic' | 'clusters' | 'margin'
 }
 
 /** Every number behind a decision, for the audit line and the picture. */
@@ -33,174 +32,168 @@ export interface MetricVerdict {
     readonly since: number
     readonly treatment: Share
     readonly control: Share
+    /** Slots of time with errors since then, of the latest twelve, and over how many seconds. */
+    readonly slots: number
+    readonly spanS: number
+    /** At the present rates everybody is taken back after so many seconds; undefined: never. */
+    readonly seconds: number | undefined
   }
   readonly safety: { readonly logEvidence: number; readonly logThreshold: number } | undefined
-  /** The old side's rate as the bets see it. */
+  /** What may be spoilt, as a share, see `MetricRule.harm`. */
+  readonly allowed: number
+  /** Control's rate as the bets see it. */
   readonly baselineRate: number
+  /** By how much errors cluster, over users and in time; evidence is divided by both together. */
+  readonly userEffect: number
+  readonly timeEffect: number
   readonly designEffect: number
+  /** Errors on treatment as if each slot that is full of them were one. */
+  readonly effectiveSlots: number
+  /** Treatment's operations weigh 4^-scale. */
+  readonly scale: number
   readonly effectiveBuckets: number
-  /** Since the step began and settled (the guard, where there is no wider step). */
+  /** Since the epoch began, without what settled. */
   readonly treatment: Share
   readonly control: Share
+  /** Of the last minute. */
+  readonly recent: { readonly treatment: Share; readonly control: Share; readonly seconds: number }
   /** Why evidence of harm does not count yet; '' when it does. */
   readonly heldBack: string
-  readonly lacks: Lack | undefined
-}
-
-export interface Verdict {
-  readonly answer: Answer
-  /** One sentence for people. */
-  readonly reason: string
-  /** Metrics that decided, or that prevent a decision. */
-  readonly because: readonly string[]
-  readonly metrics: readonly MetricVerdict[]
+  /** Undefined when it is safe, or where there is no wider step. */
+  readonly waits: Waits | undefined
+  /** The replica with most of the errors, where there is evidence of harm. */
+  readonly worst: WorstReplica | undefined
 }
 
 const MIN_BUCKETS = 8
 const MIN_BAD_BUCKETS = 3
+const MIN_SAFE_BUCKETS = 3
 
 /**
  * Why evidence of harm, however strong, does not count yet: one user alone must not cause a
  * rollback. '' when it does.
  */
-export function whyNotYet(reading: HarmReading, outageCounts: boolean): string {
-  if (reading.badBuckets < MIN_BAD_BUCKETS) {
+export function whyNotYet(metric: MetricEvidence, reading: EvidenceReading): string {
+  if (metric.rule.buckets === 1) return ''
+  const { treatment, control } = metric.tallies.harm.since(reading.watch?.mark)
+  let badBuckets = 0
+  for (const bad of treatment.bad) if (bad > 0) badBuckets++
+  if (badBuckets < MIN_BAD_BUCKETS) {
     return `fewer than ${MIN_BAD_BUCKETS} user buckets are affected`
   }
-  if (reading.effectiveBuckets >= MIN_BUCKETS || (outageCounts && reading.outage)) return ''
-  return 'too few users cause most of the traffic'
+  const buckets = Math.min(effectiveBuckets(treatment), effectiveBuckets(control))
+  if (buckets >= MIN_BUCKETS || metric.recent.outage) return ''
+  return 'too few users make most of the traffic'
 }
 
 export function metricVerdict(
-  rule: MetricRule,
+  metric: MetricEvidence,
   settings: ResolvedSettings,
-  metrics: number,
-  baseline: Baseline,
-  harm: HarmEvidence,
-  safety: SafetyReading | undefined,
+  step: Step | undefined,
+  estimates: boolean,
 ): MetricVerdict {
-  const logThreshold = Math.log(metrics / settings.alpha)
-  const reading = harm.read()
-  const byBucket = rule.buckets > 1
-  const heldBack = byBucket ? whyNotYet(reading, rule.outage) : ''
-  const needed = Math.log(settings.advanceEvidence)
-  const totals = stratumOf(harm.totals)
-  const enough =
-    safety !== undefined &&
-    safety.treatment >= settings.minOperations &&
-    safety.effectiveBuckets >= MIN_BUCKETS
+  const { rule, baseline, tallies, harm } = metric
+  const { rate } = baseline
+  const logThreshold = Math.log(settings.metrics.length / settings.alpha)
+  const reading = harm.read(rate, estimates ? -Infinity : logThreshold)
+  const since = reading.watch?.openedAt ?? 0
+  const counts = stratumOf(tallies.harm.since(reading.watch?.mark))
+  const bad = tallies.harm.badSlotsSince(since)
+  const heldBack = whyNotYet(metric, reading)
+  const regressed = reading.logEvidence >= logThreshold && heldBack === ''
+  const { effect } = reading
+  const totals = stratumOf(tallies.safety.pair)
+  const safety = safetyOf(metric, settings, step, estimates)
+  const { seconds, ...recent } = metric.recent.sum
+  const telling = reading.logEvidence >= 1
   return {
     id: rule.id,
-    regressed: reading.logEvidence >= logThreshold && heldBack === '',
-    safe: enough && safety.logEvidence >= needed,
+    regressed,
+    safe: safety?.safe ?? false,
     harm: {
       logEvidence: reading.logEvidence,
       logThreshold,
-      since: reading.since,
-      treatment: { bad: reading.counts.badTreatment, total: reading.counts.treatment },
-      control: { bad: reading.counts.badControl, total: reading.counts.control },
+      since,
+      treatment: treatmentOf(counts),
+      control: controlOf(counts),
+      slots: bad.length,
+      spanS: bad.length === 0 ? 0 : bad.at(-1)! - bad[0]! + 1,
+      seconds: estimates && telling ? metric.secondsUntil(harm, reading, logThreshold) : undefined,
     },
-    safety: safety && { logEvidence: safety.logEvidence, logThreshold: needed },
-    baselineRate: baseline.rate,
-    designEffect: safety?.designEffect ?? reading.designEffect,
-    effectiveBuckets: safety?.effectiveBuckets ?? reading.effectiveBuckets,
-    treatment: {
-      bad: safety?.badTreatment ?? totals.badTreatment,
-      total: safety?.treatment ?? totals.treatment,
-    },
-    control: {
-      bad: safety?.badControl ?? totals.badControl,
-      total: safety?.control ?? totals.control,
-    },
+    safety: safety && { logEvidence: safety.logEvidence, logThreshold: safety.logThreshold },
+    allowed: rule.harm,
+    baselineRate: rate,
+    userEffect: effect.user,
+    timeEffect: effect.time,
+    designEffect: effect.whole,
+    effectiveSlots: counts.badTreatment / effect.time,
+    scale: scaleOf(effect.whole),
+    effectiveBuckets: safety?.effectiveBuckets ?? bucketsOf(metric),
+    treatment: treatmentOf(totals),
+    control: controlOf(totals),
+    recent: { treatment: treatmentOf(recent), control: controlOf(recent), seconds },
     heldBack,
-    lacks: safety && lackOf(rule, settings, safety),
+    waits: safety?.waits,
+    worst: telling ? harm.worst(reading) : undefined,
   }
 }
 
-/** The first thing that keeps a metric from an answer. */
-function lackOf(
-  rule: MetricRule,
+interface Safety {
+  readonly logEvidence: number
+  readonly logThreshold: number
+  readonly effectiveBuckets: number
+  readonly safe: boolean
+  readonly waits: Waits | undefined
+}
+
+function bucketsOf({ rule, tallies }: MetricEvidence): number {
+  if (rule.buckets === 1) return Infinity
+  const { treatment, control } = tallies.safety.pair
+  return Math.min(effectiveBuckets(treatment), effectiveBuckets(control))
+}
+
+function safetyOf(
+  metric: MetricEvidence,
   settings: ResolvedSettings,
-  safety: SafetyReading,
-): Lack | undefined {
-  if (safety.treatment < settings.minOperations) return 'operations'
-  if (safety.effectiveBuckets < MIN_BUCKETS) return 'users'
-  if (safety.logEvidence >= Math.log(settings.advanceEvidence)) return undefined
-  if (safety.designEffect > 3) return 'users'
-  const rate = safety.badTreatment / safety.treatment
-  const control = safety.control === 0 ? 0 : safety.badControl / safety.control
-  return rate > control * rule.tolerate.ratio && rate > 0 ? 'margin' : 'operations'
-}
+  step: Step | undefined,
+  estimates: boolean,
+): Safety | undefined {
+  if (step?.next === undefined) return undefined
+  const evidence = metric.safetyFor(step.next)
+  const reading = evidence.read(metric.baseline.rate)
+  const { logEvidence, effect } = reading
+  const logThreshold = Math.log(settings.advanceEvidence)
+  const buckets = bucketsOf(metric)
+  const missing = Math.max(0, settings.minOperations - metric.inStep)
+  const proven = logEvidence >= logThreshold
+  const safe = proven && missing === 0 && buckets >= MIN_SAFE_BUCKETS
+  const base = { logEvidence, logThreshold, effectiveBuckets: buckets, safe }
+  if (safe || !estimates) return { ...base, waits: undefined }
 
-const LACK: Readonly<Record<Lack, string>> = {
-  operations: 'not enough operations on the new side',
-  users: 'too few users, or errors that cluster by user',
-  margin: 'the new side is a little worse, close to the margin',
-}
-
-export function answerOf(
-  metrics: readonly MetricVerdict[],
-  settings: ResolvedSettings,
-  context: {
-    readonly held: number
-    readonly unready: readonly string[]
-    readonly step: Step | undefined
-  },
-): Verdict {
-  const make = (answer: Answer, reason: string, because: readonly MetricVerdict[]): Verdict => ({
-    answer,
-    reason,
-    because: because.map(({ id }) => id),
-    metrics,
-  })
-  const regressed = metrics.filter((metric) => metric.regressed)
-  if (regressed.length > 0) {
-    return make(
-      'regressed',
-      `worse than tolerated: ${describe(regressed.map(({ id, harm }) => ({ id, ...harm })))}`,
-      regressed,
-    )
+  const { treatment, seconds: over } = metric.recent.sum
+  const perSecond = over > 0 ? treatment / over : 0
+  const need = proven ? 0 : metric.secondsUntil(evidence, reading, logThreshold)
+  const seconds =
+    need === undefined || (missing > 0 && perSecond === 0)
+      ? undefined
+      : Math.max(need, missing === 0 ? 0 : missing / perSecond)
+  const few = missing > 0 ? 'operations' : 'users'
+  return {
+    ...base,
+    waits: {
+      for: proven ? few : 'evidence',
+      // What users will come nobody knows.
+      seconds: proven && few === 'users' ? undefined : seconds,
+      operations: seconds === undefined ? undefined : seconds * perSecond,
+      cause: causeOf(metric, effect.whole),
+    },
   }
-  if (context.unready.length > 0) {
-    const missing = metrics.filter(({ id }) => context.unready.includes(id))
-    const names = context.unready.join(', ')
-    return make(
-      'undecided',
-      `the baseline of the old side is still being measured: ${names}`,
-      missing,
-    )
-  }
-  if (context.step?.next === undefined)
-    return make('undecided', 'there is no larger step to decide on', [])
-  const blocking = metrics.filter((metric) => !metric.safe)
-  if (blocking.length === 0) {
-    if (context.held >= settings.minHoldS) {
-      return make('safe', 'every metric is within its harm budget for the next step', metrics)
-    }
-    return make('undecided', 'the step has not been held for its minimum time', [])
-  }
-  const starved = context.held >= settings.starvedAfterS
-  const lack = blocking.find(({ lacks }) => lacks !== undefined)?.lacks ?? 'operations'
-  return make(
-    starved ? 'starved' : 'undecided',
-    starved
-      ? `no answer after ${Math.round(context.held / 60)} min: ${LACK[lack]}`
-      : `evidence is still being gathered: ${describe(blocking)}`,
-    blocking,
-  )
 }
 
-function describe(
-  metrics: readonly { readonly id: string; readonly treatment: Share; readonly control: Share }[],
-): string {
-  return metrics
-    .map(
-      ({ id, treatment, control }) =>
-        `${id} ${percent(treatment)} on the new side, ${percent(control)} on the old side`,
-    )
-    .join('; ')
-}
-
-function percent({ bad, total }: Share): string {
-  return total === 0 ? 'no operations' : `${Number(((bad / total) * 100).toPrecision(3))} %`
+function causeOf(metric: MetricEvidence, effect: number): Waits['cause'] {
+  const { badTreatment, treatment, badControl, control } = stratumOf(metric.tallies.safety.pair)
+  const usual = control === 0 ? 0 : (RATIO * badControl) / control
+  const worse = treatment > 0 && badTreatment >= 3 && badTreatment / treatment > usual
+  if (worse) return 'margin'
+  return effect > 3 ? 'clusters' : 'traffic'
 }

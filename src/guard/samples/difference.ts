@@ -44,9 +44,10 @@ function anyFell(before: Float64Array, now: Float64Array | undefined): boolean {
 function fell(before: ArmReading, now: ArmReading): boolean {
   return (
     anyFell(before.operations, now.operations) ||
-    anyFell(before.bad, now.bad) ||
+    anyFell(before.failed, now.failed) ||
+    anyFell(before.fellBack, now.fellBack) ||
     anyFell(before.repeatMisses, now.repeatMisses) ||
-    Array.from(before.slow).some(([bound, list]) => anyFell(list, now.slow.get(bound))) ||
+    Array.from(before.late).some(([bound, list]) => anyFell(list, now.late.get(bound))) ||
     now.users < before.users
   )
 }
@@ -58,16 +59,11 @@ function minus(now: Float64Array, before: Float64Array | undefined): Float64Arra
 function subtractArm(before: ArmReading, now: ArmReading): ArmReading {
   return {
     operations: minus(now.operations, before.operations),
-    bad: minus(now.bad, before.bad),
+    failed: minus(now.failed, before.failed),
+    fellBack: minus(now.fellBack, before.fellBack),
     repeatMisses: minus(now.repeatMisses, before.repeatMisses),
-    slow: new Map(
-      Array.from(now.slow, ([bound, list]) => [bound, minus(list, before.slow.get(bound))]),
-    ),
-    latency: new Map(
-      Array.from(now.latency, ([bound, n]) => [
-        bound,
-        Math.max(0, n - (before.latency.get(bound) ?? 0)),
-      ]),
+    late: new Map(
+      Array.from(now.late, ([bound, list]) => [bound, minus(list, before.late.get(bound))]),
     ),
     users: now.users - before.users,
   }

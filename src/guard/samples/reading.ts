@@ -13,19 +13,30 @@ export interface Reading {
   readonly startedAt: number
   readonly userWindows: number
   readonly arms: Readonly<Record<'off' | 'on', ArmReading>>
+  /** Backends that the replica cannot reach, by side; it says so by an open breaker. */
+  readonly out: readonly SideOut[]
   /** By text of the selector. */
   readonly selected: ReadonlyMap<string, Selected>
+}
+
+/** A breaker that is open. */
+export interface SideOut {
+  readonly side: 'off' | 'on'
+  readonly backend: string
+  /** Epoch seconds. */
+  readonly since: number
 }
 
 export interface ArmReading {
   /** By user bucket. */
   readonly operations: Float64Array
-  readonly bad: Float64Array
+  /** Nobody served the caller. */
+  readonly failed: Float64Array
+  /** The side did not, and the other one served. */
+  readonly fellBack: Float64Array
   readonly repeatMisses: Float64Array
-  /** Operations slower than a bound in seconds, by user bucket. */
-  readonly slow: ReadonlyMap<number, Float64Array>
-  /** Operations by upper bound in seconds, cumulative. */
-  readonly latency: ReadonlyMap<number, number>
+  /** Operations that ended well, but later than a bound in seconds, by user bucket. */
+  readonly late: ReadonlyMap<number, Float64Array>
   readonly users: number
 }
 
@@ -39,10 +50,10 @@ export interface Selected {
 
 interface ArmParts {
   operations: Float64Array
-  bad: Float64Array
+  failed: Float64Array
+  fellBack: Float64Array
   repeatMisses: Float64Array
-  slow: Map<number, Float64Array>
-  latency: Map<number, number>
+  late: Map<number, Float64Array>
   users: number
 }
 
@@ -50,18 +61,22 @@ function emptyArm(): ArmParts {
   const zeros = (): Float64Array => new Float64Array(USER_BUCKETS)
   return {
     operations: zeros(),
-    bad: zeros(),
+    failed: zeros(),
+    fellBack: zeros(),
     repeatMisses: zeros(),
-    slow: new Map(),
-    latency: new Map(),
+    late: new Map(),
     users: 0,
   }
 }
 
-const BY_BUCKET: Readonly<Record<string, 'operations' | 'bad' | 'repeatMisses'>> = {
-  switchback_user_operations_total: 'operations',
-  switchback_user_bad_operations_total: 'bad',
-  switchback_user_repeat_misses_total: 'repeatMisses',
+type ByBucket = 'operations' | 'failed' | 'fellBack' | 'repeatMisses'
+
+function byBucketOf({ name, labels }: Series): ByBucket | undefined {
+  if (name === 'switchback_user_operations_total') return 'operations'
+  if (name === 'switchback_user_repeat_misses_total') return 'repeatMisses'
+  if (name !== 'switchback_user_bad_operations_total') return undefined
+  // A replica of an older version does not say. That the other side served is the usual case.
+  return labels['ended'] === 'failed' ? 'failed' : 'fellBack'
 }
 
 function boundOf(text: string | undefined): number {
@@ -84,6 +99,7 @@ export function readingOf(
   const selected = new Map(
     selectors.map(({ text }) => [text, { sum: 0, max: -Infinity, off: 0, on: 0 }]),
   )
+  const out: SideOut[] = []
   let instance: string | undefined
   let startedAt = 0
   let userWindows = 0
@@ -98,17 +114,18 @@ export function readingOf(
     const side = labels['side']
     if (side !== 'off' && side !== 'on') continue
     const arm = arms[side]
-    const byBucket = BY_BUCKET[name]
+    const byBucket = byBucketOf(one)
     if (byBucket !== undefined) {
       arm[byBucket][bucketOf(one, replica)]! += countOf(one, replica)
     } else if (name === 'switchback_user_slow_operations_total') {
       const bound = boundOf(labels['over'])
-      const list = arm.slow.get(bound) ?? new Float64Array(USER_BUCKETS)
+      const list = arm.late.get(bound) ?? new Float64Array(USER_BUCKETS)
       list[bucketOf(one, replica)]! += countOf(one, replica)
-      arm.slow.set(bound, list)
-    } else if (name === 'switchback_operation_duration_seconds_bucket') {
-      const bound = boundOf(labels['le'])
-      arm.latency.set(bound, (arm.latency.get(bound) ?? 0) + countOf(one, replica))
+      arm.late.set(bound, list)
+    } else if (name === 'switchback_side_out_seconds') {
+      const { backend = side } = labels
+      // Longer than there is time would be no time.
+      if (value > 0 && value < at) out.push({ side, backend, since: at - value })
     } else if (name === 'switchback_users_total') arm.users += countOf(one, replica)
   }
   if (instance === undefined) {
@@ -118,7 +135,7 @@ export function readingOf(
       'name the metrics URL of an app process with the cache',
     )
   }
-  return { replica, at, instance, startedAt, userWindows, arms, selected }
+  return { replica, at, instance, startedAt, userWindows, arms, out, selected }
 }
 
 function select(
