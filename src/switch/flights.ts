@@ -2,10 +2,16 @@ import { AsyncLocalStorage } from 'node:async_hooks'
 import type { Loader } from '../cache/index.ts'
 import type { Side } from '../side.ts'
 
+/** What a load is to replace. */
+export interface Missed {
+  readonly token: string
+  /** The side's fence then. It moves where an acknowledged write could not leave a token. */
+  readonly fence: number
+}
+
 /** One load under way, with the value that it ends in. */
 export interface Flight<T = unknown> {
-  /** The token that was missed. */
-  readonly token: string
+  readonly missed: Missed
   /** By `performance.now()`. */
   readonly startedAt: number
   readonly result: Promise<T>
@@ -19,10 +25,11 @@ export interface Flight<T = unknown> {
 export class Flights {
   readonly #flights = new Map<string, Flight>()
 
-  /** A load of the key under way that missed the same token and is not older than `maxAgeMs`. */
-  find(side: Side, key: string, token: string, maxAgeMs: number): Flight | undefined {
+  /** A load of the key under way that missed the same and is not older than `maxAgeMs`. */
+  find(side: Side, key: string, missed: Missed, maxAgeMs: number): Flight | undefined {
     const flight = this.#flights.get(side + key)
-    if (flight === undefined || flight.token !== token) return undefined
+    if (flight === undefined || flight.missed.token !== missed.token) return undefined
+    if (flight.missed.fence !== missed.fence) return undefined
     if (performance.now() - flight.startedAt > maxAgeMs) return undefined
     return waitsForCaller(flight) ? undefined : flight
   }
@@ -31,7 +38,7 @@ export class Flights {
   start<T>(
     side: Side | undefined,
     key: string,
-    token: string,
+    missed: Missed,
     lead: (nest: Nest) => Promise<T>,
   ): Flight<T> {
     const parent = callerNest()
@@ -45,7 +52,7 @@ export class Flights {
       }
     }
     const id = `${side}${key}`
-    const flight = { token, startedAt: performance.now(), result: fly(), nest }
+    const flight = { missed, startedAt: performance.now(), result: fly(), nest }
     if (side !== undefined) this.#flights.set(id, flight)
     return flight
   }

@@ -53,8 +53,9 @@ export class Loads {
     for (;;) {
       const flight = this.#flightFor(op)
       if (flight === undefined) {
-        const { place, key, cell } = op
-        const own = this.#flights.start(place?.side, key, cell.token, (nest) =>
+        const { place, key, cell, fence } = op
+        const missed = { token: cell.token, fence }
+        const own = this.#flights.start(place?.side, key, missed, (nest) =>
           this.#lead(op, load, ttlMs, nest),
         )
         return this.#valueOf<T>(await landing(own))
@@ -74,12 +75,17 @@ export class Loads {
     }
   }
 
-  #flightFor({ place, key, cell }: PinnedOperation): ReturnType<Flights['find']> {
+  #flightFor({ place, key, cell, fence }: PinnedOperation): ReturnType<Flights['find']> {
     // Where neither side can be trusted with the key, nothing is stored, so nothing could be
     // proven.
     if (place === undefined) return undefined
     // What takes longer is not stored.
-    return this.#flights.find(place.side, key, cell.token, place.backend.tombstoneTtl / 2)
+    return this.#flights.find(
+      place.side,
+      key,
+      { token: cell.token, fence },
+      place.backend.tombstoneTtl / 2,
+    )
   }
 
   #valueOf<T>({ payload, value }: Loaded): T {

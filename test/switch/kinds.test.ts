@@ -76,6 +76,24 @@ describe('whoever began after a delete gets nothing from a load that began befor
     expect(await late).toBe('v2')
   })
 
+  test('the delete left a fence instead of a tombstone, and the fill from before it lands', async () => {
+    const loader = world.actor({ machine: 'fenced join' })
+    const deleter = world.actor({ machine: 'fenced join' })
+    const key = world.key()
+    const fill = loader.off.hold('write', 'before')
+    const early = loader.offUser.getOrSet(key, () => 'v1')
+    await fill.reached
+    // What a delete leaves that the files do not take.
+    await deleter.off.ledger!.fence('off', deleter.off.now() + 1000)
+
+    const late = loader.offUser.getOrSet(key, () => 'v2')
+    await until('it has missed', () => loader.off.calls.read === 2)
+    await new Promise((resolve) => setTimeout(resolve, 20))
+    fill.open()
+    expect(await early).toBe('v1')
+    expect(await late).toBe('v2')
+  })
+
   test('the load outlived the tombstone', async () => {
     const loader = world.actor({ machine: 'outlived', tombstoneTtl: 100 })
     const deleter = world.actor({ machine: 'outlived', tombstoneTtl: 100 })
