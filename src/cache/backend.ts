@@ -124,13 +124,22 @@ export interface Heard {
   readonly again: boolean
   /** This process had heard another era of this server before. */
   readonly changed: boolean
+  /** What {@link Membership.stand} said before the question was sent. */
+  readonly asked?: Stand | undefined
+}
+
+/** Where the machine stands with a store. */
+export interface Stand {
+  readonly era: number
+  readonly fence: number
 }
 
 /**
- * - `renew`: begin another era first, and report again;
- * - `leave`: the machine uses another server by now: connect again.
+ * - `again`: the machine has moved on since the question was sent: ask once more;
+ * - `renew`: begin another era first, and tell again;
+ * - `leave`: this is not the server that the machine goes by any more: connect anew.
  */
-export type EraVerdict = 'renew' | 'leave' | undefined
+export type EraVerdict = 'again' | 'renew' | 'leave' | undefined
 
 /** What the switch tells a backend about its place. */
 export interface Membership {
@@ -138,6 +147,8 @@ export interface Membership {
   readonly pair: string
   /** Names the file store of this machine, beside which no other may use this store; `''`: any may. */
   readonly owner: () => string
+  /** Asked before each question for an era. @default nobody knows */
+  readonly stand?: () => Stand | undefined
 }
 
 /** An invalidation that a side did not acknowledge. */
@@ -180,9 +191,12 @@ export interface Ledger {
   era(side: Side): number
   /** The server that reported it. */
   server(side: Side): number
-  /** Adopts another era. Its fence is raised in any case, which informs the other processes. */
-  adopt(side: Side, heard: Heard, before: number): MaybePromise<void>
-  /** Forgets all that is pending on the side. Only after a fence that covers it. */
+  /**
+   * Goes over to another era, unless the machine is no longer in `from` (false). Its fence is raised in any
+   * case: that tells the other processes.
+   */
+  adopt(side: Side, from: number, heard: Heard, before: number): MaybePromise<boolean>
+  /** Forgets all that is owed on the side by now. Only after a fence that covers it. */
   writeOff(side: Side): MaybePromise<void>
   /** Cells written before this (store clock) are not trusted. 0 when nothing is fenced. */
   fencedBefore(side: Side): number

@@ -58,11 +58,14 @@ export function createCacheSwitch(options: CacheSwitchOptions & FlagChoice): Cac
   const sides = { off: guard('off'), on: guard('on') }
   const ledger = options.off.ledger ?? options.on.ledger
   const fleet = options.fleet ?? false
-  const backends = [options.off, options.on]
-  const spaces = backends.map(({ space = '' }) => space).join('')
+  const spaces = [options.off, options.on].map(({ space = '' }) => space).join('')
   const pair = name === 'cache' && spaces === '' ? '' : `${name}\n${spaces}`
-  for (const backend of backends) {
-    backend.join?.({ pair, owner: () => (fleet ? '' : (ledger?.place ?? '')) })
+  for (const side of ['off', 'on'] as const) {
+    options[side].join?.({
+      pair,
+      owner: () => (fleet ? '' : (ledger?.place ?? '')),
+      stand: () => debts.stand(side),
+    })
   }
   const maxOwed = options.maxOwed ?? 10_000
   const haveBoards = ledger === undefined && backends.every(({ board }) => board !== undefined)

@@ -5,6 +5,7 @@ import {
   type Heard,
   type Ledger,
   type MaybePromise,
+  type Stand,
 } from '../cache/index.ts'
 import type { Side } from '../side.ts'
 import type { Recorder } from '../telemetry/index.ts'
@@ -236,26 +237,46 @@ export class Debts {
       return undefined
     }
     const ledger = this.#ledger
-    // A look, so that what follows is current.
-    ledger.fencedBefore(side)
+    // A look, so that what follows speaks of this moment.
+    const fence = ledger.fencedBefore(side)
     const [era, server] = [ledger.era(side), ledger.server(side)]
     if (era !== heard.era) {
       const sameServer = server === heard.server
       if (!sameServer && heard.again) return 'leave'
-      // It is unknown which of its cells are older than what this machine acknowledged.
+      const asked = heard.asked ?? { era, fence }
+      // An answer from before the machine went over to its present era would take it back to an older one.
+      if (asked.era !== era) return 'again'
+      // Which of its cells are older than what this machine acknowledged, nobody can tell.
       const stranger = !sameServer && !heard.begun
       if (stranger && this.#parts.renews) return 'renew'
-      await ledger.adopt(side, heard, stranger && era !== 0 ? heard.now + 1 : heard.since)
+      const before = stranger && era !== 0 ? heard.now + 1 : heard.since
+      if (!(await ledger.adopt(side, era, heard, before))) return 'again'
       this.changes += 1
       if (era !== 0) this.#tellFenced(side, RESET_REASON)
+      // A fence from before the question has nothing to say of an era that began with it.
+      if (heard.begun && asked.fence > heard.now + FAR_MS) {
+        const raised =
+          asked.fence >= FENCE_UNKNOWN ? asked.fence : Math.max(before, asked.fence + 1)
+        await ledger.replaceFence(side, raised, heard.since)
+      }
     }
     return undefined
   }
 
+  /** Where this machine stands with the side's store just now; `undefined` while the ledger cannot say. */
+  stand(side: Side): Stand | undefined {
+    try {
+      const fence = this.#ledger.fencedBefore(side)
+      return { era: this.#ledger.era(side), fence }
+    } catch {
+      return undefined
+    }
+  }
+
   /**
-   * A fence far ahead of its store's clock would keep the side unused for as long (the ledger was
-   * lost, or a clock was set back). Replaces it by one of the present time, once nothing older is
-   * there.
+   * A fence that lies far ahead of its store's clock would keep the side unused for as long: all of it is
+   * distrusted, or a clock was set back. Where the store has eras it begins another one, which leaves behind
+   * whatever was written or may still land; else a fence of the present time takes its place.
    */
   async mendFence(side: Side): Promise<void> {
     const { backend } = this.#parts.sides[side]
@@ -269,16 +290,12 @@ export class Debts {
     if (fence <= backend.now() + FAR_MS) return
     await this.#parts.sides[side].meet()
     await backend.ping()
-    if (fence < FENCE_UNKNOWN) {
-      // An older value may have a later time than a fence of now.
-      if (backend.renew === undefined) await backend.clear()
-      else await backend.renew()
-    }
-    // Another era has raised it by one. If another process raised it further, the next round
-    // handles it.
-    const raised = this.#ledger.fencedBefore(side)
-    if (fence < FENCE_UNKNOWN && raised > fence + 1) return
-    await this.#ledger.replaceFence(side, raised, this.#fenceTime(side))
+    // Meanwhile it may have said that it is in another era, which lifts the fence.
+    if (this.#ledger.fencedBefore(side) !== fence) return
+    if (this.#hasEra(side)) return backend.renew?.()
+    // An older value may bear a later time than a fence of now.
+    if (fence < FENCE_UNKNOWN) await backend.clear()
+    await this.#ledger.replaceFence(side, fence, this.#parts.sides[side].mayLandUntil() + 1)
   }
 
   /**
@@ -288,7 +305,8 @@ export class Debts {
     const { backend, deadlineMs } = this.#parts.sides[side]
     const fence = this.fencedBefore(side)
     if (this.unreadable !== '') return `unused: the ledger cannot be read (${this.unreadable})`
-    if (fence >= FENCE_UNKNOWN) return 'unused: the ledger was lost, and its clock is not known yet'
+    if (fence >= FENCE_UNKNOWN)
+      return 'unused: all that it holds is distrusted until it has been asked'
     const ahead = fence - backend.now()
     // As far as a write under way reaches.
     if (ahead > deadlineMs + SETTLE_MS) {
@@ -331,10 +349,18 @@ export class Debts {
     return sides[sides.off.backend.ledger === ledger ? 'off' : 'on'].deadlineMs
   }
 
-  /** Unknown while this process has not heard the store's time. */
+  /**
+   * Everything, where another era will lift that: no clock can tell what it was written before, since clocks
+   * are set back, and others have longer deadlines.
+   */
   #fenceTime(side: Side): number {
     const guarded = this.#parts.sides[side]
-    return guarded.met ? guarded.mayLandUntil() + 1 : FENCE_UNKNOWN
+    return guarded.met && !this.#hasEra(side) ? guarded.mayLandUntil() + 1 : FENCE_UNKNOWN
+  }
+
+  /** The masters of a cluster have eras of their own, which their scripts cannot check. */
+  #hasEra(side: Side): boolean {
+    return (this.#parts.sides[side].backend.era?.() ?? 0) !== 0
   }
 
   #cannotRead(error: unknown): number {

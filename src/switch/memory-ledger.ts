@@ -1,4 +1,4 @@
-import type { Heard, Ledger, Owed } from '../cache/index.ts'
+import { FENCE_UNKNOWN, type Heard, type Ledger, type Owed } from '../cache/index.ts'
 import type { Side } from '../side.ts'
 
 /**
@@ -57,9 +57,12 @@ export class MemoryLedger implements Ledger {
     return this.#heard[side]?.server ?? 0
   }
 
-  adopt(side: Side, heard: Heard, before: number): void {
-    this.fence(side, Math.max(before, this.#fenced[side] + 1))
+  adopt(side: Side, from: number, heard: Heard, before: number): boolean {
+    if (this.era(side) !== from) return false
+    const fenced = this.#fenced[side]
+    this.fence(side, fenced < FENCE_UNKNOWN ? Math.max(before, fenced + 1) : before)
     this.#heard[side] = heard
+    return true
   }
 
   writeOff(side: Side): void {

@@ -140,8 +140,11 @@ export class CallerView implements CacheView {
           // So that no load from before it is stored after it.
           await debts.fence(side.side, 'cleared', side.backend.now())
           await side.backend.clear()
-          // A fill that was under way may have been stored after the deletion.
-          if (!debts.fencesByEra) await debts.fence(side.side, 'cleared')
+          // What was on its way already may have been stored behind the deletion's back.
+          if (!debts.fencesByEra) {
+            await debts.fence(side.side, 'cleared')
+            await debts.mendFence(side.side)
+          }
         } catch (error) {
           await debts.fence(side.side, `clear failed: ${oneLine(error)}`)
         }

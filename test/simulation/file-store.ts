@@ -13,7 +13,7 @@ import {
   type WriteOptions,
   type WriteResult,
 } from '../../src/cache/index.ts'
-import type { FileCache } from '../../src/cache/index.ts'
+import { FENCE_UNKNOWN, type FileCache } from '../../src/cache/index.ts'
 import { SwitchbackError } from '../../src/errors.ts'
 import type { Side } from '../../src/side.ts'
 import type { Machine } from './machine.ts'
@@ -34,6 +34,8 @@ export class Disk {
   floor: { readonly token: string; readonly at: number } = { token: '', at: 0 }
   readonly owed: Record<Side, Map<string, Owed>> = { off: new Map(), on: new Map() }
   readonly fences: Record<Side, number> = { off: 0, on: 0 }
+  /** Another number each time that a side is distrusted as a whole; 0: it is not. */
+  readonly distrusts: Record<Side, number> = { off: 0, on: 0 }
   readonly heard: Record<Side, Heard | undefined> = { off: undefined, on: undefined }
   /** Of what is owed. */
   generations = 0
@@ -308,11 +310,16 @@ class DiskLedger implements Ledger {
   /** Stands in the control file, which needs no lock. */
   fence(side: Side, before: number): void {
     this.#cache.check()
-    this.#disk.fences[side] = Math.max(this.#disk.fences[side], before)
-    this.#disk.machine.tell(
-      () =>
-        `${this.#disk.machine.running?.name ?? '?'} distrusts what ${side} holds from before ${before}`,
-    )
+    const { machine, fences, distrusts } = this.#disk
+    if (before < FENCE_UNKNOWN) fences[side] = Math.max(fences[side], before)
+    else {
+      this.#disk.generations += 1
+      distrusts[side] = FENCE_UNKNOWN + this.#disk.generations
+    }
+    machine.tell(() => {
+      const what = before < FENCE_UNKNOWN ? `what ${side} holds from before ${before}` : side
+      return `${machine.running?.name ?? '?'} distrusts ${what}`
+    })
   }
 
   async writeOff(side: Side): Promise<void> {
@@ -325,17 +332,20 @@ class DiskLedger implements Ledger {
 
   fencedBefore(side: Side): number {
     this.#cache.check()
-    return this.#disk.fences[side]
+    return this.#disk.distrusts[side] || this.#disk.fences[side]
   }
 
   trustedFrom(side: Side, key: string): number {
-    return this.owes(side, key) ? Number.POSITIVE_INFINITY : this.#disk.fences[side]
+    return this.owes(side, key) ? Number.POSITIVE_INFINITY : this.fencedBefore(side)
   }
 
   replaceFence(side: Side, from: number, before: number): boolean {
     this.#cache.check()
-    if (this.#disk.fences[side] !== from) return false
-    this.#disk.fences[side] = before
+    if (this.fencedBefore(side) !== from) return false
+    const { fences, distrusts } = this.#disk
+    // What was raised meanwhile stays.
+    fences[side] = distrusts[side] === 0 ? before : Math.max(fences[side], before)
+    distrusts[side] = 0
     return true
   }
 
@@ -347,12 +357,16 @@ class DiskLedger implements Ledger {
     return this.#disk.heard[side]?.server ?? 0
   }
 
-  adopt(side: Side, heard: Heard, before: number): void {
+  adopt(side: Side, from: number, heard: Heard, before: number): boolean {
     this.#cache.check()
-    this.#disk.fences[side] = Math.max(before, this.#disk.fences[side] + 1)
+    if (this.era(side) !== from) return false
+    const { fences, distrusts } = this.#disk
+    const least = distrusts[side] === 0 ? fences[side] + 1 : 0
+    fences[side] = Math.max(fences[side], before, least)
     this.#disk.heard[side] = heard
     this.#disk.machine.tell(
       () => `${this.#disk.machine.running?.name ?? '?'} goes over to another era of ${side}`,
     )
+    return true
   }
 }

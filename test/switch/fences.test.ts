@@ -128,3 +128,25 @@ test('a mirror that was held up does not put a deleted value over a fence', asyn
   expect(await reader.offUser.get(key)).toBeUndefined()
   hung.open()
 })
+
+test('a fence in place of what is owed covers what lands after it, however long others take', async () => {
+  const machine = 'written off'
+  const loader = world.actor({ machine })
+  const deleter = world.actor({ machine, deadlineMs: { off: 2000, on: 50 }, maxOwed: 0 })
+  const key = world.key()
+  await deleter.onUser.get(world.key())
+  const fill = loader.on.hold('write', 'before')
+  const loading = loader.onUser.getOrSet(key, () => 'v1')
+  await fill.reached
+  const lost = deleter.on.hold('invalidate', 'before')
+  await deleter.onUser.delete(key)
+  const acknowledged = loader.on.now()
+  await until('the deleter can have nothing under way any more', () => {
+    return loader.on.now() > acknowledged + 400
+  })
+  fill.open()
+  expect(await loading).toBe('v1')
+
+  expect(await loader.onUser.get(key)).toBeUndefined()
+  lost.open()
+})

@@ -172,12 +172,14 @@ export class FileLedger implements Ledger {
     return this.#store.current(Date.now()).control.server(side)
   }
 
-  adopt(side: Side, { era, server }: Heard, before: number): MaybePromise<void> {
+  adopt(side: Side, from: number, { era, server }: Heard, before: number): MaybePromise<boolean> {
     return this.#store.run(() =>
       this.#store.exclusively(({ control }) => {
+        if (control.era(side) !== from) return false
         const fence = control.fence(side)
         control.raiseFence(side, fence < FENCE_UNKNOWN ? Math.max(before, fence + 1) : before)
         control.setEra(side, era, server)
+        return true
       }),
     )
   }

@@ -6,6 +6,7 @@ import type {
   InvalidateOptions,
   InvalidateResult,
   Membership,
+  Stand,
   WriteOptions,
   WriteResult,
 } from '../backend.ts'
@@ -61,6 +62,7 @@ class RedisCache implements CacheBackend {
   /** A cluster has none: no key of it is beside all of its cells. */
   readonly board?: Board
   #owner = (): string => ''
+  #stand = (): Stand | undefined => undefined
   /** Until the first attempt to connect has ended: what is asked before waits for it. */
   #starting: Promise<void> | undefined
 
@@ -96,6 +98,7 @@ class RedisCache implements CacheBackend {
         this.tombstoneTtl = ms
       },
       owner: () => this.#owner(),
+      stand: () => this.#stand(),
       onWarning,
     })
     this.#scripts = new Scripts(this.#client, this.#servers, () => Math.ceil(this.tombstoneTtl))
@@ -209,8 +212,9 @@ class RedisCache implements CacheBackend {
     return this.#servers.renew()
   }
 
-  join({ owner }: Membership): void {
+  join({ owner, stand = () => undefined }: Membership): void {
     this.#owner = owner
+    this.#stand = stand
   }
 
   async close(): Promise<void> {

@@ -1,5 +1,5 @@
 import { SwitchbackError } from '../../errors.ts'
-import type { EraVerdict, Word } from '../backend.ts'
+import type { EraVerdict, Stand, Word } from '../backend.ts'
 import type { RedisNode } from './client.ts'
 import { isReadOnly, redisError } from './errors.ts'
 import { ServerClock } from './server-clock.ts'
@@ -14,6 +14,8 @@ export interface ServerParts {
   /** Not one of a cluster, whose client finds the new master by itself. */
   readonly lone: boolean
   readonly question: () => Pick<TickQuestion, 'key' | 'tombstoneTtl' | 'owner'>
+  /** Where the machine stands with the store. */
+  readonly stand: () => Stand | undefined
   /** Awaited before the era counts. If it rejects, the connection is not used. */
   readonly onHeard: (heard: TickAnswer) => Promise<EraVerdict>
 }
@@ -71,6 +73,7 @@ export class Server {
     let answered = false
     try {
       if (newConnection) await selected(node)
+      const asked = this.#parts.stand()
       const sentAt = performance.now()
       const heard = await tick(node, {
         ...this.#parts.question(),
@@ -84,7 +87,8 @@ export class Server {
       const before = this.heard?.era
       const again = !newConnection && before === heard.era
       const changed = before !== undefined && before !== heard.era
-      const verdict = await this.#parts.onHeard({ ...heard, again, changed })
+      const verdict = await this.#parts.onHeard({ ...heard, again, changed, asked })
+      if (verdict === 'again') return await this.#ask()
       if (verdict === 'renew') return await this.#ask(heard.name)
       if (verdict === 'leave') {
         this.heard = undefined

@@ -1,5 +1,5 @@
 import { SwitchbackError } from '../../errors.ts'
-import type { EraVerdict, Heard, MaybePromise } from '../backend.ts'
+import type { EraVerdict, Heard, MaybePromise, Stand } from '../backend.ts'
 import { isCluster, type RedisClient, type RedisCluster, type RedisNode } from './client.ts'
 import { isWrongType, redisError } from './errors.ts'
 import { keySlot } from './key-slot.ts'
@@ -18,6 +18,7 @@ export interface ServersOptions {
   /** Another process has a longer one. */
   readonly onTombstoneTtl: (ms: number) => void
   readonly owner: () => string
+  readonly stand: () => Stand | undefined
   readonly onWarning: (warning: SwitchbackError) => void
 }
 
@@ -175,6 +176,7 @@ export class Servers {
         tombstoneTtl: tombstoneTtl(),
         owner: owner(),
       }),
+      stand: this.#options.stand,
       onHeard: (heard) => this.#heard(heard),
     })
   }
