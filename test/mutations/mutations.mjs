@@ -430,8 +430,8 @@ export const mutations = [
   {
     name: 'a server is believed before what it said was noted',
     file: 'src/cache/redis/server.ts',
-    from: 'const verdict = await this.#parts.onHeard({ ...heard, again, changed })',
-    to: 'this.heard = heard\n      this.trusted = true\n      const verdict = await this.#parts.onHeard({ ...heard, again, changed })',
+    from: 'const verdict = await this.#parts.onHeard({ ...heard, again, changed, asked })',
+    to: 'this.heard = heard\n      this.trusted = true\n      const verdict = await this.#parts.onHeard({ ...heard, again, changed, asked })',
     rule: 'lossBeginsEra',
     args: ['--faults', 'restart-snapshot,restart-empty'],
   },
