@@ -58,7 +58,8 @@ export function createCacheSwitch(options: CacheSwitchOptions & FlagChoice): Cac
   const sides = { off: guard('off'), on: guard('on') }
   const ledger = options.off.ledger ?? options.on.ledger
   const fleet = options.fleet ?? false
-  const spaces = [options.off, options.on].map(({ space = '' }) => space).join('')
+  const backends = [options.off, options.on]
+  const spaces = backends.map(({ space = '' }) => space).join('')
   const pair = name === 'cache' && spaces === '' ? '' : `${name}\n${spaces}`
   for (const side of ['off', 'on'] as const) {
     options[side].join?.({
