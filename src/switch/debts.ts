@@ -244,7 +244,8 @@ export class Debts {
       const sameServer = server === heard.server
       if (!sameServer && heard.again) return 'leave'
       const asked = heard.asked ?? { era, fence }
-      // An answer from before the machine went over to its present era would take it back to an older one.
+      // An answer from before the machine adopted its present era would take it back to an older
+      // one.
       if (asked.era !== era) return 'again'
       // Which of its cells are older than what this machine acknowledged, nobody can tell.
       const stranger = !sameServer && !heard.begun
@@ -263,7 +264,7 @@ export class Debts {
     return undefined
   }
 
-  /** Where this machine stands with the side's store just now; `undefined` while the ledger cannot say. */
+  /** Where this machine stands with the side's store; `undefined` when the ledger cannot be read. */
   stand(side: Side): Stand | undefined {
     try {
       const fence = this.#ledger.fencedBefore(side)
@@ -274,9 +275,9 @@ export class Debts {
   }
 
   /**
-   * A fence that lies far ahead of its store's clock would keep the side unused for as long: all of it is
-   * distrusted, or a clock was set back. Where the store has eras it begins another one, which leaves behind
-   * whatever was written or may still land; else a fence of the present time takes its place.
+   * A fence far ahead of its store's clock would keep the side unused for as long (everything is
+   * distrusted, or a clock was set back). A store with eras begins another one, which leaves behind
+   * what was written and what may still land; elsewhere a fence of the present time replaces it.
    */
   async mendFence(side: Side): Promise<void> {
     const { backend } = this.#parts.sides[side]
@@ -350,8 +351,8 @@ export class Debts {
   }
 
   /**
-   * Everything, where another era will lift that: no clock can tell what it was written before, since clocks
-   * are set back, and others have longer deadlines.
+   * Everything, where another era will lift that: a time would not cover what a clock that was set
+   * back, or a process with a longer deadline, puts behind it.
    */
   #fenceTime(side: Side): number {
     const guarded = this.#parts.sides[side]
