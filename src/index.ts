@@ -61,6 +61,7 @@ export {
   MemoryLedger,
   type OnOperation,
   type OperationInfo,
+  type Reach,
   type SideHealth,
   type StandbyPolicy,
   type SwitchEvent,

@@ -81,8 +81,8 @@ export class Coherence {
         if (written) {
           op.outcome = 'stored'
           op.servedBy = active.side
-          const standbyToken = await this.#supersede(standby, key, token)
-          const lost = await this.#oweIfFenced(active, key, trusted)
+          const standbyToken = await this.#supersede(op, token)
+          const lost = await this.#oweIfFenced(op, active, trusted)
           return lost ? NOTHING_WRITTEN : { activeToken: token, standbyToken }
         }
         op.outcome = 'timed_out'
@@ -95,22 +95,22 @@ export class Coherence {
     }
     // The value first, then what is pending: a process that delivers it does so after the value is
     // in place.
-    if (op.retired) await this.#supersede(standby, key, '')
+    if (op.retired) await this.#supersede(op, '')
     else await this.#storeOnStandby(op, entry)
-    await this.#debts.owe(active.side, key, landsUntil)
+    await this.#owe(op, active, landsUntil)
     return NOTHING_WRITTEN
   }
 
   /** Deletes the key on both sides; resolves to whether a value was there. Never rejects. */
   async erase(op: PinnedOperation): Promise<boolean> {
-    const { active, standby, key } = op
+    const { active, standby } = op
     const fences = [active, standby].map(({ side }) => this.#debts.fencedBefore(side))
-    const onActive = this.#eraseOn(active, key)
-    const onStandby = this.#eraseOn(standby, key)
+    const onActive = this.#eraseOn(op, active)
+    const onStandby = this.#eraseOn(op, standby)
     const erased = await onActive
     const alsoErased = await onStandby
-    await this.#oweIfFenced(active, key, fences[0]!)
-    await this.#oweIfFenced(standby, key, fences[1]!)
+    await this.#oweIfFenced(op, active, fences[0]!)
+    await this.#oweIfFenced(op, standby, fences[1]!)
     op.outcome = erased.outcome
     if (erased.outcome === 'deleted') op.servedBy = active.side
     else op.servedBy = alsoErased.outcome === 'deleted' ? standby.side : 'none'
@@ -161,10 +161,15 @@ export class Coherence {
    * Checked before a write is acknowledged: a side that was fenced since may have lost what it took
    * (its store restarted), and the old value of the other side may have been moved there.
    */
-  async #oweIfFenced(side: GuardedSide, key: string, fence: number): Promise<boolean> {
+  async #oweIfFenced(op: PinnedOperation, side: GuardedSide, fence: number): Promise<boolean> {
     if (this.#debts.fencedBefore(side.side) === fence) return false
-    await this.#debts.owe(side.side, key, 0)
+    await this.#owe(op, side, 0)
     return true
+  }
+
+  async #owe(op: PinnedOperation, side: GuardedSide, notBefore: number): Promise<void> {
+    const reach = await this.#debts.owe(side.side, op.key, notBefore)
+    if (reach === 'process' || op.reach === 'all') op.reach = reach
   }
 
   async #storeOnStandby(op: PinnedOperation, entry: Entry): Promise<void> {
@@ -182,10 +187,11 @@ export class Coherence {
       }
       landsUntil = standby.mayLandUntil()
     }
-    await this.#debts.owe(standby.side, key, landsUntil)
+    await this.#owe(op, standby, landsUntil)
   }
 
-  async #supersede(standby: GuardedSide, key: string, successor: string): Promise<string> {
+  async #supersede(op: PinnedOperation, successor: string): Promise<string> {
+    const { standby, key } = op
     let landsUntil = 0
     if (standby.usable) {
       try {
@@ -196,16 +202,16 @@ export class Coherence {
       }
       landsUntil = standby.mayLandUntil()
     }
-    await this.#debts.owe(standby.side, key, landsUntil)
+    await this.#owe(op, standby, landsUntil)
     return ''
   }
 
-  async #eraseOn(side: GuardedSide, key: string): Promise<Erased> {
+  async #eraseOn(op: PinnedOperation, side: GuardedSide): Promise<Erased> {
     let outcome: Outcome = 'fell_back'
     let landsUntil = 0
     if (side.usable) {
       try {
-        const { done, existed } = await side.invalidate(key)
+        const { done, existed } = await side.invalidate(op.key)
         if (done) return { existed, outcome: 'deleted' }
         outcome = 'timed_out'
       } catch (error) {
@@ -213,7 +219,7 @@ export class Coherence {
       }
       landsUntil = side.mayLandUntil()
     }
-    await this.#debts.owe(side.side, key, landsUntil)
+    await this.#owe(op, side, landsUntil)
     return { existed: false, outcome }
   }
 }

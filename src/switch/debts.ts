@@ -13,6 +13,7 @@ import type { Boards } from './boards.ts'
 import type { Notify } from './events.ts'
 import { type GuardedSide, oneLine } from './guarded-side.ts'
 import { MemoryLedger } from './memory-ledger.ts'
+import type { Reach } from './operation.ts'
 
 const RESET_REASON = 'the store was replaced or restarted and may have lost acknowledged deletes'
 /** Further ahead of its store's clock than any fence can be. */
@@ -97,26 +98,31 @@ export class Debts {
     return this.changes === changes ? asked : Math.max(asked, this.trustedFrom(side, key))
   }
 
-  /** Must be awaited before the caller is answered. Never rejects. */
-  async owe(side: Side, key: string, notBefore: number): Promise<void> {
-    const { ledger, boards, recorder, maxOwed } = this.#parts
-    recorder.event(side, 'owed')
-    if (boards !== undefined) {
-      if (!(await boards.owe(side, key, notBefore))) this.#memory.owe(side, key, notBefore)
-      return
+  /** Must be awaited before the caller is answered. Tells who knows of it. Never rejects. */
+  async owe(side: Side, key: string, notBefore: number): Promise<Reach> {
+    const reach = await this.#note(side, key, notBefore)
+    if (this.#parts.boards === undefined && this.count(side) > this.#parts.maxOwed) {
+      await this.writeOff(side, 'too many invalidations are pending')
     }
+    return reach
+  }
+
+  async #note(side: Side, key: string, notBefore: number): Promise<Reach> {
+    const { ledger, boards, recorder } = this.#parts
+    recorder.event(side, 'owed')
+    if (boards !== undefined && (await boards.owe(side, key, notBefore))) return 'all'
     if (ledger === undefined) {
       this.#memory.owe(side, key, notBefore)
-    } else {
-      try {
-        await ledger.owe(side, key, notBefore, this.#patienceMs())
-        this.#ledgerFailed = false
-      } catch (error) {
-        this.#ledgerIsFailing(error)
-        await this.#distrust(side, key, notBefore)
-      }
+      return 'process'
     }
-    if (this.count(side) > maxOwed) await this.writeOff(side, 'too many invalidations are pending')
+    try {
+      await ledger.owe(side, key, notBefore, this.#patienceMs())
+      this.#ledgerFailed = false
+      return 'machine'
+    } catch (error) {
+      this.#ledgerIsFailing(error)
+      return this.#distrust(side, key, notBefore)
+    }
   }
 
   /** A fence is an era of the store itself, behind which nothing lands that began before it. */
@@ -335,12 +341,14 @@ export class Debts {
   }
 
   /** Only this process knows what is distrusted here; the ledger's fence is for all of them. */
-  async #distrust(side: Side, key: string, notBefore: number): Promise<void> {
+  async #distrust(side: Side, key: string, notBefore: number): Promise<Reach> {
     const before = this.#fenceTime(side)
     try {
       await this.#parts.ledger?.fence(side, before)
+      return 'machine'
     } catch {
       this.#memory.owe(side, key, notBefore)
+      return 'process'
     }
   }
 

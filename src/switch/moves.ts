@@ -4,6 +4,9 @@ import { type Debts, NEVER_TRUSTED } from './debts.ts'
 import type { GuardedSide } from './guarded-side.ts'
 import type { PinnedOperation } from './operation.ts'
 
+/** A write may take so much longer than its deadlines from one side to the other: its process was busy. */
+const LEGS_MS = 1000
+
 export interface MovesParts {
   readonly debts: Debts
   readonly recorder: Recorder
@@ -72,6 +75,15 @@ export class Moves {
   }
 
   /**
+   * A shared store that began its era while a write was between its legs may have lost that write's value, and
+   * its writer need not have heard of it: the other store's value is only served until no such write is left.
+   */
+  #isYoung({ active, standby, fence }: PinnedOperation, missed: Cell): boolean {
+    if (!this.#debts.fencesByEra || missed.state === 'tombstone') return false
+    return fence > active.backend.now() - active.deadlineMs - standby.deadlineMs - LEGS_MS
+  }
+
+  /**
    * A store of this machine's own cannot know what other machines wrote to the shared side, so in a
    * fleet its value moves there only while a write of theirs would still show as a tombstone.
    */
@@ -84,7 +96,7 @@ export class Moves {
   async #fillFrom(op: PinnedOperation, missed: Cell, found: Cell): Promise<boolean> {
     const { active, key } = op
     const fenced = this.#debts.trustedFrom(active.side, key) !== op.fence
-    if (fenced || !this.#mayReplace(active, missed)) return false
+    if (fenced || !this.#mayReplace(active, missed) || this.#isYoung(op, missed)) return false
     try {
       const { written } = await active.write(key, found, missed.token, missed.era)
       this.#recorder.event(active.side, written ? 'backfill' : 'fill_refused')

@@ -14,7 +14,16 @@ export interface OperationInfo {
   /** Who gave the value or took the write: a side, the origin, or none. */
   readonly servedBy: Side | 'origin' | 'none'
   readonly decision: Decision
+  /** Of a write: who sees nothing older once it has resolved. `all` for other operations. */
+  readonly reach: Reach
 }
+
+/**
+ * - `all`: every process that uses the two sides;
+ * - `machine`: those of this machine, and the others as soon as the side is told, which the ledger sees to;
+ * - `process`: this one, and the others as soon as it has told the side, or anybody.
+ */
+export type Reach = 'all' | 'machine' | 'process'
 
 export type OnOperation = (info: OperationInfo) => void
 
@@ -49,6 +58,7 @@ export class PinnedOperation {
   fence = 0
   outcome: Outcome = 'miss'
   servedBy: Side | 'origin' | 'none' = 'none'
+  reach: Reach = 'all'
 
   constructor(
     operation: Operation,
@@ -82,8 +92,8 @@ export class PinnedOperation {
     const elsewhere = this.place === this.standby || this.servedBy === this.standby.side
     recorder.operation(side, this.operation, this.outcome, durationMs, this.bucket, elsewhere)
     if (onOperation !== undefined) {
-      const { operation, outcome, servedBy, decision } = this
-      onOperation({ operation, side, outcome, servedBy, decision })
+      const { operation, outcome, servedBy, decision, reach } = this
+      onOperation({ operation, side, outcome, servedBy, decision, reach })
     }
   }
 }

@@ -2,6 +2,7 @@ import { setTimeout as delay } from 'node:timers/promises'
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
 import { adaptCache, memoryCache, redisCache } from '../../src/cache/index.ts'
 import { createCacheSwitch, type SwitchEvent } from '../../src/switch/index.ts'
+import { deferred } from '../support/deferred.ts'
 import { FixedDecider } from '../support/fixed-decider.ts'
 import { Pair, type PairActor } from '../support/pair.ts'
 import { startTcpProxy, type TcpProxy } from '../support/tcp-proxy.ts'
@@ -146,6 +147,30 @@ describe('two Redis, A and B', () => {
       expect(await reader.onUser.getOrSet(key, () => 'v3')).not.toBe('v1')
       await pair.licensed(reader)
     }
+  })
+
+  test('A is emptied while a set is between its legs: nothing old moves there', async () => {
+    const key = await storeV1()
+    const writer = pair.actor()
+    await pair.licensed(writer)
+    // It does not hear of it.
+    vi.spyOn(writer.off.board, 'tick').mockRejectedValue(new Error('late'))
+    const [reached, opened] = [deferred(), deferred()]
+    const invalidate = writer.on.invalidate.bind(writer.on)
+    vi.spyOn(writer.on, 'invalidate').mockImplementationOnce(async (...given) => {
+      reached.resolve()
+      await opened.promise
+      return invalidate(...given)
+    })
+    const written = writer.offUser.set(key, 'v2')
+    await reached.promise
+    const era = reader.off.era!()
+    await pair.a.command('FLUSHALL')
+    await until('it is heard', () => reader.off.era!() !== era)
+    await reader.offUser.getOrSet(key, () => 'v2')
+    opened.resolve()
+    await written
+    expect(await reader.offUser.get(key)).not.toBe('v1')
   })
 
   test('too much is owed: an era of B replaces it', async () => {
