@@ -155,10 +155,10 @@ describe('two Redis, A and B', () => {
     await pair.licensed(writer)
     // It does not hear of it.
     vi.spyOn(writer.off.board, 'tick').mockRejectedValue(new Error('late'))
-    const [reached, opened] = [deferred(), deferred()]
+    const [reached, opened] = [deferred<void>(), deferred<void>()]
     const invalidate = writer.on.invalidate.bind(writer.on)
     vi.spyOn(writer.on, 'invalidate').mockImplementationOnce(async (...given) => {
-      reached.resolve()
+      reached.resolve(undefined)
       await opened.promise
       return invalidate(...given)
     })
@@ -168,7 +168,7 @@ describe('two Redis, A and B', () => {
     await pair.a.command('FLUSHALL')
     await until('it is heard', () => reader.off.era!() !== era)
     await reader.offUser.getOrSet(key, () => 'v2')
-    opened.resolve()
+    opened.resolve(undefined)
     await written
     expect(await reader.offUser.get(key)).not.toBe('v1')
   })

@@ -37,6 +37,8 @@ export interface AdaptCacheOptions {
   readonly name?: string
   /** How long a tombstone lives, in milliseconds. @default 120_000 */
   readonly tombstoneTtl?: number
+  /** Whether other processes use the same data. The switch then says what it cannot promise. @default false */
+  readonly shared?: boolean
 }
 
 const DEFAULT_TOMBSTONE_TTL_MS = 120_000
@@ -60,6 +62,7 @@ export function adaptCache(store: KeyValueStore, options: AdaptCacheOptions = {}
 class AdaptedCache implements CacheBackend {
   readonly name: string
   readonly tombstoneTtl: number
+  readonly shared: boolean
   readonly #store: KeyValueStore
   readonly #lock = new KeyLock()
 
@@ -68,6 +71,7 @@ class AdaptedCache implements CacheBackend {
     this.#store = store
     this.name = options.name ?? 'adapted'
     this.tombstoneTtl = options.tombstoneTtl ?? DEFAULT_TOMBSTONE_TTL_MS
+    this.shared = options.shared ?? false
   }
 
   read(key: string): MaybePromise<Cell> {
