@@ -45,12 +45,29 @@ export function transact<T>(db: Sqlite, work: () => T): T {
 
 /** The SQLite or system error code of a failure, `''` if it has none. */
 export function errorCode(error: unknown): string {
-  if (!(error instanceof Error)) return ''
-  if ('errcode' in error && typeof error.errcode === 'number') return resultName(error.errcode)
-  if ('code' in error && typeof error.code === 'string' && error.code !== '') return error.code
+  const { code, errcode, message } = failureOf(error)
+  if (errcode !== undefined) return resultName(errcode)
+  if (code !== undefined && code !== '') return code
   // libsql gives the result of a failed open in the text only.
-  const result = /^ConnectionFailed\(.*: (\d+)"\)$/s.exec(error.message)?.[1]
+  const result = /^ConnectionFailed\(.*: (\d+)"\)$/s.exec(message)?.[1]
   return result === undefined ? '' : resultName(Number(result))
+}
+
+/** The errors of Node.js are of another realm where the library runs in one of its own, as in Jest. */
+function failureOf(error: unknown): Failure {
+  const { code, errcode, message } = (error ?? {}) as Partial<Failure>
+  return {
+    code: typeof code === 'string' ? code : undefined,
+    errcode: typeof errcode === 'number' ? errcode : undefined,
+    message: typeof message === 'string' ? message : '',
+  }
+}
+
+interface Failure {
+  readonly code: string | undefined
+  /** SQLite's result code, as `node:sqlite` gives it. */
+  readonly errcode: number | undefined
+  readonly message: string
 }
 
 /** SQLite's name of a result code; of an extended one only where it is told from its like. */
@@ -94,6 +111,6 @@ export function isBusy(error: unknown): boolean {
 export function isDamage(error: unknown): boolean {
   return (
     /^SQLITE_(?:CORRUPT|NOTADB|IOERR_SHORT_READ|FORMAT)/.test(errorCode(error)) ||
-    (error instanceof Error && /^no such (?:table|column)|malformed/.test(error.message))
+    /^no such (?:table|column)|malformed/.test(failureOf(error).message)
   )
 }

@@ -2,6 +2,7 @@ import { spawnSync } from 'node:child_process'
 import { mkdtempSync, readdirSync, rmSync, truncateSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { runInNewContext } from 'node:vm'
 import { describe, expect, it, onTestFinished } from 'vitest'
 import {
   type Driver,
@@ -36,6 +37,17 @@ it('loading it warns nobody', () => {
     env: { PATH: process.env['PATH'] },
   })
   expect({ status, stderr }).toEqual({ status: 0, stderr: '' })
+})
+
+it('knows an error of another realm, as Jest has them', () => {
+  const busy: unknown = runInNewContext(
+    "Object.assign(new Error('database is locked'), { code: 'ERR_SQLITE_ERROR', errcode: 261 })",
+  )
+  expect(busy).not.toBeInstanceOf(Error)
+  expect([errorCode(busy), isBusy(busy), isDamage(busy)]).toEqual(['SQLITE_BUSY', true, false])
+  const damaged: unknown = runInNewContext("new Error('database disk image is malformed')")
+  expect(isDamage(damaged)).toBe(true)
+  for (const nothing of [undefined, null, 'text', 7]) expect(errorCode(nothing)).toBe('')
 })
 
 function directory(): string {
