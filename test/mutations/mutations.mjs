@@ -466,6 +466,7 @@ export const mutations = [
     from: 'if (!isCurrent(opened)) throw MOVED\n    return result',
     to: 'return result',
     files: true,
+    tests: [{ file: 'test/cache/file/frozen-fence.test.ts' }],
   },
   {
     name: 'the files take a write whatever token they hold',
@@ -543,6 +544,7 @@ export const mutations = [
     this.raiseFence(side, before)
 `,
     files: true,
+    tests: [{ file: 'test/cache/file/frozen-fence.test.ts' }],
   },
   {
     name: 'a side whose fence cannot be raised is not distrusted',
@@ -567,6 +569,7 @@ export const mutations = [
     from: 'if (!isCurrent(opened)) throw MOVED\n      return work(opened)',
     to: 'return work(opened)',
     files: true,
+    tests: [{ file: 'test/cache/file/conformance.test.ts' }],
   },
   {
     name: 'what is owed is not counted before the commit',

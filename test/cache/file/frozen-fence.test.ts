@@ -1,7 +1,9 @@
 import { rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { expect, test, vi } from 'vitest'
+import { FENCE_UNKNOWN } from '../../../src/cache/backend.ts'
 import { openSqlite } from '../../../src/cache/file/sqlite.ts'
+import { ANY, NEVER } from '../../../src/cache/index.ts'
 import type { Side } from '../../../src/side.ts'
 import { type FilePeer, FileStand } from '../../support/file-peers.ts'
 
@@ -62,6 +64,8 @@ test('a process that was stopped amid lowering a fence does not lower the one th
       stop,
     })
     await stopped.stopped()
+    // A distrust is not lifted before the fence in its place stands.
+    if (from >= FENCE_UNKNOWN) expect(await fenceOf(here, 'off')).toBeGreaterThanOrEqual(before)
     await here.call('ledger', 'fence', 'off', 5000)
     stopped.child.kill('SIGCONT')
     expect(await replaced).toBe(true)
@@ -104,3 +108,25 @@ for (const lock of ['free', 'taken']) {
     taken.close()
   })
 }
+
+test('what is committed into a database that was deleted meanwhile is done again before it is acknowledged', async (context) => {
+  const stand = new FileStand(context)
+  const { directory } = stand
+  const stopped = stand.process()
+  const here = stand.local()
+  await stand.peer({}, stopped).put('k', '1')
+  await here.read('k')
+  const written = stopped.call({
+    options: { directory },
+    target: 'cache',
+    method: 'write',
+    args: ['k', { payload: '2', expiresAt: NEVER }, { expect: ANY, within: 60_000 }],
+    stop: 1,
+  })
+  await stopped.stopped()
+  for (const part of ['', '-wal', '-shm']) rmSync(join(directory, `cache.db${part}`))
+  await vi.waitUntil(async () => (await here.read('k')).state !== 'value')
+  stopped.child.kill('SIGCONT')
+  expect(await written).toMatchObject({ written: true })
+  expect((await here.read('k')).payload).toBe('2')
+})
