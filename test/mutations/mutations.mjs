@@ -193,32 +193,32 @@ export const mutations = [
   {
     name: 'a repayment names what the other side shows',
     file: 'src/switch/upkeep.ts',
-    from: "await side.invalidate(owed.key, '', dueOf(side, owed.notBefore))",
-    to: "await side.invalidate(owed.key, (await this.#parts.sides[side.side === 'on' ? 'off' : 'on'].read(owed.key)).token, owed.notBefore)",
+    from: "await side.invalidate(key, '', due)",
+    to: "await side.invalidate(key, (await this.#parts.sides[side.side === 'on' ? 'off' : 'on'].read(key)).token, due)",
     rule: 'repaymentNamesNobody',
     args: ['--faults', 'hang,disconnect'],
   },
   {
     name: 'debts are repaid before a late write can have landed',
     file: 'src/switch/upkeep.ts',
-    from: "await side.invalidate(owed.key, '', dueOf(side, owed.notBefore))",
-    to: "await side.invalidate(owed.key, '', 0)",
+    from: "await side.invalidate(key, '', due)",
+    to: "await side.invalidate(key, '', 0)",
     rule: 'repaidAfterDeadline',
     tests: [schedule('is not repaid before it can have landed')],
   },
   {
     name: 'a debt that was owed again is settled with the older one',
-    file: 'src/switch/upkeep.ts',
-    from: 'return done && (await ledger.settle(owed))',
-    to: 'return done && (await ledger.settle({ ...owed, generation: ledger.list(side.side, 1000).find((other) => other.key === owed.key)?.generation ?? owed.generation }))',
+    file: 'src/switch/debts.ts',
+    from: 'debts.push({ ...owed, settle: () => ledger!.settle(owed) })',
+    to: 'debts.push({ ...owed, settle: () => ledger!.settle(ledger!.list(side, 1000).find(({ key }) => key === owed.key) ?? owed) })',
     rule: 'debtsHaveGenerations',
     tests: [schedule('who repaid the older debt does not settle the newer one')],
   },
   {
     name: 'a debt is settled though its tombstone was refused',
     file: 'src/switch/upkeep.ts',
-    from: 'return done && (await ledger.settle(owed))',
-    to: 'return (done || owed.key !== "") && (await ledger.settle(owed))',
+    from: 'return done && (await settle())',
+    to: 'return (done || key !== "") && (await settle())',
     rule: 'repaidAfterDeadline',
   },
   {
@@ -339,8 +339,8 @@ export const mutations = [
   {
     name: 'trust is asked after the read',
     file: 'src/switch/coherence.ts',
-    from: 'const read = active.read(key)\n        return this.#saw(op, active, read instanceof Promise ? await read : read, trusted, changes)',
-    to: 'const found = await active.read(key)\n        const after = this.#debts.trustedFrom(active.side, key)\n        if (after !== NEVER_TRUSTED) return this.#saw(op, active, found, after, changes)',
+    from: 'if (cell !== undefined) return this.#saw(op, active, cell, trusted, changes)',
+    to: 'const after = this.#debts.trustedFrom(active.side, key)\n        if (cell !== undefined && after !== NEVER_TRUSTED) return this.#saw(op, active, cell, after, changes)',
     also: [
       [
         "const trusted = this.#debts.trustedFrom(active.side, key)\n    if (trusted === NEVER_TRUSTED) {\n      op.outcome = 'fell_back'\n    } else {\n      try {",

@@ -442,6 +442,13 @@ class World {
         return
       case 'disk-broken':
         disk.brokenUntil = machine.now + ms
+        // While it lasts nothing is trusted. After it, only who could not note a debt knows of it.
+        later(() => {
+          this.#excusedUntil = Math.max(this.#excusedUntil, machine.now + REACHED_MS)
+          if (this.#plan.faults.some((one) => ENDING.has(one.kind))) {
+            for (const key of KEYS) this.truth.excused.add(key)
+          }
+        })
         return
       case 'redis-clock':
         redis.clockOffset += STEPS[pick % STEPS.length]!
@@ -463,6 +470,14 @@ const HARMLESS: ReadonlySet<string> = new Set([
   'readonly',
   'writer-frozen',
 ])
+
+const KEYS = ['k', 'l'] as const
+
+/** Faults that end processes, and what only they know. */
+const ENDING: ReadonlySet<string> = new Set(['kill', 'start', 'close'])
+
+/** A breaker that flaps asks its side every 5 s, a quarter more or less; then a debt is repaid. */
+const REACHED_MS = 8000
 
 /** A tick a second, and as long as a slow one may be on its way. */
 const TICK_MS = 1000 + 2500

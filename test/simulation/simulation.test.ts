@@ -18,12 +18,17 @@ const OPTIONS: PlanOptions = {
     'oom',
     'readonly',
     'writer-frozen',
+    'disk-full',
+    'evict',
+    'freeze',
+    'redis-clock',
+    'host-clock',
   ],
   realFiles: 0,
   nested: true,
   slow: true,
   clear: true,
-  overflow: false,
+  overflow: true,
 }
 
 const SEEDS = Number(process.env['SWITCHBACK_RUNS'] ?? 120)
