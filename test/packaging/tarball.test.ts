@@ -1,6 +1,7 @@
 import { execFileSync } from 'node:child_process'
 import {
   cpSync,
+  mkdirSync,
   mkdtempSync,
   readdirSync,
   readFileSync,
@@ -99,6 +100,32 @@ it('import and require give one copy, which loads nothing of the control plane',
   ])
   const own = loaded.filter((file) => file.includes('openfeature-switchback'))
   expect(own.filter((file) => /\/cli\/|yaml|rollout|testing/.test(file))).toEqual([])
+})
+
+it.each([
+  [
+    'a package of its own',
+    "require('redis-errors')",
+    'redisCache needs "redis-errors": npm i redis-errors',
+  ],
+  ['a file of its own', "require('./lib')", "Cannot find module './lib'"],
+  ['sense', "throw new Error('broken')", 'broken'],
+])('a peer that is installed without %s is told as it is', (_, text, told) => {
+  const peer = join(project, 'node_modules', 'ioredis')
+  mkdirSync(peer)
+  try {
+    writeFileSync(join(peer, 'index.js'), text)
+    writeFileSync(
+      join(project, 'peer.mjs'),
+      `import { redisCache } from 'openfeature-switchback'
+       try { redisCache({ url: 'redis://127.0.0.1:1' }) } catch ({ message, hint }) {
+         console.log(hint === undefined ? message.split('\\n', 1)[0] : message + ': ' + hint)
+       }`,
+    )
+    expect(run(process.execPath, 'peer.mjs').trim()).toBe(told)
+  } finally {
+    rmSync(peer, { recursive: true })
+  }
 })
 
 it('its command runs without what it has bundled', () => {
