@@ -60,11 +60,11 @@ test('the server dies and comes back: the page says so, names the other way, and
     const { page, complaints } = opened
     await shows(page, '#about', /use-redis\.json/)
     await until('points were drawn', async () =>
-      /on \d/.test(await textOf(page, '#charts .chart:nth-child(4)')),
+      /new \d/.test(await textOf(page, '#charts .chart:nth-child(4)')),
     )
     await control.kill()
     await page.waitForSelector('body[data-live=lost]')
-    await shows(page, '#live', /numbers are old/)
+    await shows(page, '#live', /numbers are outdated/)
     await page.click('#rollback')
     await shows(
       page,

@@ -1,10 +1,6 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
-import { fileURLToPath } from 'node:url'
-import { transformWithOxc } from 'vite'
+import { existsSync } from 'node:fs'
 import { afterEach, describe, expect, it } from 'vitest'
 import { startRedis, type TestRedis } from '../../support/redis-server.ts'
 
@@ -46,25 +42,24 @@ describe('the redis-server harness', () => {
   })
 
   it('takes its servers along when the test process is killed', async () => {
-    const directory = mkdtempSync(join(tmpdir(), 'switchback-harness-'))
-    const source = fileURLToPath(new URL('../../support/redis-server.ts', import.meta.url))
-    const { code } = await transformWithOxc(readFileSync(source, 'utf8'), source)
-    const script = join(directory, 'parent.mjs')
-    writeFileSync(
-      script,
-      `${code}
+    const harness = new URL('../../support/redis-server.ts', import.meta.url)
+    const loader = new URL('../../simulation/ts-loader.mjs', import.meta.url)
+    const parent = `
+      import { startRedis } from ${JSON.stringify(harness.href)}
       const redis = await startRedis()
       console.log(JSON.stringify({ pid: redis.pid, dir: redis.dir }))
-      setInterval(() => {}, 1000)`,
+      setInterval(() => {}, 1000)`
+    const child = spawn(
+      process.execPath,
+      ['--import', loader.href, '--input-type=module', '--eval', parent],
+      { stdio: ['ignore', 'pipe', 'inherit'] },
     )
-    const child = spawn(process.execPath, [script], { stdio: ['ignore', 'pipe', 'inherit'] })
     const [line] = await once(child.stdout, 'data')
     const { pid, dir } = JSON.parse(String(line))
     expect(isAlive(pid)).toBe(true)
     child.kill('SIGKILL')
     await expect.poll(() => isAlive(pid), { timeout: 5000 }).toBe(false)
     await expect.poll(() => existsSync(dir), { timeout: 5000 }).toBe(false)
-    rmSync(directory, { recursive: true })
   })
 })
 
