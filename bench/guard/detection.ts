@@ -41,10 +41,11 @@ export function detectionTimes(
   share: number,
   options: { readonly runs: number; readonly seed: number },
 ): Map<string, number[]> {
-  const healthy = change.healthy ?? 0
   const times = new Map<string, number[]>(detectors().map(({ name }) => [name, []]))
   for (let run = 0; run < options.runs; run++) {
     const traffic = new Traffic({ seed: options.seed + run * 104_729 })
+    // Not always at the beginning of a slot, or of a watch.
+    const healthy = change.healthy === undefined ? 0 : change.healthy + traffic.random.below(60)
     const fired = trial(traffic, detectors(), healthy + change.seconds, (second) => ({
       share,
       control: change.control,
