@@ -11,7 +11,7 @@ export interface Blips {
   readonly everyS: number
   /** At any moment, as often on average. */
   readonly random?: boolean
-  /** When the first one comes. @default 20 s */
+  /** When the first one comes, or up to ten seconds later. @default 20 s */
   readonly firstS?: number
   readonly hours: number
   /** Median seconds within which each metric has to go back; undefined: it must not. */
@@ -63,7 +63,7 @@ function schedule(blips: Blips, seconds: number, traffic: Traffic): Float64Array
   } else {
     const first = blips.firstS ?? 20
     const every = blips.everyS || Infinity
-    for (let at = first + random.next(); at < seconds; at += every) spoil(at)
+    for (let at = first + 10 * random.next(); at < seconds; at += every) spoil(at)
   }
   return spoilt
 }

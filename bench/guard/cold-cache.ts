@@ -18,7 +18,7 @@ export const CACHES: readonly NewCache[] = [
   { name: 'never stores', lost: 1 },
   { name: 'TTL 30 s instead of 600', ttlS: 30 },
   { name: 'holds 200 keys', capacity: 200 },
-  { name: '20 % of writes lost', lost: 0.2 },
+  { name: 'half of the writes lost', lost: 0.5 },
 ]
 
 const TTL_S = 600

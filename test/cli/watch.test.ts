@@ -62,6 +62,25 @@ describe('watch', () => {
     })
   })
 
+  it('says what the guard waits for while one acts, and nothing of one that is gone', async () => {
+    const here = await place()
+    const argv = ['watch', '--metrics', 'http://127.0.0.1:1/metrics', '--interval', '0.05']
+    const guarded = async (at: number): Promise<string> => {
+      const summary = { at, sentence: 'at 10 %, next 25 %: waits for failed 0 of 193' }
+      const status = { flag: 'use-redis', name: 'guard of ann@host', summary }
+      await writeFile(
+        join(here.cwd, 'flags', 'use-redis.guard.status.json'),
+        JSON.stringify(status),
+      )
+      return (await switchback([...argv, '--count', '1'], here)).stdout
+    }
+    const line = 'guard     at 10 %, next 25 %: waits for failed 0 of 193'
+    expect(await guarded(Date.now() + 60_000)).toContain(line)
+    expect(await guarded(Date.now() - 60_000)).not.toContain(line)
+    const { stdout } = await switchback([...argv, '--count', '1', '--json'], here)
+    expect(JSON.parse(stdout)).toMatchObject({ guard: '' })
+  })
+
   it('goes on without the application, and Ctrl-C ends it with 0', async () => {
     const here = await place()
     const argv = ['watch', '--metrics', 'http://127.0.0.1:1/metrics', '--interval', '0.05']

@@ -234,6 +234,23 @@ test('one incident proves nothing and is told; what comes back each few seconds 
   expect(answers.findIndex(({ answer }) => answer === 'regressed')).toBeGreaterThan(20)
 })
 
+test('a side that spoils four times what is allowed goes back, one that spoils half of it goes on', () => {
+  const answer = (treatment: number): string => {
+    const traffic = new Traffic({ seed: 9, perSecond: 400 })
+    const judge = new Judge(settings)
+    for (let at = -30; at < 0; at++) judge.observe(at, 1, poll(traffic.second(0, 0, 0)))
+    judge.beginStep({ at: 0, share: 0.5, next: 1 })
+    for (let at = 1; at < 900; at++) {
+      judge.observe(at, 1, poll(traffic.second(0.5, 0, treatment)))
+      const verdict = judge.verdict(at, false).answer
+      if (verdict === 'regressed' || verdict === 'safe') return verdict
+    }
+    return 'undecided'
+  }
+  expect(answer(0.004)).toBe('regressed')
+  expect(answer(0.0005)).toBe('safe')
+})
+
 test('a resumed rollout begins at nothing: what condemned it once says nothing now', () => {
   const traffic = new Traffic({ seed: 4 })
   const judge = new Judge(settings)

@@ -169,6 +169,22 @@ describe('the state on disk', () => {
     await expect(store.load()).rejects.toMatchObject({ code: 'SB_GUARD_STATE_BROKEN' })
   })
 
+  test('of the first edition keeps the place of the rollout, and none of its evidence', async () => {
+    const file = join(await directory(), 'state.json')
+    const old = { version: 1, flag: 'f', phase: 'step', percent: 25, slowBoundS: 0.1, judge: {} }
+    await writeFile(file, JSON.stringify({ ...old, reason: '', blindness: { heard: {} } }))
+    expect(await fileStore(file).load()).toMatchObject({
+      version: 2,
+      phase: 'step',
+      percent: 25,
+      epoch: 1,
+      judge: undefined,
+      plan: undefined,
+    })
+    await writeFile(file, JSON.stringify({ ...old, version: 3 }))
+    await expect(fileStore(file).load()).rejects.toMatchObject({ code: 'SB_GUARD_STATE_BROKEN' })
+  })
+
   test('an approval is taken once', async () => {
     const file = join(await directory(), 'state.json')
     const store = fileStore(file)
