@@ -88,6 +88,8 @@ export class LiveSplitWatch {
   #sides = new Map<string, boolean>()
   /** Incremented by every change: a round that began before one is discarded. */
   #changes = 0
+  /** {@link #changes} as {@link #current} knows them. */
+  #known = 0
   #timer: NodeJS.Timeout | undefined
   #running: Round | undefined
   #notBefore = 0
@@ -103,14 +105,15 @@ export class LiveSplitWatch {
   }
 
   /**
-   * The latest; `undefined` before the first. The first look starts a round if nothing else has.
+   * The latest; `undefined` before the first, and after a change until its probe users were asked: what
+   * they got before it says nothing of what users get now. The first look starts a round.
    */
   look(): LiveSplit | undefined {
     if (!this.#started) {
       this.#started = true
       this.#schedule(0)
     }
-    return this.#current
+    return this.#known === this.#changes ? this.#current : undefined
   }
 
   /** The provider is ready, or its configuration has changed. */
@@ -234,6 +237,7 @@ export class LiveSplitWatch {
     const on = [...sides.values()].filter(Boolean).length
     const same = before?.on === on && before.probes === probes
     this.#sides = sides
+    this.#known = this.#changes
     this.#current = Object.freeze({
       probes,
       on,
