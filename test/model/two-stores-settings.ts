@@ -186,13 +186,8 @@ export const PAIR_REFUTED: readonly PairRefuted[] = [
   { rule: 'asks', setting: cutOff, deepHold: true },
   {
     rule: 'debtsHaveGenerations',
-    setting: {
-      clients: [on(0, ['set'], [A]), on(1, ['read'], [B])],
-      cuts: 1,
-      owedByB: true,
-      a: ['V', 1, 't1', 0],
-    },
-    deep: true,
+    setting: { ...cutOff, owedByB: true, settling: true, a: ['V', 1, 't1', 0] },
+    deepHold: true,
   },
   {
     rule: 'repaidAfterDeadline',

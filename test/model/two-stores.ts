@@ -131,7 +131,9 @@ export interface PairSetting {
   readonly b?: PairCell
   /** In the beginning B owes the key, which was acknowledged; nobody has a licence for B. */
   readonly owedByB?: boolean
-  /** That debt's value, at the origin and acknowledged. */
+  /** The first process has repaid an earlier debt of B, and is about to settle it. */
+  readonly settling?: boolean
+  /** The debt's value, at the origin and acknowledged. */
   readonly at?: number
 }
 
@@ -250,7 +252,7 @@ class PairModel {
   }
 
   initial(): State {
-    const { a = null, b = ['V', 1, 't0', 0], owedByB = false, at = 1 } = this.#setting
+    const { a = null, b = ['V', 1, 't0', 0], owedByB = false, at = 1, settling } = this.#setting
     const stores: [Store, Store] = [
       { ...NO_STORE, cell: a },
       { ...NO_STORE, cell: b },
@@ -263,14 +265,14 @@ class PairModel {
       O: at,
       floor: at > 1 ? at : 0,
       stores,
-      processes: this.#readers.map((reads) => ({
+      processes: this.#readers.map((reads, p) => ({
         up: true,
         links: [true, true],
         licence: reads ? [1, owedByB ? 0 : 1] : [0, 0],
         era: [0, 0],
         peer: [0, 0],
         tick: [null, null],
-        repaid: [null, null],
+        repaid: [null, settling === true && p === 0 ? this.#repaidOf('t8') : null],
       })),
       clients: this.#setting.clients.map(() => ({ i: 0, at: 'idle' })),
       late: [],
@@ -871,7 +873,7 @@ class PairModel {
     if (owed !== null && repaid === null && !waits && this.#reaches(state, p, X)) {
       add(`p${p}: repays: ${NAMES[X]} := tombstone`, (s) => {
         this.#apply(s, X, ['T', fresh(s), ''])
-        s.processes[p]!.repaid[X] = this.#rules.debtsHaveGenerations ? s.stores[Y].owed : 'any'
+        s.processes[p]!.repaid[X] = this.#repaidOf(s.stores[Y].owed!)
       })
     }
     if (!this.#reaches(state, p, Y)) return
@@ -886,6 +888,10 @@ class PairModel {
         s.stores[Y].indebted = false
       })
     }
+  }
+
+  #repaidOf(generation: string): string {
+    return this.#rules.debtsHaveGenerations ? generation : 'any'
   }
 
   /* ---- what happens to them */

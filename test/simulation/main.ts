@@ -5,6 +5,7 @@
 import { parseArgs } from 'node:util'
 import { type StandbyPolicy, STANDBY_POLICIES } from '../../src/switch/options.ts'
 import { realNow } from './machine.ts'
+import { makePairPlan, PAIR_FAULTS } from './pair-plan.ts'
 import { FAULTS, type FaultKind, makePlan, type PlanOptions } from './plan.ts'
 import { run } from './run.ts'
 import { shorten } from './shorten.ts'
@@ -18,19 +19,25 @@ const { values } = parseArgs({
     faults: { type: 'string' },
     without: { type: 'string', default: '' },
     'real-files': { type: 'string', default: '0' },
+    /** Two Redis that all share, instead of files and a Redis. */
+    pair: { type: 'boolean', default: false },
     failures: { type: 'string', default: '1' },
     'as-is': { type: 'boolean', default: false },
     quiet: { type: 'boolean', default: false },
   },
 })
 
+const OF_TWO_REDIS: readonly FaultKind[] = ['cut', 'evict-state']
+const OF_ONE_MACHINE = FAULTS.filter((kind) => !OF_TWO_REDIS.includes(kind))
 const first = Number(values.seed)
 const count = Number(values.schedules)
 const without = values.without.split(',')
 const named = values.faults?.split(',').filter((name) => name !== '') as FaultKind[] | undefined
 const options: PlanOptions = {
   policies: policiesOf(values.policy),
-  faults: (named ?? FAULTS).filter((kind) => !without.includes(kind)),
+  faults: (named ?? (values.pair ? PAIR_FAULTS : OF_ONE_MACHINE)).filter(
+    (kind) => !without.includes(kind),
+  ),
   realFiles: Number(values['real-files']),
   nested: !without.includes('nested'),
   overflow: !without.includes('overflow'),
@@ -46,7 +53,7 @@ let [reads, writes, excused, failures, done] = [0, 0, 0, 0, 0]
 
 for (let seed = first; seed < first + count; seed += 1) {
   if (until > 0 && realNow() - started > until) break
-  const plan = makePlan(seed, options)
+  const plan = values.pair ? makePairPlan(seed, options.faults) : makePlan(seed, options)
   const outcome = await run(plan, { seed })
   done += 1
   events += outcome.events

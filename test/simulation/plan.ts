@@ -37,6 +37,8 @@ export const FAULTS = [
   'disk-broken',
   'redis-clock',
   'host-clock',
+  'cut',
+  'evict-state',
 ] as const
 
 export type FaultKind = (typeof FAULTS)[number]
@@ -74,6 +76,8 @@ export interface Plan {
   readonly span?: number
   /** The shipped file store on real files, instead of the simulated disk. */
   readonly realFiles: boolean
+  /** Two Redis that all share, and no files. @default a file store and a Redis */
+  readonly pair?: boolean
 }
 
 export interface PlanOptions {

@@ -126,6 +126,10 @@ export class RedisData {
         return rest.map((field) => this.#hash(key)?.get(field) ?? null)
       case 'HGETALL':
         return [...(this.#hash(key) ?? [])].flat()
+      case 'HKEYS':
+        return [...(this.#hash(key)?.keys() ?? [])]
+      case 'HRANDFIELD':
+        return [...(this.#hash(key) ?? [])].slice(0, Number(rest[0])).flat()
       case 'HLEN':
         return this.#hash(key)?.size ?? 0
       case 'HEXISTS':

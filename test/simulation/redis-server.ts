@@ -99,6 +99,7 @@ export class RedisConnection {
   /** The connection whose silence is watched. */
   #watched = -1
   #ended = false
+  #cutUntil = 0
   readonly #sends: string
   readonly #hears: string
 
@@ -171,6 +172,12 @@ export class RedisConnection {
     const wait =
       RECONNECT_MS[machine.choices.take(`${this.#owner.name} connects`, RECONNECT_MS.length, 0.5)]!
     if (!this.#ended) this.#connect(wait)
+  }
+
+  /** Nothing reaches the server from here for so long. */
+  cut(ms: number): void {
+    this.#cutUntil = this.#server.machine.now + ms
+    this.lose('cut off')
   }
 
   call(name: string, ...args: readonly unknown[]): Promise<unknown> {
@@ -246,6 +253,10 @@ export class RedisConnection {
               machine.choices.take(`${this.#owner.name} connects`, RECONNECT_MS.length, 0.5)
             ]!,
           )
+          return
+        }
+        if (machine.now < this.#cutUntil) {
+          this.#connect(this.#cutUntil - machine.now + 0.1)
           return
         }
         if (machine.now < this.#server.hungUntil) {

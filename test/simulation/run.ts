@@ -104,6 +104,8 @@ class World {
   readonly #plan: Plan
   readonly #machine: Machine
   readonly #redis: RedisServer
+  /** The old side of a pair of two Redis. */
+  readonly #old: RedisServer | undefined
   readonly #disk: Disk
   readonly #directory: string | undefined
   readonly #processes: Process[] = []
@@ -113,11 +115,14 @@ class World {
   readonly #last = new Map<string, string>()
   #excusedUntil = 0
   #starts = 0
+  /** A write was known to its process alone. */
+  #alone = false
 
   constructor(plan: Plan, machine: Machine) {
     this.#plan = plan
     this.#machine = machine
     this.#redis = new RedisServer(machine, plan.plainly, plan.span)
+    this.#old = plan.pair === true ? new RedisServer(machine, plan.plainly, plan.span) : undefined
     this.#disk = new Disk(machine, plan.diskPlainly, plan.span)
     this.#directory = plan.realFiles ? freshDirectory() : undefined
     this.#runners = plan.clients.map((client, i) => ({
@@ -139,7 +144,7 @@ class World {
     for (const fault of this.#plan.faults)
       machine.at(fault.at, () => this.#strike(fault), undefined)
     for (const at of [0, 150, 400, 900, 1800])
-      machine.at(at, () => this.#redis.remember(), undefined)
+      machine.at(at, () => this.#servers.forEach((one) => one.remember()), undefined)
     const lastFault = Math.max(0, ...this.#plan.faults.map(({ at, ms }) => at + ms))
     const wrong = (): boolean => this.problems.length > 0
     await machine.run(LONGEST_MS, () => wrong() || (this.#quiet() && machine.now > lastFault))
@@ -161,6 +166,10 @@ class World {
     // After the timers are real again; what is still open keeps only memory.
     for (const { cache } of this.#processes) void cache?.close().catch(() => undefined)
     rmSync(this.#directory, { recursive: true, force: true })
+  }
+
+  get #servers(): readonly RedisServer[] {
+    return this.#old === undefined ? [this.#redis] : [this.#redis, this.#old]
   }
 
   #quiet(): boolean {
@@ -199,17 +208,20 @@ class World {
   #assemble(owner: Process): CacheSwitch {
     const { tombstoneTtl } = this.#plan
     const { policy, retire, ...rest } = owner.plan
-    const client = new RedisConnection(this.#redis, owner)
-    const on = redisCache({
-      client: client as unknown as NonNullable<RedisCacheOptions['client']>,
-      prefix: 'sim:',
-      tombstoneTtl,
-      onWarning: () => undefined,
-    })
-    const off: CacheBackend =
-      this.#directory === undefined
-        ? new DiskCache(this.#disk, tombstoneTtl)
-        : fileCache({ directory: this.#directory, tombstoneTtl, onWarning: () => undefined })
+    const redisOf = (server: RedisServer): CacheBackend =>
+      redisCache({
+        client: new RedisConnection(server, owner) as unknown as NonNullable<
+          RedisCacheOptions['client']
+        >,
+        prefix: 'sim:',
+        tombstoneTtl,
+        onWarning: () => undefined,
+      })
+    const on = redisOf(this.#redis)
+    let off: CacheBackend
+    if (this.#old !== undefined) off = redisOf(this.#old)
+    else if (this.#directory === undefined) off = new DiskCache(this.#disk, tombstoneTtl)
+    else off = fileCache({ directory: this.#directory, tombstoneTtl, onWarning: () => undefined })
     return createCacheSwitch({
       flag: 'new-side',
       off,
@@ -247,7 +259,14 @@ class World {
   async #perform(op: OpPlan, owner: Process, told: string): Promise<void> {
     const { truth } = this
     const machine = this.#machine
-    const cache = owner.views![op.side]
+    let everywhere = true
+    const cache =
+      this.#old === undefined
+        ? owner.views![op.side]
+        : owner.cache!.for(
+            { targetingKey: `${op.side}-user` },
+            { onOperation: ({ reach }) => void (everywhere &&= reach !== 'process') },
+          )
     const { key } = op
     const options = op.ttl === 0 ? {} : { ttl: op.ttl }
     const begin = (
@@ -260,14 +279,14 @@ class World {
         const value = truth.valueOf(key, version)
         machine.tell(() => `${told} := ${value} begins`)
         await cache.set(key, value, options)
-        truth.acknowledged(key, at, value)
+        if (everywhere) truth.acknowledged(key, at, value)
         break
       }
       case 'delete': {
         const { at, version } = truth.begin(key)
         machine.tell(() => `${told} begins (the origin is at ${key}.v${version})`)
         await cache.delete(key)
-        truth.acknowledged(key, at)
+        if (everywhere) truth.acknowledged(key, at)
         break
       }
       case 'deleteMany':
@@ -276,7 +295,7 @@ class World {
         machine.tell(() => `${told} begins`)
         if (op.op === 'clear') await cache.clear()
         else await cache.deleteMany(['k', 'l'])
-        for (const [one, { at }] of all) truth.acknowledged(one, at)
+        if (everywhere) for (const [one, { at }] of all) truth.acknowledged(one, at)
         break
       }
       case 'get':
@@ -298,7 +317,10 @@ class World {
       }
     }
     this.#note(owner, 'ends', op, '')
-    machine.tell(() => `${told} is acknowledged`)
+    machine.tell(
+      () => `${told} is acknowledged${everywhere ? '' : ', as known to its process alone'}`,
+    )
+    this.#alone ||= !everywhere
   }
 
   async #read(key: string, told: string, read: () => Promise<unknown>): Promise<unknown> {
@@ -329,7 +351,7 @@ class World {
    * two crossing writes than the caches kept, and a write that was cut off may have reached one side.)
    */
   #compareSides(): void {
-    if (this.#plan.faults.some(({ kind }) => !HARMLESS.has(kind))) return
+    if (this.#alone || this.#plan.faults.some(({ kind }) => !HARMLESS.has(kind))) return
     for (const key of ['k', 'l']) {
       const [off, on] = [this.#last.get(`off ${key}`), this.#last.get(`on ${key}`)]
       const wereSet = [off, on].every((value) => value !== undefined && !value.includes('load'))
@@ -337,6 +359,12 @@ class World {
         this.problem(`DIFFERENT for good: the files say ${off} for ${key}, Redis says ${on}`)
       }
     }
+  }
+
+  #stepOf(pick: number): number {
+    // Between two Redis, less than a licence lives lengthens it by as much.
+    const steps = this.#old === undefined ? STEPS : STEPS.filter((ms) => Math.abs(ms) > 1000)
+    return steps[(this.#old === undefined ? pick : pick >> 1) % steps.length]!
   }
 
   #lookAround(owner: Process): void {
@@ -364,9 +392,9 @@ class World {
 
   #strike(fault: FaultPlan): void {
     const machine = this.#machine
-    const redis = this.#redis
     const disk = this.#disk
     const { kind, ms, pick } = fault
+    const redis = this.#servers[pick % this.#servers.length]!
     const owner = this.#processes[fault.process]
     const later = (work: () => void): void => void machine.at(ms, work, undefined)
     const snapshot = redis.snapshots[pick % Math.max(1, redis.snapshots.length)] ?? new Map()
@@ -377,6 +405,12 @@ class World {
         return
       case 'disconnect':
         for (const client of redis.clients) if (client.isOf(owner)) client.lose('cut')
+        return
+      case 'cut':
+        for (const client of redis.clients) if (client.isOf(owner)) client.cut(ms)
+        return
+      case 'evict-state':
+        redis.data.delete('sim:#state')
         return
       case 'restart-empty':
       case 'restart-snapshot':
@@ -418,7 +452,9 @@ class World {
       case 'start':
         if (owner === undefined || owner.dead) return
         owner.dead = true
-        for (const client of redis.clients) if (client.isOf(owner)) client.die()
+        for (const { clients } of this.#servers) {
+          for (const client of clients) if (client.isOf(owner)) client.die()
+        }
         later(() =>
           this.#start(fault.process, this.#plan.processes[pick % this.#plan.processes.length]!),
         )
@@ -451,7 +487,7 @@ class World {
         })
         return
       case 'redis-clock':
-        redis.clockOffset += STEPS[pick % STEPS.length]!
+        redis.clockOffset += this.#stepOf(pick)
         return
       case 'host-clock':
         machine.wallOffset += STEPS[pick % STEPS.length]!

@@ -1,5 +1,6 @@
 import { afterEach, describe, expect, test } from 'vitest'
 import { leave } from './machine.ts'
+import { makePairPlan, PAIR_FAULTS } from './pair-plan.ts'
 import { makePlan, type PlanOptions } from './plan.ts'
 import { run } from './run.ts'
 
@@ -51,6 +52,13 @@ describe('the shipped assembly under one scheduler', () => {
     for (let seed = 1; seed <= 8; seed += 1) {
       const { problems } = await run(makePlan(seed, { ...OPTIONS, realFiles: 1 }), { seed })
       expect(problems, `npm run test:simulation -- --real-files 1 --seed ${seed}`).toEqual([])
+    }
+  })
+
+  test('some schedules of two Redis that all share', { timeout: 600_000 }, async () => {
+    for (let seed = 1; seed <= 40; seed += 1) {
+      const { problems } = await run(makePairPlan(seed, PAIR_FAULTS), { seed })
+      expect(problems, `npm run test:simulation -- --pair --seed ${seed}`).toEqual([])
     }
   })
 

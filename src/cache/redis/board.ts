@@ -72,15 +72,16 @@ return redis.call('HRANDFIELD', KEYS[1], ARGV[1], 'WITHVALUES')
 const SETTLE: Script = script(`
 local K, field = KEYS[1], ARGV[1]
 if redis.call('HMGET', K, field)[1] ~= ARGV[2] then return 0 end
-redis.call('HDEL', K, field)
 if field ~= 'all' then
+  -- Without memory this fails, and then nothing is to be done.
   redis.call('HINCRBY', K, 'n', -1)
+  redis.call('HDEL', K, field)
   return 1
 end
 for _, one in ipairs(redis.call('HKEYS', K)) do
   if string.sub(one, 1, 2) == 'o:' then redis.call('HDEL', K, one) end
 end
-redis.call('HDEL', K, 'n')
+redis.call('HDEL', K, 'all', 'n')
 return 1
 `)
 

@@ -247,6 +247,19 @@ describe('the board', () => {
     expect(await tick()).toMatchObject({ owed: 0 })
   })
 
+  test('without memory nothing is settled by halves', async () => {
+    await note('k')
+    await redis.command('CONFIG', 'SET', 'maxmemory', '1')
+    await expect(board.settle({ key: 'k', value: 'g1|0' })).rejects.toMatchObject({
+      code: 'SB_REDIS_OUT_OF_MEMORY',
+    })
+    await expect(note('other')).rejects.toThrow()
+    await redis.command('CONFIG', 'SET', 'maxmemory', '0')
+    expect(await tick()).toMatchObject({ owing: true, owed: 1 })
+    expect(await board.settle({ key: 'k', value: 'g1|0' })).toBe(true)
+    expect(await tick()).toMatchObject({ owed: 0 })
+  })
+
   test('refuses a note for an era that is over', async () => {
     await redis.command('FLUSHALL')
     expect(await note('k')).toBeUndefined()
