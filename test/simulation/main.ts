@@ -27,8 +27,8 @@ const { values } = parseArgs({
   },
 })
 
-const OF_TWO_REDIS: readonly FaultKind[] = ['cut', 'evict-state']
-const OF_ONE_MACHINE = FAULTS.filter((kind) => !OF_TWO_REDIS.includes(kind))
+const OF_TWO_REDIS: ReadonlySet<FaultKind> = new Set(['cut', 'evict-state'])
+const OF_ONE_MACHINE = FAULTS.filter((kind) => !OF_TWO_REDIS.has(kind))
 const first = Number(values.seed)
 const count = Number(values.schedules)
 const without = values.without.split(',')
