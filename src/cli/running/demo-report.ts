@@ -63,7 +63,7 @@ export function demoReport(output: { write(text: string): unknown }, style: Styl
       line(`  ${requests.toLocaleString('en')} requests meanwhile: ${verdict}.`)
       line(`  Users moved back while the share grew: ${lost}.`)
       line()
-      line(style.dim(`  ${seconds.toFixed(1)} s. Now: npm start`))
+      line(style.dim(`  ${seconds.toFixed(1)} s. Next: switchback start (in a clone: npm start)`))
     },
   }
 }
