@@ -165,8 +165,11 @@ async function stage(name: string, run: (stage: Stage) => Promise<void>): Promis
       await end()
       staged.guard = guard = create(true)
       stop = new AbortController()
-      running = guard.run(stop.signal)
-      await Promise.race([running, setTimeout(300)])
+      // Until its first look, or until it refuses to begin.
+      await new Promise<void>((resolve, reject) => {
+        running = guard.run(stop.signal, () => resolve())
+        running.catch(reject)
+      })
     },
   })
   await run(staged)
