@@ -319,6 +319,11 @@ export class Debts {
     if (ahead > deadlineMs + SETTLE_MS) {
       return `unused: everything is distrusted that was written before ${new Date(fence).toISOString()}, ${Math.round(ahead / 1000)} s ahead of its clock`
     }
+    const { boards, sides } = this.#parts
+    const { usable, backend: board } = sides[side === 'on' ? 'off' : 'on']
+    if (boards !== undefined && !usable && !boards.licensed(side)) {
+      return `unused: only ${board.name} knows which invalidations are pending, and it is out`
+    }
     return this.#isCurrent(side)
       ? ''
       : 'unused: this process and the other processes of the machine are connected to different servers'

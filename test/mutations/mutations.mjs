@@ -6,6 +6,8 @@
 const fences = (title) => ({ file: 'test/switch/fences.test.ts', title })
 const schedule = (title) => ({ file: 'test/switch/schedules.test.ts', title })
 const kinds = { file: 'test/switch/kinds.test.ts' }
+const twoStores = (title) => ({ file: 'test/switch/two-stores.test.ts', title })
+const PAIR = ['--pair']
 const REAL = ['--real-files', '1']
 
 export const mutations = [
@@ -689,5 +691,47 @@ export const mutations = [
     to: 'math.max(expires - now, 1)))',
     rule: 'slowFillsRefused',
     tests: [{ file: 'test/cache/redis' }],
+  },
+
+  // ---- two Redis that all share
+  {
+    name: 'two Redis: no licence is asked for',
+    file: 'src/switch/boards.ts',
+    from: 'return this.#boardOf(side).licensed',
+    to: 'return side !== undefined',
+    args: PAIR,
+    tests: [twoStores('B hangs, a delete is acknowledged by a process that ends, B goes on')],
+  },
+  {
+    name: 'two Redis: nobody waits for licences to end',
+    file: 'src/switch/boards.ts',
+    from: 'if (leftMs + SLACK_MS <= 0) return',
+    to: 'if (leftMs + SLACK_MS <= 5000) return',
+    args: PAIR,
+    tests: [twoStores('after its acknowledgement nobody reads the old value')],
+  },
+  {
+    name: 'two Redis: what the board says is not heeded',
+    file: 'src/switch/boards.ts',
+    from: 'if (answer.owes) return undefined',
+    to: 'void answer.owes',
+    args: PAIR,
+    tests: [twoStores('B hangs, a delete is acknowledged by a process that ends, B goes on')],
+  },
+  {
+    name: 'two Redis: the wait ends though the board has lost the debt',
+    file: 'src/switch/boards.ts',
+    from: 'if (again === undefined) return false',
+    to: 'if (again === undefined) return true',
+    args: PAIR,
+    tests: [twoStores('the board loses the debt while the writer waits: it is noted again')],
+  },
+  {
+    name: 'two Redis: another board vouches, and all stays trusted',
+    file: 'src/cache/redis/tick.ts',
+    from: "if peer and left == 0 and begun == '0' then begin() end",
+    to: '',
+    args: PAIR,
+    tests: [twoStores('the board loses an acknowledged debt: B is cold once, and never older')],
   },
 ]

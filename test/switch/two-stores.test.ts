@@ -75,6 +75,11 @@ describe('two Redis, A and B', () => {
     pair.a.freeze()
     pair.b.thaw()
     await neverV1(key, 10)
+    // Later B begins an era of its own, and health is well again.
+    await until('health says so', async () => {
+      await reader.onUser.get(key)
+      return reader.cache.health().on.detail.startsWith('unused: only A knows')
+    })
     pair.a.thaw()
     await neverV1(key)
   })
