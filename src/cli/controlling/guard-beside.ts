@@ -51,7 +51,7 @@ export function guardBeside(
   const listen = async (): Promise<void> => {
     const { flag, file } = options.target
     while (!signal.aborted) {
-      const found = mode === 'watch' ? await readStatus(guardFiles(file).status) : undefined
+      const found = await readStatus(guardFiles(file).status)
       acting = found?.flag === flag ? found : undefined
       await sleep(1000, undefined, { signal }).catch(() => {})
     }
@@ -81,8 +81,9 @@ export function guardBeside(
   return {
     done,
     read(): GuardReading {
+      const aside = mode === 'watch' || (status !== undefined && status.standbyFor !== '')
       const heard = acting !== undefined && Date.now() - acting.summary.at < HEARD_WITHIN_MS
-      if (heard) return { ...acting!.summary, elsewhere: acting!.name }
+      if (aside && heard) return { ...acting!.summary, elsewhere: acting!.name }
       if (failure !== '' || status === undefined) return idle(failure)
       return { ...viewOf(status), awaiting: status.awaiting }
     },
