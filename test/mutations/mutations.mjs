@@ -7,7 +7,8 @@ const fences = (title) => ({ file: 'test/switch/fences.test.ts', title })
 const schedule = (title) => ({ file: 'test/switch/schedules.test.ts', title })
 const kinds = { file: 'test/switch/kinds.test.ts' }
 const twoStores = (title) => ({ file: 'test/switch/two-stores.test.ts', title })
-const PAIR = ['--pair']
+const PAIR_FAULTS = 'hang,cut,kill,flushall,evict-state,restart-empty,restart-snapshot,freeze,close'
+const PAIR = ['--pair', '--faults', PAIR_FAULTS]
 const REAL = ['--real-files', '1']
 
 export const mutations = [
