@@ -142,6 +142,7 @@ export class FlagWatch {
   async look(): Promise<void> {
     // Two looks at the same time could finish in the wrong order.
     while (this.#looking !== undefined) await this.#looking
+    if (this.#stop.signal.aborted) return
     this.#looking = this.#look()
     try {
       await this.#looking
@@ -150,17 +151,19 @@ export class FlagWatch {
     }
   }
 
-  close(): void {
+  /** Resolves when nothing is written any more. */
+  async close(): Promise<void> {
     this.#stop.abort()
     clearTimeout(this.#timer)
+    while (this.#looking !== undefined) await this.#looking
   }
 
   async #run(): Promise<void> {
     const started = performance.now()
     await this.look()
+    if (this.#stop.signal.aborted) return
     // A flagd that hangs must not delay the display of an edit.
     if (performance.now() >= this.#askAt) void this.#ask()
-    if (this.#stop.signal.aborted) return
     const rest = Math.max(100, INTERVAL_MS - (performance.now() - started))
     this.#timer = setTimeout(() => void this.#run(), rest).unref()
   }

@@ -94,11 +94,11 @@ export class Room {
     await this.#guard.approve(percent, who)
   }
 
-  close(): void {
+  async close(): Promise<void> {
     clearInterval(this.#timer)
     this.#listener = undefined
     this.#fleet.close()
-    this.#watch.close()
+    await this.#watch.close()
   }
 
   #tick(): void {

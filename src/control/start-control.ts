@@ -108,7 +108,7 @@ export async function startControl(options: ControlOptions): Promise<Control> {
 
   let closing: Promise<void> | undefined
   const stop = async (): Promise<void> => {
-    room.close()
+    await room.close()
     hub.close()
     await app.close()
   }

@@ -34,7 +34,7 @@ export const STORE_FAULTS: Faults = {
     async strike({ store, random }) {
       const aside = `${store}.${Math.floor(random() * 1e9)}`
       // Either at once, or file by file.
-      if (random() < 0.5) renameSync(store, aside)
+      if (random() < 0.5 && existsSync(store)) renameSync(store, aside)
       rmSync(existsSync(aside) ? aside : store, { recursive: true, force: true })
     },
   },
