@@ -11,6 +11,7 @@ import {
 } from '../cache/index.ts'
 import type { Side } from '../side.ts'
 import { Deadlines } from './deadlines.ts'
+import type { Notify } from './events.ts'
 import type { GuardedSide } from './guarded-side.ts'
 
 const TICK_MS = 200
@@ -45,6 +46,7 @@ export interface BoardsParts {
   /** Both have a board. */
   readonly sides: Readonly<Record<Side, GuardedSide>>
   readonly maxOwed: number
+  readonly notify: Notify
 }
 
 /**
@@ -61,6 +63,8 @@ export class Boards {
   readonly #deadlines: Record<Side, Deadlines>
   readonly #timers: Partial<Record<Side, NodeJS.Timeout>> = {}
   #closed = false
+  /** Both sides are one and the same store: whatever one side writes, the other deletes. */
+  isOneStore = false
 
   constructor(parts: BoardsParts) {
     this.#parts = parts
@@ -124,8 +128,9 @@ export class Boards {
     } catch {
       return this.owe(side, undefined, guarded.mayLandUntil())
     }
-    // Until then others go on in the era before, under its licences.
-    await sleep(LICENCE_MS + SLACK_MS)
+    // Until then others go on in the era before, under its licences, and move its values to the other side.
+    const { off, on } = this.#parts.sides
+    await sleep(LICENCE_MS + Math.max(off.deadlineMs, on.deadlineMs) + SLACK_MS)
     return true
   }
 
@@ -189,6 +194,7 @@ export class Boards {
       const state = await this.#deadlines[side].hold(this.#boardOf(side).tick(known.word))
       known.state = state
       known.at = performance.now()
+      if (about.state?.stamp === state.stamp) this.#tellOneStore()
       known.outSince = 0
       about.word = { says: state.owing ? 'i' : 'c', until, stamp: state.stamp }
       return state
@@ -203,6 +209,12 @@ export class Boards {
       if (wasSilent && about.word !== undefined) void this.#tick(other(side)).catch(() => undefined)
       throw error
     }
+  }
+
+  #tellOneStore(): void {
+    if (this.isOneStore) return
+    this.isOneStore = true
+    this.#parts.notify({ type: 'promises-less', detail: ONE_STORE })
   }
 
   /** Whether the licences from before the board was indebted have ended, in unbroken contact with it. */
@@ -243,6 +255,10 @@ export class Boards {
   }
 }
 
+/** An era has a nonce, so two stores never have the same. */
+export const ONE_STORE =
+  'both sides are the same Redis, database and prefix, so nothing stays cached. Give them two servers, two databases or two prefixes'
+
 const UNHEARD = { succeeded: (): void => undefined, failed: (): void => undefined }
 
 const unknown = (): Known => ({
@@ -253,7 +269,7 @@ const unknown = (): Known => ({
   wait: undefined,
 })
 
-function other(side: Side): Side {
+export function other(side: Side): Side {
   return side === 'on' ? 'off' : 'on'
 }
 

@@ -1,4 +1,5 @@
 import type { CacheService } from '../cache/index.ts'
+import { SwitchbackError } from '../errors.ts'
 import type { DecisionContext } from '../flags/index.ts'
 import { safeListener } from '../listeners.ts'
 import type { CacheHealth } from './health.ts'
@@ -36,6 +37,11 @@ export class SwitchedCache extends CallerView implements CacheSwitch {
   }
 
   for(context: DecisionContext | undefined, hooks: ViewHooks = {}): CacheView {
+    if (context !== undefined && typeof context !== 'object') {
+      throw new SwitchbackError('SB_OPTION_INVALID', `cache.for: got a ${typeof context}`, {
+        hint: 'pass an evaluation context: cache.for({ targetingKey: userId })',
+      })
+    }
     const { onOperation } = hooks
     return new CallerView(this.#parts, {
       context,

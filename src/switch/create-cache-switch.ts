@@ -70,7 +70,7 @@ export function createCacheSwitch(options: CacheSwitchOptions & FlagChoice): Cac
   }
   const maxOwed = options.maxOwed ?? 10_000
   const haveBoards = ledger === undefined && backends.every(({ board }) => board !== undefined)
-  const boards = haveBoards ? new Boards({ sides, maxOwed }) : undefined
+  const boards = haveBoards ? new Boards({ sides, maxOwed, notify }) : undefined
   const debts = new Debts({
     ledger,
     boards,

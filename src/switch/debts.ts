@@ -6,10 +6,11 @@ import {
   type Ledger,
   type MaybePromise,
   type Stand,
+  type Owed,
 } from '../cache/index.ts'
 import type { Side } from '../side.ts'
 import type { Recorder } from '../telemetry/index.ts'
-import type { Boards } from './boards.ts'
+import { type Boards, ONE_STORE, other } from './boards.ts'
 import type { Notify } from './events.ts'
 import { type GuardedSide, oneLine } from './guarded-side.ts'
 import { MemoryLedger } from './memory-ledger.ts'
@@ -50,6 +51,8 @@ export interface DebtsParts {
 export class Debts {
   readonly #parts: DebtsParts
   readonly #memory = new MemoryLedger()
+  /** Keys of {@link #memory} that are delivered after the other side's. */
+  readonly #afterwards: Record<Side, Set<string>> = { off: new Set(), on: new Set() }
   /** The machine's, or else this process's. */
   readonly #ledger: Ledger
   #ledgerFailed = false
@@ -92,6 +95,14 @@ export class Debts {
       : boards.read(side, key)
   }
 
+  /**
+   * What was read of the side may still be moved to the other one. Without a licence nobody waits for
+   * it: an era may have begun since, and a process that stood still would not know.
+   */
+  vouchedFor(side: Side): boolean {
+    return this.#parts.boards?.licensed(side) ?? true
+  }
+
   /** As {@link trustedFrom}, after a read; `asked` and `changes` are from before it. */
   trustedSince(side: Side, key: string, asked: number, changes: number): number {
     // A store that restarted meanwhile has reported it before it answered.
@@ -112,7 +123,7 @@ export class Debts {
     recorder.event(side, 'owed')
     if (boards !== undefined && (await boards.owe(side, key, notBefore))) return 'all'
     if (ledger === undefined) {
-      this.#memory.owe(side, key, notBefore)
+      this.#remember(side, key, notBefore)
       return 'process'
     }
     try {
@@ -123,6 +134,35 @@ export class Debts {
       this.#ledgerIsFailing(error)
       return this.#distrust(side, key, notBefore)
     }
+  }
+
+  /**
+   * Nobody else knows. Of two shared stores the other one may have lost the write as well, and the old
+   * value may move there before this process hears of it: the key is pending there too, until after.
+   */
+  #remember(side: Side, key: string, notBefore: number): void {
+    const also = other(side)
+    this.#memory.owe(side, key, notBefore)
+    this.#afterwards[side].delete(key)
+    if (this.#parts.boards === undefined || this.#memory.owes(also, key)) return
+    this.#memory.owe(also, key, 0)
+    this.#afterwards[also].add(key)
+  }
+
+  /** What only this process knows and may deliver now. */
+  #remembered(side: Side, limit: number): readonly Owed[] {
+    const afterwards = this.#afterwards[side]
+    if (afterwards.size === 0) return this.#memory.list(side, limit)
+    const all = this.#memory.list(side, Number.POSITIVE_INFINITY)
+    const waits = ({ key }: Owed): boolean =>
+      afterwards.has(key) && this.#memory.owes(other(side), key)
+    return all.filter((owed) => !waits(owed)).slice(0, limit)
+  }
+
+  #settleRemembered(owed: Owed): boolean {
+    const settled = this.#memory.settle(owed)
+    if (settled) this.#afterwards[owed.side].delete(owed.key)
+    return settled
   }
 
   /** A fence is an era of the store itself, behind which nothing lands that began before it. */
@@ -161,6 +201,7 @@ export class Debts {
   async writeOff(side: Side, why: string): Promise<void> {
     await this.fence(side, why)
     this.#memory.writeOff(side)
+    this.#afterwards[side].clear()
     try {
       await this.#parts.ledger?.writeOff(side)
     } catch (error) {
@@ -197,9 +238,9 @@ export class Debts {
 
   async list(side: Side, limit: number): Promise<readonly Debt[]> {
     const { ledger, boards } = this.#parts
-    const debts: Debt[] = this.#memory.list(side, limit).map((owed) => ({
+    const debts: Debt[] = this.#remembered(side, limit).map((owed) => ({
       ...owed,
-      settle: () => this.#memory.settle(owed),
+      settle: () => this.#settleRemembered(owed),
     }))
     if (debts.length === limit) return debts
     const rest = limit - debts.length
@@ -226,9 +267,9 @@ export class Debts {
   async handOver(side: Side): Promise<void> {
     const { boards } = this.#parts
     if (boards === undefined) return
-    for (const owed of this.#memory.list(side, HANDED_OVER)) {
+    for (const owed of this.#remembered(side, HANDED_OVER)) {
       if (!(await boards.owe(side, owed.key, owed.notBefore))) return
-      this.#memory.settle(owed)
+      this.#settleRemembered(owed)
     }
   }
 
@@ -320,6 +361,7 @@ export class Debts {
       return `unused: everything is distrusted that was written before ${new Date(fence).toISOString()}, ${Math.round(ahead / 1000)} s ahead of its clock`
     }
     const { boards, sides } = this.#parts
+    if (boards?.isOneStore) return ONE_STORE
     const { usable, backend: board } = sides[side === 'on' ? 'off' : 'on']
     if (boards !== undefined && !usable && !boards.licensed(side)) {
       return `unused: only ${board.name} knows which invalidations are pending, and it is out`

@@ -94,9 +94,10 @@ export class Moves {
   }
 
   async #fillFrom(op: PinnedOperation, missed: Cell, found: Cell): Promise<boolean> {
-    const { active, key } = op
+    const { active, standby, key } = op
     const fenced = this.#debts.trustedFrom(active.side, key) !== op.fence
     if (fenced || !this.#mayReplace(active, missed) || this.#isYoung(op, missed)) return false
+    if (!this.#debts.vouchedFor(standby.side)) return false
     try {
       const { written } = await active.write(key, found, missed.token, missed.era)
       this.#recorder.event(active.side, written ? 'backfill' : 'fill_refused')

@@ -1,5 +1,5 @@
 import { type Entry, NEVER, parseTtl, type SetOptions, type Ttl } from '../cache/index.ts'
-import { SwitchbackError } from '../errors.ts'
+import { quote, SwitchbackError } from '../errors.ts'
 import type { Notify } from './events.ts'
 import { oneLine } from './guarded-side.ts'
 
@@ -86,6 +86,11 @@ export class Values {
 
   /** Milliseconds; `Infinity` for a value that does not expire. */
   ttlOf(options: SetOptions | undefined): number {
+    if (options !== undefined && typeof options !== 'object') {
+      throw new SwitchbackError('SB_TTL_INVALID', `${quote(options)} is not an object of options`, {
+        hint: 'write { ttl: "10m" }',
+      })
+    }
     const ttl = options?.ttl ?? this.#parts.defaultTtl
     return ttl === undefined ? Number.POSITIVE_INFINITY : parseTtl(ttl)
   }

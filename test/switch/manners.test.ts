@@ -119,3 +119,25 @@ test('a ledger that cannot be asked: neither side is trusted, and health says so
   expect(await user.get('k')).not.toBe('v1')
   await cache.close()
 })
+
+describe('arguments in the wrong place', () => {
+  const cache = createCacheSwitch(parts(memoryCache(), memoryCache()))
+
+  test('a time to live that is not in an object of options', async () => {
+    for (const ttl of [50, '50ms'] as never[]) {
+      await expect(cache.set('k', 1, ttl)).rejects.toMatchObject({ code: 'SB_TTL_INVALID' })
+      await expect(cache.getOrSet('k', () => 1, ttl)).rejects.toMatchObject({
+        code: 'SB_TTL_INVALID',
+      })
+    }
+  })
+
+  test('a user in place of an evaluation context', () => {
+    expect(() => cache.for('user_1' as never)).toThrow(
+      expect.objectContaining({
+        code: 'SB_OPTION_INVALID',
+        hint: expect.stringContaining('targetingKey'),
+      }),
+    )
+  })
+})

@@ -231,6 +231,33 @@ describe('one process is cut off from B', () => {
     await neverV1(key)
   })
 
+  test('A took a set and lost it, and nobody could be told of B: it is not undone', async () => {
+    const writer = pair.actor({}, proxy.port)
+    await pair.licensed(writer)
+    const key = await storeV1()
+    const cell = `switchback:cache:${key}`
+    const cutOff = vi.spyOn(writer.off.board, 'note').mockRejectedValue(new Error('cut off'))
+    proxy.refuse()
+    await writer.offUser.set(key, 'v2')
+    expect(writer.cache.health()).toMatchObject({ off: { owed: 1 }, on: { owed: 1 } })
+    await pair.a.command('FLUSHALL')
+    await until('v1 has moved to A', async () => {
+      await reader.offUser.get(key)
+      return (await pair.a.command('EXISTS', cell)) === '1'
+    })
+    expect(await writer.offUser.get(key)).not.toBe('v1')
+    cutOff.mockRestore()
+    proxy.accept()
+    await until('both were told', () => {
+      const { off, on } = writer.cache.health()
+      return off.owed === 0 && on.owed === 0
+    })
+    for (const { offUser, onUser } of [writer, reader]) {
+      expect(await offUser.get(key)).not.toBe('v1')
+      expect(await onUser.get(key)).not.toBe('v1')
+    }
+  })
+
   test('closed before anybody could be told: says so, with a count', async () => {
     const writer = pair.actor({}, proxy.port)
     await pair.licensed(writer)
@@ -257,6 +284,21 @@ describe('a pair says at its start what it cannot promise', () => {
       onEvent: (event) => events.push(event),
     })
     expect(events.map(({ type }) => type)).toEqual(['promises-less'])
+    await cache.close()
+  })
+
+  test('one store for both sides', async () => {
+    const events: SwitchEvent[] = []
+    const side = (): ReturnType<typeof redisCache> =>
+      redisCache({ url: pair.b.url, prefix: 'same' })
+    const onEvent = (event: SwitchEvent): void => void events.push(event)
+    const cache = createCacheSwitch({ flag: 'f', decider, off: side(), on: side(), onEvent })
+    await until('it is told', () => events.some(({ type }) => type === 'promises-less'))
+    expect(events[0]!.detail).toMatch(/both sides are the same Redis/u)
+    expect(cache.health()).toMatchObject({
+      ok: false,
+      on: { detail: expect.stringMatching(/same/u) },
+    })
     await cache.close()
   })
 

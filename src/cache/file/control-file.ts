@@ -43,6 +43,12 @@ export interface ControlState {
   readonly owed: Readonly<Record<Side, number>>
 }
 
+/** A process may load a second copy of this module: in a bundle, or of another version. */
+const SHARED = Symbol.for('openfeature-switchback.control-file')
+const inProcess: { changes: number } = ((globalThis as Record<symbol, unknown>)[SHARED] ??= {
+  changes: 0,
+}) as { changes: number }
+
 /**
  * A few numbers beside the database, which the processes of a machine read before each operation:
  * that costs 0.7 us, a row from SQLite 14 us. The page cache is shared by all processes, so what
@@ -51,8 +57,11 @@ export interface ControlState {
  * must share the one inode.
  */
 export class ControlFile {
-  /** How often this process has changed any such file. */
-  static changes = 0
+  /** How often this process has changed any such file, by whichever copy of this module. */
+  static get changes(): number {
+    return inProcess.changes
+  }
+
   readonly #fd: number
   readonly #numbers: Float64Array = new Float64Array(COUNT)
   readonly #words: Int32Array = new Int32Array(this.#numbers.buffer)
@@ -213,12 +222,12 @@ export class ControlFile {
   }
 
   close(): void {
-    ControlFile.changes++
+    inProcess.changes++
     closeSync(this.#fd)
   }
 
   #write(at: number, value: number): void {
-    ControlFile.changes++
+    inProcess.changes++
     this.#out[0] = value
     writeSync(this.#fd, this.#out, 0, 8, at * 8)
     this.#numbers[at] = value
