@@ -85,7 +85,10 @@ describe('explain', () => {
           const own = compileFlag(readFlagSet(text, 'x.json').flags.get(flag)!)(user as JsonObject)
           expect([variant, value]).toEqual([own.variant, own.value])
           expect(side).toBe(value === true ? 'on' : 'off')
-          if (weights.every((weight) => weight === 0)) return expect(decided.by).toBe('default')
+          if (weights.every((weight) => weight === 0)) {
+            expect(decided.by).toBe('default')
+            return
+          }
           expect(bucket?.variant).toBe(variant)
           expect(bucket?.place).toBeGreaterThanOrEqual(bucket!.from - 1e-9)
           expect(bucket?.place).toBeLessThan(bucket!.to + 1e-9)
