@@ -65,7 +65,15 @@ export async function startSidecarProcess(
     thaw: () => void child.kill('SIGCONT'),
     async restart() {
       await kill()
-      await start()
+      // Another connection may have one of the ports for its own end just now.
+      for (let left = 40; ; left -= 1) {
+        try {
+          return await start()
+        } catch (error) {
+          if (left === 0 || !/Cannot listen/u.test(String(error))) throw error
+          await new Promise((resolve) => setTimeout(resolve, 250))
+        }
+      }
     },
     async stop() {
       if (running(child)) {
