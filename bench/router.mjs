@@ -6,7 +6,7 @@
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { InMemoryProvider, OpenFeature } from '@openfeature/server-sdk'
+import { OpenFeature } from '@openfeature/server-sdk'
 import { Redis } from 'ioredis'
 import {
   createCacheSwitch,
@@ -16,22 +16,14 @@ import {
   redisCache,
 } from '../dist/index.mjs'
 import { compare, table } from './measure.mjs'
+import { flagByKey } from './flag-by-key.mjs'
 import { withRedis } from './with-redis.mjs'
 
 const value = { id: 7, name: 'user_7', text: 'x'.repeat(960), tags: ['a', 'b', 'c'] }
 
 await withRedis(process.argv[2], async (url) => {
   const directory = mkdtempSync(join(tmpdir(), 'switchback-bench-'))
-  await OpenFeature.setProviderAndWait(
-    new InMemoryProvider({
-      'use-redis': {
-        disabled: false,
-        variants: { on: true, off: false },
-        defaultVariant: 'off',
-        contextEvaluator: (context) => (context.targetingKey.startsWith('on') ? 'on' : 'off'),
-      },
-    }),
-  )
+  await flagByKey()
   const bare = new Redis(url)
   const decider = createDecider({ flag: 'use-redis', feature: 'cache' })
   const telemetry = createTelemetry()

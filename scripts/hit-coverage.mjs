@@ -6,7 +6,8 @@ import { Session } from 'node:inspector/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { InMemoryProvider, OpenFeature } from '@openfeature/server-sdk'
+import { OpenFeature } from '@openfeature/server-sdk'
+import { flagByKey } from '../bench/flag-by-key.mjs'
 import { withRedis } from '../bench/with-redis.mjs'
 import { createCacheSwitch, createTelemetry, fileCache, redisCache } from '../build/index.js'
 
@@ -16,16 +17,7 @@ const args = process.argv.slice(2)
 await withRedis(
   args.find((arg) => !arg.startsWith('--')),
   async (url) => {
-    await OpenFeature.setProviderAndWait(
-      new InMemoryProvider({
-        'use-redis': {
-          disabled: false,
-          variants: { on: true, off: false },
-          defaultVariant: 'off',
-          contextEvaluator: ({ targetingKey }) => (targetingKey === 'on' ? 'on' : 'off'),
-        },
-      }),
-    )
+    await flagByKey()
     const directory = mkdtempSync(join(tmpdir(), 'switchback-hit-'))
     const cache = createCacheSwitch({
       flag: 'use-redis',

@@ -9,7 +9,7 @@ import {
   type OwedOn,
   type Word,
 } from '../cache/index.ts'
-import type { Side } from '../side.ts'
+import { otherSide, type Side } from '../side.ts'
 import { Deadlines } from './deadlines.ts'
 import type { Notify } from './events.ts'
 import type { GuardedSide } from './guarded-side.ts'
@@ -81,7 +81,7 @@ export class Boards {
 
   /** Asks the board, then reads. `undefined`: the side owes the key, or nobody vouches for it. */
   async read(side: Side, key: string): Promise<Cell | undefined> {
-    const board = this.#parts.sides[other(side)]
+    const board = this.#parts.sides[otherSide(side)]
     if (!board.usable) return undefined
     let stamp: string
     try {
@@ -100,7 +100,7 @@ export class Boards {
    */
   async owe(side: Side, key: string | undefined, notBefore: number): Promise<boolean> {
     const { sides, maxOwed } = this.#parts
-    const board = sides[other(side)]
+    const board = sides[otherSide(side)]
     const owed: OwedOn = { key, value: `${randomUUID()}|${Math.ceil(notBefore)}` }
     const giveUp = performance.now() + PATIENCE_MS
     try {
@@ -143,16 +143,16 @@ export class Boards {
 
   /** How many invalidations the side owes, as last heard. */
   count(side: Side): number {
-    return this.#known[other(side)].state?.owed ?? 0
+    return this.#known[otherSide(side)].state?.owed ?? 0
   }
 
   list(side: Side, limit: number): Promise<readonly OwedOn[]> {
-    const board = this.#parts.sides[other(side)]
+    const board = this.#parts.sides[otherSide(side)]
     return board.hold(this.#boardOf(board.side).list(limit))
   }
 
   async settle(side: Side, owed: OwedOn): Promise<boolean> {
-    const board = this.#parts.sides[other(side)]
+    const board = this.#parts.sides[otherSide(side)]
     const settled = await board.hold(this.#boardOf(board.side).settle(owed))
     const known = this.#known[board.side]
     // Until it is heard again.
@@ -185,7 +185,7 @@ export class Boards {
   /** Says to the store what the other one says of it, and hears what it says of the other one. */
   async #tick(side: Side): Promise<BoardState> {
     const known = this.#known[side]
-    const about = this.#known[other(side)]
+    const about = this.#known[otherSide(side)]
     // By the other store's clock, before this one is asked.
     const age = performance.now() - about.at
     const fresh = about.state !== undefined && age < LICENCE_MS
@@ -206,7 +206,8 @@ export class Boards {
       about.word =
         outMs < OUT_MS ? undefined : { says: outMs < CALM_MS ? 'o' : 's', until, stamp: '' }
       // Its licence may be about to end.
-      if (wasSilent && about.word !== undefined) void this.#tick(other(side)).catch(() => undefined)
+      if (wasSilent && about.word !== undefined)
+        void this.#tick(otherSide(side)).catch(() => undefined)
       throw error
     }
   }
@@ -223,7 +224,7 @@ export class Boards {
     if (leftMs + SLACK_MS <= 0) return Promise.resolve(true)
     const known = this.#known[side]
     if (known.wait?.stamp === stamp && known.wait.since === since) return known.wait.ended
-    const wait = { stamp, since, ended: this.#wait(other(side), stamp, noted, giveUp) }
+    const wait = { stamp, since, ended: this.#wait(otherSide(side), stamp, noted, giveUp) }
     known.wait = wait
     return wait.ended.finally(() => {
       if (known.wait === wait) known.wait = undefined
@@ -268,10 +269,6 @@ const unknown = (): Known => ({
   word: undefined,
   wait: undefined,
 })
-
-export function other(side: Side): Side {
-  return side === 'on' ? 'off' : 'on'
-}
 
 function sleep(ms: number): Promise<void> {
   return ms > 0 ? new Promise((resolve) => setTimeout(resolve, ms)) : Promise.resolve()

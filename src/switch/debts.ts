@@ -8,9 +8,9 @@ import {
   type Stand,
   type Owed,
 } from '../cache/index.ts'
-import type { Side } from '../side.ts'
+import { otherSide, type Side } from '../side.ts'
 import type { Recorder } from '../telemetry/index.ts'
-import { type Boards, ONE_STORE, other } from './boards.ts'
+import { type Boards, ONE_STORE } from './boards.ts'
 import type { Notify } from './events.ts'
 import { type GuardedSide, oneLine } from './guarded-side.ts'
 import { MemoryLedger } from './memory-ledger.ts'
@@ -141,7 +141,7 @@ export class Debts {
    * value may move there before this process hears of it: the key is pending there too, until after.
    */
   #remember(side: Side, key: string, notBefore: number): void {
-    const also = other(side)
+    const also = otherSide(side)
     this.#memory.owe(side, key, notBefore)
     this.#afterwards[side].delete(key)
     if (this.#parts.boards === undefined || this.#memory.owes(also, key)) return
@@ -155,7 +155,7 @@ export class Debts {
     if (afterwards.size === 0) return this.#memory.list(side, limit)
     const all = this.#memory.list(side, Number.POSITIVE_INFINITY)
     const waits = ({ key }: Owed): boolean =>
-      afterwards.has(key) && this.#memory.owes(other(side), key)
+      afterwards.has(key) && this.#memory.owes(otherSide(side), key)
     return all.filter((owed) => !waits(owed)).slice(0, limit)
   }
 
@@ -362,7 +362,7 @@ export class Debts {
     }
     const { boards, sides } = this.#parts
     if (boards?.isOneStore) return ONE_STORE
-    const { usable, backend: board } = sides[side === 'on' ? 'off' : 'on']
+    const { usable, backend: board } = sides[otherSide(side)]
     if (boards !== undefined && !usable && !boards.licensed(side)) {
       return `unused: only ${board.name} knows which invalidations are pending, and it is out`
     }

@@ -1,6 +1,6 @@
 import { checkKey, type GetOrSetOptions, type Loader, type SetOptions } from '../cache/index.ts'
 import type { Decider, Decision, DecisionContext } from '../flags/index.ts'
-import type { Side } from '../side.ts'
+import { otherSide, type Side } from '../side.ts'
 import type { Losses, Operation, Recorder } from '../telemetry/index.ts'
 import { abortable } from './abortable.ts'
 import type { Background } from './background.ts'
@@ -168,7 +168,7 @@ export class CallerView implements CacheView {
   #begin(operation: Operation, key: string): PinnedOperation | Promise<PinnedOperation> {
     const { decider, retired } = this.#parts
     if (retired !== undefined) {
-      return this.#pin(operation, key, ONLY[retired === 'on' ? 'off' : 'on'])
+      return this.#pin(operation, key, ONLY[otherSide(retired)])
     }
     const decided = decider.decide(this.#caller.context)
     return decided instanceof Promise

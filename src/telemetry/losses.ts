@@ -1,4 +1,4 @@
-import type { Side } from '../side.ts'
+import { otherSide, type Side } from '../side.ts'
 import type { Losses, Recorder } from './recorder.ts'
 import { RepeatMisses } from './repeat-misses.ts'
 
@@ -21,7 +21,7 @@ export class LossCounts implements Losses {
   }
 
   stored(side: Side, key: string, ttlMs: number): void {
-    this.#given[side === 'on' ? 'off' : 'on'].dropped(key)
+    this.#given[otherSide(side)].dropped(key)
     this.#given[side].stored(key, ttlMs, Date.now())
   }
 

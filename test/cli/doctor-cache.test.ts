@@ -4,22 +4,12 @@ import { expect, test, vi } from 'vitest'
 import { fileCache } from '../../src/cache/index.ts'
 import { ControlFile } from '../../src/cache/file/control-file.ts'
 import { openSqlite } from '../../src/cache/file/sqlite.ts'
-import { main } from '../../src/cli/index.ts'
-import { flagsFile } from '../rollout/support.ts'
 import { FileStand } from '../support/file-peers.ts'
+import { findingsOf } from './doctor-findings.ts'
 
 /** What the doctor says about this directory: `state: text`. */
 async function examine(directory: string): Promise<readonly string[]> {
-  let text = ''
-  await main({
-    argv: ['doctor', '--no-flagd', '--json', '--file', await flagsFile(), '--cache-dir', directory],
-    env: {},
-    stdin: process.stdin,
-    stdout: { write: (part: string) => void (text += part) },
-    stderr: { write: (part: string) => void (text += part) },
-    signal: new AbortController().signal,
-  })
-  const { findings } = JSON.parse(text) as { findings: Record<string, string>[] }
+  const findings = await findingsOf('--cache-dir', directory)
   return findings
     .filter(({ check }) => check === 'file cache')
     .map(({ state, text: said }) => `${state}: ${said?.replaceAll(directory, '.')}`)

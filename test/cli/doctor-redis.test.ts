@@ -1,20 +1,10 @@
 import { describe, expect, it } from 'vitest'
-import { main } from '../../src/cli/index.ts'
-import { flagsFile } from '../rollout/support.ts'
 import { redisServerAvailable, startRedis } from '../support/redis-server.ts'
+import { findingsOf } from './doctor-findings.ts'
 
 /** What the doctor says about this Redis. */
 async function examine(url: string) {
-  let text = ''
-  await main({
-    argv: ['doctor', '--no-flagd', '--json', '--file', await flagsFile(), '--redis', url],
-    env: {},
-    stdin: process.stdin,
-    stdout: { write: (part: string) => void (text += part) },
-    stderr: { write: (part: string) => void (text += part) },
-    signal: new AbortController().signal,
-  })
-  const { findings } = JSON.parse(text) as { findings: Record<string, string>[] }
+  const findings = await findingsOf('--redis', url)
   return findings.filter(({ check }) => check?.startsWith('redis'))
 }
 

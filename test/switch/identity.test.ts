@@ -3,7 +3,7 @@ import { readdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from 'vitest'
 import { judgeBoot, formerBoots } from '../../src/cache/file/machine.ts'
-import { openSqlite } from '../../src/cache/file/sqlite.ts'
+import { openSqlite, type Sqlite } from '../../src/cache/file/sqlite.ts'
 import { type Actor, until, World } from '../support/world.ts'
 
 let world: World
@@ -13,6 +13,16 @@ beforeAll(async () => {
 })
 afterAll(() => world.close())
 afterEach(() => vi.restoreAllMocks())
+
+function databaseOf(machine: string): Sqlite {
+  const directory = join(world.directory, machine)
+  return openSqlite(
+    join(
+      directory,
+      readdirSync(directory).find((name) => name.endsWith('.db'))!,
+    ),
+  )
+}
 
 /** Both sides take values and give them back. */
 async function serves({ cache, onUser, offUser }: Actor): Promise<void> {
@@ -134,9 +144,7 @@ describe('clocks', () => {
     const key = world.key()
     await first.onUser.set(key, 'v1')
     // Redis is out, and somebody holds the file store: what is pending cannot be written down.
-    const directory = join(world.directory, machine)
-    const file = readdirSync(directory).find((name) => name.endsWith('.db'))!
-    const database = openSqlite(join(directory, file))
+    const database = databaseOf(machine)
     world.redis.freeze()
     const second = world.actor({ machine })
     await second.offUser.get(world.key())
@@ -184,11 +192,9 @@ describe('which machine is this', () => {
     await serves(first)
     const key = world.key()
     await first.onUser.set(key, 'v1')
-    const directory = join(world.directory, machine)
-    const file = readdirSync(directory).find((name) => name.endsWith('.db'))!
     await first.cache.close()
     // Another machine was here since, which began a store of its own.
-    const database = openSqlite(join(directory, file))
+    const database = databaseOf(machine)
     database.exec("UPDATE meta SET former_boots = boot_id, boot_id = 'another'")
     database.close()
     const second = world.actor({ machine })

@@ -1,6 +1,6 @@
 import { rmSync } from 'node:fs'
 import { join } from 'node:path'
-import { expect, test, vi } from 'vitest'
+import { expect, test, type TestContext, vi } from 'vitest'
 import { FENCE_UNKNOWN } from '../../../src/cache/backend.ts'
 import { openSqlite } from '../../../src/cache/file/sqlite.ts'
 import { ANY, NEVER } from '../../../src/cache/index.ts'
@@ -10,23 +10,28 @@ import { type FilePeer, FileStand } from '../../support/file-peers.ts'
 const fenceOf = async (peer: FilePeer, side: Side): Promise<number> =>
   (await peer.call('ledger', 'fencedBefore', side)) as number
 
-test('a fence stands beside a process that was stopped amid another, and nobody takes it back', async (context) => {
+/** A store that two processes have open: this one, and one that can be stopped amid its file operations. */
+async function stageOf(context: TestContext) {
   const stand = new FileStand(context)
   const { directory } = stand
   const stopped = stand.process()
   const here = stand.local()
   await stand.peer({}, stopped).put('k', '1')
   await here.read('k')
+  /** Resolves when the other process has been stopped in that call, at the place `stop` counts. */
+  const stopIn = async (target: string, method: string, args: unknown[], stop: number) => {
+    const ended = stopped.call({ options: { directory }, target, method, args, stop })
+    await stopped.stopped()
+    return { ended }
+  }
+  return { stand, directory, stopped, here, stopIn }
+}
+
+test('a fence stands beside a process that was stopped amid another, and nobody takes it back', async (context) => {
+  const { stand, stopped, here, stopIn } = await stageOf(context)
 
   // It has compared, and not written yet.
-  const raised = stopped.call({
-    options: { directory },
-    target: 'ledger',
-    method: 'fence',
-    args: ['off', 1000],
-    stop: 1,
-  })
-  await stopped.stopped()
+  const { ended: raised } = await stopIn('ledger', 'fence', ['off', 1000], 1)
   await here.call('ledger', 'fence', 'off', 5000)
   expect(await fenceOf(here, 'off')).toBeGreaterThanOrEqual(5000)
 
@@ -48,22 +53,10 @@ test('a fence stands beside a process that was stopped amid another, and nobody 
 })
 
 test('a process that was stopped amid lowering a fence does not lower the one that came meanwhile', async (context) => {
-  const stand = new FileStand(context)
-  const { directory } = stand
-  const stopped = stand.process()
-  const here = stand.local()
-  await stand.peer({}, stopped).put('k', '1')
-  await here.read('k')
+  const { stopped, here, stopIn } = await stageOf(context)
   const fencing = async (stop: number, before: number): Promise<number> => {
     const from = await fenceOf(here, 'off')
-    const replaced = stopped.call({
-      options: { directory },
-      target: 'ledger',
-      method: 'replaceFence',
-      args: ['off', from, before],
-      stop,
-    })
-    await stopped.stopped()
+    const { ended: replaced } = await stopIn('ledger', 'replaceFence', ['off', from, before], stop)
     // A distrust is not lifted before the fence in its place stands.
     if (from >= FENCE_UNKNOWN) expect(await fenceOf(here, 'off')).toBeGreaterThanOrEqual(before)
     await here.call('ledger', 'fence', 'off', 5000)
@@ -80,22 +73,10 @@ test('a process that was stopped amid lowering a fence does not lower the one th
 
 for (const lock of ['free', 'taken']) {
   test(`a fence is not lost with files that are deleted while its process is stopped, the lock ${lock}`, async (context) => {
-    const stand = new FileStand(context)
-    const { directory } = stand
-    const stopped = stand.process()
-    const here = stand.local()
-    await stand.peer({}, stopped).put('k', '1')
-    await here.read('k')
+    const { directory, stopped, here, stopIn } = await stageOf(context)
     const taken = openSqlite(join(directory, 'cache.lock'))
     if (lock === 'taken') taken.exec('BEGIN EXCLUSIVE')
-    const raised = stopped.call({
-      options: { directory },
-      target: 'ledger',
-      method: 'fence',
-      args: ['off', 5000],
-      stop: 1,
-    })
-    await stopped.stopped()
+    const { ended: raised } = await stopIn('ledger', 'fence', ['off', 5000], 1)
     rmSync(directory, { recursive: true })
     // Another store is made, and trusted from a time on.
     await vi.waitUntil(async () => (await here.read('k')).state !== 'value')
@@ -110,20 +91,13 @@ for (const lock of ['free', 'taken']) {
 }
 
 test('what is committed into a database that was deleted meanwhile is done again before it is acknowledged', async (context) => {
-  const stand = new FileStand(context)
-  const { directory } = stand
-  const stopped = stand.process()
-  const here = stand.local()
-  await stand.peer({}, stopped).put('k', '1')
-  await here.read('k')
-  const written = stopped.call({
-    options: { directory },
-    target: 'cache',
-    method: 'write',
-    args: ['k', { payload: '2', expiresAt: NEVER }, { expect: ANY, within: 60_000 }],
-    stop: 1,
-  })
-  await stopped.stopped()
+  const { directory, stopped, here, stopIn } = await stageOf(context)
+  const { ended: written } = await stopIn(
+    'cache',
+    'write',
+    ['k', { payload: '2', expiresAt: NEVER }, { expect: ANY, within: 60_000 }],
+    1,
+  )
   for (const part of ['', '-wal', '-shm']) rmSync(join(directory, `cache.db${part}`))
   await vi.waitUntil(async () => (await here.read('k')).state !== 'value')
   stopped.child.kill('SIGCONT')
