@@ -41,6 +41,7 @@ export class Eyes {
   out: readonly SideOutOn[] = []
   epoch = 1
   readonly #plan: Plan
+  readonly #named: readonly string[]
   readonly #share = new ShareAlarm()
   #observer!: Observer
   #judge!: Judge
@@ -48,8 +49,10 @@ export class Eyes {
   #lastAt = 0
   #baselineS = 0
 
-  constructor(plan: Plan) {
+  /** @param named replicas that are expected to answer from the first poll on */
+  constructor(plan: Plan, named: readonly string[] = []) {
     this.#plan = plan
+    this.#named = named
     this.begin()
   }
 
@@ -132,7 +135,7 @@ export class Eyes {
     this.verdict = this.#judge.verdict(at)
     this.out = sidesOut(poll.readings)
     const heard = poll.readings.map(({ replica }) => replica)
-    this.sight = look(this.sight.state, at, heard, this.#plan.blindness)
+    this.sight = look(this.sight.state, at, heard, this.#plan.blindness, this.#named)
     this.broken = this.#limits.add(at, differences)
     this.disagreements = disagreements(this.#observer.replicas)
     return at

@@ -42,7 +42,7 @@ export class Guard {
     this.#dryRun = dryRun
     this.#now = now
     this.#position = new Position(plan.steps)
-    this.#eyes = new Eyes(plan)
+    this.#eyes = new Eyes(plan, options.source.named)
     const parts = { ...options, dryRun, now, position: this.#position, eyes: this.#eyes }
     this.#records = new Records(parts)
     this.#flag = new FlagLook({

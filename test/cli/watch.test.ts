@@ -62,6 +62,19 @@ describe('watch', () => {
     })
   })
 
+  it('shows the processes that answer, and names the one that does not', async () => {
+    const here = await place()
+    const dead = 'http://127.0.0.1:1/metrics'
+    const argv = ['watch', '--metrics', await application(), '--metrics', dead, '--interval', '0.1']
+    const { stdout } = await switchback([...argv, '--count', '1'], here)
+    expect(stdout).toMatch(/^ {2}on +[\d,]+ +90\.00 % +50\.00 % +0\.50 ms/m)
+    expect(stdout).toMatch(/^ {2}silent {4}127\.0\.0\.1:1 refuses the connection$/m)
+    const json = await switchback([...argv, '--count', '1', '--json'], here)
+    expect(JSON.parse(json.stdout)).toMatchObject({
+      metrics: { on: { hits: 0.9 }, missing: ['127.0.0.1:1 refuses the connection'] },
+    })
+  })
+
   it('says what the guard waits for while one acts, and nothing of one that is gone', async () => {
     const here = await place()
     const argv = ['watch', '--metrics', 'http://127.0.0.1:1/metrics', '--interval', '0.05']

@@ -361,6 +361,21 @@ describe('blindness', () => {
     await made.until(guard, ({ percent }) => percent === 50)
   })
 
+  test('one heard of three that are named: nothing begins, whoever answers, and an alarm says so', async () => {
+    const made = world(13, 3)
+    made.named = [0, 1, 2].map((index) => `app-${index}:9464`)
+    made.down.add(1).add(2)
+    const guard = made.guard('steps: [25, 50, 100]\nbaseline: 100\nbaselineTime: 5s')
+    await made.run(guard, 120)
+    expect(guard.status).toMatchObject({ percent: 0, phase: 'baseline' })
+    expect(guard.status.alarms).toMatchObject([{ code: 'metrics-lost' }])
+    expect(guard.status.alarms[0]?.message).toContain('app-2:9464 refuses the connection')
+    made.down.delete(1)
+    await made.until(guard, ({ percent }) => percent === 25)
+    expect(guard.status.alarms).toMatchObject([{ code: 'replica-silent' }])
+    expect(guard.status.alarms[0]?.message).toContain('app-2:9464')
+  })
+
   const mismatched = ({ alarms }: GuardStatus): boolean =>
     alarms.some(({ code }) => code === 'share-mismatch')
 

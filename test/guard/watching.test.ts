@@ -12,11 +12,12 @@ describe('sight', () => {
     seconds: number,
     heard: (at: number) => readonly string[],
     from: { at: number; state: BlindnessState } = { at: 0, state: unseen },
+    named: readonly string[] = [],
   ): { at: number; state: BlindnessState; report: SightReport } {
     let { at, state } = from
     let report: SightReport | undefined
     for (let i = 0; i < seconds; i++) {
-      report = look(state, ++at, heard(at))
+      report = look(state, ++at, heard(at), {}, named)
       state = report.state
     }
     return { at, state, report: report! }
@@ -48,6 +49,19 @@ describe('sight', () => {
     expect(fewer.report).toMatchObject({ sight: 'blind', silent: ['b', 'c'] })
     expect(after(1, () => ['a'], fewer).report).toMatchObject({ sight: 'seeing', silent: [] })
     expect(after(900, () => [], all).report.silent).toEqual(['a', 'b', 'c'])
+  })
+
+  test('replicas that were named are expected from the first poll on, and never forgotten', () => {
+    const named = ['a', 'b', 'c']
+    const first = after(1, () => ['a'], undefined, named)
+    expect(first.report).toMatchObject({ sight: 'waiting', silent: ['b', 'c'] })
+    const long = after(900, () => ['a'], first, named)
+    expect(long.report).toMatchObject({ sight: 'lost', silent: ['b', 'c'] })
+    expect(after(400, () => ['a', 'b'], long, named).report).toMatchObject({
+      sight: 'seeing',
+      silent: ['c'],
+    })
+    expect(after(1, () => ['a'], long, ['a']).report).toMatchObject({ sight: 'seeing' })
   })
 })
 

@@ -44,6 +44,8 @@ export class World {
   eventLoopDelay = 0
   replicas: Telemetry[]
   readonly down: Set<number> = new Set()
+  /** Replicas that the plan names. */
+  named: readonly string[] = []
   readonly audit: AuditEntry[] = []
   readonly changes: string[] = []
   failEdits = false
@@ -145,6 +147,7 @@ export class World {
   #source(selectors: Parameters<typeof readingOf>[3]): MetricsSource {
     return {
       name: 'world',
+      named: this.named,
       poll: async () => {
         const readings: Reading[] = []
         const failures: { replica: string; message: string }[] = []

@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import { isSwitchbackError, messageOf, quote } from '../../errors.ts'
+import { isSwitchbackError, quote } from '../../errors.ts'
 import {
   compareServed,
   concerns,
@@ -18,7 +18,7 @@ import { outsideText } from '../outside.ts'
 import { namedMetrics } from '../processes-option.ts'
 import type { Style } from '../style.ts'
 import { findTarget, targetOptions, type Target } from '../target.ts'
-import { type ArmRate, type Arms, rateOf, readArms } from '../watching/arms.ts'
+import { type ArmRate, ratesOf, readArms } from '../watching/arms.ts'
 
 export const command: Command = defineCommand({
   usage: 'watch [options]',
@@ -27,7 +27,8 @@ export const command: Command = defineCommand({
 the same and more in a browser. A change of the file that no command made is written into the history.
 
 --json prints one line a look: at, flag, share, sentence, flagd, last, warning (an edit by hand moved
-users who should have stayed), guard (what it waits for) and metrics {off, on}, each with perSecond, hits, bad, p50 and p99.`,
+users who should have stayed), guard (what it waits for) and metrics {off, on, missing}: of each side perSecond,
+hits, bad, p50 and p99, and the addresses that did not answer.`,
   options: {
     ...targetOptions,
     ...metricsOption,
@@ -46,27 +47,21 @@ users who should have stayed), guard (what it waits for) and metrics {off, on}, 
     const metrics = named.length > 0 ? named : [METRICS]
     const urls = metrics.map(metricsUrl)
     const history = new HistoryWatch({ file: target.file })
-    let before = await tryArms(urls, signal)
+    let before = await readArms(urls, signal)
     let drawn = 0
     for (let look = 0; look < looks; look++) {
       const start = performance.now()
       // A person ends this with Ctrl-C, which is not an error.
       await sleep(seconds * 1000, undefined, { signal }).catch(() => {})
       if (signal.aborted) break
-      const now = await tryArms(urls, signal)
+      const now = await readArms(urls, signal)
       const view = await takeView(target, history, signal)
       if (view === undefined) break
       const elapsed = (performance.now() - start) / 1000
-      const rates =
-        before.arms === undefined || now.arms === undefined
-          ? undefined
-          : {
-              off: rateOf(before.arms.off, now.arms.off, elapsed),
-              on: rateOf(before.arms.on, now.arms.on, elapsed),
-            }
+      const rates = ratesOf(before, now, elapsed)
       before = now
       if (values.json) {
-        const metrics = rates ?? { error: now.error }
+        const metrics = { ...rates, missing: now.missing }
         printJson(stdout, {
           ok: true,
           command: 'watch',
@@ -76,7 +71,7 @@ users who should have stayed), guard (what it waits for) and metrics {off, on}, 
         })
         continue
       }
-      const lines = [...viewLines(view, target, style), ...armLines(rates, now.error, style)]
+      const lines = [...viewLines(view, target, style), ...armLines(rates, now.missing, style)]
       if (stdout.isTTY === true && drawn > 0) stdout.write(`\u001B[${drawn}A\u001B[J`)
       stdout.write(`${lines.join('\n')}\n`)
       drawn = lines.length
@@ -84,19 +79,6 @@ users who should have stayed), guard (what it waits for) and metrics {off, on}, 
     return exitCode.done
   },
 })
-
-interface Look {
-  readonly arms: Arms | undefined
-  readonly error: string
-}
-
-async function tryArms(urls: readonly URL[], signal: AbortSignal): Promise<Look> {
-  try {
-    return { arms: await readArms(urls, signal), error: '' }
-  } catch (error) {
-    return { arms: undefined, error: messageOf(error) }
-  }
-}
 
 interface View {
   readonly flag: string
@@ -179,11 +161,13 @@ function lastText(last: HistoryEntry): string {
 
 function armLines(
   rates: Readonly<Record<'off' | 'on', ArmRate>> | undefined,
-  error: string,
+  missing: readonly string[],
   style: Style,
 ): string[] {
-  if (rates === undefined)
-    return [`  ${style.dim('metrics'.padEnd(8))}  ${style.yellow(error || 'none yet')}`]
+  const silent = missing.map((who) => `  ${style.dim('silent'.padEnd(8))}  ${style.yellow(who)}`)
+  if (rates === undefined) {
+    return missing.length > 0 ? silent : [`  ${style.dim('metrics'.padEnd(8))}  none yet`]
+  }
   const cell = (text: string): string => text.padStart(10)
   const share = (value: number | undefined): string =>
     value === undefined ? '-' : `${(value * 100).toFixed(2)} %`
@@ -197,6 +181,7 @@ function armLines(
       const cells = [count(Math.round(perSecond)), share(hits), share(bad), time(p50), time(p99)]
       return `  ${side.padEnd(8)}${cells.map(cell).join('')}`
     }),
+    ...silent,
   ]
 }
 

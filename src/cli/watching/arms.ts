@@ -17,8 +17,6 @@ export interface ArmTotals {
   readonly buckets: ReadonlyMap<number, number>
 }
 
-export type Arms = Readonly<Record<Side, ArmTotals>>
-
 /** What a side did between two readings. */
 export interface ArmRate {
   readonly perSecond: number
@@ -30,24 +28,54 @@ export interface ArmRate {
   readonly p99: number | undefined
 }
 
-/** Reads `/metrics` of the replicas and adds them up; rejects when one does not answer. */
-export async function readArms(urls: readonly URL[], signal: AbortSignal): Promise<Arms> {
-  const all = (await Promise.all(urls.map((url) => scrape(url, signal)))).flat()
-  return { off: totals(all, 'off'), on: totals(all, 'on') }
+/** What the replicas said in one look. */
+export interface Look {
+  /** By host. */
+  readonly heard: ReadonlyMap<string, readonly Series[]>
+  /** Those that did not answer, with why. */
+  readonly missing: readonly string[]
+}
+
+/** Reads `/metrics` of the replicas; one that does not answer hides none of the others. */
+export async function readArms(urls: readonly URL[], signal: AbortSignal): Promise<Look> {
+  const heard = new Map<string, readonly Series[]>()
+  const missing: string[] = []
+  const read = async (url: URL): Promise<void> => {
+    try {
+      heard.set(url.host, await scrape(url, signal))
+    } catch (error) {
+      missing.push(`${url.host} ${messageOf(error)}`)
+    }
+  }
+  await Promise.all(urls.map(read))
+  return { heard, missing: missing.toSorted() }
+}
+
+/** What the sides did between two looks, by the replicas that answered in both; none: undefined. */
+export function ratesOf(
+  before: Look,
+  after: Look,
+  seconds: number,
+): Record<Side, ArmRate> | undefined {
+  const both = [...after.heard.keys()].filter((host) => before.heard.has(host))
+  if (both.length === 0) return undefined
+  const sums = (look: Look, side: Side): ArmTotals =>
+    totals(
+      both.flatMap((host) => look.heard.get(host) ?? []),
+      side,
+    )
+  const rate = (side: Side): ArmRate => rateOf(sums(before, side), sums(after, side), seconds)
+  return { off: rate('off'), on: rate('on') }
 }
 
 async function scrape(url: URL, signal: AbortSignal): Promise<readonly Series[]> {
   const reader = new ExpositionReader((name) => name === operations || name === duration)
-  try {
-    await fetchPieces(url, (piece) => reader.push(piece), {
-      timeoutMs: 2000,
-      maxBytes: 8 * 2 ** 20,
-      signal,
-    })
-    return reader.end()
-  } catch (cause) {
-    throw new Error(`${url.host} ${messageOf(cause)}`, { cause })
-  }
+  await fetchPieces(url, (piece) => reader.push(piece), {
+    timeoutMs: 2000,
+    maxBytes: 8 * 2 ** 20,
+    signal,
+  })
+  return reader.end()
 }
 
 function totals(series: readonly Series[], side: Side): ArmTotals {

@@ -10,7 +10,7 @@ export interface BlindnessSettings {
 }
 
 export interface BlindnessState {
-  /** When each replica was last heard, seconds. */
+  /** When each replica was last heard, seconds; one that was named counts from the first poll. */
   readonly heard: Readonly<Record<string, number>>
   /** Since when fewer than the quorum answer; undefined while enough do. */
   readonly blindSince: number | undefined
@@ -38,18 +38,24 @@ export const unseen: BlindnessState = { heard: {}, blindSince: undefined }
 
 /**
  * Lost metrics are not success. One step of the state: the replicas that answered at `at`. Replicas
- * come and go, so long-silent ones are forgotten, but never the last ones.
+ * that were found come and go, so long-silent ones are forgotten, but never the last ones.
+ * @param named replicas that somebody named: each is expected from the first poll on, and for ever
  */
 export function look(
   state: BlindnessState,
   at: number,
   heardNow: readonly string[],
   settings: BlindnessSettings = {},
+  named: readonly string[] = [],
 ): SightReport {
   const { alarmAfterS = 30, giveUpAfterS = 600, quorum = 0.5, forgetAfterS = 300 } = settings
-  const all = { ...state.heard, ...Object.fromEntries(heardNow.map((replica) => [replica, at])) }
-  const known = Object.entries(all)
-  const kept = heardNow.length === 0 ? known : known.filter(([, time]) => at - time < forgetAfterS)
+  const since = (replicas: readonly string[]): Record<string, number> =>
+    Object.fromEntries(replicas.map((replica) => [replica, at]))
+  const known = Object.entries({ ...since(named), ...state.heard, ...since(heardNow) })
+  const kept =
+    heardNow.length === 0
+      ? known
+      : known.filter(([replica, time]) => at - time < forgetAfterS || named.includes(replica))
   const silent = kept.filter(([replica]) => !heardNow.includes(replica)).map(([replica]) => replica)
   const seeing = heardNow.length > 0 && heardNow.length >= kept.length * quorum
   const blindSince = seeing ? undefined : (state.blindSince ?? at)

@@ -38,6 +38,7 @@ export function replicaSource(options: ReplicaSourceOptions): MetricsSource {
 
   return {
     name: urls.map(({ host }) => host).join(', '),
+    named: urls.map(({ host }) => host),
     async poll(signal) {
       const results = await Promise.allSettled(urls.map((url) => read(url, signal)))
       const readings: Reading[] = []

@@ -4,6 +4,8 @@ import type { Reading } from './reading.ts'
 export interface MetricsSource {
   /** For logs: addresses without credentials. */
   readonly name: string
+  /** Replicas that somebody named, each of which is expected to answer. @default none */
+  readonly named?: readonly string[]
   /**
    * Reads all replicas once. Never rejects: a replica that does not answer in time, or not validly,
    * is a named failure, and the readings of the others count.
