@@ -1,10 +1,13 @@
 #!/usr/bin/env node
 /**
  * Leaves each mechanism of the protocol out, in a copy, and tells who finds it and how soon.
- * Usage: node test/mutations/run.mjs [--seconds 60] [--tests] [--search-only] [--list] [part of a name]
+ * Usage: node test/mutations/run.mjs [--seconds 60] [--tests] [--search-only] [--tests-only] [--as-it-is]
+ * [--list] [part of a name, or of several]
  *
  * A mutant is looked for by the simulation, then by the walk through the file store's system calls (for
- * mutants of the files), then by the tests that it names; `--tests` runs those also for what the others found, `--search-only` leaves them out.
+ * mutants of the files), then by the tests that it names; `--tests` runs those also for what the others
+ * found, `--search-only` leaves them out, `--tests-only` the others. First the simulation is run on what is
+ * there, unless it is known to be right (`--as-it-is`). An edit that does not compile proves nothing.
  */
 import { spawnSync } from 'node:child_process'
 import { cpSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
@@ -19,6 +22,8 @@ const { values, positionals } = parseArgs({
     seconds: { type: 'string', default: '60' },
     tests: { type: 'boolean', default: false },
     'search-only': { type: 'boolean', default: false },
+    'tests-only': { type: 'boolean', default: false },
+    'as-it-is': { type: 'boolean', default: false },
     list: { type: 'boolean', default: false },
     without: { type: 'string', default: 'overflow' },
     faults: {
@@ -27,9 +32,11 @@ const { values, positionals } = parseArgs({
     },
   },
 })
-const [wanted = ''] = positionals
+const wanted = positionals.length === 0 ? [''] : positionals
 const root = resolve(import.meta.dirname, '../..')
-const chosen = mutations.filter(({ name, file }) => name.includes(wanted) || file.includes(wanted))
+const chosen = mutations.filter(({ name, file }) =>
+  wanted.some((part) => name.includes(part) || file.includes(part)),
+)
 
 /** The source with the edits, or why they do not apply. */
 function edited(text, { from, to, also = [] }) {
@@ -41,11 +48,54 @@ function edited(text, { from, to, also = [] }) {
   return result
 }
 
+/** Those of the chosen that do not compile: what throws at its first step is found by anybody. */
+function* compiled() {
+  const place = mkdtempSync(join(tmpdir(), 'switchback-mutants-'))
+  try {
+    cpSync(join(root, 'src'), join(place, 'src'), { recursive: true })
+    symlinkSync(join(root, 'node_modules'), join(place, 'node_modules'))
+    for (const config of ['package.json', 'tsconfig.json'])
+      cpSync(join(root, config), join(place, config))
+    const extend = { extends: './tsconfig.json', include: ['src'] }
+    const noEmit = { noEmit: true, noUnusedLocals: false, noUnusedParameters: false }
+    writeFileSync(
+      join(place, 'mutants.json'),
+      JSON.stringify({ ...extend, compilerOptions: noEmit }),
+    )
+    // Each mutant beside its original, and that once more, to know what the copying does.
+    const beside = (file, i) => file.replace(/\.ts$/u, `.mutant-${i}.ts`)
+    for (const [i, mutation] of chosen.entries()) {
+      const text = readFileSync(join(root, mutation.file), 'utf8')
+      writeFileSync(join(place, beside(mutation.file, i)), edited(text, mutation) ?? text)
+      writeFileSync(join(place, beside(mutation.file, 'none')), text)
+    }
+    const tsc = join(place, 'node_modules/.bin/tsc')
+    const { stdout } = spawnSync(tsc, ['-p', 'mutants.json', '--pretty', 'false'], {
+      cwd: place,
+      encoding: 'utf8',
+    })
+    const lines = stdout.split('\n')
+    const errorsOf = (file) =>
+      lines.filter((line) => line.startsWith(`${file}(`)).map((line) => line.replace(/^.*?: /u, ''))
+    for (const [i, { name, file }] of chosen.entries()) {
+      const before = errorsOf(beside(file, 'none'))
+      const errors = errorsOf(beside(file, i)).filter((one) => !before.includes(one))
+      if (errors.length > 0) yield { name, errors: errors.join('; ') }
+    }
+  } finally {
+    rmSync(place, { recursive: true, force: true })
+  }
+}
+
 let stale = 0
 for (const mutation of chosen) {
   if (edited(readFileSync(join(root, mutation.file), 'utf8'), mutation) !== undefined) continue
   stale += 1
   console.log(`DOES NOT APPLY  ${mutation.name} | ${mutation.file}`)
+}
+for (const { name, errors } of compiled()) {
+  stale += 1
+  console.log(`DOES NOT COMPILE  ${name} | ${errors}`)
 }
 if (values.list) {
   console.log(`${chosen.length} mutants, ${stale} of them do not apply`)
@@ -84,6 +134,7 @@ function timed(command, args, env = {}) {
 const LOADER = ['--import', './test/simulation/ts-loader.mjs']
 
 function simulate({ args = [] }) {
+  if (values['tests-only']) return undefined
   const all = [
     '--faults',
     values.faults,
@@ -99,14 +150,14 @@ function simulate({ args = [] }) {
     'test/simulation/main.ts',
     ...all,
   ])
-  const [, seed, at] = /^seed (\d+) \(schedule (\d+)/mu.exec(output) ?? []
+  const [, seed, at, what] = /^seed (\d+) \(schedule (\d+), [\d.]+ s\): (\w+)/mu.exec(output) ?? []
   const failed = found && seed === undefined
   if (failed) throw new Error(`the simulation did not run:\n${output.slice(-2000)}`)
-  return found ? `simulation, schedule ${at} (${seconds} s)` : undefined
+  return found ? `simulation, schedule ${at}: ${what} (${seconds} s)` : undefined
 }
 
 function preempt({ files }) {
-  if (files !== true) return undefined
+  if (files !== true || values['tests-only']) return undefined
   const { found, output, seconds } = timed(process.execPath, [
     ...LOADER,
     'test/simulation/files-main.ts',
@@ -127,7 +178,7 @@ function* test({ tests = [] }) {
   }
 }
 
-const unedited = simulate({})
+const unedited = values['as-it-is'] ? undefined : simulate({})
 if (unedited !== undefined)
   console.log(`WRONG AS IT IS, so what follows proves little: ${unedited}`)
 

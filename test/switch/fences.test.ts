@@ -1,5 +1,6 @@
 // @needs redis
 import { afterAll, beforeAll, expect, test } from 'vitest'
+import { deferred } from '../support/deferred.ts'
 import { until, World } from '../support/world.ts'
 
 let world: World
@@ -32,7 +33,7 @@ test('a set that a fence covers has reached Redis, not yet the file side: nothin
   }
 })
 
-test.each(['set', 'delete'] as const)(
+test.each(['set', 'delete', 'delete by a user of the old side'] as const)(
   'Redis takes a %s, loses it in a restart, and gets the old value back before the file side is told',
   async (act) => {
     const writer = world.actor()
@@ -42,7 +43,8 @@ test.each(['set', 'delete'] as const)(
 
     const mark = writer.off.hold('invalidate', 'before')
     const sent = writer.on.hold(act === 'set' ? 'write' : 'invalidate', 'after')
-    const acting = act === 'set' ? writer.onUser.set(key, 'v2') : writer.onUser.delete(key)
+    const deleter = act === 'delete' ? writer.onUser : writer.offUser
+    const acting = act === 'set' ? writer.onUser.set(key, 'v2') : deleter.delete(key)
     await sent.reached
     sent.open()
     await mark.reached
@@ -126,6 +128,27 @@ test('a mirror that was held up does not put a deleted value over a fence', asyn
   await slow.cache.close()
   const reader = world.actor()
   expect(await reader.offUser.get(key)).toBeUndefined()
+  hung.open()
+})
+
+test('a load that was held up does not put a deleted value over a fence', async () => {
+  const [loader, other] = [world.actor(), world.actor({ deadlineMs: 50, maxOwed: 0 })]
+  const key = world.key()
+  await other.onUser.get(key)
+  const [load, started] = [deferred<string>(), deferred<void>()]
+  const loading = loader.offUser.getOrSet(key, () => {
+    started.resolve(undefined)
+    return load.promise
+  })
+  await started.promise
+  // The file side does not take the delete, and a fence is all that tells of it.
+  const hung = other.off.hold('invalidate', 'before')
+  await other.onUser.delete(key)
+  const fence = loader.off.ledger!.fencedBefore('off')
+  await until('the fence has passed', () => loader.off.now() > fence)
+  load.resolve('v1')
+  expect(await loading).toBe('v1')
+  expect(await loader.offUser.get(key)).toBeUndefined()
   hung.open()
 })
 

@@ -22,8 +22,11 @@ test('a repayment does not undo a delete whose file leg is late', async () => {
   const deleter = world.actor({ machine: 'repay', deadlineMs: 60_000 })
   const other = world.actor({ machine: 'repay' })
   const key = world.key()
-  await other.offUser.getOrSet(key, () => 'v1')
+  // The first meeting distrusts what was there before.
   await other.onUser.get(world.key())
+  await deleter.onUser.get(world.key())
+  await other.offUser.getOrSet(key, () => 'v1')
+  expect(await other.offUser.get(key)).toBe('v1')
 
   const late = deleter.off.hold('invalidate', 'before')
   const deleting = deleter.onUser.delete(key)
