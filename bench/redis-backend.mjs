@@ -18,7 +18,7 @@ await withRedis(process.argv[2], async (url) => {
   const bare = new Redis(url)
   const timed = new Redis(url, { commandTimeout: 1000 })
   const cache = redisCache({ url })
-  const shared = redisCache({ client: bare, prefix: 'shared:', onWarning() {} })
+  const shared = redisCache({ client: bare, prefix: 'shared:' })
   const expiresAt = Date.now() + 3_600_000
   const write = { expect: ANY, within: 1000 }
   const put = (backend, i) =>

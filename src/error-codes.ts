@@ -123,19 +123,19 @@ export const errorCodes = {
   SB_REDIS_CLIENT_UNSAFE: {
     group: 'Redis',
     meaning: 'Options of your client make an outage of Redis last longer for callers.',
-    raisedBy: '`onWarning`, once at the start',
+    raisedBy: 'the event `warning`, once at the start',
     remedy: 'Set the options that the hint names.',
   },
   SB_REDIS_UNREACHABLE: {
     group: 'Redis',
     meaning: 'There is no connection to Redis, or it was lost before the answer arrived.',
-    raisedBy: '`onWarning`, once per lost connection; the detail of `side-out`',
+    raisedBy: 'the event `warning`, once per lost connection; the detail of `side-out`',
     remedy: 'Check that Redis runs and that this host reaches it. The client reconnects by itself.',
   },
   SB_REDIS_TIMEOUT: {
     group: 'Redis',
     meaning: 'Redis did not answer in time. The command may still be applied.',
-    raisedBy: '`onWarning`; the detail of `side-out`',
+    raisedBy: 'the event `warning`; the detail of `side-out`',
     remedy: 'Look for a hung server, a slow command (`SLOWLOG`) or a stalled event loop.',
   },
   SB_REDIS_OUT_OF_MEMORY: {
@@ -148,13 +148,13 @@ export const errorCodes = {
     group: 'Redis',
     meaning:
       'Redis answered a command with an error: a password, a permission, a missing database.',
-    raisedBy: '`onWarning`; the detail of `side-out`',
+    raisedBy: 'the event `warning`; the detail of `side-out`',
     remedy: 'Grant what the hint names. It does not recover by itself.',
   },
   SB_REDIS_ANONYMOUS: {
     group: 'Redis',
     meaning: 'Redis hides its `run_id`, so every new connection counts as a restarted server.',
-    raisedBy: '`onWarning`, once',
+    raisedBy: 'the event `warning`, once',
     remedy: 'Allow `INFO` for the ACL user: `+info`.',
   },
   SB_REDIS_SHARED: {
@@ -167,7 +167,7 @@ export const errorCodes = {
   SB_TOMBSTONE_TTL_RAISED: {
     group: 'Redis',
     meaning: 'Other processes use a longer `tombstoneTtl` on the same data; theirs is used.',
-    raisedBy: '`onWarning`',
+    raisedBy: 'the event `warning`',
     remedy: 'Give all processes the same `tombstoneTtl`.',
   },
 
@@ -180,25 +180,25 @@ export const errorCodes = {
   SB_FILE_STORE_FULL: {
     group: 'File store',
     meaning: 'The disk of the file cache is full.',
-    raisedBy: '`onWarning`; the detail of `side-out`',
+    raisedBy: 'the event `warning`; the detail of `side-out`',
     remedy: 'Free space, or lower `maxBytes`. The cache recovers by itself.',
   },
   SB_FILE_STORE_READONLY: {
     group: 'File store',
     meaning: 'The process may not write to the directory of the file cache.',
-    raisedBy: '`onWarning`; the detail of `side-out`',
+    raisedBy: 'the event `warning`; the detail of `side-out`',
     remedy: 'Check the owner, the mode and the mount of the directory.',
   },
   SB_FILE_STORE_DIRECTORY: {
     group: 'File store',
     meaning: 'The path of the file cache is not a usable directory.',
-    raisedBy: '`onWarning`; the detail of `side-out`',
+    raisedBy: 'the event `warning`; the detail of `side-out`',
     remedy: 'Name a directory, not a file.',
   },
   SB_FILE_STORE_BUSY: {
     group: 'File store',
     meaning: 'Another process held the lock of the file cache for too long.',
-    raisedBy: '`onWarning`; the detail of `side-out`',
+    raisedBy: 'the event `warning`; the detail of `side-out`',
     remedy: 'Look for a process that was stopped (`SIGSTOP`, a debugger) during a write.',
   },
   SB_FILE_STORE_NEWER: {
@@ -217,7 +217,7 @@ export const errorCodes = {
   SB_FILE_STORE_FAILED: {
     group: 'File store',
     meaning: 'The file cache failed for another reason, which is the `cause`.',
-    raisedBy: '`onWarning`; the detail of `side-out`',
+    raisedBy: 'the event `warning`; the detail of `side-out`',
     remedy: 'Look at the cause. The next operation tries again.',
   },
   SB_FILE_STORE_CLOSED: {
@@ -229,13 +229,13 @@ export const errorCodes = {
   SB_FILE_STORE_RESET: {
     group: 'File store',
     meaning: 'The file cache was reset. What both sides cached before is no longer trusted.',
-    raisedBy: '`onWarning`',
+    raisedBy: 'the event `warning`',
     remedy: 'If it recurs without a reboot or an upgrade, find out what empties the directory.',
   },
   SB_FILE_STORE_DAMAGED: {
     group: 'File store',
     meaning: 'The database was damaged. It was moved aside, and the file cache was reset.',
-    raisedBy: '`onWarning`',
+    raisedBy: 'the event `warning`',
     remedy: 'Look at the disk, and never copy the directory while it is in use.',
   },
   SB_DIRECTORY_SHARED: {

@@ -42,7 +42,7 @@ const cache = createCacheSwitch({
     close: async () => {},
   },
   off: fileCache({ directory }),
-  on: redisCache({ url: `redis://127.0.0.1:${port}`, onWarning: () => {} }),
+  on: redisCache({ url: `redis://127.0.0.1:${port}` }),
   telemetry: createTelemetry(),
   // The file side is warm, so that what is measured is the switch and not the origin.
   standby: 'mirror',

@@ -18,7 +18,7 @@ export async function openSwitchback({ redisUrl, directory, flagd }) {
     name: 'users',
     decider,
     off: fileCache({ directory }),
-    on: redisCache({ url: redisUrl, onWarning: () => {} }),
+    on: redisCache({ url: redisUrl }),
     telemetry: createTelemetry(),
   })
   return {

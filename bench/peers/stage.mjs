@@ -92,7 +92,7 @@ export async function flagsSource({ sidecar, atEnd }, resolver) {
 /** A switch of files and Redis, and its parts. */
 export function openSwitch(stage, { name, decider, telemetry, onEvent }) {
   const off = fileCache({ directory: join(stage.directory, name) })
-  const on = redisCache({ url: stage.redisUrl, prefix: `${name}:`, onWarning() {} })
+  const on = redisCache({ url: stage.redisUrl, prefix: `${name}:` })
   const cache = createCacheSwitch({
     flag: FLAG,
     decider,

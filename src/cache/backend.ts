@@ -1,3 +1,4 @@
+import type { SwitchbackError } from '../errors.ts'
 import type { Side } from '../side.ts'
 import type { Cell } from './cell.ts'
 
@@ -92,6 +93,11 @@ export interface CacheBackend {
   renew?(): Promise<void>
   /** Names the cells of this store where several caches share a server: its prefix. @default '' */
   readonly space?: string
+  /**
+   * Where the backend's warnings go, those of its creation included; the switch makes events of them.
+   * Without a listener they go to stderr.
+   */
+  onWarning?(listener: (warning: SwitchbackError) => void): void
   /** Called by the switch, before the first use. */
   join?(membership: Membership): void
   /** Whether all machines meet the same data here. @default false */

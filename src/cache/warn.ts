@@ -1,7 +1,34 @@
 import { SwitchbackError } from '../errors.ts'
+import { safeListener } from '../listeners.ts'
 
-/** The default for warnings: one line on stderr, which begins with its code. */
-export function warn({ code, message, hint }: SwitchbackError): void {
+export type OnWarning = (warning: SwitchbackError) => void
+
+/**
+ * Where the warnings of a backend go: to the switch that it is given to. What nobody has asked for by the
+ * next turn of the event loop goes to stderr.
+ */
+export class Warnings {
+  #listener: OnWarning | undefined
+  readonly #waiting: SwitchbackError[] = []
+
+  readonly tell: OnWarning = (warning) => {
+    if (this.#listener !== undefined) return this.#listener(warning)
+    if (this.#waiting.push(warning) === 1) setImmediate(() => this.#flush(warn))
+  }
+
+  /** From now on, and what is waiting. */
+  to(listener: OnWarning): void {
+    this.#listener = safeListener('onWarning', listener)
+    this.#flush(this.#listener)
+  }
+
+  #flush(listener: OnWarning): void {
+    for (const warning of this.#waiting.splice(0)) listener(warning)
+  }
+}
+
+/** One line, which begins with its code. */
+function warn({ code, message, hint }: SwitchbackError): void {
   console.warn(`${code}: ${message} ${hint}`.trimEnd())
 }
 

@@ -1,6 +1,7 @@
 import { SwitchbackError, quote } from '../errors.ts'
 import { createDecider } from './decider.ts'
 import type { Decider, FlagDecider } from './decision.ts'
+import type { OnFlagsEvent } from './events.ts'
 import type { FlagsSource } from './flags-source.ts'
 
 /**
@@ -24,15 +25,17 @@ export interface GivenChoice {
  * The decider that was passed in, or one for the flag.
  *
  * @param feature the cache's name
+ * @param onEvent for a decider that is made here, unless the source has a listener
  * @throws {SwitchbackError} `SB_OPTION_INVALID` when it is not clear which flag decides
  */
-export function deciderOf(options: GivenChoice, feature: string): Decider {
+export function deciderOf(options: GivenChoice, feature: string, onEvent?: OnFlagsEvent): Decider {
   const { decider, flag, flags } = options
   if (decider === undefined) {
     const named = typeof flag === 'string' && flag !== ''
     if (!named) throw invalid(`flag cannot be ${quote(flag)}`, 'give the key of a boolean flag')
-    if (flags === undefined) return createDecider({ flag, feature })
-    if (typeof flags?.createDecider === 'function') return flags.createDecider({ flag, feature })
+    const made = { flag, feature, ...(onEvent === undefined ? {} : { onEvent }) }
+    if (flags === undefined) return createDecider(made)
+    if (typeof flags?.createDecider === 'function') return flags.createDecider(made)
     throw invalid(`flags cannot be ${quote(flags)}`, 'pass what flagsFromEnvironment resolves to')
   }
   if (typeof decider?.decide !== 'function') {

@@ -122,8 +122,8 @@ export async function flagsFromEnvironment(
     client: () => OpenFeature.getClient(domain),
     createDecider: (deciderOptions) =>
       createDecider({
-        ...(options.onEvent === undefined ? {} : { onEvent: options.onEvent }),
         ...deciderOptions,
+        ...(options.onEvent === undefined ? {} : { onEvent: options.onEvent }),
         domain,
       }),
     close: () => (closing ??= close()),

@@ -9,7 +9,7 @@ import { Boards } from './boards.ts'
 import { type CacheSwitch, SwitchedCache } from './cache-switch.ts'
 import { Coherence } from './coherence.ts'
 import { Debts } from './debts.ts'
-import { logEvent, type Notify } from './events.ts'
+import { eventOf, logEvent, type Notify } from './events.ts'
 import { GuardedSide } from './guarded-side.ts'
 import type { SideHealth } from './health.ts'
 import { Loads } from './loads.ts'
@@ -37,15 +37,18 @@ const SETTLE_MS = 1000
 export function createCacheSwitch(options: CacheSwitchOptions & FlagChoice): CacheSwitch {
   const recorder = options.telemetry ?? noTelemetry
   const listener = safeListener('onEvent', options.onEvent ?? logEvent)
+  const tell: Notify = (notice) => listener(eventOf(notice))
   let closing = false
   // The last operations of an orderly stop must not raise an alarm.
-  const notify: Notify = (event) => {
-    if (!closing) listener(event)
+  const notify: Notify = (notice) => {
+    if (!closing) tell(notice)
   }
   const name = options.name ?? 'cache'
   check(options)
 
-  const decider = deciderOf(options, name)
+  const decider = deciderOf(options, name, ({ level, message }) =>
+    notify({ type: 'flags', level, detail: message }),
+  )
   const guard = (side: Side): GuardedSide =>
     new GuardedSide({
       side,
@@ -62,7 +65,12 @@ export function createCacheSwitch(options: CacheSwitchOptions & FlagChoice): Cac
   const spaces = backends.map(({ space = '' }) => space).join('')
   const pair = name === 'cache' && spaces === '' ? '' : `${name}\n${spaces}`
   for (const side of ['off', 'on'] as const) {
-    options[side].join?.({
+    const backend = options[side]
+    backend.onWarning?.(({ code, message, hint = '' }) => {
+      const detail = `${message} ${hint}`.trimEnd()
+      notify({ type: 'warning', side, backend: backend.name, code, detail })
+    })
+    backend.join?.({
       pair,
       owner: () => (fleet ? '' : (ledger?.place ?? '')),
       stand: () => debts.stand(side),
@@ -131,6 +139,7 @@ export function createCacheSwitch(options: CacheSwitchOptions & FlagChoice): Cac
   ]
 
   return new SwitchedCache({
+    name,
     sides,
     decider,
     policy,
@@ -157,7 +166,7 @@ export function createCacheSwitch(options: CacheSwitchOptions & FlagChoice): Cac
       await upkeep.settleUp(SETTLE_MS)
       await upkeep.close()
       boards?.close()
-      tellWhatIsLeft(sides, debts, listener)
+      tellWhatIsLeft(sides, debts, tell)
       for (const side of Object.values(sides)) side.close()
       policy.close()
       if (options.decider === undefined) await decider.close()

@@ -6,8 +6,16 @@ export { createCacheSwitch } from './create-cache-switch.ts'
 export type { CacheSwitch, CacheView, ViewHooks } from './cache-switch.ts'
 export type { BreakerOptions } from './breaker.ts'
 export { type Codec, jsonCodec } from './values.ts'
-export type { SwitchEvent } from './events.ts'
+export type {
+  CacheChange,
+  EventText,
+  FlagsChange,
+  SideChange,
+  StoreWarning,
+  SwitchEvent,
+} from './events.ts'
 export type { CacheHealth, SideHealth } from './health.ts'
 export { MemoryLedger } from './memory-ledger.ts'
 export type { OnOperation, OperationInfo, Reach } from './operation.ts'
+export type { OperationTrace } from './tracing.ts'
 export { type CacheSwitchOptions, STANDBY_POLICIES, type StandbyPolicy } from './options.ts'

@@ -78,6 +78,10 @@ export interface CacheSwitchOptions {
   readonly maxBackground?: number
   /** Counts what each side does. @default nothing is counted */
   readonly telemetry?: Recorder
-  /** Called on changes of state, for the log. @default console.warn, a line each */
+  /**
+   * Called on changes of state, for the log: the sides, the cache, warnings of its backends, and its flag
+   * (but for a `flags` source that has a listener of its own). What it throws is reported once and harms
+   * nothing. @default console.warn, a line each
+   */
   readonly onEvent?: (event: SwitchEvent) => void
 }

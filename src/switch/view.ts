@@ -11,6 +11,7 @@ import { type GuardedSide, oneLine } from './guarded-side.ts'
 import type { Loads } from './loads.ts'
 import { type OnOperation, PinnedOperation } from './operation.ts'
 import type { StandbyPolicy } from './options.ts'
+import { OPERATIONS } from './tracing.ts'
 import type { UnderWay } from './under-way.ts'
 import type { Values } from './values.ts'
 
@@ -22,6 +23,8 @@ export interface Caller {
 }
 
 export interface ViewParts {
+  /** The cache's name. */
+  readonly name: string
   readonly sides: Readonly<Record<Side, GuardedSide>>
   readonly decider: Decider
   readonly policy: { current(): StandbyPolicy }
@@ -51,14 +54,25 @@ export class CallerView implements CacheView {
   }
 
   get<T = unknown>(key: string): Promise<T | undefined> {
+    if (OPERATIONS.hasSubscribers) return this.#traced('get', (view) => view.#readOnly('get', key))
     return this.#readOnly<T>('get', key)
   }
 
   async has(key: string): Promise<boolean> {
-    return (await this.#readOnly('has', key)) !== undefined
+    const read = OPERATIONS.hasSubscribers
+      ? this.#traced('has', (view) => view.#readOnly('has', key))
+      : this.#readOnly('has', key)
+    return (await read) !== undefined
   }
 
-  async getOrSet<T>(key: string, load: Loader<T>, options?: GetOrSetOptions): Promise<T> {
+  getOrSet<T>(key: string, load: Loader<T>, options?: GetOrSetOptions): Promise<T> {
+    if (OPERATIONS.hasSubscribers) {
+      return this.#traced('getOrSet', (view) => view.#getOrSet(key, load, options))
+    }
+    return this.#getOrSet(key, load, options)
+  }
+
+  async #getOrSet<T>(key: string, load: Loader<T>, options?: GetOrSetOptions): Promise<T> {
     const { underWay, values, coherence, loads } = this.#parts
     underWay.refuseIfClosed()
     checkKey(key)
@@ -79,11 +93,11 @@ export class CallerView implements CacheView {
   }
 
   set<T>(key: string, value: T, options?: SetOptions): Promise<void> {
-    return this.#parts.underWay.write(() => this.#set(key, value, options))
+    return this.#write('set', (view) => view.#set(key, value, options))
   }
 
   delete(key: string): Promise<boolean> {
-    return this.#parts.underWay.write(() => this.#delete(key))
+    return this.#write('delete', (view) => view.#delete(key))
   }
 
   async deleteMany(keys: Iterable<string>): Promise<number> {
@@ -99,7 +113,26 @@ export class CallerView implements CacheView {
 
   /** Empties both sides. A side that cannot be emptied is distrusted instead. */
   clear(): Promise<void> {
-    return this.#parts.underWay.write(() => this.#clear())
+    return this.#write('clear', (view) => view.#clear())
+  }
+
+  #write<T>(operation: string, work: (view: CallerView) => Promise<T>): Promise<T> {
+    const { underWay } = this.#parts
+    return OPERATIONS.hasSubscribers
+      ? this.#traced(operation, (view) => underWay.write(() => work(view)))
+      : underWay.write(() => work(this))
+  }
+
+  /** Does it through a view that also tells the trace what the operation did. */
+  #traced<T>(operation: string, work: (view: CallerView) => Promise<T>): Promise<T> {
+    const { context, onOperation } = this.#caller
+    const trace = { operation, cache: this.#parts.name }
+    const told: OnOperation = (info) => {
+      Object.assign(trace, info)
+      onOperation?.(info)
+    }
+    const view = new CallerView(this.#parts, { context, onOperation: told })
+    return OPERATIONS.tracePromise(() => work(view), trace)
   }
 
   async #set(key: string, value: unknown, options?: SetOptions): Promise<void> {

@@ -14,8 +14,8 @@ const cache = fileCache({
   tombstoneTtl: 3_600_000,
   sweepInterval: 50,
   busyTimeout: within,
-  onWarning: (warning) => process.send?.({ lost: `warning ${warning.code}: ${warning.message}` }),
 })
+cache.onWarning(({ code, message }) => process.send?.({ lost: `warning ${code}: ${message}` }))
 
 /** Key -> the last number acknowledged, and the last one begun. */
 const known = new Map()

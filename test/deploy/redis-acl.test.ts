@@ -3,6 +3,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { ANY, type CacheBackend, redisCache } from '../../src/cache/index.ts'
 import { SwitchbackError } from '../../src/errors.ts'
 import { startRedis, type TestRedis } from '../support/redis-server.ts'
+import { withWarnings } from '../support/with-warnings.ts'
 
 // The ACL of docs/operate.md on a real Redis: it is enough, and each command in it is needed.
 const page = readFileSync(new URL('../../docs/operate.md', import.meta.url), 'utf8')
@@ -27,7 +28,10 @@ function open(prefix?: string): Opened {
   const warnings: SwitchbackError[] = []
   const url = redis.url.replace('redis://', 'redis://switchback:change-me@')
   const onWarning = (warning: SwitchbackError): void => void warnings.push(warning)
-  const cache = redisCache({ url, onWarning, ...(prefix === undefined ? {} : { prefix }) })
+  const cache = withWarnings(
+    redisCache({ url, ...(prefix === undefined ? {} : { prefix }) }),
+    onWarning,
+  )
   return { cache, warnings }
 }
 

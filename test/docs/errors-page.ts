@@ -35,6 +35,6 @@ try {
 }
 \`\`\`
 
-- An outage of Redis, of the disk or of flagd throws nothing at callers of the cache. Its codes appear in warnings (\`onWarning\`), in events (\`onEvent\`) and in \`cache.health()\`.
+- An outage of Redis, of the disk or of flagd throws nothing at callers of the cache. Its codes appear in events (\`onEvent\`) and in \`cache.health()\`.
 - The command line prints the message and the hint on stderr. With \`--json\` it prints \`{"ok": false, "error": {code, message, hint}}\` on stdout. Exit codes are listed in [the command line](command-line.md#exit-codes).
 - The control page's API answers \`application/problem+json\` with \`code\` and \`hint\`.`

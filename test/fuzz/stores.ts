@@ -7,6 +7,7 @@ import { openSqlite, type Sqlite } from '../../src/cache/file/sqlite.ts'
 import { type CacheSwitch, type CacheView, createCacheSwitch } from '../../src/switch/index.ts'
 import { FixedDecider } from '../support/fixed-decider.ts'
 import { startRedis } from '../support/redis-server.ts'
+import { withWarnings } from '../support/with-warnings.ts'
 
 export const PREFIX = 'fuzz:'
 
@@ -24,7 +25,7 @@ export async function openStores(): Promise<Stores> {
   const directory = mkdtempSync(join(tmpdir(), 'switchback-fuzz-stores-'))
   const cache = createCacheSwitch({
     flag: 'use-redis',
-    off: fileCache({ directory, onWarning: () => {} }),
+    off: withWarnings(fileCache({ directory })),
     on: redisCache({ url: server.url, prefix: PREFIX }),
     decider: new FixedDecider({ on: 'on' }),
     // A busy machine must not make a side fail: what the stores answer is to be seen.

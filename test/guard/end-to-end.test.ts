@@ -21,6 +21,7 @@ import type { TestRedis } from '../support/redis-server.ts'
 import { HUNG_MS } from '../support/until.ts'
 import { startTcpProxy } from '../support/tcp-proxy.ts'
 import type { TcpProxy } from '../support/tcp-proxy.ts'
+import { withWarnings } from '../support/with-warnings.ts'
 
 const USERS = 500
 
@@ -93,7 +94,7 @@ async function stage(name: string, run: (stage: Stage) => Promise<void>): Promis
   const path = stack.use(await startTcpProxy(redis.port))
   const telemetry = stack.use(createTelemetry({ meter: false }))
   const world = { failing: 0, failed: 0 }
-  const remote = redisCache({ url: `redis://127.0.0.1:${path.port}`, onWarning: () => {} })
+  const remote = withWarnings(redisCache({ url: `redis://127.0.0.1:${path.port}` }))
   const cache = stack.use(
     createCacheSwitch({
       off: fileCache({ directory: join(directory, 'cache') }),

@@ -31,7 +31,7 @@ const cache = createCacheSwitch({
   flags,
   flag: 'use-redis',
   off: fileCache({ directory: DIRECTORY }),
-  on: REDIS_URL === undefined ? memoryCache() : redisCache({ url: REDIS_URL, onWarning: quiet }),
+  on: REDIS_URL === undefined ? memoryCache() : redisCache({ url: REDIS_URL }),
   telemetry,
   onEvent: quiet,
 })

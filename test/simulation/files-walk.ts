@@ -8,6 +8,7 @@ import type { Side } from '../../src/side.ts'
 import { seeded } from '../support/simulation.ts'
 import { Choices } from './choices.ts'
 import { enter, leave, Machine } from './machine.ts'
+import { withWarnings } from '../support/with-warnings.ts'
 
 /*
  * The shipped file store, preempted between its system calls: before any of them other processes may do whole
@@ -129,11 +130,12 @@ class Walk {
 
   #newPeer(i: number): Peer {
     this.#names += 1
-    const cache = fileCache({
-      directory: this.#directory,
-      tombstoneTtl: T,
-      onWarning: () => undefined,
-    })
+    const cache = withWarnings(
+      fileCache({
+        directory: this.#directory,
+        tombstoneTtl: T,
+      }),
+    )
     return { name: `p${i}.${this.#names}`, cache, dead: false, busy: false }
   }
 

@@ -7,7 +7,8 @@ import { ANY, fileCache, NEVER } from '../../build/cache/index.js'
 
 const [role, directory, acksPath, first, count, damaged] = process.argv.slice(2)
 let warned = 0
-const cache = fileCache({ directory, busyTimeout: 10_000, onWarning: () => warned++ })
+const cache = fileCache({ directory, busyTimeout: 10_000 })
+cache.onWarning(() => warned++)
 const acks = openSync(acksPath, 'r+')
 const word = new Float64Array(1)
 const keys = Array.from({ length: Number(count) }, (_, i) => Number(first) + i)

@@ -34,8 +34,8 @@ function cacheOf(options) {
   let cache = caches.get(name)
   if (cache === undefined) {
     const { directory } = options
-    const onWarning = ({ code }) => process.send({ warning: code, directory })
-    cache = fileCache({ ...options, onWarning })
+    cache = fileCache(options)
+    cache.onWarning(({ code }) => process.send({ warning: code, directory }))
     caches.set(name, cache)
   }
   return cache

@@ -16,6 +16,7 @@ import {
   NEVER,
   type WriteResult,
 } from '../../src/cache/index.ts'
+import { withWarnings } from './with-warnings.ts'
 
 const PEER = fileURLToPath(new URL('file-peer.mjs', import.meta.url))
 
@@ -121,7 +122,7 @@ class LocalPeer extends FilePeer {
 
   constructor(options: FileCacheOptions) {
     super()
-    this.cache = fileCache({ ...options, onWarning: ({ code }) => this.warnings.push(code) })
+    this.cache = withWarnings(fileCache({ ...options }), ({ code }) => this.warnings.push(code))
   }
 
   override async call(target: string, method: string, ...args: unknown[]): Promise<unknown> {

@@ -2,6 +2,7 @@
 import { redisCache } from '../../src/cache/index.ts'
 import { createCacheSwitch } from '../../src/switch/index.ts'
 import { FixedDecider } from './fixed-decider.ts'
+import { withWarnings } from './with-warnings.ts'
 
 const [off = '', on = ''] = process.argv.slice(2)
 const quiet = (): void => undefined
@@ -9,8 +10,8 @@ const events: string[] = []
 const cache = createCacheSwitch({
   flag: 'use-redis',
   decider: new FixedDecider({ 'off-user': 'off', 'on-user': 'on' }),
-  off: redisCache({ url: off, name: 'A', onWarning: quiet }),
-  on: redisCache({ url: on, name: 'B', onWarning: quiet }),
+  off: withWarnings(redisCache({ url: off, name: 'A' }), quiet),
+  on: withWarnings(redisCache({ url: on, name: 'B' }), quiet),
   // A busy test machine is no outage.
   deadlineMs: 500,
   onEvent: ({ type, side = '', detail }) => void events.push(`${type} ${side}: ${detail}`),

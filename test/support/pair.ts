@@ -9,6 +9,7 @@ import {
 import { FixedDecider } from './fixed-decider.ts'
 import { startRedis, type TestRedis } from './redis-server.ts'
 import { until } from './until.ts'
+import { withWarnings } from './with-warnings.ts'
 
 /** One process of an application, on whichever machine. */
 export interface PairActor {
@@ -46,11 +47,12 @@ export class Pair {
   actor(options: Partial<CacheSwitchOptions> = {}, bPort: number = this.b.port): PairActor {
     const events: SwitchEvent[] = []
     const store = (name: string, port: number): PairActor['off'] =>
-      redisCache({
-        url: `redis://127.0.0.1:${port}`,
-        name,
-        onWarning: () => undefined,
-      }) as PairActor['off']
+      withWarnings(
+        redisCache({
+          url: `redis://127.0.0.1:${port}`,
+          name,
+        }),
+      ) as PairActor['off']
     const [off, on] = [store('A', this.a.port), store('B', bPort)]
     const cache = createCacheSwitch({
       flag: 'use-redis',

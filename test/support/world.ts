@@ -12,6 +12,7 @@ import {
 import { FixedDecider } from './fixed-decider.ts'
 import { GatedBackend } from './gated-backend.ts'
 import { startRedis, type TestRedis } from './redis-server.ts'
+import { withWarnings } from './with-warnings.ts'
 
 /** One process of an application: a switch of its own over the machine's file store and Redis. */
 export interface Actor {
@@ -59,16 +60,15 @@ export class World {
     const { machine = 'm1', tombstoneTtl = 60_000, redisUrl = this.redis.url, ...others } = options
     const { busyTimeout = 1000, prefix, ...rest } = others
     const directory = join(this.directory, machine)
-    const off = new GatedBackend(
-      fileCache({ directory, tombstoneTtl, busyTimeout, onWarning: () => {} }),
-    )
+    const off = new GatedBackend(withWarnings(fileCache({ directory, tombstoneTtl, busyTimeout })))
     const on = new GatedBackend(
-      redisCache({
-        url: redisUrl,
-        prefix: prefix ?? `world ${rest.fleet ? 'fleet' : machine}:`,
-        tombstoneTtl,
-        onWarning: () => {},
-      }),
+      withWarnings(
+        redisCache({
+          url: redisUrl,
+          prefix: prefix ?? `world ${rest.fleet ? 'fleet' : machine}:`,
+          tombstoneTtl,
+        }),
+      ),
     )
     return this.#add(off, on, rest)
   }

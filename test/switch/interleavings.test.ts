@@ -64,6 +64,7 @@ class Process {
     const losses = undefined
     const origin = new Origin({ concurrency: 100, queue: 100, loadMs: 1e9 })
     this.#parts = {
+      name: 'cache',
       sides,
       decider: new FixedDecider({ on: 'on' }),
       policy: { current: () => policy },

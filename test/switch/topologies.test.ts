@@ -10,6 +10,7 @@ import { FixedDecider } from '../support/fixed-decider.ts'
 import { startRedisCluster } from '../support/redis-cluster.ts'
 import { startRedisSentinel } from '../support/redis-sentinel.ts'
 import { until } from '../support/world.ts'
+import { withWarnings } from '../support/with-warnings.ts'
 
 const directory = mkdtempSync(join(tmpdir(), 'switchback-topologies-'))
 afterAll(() => rmSync(directory, { recursive: true, force: true }))
@@ -21,7 +22,7 @@ function switchOver(name: string, client: RedisClient): CacheSwitch {
     flag: 'use-redis',
     decider: new FixedDecider({ on: 'on' }),
     off: fileCache({ directory: join(directory, name) }),
-    on: redisCache({ client, onWarning: () => {} }),
+    on: withWarnings(redisCache({ client })),
     deadlineMs: 250,
   })
 }

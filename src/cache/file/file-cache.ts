@@ -28,6 +28,7 @@ import {
 import { sqliteDriver } from './driver.ts'
 import { makeRoom, raiseFloor } from './eviction.ts'
 import { FileLedger } from './ledger.ts'
+import { type OnWarning, Warnings } from '../warn.ts'
 import { configOf, type FileCacheConfig, type FileCacheOptions } from './options.ts'
 import { Store } from './store.ts'
 import { Sweeper } from './sweeper.ts'
@@ -57,10 +58,11 @@ export interface FileCache extends CacheBackend {
  * `SB_FILE_STORE_UNAVAILABLE` when neither this Node.js nor the package libsql has SQLite for it
  */
 export function fileCache(options: FileCacheOptions): FileCache {
-  const config = configOf(options)
+  const warnings = new Warnings()
+  const config = configOf(options, warnings.tell)
   // A missing package is reported here: later it would look like a side that is down.
   sqliteDriver()
-  return new SqliteFileCache(config)
+  return new SqliteFileCache(config, warnings)
 }
 
 class SqliteFileCache implements FileCache {
@@ -71,9 +73,11 @@ class SqliteFileCache implements FileCache {
   /** Values read since the sweeper last asked. */
   readonly #used: Set<string> = new Set()
   readonly #sweeper: Sweeper
+  readonly #warnings: Warnings
 
-  constructor(config: FileCacheConfig) {
+  constructor(config: FileCacheConfig, warnings: Warnings) {
     this.#config = config
+    this.#warnings = warnings
     this.#store = new Store(config)
     this.#sweeper = new Sweeper(this.#store, this.#used, config)
     this.#store.onOpen = () => this.#sweeper.start()
@@ -121,6 +125,10 @@ class SqliteFileCache implements FileCache {
       await setImmediate()
       signal?.throwIfAborted()
     }
+  }
+
+  onWarning(listener: OnWarning): void {
+    this.#warnings.to(listener)
   }
 
   /** Two caches in one directory are two stores. */

@@ -1,7 +1,6 @@
 import { resolve } from 'node:path'
 import { quote, SwitchbackError } from '../../errors.ts'
-import { safeListener } from '../../listeners.ts'
-import { warn } from '../warn.ts'
+import type { OnWarning } from '../warn.ts'
 
 export interface FileCacheOptions {
   /** Where the files live. Made with mode 0700 if missing. Must be on a local disk, not on NFS. */
@@ -30,11 +29,6 @@ export interface FileCacheOptions {
    * block the event loop. @default 1_000
    */
   readonly busyTimeout?: number
-  /**
-   * Receives what was repaired, such as damaged files set aside: one call by one process.
-   * @default console.warn
-   */
-  readonly onWarning?: (warning: SwitchbackError) => void
 }
 
 export interface FileCacheConfig extends Required<Omit<FileCacheOptions, 'tombstoneTtl'>> {
@@ -42,9 +36,11 @@ export interface FileCacheConfig extends Required<Omit<FileCacheOptions, 'tombst
   tombstoneTtl: number
   /** Most tombstones kept; beyond that the floor replaces the oldest. */
   readonly maxTombstones: number
+  /** Receives what was repaired, such as damaged files set aside: one call by one process. */
+  readonly onWarning: OnWarning
 }
 
-export function configOf(options: FileCacheOptions): FileCacheConfig {
+export function configOf(options: FileCacheOptions, onWarning: OnWarning): FileCacheConfig {
   const { directory, name = 'cache', maxEntries = 100_000, maxBytes = 268_435_456 } = options
   if (typeof directory !== 'string' || directory === '') {
     throw invalid('directory', directory, 'Name a directory of the local disk, e.g. ".cache".')
@@ -60,7 +56,7 @@ export function configOf(options: FileCacheOptions): FileCacheConfig {
     tombstoneTtl: positive('tombstoneTtl', options.tombstoneTtl ?? 120_000, 1),
     sweepInterval: positive('sweepInterval', options.sweepInterval ?? 5000, 1),
     busyTimeout: positive('busyTimeout', options.busyTimeout ?? 1000, 0),
-    onWarning: safeListener('onWarning', options.onWarning ?? warn),
+    onWarning,
     maxTombstones: Math.max(1000, maxEntries),
   }
 }

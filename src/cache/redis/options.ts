@@ -19,11 +19,6 @@ export interface RedisCacheOptions {
   readonly prefix?: string
   /** How long a tombstone lives, in milliseconds. @default 120_000 */
   readonly tombstoneTtl?: number
-  /**
-   * Receives unsafe options of the given client, and each loss of Redis of the own client.
-   * @default console.warn
-   */
-  readonly onWarning?: (warning: SwitchbackError) => void
 }
 
 /** @throws SwitchbackError `SB_REDIS_OPTIONS` */

@@ -1,4 +1,3 @@
-import { safeListener } from '../../listeners.ts'
 import type {
   Board,
   CacheBackend,
@@ -13,7 +12,7 @@ import type {
 import { ABSENT, type Cell } from '../cell.ts'
 import { openEnvelope, tombstoneEnvelope, valueEnvelope } from '../envelope.ts'
 import { storageKey } from '../storage-key.ts'
-import { tombstoneTtlRaised, warn } from '../warn.ts'
+import { type OnWarning, tombstoneTtlRaised, Warnings } from '../warn.ts'
 import { RedisBoard } from './board.ts'
 import { checkClient } from './check-client.ts'
 import { firstAttempt, warnOfLosses } from './client-events.ts'
@@ -58,6 +57,7 @@ class RedisCache implements CacheBackend {
   readonly #servers: Servers
   readonly #scripts: Scripts
   readonly #reads: TurnReads | undefined
+  readonly #warnings = new Warnings()
   readonly shared: boolean = true
   /** A cluster has none: no key of it is beside all of its cells. */
   readonly board?: Board
@@ -68,7 +68,7 @@ class RedisCache implements CacheBackend {
 
   constructor(options: RedisCacheOptions) {
     const { prefix = DEFAULT_PREFIX, tombstoneTtl = DEFAULT_TOMBSTONE_TTL_MS } = options
-    const onWarning = safeListener('onWarning', options.onWarning ?? warn)
+    const onWarning = this.#warnings.tell
     checkOptions(options, prefix, tombstoneTtl)
     this.name = options.name ?? 'redis'
     this.tombstoneTtl = tombstoneTtl
@@ -177,6 +177,10 @@ class RedisCache implements CacheBackend {
 
   now(): number {
     return this.#servers.now()
+  }
+
+  onWarning(listener: OnWarning): void {
+    this.#warnings.to(listener)
   }
 
   async ping(): Promise<void> {

@@ -2,7 +2,6 @@ import { once } from 'node:events'
 import { rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { type CacheBackend, fileCache, redisCache } from '../../cache/index.ts'
-import type { SwitchbackError } from '../../errors.ts'
 import { flagsFromEnvironment, type Decider } from '../../flags/index.ts'
 import { createCacheSwitch, type CacheSwitch, type SwitchEvent } from '../../switch/index.ts'
 import { createTelemetry, type Telemetry } from '../../telemetry/index.ts'
@@ -83,15 +82,12 @@ export async function openStack(options: StackOptions): Promise<Stack> {
     closers.add(() => telemetry.close())
     const decider = source.createDecider({ flag: FLAG, feature: 'users' })
     closers.add(() => decider.close())
-    const onWarning = (warning: SwitchbackError): void => {
-      log.warn({ code: warning.code }, warning.message)
-    }
     const cacheDirectory = directoryBeside(redis, options.cacheDirectory)
     if (cacheDirectory !== options.cacheDirectory) {
       closers.add(() => rm(cacheDirectory, { recursive: true, force: true }))
     }
-    const off = fileCache({ directory: cacheDirectory, onWarning })
-    const on = redisCache({ url: redis.url ?? HOPED_FOR_REDIS, onWarning })
+    const off = fileCache({ directory: cacheDirectory })
+    const on = redisCache({ url: redis.url ?? HOPED_FOR_REDIS })
     const cache = createCacheSwitch({
       name: 'users',
       off,
@@ -145,9 +141,9 @@ async function answers(backend: CacheBackend): Promise<boolean> {
   return Promise.race([ping().catch(() => false), late])
 }
 
-const GOOD_NEWS: ReadonlySet<SwitchEvent['type']> = new Set(['side-back', 'repaid'])
-
-function logEvent(log: StackLog, event: SwitchEvent): void {
-  const { type, side, backend, detail } = event
-  log[GOOD_NEWS.has(type) ? 'info' : 'warn']({ event: type, side, backend }, detail)
+function logEvent(
+  log: StackLog,
+  { level, detail, message: _, type, ...fields }: SwitchEvent,
+): void {
+  log[level]({ event: type, ...fields }, detail)
 }

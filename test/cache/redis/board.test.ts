@@ -9,6 +9,7 @@ import {
   type Word,
 } from '../../../src/cache/index.ts'
 import { startRedis, type TestRedis } from '../../support/redis-server.ts'
+import { withWarnings } from '../../support/with-warnings.ts'
 
 const STATE = 'switchback:cache:#state'
 const FAR = 9_000_000_000_000
@@ -22,7 +23,7 @@ let heard: BoardState
 
 beforeEach(async () => {
   redis = await startRedis()
-  backend = redisCache({ url: redis.url, onWarning: () => undefined })
+  backend = withWarnings(redisCache({ url: redis.url }))
   board = backend.board!
   await backend.ping()
   heard = await board.tick(undefined)

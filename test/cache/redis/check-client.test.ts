@@ -2,6 +2,7 @@ import { Cluster, Redis } from 'ioredis'
 import { describe, expect, test } from 'vitest'
 import { redisCache } from '../../../src/cache/index.ts'
 import type { SwitchbackError } from '../../../src/errors.ts'
+import { withWarnings } from '../../support/with-warnings.ts'
 
 const SAFE = {
   autoResendUnfulfilledCommands: false,
@@ -21,7 +22,7 @@ const SAFE_CLUSTER = { enableOfflineQueue: false, redisOptions: SAFE_NODE }
 
 async function warningsOf(client: Redis | Cluster): Promise<readonly SwitchbackError[]> {
   const warnings: SwitchbackError[] = []
-  await redisCache({ client, onWarning: (warning) => void warnings.push(warning) }).close()
+  await withWarnings(redisCache({ client }), (warning) => void warnings.push(warning)).close()
   client.disconnect()
   return warnings
 }

@@ -3,6 +3,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { redisCache } from '../../../src/cache/index.ts'
 import { backendConformance } from '../../../src/cache/testing/index.ts'
 import { startRedis, type TestRedis } from '../../support/redis-server.ts'
+import { withWarnings } from '../../support/with-warnings.ts'
 
 let redis: TestRedis
 let client: Redis
@@ -27,13 +28,13 @@ describe('conformance of redisCache, made from a URL', () => {
 describe('conformance of redisCache over a client of the application', () => {
   const onWarning = (): void => undefined
   const cases = backendConformance(({ namespace, tombstoneTtl }) =>
-    redisCache({ client, prefix: `[${namespace}]*:`, tombstoneTtl, onWarning }),
+    withWarnings(redisCache({ client, prefix: `[${namespace}]*:`, tombstoneTtl }), onWarning),
   )
   for (const { name, run } of cases) test.concurrent(name, run)
 
   test('leaves the client connected, without listeners of its own', async () => {
     const before = client.eventNames().map((event) => [event, client.listenerCount(event)])
-    const backend = redisCache({ client, onWarning })
+    const backend = withWarnings(redisCache({ client }), onWarning)
     await backend.read('k')
     await backend.close()
     expect(client.eventNames().map((event) => [event, client.listenerCount(event)])).toEqual(before)

@@ -10,6 +10,7 @@ import {
 } from '../../../src/cache/index.ts'
 import type { SwitchbackError } from '../../../src/errors.ts'
 import { startRedis, type TestRedis } from '../../support/redis-server.ts'
+import { withWarnings } from '../../support/with-warnings.ts'
 
 const WITHIN = 5000
 
@@ -23,7 +24,7 @@ beforeEach(async () => {
   heard = []
   warnings = []
   redis = await startRedis()
-  backend = redisCache({ url: redis.url, onWarning })
+  backend = withWarnings(redisCache({ url: redis.url }), onWarning)
   backend.onEra?.((one) => void heard.push(one))
 })
 
@@ -131,7 +132,7 @@ describe('a Redis that may have lost acknowledged deletes begins another era', (
   test('one that does not say who it is counts as another on every new connection', async () => {
     await put('v1')
     await redis.command('ACL', 'SETUSER', 'default', '-info')
-    const shy = redisCache({ url: redis.url, onWarning })
+    const shy = withWarnings(redisCache({ url: redis.url }), onWarning)
     await put('v2', shy)
     expect(await shy.read('k')).toMatchObject({ payload: 'v2' })
     await redis.command('CLIENT', 'KILL', 'TYPE', 'normal', 'SKIPME', 'no').catch(() => '')
@@ -158,7 +159,7 @@ describe('a Redis that may have lost acknowledged deletes begins another era', (
 describe('processes of different settings', () => {
   test('the longest tombstoneTtl is used by all, with a warning', async () => {
     await backend.read('k')
-    const brief = redisCache({ url: redis.url, tombstoneTtl: 50, onWarning })
+    const brief = withWarnings(redisCache({ url: redis.url, tombstoneTtl: 50 }), onWarning)
     await brief.read('k')
     expect(brief.tombstoneTtl).toBe(120_000)
     expect(warnings.map(({ code }) => code)).toEqual(['SB_TOMBSTONE_TTL_RAISED'])
@@ -172,11 +173,11 @@ describe('processes of different settings', () => {
     await expect
       .poll(() => redis.command('HGET', 'switchback:cache:#state', 'owner'), { timeout: 5000 })
       .toBe('one')
-    const second = redisCache({ url: redis.url, onWarning })
+    const second = withWarnings(redisCache({ url: redis.url }), onWarning)
     second.join?.({ pair: '', owner: () => 'two' })
     await expect(second.read('k')).rejects.toMatchObject({ code: 'SB_REDIS_SHARED' })
     // A third, which shares on purpose (fleet), is not.
-    const third = redisCache({ url: redis.url, onWarning })
+    const third = withWarnings(redisCache({ url: redis.url }), onWarning)
     await third.read('k')
     await third.close()
     await backend.close()

@@ -9,6 +9,7 @@ import {
 } from '../../../src/cache/index.ts'
 import { startRedis, type TestRedis } from '../../support/redis-server.ts'
 import { startTcpProxy, type TcpProxy } from '../../support/tcp-proxy.ts'
+import { withWarnings } from '../../support/with-warnings.ts'
 
 const WITHIN = 150
 /** Well past the deadline: the point is what happens after it. */
@@ -37,8 +38,8 @@ describe('a write that lands after its deadline', () => {
   beforeEach(async () => {
     prefix = `late-${tests++}:`
     const onWarning = (): void => undefined
-    slow = redisCache({ url: `redis://127.0.0.1:${proxy.port}`, prefix, onWarning })
-    direct = redisCache({ url: redis.url, prefix, onWarning })
+    slow = withWarnings(redisCache({ url: `redis://127.0.0.1:${proxy.port}`, prefix }), onWarning)
+    direct = withWarnings(redisCache({ url: redis.url, prefix }), onWarning)
     await Promise.all([slow.ping(), direct.ping()])
   })
 

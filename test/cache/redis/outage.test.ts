@@ -4,6 +4,7 @@ import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { ANY, type CacheBackend, NEVER, redisCache } from '../../../src/cache/index.ts'
 import type { SwitchbackError } from '../../../src/errors.ts'
 import { freePort, startRedis, type TestRedis } from '../../support/redis-server.ts'
+import { withWarnings } from '../../support/with-warnings.ts'
 
 const WITHIN = 5000
 
@@ -13,7 +14,10 @@ const opened: CacheBackend[] = []
 
 function open(options: { readonly url?: string; readonly prefix?: string } = {}): CacheBackend {
   const onWarning = (warning: SwitchbackError): void => void warnings.push(warning)
-  const backend = redisCache({ url: redis.url, prefix: 'outage:', onWarning, ...options })
+  const backend = withWarnings(
+    redisCache({ url: redis.url, prefix: 'outage:', ...options }),
+    onWarning,
+  )
   opened.push(backend)
   return backend
 }

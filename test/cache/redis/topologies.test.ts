@@ -13,6 +13,7 @@ import { keySlot } from '../../../src/cache/redis/key-slot.ts'
 import { backendConformance } from '../../../src/cache/testing/index.ts'
 import { startRedisCluster, type TestCluster } from '../../support/redis-cluster.ts'
 import { startRedisSentinel, type TestSentinel } from '../../support/redis-sentinel.ts'
+import { withWarnings } from '../../support/with-warnings.ts'
 
 // A failover ends by itself; on a busy machine it takes its time.
 vi.setConfig({ testTimeout: 90_000 })
@@ -52,7 +53,7 @@ describe('Redis Cluster', () => {
   describe('conformance', () => {
     const cases = backendConformance(
       ({ namespace, tombstoneTtl }) =>
-        redisCache({ client, prefix: `${namespace}:`, tombstoneTtl, onWarning }),
+        withWarnings(redisCache({ client, prefix: `${namespace}:`, tombstoneTtl }), onWarning),
       { largestPayload: 10_000 },
     )
     for (const { name, run } of cases) test.concurrent(name, run)
@@ -66,7 +67,7 @@ describe('Redis Cluster', () => {
   })
 
   test('clear finds the keys of every master', async () => {
-    const backend = redisCache({ client, prefix: 'clear:', onWarning })
+    const backend = withWarnings(redisCache({ client, prefix: 'clear:' }), onWarning)
     const keys = Array.from({ length: 300 }, (_, i) => `key ${i}`)
     await Promise.all(keys.map((key) => put(backend, key, 'v')))
     const masters = new Set(keys.map((key) => client.slots[keySlot(`clear:${key}`)]?.[0]))
@@ -77,7 +78,7 @@ describe('Redis Cluster', () => {
   })
 
   test('a replica that takes over may lack acknowledged deletes, and that is told before it is read', async () => {
-    const backend = redisCache({ client, prefix: 'failover:', onWarning })
+    const backend = withWarnings(redisCache({ client, prefix: 'failover:' }), onWarning)
     const heard: Heard[] = []
     backend.onEra?.((one) => void heard.push(one))
     await put(backend, 'k', 'v')
@@ -124,14 +125,14 @@ describe('Redis Sentinel', () => {
   describe('conformance', () => {
     const cases = backendConformance(
       ({ namespace, tombstoneTtl }) =>
-        redisCache({ client, prefix: `${namespace}:`, tombstoneTtl, onWarning }),
+        withWarnings(redisCache({ client, prefix: `${namespace}:`, tombstoneTtl }), onWarning),
       { largestPayload: 10_000 },
     )
     for (const { name, run } of cases) test.concurrent(name, run)
   })
 
   test('fails over to the replica, and says so before anything is read from it', async () => {
-    const backend = redisCache({ client, prefix: 'failover:', onWarning })
+    const backend = withWarnings(redisCache({ client, prefix: 'failover:' }), onWarning)
     const heard: Heard[] = []
     backend.onEra?.((one) => void heard.push(one))
     await put(backend, 'k', 'v')

@@ -4,6 +4,7 @@ import { Redis } from 'ioredis'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { ANY, type CacheBackend, NEVER, redisCache } from '../../../src/cache/index.ts'
 import { startRedis, type TestRedis } from '../../support/redis-server.ts'
+import { withWarnings } from '../../support/with-warnings.ts'
 
 let redis: TestRedis
 let client: Redis
@@ -12,7 +13,7 @@ let backend: CacheBackend
 beforeAll(async () => {
   redis = await startRedis()
   client = new Redis(redis.url)
-  backend = redisCache({ client, prefix: 'turn:', onWarning: () => {} })
+  backend = withWarnings(redisCache({ client, prefix: 'turn:' }))
 })
 
 afterAll(async () => {
@@ -62,7 +63,7 @@ test('a failure is the failure of each read of the turn, and of no later one', a
     enableOfflineQueue: false,
     autoResendUnfulfilledCommands: false,
   })
-  const cache = redisCache({ client: other, prefix: 'turn:', onWarning: () => {} })
+  const cache = withWarnings(redisCache({ client: other, prefix: 'turn:' }))
   await cache.ping()
   const reads = ['k1', 'k4', 'k0'].map((key) => Promise.resolve(cache.read(key)))
   const ended = once(other, 'end')

@@ -48,13 +48,12 @@ export function cacheMaker(lib, options, { notes, source, own, random }) {
   return (name) => {
     const tombstoneTtl = tombstoneTtls[Math.floor(random() * tombstoneTtls.length)]
     const stage = stages[Math.floor(random() * stages.length)]
-    const quiet = { tombstoneTtl, onWarning: (warning) => told('warning', warning.code) }
     const on = lib.redisCache({
       ...(own === undefined ? { url: connection.url } : { client: own }),
       prefix: name === 'cache' ? prefix : `${name}:`,
-      ...quiet,
+      tombstoneTtl,
     })
-    const off = lib.fileCache({ directory, ...quiet })
+    const off = lib.fileCache({ directory, tombstoneTtl })
     plant(planted, on, off)
     loiter(off, options.slowLegs, options.legMs.off, random)
     loiter(on, options.slowLegs, options.legMs.on, random)
@@ -66,8 +65,10 @@ export function cacheMaker(lib, options, { notes, source, own, random }) {
       on,
       ...stage,
       originConcurrency: options.originConcurrency,
-      onEvent: (event) =>
-        told('event', event.type, event.side ?? '', String(event.detail).replaceAll(/\s+/gu, ' ')),
+      onEvent: ({ type, code, side = '', detail }) => {
+        if (type === 'warning') told(type, code)
+        else told('event', type, side, detail.replaceAll(/\s+/gu, ' '))
+      },
     })
     notes.log('made', '', name, JSON.stringify(stage), `T ${tombstoneTtl}`)
     return cache
