@@ -15,7 +15,6 @@ import { enter, Machine, type Owner, type TraceEvent, untilDrawn } from './machi
 import type { ClientPlan, FaultPlan, OpPlan, Plan, ProcessPlan } from './plan.ts'
 import { RedisConnection, RedisServer } from './redis-server.ts'
 import { Truth } from './truth.ts'
-import { withWarnings } from '../support/with-warnings.ts'
 
 export interface Outcome {
   /** What was wrong, the worst first; empty: nothing. */
@@ -210,20 +209,18 @@ class World {
     const { tombstoneTtl } = this.#plan
     const { policy, retire, ...rest } = owner.plan
     const redisOf = (server: RedisServer): CacheBackend =>
-      withWarnings(
-        redisCache({
-          client: new RedisConnection(server, owner) as unknown as NonNullable<
-            RedisCacheOptions['client']
-          >,
-          prefix: 'sim:',
-          tombstoneTtl,
-        }),
-      )
+      redisCache({
+        client: new RedisConnection(server, owner) as unknown as NonNullable<
+          RedisCacheOptions['client']
+        >,
+        prefix: 'sim:',
+        tombstoneTtl,
+      })
     const on = redisOf(this.#redis)
     let off: CacheBackend
     if (this.#old !== undefined) off = redisOf(this.#old)
     else if (this.#directory === undefined) off = new DiskCache(this.#disk, tombstoneTtl)
-    else off = withWarnings(fileCache({ directory: this.#directory, tombstoneTtl }))
+    else off = fileCache({ directory: this.#directory, tombstoneTtl })
     return createCacheSwitch({
       flag: 'new-side',
       off,

@@ -6,7 +6,6 @@ import { SmallDisk } from '../support/file-disk.ts'
 import { FixedDecider } from '../support/fixed-decider.ts'
 import { startRedis, type TestRedis } from '../support/redis-server.ts'
 import { until } from '../support/world.ts'
-import { withWarnings } from '../support/with-warnings.ts'
 
 const disk = SmallDisk.mount(16)
 const closers: (() => Promise<void> | void)[] = []
@@ -34,8 +33,8 @@ async function machine(directory: string): Promise<Machine> {
       const cache = createCacheSwitch({
         flag: 'use-redis',
         decider: new FixedDecider({ 'on-user': 'on' }),
-        off: withWarnings(fileCache({ directory })) as CacheBackend,
-        on: withWarnings(redisCache({ url: redis.url })),
+        off: fileCache({ directory }) as CacheBackend,
+        on: redisCache({ url: redis.url }),
         deadlineMs: 2000,
         onEvent: (event) => events.push(event),
       })

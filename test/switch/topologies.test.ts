@@ -10,7 +10,6 @@ import { FixedDecider } from '../support/fixed-decider.ts'
 import { startRedisCluster } from '../support/redis-cluster.ts'
 import { startRedisSentinel } from '../support/redis-sentinel.ts'
 import { until } from '../support/world.ts'
-import { withWarnings } from '../support/with-warnings.ts'
 
 const directory = mkdtempSync(join(tmpdir(), 'switchback-topologies-'))
 afterAll(() => rmSync(directory, { recursive: true, force: true }))
@@ -22,7 +21,7 @@ function switchOver(name: string, client: RedisClient): CacheSwitch {
     flag: 'use-redis',
     decider: new FixedDecider({ on: 'on' }),
     off: fileCache({ directory: join(directory, name) }),
-    on: withWarnings(redisCache({ client })),
+    on: redisCache({ client }),
     deadlineMs: 250,
   })
 }

@@ -7,7 +7,6 @@ import { FixedDecider } from '../support/fixed-decider.ts'
 import { Pair, type PairActor } from '../support/pair.ts'
 import { startTcpProxy, type TcpProxy } from '../support/tcp-proxy.ts'
 import { until } from '../support/until.ts'
-import { withWarnings } from '../support/with-warnings.ts'
 
 const STATE = 'switchback:cache:#state'
 
@@ -283,7 +282,7 @@ describe('a pair says at its start what it cannot promise', () => {
       flag: 'f',
       decider,
       off: memoryCache(),
-      on: withWarnings(redisCache({ url: pair.b.url, name: 'B' })),
+      on: redisCache({ url: pair.b.url, name: 'B' }),
       onEvent: (event) => events.push(event),
     })
     expect(events.map(({ type }) => type)).toEqual(['promises-less'])

@@ -141,9 +141,8 @@ async function answers(backend: CacheBackend): Promise<boolean> {
   return Promise.race([ping().catch(() => false), late])
 }
 
-function logEvent(
-  log: StackLog,
-  { level, detail, message: _, type, ...fields }: SwitchEvent,
-): void {
-  log[level]({ event: type, ...fields }, detail)
+function logEvent(log: StackLog, event: SwitchEvent): void {
+  const { type, level, side, backend, detail } = event
+  const code = type === 'warning' ? event.code : undefined
+  log[level]({ event: type, side, backend, code }, detail)
 }
