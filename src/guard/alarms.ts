@@ -20,6 +20,8 @@ export type AlarmCode =
   | 'state'
   // The most urgent one.
   | 'rollback-failed'
+  // A receiver of messages accepts none.
+  | 'notify'
   // Seen while the guard may not act.
   | 'regressed'
 

@@ -1,4 +1,5 @@
 import { appendFile } from 'node:fs/promises'
+import type { AlarmCode } from './alarms.ts'
 import type { MetricVerdict, Verdict } from './rule/index.ts'
 
 export type AuditAction =
@@ -15,6 +16,7 @@ export type AuditAction =
   | 'finish'
   | 'alarm'
   | 'clear'
+  | 'page'
   | 'stop'
 
 /** One decision, with the numbers behind it. */
@@ -28,6 +30,9 @@ export interface AuditEntry {
   readonly from: number
   readonly to: number
   readonly reason: string
+  /** Of an alarm that begins or ends, and when it began. */
+  readonly alarm?: AlarmCode
+  readonly since?: string
   /** Milliseconds until flagd's last probe user had the change. */
   readonly servedMs?: number
   readonly confirmed?: boolean

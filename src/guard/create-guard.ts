@@ -6,6 +6,8 @@ import { fileAudit } from './audit.ts'
 import type { AuditEntry } from './audit.ts'
 import { Guard } from './guard.ts'
 import { fileLease } from './lease.ts'
+import { Notifier } from './notify/notifier.ts'
+import { receiversOf } from './notify/receivers.ts'
 import type { Plan } from './plan/plan.ts'
 import { prometheusSource } from './samples/prometheus-api.ts'
 import { replicaSource } from './samples/replicas.ts'
@@ -39,6 +41,8 @@ export interface CreateGuardOptions {
   readonly forget?: boolean
   /** Where state, lease and audit lines lie. @default beside the flags file */
   readonly directory?: string
+  /** Where `$NAME` in the plan's `notify` is looked up, and `SWITCHBACK_NOTIFY_SECRET`. @default {} */
+  readonly env?: Readonly<Record<string, string | undefined>>
   /** Receives every decision, besides the audit file. */
   readonly onAudit?: (entry: AuditEntry) => void
 }
@@ -88,6 +92,21 @@ function processesOf({ sources }: Plan, token: string | undefined): ProcessesOpt
   return { prometheus: { ...prometheus, ...(token === undefined ? {} : { token }) } }
 }
 
+/**
+ * Those who are told of what a guard does; undefined when the plan names nobody.
+ *
+ * @throws SwitchbackError `SB_PLAN_INVALID` when the environment lacks the address of one
+ */
+export function notifierOf(
+  plan: Plan,
+  guard: string,
+  env: Readonly<Record<string, string | undefined>> = {},
+): Notifier | undefined {
+  if (Object.values(plan.notify).every((list) => list.length === 0)) return undefined
+  const secret = env['SWITCHBACK_NOTIFY_SECRET'] || undefined
+  return new Notifier({ receivers: receiversOf(plan.notify, env), guard, secret })
+}
+
 /** Not more often than once a second: with ten polls a second nobody could read along. */
 function publisher(
   file: string,
@@ -111,6 +130,7 @@ export function createGuard(options: CreateGuardOptions): Guard {
   const { resume = false, force = false, forget = false, from = 0 } = options
   const files = guardFiles(file, options.directory)
   const write = fileAudit(files.audit)
+  const notifier = dryRun ? undefined : notifierOf(plan, name, options.env)
   return new Guard({
     flag,
     plan,
@@ -126,6 +146,7 @@ export function createGuard(options: CreateGuardOptions): Guard {
     store: fileStore(files.state),
     lease: fileLease({ file: files.lease, name }),
     publish: publisher(files.status, options),
+    ...(notifier === undefined ? {} : { notifier }),
     dryRun,
     resume,
     force,

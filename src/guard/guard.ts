@@ -14,6 +14,8 @@ import { incidentText } from './incident-text.ts'
 import { whoIsOut } from './sides-out.ts'
 
 const KEPT_INCIDENTS = 5
+/** A guard that ends waits so long for messages that are on their way. */
+const DRAIN_MS = 5000
 
 /**
  * Watches both sides and moves the split along the plan, or back. One {@link Guard.tick} is one
@@ -32,6 +34,8 @@ export class Guard {
   readonly #driver: Driver
   readonly #incidents: ToldIncident[] = []
   #standbyFor = ''
+  /** That metrics stay lost was told. */
+  #paged = false
   #started = false
   /** The first start of this process: what was asked for by options is done once. */
   #asked = true
@@ -126,6 +130,8 @@ export class Guard {
     if (signal?.aborted === true) return this.status
     const at = this.#eyes.see(poll, now)
     await this.#eyes.raise(this.#records.alarms, now, this.#position.percent, this.#flag.plain)
+    await this.#records.alarms.set('notify', this.#options.notifier?.trouble ?? '', now)
+    await this.#page()
     await this.#driver.decide(at)
     await this.#tellIncidents(now)
     await this.#records.saveInTime(now)
@@ -146,6 +152,7 @@ export class Guard {
     }
     this.#started = false
     if (!this.#dryRun) await this.#options.lease.release()
+    await this.#options.notifier?.drain(DRAIN_MS)
   }
 
   [Symbol.asyncDispose](): Promise<void> {
@@ -209,6 +216,22 @@ export class Guard {
     throw new SwitchbackError('SB_GUARD_SIDE_OUT', `${who}; not beginning`, {
       hint: 'Repair it first, or resume nevertheless with --force.',
     })
+  }
+
+  /** `lost.then: page`: the alarm has lasted for so long that a person has to look. */
+  async #page(): Promise<void> {
+    const { plan, notifier } = this.#options
+    const { sight, blindS } = this.#eyes.sight
+    const lost = sight === 'lost' && plan.lost === 'page' && this.#position.percent > 0
+    if (lost && !this.#paged) {
+      const what = `no metrics for ${Math.round(blindS)} s; the guard holds and cannot see harm`
+      const told = notifier !== undefined && plan.notify.onAlarm.length > 0
+      const whom = told
+        ? ''
+        : '; no person is notified: the plan names no receiver in notify.onAlarm'
+      await this.#records.write('page', this.#position.percent, what + whom)
+    }
+    this.#paged = lost
   }
 
   async #tellIncidents(now: number): Promise<void> {

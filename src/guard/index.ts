@@ -7,13 +7,17 @@ export type { Actuator, Effect, FlagsActuatorOptions, Split } from './actuator.t
 export type { Alarm, AlarmCode } from './alarms.ts'
 export { fileAudit } from './audit.ts'
 export type { AuditAction, AuditEntry, AuditNumbers } from './audit.ts'
-export { createGuard, guardFiles } from './create-guard.ts'
+export { createGuard, guardFiles, notifierOf } from './create-guard.ts'
 export type { CreateGuardOptions, GuardFiles } from './create-guard.ts'
 export { Guard } from './guard.ts'
 export type { GuardOptions } from './options.ts'
 export { fileLease, leaseHolder } from './lease.ts'
 export type { FileLeaseOptions, Lease } from './lease.ts'
 export type { CustomMetric, Limit, Plan, Sources } from './plan/plan.ts'
+export { isWebhook } from './notify/receivers.ts'
+export { NOTIFY_ON, testMessage } from './notify/message.ts'
+export type { GuardMessage, NotifyOn } from './notify/message.ts'
+export { Notifier } from './notify/notifier.ts'
 export { parsePlan } from './plan/parse.ts'
 export type {
   Answer,

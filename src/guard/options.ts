@@ -1,6 +1,7 @@
 import type { Actuator } from './actuator.ts'
 import type { AuditEntry } from './audit.ts'
 import type { Lease } from './lease.ts'
+import type { Notifier } from './notify/notifier.ts'
 import type { Plan } from './plan/plan.ts'
 import type { MetricsSource } from './samples/source.ts'
 import type { GuardStatus } from './status.ts'
@@ -15,6 +16,8 @@ export interface GuardOptions {
   readonly lease: Lease
   /** Receives every decision. A rejection stops nothing. */
   readonly audit: (entry: AuditEntry) => void | Promise<void>
+  /** Tells people of decisions and alarms. @default nobody is told */
+  readonly notifier?: Notifier
   /** Hears what it thinks after each poll in which it acts. A rejection stops nothing. */
   readonly publish?: (status: GuardStatus) => void | Promise<void>
   /** Says what it would do and does nothing. @default false */

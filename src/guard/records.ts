@@ -1,8 +1,8 @@
 import { isSwitchbackError, messageOf } from '../errors.ts'
 import type { Effect } from './actuator.ts'
-import { Alarms } from './alarms.ts'
+import { type Alarm, Alarms } from './alarms.ts'
 import { auditNumbers } from './audit.ts'
-import type { AuditAction } from './audit.ts'
+import type { AuditAction, AuditEntry } from './audit.ts'
 import type { Eyes } from './eyes.ts'
 import type { GuardOptions } from './options.ts'
 import { planChanges, planLines } from './plan/changes.ts'
@@ -11,7 +11,10 @@ import type { Position } from './position.ts'
 
 const SAVE_EVERY_MS = 15_000
 
-export interface RecordsOptions extends Pick<GuardOptions, 'flag' | 'plan' | 'store' | 'audit'> {
+export interface RecordsOptions extends Pick<
+  GuardOptions,
+  'flag' | 'plan' | 'store' | 'audit' | 'notifier'
+> {
   readonly dryRun: boolean
   readonly now: () => number
   readonly position: Position
@@ -22,6 +25,7 @@ export interface RecordsOptions extends Pick<GuardOptions, 'flag' | 'plan' | 'st
 export interface Deed {
   readonly from?: number
   readonly effect?: Effect
+  readonly alarm?: Alarm
 }
 
 /**
@@ -38,9 +42,16 @@ export class Records {
   constructor(options: RecordsOptions) {
     this.#options = options
     this.#plan = planLines(options.plan)
-    this.alarms = new Alarms(({ code, message }, on) =>
-      this.write(on ? 'alarm' : 'clear', options.position.percent, `${code}: ${message}`),
-    )
+    this.alarms = new Alarms((alarm, on) => {
+      const { code, message } = alarm
+      const told = { alarm }
+      return this.write(
+        on ? 'alarm' : 'clear',
+        options.position.percent,
+        `${code}: ${message}`,
+        told,
+      )
+    })
   }
 
   /** One audit line. */
@@ -48,26 +59,31 @@ export class Records {
     action: AuditAction,
     to: number,
     reason: string,
-    { from = this.#options.position.percent, effect }: Deed = {},
+    { from = this.#options.position.percent, effect, alarm }: Deed = {},
   ): Promise<void> {
     if (action !== 'alarm' && action !== 'clear') this.#said = ''
-    const { flag, dryRun, now, audit, eyes } = this.#options
+    const { flag, dryRun, now, audit, eyes, notifier } = this.#options
     const numbers = auditNumbers(eyes.verdict)
     const detail = effect === undefined || effect.detail === '' ? '' : ` (${effect.detail})`
+    const since = alarm === undefined ? undefined : new Date(alarm.since).toISOString()
+    const entry: AuditEntry = {
+      at: new Date(now()).toISOString(),
+      flag,
+      action,
+      dryRun,
+      from,
+      to,
+      reason: reason + detail,
+      epoch: eyes.epoch,
+      ...(alarm === undefined ? {} : { alarm: alarm.code }),
+      ...(since === undefined ? {} : { since }),
+      ...(effect?.lastMs === undefined ? {} : { servedMs: Math.round(effect.lastMs) }),
+      ...(effect?.confirmed === undefined ? {} : { confirmed: effect.confirmed }),
+      ...(numbers === undefined ? {} : { numbers }),
+    }
+    notifier?.tell(entry)
     try {
-      await audit({
-        at: new Date(now()).toISOString(),
-        flag,
-        action,
-        dryRun,
-        from,
-        to,
-        reason: reason + detail,
-        epoch: eyes.epoch,
-        ...(effect?.lastMs === undefined ? {} : { servedMs: Math.round(effect.lastMs) }),
-        ...(effect?.confirmed === undefined ? {} : { confirmed: effect.confirmed }),
-        ...(numbers === undefined ? {} : { numbers }),
-      })
+      await audit(entry)
     } catch {
       // The audit file could not be written, which must not stop the guard.
     }

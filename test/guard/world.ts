@@ -92,7 +92,9 @@ export class World {
 
   guard(
     plan: string,
-    options: Partial<Pick<GuardOptions, 'dryRun' | 'resume' | 'from' | 'force' | 'forget'>> & {
+    options: Partial<
+      Pick<GuardOptions, 'dryRun' | 'resume' | 'from' | 'force' | 'forget' | 'notifier'>
+    > & {
       readonly name?: string
     } = {},
   ): Guard {

@@ -71,6 +71,7 @@ export const command: Command = defineCommand({
             target,
             plan: { ...plan, sources: { ...plan.sources, replicas } },
             name: `guard of ${who}`,
+            env,
             prometheusToken: env['SWITCHBACK_PROMETHEUS_TOKEN'],
             signal: AbortSignal.any([signal, stop.signal]),
             say: (line) => stderr.write(`${line}\n`),

@@ -21,6 +21,7 @@ import { printJson } from '../format.ts'
 import { METRICS, metricsOption } from '../metrics-option.ts'
 import { namedMetrics } from '../processes-option.ts'
 import { statusText } from '../guarding/status-text.ts'
+import { testNotify, withReceivers } from '../guarding/receivers.ts'
 import type { Style } from '../style.ts'
 import { findTarget, targetOptions, whoAmI } from '../target.ts'
 
@@ -30,7 +31,8 @@ export const command: Command = defineCommand({
   details: `Runs until Ctrl-C. Widens along the plan while the new side is within its harm budget, rolls everybody
 back when it is proven worse than tolerated, and stops acting when the split is edited by hand. A resumed
 one starts with no evidence, a restarted one continues with what it had. Every decision is a line of <flags file>.guard.jsonl with the numbers behind it. The bearer token of a
-Prometheus server is read from SWITCHBACK_PROMETHEUS_TOKEN.`,
+Prometheus server is read from SWITCHBACK_PROMETHEUS_TOKEN, the key that signs webhooks from
+SWITCHBACK_NOTIFY_SECRET.`,
   options: {
     ...targetOptions,
     plan: { type: 'string', value: 'FILE', help: 'steps, margins, sources; YAML or JSON' },
@@ -42,6 +44,22 @@ Prometheus server is read from SWITCHBACK_PROMETHEUS_TOKEN.`,
       type: 'string',
       value: 'PERCENT',
       help: 'approve the step that a running guard waits for',
+    },
+    notify: {
+      type: 'string',
+      multiple: true,
+      value: 'URL',
+      help: 'tell this webhook of every step, rollback, alarm and yield; $NAME: of the environment (repeatable)',
+    },
+    'notify-command': {
+      type: 'string',
+      multiple: true,
+      value: 'PROGRAM',
+      help: 'run this program with the same message on its standard input (repeatable)',
+    },
+    'test-notify': {
+      type: 'boolean',
+      help: 'send a test message to every receiver of the plan, and end',
     },
     status: { type: 'boolean', help: 'print what the running guard waits for, and how long' },
     resume: { type: 'boolean', help: 'act again after a rollback or an edit by hand' },
@@ -60,7 +78,7 @@ Prometheus server is read from SWITCHBACK_PROMETHEUS_TOKEN.`,
   examples: [
     ['switchback guard --dry-run', 'what it would do with the application on this machine'],
     ['switchback guard --plan rollout.yaml --ask', 'along a plan, asking before each wider step'],
-    ['switchback guard --approve 25', 'approves the step to 25 % that a running guard waits for'],
+    ['switchback guard --plan rollout.yaml --test-notify', 'are the receivers of messages there?'],
     ['switchback guard --approve 25', 'approves the step to 25 % that a running guard waits for'],
     ['switchback guard --status', 'what it waits for, and how long'],
   ],
@@ -84,6 +102,7 @@ Prometheus server is read from SWITCHBACK_PROMETHEUS_TOKEN.`,
       stdout.write(`approved: the guard may move to ${percent} % if the evidence allows it\n`)
       return exitCode.done
     }
+    if (values['test-notify']) return testNotify(plan, flag, { env, stdout, style })
     if (values.status) return tellStatus(guardFiles(file), flag, values.json, { stdout, style })
     const from = firstStep(values.from, values.resume, plan)
     const token = env['SWITCHBACK_PROMETHEUS_TOKEN']
@@ -91,6 +110,7 @@ Prometheus server is read from SWITCHBACK_PROMETHEUS_TOKEN.`,
       ...target,
       plan,
       name: `guard of ${whoAmI(env).who}`,
+      env,
       dryRun: values['dry-run'],
       resume: values.resume,
       force: values.force,
@@ -158,17 +178,17 @@ interface PlanValues {
   readonly metrics: readonly string[]
   readonly prometheus: string | undefined
   readonly ask: boolean
+  readonly notify: readonly string[]
+  readonly 'notify-command': readonly string[]
 }
 
 /** The options win over the plan. */
-async function readPlan(
-  { plan: file, metrics, prometheus, ask }: PlanValues,
-  env: Environment,
-): Promise<Plan> {
+async function readPlan(values: PlanValues, env: Environment): Promise<Plan> {
+  const { plan: file, metrics, prometheus, ask } = values
   if (metrics.length > 0 && prometheus !== undefined) {
     throw usageError('--metrics and --prometheus exclude each other', 'give one of them')
   }
-  const plan = parsePlan(file === undefined ? '' : await readText(file))
+  const plan = withReceivers(parsePlan(file === undefined ? '' : await readText(file)), values)
   const { sources } = plan
   const advance = ask ? 'ask' : plan.advance
   if (prometheus !== undefined) {
@@ -211,7 +231,7 @@ function isOver({ phase, standbyFor, alarms }: GuardStatus): boolean {
   return phase === 'finished' || phase === 'yielded'
 }
 
-const LOUD = new Set(['alarm', 'rollback', 'yield', 'incident'])
+const LOUD = new Set(['alarm', 'rollback', 'yield', 'incident', 'page'])
 
 function auditText(
   { at, action, from, to, reason, dryRun, servedMs }: AuditEntry,

@@ -12,6 +12,7 @@ import {
   readStatus,
   viewOf,
 } from '../../guard/index.ts'
+import type { Environment } from '../command.ts'
 import type { Target } from '../target.ts'
 
 /**
@@ -27,6 +28,8 @@ export interface GuardBesideOptions {
   /** E.g. `guard of ann@host`. */
   readonly name: string
   readonly prometheusToken?: string | undefined
+  /** Where the plan's `notify` finds addresses and the secret. @default {} */
+  readonly env?: Environment
   readonly signal: AbortSignal
   /** Receives the reason when the guard is restarted. */
   readonly say: (line: string) => void
@@ -91,11 +94,19 @@ export function guardBeside(
   }
 }
 
-function create({ mode, plan, target, name, prometheusToken }: GuardBesideOptions): Guard {
+function create({
+  mode,
+  plan,
+  target,
+  name,
+  env = {},
+  prometheusToken,
+}: GuardBesideOptions): Guard {
   return createGuard({
     ...target,
     plan: mode === 'ask' ? { ...plan, advance: 'ask' } : plan,
     name,
+    env,
     dryRun: mode === 'watch',
     ...(prometheusToken === undefined ? {} : { prometheusToken }),
   })

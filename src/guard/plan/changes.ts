@@ -24,6 +24,10 @@ export function planLines(plan: Plan): PlanLines {
     'lost.then': plan.lost,
     sources: sources.prometheus?.url ?? sources.replicas.join(', '),
   }
+  // How many, since addresses are often passwords.
+  for (const [on, receivers] of Object.entries(plan.notify)) {
+    if (receivers.length > 0) lines[`notify.${on}`] = counted(receivers.length)
+  }
   for (const { id, harm, patienceS, designEffect } of plan.metrics) {
     lines[`${id}.harm`] = percent(harm)
     lines[`${id}.patience`] = lasting(patienceS)
@@ -38,6 +42,10 @@ export function planLines(plan: Plan): PlanLines {
     lines[`limit ${selector.text}`] = `${of} above ${above} for ${lasting(forS)}, then ${action}`
   }
   return lines
+}
+
+function counted(receivers: number): string {
+  return receivers === 1 ? '1 receiver' : `${receivers} receivers`
 }
 
 /** What is another now, a line each: `hold is now 5 min (was 60 s)`. */

@@ -6,12 +6,13 @@ import type { MetricRule } from '../rule/index.ts'
 import { parseSelector } from '../samples/selector.ts'
 import type { Selector } from '../samples/selector.ts'
 import { BUILT_IN, CUSTOM, DEFAULT_LIMIT, LATE_S } from './defaults.ts'
+import { readNotify } from './notify.ts'
 import { isOldMargin, refuseOldForm } from './old-form.ts'
 import type { CustomMetric, Limit, Plan } from './plan.ts'
 import { PlanReader } from './reader.ts'
 
 const KEYS =
-  'flag steps hold settle users operations alpha evidence baseline baselineTime lost metrics custom limits advance interval replicas prometheus'.split(
+  'flag steps hold settle users operations alpha evidence baseline baselineTime lost metrics custom limits advance interval replicas prometheus notify'.split(
     ' ',
   )
 
@@ -82,6 +83,7 @@ function readPlan(reader: PlanReader): Plan {
     advance: reader.at('advance').oneOf(['auto', 'ask'], 'auto'),
     intervalMs: reader.at('interval').duration(1000, 100),
     sources: readSources(reader),
+    notify: readNotify(reader.at('notify')),
   }
 }
 

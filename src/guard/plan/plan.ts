@@ -1,4 +1,5 @@
 import type { BlindnessSettings, JudgeSettings, MetricRule } from '../rule/index.ts'
+import type { NotifyOn } from '../notify/message.ts'
 import type { Selector } from '../samples/selector.ts'
 
 /** What the guard may do, and when. See {@link parsePlan} for the file. */
@@ -25,7 +26,14 @@ export interface Plan {
   readonly advance: 'auto' | 'ask'
   readonly intervalMs: number
   readonly sources: Sources
+  readonly notify: NotifyPlan
 }
+
+/** A webhook's URL, `$NAME` of the environment variable that holds it, or a command's arguments. */
+export type ReceiverPlan = string | readonly string[]
+
+/** Who is told of what. */
+export type NotifyPlan = Readonly<Record<NotifyOn, readonly ReceiverPlan[]>>
 
 export interface Sources {
   /** Metrics URLs of the replicas. */
