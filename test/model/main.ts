@@ -1,5 +1,7 @@
 /** `npm run test:model -- [part of a name]`: every setting, the deep ones too, with their stories. */
 import { check } from './protocol.ts'
+import { FLEET_HELD, FLEET_REFUTED } from './private-sides-settings.ts'
+import { checkFleet } from './private-sides.ts'
 import { HELD, REFUTED } from './settings.ts'
 import { PAIR_HELD, PAIR_REFUTED } from './two-stores-settings.ts'
 import { checkPair } from './two-stores.ts'
@@ -41,5 +43,14 @@ for (const { rule, also = [], setting } of PAIR_REFUTED) {
 }
 for (const { name, setting } of PAIR_HELD) {
   report('HOLDS', `two stores, ${name}`, () => checkPair({}, setting, mostOfPair))
+}
+for (const { rule, setting } of FLEET_REFUTED) {
+  report('VIOLATED', `old sides apart, without ${rule}`, () =>
+    checkFleet({ [rule]: false }, setting, mostOfPair),
+  )
+  report('HOLDS', `old sides apart, with ${rule}`, () => checkFleet({}, setting, mostOfPair))
+}
+for (const { name, setting } of FLEET_HELD) {
+  report('HOLDS', `old sides apart, ${name}`, () => checkFleet({}, setting, mostOfPair))
 }
 process.exitCode = wrong === 0 ? 0 : 1
