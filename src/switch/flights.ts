@@ -2,20 +2,27 @@ import { AsyncLocalStorage } from 'node:async_hooks'
 import type { Loader } from '../cache/index.ts'
 import type { Side } from '../side.ts'
 
-/** What a load is to replace. */
-export interface Missed {
+/** One load under way, which may itself ask a cache. */
+export class Flight<T = unknown> {
+  /** Token of the cell that it is to replace, and the fence of its side then. */
   readonly token: string
-  /** The side's fence then. It moves where an acknowledged write could not leave a token. */
   readonly fence: number
-}
-
-/** One load under way, with the value that it ends in. */
-export interface Flight<T = unknown> {
-  readonly missed: Missed
   /** By `performance.now()`. */
-  readonly startedAt: number
-  readonly result: Promise<T>
-  readonly nest: Nest
+  readonly startedAt: number = performance.now()
+  /** The load inside which it began, of whichever cache. */
+  readonly parent: Flight | undefined = callerFlight()
+  /** The loads that it waits for, once there are any. */
+  waitsFor: Set<Flight> | undefined
+  /** False while it may still wait for one of the places in which loads run. */
+  placed: boolean = this.parent !== undefined
+  ended = false
+  /** The value that it ends in. */
+  result!: Promise<T>
+
+  constructor(token: string, fence: number) {
+    this.token = token
+    this.fence = fence
+  }
 }
 
 /**
@@ -25,36 +32,35 @@ export interface Flight<T = unknown> {
 export class Flights {
   readonly #flights = new Map<string, Flight>()
 
-  /** A load of the key under way that missed the same and is not older than `maxAgeMs`. */
-  find(side: Side, key: string, missed: Missed, maxAgeMs: number): Flight | undefined {
+  /**
+   * A load of the key under way that missed the same and is not older than `maxAgeMs`. The fence moves
+   * where an acknowledged write could not leave a token.
+   */
+  find(
+    side: Side,
+    key: string,
+    token: string,
+    fence: number,
+    maxAgeMs: number,
+  ): Flight | undefined {
     const flight = this.#flights.get(side + key)
-    if (flight === undefined || flight.missed.token !== missed.token) return undefined
-    if (flight.missed.fence !== missed.fence) return undefined
+    if (flight === undefined || flight.token !== token) return undefined
+    if (flight.fence !== fence) return undefined
     if (performance.now() - flight.startedAt > maxAgeMs) return undefined
     return waitsForCaller(flight) ? undefined : flight
   }
 
-  /** @param side where other callers may find it; none: no caller joins */
-  start<T>(
-    side: Side | undefined,
-    key: string,
-    missed: Missed,
-    lead: (nest: Nest) => Promise<T>,
-  ): Flight<T> {
-    const parent = callerNest()
-    const nest: Nest = { parent, waitsFor: new Set(), placed: parent !== undefined, ended: false }
-    const fly = async (): Promise<T> => {
-      try {
-        return await lead(nest)
-      } finally {
-        nest.ended = true
-        if (this.#flights.get(id) === flight) this.#flights.delete(id)
-      }
-    }
-    const id = `${side}${key}`
-    const flight = { missed, startedAt: performance.now(), result: fly(), nest }
-    if (side !== undefined) this.#flights.set(id, flight)
-    return flight
+  /** From now on other callers may find it. */
+  add(side: Side, key: string, flight: Flight): void {
+    this.#flights.set(side + key, flight)
+  }
+
+  /** @param side where others may have found it; none: nowhere */
+  ended(side: Side | undefined, key: string, flight: Flight): void {
+    flight.ended = true
+    if (side === undefined) return
+    const id = side + key
+    if (this.#flights.get(id) === flight) this.#flights.delete(id)
   }
 
   /** The key was written or deleted here: no caller joins a load from before. */
@@ -66,46 +72,55 @@ export class Flights {
 }
 
 /** The flight's result. Records meanwhile that the load from which this is called waits for it. */
-export function landing<T>({ result, nest }: Flight<T>): Promise<T> {
-  const caller = callerNest()
-  if (caller === undefined) return result
-  caller.waitsFor.add(nest)
-  return result.finally(() => caller.waitsFor.delete(nest))
+export function landing<T>(flight: Flight<T>): Promise<T> {
+  const waitsFor = waitsOf(callerFlight())
+  if (waitsFor === undefined) return flight.result
+  waitsFor.add(flight)
+  return flight.result.finally(() => waitsFor.delete(flight))
 }
 
-/** A load that may itself ask a cache, and what it waits for there. */
-export interface Nest {
-  /** The load inside which it began, of whichever cache. */
-  readonly parent: Nest | undefined
-  readonly waitsFor: Set<Nest>
-  /** False while it may still wait for one of the places in which loads run. */
-  placed: boolean
-  ended: boolean
+function waitsOf(caller: Flight | undefined): Set<Flight> | undefined {
+  return caller && (caller.waitsFor ??= new Set())
 }
 
-const context = new AsyncLocalStorage<Nest>()
+const context = new AsyncLocalStorage<Flight>()
 let running = 0
+let ending = false
 
-function callerNest(): Nest | undefined {
-  let nest = running === 0 ? undefined : context.getStore()
-  while (nest?.ended === true) nest = nest.parent
-  return nest
+function callerFlight(): Flight | undefined {
+  let flight = running === 0 ? undefined : context.getStore()
+  while (flight?.ended === true) flight = flight.parent
+  return flight
+}
+
+/** Runs a loader, which has one of the places in which loads run. */
+export function runLoader<T>(flight: Flight, load: Loader<T>): T | Promise<T> {
+  flight.placed = true
+  running += 1
+  let loaded: T | Promise<T>
+  try {
+    loaded = context.run(flight, load)
+  } catch (error) {
+    loaderEnded()
+    throw error
+  }
+  if (loaded instanceof Promise) return loaded.finally(loaderEnded)
+  loaderEnded()
+  return loaded
 }
 
 /**
- * Runs a loader, which has one of the places in which loads run. On Node 20 such a context makes
- * every `await` of the process more expensive, so it exists only while a loader runs.
+ * On Node 20 a context makes every `await` of the process more expensive, so it exists only while
+ * loaders run. A microtask ends it, since the loads of one turn begin one behind the other.
  */
-export async function runLoader<T>(nest: Nest, load: Loader<T>): Promise<T> {
-  nest.placed = true
-  running += 1
-  try {
-    const loaded = context.run(nest, load)
-    return loaded instanceof Promise ? await loaded : loaded
-  } finally {
-    running -= 1
+function loaderEnded(): void {
+  running -= 1
+  if (running > 0 || ending) return
+  ending = true
+  void Promise.resolve().then(() => {
+    ending = false
     if (running === 0) context.disable()
-  }
+  })
 }
 
 /**
@@ -113,15 +128,15 @@ export async function runLoader<T>(nest: Nest, load: Loader<T>): Promise<T> {
  * its value, or for its place.
  */
 function waitsForCaller(flight: Flight): boolean {
-  const caller = callerNest()
+  const caller = callerFlight()
   if (caller === undefined) return false
-  if (!flight.nest.placed) return true
-  const seen = new Set<Nest>()
-  const reaches = (from: Nest): boolean => {
+  if (!flight.placed) return true
+  const seen = new Set<Flight>()
+  const reaches = (from: Flight): boolean => {
     if (from === caller) return true
     if (seen.has(from)) return false
     seen.add(from)
-    return [...from.waitsFor].some(reaches)
+    return [...(from.waitsFor ?? [])].some(reaches)
   }
-  return reaches(flight.nest)
+  return reaches(flight)
 }

@@ -3,7 +3,7 @@ import type { Side } from '../side.ts'
 import type { Losses, Recorder } from '../telemetry/index.ts'
 import type { Background } from './background.ts'
 import type { Coherence } from './coherence.ts'
-import { Flights, landing, type Nest, runLoader } from './flights.ts'
+import { Flight, Flights, landing, runLoader } from './flights.ts'
 import type { Moves } from './moves.ts'
 import type { PinnedOperation } from './operation.ts'
 import type { Origin } from './origin.ts'
@@ -53,11 +53,10 @@ export class Loads {
     for (;;) {
       const flight = this.#flightFor(op)
       if (flight === undefined) {
-        const { place, key, cell, fence } = op
-        const missed = { token: cell.token, fence }
-        const own = this.#flights.start(place?.side, key, missed, (nest) =>
-          this.#lead(op, load, ttlMs, nest),
-        )
+        const { place, key } = op
+        const own = new Flight<Loaded>(op.cell.token, op.fence)
+        if (place !== undefined) this.#flights.add(place.side, key, own)
+        own.result = this.#lead(op, load, ttlMs, own)
         return this.#valueOf<T>(await landing(own))
       }
       const joinedAt = performance.now()
@@ -75,50 +74,57 @@ export class Loads {
     }
   }
 
-  #flightFor({ place, key, cell, fence }: PinnedOperation): ReturnType<Flights['find']> {
+  #flightFor({ place, key, cell, fence }: PinnedOperation): Flight | undefined {
     // Where neither side can be trusted with the key, nothing is stored, so nothing could be
     // proven.
     if (place === undefined) return undefined
     // What takes longer is not stored.
-    return this.#flights.find(
-      place.side,
-      key,
-      { token: cell.token, fence },
-      place.backend.tombstoneTtl / 2,
-    )
+    const maxAgeMs = place.backend.tombstoneTtl / 2
+    return this.#flights.find(place.side, key, cell.token, fence, maxAgeMs)
   }
 
   #valueOf<T>({ payload, value }: Loaded): T {
     return payload === undefined ? (value as T) : (this.#parts.values.decode<T>(payload) as T)
   }
 
-  async #lead<T>(op: PinnedOperation, load: Loader<T>, ttlMs: number, nest: Nest): Promise<Loaded> {
+  async #lead<T>(
+    op: PinnedOperation,
+    load: Loader<T>,
+    ttlMs: number,
+    flight: Flight,
+  ): Promise<Loaded> {
     const { coherence, moves, values, losses, background } = this.#parts
     const missed = op.cell
-    this.#noteMiss(op)
-    const taken = await moves.takeOver(op, op.mirrored)
-    if (taken !== 'nothing') {
-      const { payload } = op.cell
-      const value = values.decode<T>(payload)
-      if (value !== undefined) {
-        return { payload, value, servedBy: op.servedBy, stored: taken === 'moved' }
+    const place = op.place?.side
+    try {
+      this.#noteMiss(op)
+      const taking = moves.takeOver(op, op.mirrored)
+      const taken = taking instanceof Promise ? await taking : taking
+      if (taken !== 'nothing') {
+        const { payload } = op.cell
+        const value = values.decode<T>(payload)
+        if (value !== undefined) {
+          return { payload, value, servedBy: op.servedBy, stored: taken === 'moved' }
+        }
       }
-    }
-    op.cell = missed
-    const value = await this.#fromOrigin(op, load, nest)
-    const payload = values.encodeLoaded(value)
-    if (payload === undefined) return { payload, value, servedBy: 'origin', stored: false }
-    const entry = values.entry(payload, ttlMs)
-    const token = await coherence.fill(op, entry)
-    if (token !== '') {
-      if (op.outcome === 'miss') losses?.stored(op.active.side, op.key, ttlMs)
-      else losses?.dropped(op.key)
-      const seen = op.standbyCell
-      if (op.mirrored && op.place === op.active && seen !== undefined) {
-        background.mirror(op, entry, token, seen.token)
+      op.cell = missed
+      const value = await this.#fromOrigin(op, load, flight)
+      const payload = values.encodeLoaded(value)
+      if (payload === undefined) return { payload, value, servedBy: 'origin', stored: false }
+      const entry = values.entry(payload, ttlMs)
+      const token = await coherence.fill(op, entry)
+      if (token !== '') {
+        if (op.outcome === 'miss') losses?.stored(op.active.side, op.key, ttlMs)
+        else losses?.dropped(op.key)
+        const seen = op.standbyCell
+        if (op.mirrored && op.place === op.active && seen !== undefined) {
+          background.mirror(op, entry, token, seen.token)
+        }
       }
+      return { payload, value, servedBy: 'origin', stored: token !== '' }
+    } finally {
+      this.#flights.ended(place, op.key, flight)
     }
-    return { payload, value, servedBy: 'origin', stored: token !== '' }
   }
 
   #noteMiss({ outcome, cell, active, key, bucket }: PinnedOperation): void {
@@ -126,14 +132,14 @@ export class Loads {
     this.#parts.losses?.missed(active.side, key, bucket)
   }
 
-  async #fromOrigin<T>(op: PinnedOperation, load: Loader<T>, nest: Nest): Promise<T> {
+  async #fromOrigin<T>(op: PinnedOperation, load: Loader<T>, flight: Flight): Promise<T> {
     const { origin, recorder } = this.#parts
     const { side } = op.active
     const startedAt = performance.now()
     let ok = false
     try {
-      const nested = nest.parent !== undefined
-      const value = await origin.load(() => runLoader(nest, load), nested)
+      const nested = flight.parent !== undefined
+      const value = await origin.load(() => runLoader(flight, load), nested)
       ok = true
       op.servedBy = 'origin'
       return value

@@ -1,4 +1,4 @@
-import type { Cell } from '../cache/index.ts'
+import type { Cell, MaybePromise } from '../cache/index.ts'
 import type { Recorder } from '../telemetry/index.ts'
 import { type Debts, NEVER_TRUSTED } from './debts.ts'
 import type { GuardedSide } from './guarded-side.ts'
@@ -6,6 +6,9 @@ import type { PinnedOperation } from './operation.ts'
 
 /** A write may take so much longer than its deadlines from one side to the other: its process was busy. */
 const LEGS_MS = 1000
+
+/** After `moved` the active side has the value too. */
+type Taken = 'nothing' | 'served' | 'moved'
 
 export interface MovesParts {
   readonly debts: Debts
@@ -27,12 +30,9 @@ export class Moves {
 
   /**
    * On a miss: takes the value over from the standby, with its expiry. Unless the result is `nothing`,
-   * `op.cell` is alive; after `moved` the active side has it too.
+   * `op.cell` is alive.
    */
-  async takeOver(
-    op: PinnedOperation,
-    readAnyway: boolean,
-  ): Promise<'nothing' | 'served' | 'moved'> {
+  takeOver(op: PinnedOperation, readAnyway: boolean): MaybePromise<Taken> {
     const { active, standby, key, cell } = op
     if (op.retired || op.place !== active) return 'nothing'
     const blank = this.#isBlank(op)
@@ -42,21 +42,29 @@ export class Moves {
     if (trusted === NEVER_TRUSTED) return 'nothing'
     op.standbyFence = trusted
     const { changes } = this.#debts
+    const saw = (found: Cell | undefined): MaybePromise<Taken> => {
+      op.standbyCell = found
+      if (found === undefined) return 'nothing'
+      const since = this.#debts.trustedSince(standby.side, key, trusted, changes)
+      const alive = found.state === 'value' && found.writtenAt >= since
+      if (!alive) return 'nothing'
+      const latest =
+        (named && found.token === cell.successor) || (blank && this.#mayMove(op, found))
+      return latest ? this.#take(op, cell, found) : 'nothing'
+    }
+    let read: MaybePromise<Cell | undefined>
     try {
-      op.standbyCell = await this.#debts.read(standby.side, key)
+      read = this.#debts.read(standby.side, key)
     } catch {
       return 'nothing'
     }
-    const found = op.standbyCell
-    if (found === undefined) return 'nothing'
-    const since = this.#debts.trustedSince(standby.side, key, trusted, changes)
-    const alive = found.state === 'value' && found.writtenAt >= since
-    if (!alive) return 'nothing'
-    const latest = (named && found.token === cell.successor) || (blank && this.#mayMove(op, found))
-    if (!latest) return 'nothing'
+    return read instanceof Promise ? read.then(saw, () => 'nothing') : saw(read)
+  }
+
+  async #take(op: PinnedOperation, missed: Cell, found: Cell): Promise<Taken> {
     op.cell = found
-    op.servedBy = standby.side
-    return (await this.#fillFrom(op, cell, found)) ? 'moved' : 'served'
+    op.servedBy = op.standby.side
+    return (await this.#fillFrom(op, missed, found)) ? 'moved' : 'served'
   }
 
   /** Whether the side knows nothing of the key: it has nothing, or what it has is distrusted. */

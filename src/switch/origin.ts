@@ -34,7 +34,8 @@ export class Origin {
     const free = this.#running.size < this.#limits.concurrency
     const place = free ? this.#take() : await this.#wait()
     try {
-      return await load()
+      const loaded = load()
+      return loaded instanceof Promise ? await loaded : loaded
     } finally {
       this.#leave(place)
     }

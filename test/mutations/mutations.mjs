@@ -285,14 +285,14 @@ export const mutations = [
   {
     name: 'a flight is joined whatever token was missed',
     file: 'src/switch/flights.ts',
-    from: 'if (flight === undefined || flight.missed.token !== missed.token) return undefined',
+    from: 'if (flight === undefined || flight.token !== token) return undefined',
     to: 'if (flight === undefined) return undefined',
     safe: 'who joins takes the value only if its fill landed, which the token of the miss decides again',
   },
   {
     name: 'a flight is joined whatever fence there was',
     file: 'src/switch/flights.ts',
-    from: 'if (flight.missed.fence !== missed.fence) return undefined',
+    from: 'if (flight.fence !== fence) return undefined',
     to: '',
     rule: 'joinersNeedLandedFill',
     tests: [kinds],

@@ -15,11 +15,9 @@ import {
 import type { Cell } from '../cell.ts'
 import { storageKey } from '../storage-key.ts'
 import {
-  cellOf,
   type NewCell,
   peek,
-  readFloor,
-  readRow,
+  readCell,
   sizeOf,
   store as storeCell,
   TOMBSTONE,
@@ -165,10 +163,7 @@ class SqliteFileCache implements FileCache {
 
   #load(name: string): Cell {
     const { control, database } = this.#store.withHeader()
-    const row = readRow(database, name)
-    const now = control.now()
-    if (row === undefined) return readFloor(database, now, this.tombstoneTtl)
-    const cell = cellOf(row, now, this.tombstoneTtl)
+    const cell = readCell(database, name, control.now(), this.tombstoneTtl)
     if (cell.state === 'value' && this.#used.size < MAX_USED) this.#used.add(name)
     return cell
   }

@@ -117,18 +117,16 @@ export interface ScriptAnswer {
 }
 
 /** By its digest; with its source when the server does not know it (a restart forgets scripts). */
-export async function evaluate(
+export function evaluate(
   client: Pick<RedisClient, 'eval' | 'evalsha'>,
   { sha, source }: Script,
   keys: readonly string[],
   args: readonly string[],
 ): Promise<unknown> {
-  try {
-    return await client.evalsha(sha, keys.length, ...keys, ...args)
-  } catch (error) {
+  return client.evalsha(sha, keys.length, ...keys, ...args).catch((error: unknown) => {
     if (!(error instanceof Error && error.message.startsWith('NOSCRIPT'))) throw error
     return client.eval(source, keys.length, ...keys, ...args)
-  }
+  })
 }
 
 export function scriptAnswer(reply: unknown): ScriptAnswer {
