@@ -11,8 +11,20 @@ import { rolldown } from 'rolldown'
 const ENTRIES = {
   index: 'src/index.ts',
   testing: 'src/cache/testing/index.ts',
-  rollout: 'src/rollout/index.ts',
+  rollout: 'src/rollout/public.ts',
+  backend: 'src/cache/authors.ts',
+  telemetry: 'src/telemetry/public.ts',
+  guard: 'src/guard/public.ts',
 }
+/**
+ * They need what only the command line needs (fastify, grpc-js), and so they are its files: nothing is
+ * installed or packed twice for them. Bundlers cannot take them in: the page is files beside them.
+ */
+const SERVERS = {
+  control: 'src/control/public.ts',
+  sidecar: 'src/sidecar/index.ts',
+}
+const ALL = { ...ENTRIES, ...SERVERS }
 /** Stands for `require` until the bundler is done: it has rules of its own for that name. */
 const MARK = '__REQUIRE__'
 const YAML = './yaml.cjs'
@@ -49,7 +61,7 @@ export async function bundle({ root, build, out }) {
   await make({ input: LAZY }, { ...named('cjs', 'cjs'), dir: join(cli, 'lazy'), minify: TIGHT })
   await make(
     {
-      input: { bin: 'src/cli/bin.ts' },
+      input: { bin: 'src/cli/bin.ts', ...SERVERS },
       plugins: [lazily(besideTheCommand)],
     },
     { ...named('esm', 'js'), dir: cli, minify: TIGHT },
@@ -64,7 +76,10 @@ export async function bundle({ root, build, out }) {
   }
   bundled.add(join(root, 'node_modules', 'uplot'))
   copyTypes(build, join(out, 'types'))
-  for (const name of Object.keys(ENTRIES)) makeDoor(out, name)
+  for (const name of Object.keys(SERVERS)) {
+    writeFileSync(join(out, `${name}.cjs`), `module.exports = require('./cli/${name}.js')\n`)
+  }
+  for (const name of Object.keys(ALL)) makeDoor(out, name)
   writeFileSync(join(out, 'THIRD_PARTY.txt'), licences(bundled))
 }
 
@@ -168,7 +183,7 @@ function unmark() {
 
 /** YAML's build for browsers: it needs nothing of Node.js, and so it can be bundled again. */
 function yamlEntry() {
-  const names = ['isScalar', 'parseAllDocuments', 'visit']
+  const names = ['isScalar', 'parse', 'parseAllDocuments', 'visit']
   return {
     name: 'yaml-entry',
     resolveId: (id) => (id === 'yaml-entry' ? id : undefined),
@@ -182,7 +197,7 @@ function yamlEntry() {
 /** The declarations that the entries reach. CommonJS is what Node.js loads, and so what they describe. */
 function copyTypes(from, to) {
   const seen = new Set()
-  const open = Object.values(ENTRIES).map((entry) => entry.replace(/^src\/(.*)\.ts$/, '$1.d.ts'))
+  const open = Object.values(ALL).map((entry) => entry.replace(/^src\/(.*)\.ts$/, '$1.d.ts'))
   for (let file = open.pop(); file !== undefined; file = open.pop()) {
     if (seen.has(file)) continue
     seen.add(file)
@@ -198,14 +213,13 @@ function copyTypes(from, to) {
 
 function makeDoor(out, name) {
   const names = Object.keys(createRequire(import.meta.url)(join(out, `${name}.cjs`)))
-  writeFileSync(
-    join(out, `${name}.mjs`),
-    `import { createRequire } from 'node:module'
+  const door = `import { createRequire } from 'node:module'
 const library = createRequire(import.meta.url)('./${name}.cjs')
 export const { ${names.join(', ')} } = library
-`,
-  )
-  const types = ENTRIES[name].replace(/^src\/(.*)\.ts$/, './types/$1.js')
+`
+  const text = name in SERVERS ? `export * from './cli/${name}.js'\n` : door
+  writeFileSync(join(out, `${name}.mjs`), text)
+  const types = ALL[name].replace(/^src\/(.*)\.ts$/, './types/$1.js')
   writeFileSync(join(out, `${name}.d.mts`), `export * from '${types}'\n`)
 }
 

@@ -18,26 +18,36 @@ export {
   type Heard,
   type Membership,
   type Ledger,
+  type KeyValueStore,
   type Loader,
   memoryCache,
   type MemoryCacheOptions,
   redisCache,
+  type RedisClient,
+  type RedisCluster,
+  type RedisNode,
   type RedisCacheOptions,
   type SetOptions,
   type Ttl,
 } from './cache/index.ts'
 export type { SwitchbackErrorCode } from './error-codes.ts'
-export { isSwitchbackError, SwitchbackError } from './errors.ts'
+export { isSwitchbackError, SwitchbackError, type SwitchbackErrorOptions } from './errors.ts'
 export {
+  type ClientChoice,
+  type ConfigurationState,
   createDecider,
   type Decider,
   type DeciderOptions,
   type Decision,
   type DecisionContext,
+  type DecisionSource,
+  type Environment,
   type FlagChoice,
   type FlagConfiguration,
   type FlagDecider,
   type FlagHealth,
+  type FlagsEvent,
+  type FlagsMode,
   FileProvider,
   type FileProviderOptions,
   flagsFromEnvironment,
@@ -45,6 +55,8 @@ export {
   type FlagsSourceOptions,
   type LiveSplit,
   type LiveSplitOptions,
+  type OnFlagsEvent,
+  type Refusal,
   runAs,
   setUpTransactionContext,
 } from './flags/index.ts'
@@ -75,6 +87,8 @@ export {
 } from './switch/index.ts'
 export {
   createTelemetry,
+  type Meter,
+  type Observations,
   type Recorder,
   type Telemetry,
   type TelemetryOptions,

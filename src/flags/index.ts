@@ -1,6 +1,7 @@
 // Flags: asks OpenFeature which side serves a user. Sets up the provider from the environment,
 // finds the evaluation context, and remembers decisions, so that a known user costs no evaluation
 // and keeps the side when the flag service is gone. Only reads flags; `rollout` edits them.
+export type { ClientChoice } from './client.ts'
 export { deciderOf } from './choice.ts'
 export type { FlagChoice } from './choice.ts'
 export type { ConfigurationState, FlagConfiguration, Refusal } from './configuration.ts'

@@ -1,10 +1,9 @@
 import { OpenFeature } from '@openfeature/server-sdk'
 import type { Client, Provider } from '@openfeature/server-sdk'
 import { FileProvider } from './file-provider.ts'
-import type { FlagdSettings } from './flagd-environment.ts'
 
 /** Where the flags come from: flagd in one of its modes, a file, or another provider. */
-export type FlagsMode = FlagdSettings['mode'] | 'provider'
+export type FlagsMode = 'rpc' | 'in-process' | 'file' | 'provider'
 
 /** What is known of a provider beyond what OpenFeature reports. Set at set-up, read by deciders. */
 interface Facts {

@@ -4,7 +4,7 @@ import type { ProcessesOptions } from '../scrape/index.ts'
 import { flagsActuator } from './actuator.ts'
 import { fileAudit } from './audit.ts'
 import type { AuditEntry } from './audit.ts'
-import { Guard } from './guard.ts'
+import { Guard, type RunningGuard } from './guard.ts'
 import { fileLease } from './lease.ts'
 import { Notifier } from './notify/notifier.ts'
 import { receiversOf } from './notify/receivers.ts'
@@ -125,7 +125,7 @@ function publisher(
  *
  * @throws SwitchbackError `SB_PLAN_INVALID` without a source of metrics
  */
-export function createGuard(options: CreateGuardOptions): Guard {
+export function createGuard(options: CreateGuardOptions): RunningGuard {
   const { plan, flag, file, flagd, name, dryRun = false } = options
   const { resume = false, force = false, forget = false, from = 0 } = options
   const files = guardFiles(file, options.directory)

@@ -17,13 +17,32 @@ const KEPT_INCIDENTS = 5
 /** A guard that ends waits so long for messages that are on their way. */
 const DRAIN_MS = 5000
 
+/** A guard that `createGuard` made. */
+export interface RunningGuard extends AsyncDisposable {
+  readonly status: GuardStatus
+  /**
+   * Polls until the signal is aborted, then releases the lease. Rejects only when it cannot start;
+   * later problems are alarms, and the next poll tries again.
+   */
+  run(signal: AbortSignal, onStatus?: (status: GuardStatus) => void): Promise<void>
+  /** Approves the step that waits for it; any other share is ignored. */
+  approve(percent: number): void
+  /**
+   * One poll.
+   * @throws SwitchbackError `SB_GUARD_SHAPE` when the flag's rule is not a split, `SB_GUARD_STATE_BROKEN`
+   */
+  tick(signal?: AbortSignal): Promise<GuardStatus>
+  /** Saves and releases the lease, where `run` is not used. */
+  close(): Promise<void>
+}
+
 /**
  * Watches both sides and moves the split along the plan, or back. One {@link Guard.tick} is one
  * poll; time, files and networks are passed in. In each poll the {@link FlagLook} reads the split,
  * the {@link Eyes} read the metrics, the {@link Driver} decides and acts, and the {@link Records}
  * report and save.
  */
-export class Guard {
+export class Guard implements RunningGuard {
   readonly #options: GuardOptions
   readonly #dryRun: boolean
   readonly #now: () => number

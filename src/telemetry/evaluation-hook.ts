@@ -5,10 +5,10 @@ import { loadPeer } from '../peers.ts'
 
 /** The part of OpenTelemetry's `Logger` that is used here. */
 export interface EventLogger {
-  emit(event: { readonly eventName: string; readonly attributes: Attributes }): void
+  emit(event: { readonly eventName: string; readonly attributes: EventAttributes }): void
 }
 
-type Attributes = Record<string, string | number | boolean | object | null | undefined>
+export type EventAttributes = Record<string, string | number | boolean | object | null | undefined>
 
 export interface EvaluationHookOptions {
   /** Where the events go. @default the global OpenTelemetry logger, which drops them when none is set */
@@ -41,7 +41,7 @@ export function evaluationHook(options: EvaluationHookOptions = {}): EvaluationH
     finally(context, details) {
       if (isProbeUser(context.context.targetingKey ?? '')) return
       const event = createEvaluationEvent(context, details)
-      const attributes: Attributes = {}
+      const attributes: EventAttributes = {}
       for (const [name, value] of Object.entries(event.attributes)) {
         if (name === TelemetryAttribute.CONTEXT_ID && options.includeTargetingKey !== true) continue
         attributes[name] = value

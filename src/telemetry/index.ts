@@ -20,5 +20,6 @@ export type {
   TelemetrySnapshot,
   UserBucket,
 } from './snapshot.ts'
+export type { Meter, Observations } from './open-telemetry.ts'
 export { createTelemetry } from './telemetry.ts'
 export type { Telemetry, TelemetryOptions } from './telemetry.ts'

@@ -7,13 +7,15 @@ type Api = typeof import('@opentelemetry/api')
 export interface Meter {
   createObservableGauge(name: string, options: { readonly description: string }): object
   createObservableCounter(name: string, options: { readonly description: string }): object
-  addBatchObservableCallback(observe: Observe, instruments: object[]): void
-  removeBatchObservableCallback(observe: Observe, instruments: object[]): void
+  addBatchObservableCallback(observe: (result: Observations) => void, instruments: object[]): void
+  removeBatchObservableCallback(
+    observe: (result: Observations) => void,
+    instruments: object[],
+  ): void
 }
 
-type Observe = (result: Observations) => void
-
-interface Observations {
+/** What the callback of an observable instrument receives. */
+export interface Observations {
   observe(instrument: object, value: number, labels: Readonly<Record<string, string>>): void
 }
 
@@ -58,7 +60,7 @@ export function observeWith(meter: Meter, read: () => readonly Family[]): () => 
       )
     }
   }
-  const observe: Observe = (result) => {
+  const observe = (result: Observations): void => {
     for (const family of read()) {
       for (const { suffix = '', labels, value } of family.samples) {
         const instrument = instruments.get(family.name + suffix)

@@ -12,7 +12,7 @@ import { fileCache, redisCache } from '../../src/cache/index.ts'
 import type { CacheBackend } from '../../src/cache/index.ts'
 import { createDecider, FileProvider } from '../../src/flags/index.ts'
 import { createGuard, parsePlan } from '../../src/guard/index.ts'
-import type { AuditEntry, Guard } from '../../src/guard/index.ts'
+import type { AuditEntry, RunningGuard } from '../../src/guard/index.ts'
 import { startSidecar } from '../../src/sidecar/index.ts'
 import { createCacheSwitch } from '../../src/switch/index.ts'
 import { createTelemetry } from '../../src/telemetry/index.ts'
@@ -26,7 +26,7 @@ import { withWarnings } from '../support/with-warnings.ts'
 const USERS = 500
 
 interface Stage {
-  guard: Guard
+  guard: RunningGuard
   readonly audit: readonly AuditEntry[]
   readonly redis: TestRedis
   readonly path: TcpProxy
@@ -135,7 +135,7 @@ async function stage(name: string, run: (stage: Stage) => Promise<void>): Promis
       interval: 200ms
       metrics: { degraded: { harm: 0.2%, late: 1s } }
       replicas: ["${url}"]`)
-  const create = (resume: boolean): Guard =>
+  const create = (resume: boolean): RunningGuard =>
     createGuard({
       plan,
       flag: 'use-redis',

@@ -20,6 +20,11 @@ import { nodeDriver } from '../../src/cache/file/driver.ts'
 const root = fileURLToPath(new URL('../../', import.meta.url))
 const consumers = join(root, 'test', 'consumers')
 let project = ''
+/** What comes after the package's name: the entries of its `exports`. */
+const ENTRIES = [
+  '',
+  ...'testing rollout backend telemetry guard control sidecar'.split(' ').map((name) => `/${name}`),
+]
 
 function run(file: string, ...args: string[]): string {
   return execFileSync(file, args, {
@@ -81,7 +86,7 @@ it('import and require give one copy, which loads nothing of the control plane',
     import { createRequire } from 'node:module'
     const require = createRequire(import.meta.url)
     const same = {}
-    for (const name of ['', '/rollout', '/testing']) {
+    for (const name of ${JSON.stringify(ENTRIES)}) {
       const imported = await import('openfeature-switchback' + name)
       const required = require('openfeature-switchback' + name)
       same[name] = Object.keys(required).every((key) => imported[key] === required[key])
@@ -91,7 +96,7 @@ it('import and require give one copy, which loads nothing of the control plane',
     console.log(JSON.stringify(same))`
   writeFileSync(join(project, 'same.mjs'), program)
   const { loaded, ...same } = JSON.parse(run(process.execPath, 'same.mjs')) as { loaded: string[] }
-  expect(same).toEqual({ '': true, '/rollout': true, '/testing': true })
+  expect(same).toEqual(Object.fromEntries(ENTRIES.map((name) => [name, true])))
   const packages = loaded.map((file) => /.*node_modules\/((?:@[^/]+\/)?[^/]+)/.exec(file)?.[1])
   expect([...new Set(packages)].toSorted()).toEqual([
     '@openfeature/core',
@@ -99,7 +104,7 @@ it('import and require give one copy, which loads nothing of the control plane',
     'openfeature-switchback',
   ])
   const own = loaded.filter((file) => file.includes('openfeature-switchback'))
-  expect(own.filter((file) => /\/cli\/|yaml|rollout|testing/.test(file))).toEqual([])
+  expect(own.filter((file) => /\/cli\/|yaml|rollout|testing|guard/.test(file))).toEqual([])
 })
 
 it.each([

@@ -3,7 +3,7 @@ import { messageOf } from '../../errors.ts'
 import type { GuardReading, GuardView } from '../../control/index.ts'
 import {
   createGuard,
-  type Guard,
+  type RunningGuard,
   guardFiles,
   type GuardStatus,
   HEARD_WITHIN_MS,
@@ -45,7 +45,7 @@ export function guardBeside(
   options: GuardBesideOptions,
 ): GuardView & { readonly done: Promise<void> } {
   const { mode, signal } = options
-  let guard: Guard | undefined
+  let guard: RunningGuard | undefined
   let status: GuardStatus | undefined
   let failure = 'is starting'
 
@@ -101,7 +101,7 @@ function create({
   name,
   env = {},
   prometheusToken,
-}: GuardBesideOptions): Guard {
+}: GuardBesideOptions): RunningGuard {
   return createGuard({
     ...target,
     plan: mode === 'ask' ? { ...plan, advance: 'ask' } : plan,

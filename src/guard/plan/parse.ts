@@ -1,5 +1,5 @@
-import { parse } from 'yaml'
 import { isSwitchbackError, messageOf, SwitchbackError } from '../../errors.ts'
+import { LOAD } from '../../load-package.ts'
 import { LATENCY_BOUNDS } from '../../metrics.ts'
 import { metricsUrl } from '../../scrape/index.ts'
 import type { MetricRule } from '../rule/index.ts'
@@ -23,6 +23,7 @@ const KEYS =
  * @throws SwitchbackError `SB_PLAN_INVALID` with all problems
  */
 export function parsePlan(text: string): Plan {
+  const { parse } = LOAD.yaml() as typeof import('yaml')
   let value: unknown
   try {
     value = parse(text, { maxAliasCount: 20 })

@@ -1,0 +1,34 @@
+/**
+ * The guard: compares the two sides of a rollout, and rolls back, holds or widens by a plan.
+ *
+ * @packageDocumentation
+ */
+export type { Alarm, AlarmCode } from './alarms.ts'
+export type { AuditAction, AuditEntry, AuditNumbers } from './audit.ts'
+export { createGuard, guardFiles } from './create-guard.ts'
+export type { CreateGuardOptions, GuardFiles } from './create-guard.ts'
+export type { CustomMetric, Limit, Plan, Sources } from './plan/plan.ts'
+export { parsePlan } from './plan/parse.ts'
+export type { Selector } from './samples/selector.ts'
+export type { GuardPosition, GuardStatus, ToldIncident } from './status.ts'
+export { readStatus } from './status-file.ts'
+export type { PublishedStatus } from './status-file.ts'
+export { viewOf } from './view.ts'
+export type { GuardMode, GuardSummary } from './view.ts'
+export type { RunningGuard } from './guard.ts'
+export type {
+  Answer,
+  BlindnessSettings,
+  Disagreement,
+  JudgeSettings,
+  MetricRule,
+  MetricVerdict,
+  Sight,
+  Verdict,
+} from './rule/index.ts'
+export type { Failure } from './samples/source.ts'
+export type { Phase } from './store.ts'
+export type { WorstReplica } from './rule/evidence.ts'
+export type { Waits } from './rule/verdict.ts'
+export type { Share } from './rule/words.ts'
+export type { Series } from '../scrape/index.ts'

@@ -1,0 +1,30 @@
+/**
+ * Telemetry: `createTelemetry`, its snapshot, the hook that makes events of flag evaluations, and the
+ * interface of a recorder of your own.
+ *
+ * @packageDocumentation
+ */
+export type { DecisionCount } from './decisions.ts'
+export { evaluationHook } from './evaluation-hook.ts'
+export type {
+  EvaluationHook,
+  EvaluationHookOptions,
+  EventAttributes,
+  EventLogger,
+} from './evaluation-hook.ts'
+export { PROMETHEUS_CONTENT_TYPE } from './exposition.ts'
+export type { Labels } from './families.ts'
+export type { LabelledValue } from './gauges.ts'
+export type { OperationClass } from './labels.ts'
+export { noTelemetry } from './no-telemetry.ts'
+export type { Comparison, Losses, Operation, Outcome, Recorder, SideEvent } from './recorder.ts'
+export type {
+  ArmSnapshot,
+  HistogramSnapshot,
+  OperationCount,
+  TelemetrySnapshot,
+  UserBucket,
+} from './snapshot.ts'
+export type { Meter, Observations } from './open-telemetry.ts'
+export { createTelemetry } from './telemetry.ts'
+export type { Telemetry, TelemetryOptions } from './telemetry.ts'
