@@ -89,6 +89,11 @@ export interface CacheBackend {
   onEra?(listener: (heard: Heard) => MaybePromise<EraVerdict>): () => void
   /** Another process of the machine has heard another era: ask the store again, soon. */
   recheck?(): void
+  /**
+   * When the era of the server that has the key began, by its clock, where a store has several servers: what
+   * was written before is gone. @default one server, whose era `onEra` reports
+   */
+  since?(key: string): number
   /** Begins a new era, so that nothing in the store is trusted any more. */
   renew?(): Promise<void>
   /** Names the cells of this store where several caches share a server: its prefix. @default '' */
@@ -155,6 +160,8 @@ export interface Membership {
   readonly owner: () => string
   /** Asked before each question for an era. @default nobody knows */
   readonly stand?: () => Stand | undefined
+  /** Each of the two stores keeps what the other one owes. @default false */
+  readonly paired?: boolean
 }
 
 /** An invalidation that a side did not acknowledge. */

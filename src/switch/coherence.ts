@@ -73,7 +73,7 @@ export class Coherence {
     const trusted = this.#debts.trustedFrom(active.side, key)
     if (op.mirrored) {
       await standby.meet()
-      op.standbyFence = this.#debts.fencedBefore(standby.side)
+      op.standbyFence = this.#debts.fencedBefore(standby.side, key)
     }
     if (trusted !== NEVER_TRUSTED) {
       try {
@@ -103,8 +103,8 @@ export class Coherence {
 
   /** Deletes the key on both sides; resolves to whether a value was there. Never rejects. */
   async erase(op: PinnedOperation): Promise<boolean> {
-    const { active, standby } = op
-    const fences = [active, standby].map(({ side }) => this.#debts.fencedBefore(side))
+    const { active, standby, key } = op
+    const fences = [active, standby].map(({ side }) => this.#debts.fencedBefore(side, key))
     const onActive = this.#eraseOn(op, active)
     const onStandby = this.#eraseOn(op, standby)
     const erased = await onActive
@@ -162,7 +162,7 @@ export class Coherence {
    * (its store restarted), and the old value of the other side may have been moved there.
    */
   async #oweIfFenced(op: PinnedOperation, side: GuardedSide, fence: number): Promise<boolean> {
-    if (this.#debts.fencedBefore(side.side) === fence) return false
+    if (this.#debts.fencedBefore(side.side, op.key) === fence) return false
     await this.#owe(op, side, 0)
     return true
   }

@@ -63,6 +63,7 @@ export function createCacheSwitch(options: CacheSwitchOptions & FlagChoice): Cac
   const fleet = options.fleet ?? false
   const backends = [options.off, options.on]
   const spaces = backends.map(({ space = '' }) => space).join('')
+  const haveBoards = ledger === undefined && backends.every(({ board }) => board !== undefined)
   const pair = name === 'cache' && spaces === '' ? '' : `${name}\n${spaces}`
   for (const side of ['off', 'on'] as const) {
     const backend = options[side]
@@ -74,10 +75,10 @@ export function createCacheSwitch(options: CacheSwitchOptions & FlagChoice): Cac
       pair,
       owner: () => (fleet ? '' : (ledger?.place ?? '')),
       stand: () => debts.stand(side),
+      paired: haveBoards,
     })
   }
   const maxOwed = options.maxOwed ?? 10_000
-  const haveBoards = ledger === undefined && backends.every(({ board }) => board !== undefined)
   const boards = haveBoards ? new Boards({ sides, maxOwed, notify }) : undefined
   const debts = new Debts({
     ledger,
@@ -183,7 +184,7 @@ function deadlineOf(options: CacheSwitchOptions, side: Side): number {
 
 /** A store that others use too, and no place that all who use it can look at. */
 function promisesLess({ off, on }: CacheSwitchOptions): string {
-  return `${off.name} and ${on.name} have no common place for pending invalidations: an invalidation that one process could not deliver is unknown to the others until it is delivered. Use a fileCache for one side, or a single Redis (not a Cluster) for both, where more than one process runs`
+  return `${off.name} and ${on.name} have no common place for pending invalidations: an invalidation that one process could not deliver is unknown to the others until it is delivered. Use a fileCache for one side, or Redis for both, where more than one process runs`
 }
 
 function tellWhatIsLeft(

@@ -73,8 +73,10 @@ export class Debts {
    * ledger.
    */
   trustedFrom(side: Side, key: string): number {
-    if (!this.#parts.sides[side].usable) return NEVER_TRUSTED
-    const remembered = this.#memory.trustedFrom(side, key)
+    const { usable, backend } = this.#parts.sides[side]
+    if (!usable) return NEVER_TRUSTED
+    const own = this.#memory.trustedFrom(side, key)
+    const remembered = backend.since === undefined ? own : Math.max(own, backend.since(key))
     try {
       const fence = this.#ledger.trustedFrom(side, key)
       this.unreadable = ''
@@ -209,9 +211,13 @@ export class Debts {
     }
   }
 
-  /** Cells of the side written before this (store clock) are not to be trusted. A look of its own. */
-  fencedBefore(side: Side): number {
-    const remembered = this.#memory.fencedBefore(side)
+  /**
+   * Cells of the side (or of this key there) written before this (store clock) are not to be trusted. A look
+   * of its own.
+   */
+  fencedBefore(side: Side, key?: string): number {
+    const since = key === undefined ? 0 : (this.#parts.sides[side].backend.since?.(key) ?? 0)
+    const remembered = Math.max(this.#memory.fencedBefore(side), since)
     try {
       return Math.max(remembered, this.#ledger.fencedBefore(side))
     } catch (error) {
@@ -279,7 +285,13 @@ export class Debts {
    */
   async heard(side: Side, heard: Heard): Promise<EraVerdict> {
     if (heard.server === 0) {
-      // One of several stores: each has its own era, and the fence informs the other processes.
+      // One of several servers of a store: each has its own era.
+      if (this.#parts.boards !== undefined) {
+        if (!heard.again) this.changes += 1
+        if (heard.changed) this.#tellFenced(side, RESET_REASON)
+        return undefined
+      }
+      // The fence informs the other processes.
       if (heard.begun || heard.changed) await this.fence(side, RESET_REASON, heard.since)
       return undefined
     }
@@ -297,8 +309,10 @@ export class Debts {
       // Which of its cells are older than what this machine acknowledged, nobody can tell.
       const stranger = !sameServer && !heard.begun
       if (stranger && this.#parts.renews) return 'renew'
+      // Several servers have clocks of their own: see `CacheBackend.since`.
+      const oneClock = this.#parts.sides[side].backend.since === undefined
       const before = stranger && era !== 0 ? heard.now + 1 : heard.since
-      if (!(await ledger.adopt(side, era, heard, before))) return 'again'
+      if (!(await ledger.adopt(side, era, heard, oneClock ? before : 0))) return 'again'
       this.changes += 1
       if (era !== 0) this.#tellFenced(side, RESET_REASON)
       // A fence from before the question has nothing to say of an era that began with it.
@@ -414,7 +428,7 @@ export class Debts {
     return guarded.met && !this.#hasEra(side) ? guarded.mayLandUntil() + 1 : FENCE_UNKNOWN
   }
 
-  /** The masters of a cluster have eras of their own, which their scripts cannot check. */
+  /** Beside a file store, a cluster has only those of its masters, which their scripts cannot check. */
   #hasEra(side: Side): boolean {
     return (this.#parts.sides[side].backend.era?.() ?? 0) !== 0
   }

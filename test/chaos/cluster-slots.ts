@@ -1,3 +1,5 @@
+import { setTimeout as delay } from 'node:timers/promises'
+import { Redis } from 'ioredis'
 import type { TestRedis } from '../support/redis-server.ts'
 
 export interface ClusterNode {
@@ -45,5 +47,40 @@ export async function mendSlots(servers: readonly TestRedis[]): Promise<void> {
     if (owned.some(([from, to]) => from <= slot && slot <= to)) continue
     for (const server of servers) await server.command('CLUSTER', 'DELSLOTS', String(slot))
     await heir?.command('CLUSTER', 'ADDSLOTS', String(slot))
+  }
+}
+
+export interface Move {
+  readonly slot: number
+  readonly from: ClusterNode
+  readonly to: ClusterNode
+  readonly nodes: readonly ClusterNode[]
+  readonly pauseMs: number
+}
+
+/** As `redis-cli --cluster reshard` does it. */
+export async function moveSlot({ slot, from, to, nodes, pauseMs }: Move): Promise<void> {
+  await onServer(to.port, (redis) => redis.cluster('SETSLOT', slot, 'IMPORTING', from.id))
+  await onServer(from.port, async (redis) => {
+    await redis.cluster('SETSLOT', slot, 'MIGRATING', to.id)
+    await delay(pauseMs)
+    for (;;) {
+      const keys = (await redis.cluster('GETKEYSINSLOT', slot, 10)) as string[]
+      if (keys.length === 0) break
+      await redis.migrate('127.0.0.1', to.port, '', 0, 1000, 'REPLACE', 'KEYS', ...keys)
+    }
+  })
+  for (const { port } of [to, from, ...nodes.filter((node) => node !== to && node !== from)]) {
+    await onServer(port, (redis) => redis.cluster('SETSLOT', slot, 'NODE', to.id))
+  }
+}
+
+async function onServer<T>(port: number, work: (redis: Redis) => Promise<T>): Promise<T> {
+  const redis = new Redis(port, '127.0.0.1', { maxRetriesPerRequest: 0, retryStrategy: () => null })
+  redis.on('error', () => {})
+  try {
+    return await work(redis)
+  } finally {
+    redis.disconnect()
   }
 }

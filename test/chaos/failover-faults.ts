@@ -1,10 +1,9 @@
-import { setTimeout as delay } from 'node:timers/promises'
 import type { TestRedis } from '../support/redis-server.ts'
 import { until } from '../support/until.ts'
 import type { Faults } from './fault.ts'
-import { type ClusterNode, clusterMasters } from './cluster-slots.ts'
+import { clusterMasters, moveSlot } from './cluster-slots.ts'
 import { pick } from './random.ts'
-import { onServer, type RedisStage } from './stage.ts'
+import type { RedisStage } from './stage.ts'
 
 const PROMOTION_MS = 10_000
 
@@ -69,29 +68,4 @@ async function serversSaying(
     ),
   )
   return servers.filter((_, i) => told[i]!.includes(words))
-}
-
-interface Move {
-  readonly slot: number
-  readonly from: ClusterNode
-  readonly to: ClusterNode
-  readonly nodes: readonly ClusterNode[]
-  readonly pauseMs: number
-}
-
-/** As `redis-cli --cluster reshard` does it. */
-async function moveSlot({ slot, from, to, nodes, pauseMs }: Move): Promise<void> {
-  await onServer(to.port, (redis) => redis.cluster('SETSLOT', slot, 'IMPORTING', from.id))
-  await onServer(from.port, async (redis) => {
-    await redis.cluster('SETSLOT', slot, 'MIGRATING', to.id)
-    await delay(pauseMs)
-    for (;;) {
-      const keys = (await redis.cluster('GETKEYSINSLOT', slot, 10)) as string[]
-      if (keys.length === 0) break
-      await redis.migrate('127.0.0.1', to.port, '', 0, 1000, 'REPLACE', 'KEYS', ...keys)
-    }
-  })
-  for (const { port } of [to, from, ...nodes.filter((node) => node !== to && node !== from)]) {
-    await onServer(port, (redis) => redis.cluster('SETSLOT', slot, 'NODE', to.id))
-  }
 }

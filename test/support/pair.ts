@@ -20,6 +20,34 @@ export interface PairActor {
   readonly events: SwitchEvent[]
 }
 
+/** @param off, on stores with a board */
+export function makePairActor(
+  off: CacheBackend,
+  on: CacheBackend,
+  options: Partial<CacheSwitchOptions> = {},
+): PairActor {
+  const events: SwitchEvent[] = []
+  const cache = createCacheSwitch({
+    flag: 'use-redis',
+    off,
+    on,
+    decider: new FixedDecider({ 'on-user': 'on', 'off-user': 'off' }),
+    onEvent: (event) => {
+      if (event.type !== 'warning') events.push(event)
+    },
+    deadlineMs: 300,
+    ...options,
+  })
+  return {
+    cache,
+    offUser: cache.for({ targetingKey: 'off-user' }),
+    onUser: cache.for({ targetingKey: 'on-user' }),
+    off: off as PairActor['off'],
+    on: on as PairActor['on'],
+    events,
+  }
+}
+
 /** Two real Redis that all share, A for the old side and B for the new one, and no file anywhere. */
 export class Pair {
   readonly a: TestRedis
@@ -44,32 +72,13 @@ export class Pair {
 
   /** @param bPort of a proxy before B */
   actor(options: Partial<CacheSwitchOptions> = {}, bPort: number = this.b.port): PairActor {
-    const events: SwitchEvent[] = []
     const store = (name: string, port: number): PairActor['off'] =>
       redisCache({
         url: `redis://127.0.0.1:${port}`,
         name,
       }) as PairActor['off']
     const [off, on] = [store('A', this.a.port), store('B', bPort)]
-    const cache = createCacheSwitch({
-      flag: 'use-redis',
-      off,
-      on,
-      decider: new FixedDecider({ 'on-user': 'on', 'off-user': 'off' }),
-      onEvent: (event) => {
-        if (event.type !== 'warning') events.push(event)
-      },
-      deadlineMs: 300,
-      ...options,
-    })
-    const actor = {
-      cache,
-      offUser: cache.for({ targetingKey: 'off-user' }),
-      onUser: cache.for({ targetingKey: 'on-user' }),
-      off,
-      on,
-      events,
-    }
+    const actor = makePairActor(off, on, options)
     this.#actors.push(actor)
     return actor
   }

@@ -87,20 +87,17 @@ return 1
 
 const ALL_FIELD = 'all'
 
-export interface RedisBoardParts {
+export interface BoardParts {
   readonly client: RedisClient
   readonly server: Server
   readonly stateName: string
-  readonly nameOf: (key: string) => string
-  /** The cell that a text stands for. */
-  readonly open: (name: string, text: string, era: string) => Cell | Promise<Cell>
 }
 
-/** The board that a lone Redis keeps for the other store of its pair. */
-export class RedisBoard implements Board {
-  readonly #parts: RedisBoardParts
+/** The board that a Redis keeps for the other store of its pair. */
+export abstract class StateBoard implements Board {
+  readonly #parts: BoardParts
 
-  constructor(parts: RedisBoardParts) {
+  constructor(parts: BoardParts) {
     this.#parts = parts
   }
 
@@ -115,24 +112,16 @@ export class RedisBoard implements Board {
   }
 
   async ask(key: string): Promise<BoardAnswer> {
+    const { server } = this.#parts
     const [since, era, all, one] = await this.#run<(string | null)[]>(ASK, [fieldOf(key)])
-    return { stamp: `${since}.${era}`, owes: since === null || all !== null || one !== null }
+    const stamp = `${since}.${era}`
+    // A server that has just taken over begins another era when it is first asked who it is.
+    if (!server.trusted || server.heard?.stamp !== stamp) await server.ask()
+    const present = server.heard?.stamp === stamp
+    return { stamp, owes: !present || since === null || all !== null || one !== null }
   }
 
-  async read(key: string, stamp: string): Promise<Cell | undefined> {
-    const { server, nameOf, open, client, stateName } = this.#parts
-    const name = nameOf(key)
-    try {
-      if (!server.trusted) await server.ask()
-      const reply = await evaluate(client, READ, [name, stateName], [])
-      const [era, peer, text] = reply as [string, string, string | null]
-      if (era !== server.heard?.name) await server.ask()
-      if (peer !== stamp || era !== server.heard?.name) return undefined
-      return text === null ? { ...ABSENT, era } : await open(name, text, era)
-    } catch (error) {
-      throw redisError(error)
-    }
-  }
+  abstract read(key: string, stamp: string): Promise<Cell | undefined>
 
   async note(owed: OwedOn | undefined, stamp: string, most: number): Promise<NotedOn | undefined> {
     const field = owed === undefined ? '' : fieldOf(owed.key)
@@ -166,6 +155,37 @@ export class RedisBoard implements Board {
     const { client, stateName } = this.#parts
     try {
       return (await evaluate(client, which, [stateName], args)) as T
+    } catch (error) {
+      throw redisError(error)
+    }
+  }
+}
+
+export interface RedisBoardParts extends BoardParts {
+  readonly nameOf: (key: string) => string
+  /** The cell that a text stands for. */
+  readonly open: (name: string, text: string, era: string) => Cell | Promise<Cell>
+}
+
+/** Of a lone Redis: its state is beside its cells. */
+export class RedisBoard extends StateBoard {
+  readonly #parts: RedisBoardParts
+
+  constructor(parts: RedisBoardParts) {
+    super(parts)
+    this.#parts = parts
+  }
+
+  async read(key: string, stamp: string): Promise<Cell | undefined> {
+    const { server, nameOf, open, client, stateName } = this.#parts
+    const name = nameOf(key)
+    try {
+      if (!server.trusted) await server.ask()
+      const reply = await evaluate(client, READ, [name, stateName], [])
+      const [era, peer, text] = reply as [string, string, string | null]
+      if (era !== server.heard?.name) await server.ask()
+      if (peer !== stamp || era !== server.heard?.name) return undefined
+      return text === null ? { ...ABSENT, era } : await open(name, text, era)
     } catch (error) {
       throw redisError(error)
     }

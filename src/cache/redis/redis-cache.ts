@@ -14,6 +14,7 @@ import { openEnvelope, tombstoneEnvelope, valueEnvelope } from '../envelope.ts'
 import { storageKey } from '../storage-key.ts'
 import { type OnWarning, tombstoneTtlRaised, Warnings } from '../warn.ts'
 import { RedisBoard } from './board.ts'
+import { ClusterBoard } from './cluster-board.ts'
 import { checkClient } from './check-client.ts'
 import { firstAttempt, warnOfLosses } from './client-events.ts'
 import { assertClient, createClient, isCluster, type RedisClient } from './client.ts'
@@ -59,8 +60,8 @@ class RedisCache implements CacheBackend {
   readonly #reads: TurnReads | undefined
   readonly #warnings = new Warnings()
   readonly shared: boolean = true
-  /** A cluster has none: no key of it is beside all of its cells. */
-  readonly board?: Board
+  readonly board: Board
+  since?: (key: string) => number
   #owner = (): string => ''
   #stand = (): Stand | undefined => undefined
   /** Until the first attempt to connect has ended: what is asked before waits for it. */
@@ -102,16 +103,17 @@ class RedisCache implements CacheBackend {
       onWarning,
     })
     this.#scripts = new Scripts(this.#client, this.#servers, () => Math.ceil(this.tombstoneTtl))
-    const { single } = this.#servers
-    if (single !== undefined) {
-      this.board = new RedisBoard({
-        client: this.#client,
-        server: single,
-        stateName: prefix + STATE_NAME,
-        nameOf: (key) => prefix + storageKey(key),
-        open: (cell, text, era) => this.#open(cell, text, single, era),
-      })
-    }
+    const { single, head } = this.#servers
+    const boardParts = { client: this.#client, stateName: prefix + STATE_NAME }
+    this.board =
+      single === undefined
+        ? new ClusterBoard({ ...boardParts, server: head!, read: (key) => this.read(key) })
+        : new RedisBoard({
+            ...boardParts,
+            server: single,
+            nameOf: (key) => prefix + storageKey(key),
+            open: (cell, text, era) => this.#open(cell, text, single, era),
+          })
     this.#starting = firstAttempt(this.#client)?.then(() => {
       this.#starting = undefined
     })
@@ -135,7 +137,7 @@ class RedisCache implements CacheBackend {
     // Checked after the reply: a reply from a server that took over during the read counts too.
     const known = this.#servers.of(name)
     const server = known?.trusted === true ? known : await this.#servers.trusted(name)
-    const { name: era } = server.heard!
+    const era = server.cellEra
     if (typeof text !== 'string') return { ...ABSENT, era }
     return this.#open(name, text, server, era)
   }
@@ -216,9 +218,12 @@ class RedisCache implements CacheBackend {
     return this.#servers.renew()
   }
 
-  join({ owner, stand = () => undefined }: Membership): void {
+  join({ owner, stand = () => undefined, paired = false }: Membership): void {
     this.#owner = owner
     this.#stand = stand
+    if (!paired || this.#servers.single !== undefined) return
+    this.#servers.pair()
+    this.since = (key) => this.#servers.since(this.#prefix + storageKey(key))
   }
 
   async close(): Promise<void> {

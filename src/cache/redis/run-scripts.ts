@@ -49,7 +49,7 @@ export class Scripts {
       const left = within - (sentAt - startedAt)
       const deadline = String(Math.min(server.clock.now() + left, NEVER))
       const [first, second] = script === PUT_SCRIPT ? [condition, deadline] : [deadline, condition]
-      const present = server.heard?.name ?? ''
+      const present = server.cellEra
       if (conditional && era !== undefined && era !== '' && era !== present) return OUTCOME.refused
       try {
         this.#cork.hold()

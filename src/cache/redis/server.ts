@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto'
 import { SwitchbackError } from '../../errors.ts'
 import type { EraVerdict, Stand, Word } from '../backend.ts'
 import type { RedisNode } from './client.ts'
@@ -13,6 +14,8 @@ export interface ServerParts {
   readonly node: () => RedisNode | undefined
   /** Not one of a cluster, whose client finds the new master by itself. */
   readonly lone: boolean
+  /** Of a cluster in a pair: keeps the pair's state, and an era that all cells of the cluster share. */
+  readonly head?: () => Server | undefined
   readonly question: () => Pick<TickQuestion, 'key' | 'tombstoneTtl' | 'owner'>
   /** Where the machine stands with the store. */
   readonly stand: () => Stand | undefined
@@ -28,17 +31,34 @@ export interface ServerParts {
  */
 export class Server {
   readonly clock: ServerClock = new ServerClock()
-  /** False from the loss of a connection until the server was asked on the next. */
-  trusted = false
   /** Its latest answer. */
   heard: TickAnswer | undefined
   readonly #parts: ServerParts
+  #trusted = false
+  #mixed: { readonly of: string; readonly era: string; readonly since: number } | undefined
   #asking: Promise<void> | undefined
   #askedAt = Number.NEGATIVE_INFINITY
   #detach: (() => void) | undefined
 
   constructor(parts: ServerParts) {
     this.#parts = parts
+  }
+
+  /** False from the loss of a connection until the server was asked on the next. */
+  get trusted(): boolean {
+    return this.#trusted && this.#parts.head?.()?.trusted !== false
+  }
+
+  /** The era that its cells have; `''` before it was heard. */
+  get cellEra(): string {
+    const head = this.#parts.head?.()
+    return head === undefined ? (this.heard?.name ?? '') : (this.#mixedWith(head)?.era ?? '')
+  }
+
+  /** When that era began, by its own clock; 0 before it was heard. */
+  get since(): number {
+    const head = this.#parts.head?.()
+    return (head === undefined ? this.heard : this.#mixedWith(head))?.since ?? 0
   }
 
   /** Asks for era and time. Concurrent callers share one question, unless it ends an era or tells a word. */
@@ -50,6 +70,11 @@ export class Server {
     return this.#asking
   }
 
+  /** A question that is sent now, whatever is under way. */
+  askAnew(): Promise<void> {
+    return this.#ask()
+  }
+
   /** Another process has heard another era. */
   recheck(): void {
     if (performance.now() - this.#askedAt < RECHECK_MS) return
@@ -58,7 +83,7 @@ export class Server {
 
   /** All its cells may be used just now without asking the board in the other store. */
   get licensed(): boolean {
-    return this.trusted && performance.now() < this.heard!.licensedUntil
+    return this.#trusted && performance.now() < this.heard!.licensedUntil
   }
 
   close(): void {
@@ -67,8 +92,10 @@ export class Server {
 
   async #ask(end?: string, word?: Word): Promise<void> {
     this.#askedAt = performance.now()
+    const head = this.#parts.head?.()
+    if (head?.trusted === false) await head.ask()
     const node = this.#node()
-    const newConnection = !this.trusted
+    const newConnection = !this.#trusted
     const attached = this.#attach(node)
     let answered = false
     try {
@@ -92,29 +119,42 @@ export class Server {
       if (verdict === 'renew') return await this.#ask(heard.name)
       if (verdict === 'leave') {
         this.heard = undefined
-        this.trusted = false
+        this.#trusted = false
         node.disconnect(true)
         throw new Error('another process of this machine has met another server in its place')
       }
       if (this.#detach !== attached) throw new Error('the connection was lost')
       this.heard = heard
-      this.trusted = true
+      this.#trusted = true
     } catch (error) {
       // A replica refuses, and so does a process that cannot record what it heard: neither counts
       // any longer.
-      if (answered || isReadOnly(error)) this.trusted = false
+      if (answered || isReadOnly(error)) this.#trusted = false
       if (isReadOnly(error) && this.#parts.lone) node.disconnect(true)
-      if (!this.trusted) attached()
+      if (!this.#trusted) attached()
       throw redisError(error)
     }
   }
 
+  /** Its own era and that of the head: another one of either is another one of both. */
+  #mixedWith(head: Server): { readonly era: string; readonly since: number } | undefined {
+    const [own, heads] = [this.heard, head.heard]
+    if (own === undefined || heads === undefined) return undefined
+    const of = heads.name + own.name
+    if (this.#mixed?.of !== of) {
+      const era = createHash('sha1').update(of).digest('hex').slice(0, own.name.length)
+      const headsSince = heads.since + this.clock.now() - head.clock.now()
+      this.#mixed = { of, era, since: Math.floor(Math.max(own.since, headsSince)) }
+    }
+    return this.#mixed
+  }
+
   /** Until the connection is lost. */
   #attach(node: RedisNode): () => void {
-    if (this.trusted && this.#detach !== undefined) return this.#detach
+    if (this.#trusted && this.#detach !== undefined) return this.#detach
     this.#detach?.()
     const lost = (): void => {
-      this.trusted = false
+      this.#trusted = false
       detach()
     }
     const detach = (): void => {

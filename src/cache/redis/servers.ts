@@ -30,6 +30,9 @@ export class Servers {
   readonly #unsubscribe: () => void
   #ticks: NodeJS.Timeout | undefined
   #single: Server | undefined
+  /** Of a cluster: the state of its pair, in whichever slot that is. */
+  readonly head: Server | undefined
+  #paired = false
   /** By `host:port`; a single one by nothing. */
   readonly #servers = new Map<string, Server>()
   #warned = false
@@ -41,6 +44,7 @@ export class Servers {
     this.#client = client
     this.#tickLater()
     if (isCluster(client)) {
+      this.head = this.#headOf(client)
       const look = (): void => this.#look(client)
       client.on('ready', look)
       client.on('refresh', look)
@@ -62,7 +66,17 @@ export class Servers {
 
   /** The era of the only server as this process last heard it; 0 before that, and for a cluster. */
   get era(): number {
-    return this.#single?.heard?.era ?? 0
+    return (this.#single ?? this.#pairHead)?.heard?.era ?? 0
+  }
+
+  /** The other store of the pair keeps what this one owes. */
+  pair(): void {
+    this.#paired = true
+  }
+
+  /** When the era of the server that has the key began; 0 before it was heard. */
+  since(name: string): number {
+    return this.of(name)?.since ?? 0
   }
 
   /** The only server; `undefined` for a cluster. */
@@ -115,8 +129,9 @@ export class Servers {
 
   /** Begins a new era on every server. */
   async renew(): Promise<void> {
+    const head = this.#pairHead
     await Promise.all(
-      [...this.#servers.values()].map(async (server) => {
+      (head === undefined ? [...this.#servers.values()] : [head]).map(async (server) => {
         if (!server.trusted) await server.ask()
         await server.ask(server.heard?.name)
       }),
@@ -128,7 +143,24 @@ export class Servers {
     this.#closed = true
     this.#unsubscribe()
     for (const server of this.#servers.values()) server.close()
+    this.head?.close()
     this.#listeners.clear()
+  }
+
+  get #pairHead(): Server | undefined {
+    return this.#paired ? this.head : undefined
+  }
+
+  /** Asked through the client of the whole cluster, which follows its slot from node to node. */
+  #headOf(client: RedisCluster): Server {
+    const { stateName, tombstoneTtl, stand } = this.#options
+    return new Server({
+      node: () => client as unknown as RedisNode,
+      lone: false,
+      question: () => ({ key: stateName, tombstoneTtl: tombstoneTtl(), owner: '' }),
+      stand,
+      onHeard: (heard) => this.#tell(heard),
+    })
   }
 
   #tickLater(): void {
@@ -171,6 +203,7 @@ export class Servers {
     return new Server({
       node,
       lone: typeof key === 'string',
+      head: () => this.#pairHead,
       question: () => ({
         key: typeof key === 'string' ? key : key(),
         tombstoneTtl: tombstoneTtl(),
@@ -186,7 +219,10 @@ export class Servers {
     if (heard.tombstoneTtl > this.#options.tombstoneTtl()) {
       this.#options.onTombstoneTtl(heard.tombstoneTtl)
     }
-    const told = this.#single === undefined ? { ...heard, server: 0 } : heard
+    return this.#tell(this.#single === undefined ? { ...heard, server: 0 } : heard)
+  }
+
+  async #tell(told: TickAnswer): Promise<EraVerdict> {
     for (const listener of this.#listeners) {
       const verdict = await listener(told)
       if (verdict !== undefined) return verdict

@@ -89,7 +89,7 @@ if owing and tonumber(me[12] or 0) == 0 and now - math.max(owing, noted) > ${CAL
   redis.call('HDEL', K, 'owing', 'noted')
   owing = nil
 end
-return { num(now), era, since, num(ttl), id, begun, num(left), owing and num(owing) or '', me[12] or '0' }
+return { num(now), era, since, num(ttl), id, begun, num(left), owing and num(owing) or '', me[12] or '0', peer or '' }
 `)
 
 export interface TickAnswer extends Heard, BoardState {
@@ -100,6 +100,8 @@ export interface TickAnswer extends Heard, BoardState {
   readonly anonymous: boolean
   /** Until when, by `performance.now()`, its cells may be used without asking the board. */
   readonly licensedUntil: number
+  /** The stamp of the board that vouched for it last; `''` for none. */
+  readonly peer: string
 }
 
 export interface TickQuestion {
@@ -135,7 +137,7 @@ export async function tick(
       word?.stamp ?? '',
     ],
   )
-  const [now, name = '', since, ttl, id = '', begun, left, owing, owed] = (
+  const [now, name = '', since, ttl, id = '', begun, left, owing, owed, peer = ''] = (
     reply as (string | Buffer)[]
   ).map(String)
   if (now === 'shared') return undefined
@@ -154,5 +156,6 @@ export async function tick(
     licensedUntil: sentAt + Number(left),
     owing: owing !== '',
     owed: Number(owed),
+    peer,
   }
 }
