@@ -109,6 +109,11 @@ export interface CacheBackend {
   readonly shared?: boolean
   /** Present on a shared store that can keep what the other store of its pair owes. */
   readonly board?: Board
+  /**
+   * Begins to tell what anybody changes in a shared store, for a side beside it that other machines do not
+   * see. @default the store cannot
+   */
+  follow?(listener: ChangeListener): Following
   /** Present on a store that can keep the machine's ledger of pending invalidations. */
   readonly ledger?: Ledger
   close(): Promise<void>
@@ -218,6 +223,29 @@ export interface Ledger {
    * be trusted; `Infinity` while an invalidation of the key is pending on the side.
    */
   trustedFrom(side: Side, key: string): number
+}
+
+/** Who hears what happens in a shared store. */
+export interface ChangeListener {
+  /** Something happened to the cell of this name: see `storageKey`. */
+  changed(name: string): void
+  /** From now on changes are told, and before {@link Following.follows}. What happened before may be unknown. */
+  began(): void
+  /** The store does not want to tell. It is asked again from time to time. */
+  refused(reason: string): void
+}
+
+/** A process that hears what happens in a shared store. Times are by `performance.now()`. */
+export interface Following {
+  /** Whether changes arrive, for all that is known. */
+  readonly follows: boolean
+  /** All changes that were acknowledged before this have been told, if it began before. */
+  readonly provenAt: number
+  /** When the store's era began, or later: before that it may have had anything. */
+  readonly eraBeganAt: number
+  /** The cell in the store, in its present era; `undefined`: that has just become another one. */
+  ask(key: string): Promise<Cell | undefined>
+  close(): void
 }
 
 /** A licence lives this long at most, and about so long may the first write of an outage have to wait. */

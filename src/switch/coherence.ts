@@ -1,12 +1,15 @@
-import { ANY, type Cell, type Entry } from '../cache/index.ts'
+import { ANY, type Cell, type Entry, type MaybePromise } from '../cache/index.ts'
 import type { Recorder, Outcome } from '../telemetry/index.ts'
 import { type Debts, NEVER_TRUSTED } from './debts.ts'
 import { type GuardedSide, isTimeout } from './guarded-side.ts'
-import type { PinnedOperation } from './operation.ts'
+import type { Follower } from './follower.ts'
+import { nearerReach, type PinnedOperation } from './operation.ts'
 
 export interface CoherenceParts {
   readonly debts: Debts
   readonly recorder: Recorder
+  /** Of the side that other machines do not see, where there is one. */
+  readonly follower?: Follower | undefined
 }
 
 /** What a write or an erasure left on the two sides. */
@@ -25,16 +28,19 @@ export interface Written {
 export class Coherence {
   readonly #debts: Debts
   readonly #recorder: Recorder
+  readonly #follower: Follower | undefined
 
   constructor(parts: CoherenceParts) {
     this.#debts = parts.debts
     this.#recorder = parts.recorder
+    this.#follower = parts.follower
   }
 
   /** Reads the key where it can be trusted. True: `op.cell` is alive. Never rejects. */
   async read(op: PinnedOperation): Promise<boolean> {
     const { active, standby, key } = op
     op.place = undefined
+    if (this.#follower !== undefined) op.heardUntil = this.#follower.now
     const meeting = active.meet()
     if (meeting !== undefined) await meeting
     // Asked before the read: what is acknowledged from here on need not be seen.
@@ -46,7 +52,9 @@ export class Coherence {
         const { changes } = this.#debts
         const read = this.#debts.read(active.side, key)
         const cell = read instanceof Promise ? await read : read
-        if (cell !== undefined) return this.#saw(op, active, cell, trusted, changes)
+        if (cell !== undefined) {
+          return this.#saw(op, active, cell, trusted, changes) && this.#mayUse(op, active)
+        }
         op.outcome = 'fell_back'
       } catch (error) {
         op.outcome = failure(error)
@@ -58,7 +66,8 @@ export class Coherence {
     try {
       const { changes } = this.#debts
       const cell = await this.#debts.read(standby.side, key)
-      return cell !== undefined && this.#saw(op, standby, cell, standbyTrusted, changes)
+      if (cell === undefined || !this.#saw(op, standby, cell, standbyTrusted, changes)) return false
+      return await this.#mayUse(op, standby)
     } catch {
       return false
     }
@@ -68,6 +77,7 @@ export class Coherence {
   async store(op: PinnedOperation, entry: Entry): Promise<Written> {
     const { active, standby, key } = op
     let landsUntil = 0
+    op.reach = this.#follower?.reach ?? 'all'
     const meeting = active.meet()
     if (meeting !== undefined) await meeting
     const trusted = this.#debts.trustedFrom(active.side, key)
@@ -81,6 +91,7 @@ export class Coherence {
         if (written) {
           op.outcome = 'stored'
           op.servedBy = active.side
+          this.#put(op, active, token)
           const standbyToken = await this.#supersede(op, token)
           const lost = await this.#oweIfFenced(op, active, trusted)
           return lost ? NOTHING_WRITTEN : { activeToken: token, standbyToken }
@@ -104,6 +115,7 @@ export class Coherence {
   /** Deletes the key on both sides; resolves to whether a value was there. Never rejects. */
   async erase(op: PinnedOperation): Promise<boolean> {
     const { active, standby, key } = op
+    op.reach = this.#follower?.reach ?? 'all'
     const fences = [active, standby].map(({ side }) => this.#debts.fencedBefore(side, key))
     const onActive = this.#eraseOn(op, active)
     const onStandby = this.#eraseOn(op, standby)
@@ -124,18 +136,33 @@ export class Coherence {
     const { place, key, cell } = op
     if (place === undefined) return ''
     const slow = performance.now() - op.missedAt > place.backend.tombstoneTtl / 2
+    const follower = place.side === this.#follower?.side ? this.#follower : undefined
+    const changed = follower?.changedSince(key, op.heardUntil) === true
     // Another fence than at the miss, or the side is out by now, or an invalidation is pending.
-    if (slow || this.#debts.trustedFrom(place.side, key) !== op.fence) {
+    if (slow || changed || this.#debts.trustedFrom(place.side, key) !== op.fence) {
       this.#recorder.event(place.side, 'fill_refused')
       return ''
     }
     try {
       const { written, token } = await place.write(key, entry, cell.token, cell.era)
       this.#recorder.event(place.side, written ? 'fill' : 'fill_refused')
+      follower?.filled(op, token)
       return token
     } catch {
       return ''
     }
+  }
+
+  /** Whether the cell that was just seen may be used: a side that other machines do not see may be behind. */
+  #mayUse(op: PinnedOperation, { side }: GuardedSide): MaybePromise<boolean> {
+    const follower = this.#follower
+    if (follower === undefined || follower.side !== side) return true
+    return follower.knows(op.key, op.cell) || follower.confirm(op)
+  }
+
+  /** Known to be the latest before the other side is told, whose change is told to this process too. */
+  #put({ key, startedAt }: PinnedOperation, { side }: GuardedSide, token: string): void {
+    if (this.#follower?.side === side) this.#follower.put(key, token, startedAt)
   }
 
   #saw(
@@ -169,7 +196,7 @@ export class Coherence {
 
   async #owe(op: PinnedOperation, side: GuardedSide, notBefore: number): Promise<void> {
     const reach = await this.#debts.owe(side.side, op.key, notBefore)
-    if (reach === 'process' || op.reach === 'all') op.reach = reach
+    op.reach = nearerReach(op.reach, reach)
   }
 
   async #storeOnStandby(op: PinnedOperation, entry: Entry): Promise<void> {
@@ -177,9 +204,10 @@ export class Coherence {
     let landsUntil = 0
     if (standby.usable) {
       try {
-        const { written } = await standby.write(key, entry, ANY)
+        const { written, token } = await standby.write(key, entry, ANY)
         if (written) {
           op.servedBy = standby.side
+          this.#put(op, standby, token)
           return
         }
       } catch {

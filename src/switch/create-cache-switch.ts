@@ -2,7 +2,7 @@ import type { CacheBackend } from '../cache/index.ts'
 import { SwitchbackError, quote } from '../errors.ts'
 import { deciderOf, type FlagChoice, registerFlagGauges } from '../flags/index.ts'
 import { safeListener } from '../listeners.ts'
-import type { Side } from '../side.ts'
+import { otherSide, type Side } from '../side.ts'
 import { Comparisons, noTelemetry, registerHealthGauges } from '../telemetry/index.ts'
 import { Background } from './background.ts'
 import { Boards } from './boards.ts'
@@ -10,6 +10,7 @@ import { type CacheSwitch, SwitchedCache } from './cache-switch.ts'
 import { Coherence } from './coherence.ts'
 import { Debts } from './debts.ts'
 import { eventOf, logEvent, type Notify } from './events.ts'
+import { Follower } from './follower.ts'
 import { GuardedSide } from './guarded-side.ts'
 import type { SideHealth } from './health.ts'
 import { Loads } from './loads.ts'
@@ -97,8 +98,19 @@ export function createCacheSwitch(options: CacheSwitchOptions & FlagChoice): Cac
   })
   const limit = options.maxBackground ?? 64
   const background = new Background({ debts, recorder, comparisons, limit })
-  const coherence = new Coherence({ debts, recorder })
-  const moves = new Moves({ debts, recorder, fleet })
+  const own = privateSide(options)
+  const follower =
+    own &&
+    new Follower({
+      own: sides[own],
+      shared: sides[otherSide(own)],
+      debts,
+      recorder,
+      notify,
+      near: ledger === undefined ? 'process' : 'machine',
+    })
+  const coherence = new Coherence({ debts, recorder, follower })
+  const moves = new Moves({ debts, recorder, follower })
   const values = new Values({
     codec: options.codec ?? jsonCodec,
     maxValueBytes: options.maxValueBytes ?? 1_048_576,
@@ -112,7 +124,8 @@ export function createCacheSwitch(options: CacheSwitchOptions & FlagChoice): Cac
     loadMs: options.loadMs ?? 30_000,
   })
   const underWay = new UnderWay()
-  if (ledger === undefined && boards === undefined && backends.some(({ shared }) => shared)) {
+  const commonPlace = ledger ?? boards ?? follower
+  if (commonPlace === undefined && backends.some(({ shared }) => shared)) {
     notify({ type: 'promises-less', detail: promisesLess(options) })
   }
   const unsubscribe = Object.values(sides).map((side) =>
@@ -156,7 +169,9 @@ export function createCacheSwitch(options: CacheSwitchOptions & FlagChoice): Cac
     compareShare: options.compareShare ?? 0.01,
     health: () => {
       const [off, on, flags] = [sideHealth('off'), sideHealth('on'), decider.health()]
-      return { ok: off.ok && on.ok && flags.ok, off, on, flags }
+      const following = follower?.health()
+      const ok = off.ok && on.ok && flags.ok && following?.ok !== false
+      return { ok, off, on, flags, ...(following && { follower: following }) }
     },
     close: async () => {
       closing = true
@@ -167,6 +182,7 @@ export function createCacheSwitch(options: CacheSwitchOptions & FlagChoice): Cac
       await upkeep.settleUp(SETTLE_MS)
       await upkeep.close()
       boards?.close()
+      follower?.close()
       tellWhatIsLeft(sides, debts, tell)
       for (const side of Object.values(sides)) side.close()
       policy.close()
@@ -180,6 +196,16 @@ function deadlineOf(options: CacheSwitchOptions, side: Side): number {
   const { deadlineMs } = options
   const given = typeof deadlineMs === 'number' ? deadlineMs : deadlineMs?.[side]
   return given ?? DEFAULT_DEADLINE_MS
+}
+
+/** The side that only this machine, or this process, has, beside one that all share and that can be followed. */
+function privateSide({ off, on, fleet }: CacheSwitchOptions): Side | undefined {
+  const own = [off, on].filter(({ shared }) => shared !== true)
+  const others = [off, on].filter(({ shared, follow }) => shared === true && follow !== undefined)
+  if (own.length !== 1 || others.length !== 1) return undefined
+  // The files of a lone machine know of every write: see `owner`.
+  if (own[0]!.ledger !== undefined && fleet !== true) return undefined
+  return own[0] === off ? 'off' : 'on'
 }
 
 /** A store that others use too, and no place that all who use it can look at. */

@@ -20,6 +20,8 @@ export interface SideChange extends EventText {
     | 'fenced' // everything older on that side was distrusted at once
     | 'repaid' // nothing is pending any more
     | 'debts-left' // the switch was closed before a side was told, and nobody else knows
+    | 'follower-out' // the side, this machine's own, does not hear what other machines write
+    | 'follower-back' // and hears it again
   readonly side: Side
   /** The backend's name. */
   readonly backend: string
@@ -62,7 +64,12 @@ type Untold<Event> = Event extends SideChange | CacheChange | StoreWarning
 export type Notice = Untold<SwitchEvent>
 export type Notify = (notice: Notice) => void
 
-const GOOD_NEWS: ReadonlySet<string> = new Set(['side-back', 'repaid', 'standby-changed'])
+const GOOD_NEWS: ReadonlySet<string> = new Set([
+  'side-back',
+  'repaid',
+  'standby-changed',
+  'follower-back',
+])
 
 export function eventOf(notice: Notice): SwitchEvent {
   const { type, detail } = notice

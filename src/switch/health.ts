@@ -11,10 +11,25 @@ export interface SideHealth {
   readonly detail: string
 }
 
+/** How a side that other machines do not see hears of what they write. */
+export interface FollowerHealth {
+  readonly ok: boolean
+  /** Changes in the shared store are told to this process, and were within the last second for sure. */
+  readonly live: boolean
+  /** Epoch milliseconds since when they are not; 0 while they are. */
+  readonly outSince: number
+  /** Milliseconds since when something may have happened that it was not told; -1: always. */
+  readonly lagMs: number
+  /** One line for people; `''` when ok. */
+  readonly detail: string
+}
+
 export interface CacheHealth {
   /** True when nothing is degraded. Requests are served either way. */
   readonly ok: boolean
   readonly off: SideHealth
   readonly on: SideHealth
   readonly flags: FlagHealth
+  /** Only where one side is this machine's, or this process's, own. */
+  readonly follower?: FollowerHealth
 }

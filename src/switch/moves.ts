@@ -1,6 +1,7 @@
 import type { Cell, MaybePromise } from '../cache/index.ts'
 import type { Recorder } from '../telemetry/index.ts'
 import { type Debts, NEVER_TRUSTED } from './debts.ts'
+import type { Follower } from './follower.ts'
 import type { GuardedSide } from './guarded-side.ts'
 import type { PinnedOperation } from './operation.ts'
 
@@ -13,19 +14,19 @@ type Taken = 'nothing' | 'served' | 'moved'
 export interface MovesParts {
   readonly debts: Debts
   readonly recorder: Recorder
-  readonly fleet: boolean
+  readonly follower?: Follower | undefined
 }
 
 /** Values that change sides with their users, so that a flip costs the origin nothing. */
 export class Moves {
   readonly #debts: Debts
   readonly #recorder: Recorder
-  readonly #fleet: boolean
+  readonly #follower: Follower | undefined
 
   constructor(parts: MovesParts) {
     this.#debts = parts.debts
     this.#recorder = parts.recorder
-    this.#fleet = parts.fleet
+    this.#follower = parts.follower
   }
 
   /**
@@ -92,13 +93,12 @@ export class Moves {
   }
 
   /**
-   * A store of this machine's own cannot know what other machines wrote to the shared side, so in a
-   * fleet its value moves there only while a write of theirs would still show as a tombstone.
+   * A side that other machines do not see need not know what they wrote to the shared one, where its value
+   * moves only if it is confirmed by there being nothing.
    */
-  #mayMove(op: PinnedOperation, found: Cell): boolean {
-    const { backend } = op.standby
-    if (!this.#fleet || backend.ledger === undefined) return true
-    return found.writtenAt > backend.now() - op.active.backend.tombstoneTtl
+  #mayMove({ standby, key }: PinnedOperation, found: Cell): boolean {
+    const follower = this.#follower
+    return follower?.side !== standby.side || follower.mayMove(key, found)
   }
 
   async #fillFrom(op: PinnedOperation, missed: Cell, found: Cell): Promise<boolean> {
@@ -106,8 +106,11 @@ export class Moves {
     const fenced = this.#debts.trustedFrom(active.side, key) !== op.fence
     if (fenced || !this.#mayReplace(active, missed) || this.#isYoung(op, missed)) return false
     if (!this.#debts.vouchedFor(standby.side)) return false
+    const follower = active.side === this.#follower?.side ? this.#follower : undefined
+    if (follower?.changedSince(key, op.heardUntil) === true) return false
     try {
-      const { written } = await active.write(key, found, missed.token, missed.era)
+      const { written, token } = await active.write(key, found, missed.token, missed.era)
+      follower?.filled(op, token)
       this.#recorder.event(active.side, written ? 'backfill' : 'fill_refused')
       return written
     } catch {

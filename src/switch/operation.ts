@@ -20,10 +20,17 @@ export interface OperationInfo {
 
 /**
  * - `all`: every process that uses the two sides;
+ * - `later`: those of this machine; users of an old side that another machine has to itself at most 1 s later;
  * - `machine`: those of this machine, and the others as soon as the side is told, which the ledger sees to;
  * - `process`: this one, and the others as soon as it has told the side, or anybody.
  */
-export type Reach = 'all' | 'machine' | 'process'
+export type Reach = 'all' | 'later' | 'machine' | 'process'
+
+const FROM_FAR: readonly Reach[] = ['all', 'later', 'machine', 'process']
+
+export function nearerReach(one: Reach, other: Reach): Reach {
+  return FROM_FAR.indexOf(one) > FROM_FAR.indexOf(other) ? one : other
+}
 
 export type OnOperation = (info: OperationInfo) => void
 
@@ -46,6 +53,8 @@ export class PinnedOperation {
   loadMs = 0
   /** Latest time at which the missed cell was requested: a much later fill is not stored. */
   missedAt: number = this.startedAt
+  /** What was heard of the shared store then, where the other side follows it. */
+  heardUntil = 0
   /** The side whose cell was read and to which a fill goes; none when neither can be trusted. */
   place: GuardedSide | undefined
   /** The content of the place. Its token is the condition of a fill. */

@@ -23,6 +23,8 @@ export const EVENTS: readonly SideEvent[] = [
   'backfill',
   'fill',
   'fill_refused',
+  'confirmed',
+  'superseded',
   'repeat_miss',
   'owed',
   'repaid',

@@ -18,6 +18,8 @@ export type SideEvent =
   | 'backfill' // a value moved over from the standby on a miss
   | 'fill' // a value loaded from the origin was stored
   | 'fill_refused' // somebody wrote or deleted meanwhile, or the loader was too slow
+  | 'confirmed' // the other side, asked, knew nothing newer than the value here
+  | 'superseded' // it did, or could not say: the value here is not used
   | 'repeat_miss' // a miss on a key that this process itself stored here less than 0.8 TTL ago
   | 'owed' // an invalidation could not be delivered and was remembered
   | 'repaid' // an owed invalidation was delivered

@@ -198,8 +198,8 @@ export const mutations = [
   {
     name: 'file values of any age move in a fleet',
     file: 'src/switch/moves.ts',
-    from: 'if (!this.#fleet || backend.ledger === undefined) return true',
-    to: 'if (!this.#fleet || backend.name !== "") return true',
+    from: 'follower.mayMove(key, found)',
+    to: '(follower.mayMove(key, found) || key !== "")',
     tests: [schedule('an old file value does not move to the shared side')],
   },
   {

@@ -1,8 +1,10 @@
 import type {
   CacheBackend,
   Cell,
+  ChangeListener,
   Entry,
   EraVerdict,
+  Following,
   Heard,
   InvalidateOptions,
   InvalidateResult,
@@ -33,6 +35,8 @@ export class GatedBackend implements CacheBackend {
   readonly inner: CacheBackend
   readonly ledger?: Ledger
   readonly renew?: () => Promise<void>
+  readonly follow?: (listener: ChangeListener) => Following
+  readonly shared: boolean
   readonly onEra?: (listener: (heard: Heard) => MaybePromise<EraVerdict>) => () => void
   readonly calls: Record<Step, number> = { read: 0, write: 0, invalidate: 0 }
   readonly #gates = new Map<string, { arrive: () => void; opened: Promise<void> }[]>()
@@ -40,6 +44,8 @@ export class GatedBackend implements CacheBackend {
   constructor(inner: CacheBackend) {
     this.inner = inner
     if (inner.ledger !== undefined) this.ledger = inner.ledger
+    this.shared = inner.shared ?? false
+    if (inner.follow !== undefined) this.follow = inner.follow.bind(inner)
     if (inner.renew !== undefined) this.renew = inner.renew.bind(inner)
     if (inner.onEra !== undefined) this.onEra = inner.onEra.bind(inner)
   }

@@ -52,7 +52,7 @@ class Process {
     this.debts = debts
     this.upkeep = new Upkeep({ sides, debts, intervalMs: 1e9, recorder, notify })
     const coherence = new Coherence({ debts, recorder })
-    const moves = new Moves({ debts, recorder, fleet: false })
+    const moves = new Moves({ debts, recorder })
     const comparisons = new Comparisons(recorder, () => {})
     const background = new Background({ debts, recorder, comparisons, limit: 100 })
     const values = new Values({

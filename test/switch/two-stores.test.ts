@@ -281,7 +281,7 @@ describe('a pair says at its start what it cannot promise', () => {
     const cache = createCacheSwitch({
       flag: 'f',
       decider,
-      off: memoryCache(),
+      off: adaptCache(new Map() as never, { shared: true }),
       on: redisCache({ url: pair.b.url, name: 'B' }),
       onEvent: (event) => events.push(event),
     })

@@ -1,7 +1,9 @@
 import type {
   Board,
   CacheBackend,
+  ChangeListener,
   Entry,
+  Following,
   InvalidateOptions,
   InvalidateResult,
   Membership,
@@ -19,6 +21,7 @@ import { checkClient } from './check-client.ts'
 import { firstAttempt, warnOfLosses } from './client-events.ts'
 import { assertClient, createClient, isCluster, type RedisClient } from './client.ts'
 import { isWrongType, outOfMemory, redisError } from './errors.ts'
+import { canFollow, Follower } from './follower.ts'
 import { checkOptions, type RedisCacheOptions } from './options.ts'
 import { Scripts } from './run-scripts.ts'
 import { scanKeys } from './scan.ts'
@@ -62,6 +65,8 @@ class RedisCache implements CacheBackend {
   readonly shared: boolean = true
   readonly board: Board
   since?: (key: string) => number
+  /** A cluster cannot be followed: each of its masters would have to be. */
+  readonly follow?: (listener: ChangeListener) => Following
   #owner = (): string => ''
   #stand = (): Stand | undefined => undefined
   /** Until the first attempt to connect has ended: what is asked before waits for it. */
@@ -114,6 +119,18 @@ class RedisCache implements CacheBackend {
             nameOf: (key) => prefix + storageKey(key),
             open: (cell, text, era) => this.#open(cell, text, single, era),
           })
+    const client = this.#client
+    if (single !== undefined && canFollow(client)) {
+      this.follow = (listener) =>
+        new Follower({
+          client,
+          server: single,
+          prefix,
+          stateName: prefix + STATE_NAME,
+          open: (cell, text, era) => this.#open(cell, text, single, era),
+          listener,
+        })
+    }
     this.#starting = firstAttempt(this.#client)?.then(() => {
       this.#starting = undefined
     })

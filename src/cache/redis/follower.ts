@@ -1,0 +1,217 @@
+import type { ChangeListener, Following } from '../backend.ts'
+import { ABSENT, type Cell } from '../cell.ts'
+import { storageKey } from '../storage-key.ts'
+import { isCluster, type RedisClient, type RedisNode } from './client.ts'
+import { redisError } from './errors.ts'
+import { evaluate, script, type Script } from './scripts.ts'
+import type { Server } from './server.ts'
+
+const CHANNEL = '__redis__:invalidate'
+/** So often the connection is asked for proof, and the server for its era. */
+const PROOF_MS = 250
+/** A connection that is lost is made again after so long, and one that was refused. */
+const RETRY_MS = 100
+const REFUSED_RETRY_MS = 10_000
+const SILENCE_MS = 1000
+const MOST_ENDED = 5
+
+// KEYS: cell, state
+const ASK: Script = script(`
+local text = redis.pcall('GET', KEYS[1])
+if type(text) == 'table' then text = false end
+return { redis.call('HMGET', KEYS[2], 'era')[1] or '', text }
+`)
+
+/** A connection of its own: ioredis' `Redis`, as far as it is used here. */
+interface Connection {
+  connect(): Promise<void>
+  disconnect(): void
+  call(command: string, ...args: string[]): Promise<unknown>
+  subscribe(channel: string): Promise<unknown>
+  ping(): Promise<unknown>
+  on(event: 'messageBuffer', listener: (channel: Buffer, names: unknown) => void): unknown
+  on(event: string, listener: () => void): unknown
+}
+
+interface Duplicable extends RedisNode {
+  duplicate(options: object): Connection
+}
+
+export interface FollowerParts {
+  readonly client: RedisNode
+  readonly server: Server
+  readonly prefix: string
+  readonly stateName: string
+  /** The cell that a text stands for. */
+  readonly open: (name: string, text: string, era: string) => Cell | Promise<Cell>
+  readonly listener: ChangeListener
+}
+
+/** Whether a client can be followed with: the application's may be something else than ioredis. */
+export function canFollow(client: RedisClient): client is Duplicable {
+  return !isCluster(client) && typeof (client as Partial<Duplicable>).duplicate === 'function'
+}
+
+/**
+ * Hears of every change under the prefix, by whomever: CLIENT TRACKING in broadcast mode. Redis sends the
+ * changes and the answers to PING on one connection and in order, so an answer proves that everything
+ * acknowledged before the PING has been told. In RESP2 a connection may redirect to itself, and ioredis 6
+ * drops what RESP3 would push.
+ *
+ * The proof counts only while the server takes a tick and is in the era in which the connection was made:
+ * a replica, and a master that was replaced, prove nothing.
+ */
+export class Follower implements Following {
+  provenAt: number = Number.NEGATIVE_INFINITY
+  readonly #parts: FollowerParts
+  readonly #timer: NodeJS.Timeout
+  #connection: Connection | undefined
+  /** The server's era when the present connection was made; `''` while there is none. */
+  #era = ''
+  #retryAt = 0
+  /** How often in a row a connection ended before it was told anything, though the server answers others. */
+  #ended = 0
+  #refused = false
+  #closed = false
+
+  constructor(parts: FollowerParts) {
+    this.#parts = parts
+    this.#timer = setInterval(() => this.#round(), PROOF_MS).unref()
+    this.#round()
+  }
+
+  get follows(): boolean {
+    return this.#era !== '' && this.#era === this.#parts.server.heard?.name
+  }
+
+  get eraBeganAt(): number {
+    const { heard } = this.#parts.server
+    return heard === undefined
+      ? Number.POSITIVE_INFINITY
+      : performance.now() - (heard.now - heard.since)
+  }
+
+  async ask(key: string): Promise<Cell | undefined> {
+    const { client, server, prefix, stateName, open } = this.#parts
+    const name = prefix + storageKey(key)
+    try {
+      if (!server.trusted) await server.ask()
+      const [era, text] = (await evaluate(client, ASK, [name, stateName], [])) as [
+        string,
+        string | null,
+      ]
+      if (era !== server.heard?.name) {
+        await server.ask()
+        return undefined
+      }
+      return text === null ? { ...ABSENT, era } : await open(name, text, era)
+    } catch (error) {
+      throw redisError(error)
+    }
+  }
+
+  close(): void {
+    this.#closed = true
+    clearInterval(this.#timer)
+    this.#lose(this.#connection)
+  }
+
+  #round(): void {
+    if (this.#connection === undefined) {
+      if (performance.now() >= this.#retryAt) void this.#begin()
+    } else void this.#prove(this.#connection)
+  }
+
+  async #begin(): Promise<void> {
+    const { client, server, prefix, stateName, listener } = this.#parts
+    const { keyPrefix = '' } = client.options as { readonly keyPrefix?: string }
+    const connection = (client as Duplicable).duplicate({
+      protocol: 2,
+      keyPrefix: '',
+      connectionName: 'switchback-follower',
+      lazyConnect: true,
+      autoResubscribe: false,
+      autoResendUnfulfilledCommands: false,
+      enableOfflineQueue: false,
+      maxRetriesPerRequest: 0,
+      retryStrategy: () => null,
+      socketTimeout: SILENCE_MS,
+      connectTimeout: SILENCE_MS,
+    })
+    const lost = (): void => this.#lose(connection)
+    connection.on('error', () => undefined)
+    connection.on('close', lost)
+    connection.on('messageBuffer', (_, names) => {
+      if (Array.isArray(names)) for (const name of names) this.#changed(String(name), keyPrefix)
+      // FLUSHALL: another era begins, and nobody knows what was there.
+      else this.#lose(connection)
+    })
+    this.#connection = connection
+    let connected = false
+    try {
+      await connection.connect()
+      connected = true
+      if (!server.trusted) await server.ask()
+      const id = await connection.call('CLIENT', 'ID')
+      const era = await connection.call('HGET', keyPrefix + stateName, 'era')
+      const on = ['TRACKING', 'ON', 'REDIRECT', String(id), 'BCAST', 'PREFIX', keyPrefix + prefix]
+      await connection.call('CLIENT', ...on)
+      await connection.subscribe(CHANNEL)
+      if (this.#connection !== connection) return
+      if (typeof era !== 'string' || era !== server.heard?.name) {
+        throw new Error('the store is in another era')
+      }
+      this.#refused = false
+      this.#ended = 0
+      listener.began()
+      this.#era = era
+      void this.#prove(connection)
+    } catch (error) {
+      this.#lose(connection)
+      // A proxy that does not know a command may just close.
+      this.#ended = connected && server.trusted ? this.#ended + 1 : 0
+      if (isRefusal(error) || this.#ended >= MOST_ENDED) this.#tellRefused(String(error))
+    }
+  }
+
+  async #prove(connection: Connection): Promise<void> {
+    if (this.#era === '') return
+    const { server } = this.#parts
+    const sentAt = performance.now()
+    try {
+      await Promise.all([connection.ping(), server.ask()])
+      if (this.#connection !== connection) return
+      if (this.follows) this.provenAt = Math.max(this.provenAt, sentAt)
+      // Cells of before are in doubt, whichever server has them now.
+      else this.#lose(connection)
+    } catch {
+      // Without proof it is not believed; a connection that is silent ends by itself.
+    }
+  }
+
+  #changed(name: string, keyPrefix: string): void {
+    this.#parts.listener.changed(name.slice(keyPrefix.length + this.#parts.prefix.length))
+  }
+
+  #lose(connection: Connection | undefined): void {
+    if (connection === undefined || this.#connection !== connection) return
+    this.#connection = undefined
+    this.#era = ''
+    this.#retryAt = performance.now() + RETRY_MS
+    connection.disconnect()
+    if (!this.#closed) setTimeout(() => this.#round(), RETRY_MS + 1).unref()
+  }
+
+  #tellRefused(reason: string): void {
+    this.#retryAt = performance.now() + REFUSED_RETRY_MS
+    if (this.#refused) return
+    this.#refused = true
+    this.#parts.listener.refused(reason)
+  }
+}
+
+/** The server has answered, and does not want to. */
+function isRefusal(error: unknown): boolean {
+  const message = error instanceof Error ? error.message : ''
+  return /^(?:ERR|NOPERM)\b(?! max number of clients)/u.test(message)
+}
