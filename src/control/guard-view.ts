@@ -5,6 +5,8 @@
 export interface GuardView {
   /** The guard's current view. Cheap: asked once a second. */
   read(): GuardReading
+  /** Its own metrics, in the text format of Prometheus. */
+  metrics?(): string
   /** Approves the step that waits. Absent where that is not possible. */
   approve?(percent: number, who: string): void | Promise<void>
 }

@@ -73,6 +73,11 @@ export class Room {
     return this.#fleet.confirming
   }
 
+  /** The guard's own metrics; `''` without a guard. */
+  get guardMetrics(): string {
+    return this.#guard?.metrics?.() ?? ''
+  }
+
   /** The file was just changed: do not wait for the next look. */
   async refresh(): Promise<void> {
     await this.#watch.look()

@@ -9,7 +9,7 @@ import {
   HistoryWatch,
   loadFlags,
 } from '../rollout/index.ts'
-import type { ChangeResult } from '../rollout/index.ts'
+import type { ChangeResult, FlagsDocument } from '../rollout/index.ts'
 import type { ProcessesOptions } from '../scrape/index.ts'
 
 /** Everything that the guard can do to the flags file. */
@@ -31,6 +31,11 @@ export interface Split {
   readonly detail: string
   /** The rule depends on the time: the share changes without an edit. @default false */
   readonly moving?: boolean
+  /**
+   * Share of the probe users that each process must send to the new side.
+   * @default undefined: it depends on more than the split
+   */
+  readonly expected?: number
   /** What an edit by hand did to users who should have stayed; `''` without such an edit. */
   readonly edited: string
 }
@@ -94,15 +99,26 @@ export function flagsActuator(options: FlagsActuatorOptions): Actuator {
     via: 'guard',
     reason,
   })
+  let known: { readonly hash: string; readonly expected: number | undefined } | undefined
+  // Evaluated again only for another text: a plain split depends on nothing else.
+  const expectedOf = (document: FlagsDocument, plain: boolean): number | undefined => {
+    if (known?.hash === document.hash) return known.expected
+    const { on, probes } = plain ? expectationOf(document, flag) : { on: () => 0, probes: 0 }
+    known = { hash: document.hash, expected: probes === 0 ? undefined : on('') / probes }
+    return known.expected
+  }
   return {
     async read() {
       const document = await loadFlags(file)
       const description = describe(document, flag)
       const { entries } = await history.look(document)
       const { share, shape, state, sentence, pilots } = description
+      const plain = shape === 'plain' && pilots.length === 0
+      const expected = expectedOf(document, plain && state !== 'DISABLED')
       return {
         percent: state === 'DISABLED' ? 0 : share,
-        plain: shape === 'plain' && pilots.length === 0,
+        plain,
+        ...(expected === undefined ? {} : { expected }),
         detail: description.reason ?? sentence,
         moving: description.movesByItself,
         edited: editedOutside(entries, flag)?.warning ?? '',

@@ -20,6 +20,8 @@ export interface FlagLookOptions {
 export class FlagLook {
   /** The rule is a split and nothing else, so the share seen must be the share set. */
   plain = false
+  /** Share of the probe users that each process must send to the new side, where that is known. */
+  expected: number | undefined
   readonly #options: FlagLookOptions
   #askedAt = -Infinity
   /** How often in a row flagd or a replica did not follow the file. */
@@ -35,6 +37,7 @@ export class FlagLook {
     try {
       const split = await actuator.read()
       this.plain = split.plain
+      this.expected = split.expected
       await alarms.set('file', '', now)
       const edited = `the file was edited by hand: ${split.edited}; run switchback undo to undo it`
       await alarms.set('edited', split.edited === '' ? '' : edited, now)

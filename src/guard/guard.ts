@@ -90,6 +90,8 @@ export class Guard implements RunningGuard {
       awaiting,
       reason,
       alarms: this.#records.alarms.list,
+      expected: this.#flag.expected,
+      messages: this.#options.notifier?.counts ?? { sent: 0, failed: 0 },
       plan: { steps: plan.steps, minHoldS: plan.judge.minHoldS ?? 60 },
       lateMs: plan.lateS * 1000,
       incidents: this.#incidents,

@@ -30,6 +30,10 @@ export interface GuardPosition {
   /** Why it rolled back or yielded; else `''`. */
   readonly reason: string
   readonly alarms: readonly Alarm[]
+  /** Share of the probe users that each process must send to the new side; undefined: unknown. */
+  readonly expected: number | undefined
+  /** Messages to people that were accepted, and given up. */
+  readonly messages: { readonly sent: number; readonly failed: number }
   readonly plan: { readonly steps: readonly number[]; readonly minHoldS: number }
   /** What ended well, but took longer than so many milliseconds, is late. */
   readonly lateMs: number

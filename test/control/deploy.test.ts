@@ -3,7 +3,9 @@ import { describe, expect, test } from 'vitest'
 import { parse } from 'yaml'
 import type { FlagDecider } from '../../src/flags/index.ts'
 import { registerFlagGauges } from '../../src/flags/gauges.ts'
+import { registerHealthGauges } from '../../src/telemetry/health-gauges.ts'
 import { createTelemetry, type Outcome, type SideEvent } from '../../src/telemetry/index.ts'
+import { guardExposition } from '../support/guard-exposition.ts'
 import { EVENTS, OUTCOMES } from '../../src/telemetry/labels.ts'
 
 /** Tells everything that a decider can tell. */
@@ -50,7 +52,16 @@ function exposition(): string {
   telemetry.comparison('mismatch')
   for (const reason of ['ERROR', 'SPLIT']) telemetry.decision('off', 'off', reason, 'flagd')
   registerFlagGauges({ recorder: telemetry, decider: refusing, flag: undefined })
-  const text = telemetry.prometheus()
+  const stores = { off: 'file', on: 'redis' } as const
+  registerHealthGauges(
+    telemetry,
+    'profile',
+    stores,
+    () => ({ outSince: 0, owed: 0 }),
+    () => true,
+  )
+  // What Prometheus itself says of each target.
+  const text = `${telemetry.prometheus()}${guardExposition()}up 1\n`
   telemetry.close()
   return text
 }
@@ -94,7 +105,7 @@ function checkQuery(query: string): void {
     for (const [label, operator, value] of matchers) {
       if (ADDED.has(label)) continue
       const possible = valuesOf(name, label)
-      for (const wanted of operator === '=~' ? value.split('|') : [value]) {
+      for (const wanted of operator.endsWith('~') ? value.split('|') : [value]) {
         expect([name, label, wanted, possible.has(wanted)]).toEqual([name, label, wanted, true])
       }
     }
@@ -134,7 +145,7 @@ describe('deploy/', () => {
       expect(rule.for ?? '0s').toMatch(/^\d+[sm]$/)
       expect(['critical', 'warning']).toContain(rule.labels.severity)
       expect(rule.annotations.summary.length).toBeGreaterThan(20)
-      expect(rule.expr).toMatch(/[><]/)
+      expect(rule.expr).toMatch(/[><]|==/)
       checkQuery(rule.expr)
       // What a text names must be there to be named.
       for (const [, label = ''] of rule.annotations.summary.matchAll(/\$labels\.(\w+)/g)) {
@@ -149,11 +160,10 @@ describe('deploy/', () => {
   test('the scrape configuration keeps every metric that the alerts and the dashboard use', async () => {
     const file = parse(await readFile('deploy/prometheus/prometheus.yml', 'utf8')) as {
       rule_files: string[]
-      scrape_configs: { metric_relabel_configs: { regex: string; action: string }[] }[]
+      scrape_configs: { metric_relabel_configs?: { regex: string; action: string }[] }[]
     }
     expect(file.rule_files).toEqual(['alerts.yml'])
-    const [{ metric_relabel_configs: relabel } = { metric_relabel_configs: [] }] =
-      file.scrape_configs
+    const relabel = file.scrape_configs.flatMap(({ metric_relabel_configs: rules = [] }) => rules)
     const dropped = relabel.filter(({ action }) => action === 'drop')
     const used = ['deploy/prometheus/alerts.yml', 'deploy/grafana/dashboard.json'].map((path) =>
       readFile(path, 'utf8'),

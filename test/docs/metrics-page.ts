@@ -1,6 +1,7 @@
 import { createCacheSwitch, createTelemetry, memoryCache } from '../../src/index.ts'
 import { COMPARISONS, EVENTS, OPERATIONS, OUTCOMES, SIDES } from '../../src/telemetry/labels.ts'
 import { SidecarMetrics } from '../../src/sidecar/metrics.ts'
+import { guardExposition } from '../support/guard-exposition.ts'
 import { FixedDecider } from '../support/fixed-decider.ts'
 import { readExposition } from '../telemetry/strict-exposition.ts'
 import type { ReadFamily } from '../telemetry/strict-exposition.ts'
@@ -177,7 +178,16 @@ ${GENERATED}
 
 const LABELS_HEAD = `## Labels`
 
-const OTHERS = `## The embedded sidecar
+const OTHERS = `## The guard
+
+\`switchback guard --listen [HOST:]PORT\` serves its own metrics (and \`/healthz\`, which is 503 when it no longer looks); \`switchback control\` serves those of its guard at \`/metrics\`. \`action\` is that of the journal, \`alarm\` one of [the alarms](guard.md#alarms), \`mode\` \`acting\`, \`advising\` (a dry run), \`yielded\`, \`blind\`, \`standby\` or \`stopped\` (after a rollback).
+
+${table(
+  ['metric', 'type', 'labels', 'meaning'],
+  [...readExposition(guardExposition())].map(([name, family]) => metricRow(name, family)),
+)}
+
+## The embedded sidecar
 
 \`switchback sidecar\` serves two counters of flagd under flagd's names on its management port (8014): ${sidecarMetrics()
   .map((name) => `\`${name}\``)

@@ -4,6 +4,7 @@ import { Readable } from 'node:stream'
 import { expect, test } from 'vitest'
 import { main } from '../../src/cli/index.ts'
 import { guardFiles } from '../../src/guard/index.ts'
+import { readExposition } from '../telemetry/strict-exposition.ts'
 import { deploy } from './deployment.ts'
 
 /** `switchback guard ...` in this process. */
@@ -168,4 +169,38 @@ test.each([
   const { file } = await deploy(10)
   const { code, stderr } = await run(['--file', file, '--no-flagd', ...argv])
   expect([code, stderr]).toEqual([expected, expect.stringContaining(text)])
+})
+
+test('its own metrics and whether it still looks, where --listen says', async () => {
+  const { file, flagd, plan: text } = await deploy(10)
+  const plan = join(file, '..', 'rollout.yaml')
+  await writeFile(plan, text)
+  const stop = new AbortController()
+  let found: Promise<readonly [number, string, number]> | undefined
+  const { code } = await run(
+    ['--file', file, '--flagd', flagd, '--plan', plan, '--listen', '0'],
+    (output) => {
+      const url = /^metrics: (http:\S+)\/metrics$/m.exec(output)?.[1]
+      if (url === undefined) return
+      expect(new URL(url).hostname).toBe('127.0.0.1')
+      found = (async () => {
+        for (;;) {
+          const metrics = await (await fetch(`${url}/metrics`)).text()
+          const { status } = await fetch(`${url}/healthz`)
+          const other = await fetch(url, { method: 'POST' })
+          if (!metrics.includes('decisions_total{flag="use-redis",action="advance"} 1')) continue
+          stop.abort()
+          return [status, metrics, other.status] as const
+        }
+      })()
+    },
+    AbortSignal.any([stop.signal, AbortSignal.timeout(20_000)]),
+  )
+  expect(code).toBe(0)
+  const [status, metrics, other] = await found!
+  expect([status, other]).toEqual([200, 405])
+  readExposition(metrics)
+  expect(metrics).toContain('switchback_guard_mode{flag="use-redis",mode="acting"} 1\n')
+  expect(metrics).toMatch(/switchback_guard_expected_split_ratio\{flag="use-redis"\} 0\.\d+\n/)
+  expect((await run(['--file', file, '--listen', 'nowhere'])).code).toBe(2)
 })

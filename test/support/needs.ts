@@ -1,6 +1,6 @@
 import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
-import { chromium, locateProgram, redisServer } from '../../src/cli/provision/index.ts'
+import { chromium, locateProgram, promtool, redisServer } from '../../src/cli/provision/index.ts'
 
 export interface MissingProgram {
   readonly program: string
@@ -12,6 +12,7 @@ export interface MissingProgram {
 const NEEDS = [
   { program: redisServer, marks: /redis-server\.ts'|@needs redis/ },
   { program: chromium, marks: /'playwright-core'|@needs chromium/ },
+  { program: promtool, marks: /@needs promtool/ },
 ] as const
 
 /** The programs that this machine lacks though a test file needs them. */

@@ -6,6 +6,7 @@ import {
   fileStore,
   type GuardFiles,
   guardFiles,
+  GuardMetrics,
   type GuardState,
   type GuardStatus,
   leaseHolder,
@@ -21,6 +22,7 @@ import { printJson } from '../format.ts'
 import { METRICS, metricsOption } from '../metrics-option.ts'
 import { namedMetrics } from '../processes-option.ts'
 import { statusText } from '../guarding/status-text.ts'
+import { listenForMetrics } from '../guarding/listen.ts'
 import { testNotify, withReceivers } from '../guarding/receivers.ts'
 import type { Style } from '../style.ts'
 import { findTarget, targetOptions, whoAmI } from '../target.ts'
@@ -60,6 +62,11 @@ SWITCHBACK_NOTIFY_SECRET.`,
     'test-notify': {
       type: 'boolean',
       help: 'send a test message to every receiver of the plan, and end',
+    },
+    listen: {
+      type: 'string',
+      value: '[HOST:]PORT',
+      help: "serve the guard's own /metrics and /healthz there (HOST: 127.0.0.1)",
     },
     status: { type: 'boolean', help: 'print what the running guard waits for, and how long' },
     resume: { type: 'boolean', help: 'act again after a rollback or an edit by hand' },
@@ -106,6 +113,7 @@ SWITCHBACK_NOTIFY_SECRET.`,
     if (values.status) return tellStatus(guardFiles(file), flag, values.json, { stdout, style })
     const from = firstStep(values.from, values.resume, plan)
     const token = env['SWITCHBACK_PROMETHEUS_TOKEN']
+    const metrics = new GuardMetrics(flag)
     const guard = createGuard({
       ...target,
       plan,
@@ -118,6 +126,7 @@ SWITCHBACK_NOTIFY_SECRET.`,
       ...(from === undefined ? {} : { from }),
       ...(token === undefined ? {} : { prometheusToken: token }),
       onAudit: (entry) => {
+        metrics.count(entry)
         if (values.json) printJson(stdout, entry)
         else stdout.write(auditText(entry, style))
       },
@@ -126,8 +135,15 @@ SWITCHBACK_NOTIFY_SECRET.`,
     let last: GuardStatus | undefined
     const tell = values.json ? () => {} : narrator(stdout, style)
     if (!values.json) stdout.write(`guard of ${flag} (${file}): steps ${plan.steps.join(', ')} %\n`)
+    const lateMs = Math.max(15_000, 5 * plan.intervalMs)
+    await using listening =
+      values.listen === undefined
+        ? undefined
+        : await listenForMetrics({ address: values.listen, metrics, lateMs })
+    if (listening !== undefined && !values.json) stdout.write(`metrics: ${listening.url}/metrics\n`)
     await guard.run(AbortSignal.any([signal, done.signal]), (status) => {
       last = status
+      metrics.see(status)
       tell(status)
       if (values['until-done'] && isOver(status)) done.abort()
     })

@@ -2,9 +2,11 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { messageOf } from '../../errors.ts'
 import type { GuardReading, GuardView } from '../../control/index.ts'
 import {
+  type AuditEntry,
   createGuard,
   type RunningGuard,
   guardFiles,
+  GuardMetrics,
   type GuardStatus,
   HEARD_WITHIN_MS,
   type Plan,
@@ -45,6 +47,7 @@ export function guardBeside(
   options: GuardBesideOptions,
 ): GuardView & { readonly done: Promise<void> } {
   const { mode, signal } = options
+  const metrics = new GuardMetrics(options.target.flag)
   let guard: RunningGuard | undefined
   let status: GuardStatus | undefined
   let failure = 'is starting'
@@ -62,10 +65,11 @@ export function guardBeside(
 
   const runOnce = async (): Promise<void> => {
     const over = new AbortController()
-    guard = create(options)
+    guard = create(options, (entry) => metrics.count(entry))
     try {
       await guard.run(AbortSignal.any([signal, over.signal]), (now) => {
         status = now
+        metrics.see(now)
         failure = ''
         // A guard that only watches has nothing to yield: it follows all edits of the split.
         if (mode === 'watch' && now.phase === 'yielded') over.abort()
@@ -90,23 +94,21 @@ export function guardBeside(
       if (failure !== '' || status === undefined) return idle(failure)
       return { ...viewOf(status), awaiting: status.awaiting }
     },
+    metrics: () => metrics.text(),
     approve: (percent) => guard?.approve(percent),
   }
 }
 
-function create({
-  mode,
-  plan,
-  target,
-  name,
-  env = {},
-  prometheusToken,
-}: GuardBesideOptions): RunningGuard {
+function create(
+  { mode, plan, target, name, env = {}, prometheusToken }: GuardBesideOptions,
+  onAudit: (entry: AuditEntry) => void,
+): RunningGuard {
   return createGuard({
     ...target,
     plan: mode === 'ask' ? { ...plan, advance: 'ask' } : plan,
     name,
     env,
+    onAudit,
     dryRun: mode === 'watch',
     ...(prometheusToken === undefined ? {} : { prometheusToken }),
   })

@@ -8,6 +8,14 @@ export const redisServer: Program = {
   aptPackage: 'redis-server',
 }
 
+/** Checks rules and configurations of Prometheus, in tests. */
+export const promtool: Program = {
+  title: 'promtool',
+  names: ['promtool'],
+  override: 'PROMTOOL_BIN',
+  aptPackage: 'prometheus',
+}
+
 /** A Chromium for browser tests. */
 export const chromium: Program = {
   title: 'Chromium',

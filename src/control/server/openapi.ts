@@ -49,6 +49,16 @@ export function openApi(version: string): Schema {
       '/api/state': reading('All that the page shows, as of the last second', 'State'),
       '/api/series': reading('The last half hour, a point a second', 'Series', [since]),
       '/api/history': reading('The last changes of the flag, oldest first', 'History'),
+      '/metrics': {
+        get: {
+          summary: "The guard's own metrics, in the text format of Prometheus",
+          security: [],
+          responses: {
+            '200': { description: 'Metrics', content: { 'text/plain': { schema: text } } },
+            default: problem,
+          },
+        },
+      },
       '/api/events': {
         get: {
           summary: 'Server-sent events: `tick` (a State, once a second) and `history` (a History)',

@@ -22,6 +22,11 @@ export function apiRoutes(app: FastifyInstance, options: RouteOptions): void {
   const { room, changer, hub, info } = options
 
   app.get('/healthz', () => ({ status: 'ok' }))
+  // Without a guard it is empty, and the page is there all the same.
+  app.get('/metrics', (_request, reply) => {
+    reply.header('content-type', 'text/plain; version=0.0.4; charset=utf-8')
+    return room.guardMetrics
+  })
   app.get('/openapi.json', () => openApi(info.version))
   app.get('/api/info', () => info)
   app.get('/api/state', () => room.state)
