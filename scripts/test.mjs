@@ -71,7 +71,8 @@ function run(file, args, options = {}) {
 
 /** Gets what the tests stand on, while the other steps run. A missing program fails CI only. */
 async function provision() {
-  const { chromium, obtainProgram, promtool, redisServer } = await import('../build/cli/provision/index.js')
+  const { chromium, obtainProgram, promtool, redisServer } =
+    await import('../build/cli/provision/index.js')
   const options = { env: process.env, say: (line) => console.log(`       ${line}`) }
   const missing = []
   for (const program of [redisServer, chromium, promtool]) {
