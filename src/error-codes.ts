@@ -164,6 +164,14 @@ export const errorCodes = {
     remedy:
       'Give each cache its own `prefix`, or set `fleet: true` if several machines share Redis.',
   },
+  SB_REDIS_FOREIGN: {
+    group: 'Redis',
+    meaning:
+      'Redis has data of another program under the prefix. It stays as it is; the cache cannot use these keys on this side.',
+    raisedBy: 'the event `warning`, once; `foreign` of `cache.health()` counts',
+    remedy:
+      'Give the cache a prefix of its own, under which no other program writes: `redisCache({ prefix })`.',
+  },
   SB_TOMBSTONE_TTL_RAISED: {
     group: 'Redis',
     meaning: 'Other processes use a longer `tombstoneTtl` on the same data; theirs is used.',

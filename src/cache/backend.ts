@@ -32,6 +32,8 @@ export interface WriteResult {
   readonly written: boolean
   /** The token of the new cell; `''` when not written. */
   readonly token: string
+  /** The store keeps another program's data under the key, and has left it as it was. */
+  readonly foreign?: boolean
 }
 
 export interface InvalidateOptions {
@@ -52,6 +54,8 @@ export interface InvalidateResult {
   readonly existed: boolean
   /** Token of the tombstone left behind; `''` when not done. */
   readonly token: string
+  /** As {@link WriteResult.foreign}: no value of the cache is there, and no tombstone can be. */
+  readonly foreign?: boolean
 }
 
 /**
@@ -94,6 +98,8 @@ export interface CacheBackend {
    * was written before is gone. @default one server, whose era `onEra` reports
    */
   since?(key: string): number
+  /** How often it has left a key alone because of another program's data. @default never */
+  readonly foreign?: number
   /** Begins a new era, so that nothing in the store is trusted any more. */
   renew?(): Promise<void>
   /** Names the cells of this store where several caches share a server: its prefix. @default '' */
@@ -169,6 +175,13 @@ export interface Membership {
   readonly paired?: boolean
 }
 
+/** Times of {@link Owed.notBefore} at which an invalidation may be delivered, by the store's clock. */
+export interface Due {
+  readonly now: number
+  /** What is noted for later than this was noted before the clock was set back. */
+  readonly latest: number
+}
+
 /** An invalidation that a side did not acknowledge. */
 export interface Owed {
   readonly side: Side
@@ -192,8 +205,11 @@ export interface Ledger {
   owes(side: Side, key: string): boolean
   /** @param within milliseconds to wait while others keep the ledger locked; then it rejects */
   owe(side: Side, key: string, notBefore: number, within?: number): MaybePromise<void>
-  /** The oldest pending invalidations of a side, at most `limit`. */
-  list(side: Side, limit: number): readonly Owed[]
+  /**
+   * The oldest pending invalidations of a side, at most `limit`.
+   * @param due leaves out those that may not be delivered yet: they must not hold up the others
+   */
+  list(side: Side, limit: number, due?: Due): readonly Owed[]
   /** Forgets one pending invalidation, unless it became pending again since (false). */
   settle(owed: Owed): MaybePromise<boolean>
   count(side: Side): number

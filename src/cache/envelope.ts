@@ -9,6 +9,8 @@ import { ABSENT, type Cell, NEVER, TOKEN_LENGTH } from './cell.ts'
 
 export const ENVELOPE_VERSION = '2'
 export const HEADER_LENGTH = 74
+/** Of the first version, whose cells may still be there after an upgrade. */
+export const FIRST_HEADER_LENGTH = 62
 /** Where the token stands, from 0. */
 export const TOKEN_AT = 2
 export const WRITTEN_AT = 14
@@ -113,6 +115,19 @@ export function openEnvelope(
  * and the cell would never be filled.
  */
 const TOKEN = /^[\w-]{12}$/
+
+/** A header of any version: at first sight of whatever kind, its fields are checked when it is opened. */
+const ENVELOPE: RegExp = new RegExp(
+  String.raw`^\d[vbx](?:[\w.-]{${FIRST_HEADER_LENGTH - 3}}|[\w.-]{${HEADER_LENGTH - 3}})\|`,
+)
+
+/**
+ * Whether a text was written by this library, be it that this version cannot read it. Anything else
+ * belongs to another program and is never replaced.
+ */
+export function isEnvelope(text: string): boolean {
+  return ENVELOPE.test(text)
+}
 
 /** Node 20 has it, the compiler's `es2023` library does not. */
 export function isWellFormed(text: string): boolean {

@@ -76,7 +76,7 @@ export class Coherence {
   /** Writes the value; resolves when the write may be acknowledged. Never rejects. */
   async store(op: PinnedOperation, entry: Entry): Promise<Written> {
     const { active, standby, key } = op
-    let landsUntil = 0
+    let pendingUntil = 0
     op.reach = this.#follower?.reach ?? 'all'
     const meeting = active.meet()
     if (meeting !== undefined) await meeting
@@ -87,7 +87,7 @@ export class Coherence {
     }
     if (trusted !== NEVER_TRUSTED) {
       try {
-        const { written, token } = await active.write(key, entry, ANY)
+        const { written, token, foreign } = await active.write(key, entry, ANY)
         if (written) {
           op.outcome = 'stored'
           op.servedBy = active.side
@@ -96,11 +96,12 @@ export class Coherence {
           const lost = await this.#oweIfFenced(op, active, trusted)
           return lost ? NOTHING_WRITTEN : { activeToken: token, standbyToken }
         }
-        op.outcome = 'timed_out'
+        op.outcome = refusal(foreign)
+        pendingUntil = active.pendingUntil(foreign)
       } catch (error) {
         op.outcome = failure(error)
+        pendingUntil = active.mayLandUntil()
       }
-      landsUntil = active.mayLandUntil()
     } else {
       op.outcome = 'fell_back'
     }
@@ -108,7 +109,7 @@ export class Coherence {
     // in place.
     if (op.retired) await this.#supersede(op, '')
     else await this.#storeOnStandby(op, entry)
-    await this.#owe(op, active, landsUntil)
+    await this.#owe(op, active, pendingUntil)
     return NOTHING_WRITTEN
   }
 
@@ -144,9 +145,10 @@ export class Coherence {
       return ''
     }
     try {
-      const { written, token } = await place.write(key, entry, cell.token, cell.era)
+      const { written, token, foreign } = await place.write(key, entry, cell.token, cell.era)
       this.#recorder.event(place.side, written ? 'fill' : 'fill_refused')
       follower?.filled(op, token)
+      if (foreign === true) await this.#fillOther(op, entry)
       return token
     } catch {
       return ''
@@ -163,6 +165,19 @@ export class Coherence {
   /** Known to be the latest before the other side is told, whose change is told to this process too. */
   #put({ key, startedAt }: PinnedOperation, { side }: GuardedSide, token: string): void {
     if (this.#follower?.side === side) this.#follower.put(key, token, startedAt)
+  }
+
+  /**
+   * The active side keeps another program's data under the key: the loaded value goes where its users find
+   * it, under the conditions of a miss there. Not to a side that other machines do not see: no change of
+   * theirs would be told.
+   */
+  async #fillOther(op: PinnedOperation, entry: Entry): Promise<void> {
+    const { standby, standbyCell: seen, key } = op
+    if (op.place !== op.active || seen === undefined || this.#follower !== undefined) return
+    if (this.#debts.trustedFrom(standby.side, key) !== op.standbyFence) return
+    const { written } = await standby.write(key, entry, seen.token, seen.era)
+    this.#recorder.event(standby.side, written ? 'fill' : 'fill_refused')
   }
 
   #saw(
@@ -201,53 +216,56 @@ export class Coherence {
 
   async #storeOnStandby(op: PinnedOperation, entry: Entry): Promise<void> {
     const { standby, key } = op
-    let landsUntil = 0
+    let pendingUntil = 0
     if (standby.usable) {
       try {
-        const { written, token } = await standby.write(key, entry, ANY)
+        const { written, token, foreign } = await standby.write(key, entry, ANY)
         if (written) {
           op.servedBy = standby.side
           this.#put(op, standby, token)
           return
         }
+        pendingUntil = standby.pendingUntil(foreign)
       } catch {
         // Noted as pending below, like a write that came too late.
+        pendingUntil = standby.mayLandUntil()
       }
-      landsUntil = standby.mayLandUntil()
     }
-    await this.#owe(op, standby, landsUntil)
+    await this.#owe(op, standby, pendingUntil)
   }
 
   async #supersede(op: PinnedOperation, successor: string): Promise<string> {
     const { standby, key } = op
-    let landsUntil = 0
+    let pendingUntil = 0
     if (standby.usable) {
       try {
-        const { done, token } = await standby.invalidate(key, successor)
+        const { done, token, foreign } = await standby.invalidate(key, successor)
         if (done) return token
+        pendingUntil = standby.pendingUntil(foreign)
       } catch {
         // Noted as pending below, like an invalidation that came too late.
+        pendingUntil = standby.mayLandUntil()
       }
-      landsUntil = standby.mayLandUntil()
     }
-    await this.#owe(op, standby, landsUntil)
+    await this.#owe(op, standby, pendingUntil)
     return ''
   }
 
   async #eraseOn(op: PinnedOperation, side: GuardedSide): Promise<Erased> {
     let outcome: Outcome = 'fell_back'
-    let landsUntil = 0
+    let pendingUntil = 0
     if (side.usable) {
       try {
-        const { done, existed } = await side.invalidate(op.key)
+        const { done, existed, foreign } = await side.invalidate(op.key)
         if (done) return { existed, outcome: 'deleted' }
-        outcome = 'timed_out'
+        outcome = refusal(foreign)
+        pendingUntil = side.pendingUntil(foreign)
       } catch (error) {
         outcome = failure(error)
+        pendingUntil = side.mayLandUntil()
       }
-      landsUntil = side.mayLandUntil()
     }
-    await this.#owe(op, side, landsUntil)
+    await this.#owe(op, side, pendingUntil)
     return { existed: false, outcome }
   }
 }
@@ -258,6 +276,11 @@ interface Erased {
 }
 
 const NOTHING_WRITTEN: Written = { activeToken: '', standbyToken: '' }
+
+/** What the store did not take came too late, unless another program's data is in its place. */
+function refusal(foreign: boolean | undefined): Outcome {
+  return foreign === true ? 'failed' : 'timed_out'
+}
 
 function failure(error: unknown): Outcome {
   return isTimeout(error) ? 'timed_out' : 'failed'

@@ -138,7 +138,14 @@ export function createCacheSwitch(options: CacheSwitchOptions & FlagChoice): Cac
     const detail =
       (usable ? debts.whyUnused(side) : lastFailure) ||
       (owed > 0 ? `${owed} invalidations pending` : '')
-    return { ok: detail === '', backend: backend.name, outSince, owed, detail }
+    return {
+      ok: detail === '',
+      backend: backend.name,
+      outSince,
+      owed,
+      foreign: backend.foreign ?? 0,
+      detail,
+    }
   }
 
   const removeGauges = [

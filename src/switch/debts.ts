@@ -1,5 +1,6 @@
 import {
   type Cell,
+  type Due,
   type EraVerdict,
   FENCE_UNKNOWN,
   type Heard,
@@ -152,10 +153,10 @@ export class Debts {
   }
 
   /** What only this process knows and may deliver now. */
-  #remembered(side: Side, limit: number): readonly Owed[] {
+  #remembered(side: Side, limit: number, due?: Due): readonly Owed[] {
     const afterwards = this.#afterwards[side]
-    if (afterwards.size === 0) return this.#memory.list(side, limit)
-    const all = this.#memory.list(side, Number.POSITIVE_INFINITY)
+    if (afterwards.size === 0) return this.#memory.list(side, limit, due)
+    const all = this.#memory.list(side, Number.POSITIVE_INFINITY, due)
     const waits = ({ key }: Owed): boolean =>
       afterwards.has(key) && this.#memory.owes(otherSide(side), key)
     return all.filter((owed) => !waits(owed)).slice(0, limit)
@@ -242,16 +243,17 @@ export class Debts {
     return shared || ledger !== undefined ? this.#memory.count(side) : 0
   }
 
-  async list(side: Side, limit: number): Promise<readonly Debt[]> {
+  /** What may be delivered now; of what is on a board perhaps what may not. */
+  async list(side: Side, limit: number, due: Due): Promise<readonly Debt[]> {
     const { ledger, boards } = this.#parts
-    const debts: Debt[] = this.#remembered(side, limit).map((owed) => ({
+    const debts: Debt[] = this.#remembered(side, limit, due).map((owed) => ({
       ...owed,
       settle: () => this.#settleRemembered(owed),
     }))
     if (debts.length === limit) return debts
     const rest = limit - debts.length
     try {
-      for (const owed of ledger?.list(side, rest) ?? []) {
+      for (const owed of ledger?.list(side, rest, due) ?? []) {
         debts.push({ ...owed, settle: () => ledger!.settle(owed) })
       }
     } catch (error) {

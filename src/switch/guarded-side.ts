@@ -118,6 +118,14 @@ export class GuardedSide {
   }
 
   /**
+   * How long an invalidation that was not taken must stay pending. Beside another program's data there is no
+   * tombstone to stop a fill that has seen nothing there: until the slowest one is refused.
+   */
+  pendingUntil(foreign: boolean | undefined): number {
+    return this.mayLandUntil() + (foreign === true ? this.backend.tombstoneTtl / 2 : 0)
+  }
+
+  /**
    * Periodically asks an unused side whether it can serve, so that health reports it before the
    * first user notices. A side in use reports by its operations.
    */

@@ -7,6 +7,11 @@ export interface SideHealth {
   readonly outSince: number
   /** Invalidations that this side has not received yet; its users' copies of those keys are not used. */
   readonly owed: number
+  /**
+   * How often since the start the side could not take a key because another program's data is under it
+   * (`SB_REDIS_FOREIGN`).
+   */
+  readonly foreign: number
   /** One line for people; `''` when ok. */
   readonly detail: string
 }

@@ -1,5 +1,9 @@
-import { FENCE_UNKNOWN, type Heard, type Ledger, type Owed } from '../cache/index.ts'
+import { type Due, FENCE_UNKNOWN, type Heard, type Ledger, type Owed } from '../cache/index.ts'
 import type { Side } from '../side.ts'
+
+function isDue({ notBefore }: Owed, { now, latest }: Due): boolean {
+  return notBefore <= now || notBefore > latest
+}
 
 /**
  * A ledger that lasts as long as the process: for switches without a file store, and for when the
@@ -26,8 +30,9 @@ export class MemoryLedger implements Ledger {
     })
   }
 
-  list(side: Side, limit: number): readonly Owed[] {
-    return [...this.#owed[side].values()].slice(0, limit)
+  list(side: Side, limit: number, due?: Due): readonly Owed[] {
+    const all = [...this.#owed[side].values()]
+    return (due === undefined ? all : all.filter((owed) => isDue(owed, due))).slice(0, limit)
   }
 
   settle(owed: Owed): boolean {

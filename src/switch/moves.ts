@@ -1,4 +1,4 @@
-import type { Cell, MaybePromise } from '../cache/index.ts'
+import type { Cell, MaybePromise, WriteResult } from '../cache/index.ts'
 import type { Recorder } from '../telemetry/index.ts'
 import { type Debts, NEVER_TRUSTED } from './debts.ts'
 import type { Follower } from './follower.ts'
@@ -10,6 +10,8 @@ const LEGS_MS = 1000
 
 /** After `moved` the active side has the value too. */
 type Taken = 'nothing' | 'served' | 'moved'
+
+const NOT_WRITTEN: WriteResult = { written: false, token: '' }
 
 export interface MovesParts {
   readonly debts: Debts
@@ -65,7 +67,15 @@ export class Moves {
   async #take(op: PinnedOperation, missed: Cell, found: Cell): Promise<Taken> {
     op.cell = found
     op.servedBy = op.standby.side
-    return (await this.#fillFrom(op, missed, found)) ? 'moved' : 'served'
+    const { written, foreign } = await this.#fillFrom(op, missed, found)
+    if (written) return 'moved'
+    // The other machines could leave no tombstone there: nothing says that it is the latest.
+    if (foreign === true && this.#follower?.side === op.standby.side) {
+      op.cell = missed
+      op.servedBy = 'none'
+      return 'nothing'
+    }
+    return 'served'
   }
 
   /** Whether the side knows nothing of the key: it has nothing, or what it has is distrusted. */
@@ -101,21 +111,21 @@ export class Moves {
     return follower?.side !== standby.side || follower.mayMove(key, found)
   }
 
-  async #fillFrom(op: PinnedOperation, missed: Cell, found: Cell): Promise<boolean> {
+  async #fillFrom(op: PinnedOperation, missed: Cell, found: Cell): Promise<WriteResult> {
     const { active, standby, key } = op
     const fenced = this.#debts.trustedFrom(active.side, key) !== op.fence
-    if (fenced || !this.#mayReplace(active, missed) || this.#isYoung(op, missed)) return false
-    if (!this.#debts.vouchedFor(standby.side)) return false
+    if (fenced || !this.#mayReplace(active, missed) || this.#isYoung(op, missed)) return NOT_WRITTEN
+    if (!this.#debts.vouchedFor(standby.side)) return NOT_WRITTEN
     const follower = active.side === this.#follower?.side ? this.#follower : undefined
-    if (follower?.changedSince(key, op.heardUntil) === true) return false
+    if (follower?.changedSince(key, op.heardUntil) === true) return NOT_WRITTEN
     try {
-      const { written, token } = await active.write(key, found, missed.token, missed.era)
-      follower?.filled(op, token)
-      this.#recorder.event(active.side, written ? 'backfill' : 'fill_refused')
-      return written
+      const result = await active.write(key, found, missed.token, missed.era)
+      follower?.filled(op, result.token)
+      this.#recorder.event(active.side, result.written ? 'backfill' : 'fill_refused')
+      return result
     } catch {
       // The value is served all the same; the next miss tries again.
-      return false
+      return NOT_WRITTEN
     }
   }
 }

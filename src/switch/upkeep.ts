@@ -85,14 +85,17 @@ export class Upkeep {
     const { debts, recorder, notify } = this.#parts
     let repaid = 0
     while (!this.#closed && side.usable && debts.count(side.side) > 0) {
-      const batch = await debts.list(side.side, BATCH)
+      const now = side.backend.now()
+      const latest = now + side.backend.tombstoneTtl + FAR_MS
+      const batch = await debts.list(side.side, BATCH, { now, latest })
       const settled = await Promise.all(
         batch.map(async ({ key, notBefore, settle }) => {
-          const due = dueOf(side, notBefore)
+          const due = notBefore > latest ? 0 : notBefore
           if (key === undefined) return side.backend.now() >= due && settle()
           // The tombstone names no successor: the other side's value may be the very one to delete.
-          const { done } = await side.invalidate(key, '', due)
-          return done && (await settle())
+          const { done, foreign } = await side.invalidate(key, '', due)
+          // Nothing of ours is there, and what was under way to it has ended.
+          return (done || foreign === true) && (await settle())
         }),
       )
       const count = settled.filter(Boolean).length
@@ -116,12 +119,7 @@ const BATCH = 128
 const SETTLE_PAUSE_MS = 50
 
 /**
- * When an invalidation may be delivered, by the store's clock. One that is noted for a time further
- * ahead than any deadline was noted before that clock was set back: waiting would keep the key
- * unused for as long.
+ * One that is noted for a time further ahead than any fill takes was noted before the store's clock was set
+ * back: waiting would keep the key unused for as long.
  */
-function dueOf(side: GuardedSide, notBefore: number): number {
-  return notBefore > side.backend.now() + FAR_MS ? 0 : notBefore
-}
-
 const FAR_MS = 60_000

@@ -6,6 +6,7 @@ interface SideState {
   /** Epoch milliseconds; 0 while it is in. */
   readonly outSince: number
   readonly owed: number
+  readonly foreign: number
 }
 
 /**
@@ -42,6 +43,11 @@ export function registerHealthGauges(
       'switchback_owed_invalidations',
       'Invalidations that the side has not received yet.',
       ({ owed }) => owed,
+    ),
+    ...ofSide(
+      'switchback_foreign_refusals',
+      "How often the side could not take a key because another program's data is under it.",
+      ({ foreign }) => foreign,
     ),
     recorder.gauge?.(
       'switchback_flags_up',

@@ -57,7 +57,7 @@ function exposition(): string {
     telemetry,
     'profile',
     stores,
-    () => ({ outSince: 0, owed: 0 }),
+    () => ({ outSince: 0, owed: 0, foreign: 0 }),
     () => true,
   )
   // What Prometheus itself says of each target.

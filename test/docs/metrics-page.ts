@@ -110,6 +110,7 @@ export const GROUPS: Readonly<Record<string, readonly string[]>> = {
     'switchback_side_up',
     'switchback_side_out_seconds',
     'switchback_owed_invalidations',
+    'switchback_foreign_refusals',
   ],
   'Users, for the guard': [
     'switchback_users_total',

@@ -188,11 +188,6 @@ export class RedisConnection {
     return this.#send('GET', [key])
   }
 
-  async getBuffer(key: string): Promise<Buffer | null> {
-    const text = await this.#send('GET', [key])
-    return typeof text === 'string' ? Buffer.from(text) : null
-  }
-
   mget(...keys: readonly (string | readonly string[])[]): Promise<unknown> {
     return this.#send('MGET', keys.flat())
   }

@@ -1,7 +1,14 @@
 import { setImmediate } from 'node:timers/promises'
 import type { Side } from '../../side.ts'
 import { isSwitchbackError } from '../../errors.ts'
-import { FENCE_UNKNOWN, type Heard, type Ledger, type MaybePromise, type Owed } from '../backend.ts'
+import {
+  type Due,
+  FENCE_UNKNOWN,
+  type Heard,
+  type Ledger,
+  type MaybePromise,
+  type Owed,
+} from '../backend.ts'
 import { storageKey } from '../storage-key.ts'
 import { newToken } from '../envelope.ts'
 import { ControlFile } from './control-file.ts'
@@ -69,14 +76,16 @@ export class FileLedger implements Ledger {
     return owes ? Number.POSITIVE_INFINITY : fence
   }
 
-  list(side: Side, limit: number): readonly Owed[] {
+  list(side: Side, limit: number, due?: Due): readonly Owed[] {
+    const { now, latest } = due ?? { now: Number.MAX_SAFE_INTEGER, latest: 0 }
     return this.#store.runSync(() => {
       const rows = this.#store
         .withHeader()
         .database.statement(
-          'SELECT raw, generation, not_before FROM owed WHERE +side = ? ORDER BY seq LIMIT ?',
+          `SELECT raw, generation, not_before FROM owed
+           WHERE +side = ? AND (not_before <= ? OR not_before > ?) ORDER BY seq LIMIT ?`,
         )
-        .all(side, limit) as OwedRow[]
+        .all(side, now, latest, limit) as OwedRow[]
       return rows.map(([raw, generation, notBefore]) => ({
         side,
         key: fromSql(raw),

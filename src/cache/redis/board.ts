@@ -164,7 +164,7 @@ export abstract class StateBoard implements Board {
 export interface RedisBoardParts extends BoardParts {
   readonly nameOf: (key: string) => string
   /** The cell that a text stands for. */
-  readonly open: (name: string, text: string, era: string) => Cell | Promise<Cell>
+  readonly open: (text: string, era: string) => Cell
 }
 
 /** Of a lone Redis: its state is beside its cells. */
@@ -185,7 +185,7 @@ export class RedisBoard extends StateBoard {
       const [era, peer, text] = reply as [string, string, string | null]
       if (era !== server.heard?.name) await server.ask()
       if (peer !== stamp || era !== server.heard?.name) return undefined
-      return text === null ? { ...ABSENT, era } : await open(name, text, era)
+      return text === null ? { ...ABSENT, era } : open(text, era)
     } catch (error) {
       throw redisError(error)
     }

@@ -6,7 +6,6 @@ export interface RedisNode {
   readonly status: string
   readonly options: object
   get(key: string): Promise<string | null>
-  getBuffer(key: string): Promise<Buffer | null>
   mget(keys: string[]): Promise<(string | null)[]>
   evalsha(sha: string, numKeys: number, ...args: string[]): Promise<unknown>
   eval(script: string, numKeys: number, ...args: string[]): Promise<unknown>
@@ -53,7 +52,7 @@ export interface OwnClient extends Omit<RedisNode, 'disconnect'> {
   disconnect(reconnect?: boolean): void
 }
 
-const METHODS = ['get', 'getBuffer', 'mget', 'evalsha', 'eval', 'on', 'off'] as const
+const METHODS = ['get', 'mget', 'evalsha', 'eval', 'on', 'off'] as const
 
 /** @throws SwitchbackError `SB_REDIS_CLIENT` when it is not a client as ioredis makes them. */
 export function assertClient(client: unknown): asserts client is RedisClient {

@@ -1,4 +1,4 @@
-import { SwitchbackError } from '../../errors.ts'
+import { quote, SwitchbackError } from '../../errors.ts'
 
 /**
  * Any failure of a Redis command as a `SwitchbackError`:
@@ -38,6 +38,17 @@ export function outOfMemory(cause?: unknown): SwitchbackError {
     cause,
     hint: 'Raise maxmemory, or set maxmemory-policy to volatile-lru so that Redis may evict what expires.',
   })
+}
+
+/** @param pattern of the names under which it may be */
+export function foreignData(pattern: string): SwitchbackError {
+  return new SwitchbackError(
+    'SB_REDIS_FOREIGN',
+    `Redis has keys of another program under ${quote(pattern)}. They stay as they are, so this side cannot cache these keys: a read loads, a value is kept by the other side only, a delete leaves the other program's data in place.`,
+    {
+      hint: `Give the cache a prefix of its own (redisCache({ prefix })). What is there: redis-cli --scan --pattern ${quote(pattern)}. health() counts how often it happens.`,
+    },
+  )
 }
 
 /** Two errors of ioredis say what it did with its options instead of what happened. */

@@ -3,7 +3,7 @@ import { ABSENT, type Cell } from '../cell.ts'
 import { storageKey } from '../storage-key.ts'
 import { isCluster, type RedisClient, type RedisNode } from './client.ts'
 import { redisError } from './errors.ts'
-import { evaluate, script, type Script } from './scripts.ts'
+import { evaluate, FOREIGN, script, type Script } from './scripts.ts'
 import type { Server } from './server.ts'
 
 const CHANNEL = '__redis__:invalidate'
@@ -18,7 +18,7 @@ const MOST_ENDED = 5
 // KEYS: cell, state
 const ASK: Script = script(`
 local text = redis.pcall('GET', KEYS[1])
-if type(text) == 'table' then text = false end
+if type(text) == 'table' then text = '${FOREIGN}' end
 return { redis.call('HMGET', KEYS[2], 'era')[1] or '', text }
 `)
 
@@ -43,7 +43,7 @@ export interface FollowerParts {
   readonly prefix: string
   readonly stateName: string
   /** The cell that a text stands for. */
-  readonly open: (name: string, text: string, era: string) => Cell | Promise<Cell>
+  readonly open: (text: string, era: string) => Cell
   readonly listener: ChangeListener
 }
 
@@ -104,7 +104,7 @@ export class Follower implements Following {
         await server.ask()
         return undefined
       }
-      return text === null ? { ...ABSENT, era } : await open(name, text, era)
+      return text === null ? { ...ABSENT, era } : open(text, era)
     } catch (error) {
       throw redisError(error)
     }

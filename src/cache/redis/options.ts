@@ -35,7 +35,7 @@ export function checkOptions(
   if (typeof prefix !== 'string' || prefix === '') {
     throw wrong(
       `\`prefix\` must be a string that is not empty; got ${quote(prefix)}.`,
-      'Without a prefix, `clear` would take every key of the database.',
+      'Without a prefix the keys of every other program in the database would be in its way.',
     )
   }
   if (!(tombstoneTtl >= 1 && tombstoneTtl <= 86_400_000)) {

@@ -12,7 +12,14 @@ import type {
   WriteResult,
 } from '../backend.ts'
 import { ABSENT, type Cell } from '../cell.ts'
-import { openEnvelope, tombstoneEnvelope, valueEnvelope } from '../envelope.ts'
+import {
+  isEnvelope,
+  openEnvelope,
+  TOKEN_AT,
+  tombstoneEnvelope,
+  valueEnvelope,
+  WRITTEN_AT,
+} from '../envelope.ts'
 import { storageKey } from '../storage-key.ts'
 import { type OnWarning, tombstoneTtlRaised, Warnings } from '../warn.ts'
 import { RedisBoard } from './board.ts'
@@ -20,13 +27,13 @@ import { ClusterBoard } from './cluster-board.ts'
 import { checkClient } from './check-client.ts'
 import { firstAttempt, warnOfLosses } from './client-events.ts'
 import { assertClient, createClient, isCluster, type RedisClient } from './client.ts'
-import { isWrongType, outOfMemory, redisError } from './errors.ts'
+import { foreignData, isWrongType, outOfMemory, redisError } from './errors.ts'
 import { canFollow, Follower } from './follower.ts'
 import { checkOptions, type RedisCacheOptions } from './options.ts'
 import { Scripts } from './run-scripts.ts'
-import { scanKeys } from './scan.ts'
+import { keyPrefixOf, scanKeys } from './scan.ts'
 import { TurnReads } from './turn-reads.ts'
-import { OUTCOME, PUT_SCRIPT, TOMBSTONE_SCRIPT, tokenOfGarbage } from './scripts.ts'
+import { FOREIGN, OUTCOME, PUT_SCRIPT, TOMBSTONE_SCRIPT } from './scripts.ts'
 import type { Server } from './server.ts'
 import { type EraListener, Servers } from './servers.ts'
 
@@ -67,6 +74,8 @@ class RedisCache implements CacheBackend {
   since?: (key: string) => number
   /** A cluster cannot be followed: each of its masters would have to be. */
   readonly follow?: (listener: ChangeListener) => Following
+  /** How often a key was left alone because another program's data is under it. */
+  foreign = 0
   #owner = (): string => ''
   #stand = (): Stand | undefined => undefined
   /** Until the first attempt to connect has ended: what is asked before waits for it. */
@@ -117,7 +126,7 @@ class RedisCache implements CacheBackend {
             ...boardParts,
             server: single,
             nameOf: (key) => prefix + storageKey(key),
-            open: (cell, text, era) => this.#open(cell, text, single, era),
+            open: (text, era) => this.#open(text, single, era),
           })
     const client = this.#client
     if (single !== undefined && canFollow(client)) {
@@ -127,7 +136,7 @@ class RedisCache implements CacheBackend {
           server: single,
           prefix,
           stateName: prefix + STATE_NAME,
-          open: (cell, text, era) => this.#open(cell, text, single, era),
+          open: (text, era) => this.#open(text, single, era),
           listener,
         })
     }
@@ -156,7 +165,7 @@ class RedisCache implements CacheBackend {
     const server = known?.trusted === true ? known : await this.#servers.trusted(name)
     const era = server.cellEra
     if (typeof text !== 'string') return { ...ABSENT, era }
-    return this.#open(name, text, server, era)
+    return this.#open(text, server, era)
   }
 
   async write(key: string, entry: Entry, options: WriteOptions): Promise<WriteResult> {
@@ -166,6 +175,10 @@ class RedisCache implements CacheBackend {
     const { within, expect: condition, era } = options
     const script = PUT_SCRIPT
     const outcome = await this.#scripts.run({ script, name, envelope, within, condition, era })
+    if (outcome === OUTCOME.foreign) {
+      this.#sawForeign()
+      return { written: false, token: '', foreign: true }
+    }
     const written = outcome === OUTCOME.done
     return { written, token: written ? envelope.token : '' }
   }
@@ -259,32 +272,26 @@ class RedisCache implements CacheBackend {
     const script = TOMBSTONE_SCRIPT
     const outcome = await this.#scripts.run({ script, name, envelope, within, condition })
     if (outcome === OUTCOME.deleted) throw outOfMemory()
+    if (outcome === OUTCOME.foreign) {
+      this.#sawForeign()
+      return { done: false, existed: false, token: '', foreign: true }
+    }
     const done = outcome === OUTCOME.done || outcome === OUTCOME.existed
     return { done, existed: outcome === OUTCOME.existed, token: done ? envelope.token : '' }
   }
 
-  #open(name: string, text: string, server: Server, era: string): Cell | Promise<Cell> {
+  #open(text: string, server: Server, era: string): Cell {
     const now = server.clock.now()
-    return openEnvelope(text, now, this.tombstoneTtl, era) ?? this.#readGarbage(name, server, era)
+    const cell = openEnvelope(text, now, this.tombstoneTtl, era)
+    if (cell !== undefined) return cell
+    // Of another version or damaged: it may be replaced. What another program keeps there may not.
+    const token = isEnvelope(text) ? text.slice(TOKEN_AT, WRITTEN_AT) : FOREIGN
+    return { ...ABSENT, era, token }
   }
 
-  /** Foreign data is under the key: absent, with a token that only it has. */
-  async #readGarbage(name: string, server: Server, era: string): Promise<Cell> {
-    let raw: Buffer | null
-    try {
-      raw = await this.#client.getBuffer(name)
-    } catch (error) {
-      if (isWrongType(error)) return { ...ABSENT, era }
-      throw redisError(error)
-    }
-    if (raw === null) return { ...ABSENT, era }
-    // It may have been replaced since.
-    return (
-      openEnvelope(raw.toString(), server.clock.now(), this.tombstoneTtl, era) ?? {
-        ...ABSENT,
-        era,
-        token: tokenOfGarbage(raw),
-      }
-    )
+  #sawForeign(): void {
+    this.foreign += 1
+    if (this.foreign === 1)
+      this.#warnings.tell(foreignData(`${keyPrefixOf(this.#client)}${this.#prefix}*`))
   }
 }

@@ -30,7 +30,8 @@ export async function* scanKeys(
   } while (cursor !== '0')
 }
 
-function keyPrefixOf({ options }: RedisClient): string {
+/** What the application's client puts before each key by itself. */
+export function keyPrefixOf({ options }: RedisClient): string {
   const { keyPrefix } = options as { readonly keyPrefix?: string | Buffer | null }
   return keyPrefix === undefined || keyPrefix === null ? '' : keyPrefix.toString()
 }

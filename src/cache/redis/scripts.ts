@@ -1,6 +1,13 @@
 import { createHash } from 'node:crypto'
 import { NEVER } from '../cell.ts'
-import { ENVELOPE_VERSION, EXPIRES_AT, HEADER_LENGTH, TOKEN_AT, WRITTEN_AT } from '../envelope.ts'
+import {
+  ENVELOPE_VERSION,
+  EXPIRES_AT,
+  FIRST_HEADER_LENGTH,
+  HEADER_LENGTH,
+  TOKEN_AT,
+  WRITTEN_AT,
+} from '../envelope.ts'
 import type { RedisClient } from './client.ts'
 
 /**
@@ -24,15 +31,12 @@ export const OUTCOME = {
   deleted: 4,
   /** The store is in another era, or in none. */
   era: 5,
+  /** Another program's data is under the key. It is as it was. */
+  foreign: 6,
 } as const
 
-/**
- * The token of a text that is not an envelope: a conditional write must still find the very same
- * text.
- */
-export function tokenOfGarbage(raw: Buffer): string {
-  return `?${createHash('sha1').update(raw).digest('hex').slice(0, 11)}`
-}
+/** The token of another program's data: no cell has it, and it is not that of nothing. */
+export const FOREIGN = '?'
 
 const NOW = `
 local time = redis.call('TIME')
@@ -49,21 +53,29 @@ end
 local text = ARGV[3] .. string.format('%.0f', now) .. ARGV[6] .. ARGV[4]
 `
 
+// What another program keeps there is left as it is: another type, or a text that is not an envelope
+// (`isEnvelope`). Nothing and an empty text have the same range.
+const CHECK_OWNER = `
+local header = redis.pcall('GETRANGE', KEYS[1], 0, ${HEADER_LENGTH - 1})
+if type(header) == 'table' then
+  if not string.find(header.err, 'WRONGTYPE', 1, true) then return header end
+  return now * 10 + ${OUTCOME.foreign}
+end
+if header == '' then
+  if redis.call('GET', KEYS[1]) then return now * 10 + ${OUTCOME.foreign} end
+else
+  local _, last = string.find(header, '^%d[vbx][%w_.%-]+|')
+  if last ~= ${HEADER_LENGTH} and last ~= ${FIRST_HEADER_LENGTH} then return now * 10 + ${OUTCOME.foreign} end
+end
+`
+
 // KEYS: cell, state; ARGV: expected token ('*' for any), deadline, head, tail, tombstoneTtl, era
 const PUT = `${NOW}${CHECK_ERA}
 if now > tonumber(ARGV[2]) then return now * 10 + ${OUTCOME.late} end
+${CHECK_OWNER}
 local expect = ARGV[1]
-if expect ~= '*' then
-  local found
-  if string.sub(expect, 1, 1) == '?' then
-    found = redis.pcall('GET', KEYS[1])
-    if type(found) == 'string' then found = '?' .. string.sub(redis.sha1hex(found), 1, 11) end
-  else
-    found = redis.pcall('GETRANGE', KEYS[1], ${TOKEN_AT}, ${WRITTEN_AT - 1})
-    -- A list, a hash or the like: nothing of ours is there.
-    if type(found) == 'table' then found = '' end
-  end
-  if found ~= expect then return now * 10 + ${OUTCOME.refused} end
+if expect ~= '*' and string.sub(header, ${TOKEN_AT + 1}, ${WRITTEN_AT}) ~= expect then
+  return now * 10 + ${OUTCOME.refused}
 end
 local expires = tonumber(string.sub(ARGV[4], 1, 13))
 if expires == ${NEVER} then
@@ -79,14 +91,12 @@ return now * 10 + ${OUTCOME.done}
 const TOMBSTONE = `${NOW}${CHECK_ERA}
 if now < tonumber(ARGV[2]) then return now * 10 + ${OUTCOME.refused} end
 if now > tonumber(ARGV[1]) then return now * 10 + ${OUTCOME.late} end
+${CHECK_OWNER}
 local outcome = ${OUTCOME.done}
-local header = redis.pcall('GETRANGE', KEYS[1], 0, ${HEADER_LENGTH - 1})
-if type(header) == 'string' and #header == ${HEADER_LENGTH} then
-  local kind = string.sub(header, 1, 2)
-  if kind == '${ENVELOPE_VERSION}v' or kind == '${ENVELOPE_VERSION}b' then
-    local expires = tonumber(string.sub(header, ${EXPIRES_AT + 1}, ${EXPIRES_AT + 13}))
-    if expires and expires > now then outcome = ${OUTCOME.existed} end
-  end
+local kind = string.sub(header, 1, 2)
+if kind == '${ENVELOPE_VERSION}v' or kind == '${ENVELOPE_VERSION}b' then
+  local expires = tonumber(string.sub(header, ${EXPIRES_AT + 1}, ${EXPIRES_AT + 13}))
+  if expires and expires > now then outcome = ${OUTCOME.existed} end
 end
 local reply = redis.pcall('SET', KEYS[1], text, 'PX', string.format('%.0f', ttl))
 if reply.err then

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto'
-import { SwitchbackError } from '../../errors.ts'
+import { quote, SwitchbackError } from '../../errors.ts'
 import type { EraVerdict, Stand, Word } from '../backend.ts'
 import type { RedisNode } from './client.ts'
 import { isReadOnly, redisError } from './errors.ts'
@@ -109,7 +109,8 @@ export class Server {
         word,
       })
       answered = true
-      if (heard === undefined) throw sharedPrefix()
+      if (heard === 'shared') throw sharedPrefix()
+      if (heard === 'foreign') throw foreignState(this.#parts.question().key)
       this.clock.learn(heard.now, sentAt)
       const before = this.heard?.era
       const again = !newConnection && before === heard.era
@@ -182,6 +183,14 @@ function sharedPrefix(): SwitchbackError {
     {
       hint: 'Give each cache a prefix of its own. Where several machines share one Redis, set fleet: true.',
     },
+  )
+}
+
+function foreignState(name: string): SwitchbackError {
+  return new SwitchbackError(
+    'SB_REDIS_FOREIGN',
+    `Redis has data of another program under ${quote(name)}, where this cache keeps its state; nothing of Redis is used.`,
+    { hint: 'Give the cache a prefix of its own, or remove that key.' },
   )
 }
 

@@ -27,8 +27,11 @@ if type(info) == 'string' then
   if was and not string.find(was, '^0+$') then id = id .. was end
 end
 local before = redis.pcall('HMGET', K, 'last')
-if before.err then redis.call('DEL', K) end
-before = not before.err and tonumber(before[1] or 0) or 0
+if before.err then
+  if string.find(before.err, 'WRONGTYPE', 1, true) then return { 'foreign' } end
+  return before
+end
+before = tonumber(before[1] or 0)
 local last = redis.pcall('HSET', K, 'last', num(now))
 if type(last) == 'table' and last.err and not string.find(last.err, 'OOM', 1, true) then return last end
 local me = redis.call('HMGET', K, 'id', 'era', 'since', 'ttl', 'owner', 'seen',
@@ -115,11 +118,14 @@ export interface TickQuestion {
   readonly word: Word | undefined
 }
 
-/** Asks a server for its era, and begins another one where needed. `undefined`: see `owner`. */
+/**
+ * Asks a server for its era, and begins another one where needed. `shared`: see `owner`; `foreign`: another
+ * program's data is in the place of the state.
+ */
 export async function tick(
   node: RedisNode,
   question: TickQuestion,
-): Promise<TickAnswer | undefined> {
+): Promise<TickAnswer | 'shared' | 'foreign'> {
   const { key, end = '-', tombstoneTtl, owner, newConnection, word } = question
   const sentAt = performance.now()
   const reply = await evaluate(
@@ -140,7 +146,7 @@ export async function tick(
   const [now, name = '', since, ttl, id = '', begun, left, owing, owed, peer = ''] = (
     reply as (string | Buffer)[]
   ).map(String)
-  if (now === 'shared') return undefined
+  if (now === 'shared' || now === 'foreign') return now
   return {
     era: Number.parseInt(name, 16),
     name,

@@ -156,6 +156,20 @@ describe('a Redis that may have lost acknowledged deletes begins another era', (
   })
 })
 
+test("another program's data in the place of the state is left alone, and nothing is used meanwhile", async () => {
+  await put('v1')
+  const outcome = (): Promise<string> =>
+    Promise.resolve(backend.read('k')).then(
+      ({ state }) => state,
+      ({ code }: SwitchbackError) => code,
+    )
+  await redis.command('SET', 'switchback:cache:#state', 'of another program')
+  await expect.poll(() => outcome(), { timeout: 20_000 }).toBe('SB_REDIS_FOREIGN')
+  expect(await redis.command('GET', 'switchback:cache:#state')).toBe('of another program')
+  await redis.command('DEL', 'switchback:cache:#state')
+  await expect.poll(() => outcome(), { timeout: 20_000 }).toBe('absent')
+})
+
 describe('processes of different settings', () => {
   test('the longest tombstoneTtl is used by all, with a warning', async () => {
     await backend.read('k')
