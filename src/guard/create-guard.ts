@@ -76,6 +76,11 @@ function sourceOf(plan: Plan, token: string | undefined): MetricsSource {
     return prometheusSource({
       ...prometheus,
       selectors,
+      // A counter of failures may not be there before the first one; that of all events is.
+      needed: [
+        ...plan.custom.map(({ total }) => total),
+        ...plan.limits.filter(({ of }) => of === 'value').map(({ selector }) => selector),
+      ],
       ...(token === undefined ? {} : { token }),
     })
   }
