@@ -1,16 +1,9 @@
-import { ANY, type Cell, type Entry, type MaybePromise } from '../cache/index.ts'
-import type { Recorder, Outcome } from '../telemetry/index.ts'
-import { type Debts, NEVER_TRUSTED } from './debts.ts'
-import { type GuardedSide, isTimeout } from './guarded-side.ts'
-import type { Follower } from './follower.ts'
+import { ANY, type Entry } from '../cache/index.ts'
+import type { Outcome } from '../telemetry/index.ts'
+import { CoherentReads, failure } from './coherent-reads.ts'
+import type { GuardedSide } from './guarded-side.ts'
 import { nearerReach, type PinnedOperation } from './operation.ts'
-
-export interface CoherenceParts {
-  readonly debts: Debts
-  readonly recorder: Recorder
-  /** Of the side that other machines do not see, where there is one. */
-  readonly follower?: Follower | undefined
-}
+import { NEVER_TRUSTED } from './trust.ts'
 
 /** What a write or an erasure left on the two sides. */
 export interface Written {
@@ -25,65 +18,18 @@ export interface Written {
  * was acknowledged never returns anything older, whichever side either of them used. Its rules and
  * their reasons are in docs/adr/0001-ledger-and-fence.md.
  */
-export class Coherence {
-  readonly #debts: Debts
-  readonly #recorder: Recorder
-  readonly #follower: Follower | undefined
-
-  constructor(parts: CoherenceParts) {
-    this.#debts = parts.debts
-    this.#recorder = parts.recorder
-    this.#follower = parts.follower
-  }
-
-  /** Reads the key where it can be trusted. True: `op.cell` is alive. Never rejects. */
-  async read(op: PinnedOperation): Promise<boolean> {
-    const { active, standby, key } = op
-    op.place = undefined
-    if (this.#follower !== undefined) op.heardUntil = this.#follower.now
-    const meeting = active.meet()
-    if (meeting !== undefined) await meeting
-    // Asked before the read: what is acknowledged from here on need not be seen.
-    const trusted = this.#debts.trustedFrom(active.side, key)
-    if (trusted === NEVER_TRUSTED) {
-      op.outcome = 'fell_back'
-    } else {
-      try {
-        const { changes } = this.#debts
-        const read = this.#debts.read(active.side, key)
-        const cell = read instanceof Promise ? await read : read
-        if (cell !== undefined) {
-          return this.#saw(op, active, cell, trusted, changes) && this.#mayUse(op, active)
-        }
-        op.outcome = 'fell_back'
-      } catch (error) {
-        op.outcome = failure(error)
-      }
-    }
-    if (op.retired) return false
-    const standbyTrusted = this.#debts.trustedFrom(standby.side, key)
-    if (standbyTrusted === NEVER_TRUSTED) return false
-    try {
-      const { changes } = this.#debts
-      const cell = await this.#debts.read(standby.side, key)
-      if (cell === undefined || !this.#saw(op, standby, cell, standbyTrusted, changes)) return false
-      return await this.#mayUse(op, standby)
-    } catch {
-      return false
-    }
-  }
-
+export class Coherence extends CoherentReads {
   /** Writes the value; resolves when the write may be acknowledged. Never rejects. */
   async store(op: PinnedOperation, entry: Entry): Promise<Written> {
     const { active, standby, key } = op
     let pendingUntil = 0
-    op.reach = this.#follower?.reach ?? 'all'
+    op.reach = this.follower?.reach ?? 'all'
     const meeting = active.meet()
     if (meeting !== undefined) await meeting
-    const trusted = this.#debts.trustedFrom(active.side, key)
+    const trusted = this.debts.trustedFrom(active.side, key)
     if (op.mirrored) {
       await standby.meet()
-      op.standbyFence = this.#debts.fencedBefore(standby.side, key)
+      op.standbyFence = this.debts.fencedBefore(standby.side, key)
     }
     if (trusted !== NEVER_TRUSTED) {
       try {
@@ -116,8 +62,8 @@ export class Coherence {
   /** Deletes the key on both sides; resolves to whether a value was there. Never rejects. */
   async erase(op: PinnedOperation): Promise<boolean> {
     const { active, standby, key } = op
-    op.reach = this.#follower?.reach ?? 'all'
-    const fences = [active, standby].map(({ side }) => this.#debts.fencedBefore(side, key))
+    op.reach = this.follower?.reach ?? 'all'
+    const fences = [active, standby].map(({ side }) => this.debts.fencedBefore(side, key))
     const onActive = this.#eraseOn(op, active)
     const onStandby = this.#eraseOn(op, standby)
     const erased = await onActive
@@ -137,16 +83,16 @@ export class Coherence {
     const { place, key, cell } = op
     if (place === undefined) return ''
     const slow = performance.now() - op.missedAt > place.backend.tombstoneTtl / 2
-    const follower = place.side === this.#follower?.side ? this.#follower : undefined
+    const follower = place.side === this.follower?.side ? this.follower : undefined
     const changed = follower?.changedSince(key, op.heardUntil) === true
     // Another fence than at the miss, or the side is out by now, or an invalidation is pending.
-    if (slow || changed || this.#debts.trustedFrom(place.side, key) !== op.fence) {
-      this.#recorder.event(place.side, 'fill_refused')
+    if (slow || changed || this.debts.trustedFrom(place.side, key) !== op.fence) {
+      this.recorder.event(place.side, 'fill_refused')
       return ''
     }
     try {
       const { written, token, foreign } = await place.write(key, entry, cell.token, cell.era)
-      this.#recorder.event(place.side, written ? 'fill' : 'fill_refused')
+      this.recorder.event(place.side, written ? 'fill' : 'fill_refused')
       follower?.filled(op, token)
       if (foreign === true) await this.#fillOther(op, entry)
       return token
@@ -155,16 +101,9 @@ export class Coherence {
     }
   }
 
-  /** Whether the cell that was just seen may be used: a side that other machines do not see may be behind. */
-  #mayUse(op: PinnedOperation, { side }: GuardedSide): MaybePromise<boolean> {
-    const follower = this.#follower
-    if (follower === undefined || follower.side !== side) return true
-    return follower.knows(op.key, op.cell) || follower.confirm(op)
-  }
-
   /** Known to be the latest before the other side is told, whose change is told to this process too. */
   #put({ key, startedAt }: PinnedOperation, { side }: GuardedSide, token: string): void {
-    if (this.#follower?.side === side) this.#follower.put(key, token, startedAt)
+    if (this.follower?.side === side) this.follower.put(key, token, startedAt)
   }
 
   /**
@@ -174,29 +113,10 @@ export class Coherence {
    */
   async #fillOther(op: PinnedOperation, entry: Entry): Promise<void> {
     const { standby, standbyCell: seen, key } = op
-    if (op.place !== op.active || seen === undefined || this.#follower !== undefined) return
-    if (this.#debts.trustedFrom(standby.side, key) !== op.standbyFence) return
+    if (op.place !== op.active || seen === undefined || this.follower !== undefined) return
+    if (this.debts.trustedFrom(standby.side, key) !== op.standbyFence) return
     const { written } = await standby.write(key, entry, seen.token, seen.era)
-    this.#recorder.event(standby.side, written ? 'fill' : 'fill_refused')
-  }
-
-  #saw(
-    op: PinnedOperation,
-    place: GuardedSide,
-    cell: Cell,
-    trusted: number,
-    changes: number,
-  ): boolean {
-    op.fence = this.#debts.trustedSince(place.side, op.key, trusted, changes)
-    if (op.fence === NEVER_TRUSTED) return false
-    op.place = place
-    op.cell = cell
-    const alive = cell.state === 'value' && cell.writtenAt >= op.fence
-    if (alive) {
-      op.servedBy = place.side
-      if (op.outcome === 'miss') op.outcome = 'hit'
-    }
-    return alive
+    this.recorder.event(standby.side, written ? 'fill' : 'fill_refused')
   }
 
   /**
@@ -204,13 +124,13 @@ export class Coherence {
    * (its store restarted), and the old value of the other side may have been moved there.
    */
   async #oweIfFenced(op: PinnedOperation, side: GuardedSide, fence: number): Promise<boolean> {
-    if (this.#debts.fencedBefore(side.side, op.key) === fence) return false
+    if (this.debts.fencedBefore(side.side, op.key) === fence) return false
     await this.#owe(op, side, 0)
     return true
   }
 
   async #owe(op: PinnedOperation, side: GuardedSide, notBefore: number): Promise<void> {
-    const reach = await this.#debts.owe(side.side, op.key, notBefore)
+    const reach = await this.debts.owe(side.side, op.key, notBefore)
     op.reach = nearerReach(op.reach, reach)
   }
 
@@ -276,12 +196,7 @@ interface Erased {
 }
 
 const NOTHING_WRITTEN: Written = { activeToken: '', standbyToken: '' }
-
 /** What the store did not take came too late, unless another program's data is in its place. */
 function refusal(foreign: boolean | undefined): Outcome {
   return foreign === true ? 'failed' : 'timed_out'
-}
-
-function failure(error: unknown): Outcome {
-  return isTimeout(error) ? 'timed_out' : 'failed'
 }

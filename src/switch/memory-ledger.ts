@@ -1,5 +1,5 @@
 import { type Due, FENCE_UNKNOWN, type Heard, type Ledger, type Owed } from '../cache/index.ts'
-import type { Side } from '../side.ts'
+import { otherSide, type Side } from '../side.ts'
 
 function isDue({ notBefore }: Owed, { now, latest }: Due): boolean {
   return notBefore <= now || notBefore > latest
@@ -10,29 +10,34 @@ function isDue({ notBefore }: Owed, { now, latest }: Due): boolean {
  * machine's ledger cannot be written.
  */
 export class MemoryLedger implements Ledger {
-  readonly #owed: Record<Side, Map<string, Owed>> = { off: new Map(), on: new Map() }
+  readonly #owed: Record<Side, Map<string, Remembered>> = { off: new Map(), on: new Map() }
   readonly #fenced: Record<Side, number> = { off: 0, on: 0 }
   readonly #heard: Record<Side, Heard | undefined> = { off: undefined, on: undefined }
   #generation = 0
+  /** Whether nothing was ever noted here. */
+  blank: boolean = true
 
   owes(side: Side, key: string): boolean {
     return this.#owed[side].size > 0 && this.#owed[side].has(key)
   }
 
   owe(side: Side, key: string, notBefore: number): void {
-    const before = this.#owed[side].get(key)?.notBefore ?? 0
-    this.#generation += 1
-    this.#owed[side].set(key, {
-      side,
-      key,
-      generation: String(this.#generation),
-      notBefore: Math.max(before, notBefore),
-    })
+    this.#owe(side, key, notBefore, false)
+  }
+
+  /** As {@link owe}; it is not listed while the other side owes the key too. */
+  oweAfter(side: Side, key: string): void {
+    this.#owe(side, key, 0, true)
   }
 
   list(side: Side, limit: number, due?: Due): readonly Owed[] {
-    const all = [...this.#owed[side].values()]
-    return (due === undefined ? all : all.filter((owed) => isDue(owed, due))).slice(0, limit)
+    const listed = []
+    for (const owed of this.#owed[side].values()) {
+      if (listed.length === limit) break
+      const waits = owed.after && this.owes(otherSide(side), owed.key)
+      if (!waits && (due === undefined || isDue(owed, due))) listed.push(owed)
+    }
+    return listed
   }
 
   settle(owed: Owed): boolean {
@@ -45,6 +50,7 @@ export class MemoryLedger implements Ledger {
   }
 
   fence(side: Side, before: number): void {
+    this.blank = false
     this.#fenced[side] = Math.max(this.#fenced[side], before)
   }
 
@@ -81,4 +87,21 @@ export class MemoryLedger implements Ledger {
   trustedFrom(side: Side, key: string): number {
     return this.owes(side, key) ? Number.POSITIVE_INFINITY : this.#fenced[side]
   }
+
+  #owe(side: Side, key: string, notBefore: number, after: boolean): void {
+    this.blank = false
+    const before = this.#owed[side].get(key)?.notBefore ?? 0
+    this.#generation += 1
+    this.#owed[side].set(key, {
+      side,
+      key,
+      generation: String(this.#generation),
+      notBefore: Math.max(before, notBefore),
+      after,
+    })
+  }
+}
+
+interface Remembered extends Owed {
+  readonly after: boolean
 }

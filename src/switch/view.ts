@@ -12,7 +12,7 @@ import type { Loads } from './loads.ts'
 import { type OnOperation, PinnedOperation } from './operation.ts'
 import type { StandbyPolicy } from './options.ts'
 import { OPERATIONS } from './tracing.ts'
-import type { UnderWay } from './under-way.ts'
+import { closedError, type UnderWay } from './under-way.ts'
 import type { Values } from './values.ts'
 
 /** The user of an operation, and who receives its result. */
@@ -27,7 +27,7 @@ export interface ViewParts {
   readonly name: string
   readonly sides: Readonly<Record<Side, GuardedSide>>
   readonly decider: Decider
-  readonly policy: { current(): StandbyPolicy }
+  readonly policy: { readonly current: StandbyPolicy }
   /** No longer read, whatever the flag says. */
   readonly retired: Side | undefined
   readonly underWay: UnderWay
@@ -74,7 +74,7 @@ export class CallerView implements CacheView {
 
   async #getOrSet<T>(key: string, load: Loader<T>, options?: GetOrSetOptions): Promise<T> {
     const { underWay, values, coherence, loads } = this.#parts
-    underWay.refuseIfClosed()
+    if (underWay.closed) throw closedError()
     checkKey(key)
     options?.signal?.throwIfAborted()
     const ttlMs = values.ttlOf(options)
@@ -187,7 +187,7 @@ export class CallerView implements CacheView {
 
   async #readOnly<T>(operation: 'get' | 'has', key: string): Promise<T | undefined> {
     const { underWay, coherence, loads } = this.#parts
-    underWay.refuseIfClosed()
+    if (underWay.closed) throw closedError()
     checkKey(key)
     const pinned = this.#begin(operation, key)
     const op = pinned instanceof Promise ? await pinned : pinned
@@ -222,7 +222,7 @@ export class CallerView implements CacheView {
       decision,
       active,
       standby,
-      policy.current(),
+      policy.current,
       gone,
       bucket,
     )

@@ -67,7 +67,7 @@ class Process {
       name: 'cache',
       sides,
       decider: new FixedDecider({ on: 'on' }),
-      policy: { current: () => policy },
+      policy: { current: policy },
       retired: undefined,
       underWay: new UnderWay(),
       coherence,
