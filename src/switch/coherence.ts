@@ -196,6 +196,7 @@ interface Erased {
 }
 
 const NOTHING_WRITTEN: Written = { activeToken: '', standbyToken: '' }
+
 /** What the store did not take came too late, unless another program's data is in its place. */
 function refusal(foreign: boolean | undefined): Outcome {
   return foreign === true ? 'failed' : 'timed_out'
