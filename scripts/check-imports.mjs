@@ -12,6 +12,7 @@ const ROOMS = {
   flags: ['flagfile'],
   telemetry: ['flagfile'],
   switch: ['cache', 'flags', 'telemetry'],
+  calls: ['flags', 'telemetry', 'switch'],
   scrape: [],
   rollout: ['flagfile', 'scrape'],
   guard: ['rollout', 'scrape'],
@@ -19,7 +20,7 @@ const ROOMS = {
   control: ['guard', 'rollout', 'scrape'],
   app: ['switch', 'cache', 'flags', 'telemetry'],
   cli: 'all',
-  '.': ['cache', 'flagfile', 'flags', 'telemetry', 'switch'],
+  '.': ['cache', 'flagfile', 'flags', 'telemetry', 'switch', 'calls'],
 }
 
 /** What every room may use. */
@@ -37,7 +38,7 @@ const KERNEL = new Set([
 ])
 
 /** What `import 'openfeature-switchback'` may load. The other rooms, and the libraries that only they need, may not. */
-const DATA_PLANE = new Set(['cache', 'flagfile', 'flags', 'telemetry', 'switch', '.'])
+const DATA_PLANE = new Set(['cache', 'flagfile', 'flags', 'telemetry', 'switch', 'calls', '.'])
 const CONTROL_PLANE_LIBRARIES = ['fastify', 'pino', 'yaml', 'jsonc-parser', 'ajv', '@grpc/']
 
 /** What belongs to the one place that knows of the process: the command line. */

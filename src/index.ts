@@ -4,6 +4,31 @@
  * @packageDocumentation
  */
 export {
+  controlsOf,
+  createSwitch,
+  type CallInfo,
+  type CallOptions,
+  type CallResult,
+  type CallReturns,
+  type CallSettings,
+  type CallsHealth,
+  type CallSideHealth,
+  type CallStage,
+  type CompareOptions,
+  type IsFailure,
+  type Method,
+  type MethodNames,
+  type PlainCall,
+  type PromiseMethodNames,
+  type ReadCall,
+  type SwitchBase,
+  type SwitchControls,
+  type Switched,
+  type SwitchMethods,
+  type SwitchOptions,
+  type WriteCall,
+} from './calls/index.ts'
+export {
   adaptCache,
   type AdaptCacheOptions,
   type CacheBackend,
@@ -86,6 +111,9 @@ export {
   type ViewHooks,
 } from './switch/index.ts'
 export {
+  type CallComparison,
+  type CallOutcome,
+  type CallRecorder,
   createTelemetry,
   type Meter,
   type Observations,

@@ -26,9 +26,17 @@ export interface GivenChoice {
  *
  * @param feature the cache's name
  * @param onEvent for a decider that is made here, unless the source has a listener
+ * @param called the function that the application called, for messages
  * @throws {SwitchbackError} `SB_OPTION_INVALID` when it is not clear which flag decides
  */
-export function deciderOf(options: GivenChoice, feature: string, onEvent?: OnFlagsEvent): Decider {
+export function deciderOf(
+  options: GivenChoice,
+  feature: string,
+  onEvent?: OnFlagsEvent,
+  called = 'createCacheSwitch',
+): Decider {
+  const invalid = (problem: string, hint: string): SwitchbackError =>
+    new SwitchbackError('SB_OPTION_INVALID', `${called}: ${problem}`, { hint })
   const { decider, flag, flags } = options
   if (decider === undefined) {
     const named = typeof flag === 'string' && flag !== ''
@@ -50,8 +58,4 @@ export function deciderOf(options: GivenChoice, feature: string, onEvent?: OnFla
     throw invalid(`${both} contradict each other`, 'leave flag out: the decider has its own')
   }
   return decider
-}
-
-function invalid(problem: string, hint: string): SwitchbackError {
-  return new SwitchbackError('SB_OPTION_INVALID', `createCacheSwitch: ${problem}`, { hint })
 }

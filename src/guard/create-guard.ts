@@ -72,19 +72,16 @@ function sourceOf(plan: Plan, token: string | undefined): MetricsSource {
     ...plan.custom.flatMap(({ bad, total }) => [bad, total]),
     ...plan.limits.map(({ selector }) => selector),
   ]
+  const watched = plan.watched === undefined ? {} : { watched: plan.watched }
   if (prometheus !== undefined) {
     return prometheusSource({
       ...prometheus,
+      ...watched,
       selectors,
-      // A counter of failures may not be there before the first one; that of all events is.
-      needed: [
-        ...plan.custom.map(({ total }) => total),
-        ...plan.limits.filter(({ of }) => of === 'value').map(({ selector }) => selector),
-      ],
       ...(token === undefined ? {} : { token }),
     })
   }
-  if (replicas.length > 0) return replicaSource({ urls: replicas, selectors })
+  if (replicas.length > 0) return replicaSource({ urls: replicas, selectors, ...watched })
   throw new SwitchbackError('SB_PLAN_INVALID', 'Plan: no source of metrics is given', {
     hint: 'Give replicas: [http://host:port/metrics] or prometheus: { url: http://host:9090 }.',
   })

@@ -60,6 +60,12 @@ export class Observer {
       control: { bad: pick(off), total: off.operations },
       treatment: { bad: pick(on), total: on.operations },
     })
+    if (id === 'mismatched') {
+      return {
+        control: { bad: off.mismatched, total: off.compared },
+        treatment: { bad: on.mismatched, total: on.compared },
+      }
+    }
     if (id === 'failed') return pair((arm) => arm.failed)
     if (id === 'repeat-misses') return pair((arm) => arm.repeatMisses)
     if (id === 'degraded') {

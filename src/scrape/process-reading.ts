@@ -84,6 +84,8 @@ export function processReadingOf(series: readonly Series[], flag: string): Proce
   const operations = { off: 0, on: 0 }
   for (const { name, labels, value } of series) {
     if (name === 'switchback_instance_info') instance = (labels['instance_id'] ?? '').slice(0, 64)
+    // Of another implementation than the cache.
+    if (labels['switch'] !== undefined) continue
     const of = labels['flag']
     if (of !== undefined && of !== flag) {
       others.add(of.slice(0, LONGEST))

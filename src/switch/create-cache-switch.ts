@@ -17,7 +17,7 @@ import { Loads } from './loads.ts'
 import { Moves } from './moves.ts'
 import { type CacheSwitchOptions, STANDBY_POLICIES } from './options.ts'
 import { Origin } from './origin.ts'
-import { policySource } from './standby-policy.ts'
+import { standbySource } from './standby-policy.ts'
 import { UnderWay } from './under-way.ts'
 import { Upkeep } from './upkeep.ts'
 import { jsonCodec, Values } from './values.ts'
@@ -91,7 +91,12 @@ export function createCacheSwitch(options: CacheSwitchOptions & FlagChoice): Cac
     notify,
   })
   const upkeep = new Upkeep({ sides, debts, intervalMs: UPKEEP_MS, recorder, notify })
-  const policy = policySource(options.standby ?? 'invalidate', notify, options.flags?.domain)
+  const policy = standbySource(
+    options.standby ?? 'invalidate',
+    STANDBY_POLICIES,
+    notify,
+    options.flags?.domain,
+  )
   const comparisons = new Comparisons(recorder, (key) => {
     const detail = `${options.off.name} and ${options.on.name} differ for key sha256:${key}`
     notify({ type: 'mismatch', detail })

@@ -4,7 +4,9 @@
  */
 export { createCacheSwitch } from './create-cache-switch.ts'
 export type { CacheSwitch, CacheView, ViewHooks } from './cache-switch.ts'
-export type { BreakerOptions } from './breaker.ts'
+export { Breaker, type BreakerOptions } from './breaker.ts'
+export { Deadlines, type OutcomeListener } from './deadlines.ts'
+export { isTimeout, oneLine } from './guarded-side.ts'
 export { type Codec, jsonCodec } from './values.ts'
 export type {
   CacheChange,
@@ -14,6 +16,9 @@ export type {
   StoreWarning,
   SwitchEvent,
 } from './events.ts'
+export { eventOf, logEvent, type Notify } from './events.ts'
+export { standbySource } from './standby-policy.ts'
+export { closedError, UnderWay } from './under-way.ts'
 export type { CacheHealth, SideHealth } from './health.ts'
 export { MemoryLedger } from './memory-ledger.ts'
 export type { OnOperation, OperationInfo, Reach } from './operation.ts'

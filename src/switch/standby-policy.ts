@@ -1,23 +1,25 @@
 import { createStringFlag } from '../flags/index.ts'
 import type { Notify } from './events.ts'
-import { type CacheSwitchOptions, STANDBY_POLICIES, type StandbyPolicy } from './options.ts'
 
-export interface PolicySource {
-  /** The standby policy in force now. */
-  readonly current: StandbyPolicy
+/** What is to be done for the side that the flag did not pick. */
+export interface StandbySource<T> {
+  /** In force now. */
+  readonly current: T
   close(): void
 }
 
-export function policySource(
-  standby: NonNullable<CacheSwitchOptions['standby']>,
+/** @param allowed the first of them is in force until the flag has answered */
+export function standbySource<T extends string>(
+  standby: T | { readonly flag: string },
+  allowed: readonly T[],
   notify: Notify,
   domain: string | undefined,
-): PolicySource {
+): StandbySource<T> {
   if (typeof standby === 'string') return { current: standby, close: () => {} }
   const flag = createStringFlag({
     flag: standby.flag,
-    allowed: STANDBY_POLICIES,
-    fallback: 'invalidate',
+    allowed,
+    fallback: allowed[0]!,
     onChange: (detail) => notify({ type: 'standby-changed', detail }),
     ...(domain === undefined ? {} : { domain }),
   })

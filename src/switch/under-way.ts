@@ -1,6 +1,6 @@
 import { SwitchbackError } from '../errors.ts'
 
-/** The writes that are not acknowledged yet, for which closing the cache waits. */
+/** What is not acknowledged yet, for which closing waits. */
 export class UnderWay {
   #count = 0
   /** From then on every operation is refused. */
@@ -8,7 +8,7 @@ export class UnderWay {
   #ended: (() => void) | undefined
 
   /** @throws SwitchbackError `SB_CLOSED` */
-  async write<T>(work: () => Promise<T>): Promise<T> {
+  async hold<T>(work: () => Promise<T>): Promise<T> {
     if (this.closed) throw closedError()
     this.#count += 1
     try {
@@ -19,7 +19,7 @@ export class UnderWay {
     }
   }
 
-  /** Resolves when all writes under way are acknowledged. */
+  /** Resolves when all of it is acknowledged. */
   async close(): Promise<void> {
     this.closed = true
     if (this.#count === 0) return
@@ -29,8 +29,9 @@ export class UnderWay {
   }
 }
 
-export function closedError(): SwitchbackError {
-  return new SwitchbackError('SB_CLOSED', 'The cache was closed.', {
+/** @param what is closed */
+export function closedError(what = 'cache'): SwitchbackError {
+  return new SwitchbackError('SB_CLOSED', `The ${what} was closed.`, {
     hint: 'Close it after the last operation.',
   })
 }

@@ -119,8 +119,8 @@ export class CallerView implements CacheView {
   #write<T>(operation: string, work: (view: CallerView) => Promise<T>): Promise<T> {
     const { underWay } = this.#parts
     return OPERATIONS.hasSubscribers
-      ? this.#traced(operation, (view) => underWay.write(() => work(view)))
-      : underWay.write(() => work(this))
+      ? this.#traced(operation, (view) => underWay.hold(() => work(view)))
+      : underWay.hold(() => work(this))
   }
 
   /** Does it through a view that also tells the trace what the operation did. */

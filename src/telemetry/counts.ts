@@ -49,7 +49,7 @@ function outcomeIndex(outcome: Outcome): number {
   }
 }
 
-function latencyIndex(durationMs: number): number {
+export function latencyIndex(durationMs: number): number {
   let index = 0
   while (index < BOUNDS - 1 && durationMs > BOUNDS_MS[index]!) index++
   return index

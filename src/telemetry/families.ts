@@ -28,7 +28,7 @@ export function formatBound(seconds: number): string {
 /** Below this, slowness of single users is not exported: nothing so fast is late. */
 const SLOWEST_USEFUL = 0.000_5
 
-function histogramSamples(histogram: HistogramSnapshot, labels: Labels): Sample[] {
+export function histogramSamples(histogram: HistogramSnapshot, labels: Labels): Sample[] {
   let cumulative = 0
   const samples: Sample[] = histogram.counts.map((count, index) => {
     cumulative += count
@@ -41,6 +41,20 @@ function histogramSamples(histogram: HistogramSnapshot, labels: Labels): Sample[
   samples.push({ suffix: '_sum', labels, value: histogram.sumSeconds })
   samples.push({ suffix: '_count', labels, value: histogram.count })
   return samples
+}
+
+/** How many took longer than each bound; absent means none. @param latency counts by bound */
+export function slowSamples(latency: ArrayLike<number>, labels: Labels): Sample[] {
+  let above = 0
+  const over: Sample[] = []
+  for (let b = LATENCY_BOUNDS.length - 2; b >= 0; b--) {
+    above += latency[b + 1]!
+    const bound = LATENCY_BOUNDS[b]!
+    if (above > 0 && bound >= SLOWEST_USEFUL) {
+      over.push({ labels: { ...labels, over: formatBound(bound) }, value: above })
+    }
+  }
+  return over.toReversed()
 }
 
 function userFamilies(snapshot: TelemetrySnapshot): Family[] {
@@ -57,16 +71,7 @@ function userFamilies(snapshot: TelemetrySnapshot): Family[] {
         bad.push({ labels: { ...labels, ended: 'fell_back' }, value: user.fellBack })
       }
       if (user.repeatMisses > 0) repeated.push({ labels, value: user.repeatMisses })
-      let above = 0
-      const over: Sample[] = []
-      for (let b = LATENCY_BOUNDS.length - 2; b >= 0; b--) {
-        above += user.latency[b + 1]!
-        const bound = LATENCY_BOUNDS[b]!
-        if (above > 0 && bound >= SLOWEST_USEFUL) {
-          over.push({ labels: { ...labels, over: formatBound(bound) }, value: above })
-        }
-      }
-      slow.push(...over.toReversed())
+      slow.push(...slowSamples(user.latency, labels))
     }
   }
   const sparse = 'Users are hashed into 32 buckets; absent means zero.'

@@ -1,4 +1,5 @@
 import type { Side } from '../side.ts'
+import type { Labels } from './families.ts'
 import type { Recorder } from './recorder.ts'
 
 /** What a cache says of one of its sides. */
@@ -9,6 +10,8 @@ interface SideState {
   readonly foreign: number
 }
 
+type Names = Readonly<Record<Side, string>>
+
 /**
  * Shows the state that somebody on call asks for first. Returns the way to take it away again.
  * @param name the cache's: several may share one recorder
@@ -17,46 +20,71 @@ interface SideState {
 export function registerHealthGauges(
   recorder: Recorder,
   name: string,
-  backends: Readonly<Record<Side, string>>,
+  backends: Names,
   stateOf: (side: Side) => SideState,
   flagsAreUp: () => boolean,
 ): () => void {
-  const ofSide = (
-    metric: string,
-    help: string,
-    read: (state: SideState) => number,
-  ): (() => void)[] =>
-    (['off', 'on'] as const).flatMap((side) => {
-      const labels = { cache: name, side, backend: backends[side] }
-      return recorder.gauge?.(metric, help, labels, () => read(stateOf(side))) ?? []
-    })
+  const labels = { cache: name }
+  const pending = 'Invalidations that the side has not received yet.'
+  const foreign =
+    "How often the side could not take a key because another program's data is under it."
   const removals = [
-    ...ofSide('switchback_side_up', '1 while the breaker of the side is closed.', ({ outSince }) =>
-      outSince === 0 ? 1 : 0,
-    ),
-    ...ofSide(
-      'switchback_side_out_seconds',
-      'For how long the side has been out; else 0.',
-      ({ outSince }) => (outSince === 0 ? 0 : (Date.now() - outSince) / 1000),
-    ),
-    ...ofSide(
-      'switchback_owed_invalidations',
-      'Invalidations that the side has not received yet.',
-      ({ owed }) => owed,
-    ),
-    ...ofSide(
-      'switchback_foreign_refusals',
-      "How often the side could not take a key because another program's data is under it.",
-      ({ foreign }) => foreign,
-    ),
+    registerSideGauges(recorder, labels, backends, (side) => stateOf(side).outSince),
+    ...ofSide(recorder, labels, backends, 'switchback_owed_invalidations', pending, (side) => {
+      return stateOf(side).owed
+    }),
+    ...ofSide(recorder, labels, backends, 'switchback_foreign_refusals', foreign, (side) => {
+      return stateOf(side).foreign
+    }),
     recorder.gauge?.(
       'switchback_flags_up',
       '1 while the flag source answers and its latest configuration is in force.',
-      { cache: name },
+      labels,
       () => (flagsAreUp() ? 1 : 0),
     ),
   ]
   return () => {
     for (const remove of removals) remove?.()
   }
+}
+
+/**
+ * Shows whether each side is in.
+ * @param labels name the cache or the switch
+ * @param outSince epoch milliseconds; 0 while the side is in
+ */
+export function registerSideGauges(
+  recorder: Recorder,
+  labels: Labels,
+  backends: Names,
+  outSince: (side: Side) => number,
+): () => void {
+  const up = '1 while the breaker of the side is closed.'
+  const out = 'For how long the side has been out; else 0.'
+  const removals = [
+    ...ofSide(recorder, labels, backends, 'switchback_side_up', up, (side) =>
+      outSince(side) === 0 ? 1 : 0,
+    ),
+    ...ofSide(recorder, labels, backends, 'switchback_side_out_seconds', out, (side) => {
+      const since = outSince(side)
+      return since === 0 ? 0 : (Date.now() - since) / 1000
+    }),
+  ]
+  return () => {
+    for (const remove of removals) remove()
+  }
+}
+
+function ofSide(
+  recorder: Recorder,
+  labels: Labels,
+  backends: Names,
+  metric: string,
+  help: string,
+  read: (side: Side) => number,
+): (() => void)[] {
+  return (['off', 'on'] as const).flatMap((side) => {
+    const all = { ...labels, side, backend: backends[side] }
+    return recorder.gauge?.(metric, help, all, () => read(side)) ?? []
+  })
 }

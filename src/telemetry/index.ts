@@ -2,6 +2,7 @@
  * Telemetry: counts what each side does. The switch calls a {@link Recorder} on the hot path; the
  * counters come out as Prometheus text, as OpenTelemetry instruments and as a snapshot of both arms.
  */
+export type { CallComparison, CallOutcome, CallRecorder } from './calls.ts'
 export { Comparisons } from './comparisons.ts'
 export type { Comparison, Losses, Operation, Outcome, Recorder, SideEvent } from './recorder.ts'
 export type { DecisionCount } from './decisions.ts'
@@ -10,7 +11,7 @@ export type { EvaluationHook, EvaluationHookOptions } from './evaluation-hook.ts
 export { PROMETHEUS_CONTENT_TYPE } from './exposition.ts'
 export type { Labels } from './families.ts'
 export type { LabelledValue } from './gauges.ts'
-export { registerHealthGauges } from './health-gauges.ts'
+export { registerHealthGauges, registerSideGauges } from './health-gauges.ts'
 export { noTelemetry } from './no-telemetry.ts'
 export type { OperationClass } from './labels.ts'
 export type {

@@ -4,6 +4,7 @@
  *
  * @packageDocumentation
  */
+export type { CallComparison, CallOutcome, CallRecorder } from './calls.ts'
 export type { DecisionCount } from './decisions.ts'
 export { evaluationHook } from './evaluation-hook.ts'
 export type {

@@ -1,4 +1,5 @@
 import type { Side } from '../side.ts'
+import type { CallRecorder } from './calls.ts'
 import type { LabelledValue } from './gauges.ts'
 
 /** The operation that business code called. */
@@ -65,6 +66,8 @@ export interface Recorder {
   originLoad(side: Side, durationMs: number, ok: boolean): void
   bytes(side: Side, direction: 'read' | 'written', count: number): void
   comparison(result: Comparison): void
+  /** The counters of a method of `createSwitch`, where the recorder has any. */
+  calls?(name: string, method: string): CallRecorder
   /** Creates the memory of one cache for `repeat_miss`, where the recorder counts those. */
   losses?(): Losses
   /**

@@ -1,4 +1,5 @@
 import { randomBytes } from 'node:crypto'
+import { type CallRecorder, CallsCounts, merged } from './calls.ts'
 import { Counts } from './counts.ts'
 import { renderPrometheus } from './exposition.ts'
 import { snapshotFamilies } from './families.ts'
@@ -50,17 +51,24 @@ class CountingTelemetry extends Counts implements Telemetry {
   readonly #identity: { readonly instance: string; readonly startedAt: number }
   readonly #gauges = new Gauges()
   readonly #health = new ProcessHealth()
+  readonly #calls: CallsCounts
   readonly #now: () => number
   readonly #meter: Meter | false
   #stopObserving: (() => void) | undefined
 
   constructor(options: TelemetryOptions) {
     const now = options.now ?? Date.now
-    super(now(), options.userWindowMs ?? 60_000)
+    const windowMs = options.userWindowMs ?? 60_000
+    super(now(), windowMs)
     this.#now = now
+    this.#calls = new CallsCounts(now, windowMs)
     this.#identity = { instance: randomBytes(9).toString('base64url'), startedAt: now() }
     this.#meter = options.meter ?? globalMeter() ?? false
     this.#observe()
+  }
+
+  calls(name: string, method: string): CallRecorder {
+    return this.#calls.of(name, method)
   }
 
   snapshot(): TelemetrySnapshot {
@@ -105,11 +113,12 @@ class CountingTelemetry extends Counts implements Telemetry {
   }
 
   #families(): Family[] {
-    return [
+    return merged([
       ...snapshotFamilies(this.snapshot()),
+      ...this.#calls.families(),
       ...this.#gauges.families(),
       ...this.#health.families(),
-    ]
+    ])
   }
 }
 

@@ -39,6 +39,7 @@ it('the plan: the page has every key that is read, and no other', () => {
     .mockImplementation((...known: readonly string[]) => {
       for (const key of known) read.add(key)
     })
+  parsePlan('switch: search')
   parsePlan(
     stringify({
       custom: [{ id: 'a', bad: 'a', total: 'b' }],

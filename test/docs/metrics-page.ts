@@ -1,4 +1,4 @@
-import { createCacheSwitch, createTelemetry, memoryCache } from '../../src/index.ts'
+import { createCacheSwitch, createSwitch, createTelemetry, memoryCache } from '../../src/index.ts'
 import { COMPARISONS, EVENTS, OPERATIONS, OUTCOMES, SIDES } from '../../src/telemetry/labels.ts'
 import { SidecarMetrics } from '../../src/sidecar/metrics.ts'
 import { guardExposition } from '../support/guard-exposition.ts'
@@ -42,7 +42,19 @@ export async function exposedMetrics(): Promise<ReadonlyMap<string, ReadFamily>>
     telemetry.bytes(side, 'written', 1)
   }
   for (const result of COMPARISONS) telemetry.comparison(result)
+  const service = createSwitch({
+    decider,
+    off: { find: async () => 1 },
+    on: { find: async () => 1 },
+    name: 'search',
+    telemetry,
+  })
+  const calls = telemetry.calls?.('search', 'find')
+  calls?.ended('on', 'failed', 10, 1, true)
+  calls?.compared('other', 'same')
+  calls?.other('on', 'done')
   const families = readExposition(telemetry.prometheus())
+  await service.close()
   await cache.close()
   telemetry.close()
   return families
@@ -90,6 +102,7 @@ export const GROUPS: Readonly<Record<string, readonly string[]>> = {
     'switchback_events_total',
     'switchback_bytes_total',
     'switchback_comparisons_total',
+    'switchback_second_writes_total',
     'switchback_origin_load_duration_seconds',
     'switchback_origin_failures_total',
   ],
@@ -134,8 +147,12 @@ export const GROUPS: Readonly<Record<string, readonly string[]>> = {
 export const LABELS: Readonly<Record<string, string>> = {
   side: '`off`: the old side; `on`: the new side. The side that the flag chose, even if the other one served',
   operation: list(OPERATIONS),
+  switch: 'of `createSwitch`: its name. What belongs to a cache has no such label',
+  method: 'the method of that switch',
+  against:
+    'of comparisons of a switch: `other` (the other side) or `itself` (the same side once more: how noisy the answers are)',
   outcome:
-    'good: `hit`, `miss`, `stored`, `deleted`; bad: `failed` (the side threw), `timed_out` (no answer within its deadline), `fell_back` (the breaker was open, or an invalidation of the key is pending: the other side or the origin served)',
+    'good: `hit`, `miss`, `stored`, `deleted`; bad: `failed` (the side threw), `timed_out` (no answer within its deadline), `fell_back` (the breaker was open, or an invalidation of the key is pending: the other side or the origin served). Of a switch: `ok`, `failed`, `timed_out`, `fell_back`, `aborted` (by the caller)',
   class: '`read` (get, getOrSet, has), `write` (set, delete, clear)',
   ended: '`failed` the caller got nothing from either side; `fell_back` the other side served',
   event:

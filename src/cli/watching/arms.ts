@@ -82,7 +82,7 @@ function totals(series: readonly Series[], side: Side): ArmTotals {
   const sums = { operations: 0, bad: 0, hits: 0, misses: 0 }
   const buckets = new Map<number, number>()
   for (const { name, labels, value } of series) {
-    if (labels['side'] !== side) continue
+    if (labels['side'] !== side || labels['switch'] !== undefined) continue
     if (name === duration) {
       const bound = labels['le'] === '+Inf' ? Infinity : Number(labels['le'])
       buckets.set(bound, (buckets.get(bound) ?? 0) + value)

@@ -78,6 +78,8 @@ export function scrapeOf(reader: ExpositionReader): Scrape {
     }
     const side = labels['side']
     if (side !== 'on' && side !== 'off') continue
+    // Of another implementation than the cache.
+    if (labels['switch'] !== undefined) continue
     const arm = arms[side]
     const add = (field: Field): void => void (arm[indexOf(field)]! += value)
     switch (name) {

@@ -1,4 +1,5 @@
 import { lasting, percent } from '../rule/index.ts'
+import { watchedText } from './parse.ts'
 import type { Plan } from './plan.ts'
 
 /** A plan as lines for people, by name: what a changed plan is told by. */
@@ -22,6 +23,7 @@ export function planLines(plan: Plan): PlanLines {
     'lost.giveUpAfter': lasting(blindness.giveUpAfterS ?? 600),
     'lost.quorum': percent(blindness.quorum ?? 0.5),
     'lost.then': plan.lost,
+    ...(plan.watched && { watches: watchedText(plan.watched) }),
     sources: sources.prometheus?.url ?? sources.replicas.join(', '),
   }
   // How many, since addresses are often passwords.

@@ -3,16 +3,24 @@ import { LOAD } from '../../load-package.ts'
 import { LATENCY_BOUNDS } from '../../metrics.ts'
 import { metricsUrl } from '../../scrape/index.ts'
 import type { MetricRule } from '../rule/index.ts'
+import type { Watched } from '../samples/reading.ts'
 import { parseSelector } from '../samples/selector.ts'
 import type { Selector } from '../samples/selector.ts'
-import { BUILT_IN, CUSTOM, DEFAULT_LIMIT, LATE_S } from './defaults.ts'
+import {
+  BUILT_IN,
+  CUSTOM,
+  DEFAULT_LIMIT,
+  LATE_OF_A_SWITCH_S,
+  LATE_S,
+  OF_A_SWITCH,
+} from './defaults.ts'
 import { readNotify } from './notify.ts'
 import { isOldMargin, refuseOldForm } from './old-form.ts'
 import type { CustomMetric, Limit, Plan } from './plan.ts'
 import { PlanReader } from './reader.ts'
 
 const KEYS =
-  'flag steps hold settle users operations alpha evidence baseline baselineTime lost metrics custom limits advance interval replicas prometheus notify'.split(
+  'flag switch method steps hold settle users operations alpha evidence baseline baselineTime lost metrics custom limits advance interval replicas prometheus notify'.split(
     ' ',
   )
 
@@ -56,9 +64,11 @@ function readPlan(reader: PlanReader): Plan {
   lost.only('after', 'giveUpAfter', 'then', 'quorum')
   const custom = reader.at('custom').list()
   const steps = readSteps(reader.at('steps'))
-  const { lateS, rules } = readBuiltIn(reader.at('metrics'), told)
+  const watched = readWatched(reader)
+  const { lateS, rules } = readBuiltIn(reader.at('metrics'), told, watched)
   return {
     flag: reader.at('flag').missing ? undefined : reader.at('flag').text(''),
+    watched,
     steps,
     metrics: [...rules, ...custom.map((entry) => readCustomRule(entry))],
     lateS,
@@ -88,6 +98,17 @@ function readPlan(reader: PlanReader): Plan {
   }
 }
 
+/** `search.find`, or the switch alone. */
+export function watchedText({ switch: name, method }: Watched): string {
+  return method === '' ? name : `${name}.${method}`
+}
+
+function readWatched(reader: PlanReader): Watched | undefined {
+  const [name, method] = [reader.at('switch'), reader.at('method')]
+  if (name.missing && !method.missing) method.problem('needs switch, whose method it is')
+  return name.missing ? undefined : { switch: name.text(''), method: method.text('') }
+}
+
 function readSteps(reader: PlanReader): readonly number[] {
   if (reader.missing) return [1, 5, 10, 25, 50, 100]
   const steps = reader.list().map((entry) => entry.number(0, 0.001, 100))
@@ -109,17 +130,23 @@ function readRule(reader: PlanReader, base: MetricRule): MetricRule {
 function readBuiltIn(
   reader: PlanReader,
   told: readonly string[],
+  watched: Watched | undefined,
 ): { readonly rules: MetricRule[]; readonly lateS: number } {
-  reader.only(...BUILT_IN.map(({ id }) => id), ...told)
-  let lateS = LATE_S
-  const rules = BUILT_IN.flatMap((base) => {
+  const builtIn = watched === undefined ? BUILT_IN : OF_A_SWITCH
+  const usual = watched === undefined ? LATE_S : LATE_OF_A_SWITCH_S
+  const what = watched === undefined ? '' : ` of ${watchedText(watched)}`
+  reader.only(...builtIn.map(({ id }) => id), ...told)
+  let lateS = usual
+  const rules = builtIn.flatMap((base) => {
     const entry = reader.at(base.id)
+    if (base.id === 'mismatched' && entry.missing) return []
     if (entry.value === 'off' || entry.value === false) return []
     const late = base.id === 'degraded' ? ['late'] : []
     entry.only('harm', 'patience', ...late, ...entry.keys().filter((key) => isOldMargin(key)))
-    if (late.length === 0) return [readRule(entry, base)]
-    lateS = boundAbove(entry.at('late').duration(LATE_S * 1000, 1) / 1000)
-    return [{ ...readRule(entry, base), basis: `later than ${lateS * 1000} ms` }]
+    if (late.length === 0)
+      return [{ ...readRule(entry, base), ...(what && { basis: what.trim() }) }]
+    lateS = boundAbove(entry.at('late').duration(usual * 1000, 1) / 1000)
+    return [{ ...readRule(entry, base), basis: `later than ${lateS * 1000} ms${what}` }]
   })
   return { rules, lateS }
 }
@@ -134,7 +161,10 @@ function readCustomRule(reader: PlanReader): MetricRule {
   const old = reader.keys().filter((key) => isOldMargin(key))
   reader.only('id', 'bad', 'total', 'harm', 'patience', 'designEffect', ...old)
   const id = reader.at('id').text('')
-  if (!/^[a-z][a-z0-9-]*$/.test(id) || BUILT_IN.some((rule) => rule.id === id)) {
+  if (
+    !/^[a-z][a-z0-9-]*$/.test(id) ||
+    [...BUILT_IN, ...OF_A_SWITCH].some((rule) => rule.id === id)
+  ) {
     reader.at('id').problem('needs a unique name in lower case, e.g. checkout')
   }
   const designEffect = reader.at('designEffect').number(CUSTOM.designEffect, 1, 1000)

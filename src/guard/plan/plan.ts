@@ -1,10 +1,13 @@
 import type { BlindnessSettings, JudgeSettings, MetricRule } from '../rule/index.ts'
 import type { NotifyOn } from '../notify/message.ts'
+import type { Watched } from '../samples/reading.ts'
 import type { Selector } from '../samples/selector.ts'
 
 /** What the guard may do, and when. See {@link parsePlan} for the file. */
 export interface Plan {
   readonly flag: string | undefined
+  /** What is judged; undefined: the cache. */
+  readonly watched: Watched | undefined
   /** Shares of `on` in per cent, rising. */
   readonly steps: readonly number[]
   /** The built-in metrics and the plan's own. */

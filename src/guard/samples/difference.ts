@@ -47,6 +47,8 @@ function fell(before: ArmReading, now: ArmReading): boolean {
     anyFell(before.failed, now.failed) ||
     anyFell(before.fellBack, now.fellBack) ||
     anyFell(before.repeatMisses, now.repeatMisses) ||
+    anyFell(before.compared, now.compared) ||
+    anyFell(before.mismatched, now.mismatched) ||
     Array.from(before.late).some(([bound, list]) => anyFell(list, now.late.get(bound))) ||
     now.users < before.users
   )
@@ -62,6 +64,8 @@ function subtractArm(before: ArmReading, now: ArmReading): ArmReading {
     failed: minus(now.failed, before.failed),
     fellBack: minus(now.fellBack, before.fellBack),
     repeatMisses: minus(now.repeatMisses, before.repeatMisses),
+    compared: minus(now.compared, before.compared),
+    mismatched: minus(now.mismatched, before.mismatched),
     late: new Map(
       Array.from(now.late, ([bound, list]) => [bound, minus(list, before.late.get(bound))]),
     ),

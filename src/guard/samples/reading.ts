@@ -3,6 +3,16 @@ import { USER_BUCKETS } from '../../metrics.ts'
 import type { Series } from '../../scrape/index.ts'
 import type { Selector } from './selector.ts'
 
+/** Which operations are read: those of the cache, or of a switch for any implementation. */
+export interface Watched {
+  /** The label `switch`; `''` is the cache, which has none. */
+  readonly switch: string
+  /** One of its methods; `''`: all of them. */
+  readonly method: string
+}
+
+const THE_CACHE: Watched = { switch: '', method: '' }
+
 /** All counters of one replica at one moment; both sides from the same answer. */
 export interface Reading {
   readonly replica: string
@@ -35,6 +45,9 @@ export interface ArmReading {
   /** The side did not, and the other one served. */
   readonly fellBack: Float64Array
   readonly repeatMisses: Float64Array
+  /** Comparisons of a switch and those that differed: on `off` a side with itself, on `on` with the other. */
+  readonly compared: Float64Array
+  readonly mismatched: Float64Array
   /** Operations that ended well, but later than a bound in seconds, by user bucket. */
   readonly late: ReadonlyMap<number, Float64Array>
   readonly users: number
@@ -53,6 +66,8 @@ interface ArmParts {
   failed: Float64Array
   fellBack: Float64Array
   repeatMisses: Float64Array
+  compared: Float64Array
+  mismatched: Float64Array
   late: Map<number, Float64Array>
   users: number
 }
@@ -64,6 +79,8 @@ function emptyArm(): ArmParts {
     failed: zeros(),
     fellBack: zeros(),
     repeatMisses: zeros(),
+    compared: Float64Array.of(0),
+    mismatched: Float64Array.of(0),
     late: new Map(),
     users: 0,
   }
@@ -94,6 +111,7 @@ export function readingOf(
   at: number,
   series: readonly Series[],
   selectors: readonly Selector[],
+  watched: Watched = THE_CACHE,
 ): Reading {
   const arms = { off: emptyArm(), on: emptyArm() }
   const selected = new Map(
@@ -110,7 +128,13 @@ export function readingOf(
     }
     if (name === 'switchback_instance_info') instance = labels['instance_id'] ?? ''
     else if (name === 'switchback_start_time_seconds') startedAt = value
-    else if (name === 'switchback_user_windows_total') userWindows = value
+    else if (isWindows(one, watched)) userWindows = value
+    if ((labels['switch'] ?? '') !== watched.switch) continue
+    const { method = watched.method } = labels
+    if (watched.method !== '' && method !== watched.method) continue
+    if (name === 'switchback_comparisons_total' && labels['against'] !== undefined) {
+      addComparison(arms[labels['against'] === 'itself' ? 'off' : 'on'], one, replica)
+    }
     const side = labels['side']
     if (side !== 'off' && side !== 'on') continue
     const arm = arms[side]
@@ -136,6 +160,18 @@ export function readingOf(
     )
   }
   return { replica, at, instance, startedAt, userWindows, arms, out, selected }
+}
+
+function addComparison(arm: ArmParts, one: Series, replica: string): void {
+  const { result } = one.labels
+  if (result !== 'same' && result !== 'mismatch') return
+  const count = countOf(one, replica)
+  arm.compared[0]! += count
+  if (result === 'mismatch') arm.mismatched[0]! += count
+}
+
+function isWindows({ name, labels }: Series, watched: Watched): boolean {
+  return name === 'switchback_user_windows_total' && (labels['switch'] ?? '') === watched.switch
 }
 
 function select(

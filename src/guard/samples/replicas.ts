@@ -1,7 +1,7 @@
 import { messageOf } from '../../errors.ts'
 import { ExpositionReader, fetchPieces, metricsUrl } from '../../scrape/index.ts'
 import { readingOf } from './reading.ts'
-import type { Reading } from './reading.ts'
+import type { Reading, Watched } from './reading.ts'
 import type { Selector } from './selector.ts'
 import type { Failure, MetricsSource } from './source.ts'
 
@@ -10,6 +10,8 @@ export interface ReplicaSourceOptions {
   readonly urls: readonly string[]
   /** Series to keep besides Switchback's own. */
   readonly selectors?: readonly Selector[]
+  /** What the guard judges. @default the cache */
+  readonly watched?: Watched
   /** For a whole answer, in milliseconds. @default 1000 */
   readonly timeoutMs?: number
   /** Largest answer in bytes. @default 8 MiB */
@@ -26,14 +28,20 @@ export function isWanted(selectors: readonly Selector[]): (name: string) => bool
 
 /** Reads `/metrics` of every replica itself, all at once. */
 export function replicaSource(options: ReplicaSourceOptions): MetricsSource {
-  const { selectors = [], timeoutMs = 1000, maxBytes = 8 * 2 ** 20, now = Date.now } = options
+  const {
+    selectors = [],
+    watched,
+    timeoutMs = 1000,
+    maxBytes = 8 * 2 ** 20,
+    now = Date.now,
+  } = options
   const urls = options.urls.map((url) => metricsUrl(url))
   const wanted = isWanted(selectors)
 
   async function read(url: URL, signal: AbortSignal | undefined): Promise<Reading> {
     const reader = new ExpositionReader(wanted)
     await fetchPieces(url, (text) => reader.push(text), { maxBytes, timeoutMs, signal })
-    return readingOf(url.host, now() / 1000, reader.end(), selectors)
+    return readingOf(url.host, now() / 1000, reader.end(), selectors, watched)
   }
 
   return {

@@ -1,0 +1,103 @@
+import type { Decision } from '../flags/index.ts'
+import type { Side } from '../side.ts'
+import { isTimeout } from '../switch/index.ts'
+import type { CallOutcome } from '../telemetry/index.ts'
+import type { CallSide } from './call-side.ts'
+import type { CallInfo, CallStage, IsFailure } from './options.ts'
+import type { MethodPlan } from './plan.ts'
+import { type Signalled, withSignal } from './signals.ts'
+
+/** One call. Its decision holds to its end: a flip in between cannot make it use both sides. */
+export class Call {
+  readonly plan: MethodPlan
+  readonly args: readonly unknown[]
+  readonly decision: Decision
+  readonly own: CallSide
+  readonly other: CallSide
+  readonly stage: CallStage
+  /** The user, as far as the counters may know. */
+  readonly bucket: number
+  readonly startedAt: number = performance.now()
+  /** When a stream gave its first item: how long it goes on is not the side's slowness. */
+  answeredAt: number | undefined
+  /** Of the picked side. */
+  outcome: CallOutcome = 'ok'
+  servedBy: Side | 'none' = 'none'
+  otherTook: CallInfo['other'] = 'none'
+  ended = false
+
+  constructor(
+    plan: MethodPlan,
+    args: readonly unknown[],
+    decision: Decision,
+    own: CallSide,
+    other: CallSide,
+    stage: CallStage,
+    bucket: number,
+  ) {
+    this.plan = plan
+    this.args = args
+    this.decision = decision
+    this.own = own
+    this.other = other
+    this.stage = stage
+    this.bucket = bucket
+  }
+
+  /** Whether the other side is there for this call at all. */
+  get paired(): boolean {
+    return this.stage !== 'alone'
+  }
+
+  /** Whether the other side is to serve at once, because the picked one is out. */
+  get passesBy(): boolean {
+    return this.plan.fallsBack && this.paired && !this.own.usable && this.other.usable
+  }
+
+  /** Whether the other side may serve after the picked one has failed. */
+  get mayFallBack(): boolean {
+    const failed = this.outcome === 'failed' || this.outcome === 'timed_out'
+    return failed && this.plan.fallsBack && this.paired && this.other.usable
+  }
+}
+
+/** One side asked, for one call. */
+export class Attempt {
+  readonly #call: Call
+  readonly #side: CallSide
+  readonly #signalled: Signalled
+  readonly #isFailure: IsFailure
+
+  constructor(call: Call, side: CallSide, isFailure: IsFailure) {
+    this.#call = call
+    this.#side = side
+    this.#signalled = withSignal(call.args, call.plan.signal)
+    this.#isFailure = isFailure
+  }
+
+  /** What the side's method returns, or throws. */
+  begin(): unknown {
+    const { service } = this.#side
+    return Reflect.apply(service[this.#call.plan.name as never], service, this.#signalled.args)
+  }
+
+  succeeded(): void {
+    this.#side.succeeded()
+    this.#call.servedBy = this.#side.side
+  }
+
+  /** Tells apart what is an outage, what is an answer and what the caller wanted. */
+  failed(error: unknown): void {
+    const { caller, own } = this.#signalled
+    const late = isTimeout(error)
+    if (late) own?.abort(error)
+    const aborted = caller?.aborted === true
+    const failure = !aborted && (late || this.#isFailure(error, this.#call.plan.name))
+    if (failure) this.#side.failed(error)
+    else if (!aborted) this.#side.succeeded()
+    if (this.#side !== this.#call.own) return
+    if (aborted) this.#call.outcome = 'aborted'
+    else if (failure) this.#call.outcome = late ? 'timed_out' : 'failed'
+    else this.#call.servedBy = this.#side.side
+  }
+}

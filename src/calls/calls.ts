@@ -1,0 +1,274 @@
+import type { Decider, Decision, DecisionContext } from '../flags/index.ts'
+import { otherSide, type Side } from '../side.ts'
+import { closedError, type Notify, oneLine, type UnderWay } from '../switch/index.ts'
+import type { Recorder } from '../telemetry/index.ts'
+import { Attempt, Call } from './call.ts'
+import type { CallSide } from './call-side.ts'
+import type { CallInfo, CallStage, IsFailure } from './options.ts'
+import type { MethodPlan } from './plan.ts'
+import type { Shadow } from './shadow.ts'
+import { isStream, overlay, relay } from './streams.ts'
+
+/** On whose behalf a call is made. */
+export interface Caller {
+  readonly context: DecisionContext | undefined
+  /** Holds for all calls of this caller. */
+  readonly pinned?: Decision
+}
+
+export interface CallsParts {
+  readonly sides: Readonly<Record<Side, CallSide>>
+  readonly decider: Decider
+  readonly stage: () => CallStage
+  readonly shadow: Shadow
+  readonly recorder: Recorder
+  readonly isFailure: IsFailure
+  readonly notify: Notify
+  readonly underWay: UnderWay
+  /** Whom `within` has pinned around this call; undefined outside of it. */
+  readonly around: () => Caller | undefined
+  readonly onCall: ((info: CallInfo) => void) | undefined
+}
+
+/** A user whom the flag has not answered for yet, where nobody can wait for it. */
+const UNKNOWN: Decision = {
+  side: 'off',
+  variant: '',
+  reason: 'DEFAULT',
+  errorCode: '',
+  source: 'default',
+}
+
+/** Sends each call to the side that the flag picked for its caller. */
+export class Calls {
+  readonly #parts: CallsParts
+
+  constructor(parts: CallsParts) {
+    this.#parts = parts
+  }
+
+  /** What the method returns: a promise, a value or a stream, as its plan says. */
+  invoke(plan: MethodPlan, forWhom: Caller, args: readonly unknown[]): unknown {
+    const caller = this.#who(forWhom)
+    if (plan.returns === 'value') return this.#value(plan, caller, args)
+    return plan.returns === 'stream'
+      ? this.#stream(plan, caller, args)
+      : this.#promise(plan, caller, args)
+  }
+
+  /** The picked side's own property, for what is no method. */
+  property(name: PropertyKey, caller: Caller): unknown {
+    const { service } = this.#parts.sides[this.#decideNow(this.#who(caller)).side]
+    return Reflect.get(service, name, service)
+  }
+
+  /** Whoever asks for nobody in particular asks for the one that `within` has pinned. */
+  #who(caller: Caller): Caller {
+    return caller.context === undefined ? (this.#parts.around() ?? caller) : caller
+  }
+
+  decide({ pinned, context }: Caller): Decision | Promise<Decision> {
+    return pinned ?? this.#parts.decider.decide(context)
+  }
+
+  #decideNow(caller: Caller): Decision {
+    const decided = this.decide(caller)
+    return decided instanceof Promise ? UNKNOWN : decided
+  }
+
+  async #promise(plan: MethodPlan, caller: Caller, args: readonly unknown[]): Promise<unknown> {
+    const decided = this.decide(caller)
+    const decision = decided instanceof Promise ? await decided : decided
+    const call = this.#begin(plan, caller, args, decision)
+    let result: unknown
+    try {
+      result = await this.#parts.underWay.hold(() => this.#run(call))
+    } catch (error) {
+      this.#end(call)
+      throw error
+    }
+    if (!isStream(result)) {
+      this.#end(call)
+      return result
+    }
+    const side = call.servedBy === call.own.side ? call.own : call.other
+    const stream = result
+    return overlay(
+      stream,
+      () => this.#relay(call, side, () => stream),
+      () => this.#end(call),
+    )
+  }
+
+  async #run(call: Call): Promise<unknown> {
+    if (call.passesBy) {
+      call.outcome = 'fell_back'
+      return this.#ask(call, call.other)
+    }
+    let result: unknown
+    try {
+      result = await this.#ask(call, call.own)
+    } catch (error) {
+      if (!call.mayFallBack) throw error
+      // What the picked side said is what matters when neither can serve.
+      return this.#ask(call, call.other).catch(() => Promise.reject(error))
+    }
+    if (call.plan.toBoth && call.paired) await this.#askBoth(call)
+    this.#compare(call, result)
+    return result
+  }
+
+  /** Asks a side, within the deadline. */
+  async #ask(call: Call, side: CallSide): Promise<unknown> {
+    const attempt = new Attempt(call, side, this.#parts.isFailure)
+    try {
+      const begun = attempt.begin()
+      const result: unknown = isThenable(begun)
+        ? await call.plan.deadlines[side.side].hold(Promise.resolve(begun))
+        : begun
+      attempt.succeeded()
+      return result
+    } catch (error) {
+      attempt.failed(error)
+      throw error
+    }
+  }
+
+  /** The second leg of a write: what it does not take is told, and the write stands. */
+  async #askBoth(call: Call): Promise<void> {
+    const { own, other } = call
+    // While it is out, no write waits for it.
+    if (!other.usable) return this.#other(call, 'it is out')
+    try {
+      await this.#ask(call, other)
+      this.#other(call)
+    } catch (error) {
+      this.#other(call, oneLine(error))
+    } finally {
+      call.servedBy = own.side
+    }
+  }
+
+  #other(call: Call, failure?: string): void {
+    const { plan, other } = call
+    call.otherTook = failure === undefined ? 'done' : 'failed'
+    plan.recorder?.other(other.side, call.otherTook)
+    if (failure === undefined) return
+    const detail = `${plan.name} was done on one side only: ${failure}`
+    this.#parts.notify({ type: 'write-left', side: other.side, backend: other.name, detail })
+  }
+
+  #value(plan: MethodPlan, caller: Caller, args: readonly unknown[]): unknown {
+    const call = this.#begin(plan, caller, args, this.#decideNow(caller))
+    const { own, other } = call
+    try {
+      if (call.passesBy) {
+        call.outcome = 'fell_back'
+        return this.#askNow(call, other)
+      }
+      const result = this.#askNow(call, own)
+      if (plan.toBoth && call.paired) {
+        try {
+          this.#askNow(call, other)
+          this.#other(call)
+        } catch (error) {
+          this.#other(call, oneLine(error))
+        }
+        call.servedBy = own.side
+      }
+      this.#compare(call, result)
+      return result
+    } catch (error) {
+      if (!call.mayFallBack) throw error
+      try {
+        return this.#askNow(call, other)
+      } catch {
+        throw error
+      }
+    } finally {
+      this.#end(call)
+    }
+  }
+
+  #askNow(call: Call, side: CallSide): unknown {
+    const attempt = new Attempt(call, side, this.#parts.isFailure)
+    try {
+      const result = attempt.begin()
+      attempt.succeeded()
+      return result
+    } catch (error) {
+      attempt.failed(error)
+      throw error
+    }
+  }
+
+  async *#stream(
+    plan: MethodPlan,
+    caller: Caller,
+    args: readonly unknown[],
+  ): AsyncGenerator<unknown> {
+    const call = this.#begin(plan, caller, args, await this.decide(caller))
+    if (call.passesBy) call.outcome = 'fell_back'
+    yield* this.#relay(call, call.passesBy ? call.other : call.own)
+  }
+
+  /** The items of a side; of the other one, when the picked one fails before its first. */
+  async *#relay(
+    call: Call,
+    side: CallSide,
+    opened?: () => AsyncIterable<unknown>,
+  ): AsyncGenerator<unknown> {
+    const deadlines = call.plan.deadlines[side.side]
+    const attempt = new Attempt(call, side, this.#parts.isFailure)
+    try {
+      const source = opened?.() ?? (attempt.begin() as AsyncIterable<unknown>)
+      for await (const item of relay(source, deadlines)) {
+        call.answeredAt ??= performance.now()
+        call.servedBy = side.side
+        yield item
+      }
+      attempt.succeeded()
+    } catch (error) {
+      attempt.failed(error)
+      const next = call.answeredAt === undefined && side === call.own && call.mayFallBack
+      if (!next) throw error
+      yield* this.#relay(call, call.other)
+    } finally {
+      if (side === call.own || call.outcome === 'fell_back') this.#end(call)
+    }
+  }
+
+  #compare(call: Call, result: unknown): void {
+    const { plan, stage, own, other, args } = call
+    if (plan.compare === undefined || stage !== 'compare' || !other.usable) return
+    if (Math.random() < plan.compare.share) {
+      this.#parts.shadow.compare(plan, own, other, args, result)
+    }
+  }
+
+  #begin(plan: MethodPlan, caller: Caller, args: readonly unknown[], decision: Decision): Call {
+    const { sides, recorder, decider, stage, underWay } = this.#parts
+    if (underWay.closed) throw closedError('switch')
+    const { side, variant, reason, source } = decision
+    recorder.decision(side, variant, reason, source)
+    const bucket = recorder.bucketOf(decider.targetingKeyOf(caller.context))
+    return new Call(plan, args, decision, sides[side], sides[otherSide(side)], stage(), bucket)
+  }
+
+  #end(call: Call): void {
+    if (call.ended) return
+    call.ended = true
+    const { plan, own, outcome, servedBy, decision, otherTook: other } = call
+    const ms = (call.answeredAt ?? performance.now()) - call.startedAt
+    const elsewhere = servedBy !== 'none' && servedBy !== own.side
+    plan.recorder?.ended(own.side, outcome, ms, call.bucket, elsewhere)
+    const { onCall } = this.#parts
+    if (onCall === undefined) return
+    onCall({ method: plan.name, side: own.side, outcome, servedBy, other, decision })
+  }
+}
+
+function isThenable(value: unknown): value is PromiseLike<unknown> {
+  if (typeof value !== 'object' || value === null) return false
+  return typeof (value as { readonly then?: unknown }).then === 'function'
+}

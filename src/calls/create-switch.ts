@@ -1,0 +1,198 @@
+import { AsyncLocalStorage } from 'node:async_hooks'
+import {
+  deciderOf,
+  type DecisionContext,
+  type FlagHealth,
+  registerFlagGauges,
+} from '../flags/index.ts'
+import { safeListener } from '../listeners.ts'
+import type { Side } from '../side.ts'
+import { eventOf, logEvent, type Notify, standbySource, UnderWay } from '../switch/index.ts'
+import { noTelemetry, registerSideGauges } from '../telemetry/index.ts'
+import { type Caller, Calls } from './calls.ts'
+import { CallSide } from './call-side.ts'
+import { CALL_STAGES, type SwitchOptions } from './options.ts'
+import { type GivenMethod, type MethodPlan, planOf, requireThat } from './plan.ts'
+import { Shadow } from './shadow.ts'
+import { switched } from './switched.ts'
+
+export interface CallSideHealth {
+  readonly ok: boolean
+  readonly name: string
+  /** Epoch milliseconds since when the side is out; 0 while it is in. */
+  readonly outSince: number
+  /** The last failure, in one line; `''` when ok. */
+  readonly detail: string
+}
+
+export interface CallsHealth {
+  /** True when nothing is degraded. */
+  readonly ok: boolean
+  readonly off: CallSideHealth
+  readonly on: CallSideHealth
+  readonly flags: FlagHealth
+}
+
+/** What a switch has besides the methods of the service. */
+export interface SwitchControls<T> {
+  /** The same service for an explicit evaluation context, instead of OpenFeature's transaction context. */
+  for(context: DecisionContext | undefined): T
+  /**
+   * Decides once, and keeps every call in `work` on that side, however deep and however many `await`s
+   * later. Calls through `for` decide by themselves.
+   */
+  within<R>(context: DecisionContext | undefined, work: () => R): Promise<Awaited<R>>
+  health(): CallsHealth
+  /** Waits for the calls under way; later ones reject with `SB_CLOSED`. The services stay open. */
+  close(): Promise<void>
+  [Symbol.asyncDispose](): Promise<void>
+}
+
+/** The service, and the controls except where the service has a member of that name. */
+export type Switched<T> = T & Omit<SwitchControls<T>, keyof T>
+
+const CONTROLS = new WeakMap<object, SwitchControls<never>>()
+
+/**
+ * The controls of a switch whose service has members of the same names, such as a `close` of its own.
+ * @throws {SwitchbackError} `SB_OPTION_INVALID` for what no `createSwitch` made
+ */
+export function controlsOf<T extends object>(service: Switched<T>): SwitchControls<T> {
+  const controls = CONTROLS.get(service)
+  requireThat(controls !== undefined, 'controlsOf', service, 'what createSwitch returned')
+  return controls as SwitchControls<T>
+}
+
+/**
+ * Two implementations of one interface, behind a flag: each call goes to the side that the flag picked
+ * for its user. Nothing is promised of the data behind them: see docs/any-implementation.md.
+ *
+ * @throws {SwitchbackError} `SB_OPTION_INVALID` for an option that cannot work
+ * @example
+ * const search = createSwitch<SearchService>({
+ *   flag: 'use-opensearch',
+ *   off: elasticsearch,
+ *   on: opensearch,
+ *   methods: { find: { kind: 'read', deadlineMs: 300, fallback: true, compare: { share: 0.01 } } },
+ * })
+ * await search.find(query)
+ */
+export function createSwitch<T extends object>(options: SwitchOptions<T>): Switched<T> {
+  check(options)
+  const { off, on, flag, flags, deadlineMs = 1000, isFailure = () => true } = options
+  const recorder = options.telemetry ?? noTelemetry
+  const name = options.name ?? flag ?? 'switch'
+  const labels = { off: options.names?.off ?? 'old', on: options.names?.on ?? 'new' }
+  const listener = safeListener('onEvent', options.onEvent ?? logEvent)
+  let closing = false
+  const notify: Notify = (notice) => {
+    if (!closing) listener(eventOf(notice))
+  }
+  const decider = deciderOf(
+    options,
+    name,
+    ({ level, message }) => notify({ type: 'flags', level, detail: message }),
+    'createSwitch',
+  )
+  const stage = standbySource(options.standby ?? 'compare', CALL_STAGES, notify, flags?.domain)
+  const sideOf = (side: Side): CallSide =>
+    new CallSide({
+      side,
+      service: options[side],
+      name: labels[side],
+      breaker: options.breaker ?? {},
+      deadlineMs,
+      probe: async () => options.probe?.(options[side], side),
+      isFailure,
+      notify,
+    })
+  const sides = { off: sideOf('off'), on: sideOf('on') }
+  const shadow = new Shadow({ limit: options.maxBackground ?? 64, notify })
+  const around = new AsyncLocalStorage<Caller>()
+  const underWay = new UnderWay()
+  const calls = new Calls({
+    sides,
+    decider,
+    stage: () => stage.current,
+    shadow,
+    recorder,
+    isFailure,
+    notify,
+    underWay,
+    around: () => around.getStore(),
+    onCall: options.onCall && safeListener('onCall', options.onCall),
+  })
+  const plans = new Map<string, MethodPlan>()
+  const given: Readonly<Record<string, GivenMethod>> = options.methods ?? {}
+  const planFor = (method: string): MethodPlan => {
+    const counts = recorder.calls?.(name, method)
+    const plan = planOf(method, given[method] ?? {}, { deadlineMs, labels, recorder: counts })
+    plans.set(method, plan)
+    return plan
+  }
+  const forCaller = switched<T>([off, on], Object.keys(given), planFor, calls)
+
+  const sideHealth = (side: Side): CallSideHealth => {
+    const { name: called, outSince, lastFailure, usable } = sides[side]
+    return { ok: usable, name: called, outSince, detail: usable ? '' : lastFailure }
+  }
+  const removeGauges = [
+    registerSideGauges(recorder, { switch: name }, labels, (side) => sides[side].outSince),
+    registerFlagGauges({ recorder, decider, flag }),
+  ]
+  const shut = async (): Promise<void> => {
+    closing = true
+    await underWay.close()
+    await shadow.drain()
+    for (const remove of removeGauges) remove()
+    for (const side of Object.values(sides)) side.close()
+    for (const plan of plans.values()) plan.close()
+    stage.close()
+    if (options.decider === undefined) await decider.close()
+  }
+  let closed: Promise<void> | undefined
+  const close = (): Promise<void> => (closed ??= shut())
+
+  const controls: SwitchControls<T> = {
+    for: (context) => forCaller({ context }),
+    within: async (context, work) => {
+      const pinned = await calls.decide({ context })
+      return (await around.run({ context, pinned }, work)) as never
+    },
+    health: () => {
+      const [old, fresh, answers] = [sideHealth('off'), sideHealth('on'), decider.health()]
+      return { ok: old.ok && fresh.ok && answers.ok, off: old, on: fresh, flags: answers }
+    },
+    close,
+    [Symbol.asyncDispose]: close,
+  }
+  const service = forCaller({ context: undefined })
+  for (const key of Reflect.ownKeys(controls)) {
+    if (key in service) continue
+    Object.defineProperty(service, key, { value: Reflect.get(controls, key), enumerable: false })
+  }
+  CONTROLS.set(service, controls as SwitchControls<never>)
+  return service as Switched<T>
+}
+
+function check<T extends object>(options: SwitchOptions<T>): void {
+  requireThat(typeof options === 'object' && options !== null, 'options', options, 'an object')
+  for (const side of ['off', 'on'] as const) {
+    const service: unknown = options[side]
+    const isService = typeof service === 'object' && service !== null
+    requireThat(isService, side, service, 'an object with the methods of the service')
+  }
+  const { off, on, deadlineMs = 1, standby = 'alone', maxBackground = 0, methods } = options
+  requireThat((off as object) !== on, 'on', 'the same object as off', 'another implementation')
+  requireThat(deadlineMs > 0, 'deadlineMs', deadlineMs, 'milliseconds above 0')
+  requireThat(maxBackground >= 0, 'maxBackground', maxBackground, 'a number from 0 on')
+  const isStage = typeof standby === 'string' && CALL_STAGES.includes(standby)
+  const isFlag = typeof standby === 'object' && typeof standby.flag === 'string'
+  requireThat(isStage || isFlag, 'standby', standby, `${CALL_STAGES.join(', ')} or { flag }`)
+  for (const method of Object.keys(methods ?? {})) {
+    for (const side of ['off', 'on'] as const) {
+      const own: unknown = Reflect.get(options[side], method)
+      requireThat(typeof own === 'function', `methods.${method}`, own, `a method that ${side} has`)
+    }
+  }
+}

@@ -1,0 +1,151 @@
+import { isDeepStrictEqual } from 'node:util'
+import { quote, SwitchbackError } from '../errors.ts'
+import type { CallRecorder } from '../telemetry/index.ts'
+import type { Side } from '../side.ts'
+import { Deadlines, type OutcomeListener } from '../switch/index.ts'
+import type { CompareOptions, PlainCall, ReadCall, WriteCall } from './options.ts'
+
+/** One method with everything that its calls need, worked out once. */
+export interface MethodPlan {
+  readonly name: string
+  readonly kind: 'call' | 'read' | 'write'
+  readonly returns: 'promise' | 'value' | 'stream'
+  /** The other side serves when the picked one fails. */
+  readonly fallsBack: boolean
+  readonly toBoth: boolean
+  readonly signal: number | undefined
+  readonly deadlines: Readonly<Record<Side, Deadlines>>
+  readonly compare: ComparePlan | undefined
+  readonly recorder: CallRecorder | undefined
+  close(): void
+}
+
+export interface ComparePlan extends Required<Omit<CompareOptions, 'deadlineMs'>> {
+  readonly deadlines: Readonly<Record<Side, Deadlines>>
+}
+
+export interface PlanParts {
+  readonly deadlineMs: number
+  /** What the two sides are called. */
+  readonly labels: Readonly<Record<Side, string>>
+  readonly recorder: CallRecorder | undefined
+}
+
+export type GivenMethod = (PlainCall | ReadCall | WriteCall) & { readonly returns?: string }
+
+interface Given {
+  readonly kind?: string
+  readonly returns?: string
+  readonly deadlineMs?: number
+}
+
+/** @throws {SwitchbackError} `SB_OPTION_INVALID` for an option that cannot work */
+export function planOf(
+  name: string,
+  given: GivenMethod,
+  { deadlineMs, labels, recorder }: PlanParts,
+): MethodPlan {
+  check(name, given)
+  const ms = given.deadlineMs ?? deadlineMs
+  const returns = (given.returns ?? 'promise') as MethodPlan['returns']
+  const kind = given.kind ?? 'call'
+  const read = given.kind === 'read' ? given : undefined
+  const write = given.kind === 'write' ? given : undefined
+  const deadlines = deadlinesOf(name, ms, labels)
+  const compare = read?.compare && comparePlan(name, read.compare, ms, labels)
+  return {
+    name,
+    kind,
+    returns,
+    fallsBack: read?.fallback === true || write?.idempotent === true,
+    toBoth: write?.to === 'both',
+    signal: given.signal,
+    deadlines,
+    compare,
+    recorder,
+    close() {
+      for (const one of [deadlines, compare?.deadlines ?? deadlines]) {
+        one.off.close()
+        one.on.close()
+      }
+    },
+  }
+}
+
+function comparePlan(
+  name: string,
+  given: CompareOptions,
+  deadlineMs: number,
+  labels: PlanParts['labels'],
+): ComparePlan {
+  const { share = 0.01, equal = isDeepStrictEqual, reveal = false } = given
+  requireThat(share >= 0 && share <= 1, `${name}.compare.share`, share, 'a number from 0 to 1')
+  requireThat(typeof equal === 'function', `${name}.compare.equal`, equal, 'a function')
+  const ms = given.deadlineMs ?? deadlineMs
+  requireThat(ms > 0, `${name}.compare.deadlineMs`, ms, 'milliseconds above 0')
+  return { share, equal, reveal, deadlines: deadlinesOf(name, ms, labels) }
+}
+
+/** Who failed is told apart from what is an answer later, by the call. */
+export const NOBODY: OutcomeListener = { succeeded: () => {}, failed: () => {} }
+
+function deadlinesOf(
+  name: string,
+  ms: number,
+  labels: PlanParts['labels'],
+): MethodPlan['deadlines'] {
+  return {
+    off: new Deadlines(ms, `${name} on ${labels.off}`, NOBODY),
+    on: new Deadlines(ms, `${name} on ${labels.on}`, NOBODY),
+  }
+}
+
+const KINDS = ['call', 'read', 'write']
+const RETURNS = ['promise', 'value', 'stream']
+/** What may be given, and to which kind; undefined: to all. */
+const KNOWN: Readonly<Record<string, string | undefined>> = {
+  kind: undefined,
+  returns: undefined,
+  deadlineMs: undefined,
+  signal: undefined,
+  fallback: 'read',
+  compare: 'read',
+  to: 'write',
+  idempotent: 'write',
+}
+
+function check(name: string, given: Given): void {
+  requireThat(typeof given === 'object' && given !== null, name, given, 'an object of options')
+  const { kind = 'call', returns = 'promise', deadlineMs = 1 } = given
+  requireThat(KINDS.includes(kind), `${name}.kind`, kind, KINDS.join(', '))
+  requireThat(RETURNS.includes(returns), `${name}.returns`, returns, RETURNS.join(', '))
+  requireThat(deadlineMs > 0, `${name}.deadlineMs`, deadlineMs, 'milliseconds above 0')
+  for (const [option, value] of Object.entries(given)) {
+    if (value === undefined) continue
+    const known = Object.keys(KNOWN)
+    requireThat(known.includes(option), `${name}.${option}`, value, known.join(', '))
+    const only = KNOWN[option]
+    requireThat(only === undefined || only === kind, `${name}.${option}`, value, `kind: '${only}'`)
+  }
+  const { to = 'picked', signal = 0 } = given as { to?: string; signal?: number }
+  requireThat(to === 'picked' || to === 'both', `${name}.to`, to, 'picked or both')
+  requireThat(
+    Number.isInteger(signal) && signal >= 0,
+    `${name}.signal`,
+    signal,
+    'an index from 0 on',
+  )
+  const streamed = returns === 'stream' && 'compare' in given
+  requireThat(!streamed, `${name}.compare`, 'a stream', 'a method that returns no stream')
+}
+
+export function requireThat(holds: boolean, option: string, value: unknown, right: string): void {
+  if (holds) return
+  throw new SwitchbackError(
+    'SB_OPTION_INVALID',
+    `createSwitch: ${option} cannot be ${quote(value)}`,
+    {
+      hint: `it takes ${right}`,
+    },
+  )
+}

@@ -1,0 +1,97 @@
+import type { Notify } from '../switch/index.ts'
+import type { CallSide } from './call-side.ts'
+import { differences } from './differences.ts'
+import type { MethodPlan } from './plan.ts'
+import { withSignal } from './signals.ts'
+
+export interface ShadowParts {
+  readonly limit: number
+  readonly notify: Notify
+}
+
+/** The first comparisons of a method, which measure its noise alone. */
+const NOISE_FIRST = 20
+/** After those, one in so many. */
+const NOISE_EVERY = 5
+/** One mismatch a second is enough to start looking; the counter has them all. */
+const TELL_EVERY_MS = 1000
+
+/**
+ * Asks again, behind the caller's back, and compares. Some comparisons ask the same side again: how
+ * often a side differs from itself is the noise that the other side may have too.
+ */
+export class Shadow {
+  readonly #parts: ShadowParts
+  readonly #underWay = new Set<Promise<void>>()
+  readonly #compared = new Map<string, number>()
+  #toldAt = Number.NEGATIVE_INFINITY
+
+  constructor(parts: ShadowParts) {
+    this.#parts = parts
+  }
+
+  /** @param result what the caller gets, and may change from now on */
+  compare(
+    plan: MethodPlan,
+    own: CallSide,
+    other: CallSide,
+    args: readonly unknown[],
+    result: unknown,
+  ): void {
+    if (this.#underWay.size >= this.#parts.limit) {
+      plan.recorder?.compared('other', 'shed')
+      return
+    }
+    const count = this.#compared.get(plan.name) ?? 0
+    this.#compared.set(plan.name, count + 1)
+    const itself = count < NOISE_FIRST || (count + 1) % NOISE_EVERY === 0
+    const run = this.#run(plan, itself ? own : other, itself, args, result)
+    this.#underWay.add(run)
+    void run.then(() => this.#underWay.delete(run))
+  }
+
+  /** Resolves when nothing is under way: within the longest deadline. */
+  async drain(): Promise<void> {
+    await Promise.all(this.#underWay)
+  }
+
+  async #run(
+    plan: MethodPlan,
+    asked: CallSide,
+    itself: boolean,
+    args: readonly unknown[],
+    result: unknown,
+  ): Promise<void> {
+    const { equal, reveal, deadlines } = plan.compare!
+    const against = itself ? 'itself' : 'other'
+    // The caller's signal is not for this.
+    const { args: given, own } = withSignal(args.map(withoutSignal), plan.signal)
+    try {
+      const kept: unknown = structuredClone(result)
+      const answer = Reflect.apply(asked.service[plan.name as never], asked.service, given)
+      const seen: unknown = await deadlines[asked.side].hold(Promise.resolve(answer))
+      const same = equal(kept, seen)
+      plan.recorder?.compared(against, same ? 'same' : 'mismatch')
+      if (!same && !itself) this.#tell(plan, kept, seen, reveal)
+    } catch (error) {
+      own?.abort(error)
+      plan.recorder?.compared(against, 'failed')
+    }
+  }
+
+  #tell(plan: MethodPlan, own: unknown, other: unknown, reveal: boolean): void {
+    const now = performance.now()
+    if (now - this.#toldAt < TELL_EVERY_MS) return
+    this.#toldAt = now
+    const where = differences(own, other, reveal).join('; ') || 'what its own `equal` compares'
+    this.#parts.notify({ type: 'mismatch', detail: `${plan.name}: the sides differ at ${where}` })
+  }
+}
+
+function withoutSignal(arg: unknown): unknown {
+  if (arg instanceof AbortSignal) return undefined
+  if (typeof arg !== 'object' || arg === null || !('signal' in arg)) return arg
+  if (!(arg.signal instanceof AbortSignal)) return arg
+  const { signal: _, ...rest } = arg
+  return rest
+}

@@ -1,0 +1,350 @@
+import { once } from 'node:events'
+import { Readable } from 'node:stream'
+import { describe, expect, expectTypeOf, test, vi } from 'vitest'
+import { type CallInfo, controlsOf, createSwitch, type Switched } from '../../src/calls/index.ts'
+import type { SwitchEvent } from '../../src/switch/index.ts'
+import { createTelemetry } from '../../src/telemetry/index.ts'
+import { deferred } from '../support/deferred.ts'
+import { FixedDecider } from '../support/fixed-decider.ts'
+import { until } from '../support/until.ts'
+
+const USERS = { ann: 'on' } as const
+const ann = { targetingKey: 'ann' }
+
+class Search {
+  readonly #name: string
+  constructor(name: string) {
+    this.#name = name
+  }
+  get version(): string {
+    return `${this.#name} 1`
+  }
+  async find(query: string): Promise<{ hits: string[] }> {
+    return { hits: [this.#own(query)] }
+  }
+  close(): Promise<string> {
+    return Promise.resolve(this.#name)
+  }
+  #own(query: string): string {
+    return `${query} by ${this.#name}`
+  }
+}
+
+describe('to business code', () => {
+  test('it is the service: its private parts, getters, and methods that nobody named', async () => {
+    const search = createSwitch<Search>({
+      off: new Search('old'),
+      on: new Search('new'),
+      decider: new FixedDecider(USERS),
+    })
+    expectTypeOf(search.find).toEqualTypeOf<(query: string) => Promise<{ hits: string[] }>>()
+    expect(await search.find('a')).toEqual({ hits: ['a by old'] })
+    const forAnn = search.for(ann)
+    expect(await forAnn.find('a')).toEqual({ hits: ['a by new'] })
+    expect([search.version, forAnn.version]).toEqual(['old 1', 'new 1'])
+    // The service's own member wins over the control of that name.
+    expect(await forAnn.close()).toBe('new')
+    await controlsOf(search).close()
+    await expect(search.find('a')).rejects.toMatchObject({ code: 'SB_CLOSED' })
+  })
+
+  test('within: one decision for all calls in it, also when the user is moved meanwhile', async () => {
+    const decider = new FixedDecider(USERS)
+    const search = createSwitch<Search>({ off: new Search('old'), on: new Search('new'), decider })
+    const asked = decider.asked
+    const seen = await search.within(ann, async () => {
+      const first = await search.find('a')
+      decider.sides.set('ann', 'off')
+      const { find } = search
+      return [first, await find('b'), await search.for(ann).find('c')].flatMap(({ hits }) => hits)
+    })
+    expect(seen).toEqual(['a by new', 'b by new', 'c by old'])
+    expect(decider.asked - asked).toBe(2)
+  })
+
+  test('a method that returns no promise has to say so', () => {
+    interface Sync {
+      size(): number
+    }
+    const one: Sync = { size: () => 1 }
+    const options = { off: one, on: { ...one }, decider: new FixedDecider() }
+    // @ts-expect-error size returns a number
+    createSwitch<Sync>(options)
+    // @ts-expect-error a number is no stream
+    createSwitch<Sync>({ ...options, methods: { size: { returns: 'stream' } } })
+    const sync = createSwitch<Sync>({ ...options, methods: { size: { returns: 'value' } } })
+    expect(sync.size()).toBe(1)
+  })
+
+  test.each([
+    [{ methods: { find: { kind: 'read', deadlineMs: 0 } } }, 'find.deadlineMs cannot be 0'],
+    [{ methods: { find: { kind: 'reed' } } }, 'find.kind cannot be "reed"'],
+    [{ methods: { find: { fallback: true } } }, 'find.fallback cannot be true'],
+    [{ methods: { find: { kind: 'write', to: 'all' } } }, 'find.to cannot be "all"'],
+    [
+      { methods: { find: { kind: 'read', compare: { share: 2 } } } },
+      'find.compare.share cannot be 2',
+    ],
+    [{ methods: { fnid: {} } }, 'methods.fnid cannot be undefined'],
+    [{ standby: 'miror' }, 'standby cannot be "miror"'],
+    [{ on: undefined }, 'on cannot be undefined'],
+    [{ deadlineMs: -1 }, 'deadlineMs cannot be -1'],
+  ])('%j is refused', (wrong, message) => {
+    const right = { off: new Search('a'), on: new Search('b'), decider: new FixedDecider() }
+    const make = (): unknown => createSwitch({ ...right, ...wrong } as never)
+    expect(make).toThrow(expect.objectContaining({ code: 'SB_OPTION_INVALID' }))
+    expect(make).toThrow(message)
+  })
+})
+
+describe('signals', () => {
+  interface Vendor {
+    send(text: string, options?: { signal?: AbortSignal; urgent?: boolean }): Promise<string>
+  }
+  function vendors(send: Vendor['send'], deadlineMs = 60_000, signal?: number): Switched<Vendor> {
+    const place = signal === undefined ? {} : { signal }
+    return createSwitch<Vendor>({
+      off: { send },
+      on: { send },
+      decider: new FixedDecider(),
+      deadlineMs,
+      onEvent: () => {},
+      methods: { send: { kind: 'call', ...place } },
+    })
+  }
+
+  test('the one for the side is aborted at the deadline, the caller gave none', async () => {
+    let seen: AbortSignal | undefined
+    const vendor = vendors(
+      (_, options) => {
+        seen = options?.signal
+        return new Promise(() => {})
+      },
+      20,
+      1,
+    )
+    await expect(vendor.send('a', { urgent: true })).rejects.toMatchObject({ code: 'SB_DEADLINE' })
+    expect(seen?.aborted).toBe(true)
+    expect(seen?.reason).toMatchObject({ code: 'SB_DEADLINE' })
+  })
+
+  test('the caller’s reaches the side, with the other options', async () => {
+    const given: unknown[] = []
+    const vendor = vendors((_, options) => {
+      given.push(options?.urgent)
+      return new Promise((_resolve, reject) => {
+        options?.signal?.addEventListener('abort', () => reject(options.signal?.reason as Error))
+      })
+    })
+    const controller = new AbortController()
+    const sending = vendor.send('a', { signal: controller.signal, urgent: true })
+    controller.abort(new Error('enough'))
+    await expect(sending).rejects.toThrow('enough')
+    expect(given).toEqual([true])
+  })
+})
+
+describe('writes that go to both', () => {
+  interface Index {
+    put(id: string): Promise<string>
+  }
+
+  test('what the other side did not take is told, and the write stands', async () => {
+    const events: SwitchEvent[] = []
+    const infos: CallInfo[] = []
+    const telemetry = createTelemetry({ meter: false })
+    const on = { put: vi.fn(() => Promise.reject(new Error('full'))) }
+    const index = createSwitch<Index>({
+      off: { put: async (id) => `old ${id}` },
+      on,
+      name: 'index',
+      decider: new FixedDecider(),
+      telemetry,
+      methods: { put: { kind: 'write', to: 'both' } },
+      breaker: { window: 2, failures: 2, probeIntervalMs: 1e9 },
+      onEvent: (event) => events.push(event),
+      onCall: (info) => infos.push(info),
+    })
+    for (const id of ['1', '2', '3']) expect(await index.put(id)).toBe(`old ${id}`)
+    expect(infos.map(({ other, servedBy }) => [other, servedBy])).toEqual(
+      Array.from({ length: 3 }, () => ['failed', 'off']),
+    )
+    // The third did not wait for a side that is out.
+    expect(on.put).toHaveBeenCalledTimes(2)
+    expect(events.map(({ type }) => type)).toEqual([
+      'write-left',
+      'side-out',
+      'write-left',
+      'write-left',
+    ])
+    expect(events[0]?.message).toBe('write-left on (new): put was done on one side only: full')
+    expect(telemetry.prometheus()).toContain(
+      'switchback_second_writes_total{switch="index",method="put",side="on",result="failed"} 3',
+    )
+    await index.close()
+  })
+})
+
+describe('comparisons', () => {
+  interface Prices {
+    of(id: string): Promise<{ id: string; price: number; secret: string; at: number }>
+  }
+
+  test('say where the sides differ, not what is there, and how noisy a side is by itself', async () => {
+    const events: SwitchEvent[] = []
+    const telemetry = createTelemetry({ meter: false })
+    let at = 0
+    const prices = createSwitch<Prices>({
+      off: { of: async (id) => ({ id, price: 1, secret: 'hunter2', at: at++ }) },
+      on: { of: async (id) => ({ id, price: 2, secret: 'hunter3', at: at++ }) },
+      name: 'prices',
+      decider: new FixedDecider(),
+      telemetry,
+      methods: {
+        of: {
+          kind: 'read',
+          compare: { share: 1, equal: (own, other) => own.price === other.price },
+        },
+      },
+      onEvent: (event) => events.push(event),
+    })
+    const counted = (against: string, result: string): number => {
+      const labels = `method="of",against="${against}",result="${result}"`
+      const line = `switchback_comparisons_total{switch="prices",${labels}}`
+      const found = telemetry
+        .prometheus()
+        .split('\n')
+        .find((one) => one.startsWith(line))
+      return Number(found?.split(' ').at(-1) ?? 0)
+    }
+    for (let i = 0; i < 25; i++) await prices.of('a')
+    await until('all', () => counted('itself', 'same') + counted('other', 'mismatch') === 25)
+    expect(counted('itself', 'same')).toBe(21)
+    expect(events).toHaveLength(1)
+    expect(events[0]?.detail).toBe(
+      'of: the sides differ at price: number, not number; secret: string, not string; at: number, not number',
+    )
+    await prices.close()
+  })
+
+  test('a side that hangs holds up nobody; above the limit comparisons are shed', async () => {
+    const telemetry = createTelemetry({ meter: false })
+    const hung = deferred<never>()
+    const other = vi.fn(() => hung.promise)
+    const prices = createSwitch<{ of(): Promise<number> }>({
+      off: { of: async () => 1 },
+      on: { of: other },
+      name: 'prices',
+      decider: new FixedDecider(),
+      telemetry,
+      maxBackground: 2,
+      deadlineMs: 60_000,
+      methods: { of: { kind: 'read', compare: { share: 1 } } },
+    })
+    for (let i = 0; i < 40; i++) {
+      expect(await prices.of()).toBe(1)
+      if (i < 20) await new Promise((resolve) => setImmediate(resolve))
+    }
+    expect(other).toHaveBeenCalledTimes(2)
+    expect(telemetry.prometheus()).toMatch(/against="other",result="shed"\} \d+/)
+    hung.reject(new Error('the end'))
+    await prices.close()
+    expect(telemetry.prometheus()).toContain('against="other",result="failed"} 2')
+  })
+})
+
+describe('a side that is out', () => {
+  test('is asked again by the probe, and serves again', async () => {
+    const events: string[] = []
+    let dead = true
+    const back = deferred<void>()
+    const read = async (): Promise<string> => {
+      if (dead) throw new Error('no route')
+      return 'new'
+    }
+    const vendor = createSwitch<{ read(): Promise<string> }>({
+      off: { read: async () => 'old' },
+      on: { read },
+      names: { on: 'vendor 2' },
+      decider: new FixedDecider(USERS),
+      methods: { read: { kind: 'read', fallback: true } },
+      breaker: { window: 3, failures: 3, probeIntervalMs: 5 },
+      probe: (service) => service.read(),
+      onEvent: ({ type, message }) => {
+        events.push(message)
+        if (type === 'side-back') back.resolve()
+      },
+    })
+    const forAnn = vendor.for(ann)
+    for (let i = 0; i < 4; i++) expect(await forAnn.read()).toBe('old')
+    expect(vendor.health()).toMatchObject({
+      ok: false,
+      on: { ok: false, name: 'vendor 2', detail: 'no route' },
+    })
+    dead = false
+    await back.promise
+    expect(await forAnn.read()).toBe('new')
+    expect(vendor.health()).toMatchObject({ ok: true, on: { outSince: 0, detail: '' } })
+    expect(events[0]).toBe('side-out on (vendor 2): no route')
+    await vendor.close()
+  })
+})
+
+describe('streams', () => {
+  test('who stops early ends the source', async () => {
+    let ended = false
+    async function* tokens(): AsyncGenerator<string> {
+      try {
+        yield 'a'
+        yield 'b'
+      } finally {
+        ended = true
+      }
+    }
+    const model = createSwitch<{ ask(): AsyncIterable<string> }>({
+      off: { ask: tokens },
+      on: { ask: tokens },
+      decider: new FixedDecider(),
+      methods: { ask: { kind: 'read', returns: 'stream' } },
+    })
+    for await (const token of model.ask()) {
+      expect(token).toBe('a')
+      break
+    }
+    expect(ended).toBe(true)
+    await model.close()
+  })
+
+  test('a promise of a stream keeps what the stream has besides, and is watched while it is read', async () => {
+    const infos: CallInfo[] = []
+    const files = createSwitch<{ open(name: string): Promise<Readable> }>({
+      off: {
+        open: async (name) =>
+          Readable.from(
+            (async function* () {
+              yield 'a'
+              if (name === 'bad') throw new Error('torn')
+              yield 'b'
+            })(),
+          ),
+      },
+      on: { open: async () => Readable.from([]) },
+      decider: new FixedDecider(),
+      onCall: (info) => infos.push(info),
+      onEvent: () => {},
+    })
+    const good: string[] = []
+    for await (const part of await files.open('good')) good.push(part as string)
+    expect(good).toEqual(['a', 'b'])
+    const bad = await files.open('bad')
+    await expect(async () => {
+      for await (const _ of bad) continue
+    }).rejects.toThrow('torn')
+    const piped = await files.open('good')
+    expect(piped.readableObjectMode).toBe(true)
+    piped.resume()
+    await once(piped, 'end')
+    expect(infos.map(({ outcome }) => outcome)).toEqual(['ok', 'failed', 'ok'])
+    await files.close()
+  })
+})
