@@ -151,6 +151,12 @@ export const errorCodes = {
     raisedBy: 'the event `warning`; the detail of `side-out`',
     remedy: 'Grant what the hint names. It does not recover by itself.',
   },
+  SB_REDIS_RIGHTS: {
+    group: 'Redis',
+    meaning: 'The ACL user may not do something that is needed, perhaps only in an outage.',
+    raisedBy: 'the event `warning`, once at the start',
+    remedy: 'Run the `ACL SETUSER` line of the hint.',
+  },
   SB_REDIS_ANONYMOUS: {
     group: 'Redis',
     meaning: 'Redis hides its `run_id`, so every new connection counts as a restarted server.',

@@ -14,7 +14,8 @@ export type { RedisCacheOptions } from './redis/options.ts'
 export { redisCache } from './redis/redis-cache.ts'
 export { adaptCache, type AdaptCacheOptions, type KeyValueStore } from './adapter/adapt-cache.ts'
 export { memoryCache, type MemoryCacheOptions } from './adapter/memory-cache.ts'
-// For the doctor, who looks into the files of a store that is not in use here.
+// For the doctor, who asks what the user of a connection may do, and looks into the files of a store that is not in use here.
+export { grant, missingRights, userOf } from './redis/rights.ts'
 export { ControlFile } from './file/control-file.ts'
 export { Database, SCHEMA_VERSION } from './file/database.ts'
 export { judgeBoot, readBootId } from './file/machine.ts'

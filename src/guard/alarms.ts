@@ -1,6 +1,8 @@
 /** docs/guard.md explains each to those on call. */
 export type AlarmCode =
   | 'metrics-lost'
+  // The source lacks what the rule counts, which does not end by itself.
+  | 'series-missing'
   | 'replica-silent'
   | 'replica-disagrees'
   // The users seen are not in the ratio that was set.
@@ -35,6 +37,7 @@ export interface Alarm {
 /** Alarms in which no step is taken. */
 const HOLDING: ReadonlySet<AlarmCode> = new Set([
   'metrics-lost',
+  'series-missing',
   'side-out',
   'share-mismatch',
   'not-served',

@@ -78,6 +78,11 @@ function sourceOf(plan: Plan, token: string | undefined): MetricsSource {
       ...prometheus,
       ...watched,
       selectors,
+      // A counter of failures may not be there before the first one; that of all events is.
+      needed: [
+        ...plan.custom.map(({ total }) => total),
+        ...plan.limits.filter(({ of }) => of === 'value').map(({ selector }) => selector),
+      ],
       ...(token === undefined ? {} : { token }),
     })
   }

@@ -33,6 +33,8 @@ export class Eyes {
   verdict: Verdict | undefined
   sight!: SightReport
   failures: readonly Failure[] = []
+  /** What the source lacks. */
+  missing: readonly string[] = []
   disagreements: readonly Disagreement[] = []
   broken: readonly Breach[] = []
   /** Incidents that this poll has seen the end of. */
@@ -74,6 +76,7 @@ export class Eyes {
     this.verdict = undefined
     this.sight = { state: before?.blindness ?? unseen, sight: 'waiting', silent: [], blindS: 0 }
     this.failures = []
+    this.missing = []
     this.disagreements = []
     this.broken = []
     this.incidents = []
@@ -128,6 +131,7 @@ export class Eyes {
     const at = Math.max(this.#lastAt, now / 1000)
     this.#lastAt = at
     this.failures = poll.failures
+    this.missing = poll.missing ?? []
     const { elapsedS, differences, strata } = this.#observer.observe(poll.readings)
     this.#baselineS += elapsedS
     for (const reading of poll.readings) this.#share.add(reading)
@@ -181,6 +185,7 @@ export class Eyes {
     )
     const calm = sight !== 'seeing' || quiet.length === 0
     const names = calm ? '' : `no metrics from: ${quiet.join(', ')}${why}`
+    await alarms.set('series-missing', this.missing.join('; '), now)
     await alarms.set('replica-silent', names, now)
     await alarms.set('replica-disagrees', odd.join('; '), now)
     await alarms.set('side-out', outText(this.out, this.verdict), now)

@@ -18,6 +18,8 @@ export interface PrometheusClient {
   readonly host: string
   /** An instant query whose answer is a vector. */
   query(expression: string, signal?: AbortSignal): Promise<Series[]>
+  /** Its configuration as YAML; '' where the server does not give it, as many a hosted one. */
+  configuration(signal?: AbortSignal): Promise<string>
 }
 
 /**
@@ -36,6 +38,17 @@ export function prometheusClient(options: PrometheusOptions): PrometheusClient {
       const url = new URL(`${base.pathname.replace(/\/$/, '')}/api/v1/query`, base)
       url.searchParams.set('query', expression)
       return vectorOf(await fetchText(url, { maxBytes, timeoutMs, signal, headers }))
+    },
+    async configuration(signal) {
+      const url = new URL(`${base.pathname.replace(/\/$/, '')}/api/v1/status/config`, base)
+      try {
+        const text = await fetchText(url, { maxBytes, timeoutMs, signal, headers })
+        const { data } = JSON.parse(text) as { readonly data: { readonly yaml: unknown } }
+        return typeof data.yaml === 'string' ? data.yaml : ''
+      } catch {
+        // Thanos, Mimir and hosted servers do not have it.
+        return ''
+      }
     },
   }
 }

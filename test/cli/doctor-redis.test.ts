@@ -51,6 +51,26 @@ describe.skipIf(!redisServerAvailable())('doctor and a Redis that refuses', () =
     expect(await at(redis.url)).toMatch(/requires a password, and the URL has none/)
   })
 
+  it('gives the line that grants what is missing, of both sides', async () => {
+    await using redis = await startRedis()
+    const user = ['ACL', 'SETUSER', 'app', 'on', '>secret', '~switchback:cache:*', '+@all']
+    await redis.command(...user, '-hincrby', '-info')
+    const url = redis.url.replace('redis://', 'redis://app:secret@')
+    const rights = async (...args: readonly string[]) =>
+      (await findingsOf('--redis', url, ...args)).filter(({ check }) => check === 'redis rights')
+    expect(await rights()).toMatchObject([
+      { state: 'warning', text: expect.stringMatching(/^user app lacks \+info: .*is cold$/) },
+    ])
+    const remedy = 'run on Redis: ACL SETUSER app +info +hincrby'
+    expect(await rights('--old-redis', url)).toMatchObject([
+      { state: 'problem', text: 'user app lacks +info +hincrby', remedy },
+      { state: 'problem', text: 'user app lacks +info +hincrby', remedy },
+    ])
+    expect(await rights('--prefix', 'other:')).toMatchObject([
+      { state: 'problem', remedy: 'run on Redis: ACL SETUSER app ~other:*' },
+    ])
+  })
+
   it.each(['http://127.0.0.1:1', 'localhost:6379', 'redis://127.0.0.1:6379/abc', 'redis:secret@x'])(
     'knows that %s is not a Redis URL',
     async (url) => {

@@ -1,8 +1,13 @@
 import { readFileSync } from 'node:fs'
+import { Redis } from 'ioredis'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { ANY, type CacheBackend, redisCache } from '../../src/cache/index.ts'
+import { missingRights } from '../../src/cache/redis/rights.ts'
 import { SwitchbackError } from '../../src/errors.ts'
+import { createCacheSwitch, type SwitchEvent } from '../../src/switch/index.ts'
+import { FixedDecider } from '../support/fixed-decider.ts'
 import { startRedis, type TestRedis } from '../support/redis-server.ts'
+import { until } from '../support/until.ts'
 import { withWarnings } from '../support/with-warnings.ts'
 
 // The ACL of docs/operate.md on a real Redis: it is enough, and each command in it is needed.
@@ -139,5 +144,62 @@ describe('the ACL of docs/operate.md', () => {
       await redis.command(...words, ...more, name.replace('+', '-'))
       await expect(useBoard()).rejects.toBeInstanceOf(SwitchbackError)
     })
+  })
+})
+
+describe('what is missing is named at the start', () => {
+  const more = ['+hdel', '+hincrby', '+hkeys', '+hrandfield']
+
+  async function missing(paired: boolean, ...rules: readonly string[]): Promise<readonly string[]> {
+    await redis.command(...words, ...(paired ? more : []), ...rules)
+    const client = new Redis(redis.port, {
+      username: 'switchback',
+      password: 'change-me',
+      enableReadyCheck: false,
+      retryStrategy: () => null,
+    })
+    try {
+      return await missingRights(client, { prefix: 'switchback:cache:', paired })
+    } finally {
+      client.disconnect()
+    }
+  }
+
+  it('nothing', async () => {
+    expect(await missing(false)).toEqual([])
+    expect(await missing(true)).toEqual([])
+    expect(await redis.command('EXISTS', 'switchback:cache:#rights')).toBe('0')
+  })
+
+  it.each([...commands, ...more.map((word) => word.slice(1))])('+%s', async (name) => {
+    expect(await missing(true, `-${name}`)).toEqual([`+${name}`])
+  })
+
+  it('all of it, and the prefix', async () => {
+    expect(await missing(true, 'resetkeys', '~other:*')).toEqual(['~switchback:cache:*'])
+    expect(await missing(false, '-hset', '-scan')).toEqual(['+scan', '+hset'])
+    expect(await missing(false, '-@all', '+auth')).toEqual(
+      expect.arrayContaining(['+evalsha', '+eval', '+get', '+mget', '+scan']),
+    )
+  })
+
+  it('as one event of a pair, with the line to run and what it means until then', async () => {
+    await redis.command(...words, ...more, '-hincrby', '-hrandfield')
+    const url = redis.url.replace('redis://', 'redis://switchback:change-me@')
+    const events: SwitchEvent[] = []
+    const cache = createCacheSwitch({
+      flag: 'f',
+      decider: new FixedDecider(),
+      off: redisCache({ url: redis.url, prefix: 'old:', name: 'A' }),
+      on: redisCache({ url, name: 'B' }),
+      onEvent: (event) => events.push(event),
+    })
+    const warnings = (): readonly SwitchEvent[] => events.filter(({ type }) => type === 'warning')
+    await until('it is told', () => warnings().length > 0)
+    expect(warnings()).toMatchObject([{ code: 'SB_REDIS_RIGHTS', side: 'on', backend: 'B' }])
+    expect(warnings()[0]!.detail).toMatch(
+      /^The Redis user switchback lacks \+hrandfield \+hincrby: .* only the writer knows .* Run on Redis: ACL SETUSER switchback \+hrandfield \+hincrby$/u,
+    )
+    await cache.close()
   })
 })

@@ -356,9 +356,14 @@ describe('a Prometheus server', () => {
   /** Answers as the HTTP API does, from the text of some replicas scraped at a time. */
   function prometheus(
     replicas: Readonly<Record<string, { text: string; at: number }>>,
+    configuration = '',
   ): RequestListener {
     return (request, response) => {
       const { pathname, searchParams } = new URL(request.url ?? '', 'http://x')
+      if (pathname === '/prefix/api/v1/status/config') {
+        response.end(JSON.stringify({ status: 'success', data: { yaml: configuration } }))
+        return
+      }
       const query = searchParams.get('query') ?? ''
       const result = Object.entries(replicas).flatMap(([instance, { text, at }]) =>
         query.startsWith('timestamp(')
@@ -390,6 +395,71 @@ describe('a Prometheus server', () => {
       ['b:1', 90],
     ])
     expect(readings[0]?.arms.on).toEqual(readingOf('a:1', 100, parse(text), []).arms.on)
+  })
+
+  describe('that lacks what the rule needs says which, and by what it was dropped', () => {
+    const rules = (rule: string): string =>
+      `scrape_configs: [{ job_name: other }, { job_name: shop, metric_relabel_configs: [{ source_labels: [__name__], regex: 'go_.*', action: drop }, ${rule}] }]`
+    const drop = "{ source_labels: [__name__], regex: 'switchback_user_.*', action: drop }"
+    test.each([
+      ['nothing is dropped', '', (text: string) => text, []],
+      [
+        'the series by user, with a rule that can be found',
+        rules(drop),
+        (text: string) => text.replaceAll(/^switchback_user_.*\n/gm, ''),
+        [
+          /^a:1: .* no switchback_user_windows_total: metric_relabel_configs\[1\] of the job "shop" drops it \(regex switchback_user_\.\*\)$/,
+          /no switchback_user_operations_total: metric_relabel/,
+          /no switchback_user_bad_operations_total: metric_relabel/,
+        ],
+      ],
+      [
+        'the same by a rule that keeps others',
+        rules("{ source_labels: [__name__], regex: 'switchback_[^u].*', action: keep }"),
+        (text: string) => text.replaceAll(/^switchback_users_total.*\n/gm, ''),
+        [/no switchback_users_total: metric_relabel_configs\[1\]/],
+      ],
+      [
+        'a label',
+        rules("{ regex: 'over|side', action: labeldrop }"),
+        (text: string) => text.replaceAll(/(?<=_slow_.*)over="[^"]*",?/g, ''),
+        [/no label over of switchback_user_slow_operations_total: metric_relabel_configs\[1\]/],
+      ],
+      [
+        'a series, and the server does not give its configuration',
+        'not: [yaml',
+        (text: string) => text.replaceAll(/^switchback_instance_info.*\n/gm, ''),
+        [/no switchback_instance_info: look for a metric_relabel_configs/],
+      ],
+    ])('%s', async (_, configuration, change, expected) => {
+      const counts = telemetry()
+      counts.operation('on', 'get', 'failed', 30, 5)
+      counts.operation('on', 'get', 'hit', 30, 5)
+      const text = change(counts.prometheus())
+      const url = await serve(prometheus({ 'a:1': { text, at: 100 } }, configuration))
+      const source = prometheusSource({ url: url.replace('/metrics', '/prefix/') })
+      for (let poll = 0; poll < 2; poll++) {
+        const { missing = [] } = await source.poll()
+        expect(missing).toHaveLength(expected.length)
+        for (const [i, pattern] of expected.entries()) expect(missing[i]).toMatch(pattern)
+      }
+    })
+
+    test('all of them, or one of the plan’s own', async () => {
+      const url = (await serve(prometheus({}))).replace('/metrics', '/prefix/')
+      const { missing } = await prometheusSource({ url, matchers: 'job="shop"' }).poll()
+      expect(missing).toEqual([
+        expect.stringMatching(
+          /has no series of Switchback with job="shop"; does it scrape the app/,
+        ),
+      ])
+      const text = telemetry().prometheus()
+      const other = await serve(prometheus({ 'a:1': { text, at: 1 }, 'b:1': { text, at: 1 } }))
+      const needed = [parseSelector('checkout_total{kind="card"}')]
+      const base = other.replace('/metrics', '/prefix/')
+      const poll = await prometheusSource({ url: base, selectors: needed, needed }).poll()
+      expect(poll.missing).toEqual([expect.stringMatching(/no checkout_total: /)])
+    })
   })
 
   test.each([

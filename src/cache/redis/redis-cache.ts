@@ -30,6 +30,7 @@ import { assertClient, createClient, isCluster, type RedisClient } from './clien
 import { foreignData, isWrongType, outOfMemory, redisError } from './errors.ts'
 import { canFollow, Follower } from './follower.ts'
 import { checkOptions, type RedisCacheOptions } from './options.ts'
+import { missingRights, rightsWarning, userOf } from './rights.ts'
 import { Scripts } from './run-scripts.ts'
 import { keyPrefixOf, scanKeys } from './scan.ts'
 import { TurnReads } from './turn-reads.ts'
@@ -251,9 +252,28 @@ class RedisCache implements CacheBackend {
   join({ owner, stand = () => undefined, paired = false }: Membership): void {
     this.#owner = owner
     this.#stand = stand
+    this.#checkRights(paired)
     if (!paired || this.#servers.single !== undefined) return
     this.#servers.pair()
     this.since = (key) => this.#servers.since(this.#prefix + storageKey(key))
+  }
+
+  /** Once, on the first connection: what is refused only in an outage should be known before. */
+  #checkRights(paired: boolean): void {
+    const client = this.#client
+    const check = (): void => {
+      client.off('ready', check)
+      missingRights(client, { prefix: this.#prefix, paired }).then(
+        (words) => {
+          const warning = rightsWarning(userOf(client), words)
+          if (warning !== undefined) this.#warnings.tell(warning)
+        },
+        // The connection was lost again, which its next use tells.
+        () => undefined,
+      )
+    }
+    if (client.status === 'ready') check()
+    else client.on('ready', check)
   }
 
   async close(): Promise<void> {

@@ -15,7 +15,7 @@ export const command: Command = defineCommand({
   usage: 'doctor [options]',
   summary: 'checks the setup for common problems, and prints the remedy of each',
   details: `Checks the flags file and its permissions, flagd's ports and what it serves, the provider's options in the
-environment, Redis and its memory policy, the directory of the file cache, the clocks. Exit code 1 when it finds a problem.
+environment, Redis, what its user may do and its memory policy, the directory of the file cache, the clocks. Exit code 1 when it finds a problem.
 
 --json prints ok, command, flag, file and findings [{check, state, text, remedy}].`,
   options: {
@@ -26,6 +26,16 @@ environment, Redis and its memory policy, the directory of the file cache, the c
       help: "flagd's evaluation, management and sync port (8013,8014,8015)",
     },
     redis: { type: 'string', value: 'URL', help: 'the Redis to check (REDIS_URL)' },
+    'old-redis': {
+      type: 'string',
+      value: 'URL',
+      help: 'the Redis of the old side, if both sides are Redis: both are checked',
+    },
+    prefix: {
+      type: 'string',
+      value: 'PREFIX',
+      help: "redisCache's prefix (switchback:cache:)",
+    },
     'cache-dir': {
       type: 'string',
       value: 'DIR',
@@ -35,16 +45,22 @@ environment, Redis and its memory policy, the directory of the file cache, the c
   examples: [
     ['switchback doctor', 'checks everything, with the environment and the default ports'],
     ['switchback doctor --redis redis://cache:6379 --json', 'checks another Redis, output as JSON'],
+    [
+      'switchback doctor --old-redis redis://a:6379 --redis redis://b:6379',
+      'checks two Redis sides',
+    ],
   ],
   async run({ values, env, stdout, style }) {
     const { flag, file, flagd } = await findWhatIsThere(values, env)
     const ports = readPorts(values.ports, env)
+    const { prefix, 'old-redis': old } = values
     const findings = (
       await Promise.all([
         typeof file === 'string' ? checkFile(file, flag) : [missing(file)],
         flagd === false ? [skipped('served', '--no-flagd')] : checkFlagd(flagd, ports, file, flag),
         checkEnvironment(env),
-        checkRedis(values.redis ?? env['REDIS_URL']),
+        checkRedis(values.redis ?? env['REDIS_URL'], { prefix, paired: old !== undefined }),
+        old === undefined ? [] : checkRedis(old, { prefix, paired: true }),
         checkCache(values['cache-dir'] ?? env['SWITCHBACK_CACHE_DIR'] ?? '.cache/switchback'),
       ])
     ).flat()

@@ -1,11 +1,23 @@
 import { Redis } from 'ioredis'
+import { grant, missingRights, userOf } from '../../cache/index.ts'
 import { messageOf } from '../../errors.ts'
 import { type DoctorFinding, ok, problem, skipped, warning } from './finding.ts'
 
 const check = 'redis'
 
-/** Checks Redis: reachable, its memory policy, and its clock. */
-export async function checkRedis(url: string | undefined): Promise<DoctorFinding[]> {
+const DEFAULT_PREFIX = 'switchback:cache:'
+
+export interface RedisQuestion {
+  readonly prefix?: string | undefined
+  /** The other side is a Redis as well. */
+  readonly paired: boolean
+}
+
+/** Checks Redis: reachable, what its user may do, its memory policy, and its clock. */
+export async function checkRedis(
+  url: string | undefined,
+  { prefix = DEFAULT_PREFIX, paired }: RedisQuestion,
+): Promise<DoctorFinding[]> {
   if (url === undefined)
     return [skipped(check, 'REDIS_URL is not set; name a Redis with --redis URL')]
   const shown = withoutPassword(url)
@@ -24,9 +36,11 @@ export async function checkRedis(url: string | undefined): Promise<DoctorFinding
   redis.on('error', (error: Error) => (refused ??= error.message))
   try {
     await redis.connect()
-    const info = await redis.info()
+    const rights = checkRights(userOf(redis), await missingRights(redis, { prefix, paired }))
     // A refused SELECT leaves a connection that works, on database 0.
     if (refused !== undefined) return [unusable(shown, refused, url)]
+    if (rights !== undefined) return [ok(check, `${shown} answers`), rights]
+    const info = await redis.info()
     const [seconds = 0, micros = 0] = (await redis.time()).map(Number)
     const skew = seconds * 1000 + micros / 1000 - Date.now()
     const version = /^(?:valkey|redis)_version:(\S+)/m.exec(info)?.[1] ?? 'unknown'
@@ -40,6 +54,18 @@ export async function checkRedis(url: string | undefined): Promise<DoctorFinding
   } finally {
     redis.disconnect()
   }
+}
+
+function checkRights(user: string, missing: readonly string[]): DoctorFinding | undefined {
+  if (missing.length === 0) return undefined
+  const name = 'redis rights'
+  const text = `user ${user} lacks ${missing.join(' ')}`
+  const remedy = `run on Redis: ${grant(user, missing)}`
+  if (missing.every((word) => word === '+info')) {
+    const meaning = 'every new connection counts as a restarted server, and the side is cold'
+    return warning(name, `${text}: ${meaning}`, remedy)
+  }
+  return problem(name, text, remedy)
 }
 
 /** Why it cannot be used: it refuses the user or the command, or nothing listens there. */

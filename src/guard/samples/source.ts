@@ -16,6 +16,11 @@ export interface MetricsSource {
 export interface Poll {
   readonly readings: readonly Reading[]
   readonly failures: readonly Failure[]
+  /**
+   * What the rule needs and the source does not have, a sentence each: not a failure of a replica, and it
+   * does not end by itself.
+   */
+  readonly missing?: readonly string[]
 }
 
 export interface Failure {
