@@ -163,13 +163,6 @@ export const errorCodes = {
     raisedBy: 'the event `warning`, once',
     remedy: 'Allow `INFO` for the ACL user: `+info`.',
   },
-  SB_REDIS_SHARED: {
-    group: 'Redis',
-    meaning: 'Another file store uses the same Redis prefix; this one serves nothing from Redis.',
-    raisedBy: 'the health of the new side',
-    remedy:
-      'Give each cache its own `prefix`, or set `fleet: true` if several machines share Redis.',
-  },
   SB_REDIS_FOREIGN: {
     group: 'Redis',
     meaning:

@@ -146,6 +146,8 @@ export interface Heard {
   readonly again: boolean
   /** This process had heard another era of this server before. */
   readonly changed: boolean
+  /** Other machines use the store, each with a side of its own; `met`: that was news to the store. @default none */
+  readonly others?: 'met' | 'known'
   /** What {@link Membership.stand} said before the question was sent. */
   readonly asked?: Stand | undefined
 }
@@ -154,6 +156,8 @@ export interface Heard {
 export interface Stand {
   readonly era: number
   readonly fence: number
+  /** When it said so, by `performance.now()`. */
+  readonly at: number
 }
 
 /**
@@ -167,8 +171,10 @@ export type EraVerdict = 'again' | 'renew' | 'leave' | undefined
 export interface Membership {
   /** Names the pair of stores. Pairs of different names share nothing in files, even in one directory. */
   readonly pair: string
-  /** Names the file store of this machine, beside which no other may use this store; `''`: any may. */
+  /** Names the file store of this machine, by which others know it; `''`: it has none. */
   readonly owner: () => string
+  /** Whether other machines are known to use this store, with a side of their own beside it. @default false */
+  readonly others?: () => boolean
   /** Asked before each question for an era. @default nobody knows */
   readonly stand?: () => Stand | undefined
   /** Each of the two stores keeps what the other one owes. @default false */
@@ -201,6 +207,9 @@ export interface Owed {
 export interface Ledger {
   /** Names the files that keep it, uniquely. Throws when they cannot be read. @default none */
   readonly place?: string
+  /** Whether other machines, with ledgers of their own, were ever met at a shared store. @default false */
+  readonly others?: boolean
+  meetOthers?(): void
   /** Whether this side's copy of the key must not be trusted. */
   owes(side: Side, key: string): boolean
   /** @param within milliseconds to wait while others keep the ledger locked; then it rejects */

@@ -61,7 +61,6 @@ export function createCacheSwitch(options: CacheSwitchOptions & FlagChoice): Cac
     })
   const sides = { off: guard('off'), on: guard('on') }
   const ledger = options.off.ledger ?? options.on.ledger
-  const fleet = options.fleet ?? false
   const backends = [options.off, options.on]
   const spaces = backends.map(({ space = '' }) => space).join('')
   const haveBoards = ledger === undefined && backends.every(({ board }) => board !== undefined)
@@ -74,7 +73,8 @@ export function createCacheSwitch(options: CacheSwitchOptions & FlagChoice): Cac
     })
     backend.join?.({
       pair,
-      owner: () => (fleet ? '' : (ledger?.place ?? '')),
+      owner: () => ledger?.place ?? '',
+      others: () => follower?.others === true,
       stand: () => debts.stand(side),
       paired: haveBoards,
     })
@@ -85,7 +85,8 @@ export function createCacheSwitch(options: CacheSwitchOptions & FlagChoice): Cac
     ledger,
     boards,
     sides,
-    renews: ledger !== undefined && !fleet,
+    renews: ledger !== undefined,
+    onHeard: (heard) => follower?.heard(heard),
     maxOwed,
     recorder,
     notify,
@@ -129,8 +130,9 @@ export function createCacheSwitch(options: CacheSwitchOptions & FlagChoice): Cac
     loadMs: options.loadMs ?? 30_000,
   })
   const underWay = new UnderWay()
-  const commonPlace = ledger ?? boards ?? follower
-  if (commonPlace === undefined && backends.some(({ shared }) => shared)) {
+  const follows = own !== undefined && options[otherSide(own)].follow !== undefined
+  const commonPlace = ledger !== undefined || boards !== undefined || follows
+  if (!commonPlace && backends.some(({ shared }) => shared)) {
     notify({ type: 'promises-less', detail: promisesLess(options) })
   }
   const unsubscribe = Object.values(sides).map((side) =>
@@ -210,14 +212,11 @@ function deadlineOf(options: CacheSwitchOptions, side: Side): number {
   return given ?? DEFAULT_DEADLINE_MS
 }
 
-/** The side that only this machine, or this process, has, beside one that all share and that can be followed. */
-function privateSide({ off, on, fleet }: CacheSwitchOptions): Side | undefined {
-  const own = [off, on].filter(({ shared }) => shared !== true)
-  const others = [off, on].filter(({ shared, follow }) => shared === true && follow !== undefined)
-  if (own.length !== 1 || others.length !== 1) return undefined
-  // The files of a lone machine know of every write: see `owner`.
-  if (own[0]!.ledger !== undefined && fleet !== true) return undefined
-  return own[0] === off ? 'off' : 'on'
+/** The side that only this machine, or this process, has, beside one that all share. */
+function privateSide({ off, on }: CacheSwitchOptions): Side | undefined {
+  const [offShared, onShared] = [off.shared === true, on.shared === true]
+  if (offShared === onShared) return undefined
+  return offShared ? 'on' : 'off'
 }
 
 /** A store that others use too, and no place that all who use it can look at. */
@@ -244,17 +243,6 @@ function check(options: CacheSwitchOptions): void {
     requireThat(deadlineOf(options, side) > 0, 'deadlineMs', options.deadlineMs)
   }
   requireThat(options.off !== options.on, 'on', 'the same store as off')
-  if (
-    options.fleet === true &&
-    options.off.ledger === undefined &&
-    options.on.ledger === undefined
-  ) {
-    throw new SwitchbackError(
-      'SB_OPTION_INVALID',
-      'createCacheSwitch: fleet is about machines with file stores of their own, and neither side is one',
-      { hint: 'leave it out: two Redis sides are coherent for all machines without it' },
-    )
-  }
   const { standby, retire } = options
   if (typeof standby === 'string') {
     requireThat(STANDBY_POLICIES.includes(standby), 'standby', standby)

@@ -23,6 +23,7 @@ export interface SideChange extends EventText {
     | 'debts-left' // the switch was closed before a side was told, and nobody else knows
     | 'follower-out' // the side, this machine's own, does not hear what other machines write
     | 'follower-back' // and hears it again
+    | 'others-met' // other machines use the shared side too, each with an old side of its own
   readonly side: Side
   /** The backend's name. */
   readonly backend: string
@@ -70,6 +71,7 @@ const GOOD_NEWS: ReadonlySet<string> = new Set([
   'repaid',
   'standby-changed',
   'follower-back',
+  'others-met',
 ])
 
 export function eventOf(notice: Notice): SwitchEvent {

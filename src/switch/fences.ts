@@ -64,6 +64,7 @@ export class Fences extends Trust {
    * server, is no longer trusted.
    */
   async heard(side: Side, heard: Heard): Promise<EraVerdict> {
+    this.parts.onHeard?.(heard)
     if (heard.server === 0) {
       // One of several servers of a store: each has its own era.
       if (this.parts.boards !== undefined) {
@@ -82,13 +83,13 @@ export class Fences extends Trust {
     if (era !== heard.era) {
       const sameServer = server === heard.server
       if (!sameServer && heard.again) return 'leave'
-      const asked = heard.asked ?? { era, fence }
+      const asked = heard.asked ?? { era, fence, at: 0 }
       // An answer from before the machine adopted its present era would take it back to an older
       // one.
       if (asked.era !== era) return 'again'
       // Which of its cells are older than what this machine acknowledged, nobody can tell.
       const stranger = !sameServer && !heard.begun
-      if (stranger && this.parts.renews) return 'renew'
+      if (stranger && this.parts.renews && heard.others !== 'known') return 'renew'
       const before = stranger && era !== 0 ? heard.now + 1 : heard.since
       // Several servers have clocks of their own: see `CacheBackend.since`.
       const oneClock = this.parts.sides[side].backend.since === undefined
@@ -109,7 +110,7 @@ export class Fences extends Trust {
   stand(side: Side): Stand | undefined {
     try {
       const fence = this.ledger.fencedBefore(side)
-      return { era: this.ledger.era(side), fence }
+      return { era: this.ledger.era(side), fence, at: performance.now() }
     } catch {
       return undefined
     }

@@ -1,4 +1,4 @@
-import { type Cell, type Following, storageKey } from '../cache/index.ts'
+import { type Cell, type Following, type Heard, storageKey } from '../cache/index.ts'
 import type { Side } from '../side.ts'
 import type { Recorder } from '../telemetry/index.ts'
 import type { Debts } from './debts.ts'
@@ -50,7 +50,11 @@ export class Follower {
   /** Of the side that follows. */
   readonly side: Side
   readonly #parts: FollowerParts
-  readonly #following: Following
+  #following: Following = NOBODY
+  /** No other machine has written to the shared store, and none can without being noticed. */
+  #alone = true
+  /** That was so for sure at this time. */
+  #aloneAt = Number.NEGATIVE_INFINITY
   readonly #known = new Map<string, Known>()
   /** The number of the last change of each name, the oldest first. */
   readonly #changes = new Map<string, number>()
@@ -70,12 +74,29 @@ export class Follower {
   constructor(parts: FollowerParts) {
     this.#parts = parts
     this.side = parts.own.side
-    this.#following = parts.shared.backend.follow!({
-      changed: (name) => this.#changed(name),
-      began: () => this.#began(),
-      refused: (reason) => this.#isRefused(reason),
-    })
     this.#timer = setInterval(() => this.#watch(), PROOF_MS).unref()
+    // Nobody sees what another process has in its memory.
+    const { ledger } = parts.own.backend
+    if (ledger === undefined || ledger.others === true) this.#meetOthers()
+  }
+
+  /** Whether other machines are known to use the shared store. */
+  get others(): boolean {
+    return !this.#alone
+  }
+
+  /** The shared store has reported who uses it. */
+  heard({ others, asked }: Heard): void {
+    if (!this.#alone) return
+    if (others === undefined) {
+      this.#aloneAt = asked?.at ?? this.#aloneAt
+      return
+    }
+    const { notify, own, shared } = this.#parts
+    own.backend.ledger?.meetOthers?.()
+    this.#meetOthers()
+    const detail = `other machines use ${shared.backend.name} too, under the same prefix: from now on ${own.backend.name} follows what they write there. If they are another application, give each its own prefix`
+    notify({ type: 'others-met', side: own.side, backend: own.backend.name, detail })
   }
 
   /** Numbers this moment, for {@link changedSince}. */
@@ -85,11 +106,13 @@ export class Follower {
 
   /** Whether the key may have changed since that moment. */
   changedSince(key: string, moment: number): boolean {
+    if (this.#alone) return false
     return moment < this.#unknownUntil || (this.#changes.get(storageKey(key)) ?? 0) > moment
   }
 
   /** Whom a write reaches that the shared store has taken. */
   get reach(): Reach {
+    if (this.#alone) return 'all'
     return this.#refused === '' ? 'later' : this.#parts.near
   }
 
@@ -99,11 +122,12 @@ export class Follower {
     if (known !== undefined && known.doubtSince === 0 && known.token === token && this.#isLive) {
       return true
     }
-    return this.#refused !== ''
+    return this.#alone || this.#refused !== ''
   }
 
   /** This process has put the cell there, as the latest that was known at that time. */
   put(key: string, token: string, at: number): void {
+    if (this.#alone) return
     this.#remember(storageKey(key), { token, at, doubtSince: 0, changed: false })
   }
 
@@ -118,6 +142,7 @@ export class Follower {
    * Whether the private side's cell is the latest, as far as the shared store having nothing can tell.
    */
   mayMove(key: string, cell: Cell): boolean {
+    if (this.#alone) return true
     if (this.knows(key, cell)) return this.#refused === '' || this.#isYoung(this.#ageSince(cell))
     return this.#isYoung(this.#doubtSince(storageKey(key), cell))
   }
@@ -157,7 +182,9 @@ export class Follower {
     return false
   }
 
-  health(): FollowerHealth {
+  /** `undefined`: there is nobody to follow. */
+  health(): FollowerHealth | undefined {
+    if (this.#alone) return undefined
     const { shared } = this.#parts
     const lag = performance.now() - this.#following.provenAt
     const lagMs = Number.isFinite(lag) ? Math.round(lag) : -1
@@ -227,9 +254,23 @@ export class Follower {
     return Math.max(this.#following.provenAt, known.at)
   }
 
-  /** When the cell was written, by the clock here. */
+  /** When the cell was written, by the clock here, or was the latest because nobody else was there. */
   #ageSince({ writtenAt }: Cell): number {
-    return performance.now() - (this.#parts.own.backend.now() - writtenAt)
+    const age = this.#parts.own.backend.now() - writtenAt
+    return Math.max(performance.now() - age, this.#aloneAt)
+  }
+
+  #meetOthers(): void {
+    this.#alone = false
+    this.#number += 1
+    this.#unknownUntil = this.#number
+    const { backend } = this.#parts.shared
+    if (backend.follow === undefined) return this.#isRefused('a Cluster has no place for it')
+    this.#following = backend.follow({
+      changed: (name) => this.#changed(name),
+      began: () => this.#began(),
+      refused: (reason) => this.#isRefused(reason),
+    })
   }
 
   /** The shared store is out: what was known to be the latest a moment ago is used. */
@@ -291,6 +332,7 @@ export class Follower {
 
   #watch(): void {
     const { notify, own, shared } = this.#parts
+    if (this.#alone) return
     const live = this.#isLive
     if (live === (this.#outSince === 0) || this.#refused !== '') return
     const { side } = own
@@ -301,10 +343,18 @@ export class Follower {
       notify({ type: 'follower-back', side, backend: own.backend.name, detail })
     } else {
       this.#outSince = Date.now()
-      const { detail } = this.health()
+      const { detail } = this.health()!
       notify({ type: 'follower-out', side, backend: own.backend.name, detail })
     }
   }
+}
+
+const NOBODY: Following = {
+  follows: false,
+  provenAt: Number.NEGATIVE_INFINITY,
+  eraBeganAt: Number.NEGATIVE_INFINITY,
+  ask: () => Promise.resolve(undefined),
+  close: () => undefined,
 }
 
 /** `out`: the store did not answer; `undefined`: it cannot say; else what it has instead. */

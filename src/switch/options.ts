@@ -63,11 +63,6 @@ export interface CacheSwitchOptions {
   /** Milliseconds after which a load that has not ended gives its turn to the next. @default 30_000 */
   readonly loadMs?: number
   /**
-   * True when machines with their own file stores share the other side. A value then moves from
-   * file to Redis only while it is provably the latest; see docs/guarantees.md. @default false
-   */
-  readonly fleet?: boolean
-  /**
    * More pending invalidations than this on one side, and everything on it is distrusted. @default
    * 10_000
    */

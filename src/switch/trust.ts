@@ -1,4 +1,4 @@
-import type { Cell, Ledger, MaybePromise } from '../cache/index.ts'
+import type { Cell, Heard, Ledger, MaybePromise } from '../cache/index.ts'
 import type { Side } from '../side.ts'
 import type { Recorder } from '../telemetry/index.ts'
 import type { Boards } from './boards.ts'
@@ -16,10 +16,12 @@ export interface TrustParts {
   readonly boards?: Boards | undefined
   readonly sides: Readonly<Record<Side, GuardedSide>>
   /**
-   * A store that this machine has not met before begins a new era: its ledger outlives the process, and no
-   * other machine uses the store.
+   * A store that this machine has not met before begins a new era, unless others use it: the ledger outlives
+   * the process.
    */
   readonly renews: boolean
+  /** Called first, with whatever a store reports. */
+  readonly onHeard?: (heard: Heard) => void
   /** More pending on a side than this: one fence replaces them. */
   readonly maxOwed: number
   readonly recorder: Recorder

@@ -56,14 +56,7 @@ describe('docs/operate.md', () => {
   })
 
   it('names options by their names and their defaults', () => {
-    for (const option of [
-      'deadlineMs',
-      'rememberMs',
-      'tombstoneTtl',
-      'startMs',
-      'fleet',
-      'standby',
-    ]) {
+    for (const option of ['deadlineMs', 'rememberMs', 'tombstoneTtl', 'startMs', 'standby']) {
       expect(source).toMatch(new RegExp(`readonly ${option}\\??:`))
     }
     expect(source).toMatch(/@default 64 \*\/\n\s+readonly originConcurrency/)

@@ -485,7 +485,7 @@ export const mutations = [
   {
     name: 'a server that the machine has not met keeps its era',
     file: 'src/switch/fences.ts',
-    from: "if (stranger && this.parts.renews) return 'renew'",
+    from: "if (stranger && this.parts.renews && heard.others !== 'known') return 'renew'",
     to: '',
     tests: [kinds, { file: 'test/switch/split-brain.test.ts' }],
   },

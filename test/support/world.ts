@@ -65,7 +65,7 @@ export class World {
       withWarnings(
         redisCache({
           url: redisUrl,
-          prefix: prefix ?? `world ${rest.fleet ? 'fleet' : machine}:`,
+          prefix: prefix ?? `world ${machine}:`,
           tombstoneTtl,
         }),
       ),

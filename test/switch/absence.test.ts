@@ -73,10 +73,12 @@ describe('while no process of the machine runs', () => {
 
   test('in a fleet it does: others would have to load all anew whenever a machine is added', async () => {
     const key = world.key()
-    const actor = await begin({ machine: 'two', fleet: true })
-    await actor.onUser.set(key, 'v1')
-    const other = await begin({ machine: 'three', fleet: true })
-    expect(await other.onUser.get(key)).toBe('v1')
-    expect(other.events).toEqual([])
+    const options = { prefix: 'fleet of files:' }
+    await begin({ ...options, machine: 'two' })
+    const second = await begin({ ...options, machine: 'three' })
+    await second.onUser.set(key, 'v1')
+    const third = await begin({ ...options, machine: 'four' })
+    expect(await third.onUser.get(key)).toBe('v1')
+    expect(third.events.map(({ type }) => type)).toEqual(['others-met'])
   })
 })

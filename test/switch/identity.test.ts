@@ -51,18 +51,25 @@ describe('one name, two caches', () => {
     expect(await other.offUser.get(key)).toBeUndefined()
   })
 
-  test('one prefix with two file stores: the second serves nothing of Redis, and says why', async () => {
+  test('one prefix with two file stores: each is told of the other, and follows what it writes', async () => {
     const prefix = 'two stores:'
+    const key = world.key()
     const first = world.actor({ machine: 'store 1', prefix })
     await serves(first)
+    await first.offUser.set(key, 'v1')
     const second = world.actor({ machine: 'store 2', prefix })
-    const key = world.key()
-    await first.onUser.set(key, 'v1')
-    await until('health says it', async () => {
-      expect(await second.onUser.get(key)).toBeUndefined()
-      return second.cache.health().on.detail.includes('SB_REDIS_SHARED')
+    await serves(second)
+    for (const { cache, events } of [first, second]) {
+      await until('it follows', () => cache.health().follower?.live === true)
+      expect(events.map(({ type }) => type)).toContain('others-met')
+    }
+    await second.offUser.set(key, 'v2')
+    const toldAt = performance.now()
+    await until('the first was told', () => {
+      const { live = false, lagMs = 0 } = first.cache.health().follower ?? {}
+      return live && lagMs < performance.now() - toldAt - 1
     })
-    expect(await first.onUser.get(key)).toBe('v1')
+    expect(await first.offUser.get(key)).toBeUndefined()
   })
 })
 

@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { Fleet, type OldSide, type Pod } from '../support/fleet.ts'
+import { until } from '../support/until.ts'
 
 let fleet: Fleet
 
@@ -15,9 +16,12 @@ describe.each(KINDS)('machines with a %s side of their own, and one Redis', (kin
   let pods: Pod[]
 
   beforeAll(async () => {
-    pods = await Promise.all(
-      [1, 2, 3].map((n) => fleet.pod({ kind, fleet: kind === 'file', directory: `${kind} ${n}` })),
-    )
+    pods = [1, 2, 3].map((n) => fleet.start({ kind, directory: `${kind} ${n}` }))
+    // A lone machine has nobody to follow: they meet at Redis.
+    for (const { offUser, cache } of pods) {
+      await offUser.get(fleet.key())
+      await until('it follows Redis', () => cache.health().follower?.live === true)
+    }
   })
 
   test.each(['offUser', 'onUser'] as const)(

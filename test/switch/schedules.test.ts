@@ -307,8 +307,8 @@ describe('late writes', () => {
 describe('machines with file stores of their own', () => {
   test('fleet: an old file value does not move to the shared side', async () => {
     const [m1, m2] = [
-      world.actor({ machine: 'a', fleet: true, tombstoneTtl: 300 }),
-      world.actor({ machine: 'b', fleet: true, tombstoneTtl: 300 }),
+      world.actor({ machine: 'a', prefix: 'fleet:', tombstoneTtl: 300 }),
+      world.actor({ machine: 'b', prefix: 'fleet:', tombstoneTtl: 300 }),
     ]
     const key = world.key()
     await m2.offUser.getOrSet(key, () => 'v1')
@@ -320,8 +320,8 @@ describe('machines with file stores of their own', () => {
   })
 
   test('fleet: a tombstone names the machine that holds the value, not another one', async () => {
-    const m1 = world.actor({ machine: 'c', fleet: true })
-    const m2 = world.actor({ machine: 'd', fleet: true })
+    const m1 = world.actor({ machine: 'c', prefix: 'fleet:' })
+    const m2 = world.actor({ machine: 'd', prefix: 'fleet:' })
     const key = world.key()
     await m2.offUser.getOrSet(key, () => 'v1')
     await m1.offUser.set(key, 'v2')

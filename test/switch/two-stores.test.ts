@@ -313,11 +313,4 @@ describe('a pair says at its start what it cannot promise', () => {
     expect(events).toEqual([])
     await cache.close()
   })
-
-  test('fleet without a file store is refused: it would do nothing', () => {
-    const [off, on] = [memoryCache(), memoryCache()]
-    expect(() => createCacheSwitch({ flag: 'f', decider, off, on, fleet: true })).toThrow(
-      expect.objectContaining({ code: 'SB_OPTION_INVALID' }),
-    )
-  })
 })

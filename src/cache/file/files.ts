@@ -46,6 +46,8 @@ export class StoreFiles {
   readonly database: string
   readonly control: string
   readonly #lock: string
+  /** Its existence says that other machines were met. */
+  readonly #others: string
   readonly #name: string
 
   constructor(directory: string, name: string) {
@@ -54,6 +56,7 @@ export class StoreFiles {
     this.database = join(directory, `${name}.db`)
     this.control = join(directory, `${name}.control`)
     this.#lock = join(directory, `${name}.lock`)
+    this.#others = join(directory, `${name}.others`)
   }
 
   makeDirectory(): void {
@@ -67,6 +70,14 @@ export class StoreFiles {
   /** SQLite gives its other files the mode of this one. */
   createDatabase(): void {
     closeSync(openSync(this.database, 'wx', 0o600))
+  }
+
+  get others(): boolean {
+    return existsSync(this.#others)
+  }
+
+  meetOthers(): void {
+    closeSync(openSync(this.#others, 'a', 0o600))
   }
 
   /** Identifies these files, to notice that they were deleted or replaced. */

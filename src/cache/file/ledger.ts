@@ -44,6 +44,18 @@ export class FileLedger implements Ledger {
     return String(this.#control().place)
   }
 
+  get others(): boolean {
+    return this.#store.others
+  }
+
+  meetOthers(): void {
+    try {
+      this.#store.meetOthers()
+    } catch {
+      // Processes that start while Redis is out will not know; this one does.
+    }
+  }
+
   owes(side: Side, key: string): boolean {
     return this.trustedFrom(side, key) === Number.POSITIVE_INFINITY
   }

@@ -62,6 +62,15 @@ export class Store {
     this.#bootId = bootId
   }
 
+  /** Whether other machines were ever met at a shared store, by any process. */
+  get others(): boolean {
+    return this.#files.others
+  }
+
+  meetOthers(): void {
+    this.#files.meetOthers()
+  }
+
   /** Goes to files of this pair's own; the default pair has the plain name. */
   use(pair: string): void {
     const { directory, name } = this.#config

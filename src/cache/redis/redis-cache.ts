@@ -78,6 +78,7 @@ class RedisCache implements CacheBackend {
   /** How often a key was left alone because another program's data is under it. */
   foreign = 0
   #owner = (): string => ''
+  #others = (): boolean => false
   #stand = (): Stand | undefined => undefined
   /** Until the first attempt to connect has ended: what is asked before waits for it. */
   #starting: Promise<void> | undefined
@@ -114,6 +115,7 @@ class RedisCache implements CacheBackend {
         this.tombstoneTtl = ms
       },
       owner: () => this.#owner(),
+      others: () => this.#others(),
       stand: () => this.#stand(),
       onWarning,
     })
@@ -249,8 +251,9 @@ class RedisCache implements CacheBackend {
     return this.#servers.renew()
   }
 
-  join({ owner, stand = () => undefined, paired = false }: Membership): void {
+  join({ owner, others = () => false, stand = () => undefined, paired = false }: Membership): void {
     this.#owner = owner
+    this.#others = others
     this.#stand = stand
     this.#checkRights(paired)
     if (!paired || this.#servers.single !== undefined) return

@@ -16,7 +16,7 @@ export interface ServerParts {
   readonly lone: boolean
   /** Of a cluster in a pair: keeps the pair's state, and an era that all cells of the cluster share. */
   readonly head?: () => Server | undefined
-  readonly question: () => Pick<TickQuestion, 'key' | 'tombstoneTtl' | 'owner'>
+  readonly question: () => Pick<TickQuestion, 'key' | 'tombstoneTtl' | 'owner' | 'others'>
   /** Where the machine stands with the store. */
   readonly stand: () => Stand | undefined
   /** Awaited before the era counts. If it rejects, the connection is not used. */
@@ -104,12 +104,12 @@ export class Server {
       const sentAt = performance.now()
       const heard = await tick(node, {
         ...this.#parts.question(),
+        newcomer: asked?.era === 0,
         end,
         newConnection,
         word,
       })
       answered = true
-      if (heard === 'shared') throw sharedPrefix()
       if (heard === 'foreign') throw foreignState(this.#parts.question().key)
       this.clock.learn(heard.now, sentAt)
       const before = this.heard?.era
@@ -174,16 +174,6 @@ export class Server {
       hint: 'The cluster is changing or unreachable; the client asks for its nodes again by itself.',
     })
   }
-}
-
-function sharedPrefix(): SwitchbackError {
-  return new SwitchbackError(
-    'SB_REDIS_SHARED',
-    'Another file store uses the same Redis prefix: what one of them deletes, the other would serve.',
-    {
-      hint: 'Give each cache a prefix of its own. Where several machines share one Redis, set fleet: true.',
-    },
-  )
 }
 
 function foreignState(name: string): SwitchbackError {

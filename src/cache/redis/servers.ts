@@ -18,6 +18,7 @@ export interface ServersOptions {
   /** Another process has a longer one. */
   readonly onTombstoneTtl: (ms: number) => void
   readonly owner: () => string
+  readonly others: () => boolean
   readonly stand: () => Stand | undefined
   readonly onWarning: (warning: SwitchbackError) => void
 }
@@ -157,7 +158,7 @@ export class Servers {
     return new Server({
       node: () => client as unknown as RedisNode,
       lone: false,
-      question: () => ({ key: stateName, tombstoneTtl: tombstoneTtl(), owner: '' }),
+      question: () => ({ key: stateName, tombstoneTtl: tombstoneTtl(), owner: '', others: false }),
       stand,
       onHeard: (heard) => this.#tell(heard),
     })
@@ -199,7 +200,7 @@ export class Servers {
   }
 
   #server(node: () => RedisNode | undefined, key: string | (() => string)): Server {
-    const { tombstoneTtl, owner } = this.#options
+    const { tombstoneTtl, owner, others } = this.#options
     return new Server({
       node,
       lone: typeof key === 'string',
@@ -208,6 +209,7 @@ export class Servers {
         key: typeof key === 'string' ? key : key(),
         tombstoneTtl: tombstoneTtl(),
         owner: owner(),
+        others: others(),
       }),
       stand: this.#options.stand,
       onHeard: (heard) => this.#heard(heard),

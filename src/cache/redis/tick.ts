@@ -3,7 +3,7 @@ import { type BoardState, CALM_MS, type Heard, LICENCE_MS, type Word } from '../
 import type { RedisNode } from './client.ts'
 import { evaluate, script, type Script } from './scripts.ts'
 
-/** For how long after its last sign of life the machine that owns a prefix counts as running. */
+/** For how long after its last sign of life a machine counts as running, where a new one takes its place. */
 const OWNER_MS = 3000
 
 /**
@@ -35,12 +35,15 @@ before = tonumber(before[1] or 0)
 local last = redis.pcall('HSET', K, 'last', num(now))
 if type(last) == 'table' and last.err and not string.find(last.err, 'OOM', 1, true) then return last end
 local me = redis.call('HMGET', K, 'id', 'era', 'since', 'ttl', 'owner', 'seen',
-  'licence', 'peer', 'said', 'owing', 'noted', 'n')
-local owner = ARGV[4]
-if owner ~= '' then
-  if me[5] and me[5] ~= owner and now - tonumber(me[6] or 0) < ${OWNER_MS} then return { 'shared' } end
-  redis.pcall('HSET', K, 'owner', owner, 'seen', num(now))
+  'licence', 'peer', 'said', 'owing', 'noted', 'n', 'others')
+local owner, others = ARGV[4], me[13] or ''
+if others == '' then
+  local another = owner ~= '' and me[5] and me[5] ~= owner
+  if ARGV[9] == 'others' then others = '1'
+  elseif another and (ARGV[9] ~= 'new' or now - tonumber(me[6] or 0) < ${OWNER_MS}) then others = 'met' end
+  if others ~= '' then redis.pcall('HSET', K, 'others', '1') end
 end
+if owner ~= '' then redis.pcall('HSET', K, 'owner', owner, 'seen', num(now)) end
 local ttl = math.max(tonumber(me[4] or 0), tonumber(ARGV[3]))
 if ttl > tonumber(me[4] or 0) then redis.call('HSET', K, 'ttl', num(ttl)) end
 local known = me[1] and (me[1] == id or #id == 40 and string.sub(me[1], 1, 40) == id)
@@ -92,7 +95,7 @@ if owing and tonumber(me[12] or 0) == 0 and now - math.max(owing, noted) > ${CAL
   redis.call('HDEL', K, 'owing', 'noted')
   owing = nil
 end
-return { num(now), era, since, num(ttl), id, begun, num(left), owing and num(owing) or '', me[12] or '0', peer or '' }
+return { num(now), era, since, num(ttl), id, begun, num(left), owing and num(owing) or '', me[12] or '0', peer or '', others }
 `)
 
 export interface TickAnswer extends Heard, BoardState {
@@ -112,21 +115,25 @@ export interface TickQuestion {
   /** The era to end, if it is still the present one. */
   readonly end: string | undefined
   readonly tombstoneTtl: number
-  /** Names the machine that may use this prefix; `''` where several may. */
+  /** Names the machine, by its file store; `''` where there is none. */
   readonly owner: string
+  /** It knows that others use this prefix too. */
+  readonly others: boolean
+  /** It has not met any server before: its file store is new. */
+  readonly newcomer: boolean
   readonly newConnection: boolean
   readonly word: Word | undefined
 }
 
 /**
- * Asks a server for its era, and begins another one where needed. `shared`: see `owner`; `foreign`: another
- * program's data is in the place of the state.
+ * Asks a server for its era, and begins another one where needed. `foreign`: another program's data is in the
+ * place of the state.
  */
 export async function tick(
   node: RedisNode,
   question: TickQuestion,
-): Promise<TickAnswer | 'shared' | 'foreign'> {
-  const { key, end = '-', tombstoneTtl, owner, newConnection, word } = question
+): Promise<TickAnswer | 'foreign'> {
+  const { key, end = '-', tombstoneTtl, owner, others, newcomer, newConnection, word } = question
   const sentAt = performance.now()
   const reply = await evaluate(
     node,
@@ -141,12 +148,13 @@ export async function tick(
       word?.says ?? '-',
       String(Math.floor(word?.until ?? 0)),
       word?.stamp ?? '',
+      others ? 'others' : newcomer ? 'new' : '-',
     ],
   )
-  const [now, name = '', since, ttl, id = '', begun, left, owing, owed, peer = ''] = (
+  const [now, name = '', since, ttl, id = '', begun, left, owing, owed, peer = '', met = ''] = (
     reply as (string | Buffer)[]
   ).map(String)
-  if (now === 'shared' || now === 'foreign') return now
+  if (now === 'foreign') return now
   return {
     era: Number.parseInt(name, 16),
     name,
@@ -163,5 +171,6 @@ export async function tick(
     owing: owing !== '',
     owed: Number(owed),
     peer,
+    ...(met !== '' && { others: met === 'met' ? 'met' : 'known' }),
   }
 }

@@ -18,7 +18,6 @@ export const command: Command = defineCommand({
     'Flags: FLAGD_HOST, FLAGD_PORT, FLAGD_RESOLVER; else a flagd on localhost; else the embedded ' +
     'sidecar. Redis: REDIS_URL; else one on localhost:6379; else one is started, or installed ' +
     '(SWITCHBACK_NO_INSTALL=1 forbids that); else the old side (files) serves all users. ' +
-    'Set SWITCHBACK_FLEET=1 if other machines with their own file stores share that Redis. ' +
     'The log is on stderr, as lines of JSON.',
   options: {
     port: {

@@ -94,8 +94,6 @@ export async function openStack(options: StackOptions): Promise<Stack> {
       on,
       decider,
       telemetry,
-      // Machines or pods with their own file stores.
-      fleet: ['1', 'true'].includes(env['SWITCHBACK_FLEET'] ?? ''),
       onEvent: (event) => logEvent(log, event),
     })
     closers.add(() => cache.close())

@@ -13,6 +13,8 @@ import { startRedis, type TestRedis } from '../../support/redis-server.ts'
 import { withWarnings } from '../../support/with-warnings.ts'
 
 const WITHIN = 5000
+/** Where a machine stands that has met no server yet. */
+const NEW = { era: 0, fence: 0, at: 0 }
 
 let redis: TestRedis
 let backend: CacheBackend
@@ -182,22 +184,39 @@ describe('processes of different settings', () => {
     await brief.close()
   })
 
-  test('one prefix and two file stores: the second is refused while the first lives', async () => {
+  test('one prefix and two file stores: each is told of the other', async () => {
     backend.join?.({ pair: '', owner: () => 'one' })
     await expect
       .poll(() => redis.command('HGET', 'switchback:cache:#state', 'owner'), { timeout: 5000 })
       .toBe('one')
     const second = withWarnings(redisCache({ url: redis.url }), onWarning)
-    second.join?.({ pair: '', owner: () => 'two' })
-    await expect(second.read('k')).rejects.toMatchObject({ code: 'SB_REDIS_SHARED' })
-    // A third, which shares on purpose (fleet), is not.
-    const third = withWarnings(redisCache({ url: redis.url }), onWarning)
-    await third.read('k')
-    await third.close()
-    await backend.close()
-    // As long as it takes for the first to count as gone.
-    await redis.command('HSET', 'switchback:cache:#state', 'seen', '1')
-    expect((await readAgain(second)).state).toBe('absent')
+    const heard: (string | undefined)[] = []
+    second.onEra?.(({ others }) => void heard.push(others))
+    second.join?.({ pair: '', owner: () => 'two', stand: () => NEW })
+    await second.read('k')
+    expect(heard[0]).toBe('met')
+    const first: (string | undefined)[] = []
+    backend.onEra?.(({ others }) => void first.push(others))
+    await expect.poll(() => first.at(-1), { timeout: 5000 }).toBe('known')
     await second.close()
+  })
+
+  test('a new file store takes the place of one that is gone; that one, if it is back, is told', async () => {
+    const state = 'switchback:cache:#state'
+    const others = async (owner: string, stand = NEW): Promise<string | undefined> => {
+      const one = withWarnings(redisCache({ url: redis.url }), onWarning)
+      let told: string | undefined
+      one.onEra?.((heard) => void (told = heard.others))
+      one.join?.({ pair: '', owner: () => owner, stand: () => stand })
+      await one.read('k')
+      await one.close()
+      // As long as it takes for it to count as gone.
+      await redis.command('HSET', state, 'seen', '1')
+      return told
+    }
+    expect(await others('one')).toBeUndefined()
+    expect(await others('two')).toBeUndefined()
+    expect(await others('one', { ...NEW, era: 1 })).toBe('met')
+    expect(await others('three')).toBe('known')
   })
 })
