@@ -128,7 +128,6 @@ export class Follower implements Following {
     const connection = (client as Duplicable).duplicate({
       protocol: 2,
       keyPrefix: '',
-      connectionName: 'switchback-follower',
       lazyConnect: true,
       autoResubscribe: false,
       autoResendUnfulfilledCommands: false,
@@ -153,7 +152,7 @@ export class Follower implements Following {
       connected = true
       if (!server.trusted) await server.ask()
       const id = await connection.call('CLIENT', 'ID')
-      const era = await connection.call('HGET', keyPrefix + stateName, 'era')
+      const [era] = (await connection.call('HMGET', keyPrefix + stateName, 'era')) as unknown[]
       const on = ['TRACKING', 'ON', 'REDIRECT', String(id), 'BCAST', 'PREFIX', keyPrefix + prefix]
       await connection.call('CLIENT', ...on)
       await connection.subscribe(CHANNEL)
