@@ -19,7 +19,7 @@ export type {
 export { eventOf, logEvent, type Notify } from './events.ts'
 export { standbySource } from './standby-policy.ts'
 export { closedError, UnderWay } from './under-way.ts'
-export type { CacheHealth, SideHealth } from './health.ts'
+export type { CacheHealth, FollowerHealth, SideHealth } from './health.ts'
 export { MemoryLedger } from './memory-ledger.ts'
 export type { OnOperation, OperationInfo, Reach } from './operation.ts'
 export type { OperationTrace } from './tracing.ts'

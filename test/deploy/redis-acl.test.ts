@@ -58,6 +58,7 @@ async function useAll(cache: CacheBackend): Promise<void> {
   await redis.command('DEL', 'switchback:cache:k')
   await cache.clear()
   await cache.ping()
+  await follow(cache)
   await redis.command('CONFIG', 'SET', 'maxmemory', '1')
   try {
     await expect(cache.invalidate('k', { within: 5_000 })).rejects.toMatchObject({
@@ -65,6 +66,24 @@ async function useAll(cache: CacheBackend): Promise<void> {
     })
   } finally {
     await redis.command('CONFIG', 'SET', 'maxmemory', '0')
+  }
+}
+
+/** As a side beside it that other machines do not see. */
+async function follow(cache: CacheBackend): Promise<void> {
+  const heard: string[] = []
+  const following = cache.follow!({
+    changed: (name) => void heard.push(name),
+    began: () => undefined,
+    refused: (reason) => void heard.push(`refused: ${reason}`),
+  })
+  try {
+    await until('it follows, or must not', () => following.provenAt > 0 || heard.length > 0)
+    expect(heard.filter((text) => text.startsWith('refused'))).toEqual([])
+    await redis.command('SET', 'switchback:cache:followed', 'x', 'PX', '1000')
+    await until('it is told', () => heard.includes('followed'))
+  } finally {
+    following.close()
   }
 }
 

@@ -183,8 +183,11 @@ export class Follower implements Following {
       if (this.follows) this.provenAt = Math.max(this.provenAt, sentAt)
       // Cells of before are in doubt, whichever server has them now.
       else this.#lose(connection)
-    } catch {
+    } catch (error) {
       // Without proof it is not believed; a connection that is silent ends by itself.
+      if (this.#connection !== connection || !isRefusal(error)) return
+      this.#lose(connection)
+      this.#tellRefused(String(error))
     }
   }
 
