@@ -512,6 +512,14 @@ export const errorCodes = {
     raisedBy: '`switchback guard`, `switchback control`',
     remedy: 'Run `switchback validate`, and write the rule as a plain split.',
   },
+  SB_GUARD_CANNOT_ACT: {
+    group: 'Guard',
+    meaning:
+      'The guard could not roll back if it had to (the flags cannot be written), or no process answers, so that it could not see why it had to.',
+    raisedBy: '`switchback guard`, at its start; `switchback control --guard act`, `ask`',
+    remedy:
+      'Give it the right to replace the flags file, or the addresses of the processes. `--dry-run` only reports.',
+  },
   SB_GUARD_SIDE_OUT: {
     group: 'Guard',
     meaning: 'A rollout was to be resumed while a replica cannot reach the new side.',

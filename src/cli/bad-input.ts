@@ -11,6 +11,7 @@ const badInput: ReadonlySet<string> = new Set([
   'SB_FLAGD_URL',
   'SB_FLAGS_ENVIRONMENT',
   'SB_FLAGS_FILE_MISSING',
+  'SB_GUARD_CANNOT_ACT',
   'SB_METRICS_URL_INVALID',
   'SB_OPTION_INVALID',
   'SB_PILOT_INVALID',

@@ -8,12 +8,16 @@ import {
   expectationOf,
   HistoryWatch,
   loadFlags,
+  locate,
+  notWritable,
 } from '../rollout/index.ts'
 import type { ChangeResult, FlagsDocument } from '../rollout/index.ts'
 import type { ProcessesOptions } from '../scrape/index.ts'
 
 /** Everything that the guard can do to the flags file. */
 export interface Actuator {
+  /** Rejects when nothing can be changed here, which is not to be learned when it is needed. */
+  check?(): Promise<void>
   read(): Promise<Split>
   /** Rejects when the share is no longer `from`: somebody else was faster. */
   setShare(percent: number, from: number, reason: string): Promise<Effect>
@@ -108,6 +112,10 @@ export function flagsActuator(options: FlagsActuatorOptions): Actuator {
     return known.expected
   }
   return {
+    async check() {
+      const location = await locate(file)
+      if (location.kind !== 'writable') throw notWritable(location)
+    },
     async read() {
       const document = await loadFlags(file)
       const description = describe(document, flag)

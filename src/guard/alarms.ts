@@ -35,7 +35,7 @@ export interface Alarm {
 }
 
 /** Alarms in which no step is taken. */
-const HOLDING: ReadonlySet<AlarmCode> = new Set([
+export const HOLDING: ReadonlySet<AlarmCode> = new Set([
   'metrics-lost',
   'series-missing',
   'side-out',

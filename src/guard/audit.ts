@@ -17,6 +17,7 @@ export type AuditAction =
   | 'alarm'
   | 'clear'
   | 'page'
+  | 'pause'
   | 'stop'
 
 /** One decision, with the numbers behind it. */

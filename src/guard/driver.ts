@@ -1,4 +1,5 @@
 import type { Effect, Split } from './actuator.ts'
+import type { Alarm } from './alarms.ts'
 import type { Eyes } from './eyes.ts'
 import type { FlagLook } from './flag-look.ts'
 import type { GuardOptions } from './options.ts'
@@ -23,6 +24,8 @@ export interface DriverOptions extends Pick<GuardOptions, 'plan' | 'actuator' | 
 export class Driver {
   readonly #options: DriverOptions
   #approved: number | undefined
+  /** Ordered for the next decision. */
+  #promoted: { readonly to: number; readonly who: string } | undefined
 
   constructor(options: DriverOptions) {
     this.#options = options
@@ -31,6 +34,23 @@ export class Driver {
   /** Approves the step that waits for it; any other share is ignored. */
   approve(percent: number): void {
     this.#approved = percent
+  }
+
+  /** The next step now, whatever is proven; not while it would be rolled back at once. */
+  promote(to: number, who: string): void {
+    this.#promoted = { to, who }
+  }
+
+  /** No step until the pause is ended; it rolls back all the same. */
+  async pause(on: boolean, who: string): Promise<void> {
+    const { position, records, now } = this.#options
+    if (on === (position.paused !== undefined) || (on && position.stopped)) return
+    position.paused = on ? { who, since: now() } : undefined
+    const what = on
+      ? `paused by ${who}; it rolls back all the same, and takes steps after switchback guard --unpause`
+      : `the pause was ended by ${who}`
+    await records.write('pause', position.percent, what)
+    await records.save()
   }
 
   /** Somebody else changed the split. */
@@ -54,12 +74,15 @@ export class Driver {
     const { plan, position, eyes, records } = this.#options
     const { percent } = position
     const harm = eyes.harm()
+    const promoted = this.#promoted
+    this.#promoted = undefined
     if (position.stopped) {
       const told = position.phase === 'yielded' && percent > 0 ? harm : ''
       return records.alarms.set('regressed', told, this.#options.now())
     }
     if (harm !== '' && percent > 0) return this.#rollBack(harm)
     const [alarm] = records.alarms.holding
+    if (promoted !== undefined) return this.#obey(at, promoted, alarm)
     if (alarm !== undefined) return records.say('hold', percent, alarm.message)
     if (eyes.sight.sight !== 'seeing') return
     if (position.phase === 'baseline') return this.#leaveBaseline(at)
@@ -73,6 +96,24 @@ export class Driver {
       return records.say('hold', percent, seen)
     }
     await this.#advance(at, reason)
+  }
+
+  async #obey(
+    at: number,
+    { to, who }: { readonly to: number; readonly who: string },
+    alarm: Alarm | undefined,
+  ): Promise<void> {
+    const { position, eyes, records } = this.#options
+    const { percent, next } = position
+    if (alarm !== undefined) {
+      return records.write('hold', percent, `not promoted to ${to} %: ${alarm.message}`)
+    }
+    if (next !== to) {
+      const instead = next === undefined ? 'it was the last step' : `${next} % is next`
+      return records.write('hold', percent, `not promoted to ${to} %: ${instead}`)
+    }
+    const known = eyes.verdict?.reason ?? 'nothing is proven'
+    await this.#advance(at, `promoted by ${who}, without waiting for proof (${known})`, true)
   }
 
   async #leaveBaseline(at: number): Promise<void> {
@@ -116,11 +157,16 @@ export class Driver {
     await records.save()
   }
 
-  async #advance(at: number, reason: string): Promise<void> {
+  /** @param ordered a person wants it now */
+  async #advance(at: number, reason: string, ordered = false): Promise<void> {
     const { plan, position, actuator, records, flag, dryRun, now } = this.#options
     const to = position.next
     if (to === undefined) return this.#beginStep(at)
-    if (plan.advance === 'ask' && !(await this.#isApproved(to))) {
+    const { paused } = position
+    if (paused !== undefined && !ordered) {
+      return records.say('hold', position.percent, `paused by ${paused.who}`)
+    }
+    if (plan.advance === 'ask' && !ordered && !(await this.#isApproved(to))) {
       return records.say(
         'ask',
         to,

@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import { SwitchbackError } from '../errors.ts'
+import { isSwitchbackError, messageOf, SwitchbackError } from '../errors.ts'
 import { Driver } from './driver.ts'
 import { Eyes } from './eyes.ts'
 import { FlagLook } from './flag-look.ts'
@@ -78,7 +78,7 @@ export class Guard implements RunningGuard {
 
   get status(): GuardStatus {
     const { flag, plan } = this.#options
-    const { phase, percent, next, awaiting, reason } = this.#position
+    const { phase, percent, next, awaiting, reason, paused } = this.#position
     return statusOf(this.#eyes, {
       at: this.#now(),
       flag,
@@ -88,6 +88,7 @@ export class Guard implements RunningGuard {
       percent,
       next,
       awaiting,
+      paused,
       reason,
       alarms: this.#records.alarms.list,
       expected: this.#flag.expected,
@@ -106,6 +107,7 @@ export class Guard implements RunningGuard {
     signal: AbortSignal,
     onStatus: (status: GuardStatus) => void = () => {},
   ): Promise<void> {
+    await this.#refuseWhenHelpless(signal)
     try {
       for (let first = true; !signal.aborted; first = false) {
         const begun = this.#now()
@@ -142,6 +144,7 @@ export class Guard implements RunningGuard {
       return this.status
     }
     if (!this.#started) await this.#start(signal)
+    if (!this.#dryRun) await this.#obey()
     const split = await this.#flag.split(now)
     if (split !== undefined) {
       if (split.percent !== this.#position.percent) await this.#driver.yieldTo(split)
@@ -229,6 +232,34 @@ export class Guard implements RunningGuard {
     return `${resumedText(known)}; of ${epoch} attempts of a healthy rollout at most ${most} are taken back`
   }
 
+  /** What keeps it from acting is said at the start, not when it is needed. */
+  async #refuseWhenHelpless(signal: AbortSignal): Promise<void> {
+    const { actuator, source, store, flag } = this.#options
+    if (this.#dryRun || signal.aborted) return
+    try {
+      await actuator.check?.()
+    } catch (cause) {
+      const hint = isSwitchbackError(cause) ? cause.hint : undefined
+      throw new SwitchbackError(
+        'SB_GUARD_CANNOT_ACT',
+        `the guard could not roll ${flag} back: ${messageOf(cause)}`,
+        { cause, ...(hint === undefined ? {} : { hint }) },
+      )
+    }
+    // In the middle of a rollout missing metrics are an alarm, and no reason to end.
+    if ((await store.load().catch(() => undefined)) !== undefined) return
+    const { readings, failures } = await source.poll(signal)
+    if (readings.length > 0 || signal.aborted) return
+    const why = failures.map(({ replica, message }) => `${replica} ${message}`).join('; ')
+    throw new SwitchbackError(
+      'SB_GUARD_CANNOT_ACT',
+      `the guard has no metrics to begin with: ${why || 'no process is known'}`,
+      {
+        hint: 'Start the app first, or name its metrics with --metrics, --prometheus or the plan.',
+      },
+    )
+  }
+
   /** Beginning again on a side that cannot be reached would only harm users again. */
   async #refuseWhileOut(signal: AbortSignal | undefined): Promise<void> {
     if (this.#options.force === true) return
@@ -237,6 +268,14 @@ export class Guard implements RunningGuard {
     throw new SwitchbackError('SB_GUARD_SIDE_OUT', `${who}; not beginning`, {
       hint: 'Repair it first, or resume nevertheless with --force.',
     })
+  }
+
+  /** A person's order, left by another process. */
+  async #obey(): Promise<void> {
+    const order = await this.#options.store.takeOrder?.().catch(() => undefined)
+    if (order === undefined) return
+    if (order.kind === 'promote') this.#driver.promote(order.to, order.who)
+    else await this.#driver.pause(order.kind === 'pause', order.who)
   }
 
   /** `lost.then: page`: the alarm has lasted for so long that a person has to look. */

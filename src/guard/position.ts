@@ -1,9 +1,9 @@
-import type { GuardState, Phase } from './store.ts'
+import type { GuardState, Paused, Phase } from './store.ts'
 
 /** The saved part of a position. */
 export type PositionState = Pick<
   GuardState,
-  'phase' | 'percent' | 'intent' | 'awaiting' | 'reason' | 'stoppedAt'
+  'phase' | 'percent' | 'intent' | 'awaiting' | 'paused' | 'reason' | 'stoppedAt'
 >
 
 /** Where the rollout is, as far as this guard knows. */
@@ -15,6 +15,8 @@ export class Position implements PositionState {
   intent: number | undefined
   /** A share that waits for approval. */
   awaiting: number | undefined
+  /** No step is taken. */
+  paused: Paused | undefined
   /** Why it rolled back or yielded. */
   reason = ''
   /** Epoch milliseconds since when it does nothing more; 0 while it acts. */
@@ -47,15 +49,17 @@ export class Position implements PositionState {
     this.phase = 'baseline'
     this.reason = ''
     this.awaiting = undefined
+    this.paused = undefined
     this.stoppedAt = 0
     this.#first = from
     if (known === undefined) return
-    const { phase, percent, intent, reason, awaiting, stoppedAt } = known
+    const { phase, percent, intent, reason, awaiting, paused, stoppedAt } = known
     const stopped = phase === 'rolled back' || phase === 'yielded'
     if (stopped && resume) return
     this.phase = phase
     this.reason = reason
     this.awaiting = awaiting
+    this.paused = paused
     this.stoppedAt = stoppedAt
     if (intent !== undefined && intent === served && intent !== percent) {
       // Killed between the edit and its note: the edit is this guard's own.
@@ -88,11 +92,12 @@ export class Position implements PositionState {
   }
 
   state(): PositionState {
-    const { phase, percent, intent, awaiting, reason, stoppedAt } = this
-    return { phase, percent, intent, awaiting, reason, stoppedAt }
+    const { phase, percent, intent, awaiting, paused, reason, stoppedAt } = this
+    return { phase, percent, intent, awaiting, paused, reason, stoppedAt }
   }
 
   #stop(phase: Phase, reason: string, now: number): void {
+    this.paused = undefined
     this.phase = phase
     this.reason = reason
     this.stoppedAt = now

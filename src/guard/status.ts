@@ -2,7 +2,7 @@ import type { Alarm } from './alarms.ts'
 import type { Eyes } from './eyes.ts'
 import type { Disagreement, Sight, Verdict } from './rule/index.ts'
 import type { Failure } from './samples/source.ts'
-import type { Phase } from './store.ts'
+import type { Paused, Phase } from './store.ts'
 
 /** An incident in one sentence. */
 export interface ToldIncident {
@@ -27,6 +27,8 @@ export interface GuardPosition {
   readonly next: number | undefined
   /** A share that waits for approval. */
   readonly awaiting: number | undefined
+  /** By whom and since when no step is taken; undefined: steps are taken. */
+  readonly paused: Paused | undefined
   /** Why it rolled back or yielded; else `''`. */
   readonly reason: string
   readonly alarms: readonly Alarm[]

@@ -12,6 +12,19 @@ import type { PlanLines } from './plan/changes.ts'
  */
 export type Phase = 'baseline' | 'step' | 'finished' | 'rolled back' | 'yielded'
 
+/** A person wants no step, until the pause is ended. */
+export interface Paused {
+  readonly who: string
+  /** Epoch milliseconds. */
+  readonly since: number
+}
+
+/** What a person wants of a running guard, besides an approval. */
+export type Order =
+  | { readonly kind: 'pause' | 'unpause'; readonly who: string }
+  /** The next step now, if it is still this one. */
+  | { readonly kind: 'promote'; readonly who: string; readonly to: number }
+
 /** All that a guard must know after a restart. */
 export interface GuardState extends EyesState {
   readonly version: 2
@@ -26,6 +39,8 @@ export interface GuardState extends EyesState {
   readonly intent: number | undefined
   /** Share that waits for approval. */
   readonly awaiting: number | undefined
+  /** Undefined, also of an older state: steps are taken. */
+  readonly paused?: Paused | undefined
   /** Why it rolled back or yielded. */
   readonly reason: string
   /** Epoch milliseconds since when it does nothing more; 0 while it acts. */
@@ -41,6 +56,8 @@ export interface StateStore {
   save(state: GuardState): Promise<void>
   /** Takes a pending approval: the share in percent that may be set. */
   takeApproval(): Promise<number | undefined>
+  /** Takes a pending order. */
+  takeOrder?(): Promise<Order | undefined>
 }
 
 /** The first edition judged other metrics: where the rollout stands is kept, its evidence is not. */
@@ -52,6 +69,13 @@ export function fromFirst(state: GuardState): GuardState {
 /** Leaves an approval for the guard that keeps its state in `file`. */
 export async function leaveApproval(file: string, percent: number): Promise<void> {
   await writeFile(`${file}.approve`, `${percent}\n`)
+}
+
+/** Leaves an order for the guard that keeps its state in `file`. */
+export async function leaveOrder(file: string, order: Order): Promise<void> {
+  const temporary = `${file}.order.new`
+  await writeFile(temporary, JSON.stringify(order))
+  await rename(temporary, `${file}.order`)
 }
 
 /**
@@ -93,6 +117,12 @@ export function fileStore(file: string): StateStore {
       }
       await rename(temporary, file)
     },
+    async takeOrder() {
+      const text = await readFile(`${file}.order`, 'utf8').catch(() => undefined)
+      if (text === undefined) return undefined
+      await rm(`${file}.order`, { force: true })
+      return orderOf(text)
+    },
     async takeApproval() {
       try {
         const percent = Number(await readFile(`${file}.approve`, 'utf8'))
@@ -103,4 +133,17 @@ export function fileStore(file: string): StateStore {
       }
     },
   }
+}
+
+/** Anybody who may write beside the flags file may leave one, so every field is checked. */
+function orderOf(text: string): Order | undefined {
+  try {
+    const { kind, who, to } = JSON.parse(text) as Partial<Record<string, unknown>>
+    if (typeof who !== 'string') return undefined
+    if (kind === 'pause' || kind === 'unpause') return { kind, who }
+    if (kind === 'promote' && typeof to === 'number') return { kind, who, to }
+  } catch {
+    // Not an order.
+  }
+  return undefined
 }

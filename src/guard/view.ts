@@ -1,3 +1,4 @@
+import { HOLDING } from './alarms.ts'
 import { metricText } from './rule/index.ts'
 import type { Answer, MetricVerdict } from './rule/index.ts'
 import type { GuardStatus, ToldIncident } from './status.ts'
@@ -30,6 +31,10 @@ export interface GuardSummary {
   /** Which attempt this is; each resume begins one. */
   readonly epoch: number
   readonly alarms: readonly string[]
+  /** Share of the new side in percent. */
+  readonly percent: number
+  /** The alarm that keeps it from the next step; `''` without one. */
+  readonly holding: string
   readonly at: number
 }
 
@@ -42,7 +47,7 @@ function modeOf({ standbyFor, phase, sight, dryRun }: GuardStatus): GuardMode {
 }
 
 function sentenceOf(status: GuardStatus): string {
-  const { standbyFor, phase, percent, reason, awaiting, verdict, next, alarms } = status
+  const { standbyFor, phase, percent, reason, awaiting, verdict, next, alarms, paused } = status
   if (standbyFor !== '') return `${standbyFor} acts; this guard stands by`
   if (phase === 'yielded') return `at ${percent} %: ${reason}`
   if (phase === 'rolled back') {
@@ -52,6 +57,10 @@ function sentenceOf(status: GuardStatus): string {
   }
   if (awaiting !== undefined) return `at ${percent} %: waits for an approval of ${awaiting} %`
   if (phase === 'finished') return `at ${percent} %, the last step`
+  if (paused !== undefined) {
+    const since = new Date(paused.since).toISOString().slice(11, 16)
+    return `at ${percent} %: paused by ${paused.who} since ${since}; it takes no step, and rolls back if it must`
+  }
   const goal = next === undefined ? '' : `, next ${next} %`
   return `at ${percent} %${goal}: ${verdict?.reason ?? 'no metrics yet'}`
 }
@@ -75,6 +84,8 @@ export function viewOf(status: GuardStatus): GuardSummary {
     incidents: status.incidents,
     epoch: status.epoch,
     alarms: status.alarms.map(({ code, message }) => `${code}: ${message}`),
+    percent: status.percent,
+    holding: status.alarms.find(({ code }) => HOLDING.has(code))?.message ?? '',
     at: status.at,
   }
 }

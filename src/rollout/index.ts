@@ -65,7 +65,7 @@ export {
   HistoryWatch,
   type HistoryWatchOptions,
 } from './history-watch.ts'
-export { type FlagsLocation, locate } from './location.ts'
+export { type FlagsLocation, locate, notWritable } from './location.ts'
 export {
   createOfrepClient,
   defaultFlagdUrl,

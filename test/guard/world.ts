@@ -8,6 +8,7 @@ import type {
   GuardStatus,
   Lease,
   MetricsSource,
+  Order,
   Reading,
   StateStore,
 } from '../../src/guard/index.ts'
@@ -51,6 +52,7 @@ export class World {
   failEdits = false
   saved: string | undefined
   approval: number | undefined
+  order: Order | undefined
   holder: string | undefined
   readonly #random: Random
   readonly #rank: number[]
@@ -205,6 +207,11 @@ export class World {
         this.saved === undefined ? undefined : (JSON.parse(this.saved) as GuardState),
       save: async (state) => {
         this.saved = JSON.stringify(state)
+      },
+      takeOrder: async () => {
+        const { order } = this
+        this.order = undefined
+        return order
       },
       takeApproval: async () => {
         const { approval } = this

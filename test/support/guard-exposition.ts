@@ -16,6 +16,7 @@ export function guardExposition(): string {
     percent: 25,
     next: 50,
     awaiting: undefined,
+    paused: undefined,
     reason: '',
     alarms: ALARMS.map((code) => ({ code, message: code, since: 1 })),
     expected: 0.25,

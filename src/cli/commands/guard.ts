@@ -23,6 +23,7 @@ import { METRICS, metricsOption } from '../metrics-option.ts'
 import { namedMetrics } from '../processes-option.ts'
 import { statusText } from '../guarding/status-text.ts'
 import { listenForMetrics } from '../guarding/listen.ts'
+import { giveOrder } from '../guarding/orders.ts'
 import { testNotify, withReceivers } from '../guarding/receivers.ts'
 import type { Style } from '../style.ts'
 import { findTarget, targetOptions, whoAmI } from '../target.ts'
@@ -63,6 +64,12 @@ SWITCHBACK_NOTIFY_SECRET.`,
       type: 'boolean',
       help: 'send a test message to every receiver of the plan, and end',
     },
+    pause: { type: 'boolean', help: 'a running guard takes no step; it still rolls back' },
+    unpause: { type: 'boolean', help: 'ends the pause' },
+    promote: {
+      type: 'boolean',
+      help: 'a running guard takes the next step now, without waiting for proof',
+    },
     listen: {
       type: 'string',
       value: '[HOST:]PORT',
@@ -87,6 +94,7 @@ SWITCHBACK_NOTIFY_SECRET.`,
     ['switchback guard --plan rollout.yaml --ask', 'along a plan, asking before each wider step'],
     ['switchback guard --plan rollout.yaml --test-notify', 'are the receivers of messages there?'],
     ['switchback guard --approve 25', 'approves the step to 25 % that a running guard waits for'],
+    ['switchback guard --promote', 'the next step now: the person who says so takes the risk'],
     ['switchback guard --status', 'what it waits for, and how long'],
   ],
   async run({ values, env, stdout, stderr, style, signal }) {
@@ -110,6 +118,9 @@ SWITCHBACK_NOTIFY_SECRET.`,
       return exitCode.done
     }
     if (values['test-notify']) return testNotify(plan, flag, { env, stdout, style })
+    if (values.pause || values.unpause || values.promote) {
+      return giveOrder({ ...target, values, who: whoAmI(env).who, stdout, stderr })
+    }
     if (values.status) return tellStatus(guardFiles(file), flag, values.json, { stdout, style })
     const from = firstStep(values.from, values.resume, plan)
     const token = env['SWITCHBACK_PROMETHEUS_TOKEN']
