@@ -9,25 +9,24 @@ const IN_SCRIPTS_OF_PAIRS = ['hdel', 'hkeys', 'hrandfield', 'hincrby'] as const
 // KEYS: a key that nobody has. What leaves something there is tried last, and taken away or left for a millisecond.
 const TRY: Script = script(`
 local K, missing = KEYS[1], {}
-local function try(name, ...)
-  local reply = redis.pcall(name, ...)
+local function try(name, reply)
   if type(reply) ~= 'table' or not reply.err then return end
   if string.find(reply.err, 'permission', 1, true) or string.find(reply.err, "can't run", 1, true) then
     missing[#missing + 1] = name
   end
 end
-try('time')
-try('info', 'server')
-try('get', K)
-try('getrange', K, 0, 0)
-try('hmget', K, 'f')
-try('hdel', K, 'f')
-try('hkeys', K)
-try('hrandfield', K, 1)
-try('hincrby', K, 'f', 0)
-try('hset', K, 'f', '')
-try('set', K, '', 'PX', 1)
-try('del', K)
+try('time', redis.pcall('TIME'))
+try('info', redis.pcall('INFO', 'server'))
+try('get', redis.pcall('GET', K))
+try('getrange', redis.pcall('GETRANGE', K, 0, 0))
+try('hmget', redis.pcall('HMGET', K, 'f'))
+try('hdel', redis.pcall('HDEL', K, 'f'))
+try('hkeys', redis.pcall('HKEYS', K))
+try('hrandfield', redis.pcall('HRANDFIELD', K, 1))
+try('hincrby', redis.pcall('HINCRBY', K, 'f', 0))
+try('hset', redis.pcall('HSET', K, 'f', ''))
+try('set', redis.pcall('SET', K, '', 'PX', 1))
+try('del', redis.pcall('DEL', K))
 return missing
 `)
 
