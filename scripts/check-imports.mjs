@@ -26,9 +26,11 @@ const ROOMS = {
 /** What every room may use. */
 const KERNEL = new Set([
   'side.ts',
+  'closest.ts',
   'errors.ts',
   'error-codes.ts',
   'listeners.ts',
+  'options.ts',
   'metrics.ts',
   'reachable.ts',
   'odd-requests.ts',

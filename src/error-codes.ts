@@ -262,10 +262,9 @@ export const errorCodes = {
   },
   SB_OPTION_INVALID: {
     group: 'Start-up options',
-    meaning:
-      'An option of `createCacheSwitch`, `createDecider` or `flagsFromEnvironment` is wrong.',
+    meaning: 'An option or argument cannot work, or no option has the name that was given.',
     raisedBy: 'the function that is named in the message',
-    remedy: 'Correct the option; its documentation states the meaning and the default.',
+    remedy: 'Follow the hint; the documentation of the option states its meaning and default.',
   },
   SB_FLAGS_ENVIRONMENT: {
     group: 'Start-up options',

@@ -10,7 +10,13 @@ export { parseTtl } from './ttl.ts'
 export { type FileCache, fileCache } from './file/file-cache.ts'
 export type { FileCacheOptions } from './file/options.ts'
 export type { RedisClient, RedisCluster, RedisNode } from './redis/client.ts'
-export type { RedisCacheOptions } from './redis/options.ts'
+export type {
+  OwnRedisClient,
+  RedisCacheOptions,
+  RedisCacheSettings,
+  RedisConnection,
+  RedisUrl,
+} from './redis/options.ts'
 export { redisCache } from './redis/redis-cache.ts'
 export { adaptCache, type AdaptCacheOptions, type KeyValueStore } from './adapter/adapt-cache.ts'
 export { memoryCache, type MemoryCacheOptions } from './adapter/memory-cache.ts'

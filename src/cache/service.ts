@@ -1,5 +1,8 @@
 /** A time to live: milliseconds, or a string such as `'500ms'`, `'30s'`, `'10m'`, `'2h'`, `'7d'`. */
-export type Ttl = number | string
+export type Ttl = number | Duration
+
+/** A text that is not known before the program runs goes through `parseTtl`. */
+export type Duration = `${number}${'ms' | 's' | 'm' | 'h' | 'd'}`
 
 export interface SetOptions {
   /** How long the value lives. @default the cache's `defaultTtl`, else it does not expire */

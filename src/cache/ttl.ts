@@ -1,5 +1,4 @@
 import { SwitchbackError, quote } from '../errors.ts'
-import type { Ttl } from './service.ts'
 
 const UNITS: Readonly<Record<string, number>> = {
   ms: 1,
@@ -18,7 +17,7 @@ const MAX_TTL = 36_525 * 86_400_000
  * @param ttl milliseconds, or a number with a unit: `'500ms'`, `'30s'`, `'10m'`, `'1.5h'`, `'7d'`
  * @throws SwitchbackError `SB_TTL_INVALID`: no such form, below 1 ms or above 100 years
  */
-export function parseTtl(ttl: Ttl): number {
+export function parseTtl(ttl: number | string): number {
   const ms = Math.round(
     typeof ttl === 'string' ? fromText(ttl) : typeof ttl === 'number' ? ttl : NaN,
   )

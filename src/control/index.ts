@@ -11,7 +11,7 @@ export type {
   GuardReading,
   GuardView,
 } from './guard-view.ts'
-export type { AuditLine } from './server/audit.ts'
+export type { AuditLine } from './audit-line.ts'
 export { isLoopback } from './server/protection.ts'
 export { type Control, type ControlOptions, startControl } from './start-control.ts'
 export type {

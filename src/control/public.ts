@@ -5,7 +5,7 @@
  * @packageDocumentation
  */
 export type { GuardView } from './guard-view.ts'
-export type { AuditLine } from './server/audit.ts'
+export type { AuditLine } from './audit-line.ts'
 export { type Control, type ControlOptions, startControl } from './start-control.ts'
 export type {
   BadOfTotal,

@@ -10,7 +10,7 @@ import type { FlagsSource } from './flags-source.ts'
  */
 export type FlagChoice =
   | { readonly flag: string; readonly decider?: undefined }
-  | { readonly flag?: undefined; readonly decider: Decider }
+  | { readonly flag?: undefined; readonly flags?: undefined; readonly decider: Decider }
   // A hand-written decider has no flag of its own; the name is for the metrics.
   | { readonly flag: string; readonly decider: Decider & { readonly flag?: undefined } }
 
@@ -25,7 +25,7 @@ export interface GivenChoice {
  * The decider that was passed in, or one for the flag.
  *
  * @param feature the cache's name
- * @param onEvent for a decider that is made here, unless the source has a listener
+ * @param onEvent for a decider that is made here; one of a source reports where the source does
  * @param called the function that the application called, for messages
  * @throws {SwitchbackError} `SB_OPTION_INVALID` when it is not clear which flag decides
  */
@@ -41,9 +41,10 @@ export function deciderOf(
   if (decider === undefined) {
     const named = typeof flag === 'string' && flag !== ''
     if (!named) throw invalid(`flag cannot be ${quote(flag)}`, 'give the key of a boolean flag')
-    const made = { flag, feature, ...(onEvent === undefined ? {} : { onEvent }) }
-    if (flags === undefined) return createDecider(made)
-    if (typeof flags?.createDecider === 'function') return flags.createDecider(made)
+    if (flags === undefined) {
+      return createDecider({ flag, feature, ...(onEvent === undefined ? {} : { onEvent }) })
+    }
+    if (typeof flags?.createDecider === 'function') return flags.createDecider({ flag, feature })
     throw invalid(`flags cannot be ${quote(flags)}`, 'pass what flagsFromEnvironment resolves to')
   }
   if (typeof decider?.decide !== 'function') {

@@ -1,4 +1,4 @@
-import { SwitchbackError, quote } from '../errors.ts'
+import { checkNames, type NamesOf, requireOption } from '../options.ts'
 import type { ClientChoice } from './client.ts'
 import type { OnFlagsEvent } from './events.ts'
 import type { LiveSplitOptions } from './live-split.ts'
@@ -34,27 +34,62 @@ export interface CompleteDeciderOptions extends DeciderOptions {
   readonly maxRemembered: number
 }
 
-/** @throws {SwitchbackError} `SB_OPTION_INVALID` for an option that cannot work */
-export function completeOptions(options: DeciderOptions): CompleteDeciderOptions {
-  const { flag, deadlineMs = 50, maxRemembered = 100_000, rememberMs = 0, liveSplit } = options
-  requireThat(typeof flag === 'string' && flag !== '', 'flag', flag)
-  requireThat(deadlineMs > 0 && deadlineMs <= 60_000, 'deadlineMs', deadlineMs)
-  requireThat(rememberMs >= 0 && rememberMs <= 86_400_000, 'rememberMs', rememberMs)
-  requireThat(Number.isInteger(maxRemembered) && maxRemembered > 0, 'maxRemembered', maxRemembered)
-  if (liveSplit !== undefined && liveSplit !== false) {
-    const { everyMs = 0 }: LiveSplitOptions = Object(liveSplit)
-    requireThat(typeof liveSplit === 'object' && liveSplit !== null, 'liveSplit', liveSplit)
-    const suits = everyMs === 0 || (everyMs >= 100 && everyMs <= 86_400_000)
-    requireThat(typeof everyMs === 'number' && suits, 'liveSplit.everyMs', everyMs)
-  }
-  return { ...options, deadlineMs, maxRemembered }
+const OPTIONS: NamesOf<DeciderOptions> = {
+  flag: true,
+  feature: true,
+  client: true,
+  domain: true,
+  deadlineMs: true,
+  rememberMs: true,
+  maxRemembered: true,
+  liveSplit: true,
+  onEvent: true,
 }
 
-function requireThat(holds: boolean, option: string, value: unknown): void {
-  if (holds) return
-  throw new SwitchbackError(
-    'SB_OPTION_INVALID',
-    `createDecider: ${option} cannot be ${quote(value)}`,
-    { hint: 'see DeciderOptions for what it means and its default' },
+/** @throws {SwitchbackError} `SB_OPTION_INVALID` for an option that cannot work */
+export function completeOptions(options: DeciderOptions): CompleteDeciderOptions {
+  const call = 'createDecider'
+  checkNames(call, options, OPTIONS)
+  const { flag, deadlineMs = 50, maxRemembered = 100_000, rememberMs = 0, liveSplit } = options
+  const named = typeof flag === 'string' && flag !== ''
+  requireOption(named, call, 'flag', flag, 'give the key of a boolean flag')
+  const fast = deadlineMs > 0 && deadlineMs <= 60_000
+  requireOption(
+    fast,
+    call,
+    'deadlineMs',
+    deadlineMs,
+    'give milliseconds, at most 60,000; it is 50 without',
   )
+  const short = rememberMs >= 0 && rememberMs <= 86_400_000
+  requireOption(
+    short,
+    call,
+    'rememberMs',
+    rememberMs,
+    'give milliseconds, at most a day; 0 asks each time',
+  )
+  const some = Number.isInteger(maxRemembered) && maxRemembered > 0
+  requireOption(
+    some,
+    call,
+    'maxRemembered',
+    maxRemembered,
+    'give a whole number from 1; it is 100,000 without',
+  )
+  if (liveSplit !== undefined && liveSplit !== false) {
+    const { everyMs = 0 }: LiveSplitOptions = Object(liveSplit)
+    const object = typeof liveSplit === 'object' && liveSplit !== null
+    requireOption(object, call, 'liveSplit', liveSplit, 'give false, or { everyMs }')
+    const suits =
+      typeof everyMs === 'number' && (everyMs === 0 || (everyMs >= 100 && everyMs <= 86_400_000))
+    requireOption(
+      suits,
+      call,
+      'liveSplit.everyMs',
+      everyMs,
+      'give 0, or milliseconds from 100 to a day',
+    )
+  }
+  return { ...options, deadlineMs, maxRemembered }
 }

@@ -1,6 +1,7 @@
 import { OpenFeature } from '@openfeature/server-sdk'
 import type { Client, Provider } from '@openfeature/server-sdk'
-import { SwitchbackError, quote } from '../errors.ts'
+import { quote } from '../errors.ts'
+import { checkNames, type NamesOf, requireOption } from '../options.ts'
 import { loadPeer } from '../peers.ts'
 import { addressText, isReachable } from '../reachable.ts'
 import type { ClientChoice } from './client.ts'
@@ -71,7 +72,7 @@ export async function flagsFromEnvironment(
   env: Environment,
   options: FlagsSourceOptions = {},
 ): Promise<FlagsSource> {
-  check(options)
+  check(env, options)
   const { startMs = 2_000 } = options
   const tell = safely(options.onEvent)
   let told = ''
@@ -122,8 +123,8 @@ export async function flagsFromEnvironment(
     client: () => OpenFeature.getClient(domain),
     createDecider: (deciderOptions) =>
       createDecider({
-        ...deciderOptions,
         ...(options.onEvent === undefined ? {} : { onEvent: options.onEvent }),
+        ...deciderOptions,
         domain,
       }),
     close: () => (closing ??= close()),
@@ -131,20 +132,25 @@ export async function flagsFromEnvironment(
   }
 }
 
-function check({ domain, startMs = 0, provider }: FlagsSourceOptions): void {
-  const requireThat = (holds: boolean, option: string, value: unknown): void => {
-    if (holds) return
-    throw new SwitchbackError(
-      'SB_OPTION_INVALID',
-      `flagsFromEnvironment: ${option} cannot be ${quote(value)}`,
-      { hint: 'see FlagsSourceOptions for what it means and its default' },
-    )
-  }
+const OPTIONS: NamesOf<FlagsSourceOptions> = {
+  provider: true,
+  domain: true,
+  startMs: true,
+  onEvent: true,
+}
+
+function check(env: Environment, options: FlagsSourceOptions): void {
+  const call = 'flagsFromEnvironment'
+  const given = typeof env === 'object' && env !== null
+  requireOption(given, call, 'the environment', env, 'pass process.env')
+  checkNames(call, options, OPTIONS)
+  const { domain, startMs = 0, provider } = options
   const named = domain === undefined || (typeof domain === 'string' && domain !== '')
-  requireThat(named, 'domain', domain)
-  requireThat(typeof startMs === 'number' && startMs >= 0, 'startMs', startMs)
+  requireOption(named, call, 'domain', domain, 'give a name, or leave it out for one of its own')
+  const timed = typeof startMs === 'number' && startMs >= 0
+  requireOption(timed, call, 'startMs', startMs, 'give milliseconds; it is 2,000 without')
   const usable = provider === undefined || typeof provider?.resolveBooleanEvaluation === 'function'
-  requireThat(usable, 'provider', provider)
+  requireOption(usable, call, 'provider', provider, 'give an OpenFeature server provider')
 }
 
 const NO_KEEP_ALIVE_MS = 2_000_000_000

@@ -1,6 +1,6 @@
 import { quote } from '../errors.ts'
 import { valueOfRule } from '../flagfile/index.ts'
-import { closestName } from './closest.ts'
+import { closestName } from '../closest.ts'
 import { type JsonNode, valueOf } from './document.ts'
 import { article } from './findings.ts'
 import type { TargetingContext } from './targeting-context.ts'

@@ -1,6 +1,6 @@
 import { quote } from '../errors.ts'
 import { checkTargeting } from './check-targeting.ts'
-import { closestName } from './closest.ts'
+import { closestName } from '../closest.ts'
 import { entriesOf, type JsonNode, property, valueOf } from './document.ts'
 import { article, type Report, someOf } from './findings.ts'
 import { sidesOf } from './split.ts'

@@ -1,5 +1,5 @@
 import { quote } from '../errors.ts'
-import { closestName } from './closest.ts'
+import { closestName } from '../closest.ts'
 import type { JsonNode } from './document.ts'
 import type { TargetingContext } from './targeting-context.ts'
 

@@ -13,7 +13,7 @@ export {
   changeUndo,
 } from './change.ts'
 export { requireSides } from './check-sides.ts'
-export { closestName } from './closest.ts'
+export { closestName } from '../closest.ts'
 export { confirm, type Confirmation, type ConfirmOptions } from './confirm.ts'
 export {
   confirmProcesses,

@@ -1,7 +1,7 @@
 import type { CacheService } from '../cache/index.ts'
-import { SwitchbackError } from '../errors.ts'
 import type { DecisionContext } from '../flags/index.ts'
 import { safeListener } from '../listeners.ts'
+import { checkNames, type NamesOf, requireOption } from '../options.ts'
 import type { CacheHealth } from './health.ts'
 import type { OnOperation } from './operation.ts'
 import { CallerView, type ViewParts } from './view.ts'
@@ -13,6 +13,8 @@ export interface ViewHooks {
   /** Called once when each operation ends. */
   readonly onOperation?: OnOperation
 }
+
+const HOOKS: NamesOf<ViewHooks> = { onOperation: true }
 
 /** Two caches behind a flag. To business code it is a `CacheService`. */
 export interface CacheSwitch extends CacheService {
@@ -37,11 +39,10 @@ export class SwitchedCache extends CallerView implements CacheSwitch {
   }
 
   for(context: DecisionContext | undefined, hooks: ViewHooks = {}): CacheView {
-    if (context !== undefined && typeof context !== 'object') {
-      throw new SwitchbackError('SB_OPTION_INVALID', `cache.for: got a ${typeof context}`, {
-        hint: 'pass an evaluation context: cache.for({ targetingKey: userId })',
-      })
-    }
+    const given = context === undefined || (typeof context === 'object' && context !== null)
+    const hint = 'pass an evaluation context: cache.for({ targetingKey: userId })'
+    requireOption(given, 'cache.for', 'the user', context, hint)
+    checkNames('cache.for', hooks, HOOKS)
     const { onOperation } = hooks
     return new CallerView(this.#parts, {
       context,

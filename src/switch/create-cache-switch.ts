@@ -1,5 +1,3 @@
-import type { CacheBackend } from '../cache/index.ts'
-import { SwitchbackError, quote } from '../errors.ts'
 import { deciderOf, type FlagChoice, registerFlagGauges } from '../flags/index.ts'
 import { safeListener } from '../listeners.ts'
 import { otherSide, type Side } from '../side.ts'
@@ -7,6 +5,7 @@ import { Comparisons, noTelemetry, registerHealthGauges } from '../telemetry/ind
 import { Background } from './background.ts'
 import { Boards } from './boards.ts'
 import { type CacheSwitch, SwitchedCache } from './cache-switch.ts'
+import { checkOptions } from './check-options.ts'
 import { Coherence } from './coherence.ts'
 import { Debts } from './debts.ts'
 import { eventOf, logEvent, type Notify } from './events.ts'
@@ -15,7 +14,7 @@ import { GuardedSide } from './guarded-side.ts'
 import type { SideHealth } from './health.ts'
 import { Loads } from './loads.ts'
 import { Moves } from './moves.ts'
-import { type CacheSwitchOptions, STANDBY_POLICIES } from './options.ts'
+import type { CacheSwitchOptions } from './options.ts'
 import { Origin } from './origin.ts'
 import { standbySource } from './standby-policy.ts'
 import { UnderWay } from './under-way.ts'
@@ -36,6 +35,7 @@ const SETTLE_MS = 1000
  * @throws SwitchbackError `SB_OPTION_INVALID` for an option that cannot work.
  */
 export function createCacheSwitch(options: CacheSwitchOptions & FlagChoice): CacheSwitch {
+  checkOptions(options)
   const recorder = options.telemetry ?? noTelemetry
   const listener = safeListener('onEvent', options.onEvent ?? logEvent)
   const tell: Notify = (notice) => listener(eventOf(notice))
@@ -45,7 +45,6 @@ export function createCacheSwitch(options: CacheSwitchOptions & FlagChoice): Cac
     if (!closing) tell(notice)
   }
   const name = options.name ?? 'cache'
-  check(options)
 
   const decider = deciderOf(options, name, ({ level, message }) =>
     notify({ type: 'flags', level, detail: message }),
@@ -235,35 +234,4 @@ function tellWhatIsLeft(
     const detail = `closed with ${left} invalidations that ${backend.name} did not take and nobody else knows: other processes may serve the old values until they expire`
     notify({ type: 'debts-left', side, backend: backend.name, detail })
   }
-}
-
-function check(options: CacheSwitchOptions): void {
-  for (const side of ['off', 'on'] as const) {
-    requireThat(isBackend(options[side]), side, options[side])
-    requireThat(deadlineOf(options, side) > 0, 'deadlineMs', options.deadlineMs)
-  }
-  requireThat(options.off !== options.on, 'on', 'the same store as off')
-  const { standby, retire } = options
-  if (typeof standby === 'string') {
-    requireThat(STANDBY_POLICIES.includes(standby), 'standby', standby)
-  }
-  requireThat(retire === undefined || retire === 'off' || retire === 'on', 'retire', retire)
-  const share = options.compareShare ?? 0
-  requireThat(share >= 0 && share <= 1, 'compareShare', share)
-  for (const limit of ['originConcurrency', 'originQueue', 'loadMs'] as const) {
-    requireThat((options[limit] ?? 1) >= 1, limit, options[limit])
-  }
-}
-
-function isBackend(value: Partial<CacheBackend> | undefined): boolean {
-  return typeof value?.read === 'function' && typeof value.invalidate === 'function'
-}
-
-function requireThat(holds: boolean, option: string, value: unknown): void {
-  if (holds) return
-  throw new SwitchbackError(
-    'SB_OPTION_INVALID',
-    `createCacheSwitch: ${option} cannot be ${quote(value)}`,
-    { hint: 'see CacheSwitchOptions for what it means and its default' },
-  )
 }

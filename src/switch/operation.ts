@@ -18,6 +18,14 @@ export interface OperationInfo {
   readonly reach: Reach
 }
 
+/** What `diagnostics_channel.tracingChannel('switchback:operation')` passes around for one operation. */
+export interface OperationTrace extends Partial<Omit<OperationInfo, 'operation'>> {
+  /** The method that was called: `get`, `set`, `clear` and so on. */
+  readonly operation: string
+  /** The cache's name. */
+  readonly cache: string
+}
+
 /**
  * - `all`: every process that uses the two sides;
  * - `later`: those of this machine; users of an old side that another machine has to itself at most 1 s later;

@@ -75,7 +75,7 @@ export interface CacheSwitchOptions {
   readonly telemetry?: Recorder
   /**
    * Called on changes of state, for the log: the sides, the cache, warnings of its backends, and its flag
-   * (but for a `flags` source that has a listener of its own). What it throws is reported once and harms
+   * (a `flags` source has an `onEvent` of its own). What it throws is reported once and harms
    * nothing. @default console.warn, a line each
    */
   readonly onEvent?: (event: SwitchEvent) => void

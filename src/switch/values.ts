@@ -1,5 +1,13 @@
-import { type Entry, NEVER, parseTtl, type SetOptions, type Ttl } from '../cache/index.ts'
+import {
+  type Entry,
+  type GetOrSetOptions,
+  NEVER,
+  parseTtl,
+  type SetOptions,
+  type Ttl,
+} from '../cache/index.ts'
 import { quote, SwitchbackError } from '../errors.ts'
+import { checkNames, type NamesOf } from '../options.ts'
 import type { Notify } from './events.ts'
 import { oneLine } from './guarded-side.ts'
 
@@ -22,6 +30,8 @@ export const jsonCodec: Codec = {
     return JSON.parse(payload)
   },
 }
+
+const CALL: NamesOf<GetOrSetOptions> = { ttl: true, signal: true }
 
 export interface ValuesParts {
   readonly codec: Codec
@@ -91,6 +101,9 @@ export class Values {
         hint: 'write { ttl: "10m" }',
       })
     }
+    // A misspelt `ttl` would be a value that never expires.
+    if (options !== undefined && options.ttl === undefined)
+      checkNames('the operation', options, CALL)
     const ttl = options?.ttl ?? this.#parts.defaultTtl
     return ttl === undefined ? Number.POSITIVE_INFINITY : parseTtl(ttl)
   }

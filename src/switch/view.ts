@@ -1,5 +1,7 @@
 import { checkKey, type GetOrSetOptions, type Loader, type SetOptions } from '../cache/index.ts'
 import type { Decider, Decision, DecisionContext } from '../flags/index.ts'
+import { quote, SwitchbackError } from '../errors.ts'
+import { requireOption } from '../options.ts'
 import { otherSide, type Side } from '../side.ts'
 import type { Losses, Operation, Recorder } from '../telemetry/index.ts'
 import { abortable } from './abortable.ts'
@@ -76,6 +78,7 @@ export class CallerView implements CacheView {
     const { underWay, values, coherence, loads } = this.#parts
     if (underWay.closed) throw closedError()
     checkKey(key)
+    if (typeof load !== 'function') throw noLoader(load)
     options?.signal?.throwIfAborted()
     const ttlMs = values.ttlOf(options)
     const pinned = this.#begin('getOrSet', key)
@@ -101,6 +104,8 @@ export class CallerView implements CacheView {
   }
 
   async deleteMany(keys: Iterable<string>): Promise<number> {
+    // The characters of a text are no list of keys.
+    requireOption(typeof keys !== 'string', 'deleteMany', 'the keys', keys, 'pass a list of keys')
     const distinct = [...new Set(keys)]
     let count = 0
     for (let i = 0; i < distinct.length; i += DELETE_BATCH) {
@@ -248,6 +253,14 @@ export class CallerView implements CacheView {
     }
     return value
   }
+}
+
+function noLoader(given: unknown): SwitchbackError {
+  return new SwitchbackError(
+    'SB_OPTION_INVALID',
+    `getOrSet: the loader cannot be ${quote(given)}`,
+    { hint: 'pass a function: getOrSet(key, () => load(), { ttl: "10m" })' },
+  )
 }
 
 /** The decisions where one side is retired, without asking the flag. */

@@ -1,4 +1,5 @@
 import { randomBytes } from 'node:crypto'
+import { checkNames, type NamesOf } from '../options.ts'
 import { type CallRecorder, CallsCounts, merged } from './calls.ts'
 import { Counts } from './counts.ts'
 import { renderPrometheus } from './exposition.ts'
@@ -46,6 +47,8 @@ export interface Telemetry extends Recorder {
   close(): void
   [Symbol.asyncDispose](): Promise<void>
 }
+
+const OPTIONS: NamesOf<TelemetryOptions> = { meter: true, userWindowMs: true, now: true }
 
 class CountingTelemetry extends Counts implements Telemetry {
   readonly #identity: { readonly instance: string; readonly startedAt: number }
@@ -123,5 +126,6 @@ class CountingTelemetry extends Counts implements Telemetry {
 }
 
 export function createTelemetry(options: TelemetryOptions = {}): Telemetry {
+  checkNames('createTelemetry', options, OPTIONS)
   return new CountingTelemetry(options)
 }

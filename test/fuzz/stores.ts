@@ -30,7 +30,7 @@ export async function openStores(): Promise<Stores> {
     decider: new FixedDecider({ on: 'on' }),
     // A busy machine must not make a side fail: what the stores answer is to be seen.
     deadlineMs: 5_000,
-    breaker: { failures: 1_000_000, window: 1_000_000 },
+    breaker: { window: 31, failures: 31, probeIntervalMs: 20 },
     maxValueBytes: 4 * 1_048_576,
   })
   const views = {

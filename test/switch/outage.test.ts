@@ -182,7 +182,9 @@ describe('the switch as its users see it', () => {
     const code = (expected: string): object => expect.objectContaining({ code: expected })
     await expect(cache.get('')).rejects.toEqual(code('SB_KEY_INVALID'))
     await expect(cache.set('k', undefined)).rejects.toEqual(code('SB_VALUE_UNDEFINED'))
-    await expect(cache.set('k', 1, { ttl: '10 minutes' })).rejects.toEqual(code('SB_TTL_INVALID'))
+    await expect(cache.set('k', 1, { ttl: '10 minutes' as never })).rejects.toEqual(
+      code('SB_TTL_INVALID'),
+    )
     await expect(cache.set('k', 'x'.repeat(2 ** 20))).rejects.toEqual(code('SB_VALUE_TOO_LARGE'))
     await expect(cache.get('x'.repeat(70_000))).rejects.toEqual(code('SB_KEY_TOO_LONG'))
   })

@@ -1,4 +1,5 @@
 import { quote, SwitchbackError } from '../../errors.ts'
+import { checkNames, type NamesOf } from '../../options.ts'
 import {
   ANY,
   type CacheBackend,
@@ -41,6 +42,7 @@ export interface AdaptCacheOptions {
   readonly shared?: boolean
 }
 
+const OPTIONS: NamesOf<AdaptCacheOptions> = { name: true, tombstoneTtl: true, shared: true }
 const DEFAULT_TOMBSTONE_TTL_MS = 120_000
 /** No key of a cache is this: a key that begins with `#` is always hashed. */
 const PROBE_KEY = '#ping'
@@ -56,6 +58,7 @@ const PROBE_KEY = '#ping'
  * store's own errors, or `SB_STORE_FAILED` when `set` answers `false`.
  */
 export function adaptCache(store: KeyValueStore, options: AdaptCacheOptions = {}): CacheBackend {
+  checkNames('adaptCache', options, OPTIONS)
   return new AdaptedCache(store, options)
 }
 

@@ -1,4 +1,5 @@
 import { quote, SwitchbackError } from '../../errors.ts'
+import { checkNames, type NamesOf } from '../../options.ts'
 import {
   ANY,
   type CacheBackend,
@@ -21,6 +22,7 @@ export interface MemoryCacheOptions {
   readonly tombstoneTtl?: number
 }
 
+const OPTIONS: NamesOf<MemoryCacheOptions> = { name: true, maxEntries: true, tombstoneTtl: true }
 const DEFAULT_MAX_ENTRIES = 10_000
 const DEFAULT_TOMBSTONE_TTL_MS = 120_000
 
@@ -31,6 +33,7 @@ const DEFAULT_TOMBSTONE_TTL_MS = 120_000
  * @throws SwitchbackError `SB_MEMORY_OPTIONS`
  */
 export function memoryCache(options: MemoryCacheOptions = {}): CacheBackend {
+  checkNames('memoryCache', options, OPTIONS)
   return new MemoryCache(options)
 }
 

@@ -1,5 +1,6 @@
 import { resolve } from 'node:path'
 import { quote, SwitchbackError } from '../../errors.ts'
+import { checkNames, type NamesOf } from '../../options.ts'
 import type { OnWarning } from '../warn.ts'
 
 export interface FileCacheOptions {
@@ -31,6 +32,16 @@ export interface FileCacheOptions {
   readonly busyTimeout?: number
 }
 
+const OPTIONS: NamesOf<FileCacheOptions> = {
+  directory: true,
+  name: true,
+  maxEntries: true,
+  maxBytes: true,
+  tombstoneTtl: true,
+  sweepInterval: true,
+  busyTimeout: true,
+}
+
 export interface FileCacheConfig extends Required<Omit<FileCacheOptions, 'tombstoneTtl'>> {
   /** The longest that any process on these files was given. */
   tombstoneTtl: number
@@ -41,6 +52,7 @@ export interface FileCacheConfig extends Required<Omit<FileCacheOptions, 'tombst
 }
 
 export function configOf(options: FileCacheOptions, onWarning: OnWarning): FileCacheConfig {
+  checkNames('fileCache', options, OPTIONS)
   const { directory, name = 'cache', maxEntries = 100_000, maxBytes = 268_435_456 } = options
   if (typeof directory !== 'string' || directory === '') {
     throw invalid('directory', directory, 'Name a directory of the local disk, e.g. ".cache".')

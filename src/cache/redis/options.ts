@@ -1,15 +1,29 @@
 import { quote, SwitchbackError } from '../../errors.ts'
+import { checkNames, type NamesOf } from '../../options.ts'
 import type { RedisClient } from './client.ts'
 
-export interface RedisCacheOptions {
+export type RedisCacheOptions = RedisCacheSettings & RedisConnection
+
+/** Which Redis: one of the two. */
+export type RedisConnection = OwnRedisClient | RedisUrl
+
+export interface OwnRedisClient {
   /**
    * The application's own ioredis client: `Redis` (standalone or Sentinel) or `Cluster`. It stays
    * yours: `close()` leaves it connected. Unsafe options of it are named in one warning. It
    * reconnects when another process of the machine has met another server in the place of its own.
    */
-  readonly client?: RedisClient
+  readonly client: RedisClient
+  readonly url?: undefined
+}
+
+export interface RedisUrl {
   /** `redis://` or `rediss://`, instead of `client`: a client of its own, which fails fast. */
-  readonly url?: string
+  readonly url: string
+  readonly client?: undefined
+}
+
+export interface RedisCacheSettings {
   /** In logs, metrics and health. @default 'redis' */
   readonly name?: string
   /**
@@ -21,6 +35,19 @@ export interface RedisCacheOptions {
   readonly tombstoneTtl?: number
 }
 
+const OPTIONS: NamesOf<RedisCacheOptions> = {
+  client: true,
+  url: true,
+  name: true,
+  prefix: true,
+  tombstoneTtl: true,
+}
+
+/** @throws SwitchbackError `SB_OPTION_INVALID` */
+export function checkRedisNames(options: RedisCacheOptions): void {
+  checkNames('redisCache', options, OPTIONS)
+}
+
 /** @throws SwitchbackError `SB_REDIS_OPTIONS` */
 export function checkOptions(
   options: RedisCacheOptions,
@@ -30,7 +57,11 @@ export function checkOptions(
   const wrong = (message: string, hint: string): SwitchbackError =>
     new SwitchbackError('SB_REDIS_OPTIONS', message, { hint })
   if ((options.client === undefined) === (options.url === undefined)) {
-    throw wrong('redisCache needs either `client` or `url`.', 'Pass exactly one of the two.')
+    const given = options.client === undefined ? 'none' : 'both'
+    throw wrong(
+      `redisCache needs either \`client\` or \`url\`; got ${given}.`,
+      'Pass redisCache({ url: "redis://127.0.0.1:6379" }), or { client } with an ioredis client of yours.',
+    )
   }
   if (typeof prefix !== 'string' || prefix === '') {
     throw wrong(

@@ -29,7 +29,7 @@ import { firstAttempt, warnOfLosses } from './client-events.ts'
 import { assertClient, createClient, isCluster, type RedisClient } from './client.ts'
 import { foreignData, isWrongType, outOfMemory, redisError } from './errors.ts'
 import { canFollow, Follower } from './follower.ts'
-import { checkOptions, type RedisCacheOptions } from './options.ts'
+import { checkOptions, checkRedisNames, type RedisCacheOptions } from './options.ts'
 import { missingRights, rightsWarning, userOf } from './rights.ts'
 import { Scripts } from './run-scripts.ts'
 import { keyPrefixOf, scanKeys } from './scan.ts'
@@ -56,6 +56,7 @@ const CLEAR_BATCH = 200
  * `SB_REDIS_UNREACHABLE`, `SB_REDIS_TIMEOUT`, `SB_REDIS_OUT_OF_MEMORY`, `SB_REDIS_REFUSED`.
  */
 export function redisCache(options: RedisCacheOptions): CacheBackend {
+  checkRedisNames(options)
   return new RedisCache(options)
 }
 

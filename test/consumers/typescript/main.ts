@@ -9,9 +9,17 @@ import {
   FileProvider,
   flagsFromEnvironment,
   isSwitchbackError,
+  parseTtl,
   redisCache,
+  type RedisClient,
   runAs,
+  type SwitchEvent,
 } from 'openfeature-switchback'
+import { type Entry, storageKey } from 'openfeature-switchback/backend'
+import { parsePlan } from 'openfeature-switchback/guard'
+import { startControl } from 'openfeature-switchback/control'
+import { startSidecar } from 'openfeature-switchback/sidecar'
+import { evaluationHook } from 'openfeature-switchback/telemetry'
 import { readFlags, setShare } from 'openfeature-switchback/rollout'
 import { backendConformance } from 'openfeature-switchback/testing'
 
@@ -36,7 +44,30 @@ const cases: readonly { name: string; run(): Promise<void> }[] = backendConforma
 try {
   await cache.close()
 } catch (error) {
-  if (isSwitchbackError(error)) console.log(error.code, edit, cases)
+  if (isSwitchbackError(error)) console.log(error.code, edit, cases, storageKey('key'))
 }
+
+// What cannot work does not compile.
 // @ts-expect-error a directory is a text
 fileCache({ directory: 7 })
+// @ts-expect-error which Redis?
+redisCache({})
+// @ts-expect-error one of the two
+redisCache({ url: 'redis://127.0.0.1:6379', client: {} as RedisClient })
+// @ts-expect-error both sides are needed
+createCacheSwitch({ flag: 'use-redis', off })
+// @ts-expect-error the decider has a flag of its own
+createCacheSwitch({ flag: 'another', decider, off, on: off })
+// @ts-expect-error a time to live has a unit
+await cache.set('key', value, { ttl: '10 minutes' })
+await cache.set('key', value, { ttl: parseTtl(process.env['TTL'] ?? '10m') })
+// @ts-expect-error what to load?
+await cache.getOrSet('key')
+const onEvent = (event: SwitchEvent): string => {
+  // @ts-expect-error only events of a side have one
+  const side: string = event.side
+  return event.type === 'side-out' ? event.side : side
+}
+
+export const entry: Entry = { payload: '1', expiresAt: 0 }
+export const used = [parsePlan, startControl, startSidecar, evaluationHook, onEvent]
