@@ -49,7 +49,7 @@ export {
   type KeyValueStore,
   type Loader,
   memoryCache,
-  type OwnRedisClient,
+  type GivenRedisClient,
   type MemoryCacheOptions,
   redisCache,
   type RedisClient,

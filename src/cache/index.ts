@@ -11,7 +11,7 @@ export { type FileCache, fileCache } from './file/file-cache.ts'
 export type { FileCacheOptions } from './file/options.ts'
 export type { RedisClient, RedisCluster, RedisNode } from './redis/client.ts'
 export type {
-  OwnRedisClient,
+  GivenRedisClient,
   RedisCacheOptions,
   RedisCacheSettings,
   RedisConnection,

@@ -5,9 +5,9 @@ import type { RedisClient } from './client.ts'
 export type RedisCacheOptions = RedisCacheSettings & RedisConnection
 
 /** Which Redis: one of the two. */
-export type RedisConnection = OwnRedisClient | RedisUrl
+export type RedisConnection = GivenRedisClient | RedisUrl
 
-export interface OwnRedisClient {
+export interface GivenRedisClient {
   /**
    * The application's own ioredis client: `Redis` (standalone or Sentinel) or `Cluster`. It stays
    * yours: `close()` leaves it connected. Unsafe options of it are named in one warning. It
