@@ -142,7 +142,7 @@ const OPTIONS: NamesOf<FlagsSourceOptions> = {
 function check(env: Environment, options: FlagsSourceOptions): void {
   const call = 'flagsFromEnvironment'
   const given = typeof env === 'object' && env !== null
-  requireOption(given, call, 'the environment', env, 'pass process.env')
+  requireOption(given, call, 'the environment', env, 'pass the environment of the process')
   checkNames(call, options, OPTIONS)
   const { domain, startMs = 0, provider } = options
   const named = domain === undefined || (typeof domain === 'string' && domain !== '')

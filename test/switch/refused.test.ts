@@ -128,7 +128,7 @@ describe('what cannot work is refused, with the value and what to do', () => {
     [
       'flagsFromEnvironment()',
       () => api.flagsFromEnvironment(),
-      `${OPTIONS}flagsFromEnvironment: the environment cannot be undefined | pass process.env`,
+      `${OPTIONS}flagsFromEnvironment: the environment cannot be undefined | pass the environment of the process`,
     ],
     [
       'createTelemetry({ metre })',
