@@ -10,7 +10,7 @@ import {
   LDExecutionOrdering,
   createMigration,
 } from '@launchdarkly/node-server-sdk'
-import { createCacheSwitch, createTelemetry } from '../../dist/index.mjs'
+import { createCacheSwitch, createSwitch, createTelemetry } from '../../dist/index.mjs'
 import { compare } from '../measure.mjs'
 import { aim, costTable, named } from './report.mjs'
 import { FLAG, flagsSource, usersOf, withStage } from './stage.mjs'
@@ -72,6 +72,20 @@ export const measure = ({ rounds }) =>
       'Switchback, counting': open(asyncNoop, { telemetry: createTelemetry() }),
       'Switchback, backends that answer at once': open(noop),
     }
+    const service = (telemetry = {}) => {
+      const [off, on] = [0, 1].map(() => ({ read: async () => 7, write: async () => 7 }))
+      const methods = {
+        read: { kind: 'read', fallback: true },
+        write: { kind: 'write', to: 'both' },
+      }
+      const made = createSwitch({ name: 'any', decider, off, on, methods, ...telemetry })
+      stage.atEnd(() => made.close())
+      return made
+    }
+    const any = {
+      createSwitch: service(),
+      'createSwitch, counting': service({ telemetry: createTelemetry() }),
+    }
     const { migrate, contexts } = await launchDarkly(stage, users)
     const ld = (stageName, what) => ({
       name: `LaunchDarkly, stage ${stageName}`,
@@ -84,6 +98,11 @@ export const measure = ({ rounds }) =>
           name,
           prepare,
           run: (i) => cache.for(user(i)).get('key'),
+        })),
+        ...Object.entries(any).map(([name, one]) => ({
+          name,
+          prepare,
+          run: (i) => one.for(user(i)).read(),
         })),
         // One read: no comparison.
         ld('rampdown', 'read'),
@@ -99,6 +118,11 @@ export const measure = ({ rounds }) =>
           name: `${name} (both sides told)`,
           prepare,
           run: (i) => cache.for(user(i)).set('key', 7),
+        })),
+        ...Object.entries(any).map(([name, one]) => ({
+          name: `${name} (both sides written)`,
+          prepare,
+          run: (i) => one.for(user(i)).write(),
         })),
         // Both sides are written.
         ld('rampdown', 'write'),
@@ -124,6 +148,18 @@ export const measure = ({ rounds }) =>
       ],
       aims: [
         against(reads, 'Switchback', 'LaunchDarkly, stage complete', 'read'),
+        against(
+          reads,
+          'createSwitch, counting',
+          'LaunchDarkly, stage complete',
+          'read of a switch',
+        ),
+        aim(
+          'migration read of a switch over no-op implementations',
+          '<= 1 us',
+          `${named(reads, 'createSwitch').cpuUs.toFixed(2)} us`,
+          named(reads, 'createSwitch').cpuUs <= 1,
+        ),
         against(
           writes,
           'Switchback (both sides told)',
