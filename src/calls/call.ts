@@ -75,6 +75,14 @@ export class Attempt {
     this.#isFailure = isFailure
   }
 
+  /** The side's answer, within the deadline. */
+  answer(): unknown {
+    const begun = this.begin()
+    if (!isThenable(begun)) return begun
+    const promise = begun instanceof Promise ? begun : Promise.resolve(begun)
+    return this.#call.plan.deadlines[this.#side.side].hold(promise)
+  }
+
   /** What the side's method returns, or throws. */
   begin(): unknown {
     const { service } = this.#side
@@ -100,4 +108,9 @@ export class Attempt {
     else if (failure) this.#call.outcome = late ? 'timed_out' : 'failed'
     else this.#call.servedBy = this.#side.side
   }
+}
+
+function isThenable(value: unknown): value is PromiseLike<unknown> {
+  if (typeof value !== 'object' || value === null) return false
+  return typeof (value as { readonly then?: unknown }).then === 'function'
 }

@@ -80,12 +80,16 @@ export class Calls {
     const decided = this.decide(caller)
     const decision = decided instanceof Promise ? await decided : decided
     const call = this.#begin(plan, caller, args, decision)
+    const { underWay } = this.#parts
+    underWay.enter()
     let result: unknown
     try {
-      result = await this.#parts.underWay.hold(() => this.#run(call))
+      result = await this.#answer(call)
     } catch (error) {
       this.#end(call)
       throw error
+    } finally {
+      underWay.leave()
     }
     if (!isStream(result)) {
       this.#end(call)
@@ -100,15 +104,18 @@ export class Calls {
     )
   }
 
-  async #run(call: Call): Promise<unknown> {
+  async #answer(call: Call): Promise<unknown> {
     if (call.passesBy) {
       call.outcome = 'fell_back'
       return this.#ask(call, call.other)
     }
+    const attempt = new Attempt(call, call.own, this.#parts.isFailure)
     let result: unknown
     try {
-      result = await this.#ask(call, call.own)
+      result = await attempt.answer()
+      attempt.succeeded()
     } catch (error) {
+      attempt.failed(error)
       if (!call.mayFallBack) throw error
       // What the picked side said is what matters when neither can serve.
       return this.#ask(call, call.other).catch(() => Promise.reject(error))
@@ -122,10 +129,7 @@ export class Calls {
   async #ask(call: Call, side: CallSide): Promise<unknown> {
     const attempt = new Attempt(call, side, this.#parts.isFailure)
     try {
-      const begun = attempt.begin()
-      const result: unknown = isThenable(begun)
-        ? await call.plan.deadlines[side.side].hold(Promise.resolve(begun))
-        : begun
+      const result = await attempt.answer()
       attempt.succeeded()
       return result
     } catch (error) {
@@ -266,9 +270,4 @@ export class Calls {
     if (onCall === undefined) return
     onCall({ method: plan.name, side: own.side, outcome, servedBy, other, decision })
   }
-}
-
-function isThenable(value: unknown): value is PromiseLike<unknown> {
-  if (typeof value !== 'object' || value === null) return false
-  return typeof (value as { readonly then?: unknown }).then === 'function'
 }

@@ -14,7 +14,7 @@ export interface Signalled {
  * @param index the argument that holds it; undefined: the first that does
  */
 export function withSignal(args: readonly unknown[], index: number | undefined): Signalled {
-  const at = index ?? args.findIndex((arg) => signalIn(arg) !== undefined)
+  const at = index ?? placeOf(args)
   if (at < 0) return { args, caller: undefined, own: undefined }
   const given = args[at]
   const caller = signalIn(given)
@@ -24,6 +24,11 @@ export function withSignal(args: readonly unknown[], index: number | undefined):
   const copy = [...args]
   copy[at] = bare ? signal : { ...(given as object | undefined), signal }
   return { args: copy, caller, own }
+}
+
+function placeOf(args: readonly unknown[]): number {
+  for (let i = 0; i < args.length; i++) if (signalIn(args[i]) !== undefined) return i
+  return -1
 }
 
 function signalIn(arg: unknown): AbortSignal | undefined {

@@ -48,8 +48,14 @@ export function switched<T extends object>(
           },
     )
   }
-  return (caller) =>
-    Object.create(prototype, { [CALLER]: { value: caller, enumerable: false } }) as T
+  class Service {
+    readonly [CALLER]: Caller
+    constructor(caller: Caller) {
+      this[CALLER] = caller
+    }
+  }
+  Object.setPrototypeOf(Service.prototype, prototype)
+  return (caller) => new Service(caller) as unknown as T
 }
 
 /** What both have, their own and inherited. */

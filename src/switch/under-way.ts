@@ -10,13 +10,21 @@ export class UnderWay {
   /** @throws SwitchbackError `SB_CLOSED` */
   async hold<T>(work: () => Promise<T>): Promise<T> {
     if (this.closed) throw closedError()
-    this.#count += 1
+    this.enter()
     try {
       return await work()
     } finally {
-      this.#count -= 1
-      if (this.#count === 0) this.#ended?.()
+      this.leave()
     }
+  }
+
+  enter(): void {
+    this.#count += 1
+  }
+
+  leave(): void {
+    this.#count -= 1
+    if (this.#count === 0) this.#ended?.()
   }
 
   /** Resolves when all of it is acknowledged. */
