@@ -1,38 +1,26 @@
-import {
-  closeSync,
-  constants,
-  fstatSync,
-  ftruncateSync,
-  openSync,
-  readSync,
-  writeSync,
-} from 'node:fs'
+import { closeSync, ftruncateSync, writeSync } from 'node:fs'
 import { randomInt } from 'node:crypto'
 import type { Side } from '../../side.ts'
 import { FENCE_UNKNOWN } from '../backend.ts'
-
-const MAGIC = 0x5b_c0_17_03
-
-/**
- * Numbers of 8 bytes. The first holds magic and size. A reader copies them in this order, so of two
- * that belong together, the one written first stands behind the other: a reader that sees the other
- * sees it too.
- */
-const GENERATION = 1
-const COMMITS = 2
-const CLOCK = 3
-const OWED: Readonly<Record<Side, number>> = { off: 4, on: 5 }
-const ERA: Readonly<Record<Side, number>> = { off: 6, on: 7 }
-const SERVER: Readonly<Record<Side, number>> = { off: 8, on: 9 }
-const COVERED: Readonly<Record<Side, number>> = { off: 10, on: 11 }
-const DISTRUST: Readonly<Record<Side, number>> = { off: 12, on: 13 }
-const FENCE: Readonly<Record<Side, number>> = { off: 14, on: 15 }
-const LOST_AT = 16
-const TOMBSTONE_TTL = 17
-const CLOCK_OFFSET = 18
-const PLACE = 19
-const COUNT = 20
-const SIZE: number = COUNT * 8
+import {
+  CLOCK_OFFSET,
+  COMMITS,
+  ControlReader,
+  COUNT,
+  COVERED,
+  DISTRUST,
+  ERA,
+  FENCE,
+  GENERATION,
+  LOST_AT,
+  MAGIC,
+  OWED,
+  PLACE,
+  SERVER,
+  SIZE,
+  TOMBSTONE_TTL,
+  inProcess,
+} from './control-reader.ts'
 
 /** The content of the file after it was made again. */
 export interface ControlState {
@@ -43,88 +31,10 @@ export interface ControlState {
   readonly owed: Readonly<Record<Side, number>>
 }
 
-/** A process may load a second copy of this module: in a bundle, or of another version. */
-const SHARED = Symbol.for('openfeature-switchback.control-file')
-const inProcess: { changes: number } = ((globalThis as Record<symbol, unknown>)[SHARED] ??= {
-  changes: 0,
-}) as { changes: number }
-
-/**
- * A few numbers beside the database, which the processes of a machine read before each operation:
- * that costs 0.7 us, a row from SQLite 14 us. The page cache is shared by all processes, so what
- * one has written, every other reads. Meaning and order of the numbers:
- * docs/adr/0002-control-file.md. The file is repaired in place and never replaced: all processes
- * must share the one inode.
- */
-export class ControlFile {
-  /** How often this process has changed any such file, by whichever copy of this module. */
-  static get changes(): number {
-    return inProcess.changes
-  }
-
-  readonly #fd: number
-  readonly #numbers: Float64Array = new Float64Array(COUNT)
-  readonly #words: Int32Array = new Int32Array(this.#numbers.buffer)
+/** The control file of a store, as its writers use it. */
+export class ControlFile extends ControlReader {
   readonly #out: Float64Array = new Float64Array(1)
   readonly #pair: Float64Array = new Float64Array(2)
-
-  constructor(path: string, create: boolean = true) {
-    this.#fd = openSync(path, constants.O_RDWR | (create ? constants.O_CREAT : 0), 0o600)
-  }
-
-  /** Reads the file; the getters below then describe that moment. False if the file is damaged. */
-  read(): boolean {
-    return (
-      readSync(this.#fd, this.#numbers, 0, SIZE, 0) === SIZE &&
-      this.#words[0] === MAGIC &&
-      this.#words[1] === SIZE
-    )
-  }
-
-  /** Whether the file is complete. Costs more than {@link read}. */
-  isWhole(): boolean {
-    return fstatSync(this.#fd).size === SIZE && this.read()
-  }
-
-  get generation(): number {
-    return this.#numbers[GENERATION]!
-  }
-
-  /** Names these files, unlike any others. */
-  get place(): number {
-    return this.#numbers[PLACE]!
-  }
-
-  get commits(): number {
-    return this.#numbers[COMMITS]!
-  }
-
-  get tombstoneTtl(): number {
-    return this.#numbers[TOMBSTONE_TTL]!
-  }
-
-  /** Above {@link FENCE_UNKNOWN}, and each time another number, while the side is distrusted as a whole. */
-  fence(side: Side): number {
-    const distrust = this.#numbers[DISTRUST[side]]!
-    return distrust === this.#numbers[COVERED[side]] ? this.#numbers[FENCE[side]]! : distrust
-  }
-
-  owed(side: Side): number {
-    return this.#numbers[OWED[side]]!
-  }
-
-  era(side: Side): number {
-    return this.#numbers[ERA[side]]!
-  }
-
-  server(side: Side): number {
-    return this.#numbers[SERVER[side]]!
-  }
-
-  /** When the ledger was last lost, by the host's clock. */
-  get lostAt(): number {
-    return this.#numbers[LOST_AT]!
-  }
 
   /** Nothing that either side holds is trusted until its own clock has said what time it is. */
   setLost(now: number): void {
@@ -137,11 +47,6 @@ export class ControlFile {
     this.#write(DISTRUST[side], freshDistrust())
   }
 
-  /** The store's clock as of the last {@link read}: never behind what it has stamped. */
-  now(): number {
-    return Math.max(Date.now() + this.#numbers[CLOCK_OFFSET]!, this.#numbers[CLOCK]!)
-  }
-
   /**
    * As {@link now}, while holding the database's write lock: from here on the clock continues by
    * itself.
@@ -149,7 +54,7 @@ export class ControlFile {
   keepClock(): number {
     const now = this.now()
     const offset = Math.max(0, now - Date.now())
-    if (offset !== this.#numbers[CLOCK_OFFSET]) this.#write(CLOCK_OFFSET, offset)
+    if (offset !== this.numbers[CLOCK_OFFSET]) this.#write(CLOCK_OFFSET, offset)
     return now
   }
 
@@ -157,7 +62,7 @@ export class ControlFile {
   setCommits(count: number, clock: number): void {
     this.#pair[0] = count
     this.#pair[1] = clock
-    writeSync(this.#fd, this.#pair, 0, 16, COMMITS * 8)
+    writeSync(this.fd, this.#pair, 0, 16, COMMITS * 8)
   }
 
   /** While holding the database's write lock. */
@@ -172,7 +77,7 @@ export class ControlFile {
 
   /** While holding the store's lock, after {@link read}. A side that is distrusted stays so. */
   raiseFence(side: Side, before: number): void {
-    if (this.#numbers[FENCE[side]]! < before) this.#write(FENCE[side], before)
+    if (this.numbers[FENCE[side]]! < before) this.#write(FENCE[side], before)
   }
 
   /**
@@ -181,8 +86,8 @@ export class ControlFile {
    * then on counts.
    */
   replaceFence(side: Side, before: number): void {
-    const distrust = this.#numbers[DISTRUST[side]]!
-    if (distrust === this.#numbers[COVERED[side]]) return this.#write(FENCE[side], before)
+    const distrust = this.numbers[DISTRUST[side]]!
+    if (distrust === this.numbers[COVERED[side]]) return this.#write(FENCE[side], before)
     this.raiseFence(side, before)
     this.#write(COVERED[side], distrust)
   }
@@ -203,15 +108,15 @@ export class ControlFile {
     numbers[TOMBSTONE_TTL] = tombstoneTtl
     numbers[LOST_AT] = lostAt
     for (const side of ['off', 'on'] as const) {
-      if (whole) numbers[FENCE[side]] = this.#numbers[FENCE[side]]!
+      if (whole) numbers[FENCE[side]] = this.numbers[FENCE[side]]!
       numbers[DISTRUST[side]] = lostAt === 0 ? 0 : freshDistrust()
       numbers[OWED[side]] = owed[side]
     }
     const words = new Int32Array(numbers.buffer)
     words[0] = MAGIC
     words[1] = SIZE
-    ftruncateSync(this.#fd, SIZE)
-    writeSync(this.#fd, numbers, 0, SIZE, 0)
+    ftruncateSync(this.fd, SIZE)
+    writeSync(this.fd, numbers, 0, SIZE, 0)
   }
 
   /**
@@ -223,14 +128,14 @@ export class ControlFile {
 
   close(): void {
     inProcess.changes++
-    closeSync(this.#fd)
+    closeSync(this.fd)
   }
 
   #write(at: number, value: number): void {
     inProcess.changes++
     this.#out[0] = value
-    writeSync(this.#fd, this.#out, 0, 8, at * 8)
-    this.#numbers[at] = value
+    writeSync(this.fd, this.#out, 0, 8, at * 8)
+    this.numbers[at] = value
   }
 }
 

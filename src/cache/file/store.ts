@@ -4,19 +4,12 @@ import { SwitchbackError } from '../../errors.ts'
 import type { Side } from '../../side.ts'
 import type { MaybePromise } from '../backend.ts'
 import { ControlFile } from './control-file.ts'
-import type { FileCacheConfig } from './options.ts'
 import { storeError } from './failures.ts'
 import { StoreFiles } from './files.ts'
-import { readBootId } from './machine.ts'
-import { type Opened, openStore } from './opening.ts'
+import type { Opened } from './opening.ts'
 import { isBusy, isDamage } from './sqlite.ts'
 import { Transaction } from './transaction.ts'
-
-/** How often a reader checks whether the files under it were deleted, in milliseconds. */
-const LOOK_INTERVAL = 100
-
-/** How long a store that failed to open is left alone, in milliseconds. */
-const REOPEN_INTERVAL = 500
+import { isCurrent, MOVED, OpenStore } from './open-store.ts'
 
 /** Longest wait of a call that must answer at once, in milliseconds. It blocks the event loop. */
 const SYNC_PATIENCE = 250
@@ -28,100 +21,42 @@ const RETRY_DELAY = 3
 /** How often one operation may meet damage or a replaced database before it gives up. */
 const MAX_REPAIRS = 4
 
-/** The database was replaced while this process wrote into the old one. */
-const MOVED: Error = new Error('the store was replaced')
-
-/**
- * The files of one cache, opened at their first use and again whenever they were replaced. Handles
- * all that can be handled: other processes' locks, damage, files that vanish.
- */
-export class Store {
-  readonly #config: FileCacheConfig
-  #files: StoreFiles
+/** Runs what reads and writes, and handles all that can be: other processes' locks, damage, files that vanish. */
+export class Store extends OpenStore {
   #pair: string | undefined
-  readonly #bootId: string
   readonly #idle: Int32Array = new Int32Array(new SharedArrayBuffer(4))
-  #opened: Opened | undefined
-  #previous: Opened | undefined
-  #damage: unknown
-  #lookedAt: number = 0
-  #failure: unknown
-  #failedAt: number = 0
-  #closed: boolean = false
   /**
    * Whether another process kept the lock longer than an operation was ready to wait, and still
    * does.
    */
   #stuck: boolean = false
-  /** Called each time that the store was opened. */
-  onOpen: () => void = () => {}
-
-  constructor(config: FileCacheConfig, bootId: string = readBootId()) {
-    this.#config = config
-    this.#files = new StoreFiles(config.directory, config.name)
-    this.#bootId = bootId
-  }
 
   /** Whether other machines were ever met at a shared store, by any process. */
   get others(): boolean {
-    return this.#files.others
+    return this.files.others
   }
 
   meetOthers(): void {
-    this.#files.meetOthers()
+    this.files.meetOthers()
   }
 
   /** Goes to files of this pair's own; the default pair has the plain name. */
   use(pair: string): void {
-    const { directory, name } = this.#config
+    const { directory, name } = this.config
     if (this.#pair !== undefined && this.#pair !== pair) {
       throw new SwitchbackError('SB_FILE_OPTION_INVALID', 'One fileCache is used by two caches.', {
         hint: 'Call fileCache() once for each createCacheSwitch().',
       })
     }
     this.#pair = pair
-    if (pair === '' || this.#opened !== undefined) return
+    if (pair === '' || this.opened !== undefined) return
     const suffix = createHash('sha1').update(pair).digest('hex').slice(0, 8)
-    this.#files = new StoreFiles(directory, `${name}-${suffix}`)
-  }
-
-  get closed(): boolean {
-    return this.#closed
-  }
-
-  /** Whether the store is open and its files were not deleted or replaced. */
-  isInPlace(): boolean {
-    if (this.#opened === undefined) return false
-    const { database, control } = this.#files.identity()
-    const { identity } = this.#opened
-    return database === identity.database && control === identity.control
-  }
-
-  /** The open store, for a read. Throws as {@link openStore} does. */
-  current(now: number): Opened {
-    const opened = this.#opened
-    if (opened !== undefined && now - this.#lookedAt < LOOK_INTERVAL && now >= this.#lookedAt) {
-      return opened
-    }
-    return this.#look(now)
-  }
-
-  /** The open store, its control file's header read just now. */
-  withHeader(): Opened {
-    for (let tries = 0; tries < 5; tries++) {
-      const opened = this.current(Date.now())
-      if (isCurrent(opened)) {
-        this.#noteTombstoneTtl(opened)
-        return opened
-      }
-      this.#forget()
-    }
-    throw MOVED
+    this.files = new StoreFiles(directory, `${name}-${suffix}`)
   }
 
   /** Runs `work` in one transaction. If it returns without having changed anything, nothing is written. */
   transact<T>(work: (tx: Transaction) => T): T {
-    const opened = this.#look(Date.now())
+    const opened = this.look(Date.now())
     const { database } = opened
     const tx = new Transaction(opened)
     database.sqlite.exec('BEGIN IMMEDIATE')
@@ -129,7 +64,7 @@ export class Store {
     let result: T
     try {
       tx.load()
-      this.#noteTombstoneTtl(opened)
+      this.noteTombstoneTtl(opened)
       result = work(tx)
       if (!tx.changed) {
         database.sqlite.exec('ROLLBACK')
@@ -150,8 +85,8 @@ export class Store {
    * does.
    */
   exclusively<T>(work: (opened: Opened) => T): T {
-    const opened = this.#look(Date.now())
-    const result = this.#files.exclusively(() => {
+    const opened = this.look(Date.now())
+    const result = this.files.exclusively(() => {
       if (!isCurrent(opened)) throw MOVED
       return work(opened)
     })
@@ -173,12 +108,12 @@ export class Store {
    * Runs `work`, which may throw what SQLite throws. While other processes hold the lock it is tried
    * again, in the background, for `patience` milliseconds.
    */
-  run<T>(work: () => T, patience: number = this.#config.busyTimeout): MaybePromise<T> {
+  run<T>(work: () => T, patience: number = this.config.busyTimeout): MaybePromise<T> {
     try {
       return this.#attempt(work)
     } catch (error) {
       // Behind a writer that was stopped in the middle, only the first waits.
-      const left = this.#stuck ? 0 : Math.min(patience, this.#config.busyTimeout)
+      const left = this.#stuck ? 0 : Math.min(patience, this.config.busyTimeout)
       if (isBusy(error) && left > 0) return this.#again(work, performance.now() + left, error)
       throw this.#failed(error)
     }
@@ -201,9 +136,9 @@ export class Store {
   }
 
   close(): void {
-    this.#closed = true
-    this.#forget()
-    this.#previous = undefined
+    this.closed = true
+    this.forget()
+    this.previous = undefined
   }
 
   async #again<T>(work: () => T, deadline: number, busy: unknown): Promise<T> {
@@ -230,17 +165,17 @@ export class Store {
         return work()
       } catch (error) {
         const overcome = error === MOVED || isDamage(error)
-        if (!overcome || tries >= MAX_REPAIRS || this.#closed) throw error
-        this.#forget()
-        if (error !== MOVED) this.#damage = error
+        if (!overcome || tries >= MAX_REPAIRS || this.closed) throw error
+        this.forget()
+        if (error !== MOVED) this.damage = error
       }
     }
   }
 
   /** False: somebody put another file into the place meanwhile. */
   #distrust(side: Side): boolean {
-    const { control: inode } = this.#files.identity()
-    const control = new ControlFile(this.#files.control, false)
+    const { control: inode } = this.files.identity()
+    const control = new ControlFile(this.files.control, false)
     try {
       // The process that repairs it distrusts both sides.
       if (!control.isWhole()) throw new Error('the control file is damaged')
@@ -248,78 +183,10 @@ export class Store {
     } finally {
       control.close()
     }
-    return this.#files.identity().control === inode
-  }
-
-  #look(now: number): Opened {
-    if (this.#closed) {
-      throw new SwitchbackError('SB_FILE_STORE_CLOSED', 'The file cache was closed.', {
-        hint: 'Close it only after the last operation.',
-      })
-    }
-    if (this.#opened !== undefined) {
-      if (this.isInPlace()) {
-        this.#lookedAt = now
-        return this.#opened
-      }
-      this.#forget()
-    }
-    return this.#open(now)
-  }
-
-  #open(now: number): Opened {
-    if (this.#failure !== undefined && Math.abs(now - this.#failedAt) < REOPEN_INTERVAL) {
-      throw this.#failure
-    }
-    try {
-      this.#opened = openStore({
-        files: this.#files,
-        bootId: this.#bootId,
-        previous: this.#previous,
-        intactAt: this.#lookedAt,
-        damage: this.#damage,
-        tombstoneTtl: this.#config.tombstoneTtl,
-        onWarning: this.#config.onWarning,
-      })
-    } catch (error) {
-      // Damage in the very moment of opening is overcome like any other.
-      if (!isBusy(error) && !isDamage(error)) {
-        this.#failure = error
-        this.#failedAt = now
-      }
-      throw error
-    }
-    this.#previous = undefined
-    this.#damage = undefined
-    this.#failure = undefined
-    this.#lookedAt = now
-    this.onOpen()
-    return this.#opened
-  }
-
-  /** Another process may keep tombstones for longer: from then on all do. */
-  #noteTombstoneTtl({ control }: Opened): void {
-    if (control.tombstoneTtl > this.#config.tombstoneTtl) {
-      this.#config.tombstoneTtl = control.tombstoneTtl
-    }
-  }
-
-  /** Closes what is open, and opens it again at the next use. */
-  #forget(): void {
-    const opened = this.#opened
-    if (opened === undefined) return
-    this.#opened = undefined
-    this.#previous = opened
-    opened.database.close()
-    opened.control.close()
+    return this.files.identity().control === inode
   }
 
   #failed(error: unknown): SwitchbackError {
-    return storeError(error, this.#config.directory)
+    return storeError(error, this.config.directory)
   }
-}
-
-/** Whether the database has not been replaced. Reads the header of the control file. */
-export function isCurrent({ control, generation }: Opened): boolean {
-  return control.read() && control.generation === generation
 }

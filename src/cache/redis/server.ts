@@ -1,9 +1,8 @@
-import { createHash } from 'node:crypto'
 import { quote, SwitchbackError } from '../../errors.ts'
 import type { EraVerdict, Stand, Word } from '../backend.ts'
 import type { RedisNode } from './client.ts'
 import { isReadOnly, redisError } from './errors.ts'
-import { ServerClock } from './server-clock.ts'
+import { ServerState } from './server-state.ts'
 import { tick, type TickAnswer, type TickQuestion } from './tick.ts'
 
 /** A server is not asked again sooner than this, whatever the reason. */
@@ -29,36 +28,15 @@ export interface ServerParts {
  * connection, before its answers count, and once a second, since `REPLICAOF` and `FLUSHALL` leave
  * connections open.
  */
-export class Server {
-  readonly clock: ServerClock = new ServerClock()
-  /** Its latest answer. */
-  heard: TickAnswer | undefined
+export class Server extends ServerState {
   readonly #parts: ServerParts
-  #trusted = false
-  #mixed: { readonly of: string; readonly era: string; readonly since: number } | undefined
   #asking: Promise<void> | undefined
   #askedAt = Number.NEGATIVE_INFINITY
   #detach: (() => void) | undefined
 
   constructor(parts: ServerParts) {
+    super(parts.head)
     this.#parts = parts
-  }
-
-  /** False from the loss of a connection until the server was asked on the next. */
-  get trusted(): boolean {
-    return this.#trusted && this.#parts.head?.()?.trusted !== false
-  }
-
-  /** The era that its cells have; `''` before it was heard. */
-  get cellEra(): string {
-    const head = this.#parts.head?.()
-    return head === undefined ? (this.heard?.name ?? '') : (this.#mixedWith(head)?.era ?? '')
-  }
-
-  /** When that era began, by its own clock; 0 before it was heard. */
-  get since(): number {
-    const head = this.#parts.head?.()
-    return (head === undefined ? this.heard : this.#mixedWith(head))?.since ?? 0
   }
 
   /** Asks for era and time. Concurrent callers share one question, unless it ends an era or tells a word. */
@@ -81,11 +59,6 @@ export class Server {
     this.ask().catch(() => undefined)
   }
 
-  /** All its cells may be used just now without asking the board in the other store. */
-  get licensed(): boolean {
-    return this.#trusted && performance.now() < this.heard!.licensedUntil
-  }
-
   close(): void {
     this.#detach?.()
   }
@@ -95,7 +68,7 @@ export class Server {
     const head = this.#parts.head?.()
     if (head?.trusted === false) await head.ask()
     const node = this.#node()
-    const newConnection = !this.#trusted
+    const newConnection = !this.connected
     const attached = this.#attach(node)
     let answered = false
     try {
@@ -120,42 +93,29 @@ export class Server {
       if (verdict === 'renew') return await this.#ask(heard.name)
       if (verdict === 'leave') {
         this.heard = undefined
-        this.#trusted = false
+        this.connected = false
         node.disconnect(true)
         throw new Error('another process of this machine has met another server in its place')
       }
       if (this.#detach !== attached) throw new Error('the connection was lost')
       this.heard = heard
-      this.#trusted = true
+      this.connected = true
     } catch (error) {
       // A replica refuses, and so does a process that cannot record what it heard: neither counts
       // any longer.
-      if (answered || isReadOnly(error)) this.#trusted = false
+      if (answered || isReadOnly(error)) this.connected = false
       if (isReadOnly(error) && this.#parts.lone) node.disconnect(true)
-      if (!this.#trusted) attached()
+      if (!this.connected) attached()
       throw redisError(error)
     }
   }
 
-  /** Its own era and that of the head: another one of either is another one of both. */
-  #mixedWith(head: Server): { readonly era: string; readonly since: number } | undefined {
-    const [own, heads] = [this.heard, head.heard]
-    if (own === undefined || heads === undefined) return undefined
-    const of = heads.name + own.name
-    if (this.#mixed?.of !== of) {
-      const era = createHash('sha1').update(of).digest('hex').slice(0, own.name.length)
-      const headsSince = heads.since + this.clock.now() - head.clock.now()
-      this.#mixed = { of, era, since: Math.floor(Math.max(own.since, headsSince)) }
-    }
-    return this.#mixed
-  }
-
   /** Until the connection is lost. */
   #attach(node: RedisNode): () => void {
-    if (this.#trusted && this.#detach !== undefined) return this.#detach
+    if (this.connected && this.#detach !== undefined) return this.#detach
     this.#detach?.()
     const lost = (): void => {
-      this.#trusted = false
+      this.connected = false
       detach()
     }
     const detach = (): void => {

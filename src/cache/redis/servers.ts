@@ -204,7 +204,7 @@ export class Servers {
     return new Server({
       node,
       lone: typeof key === 'string',
-      head: () => this.#pairHead,
+      ...(typeof key === 'string' ? {} : { head: () => this.#pairHead }),
       question: () => ({
         key: typeof key === 'string' ? key : key(),
         tombstoneTtl: tombstoneTtl(),

@@ -1,0 +1,54 @@
+import { createHash } from 'node:crypto'
+import { ServerClock } from './server-clock.ts'
+import type { TickAnswer } from './tick.ts'
+
+/** What is known of a server, without asking it. */
+export class ServerState {
+  readonly clock: ServerClock = new ServerClock()
+  /** Its latest answer. */
+  heard: TickAnswer | undefined
+  /** False from the loss of a connection until it was asked on the next. */
+  protected connected = false
+  /** Of a cluster whose other store keeps what it owes: the state of the pair. */
+  readonly #head: (() => ServerState | undefined) | undefined
+  #mixed: { readonly of: string; readonly era: string; readonly since: number } | undefined
+
+  constructor(head: (() => ServerState | undefined) | undefined) {
+    this.#head = head
+  }
+
+  /** Whether what it answers counts. */
+  get trusted(): boolean {
+    return this.connected && this.#head?.()?.trusted !== false
+  }
+
+  /** The era that its cells have; `''` before it was heard. */
+  get cellEra(): string {
+    const head = this.#head?.()
+    return head === undefined ? (this.heard?.name ?? '') : (this.#mixedWith(head)?.era ?? '')
+  }
+
+  /** When that era began, by its own clock; 0 before it was heard. */
+  get since(): number {
+    const head = this.#head?.()
+    return (head === undefined ? this.heard : this.#mixedWith(head))?.since ?? 0
+  }
+
+  /** All its cells may be used just now without asking the board in the other store. */
+  get licensed(): boolean {
+    return this.connected && performance.now() < this.heard!.licensedUntil
+  }
+
+  /** Its own era and that of the head: another one of either is another one of both. */
+  #mixedWith(head: ServerState): { readonly era: string; readonly since: number } | undefined {
+    const [own, heads] = [this.heard, head.heard]
+    if (own === undefined || heads === undefined) return undefined
+    const of = heads.name + own.name
+    if (this.#mixed?.of !== of) {
+      const era = createHash('sha1').update(of).digest('hex').slice(0, own.name.length)
+      const headsSince = heads.since + this.clock.now() - head.clock.now()
+      this.#mixed = { of, era, since: Math.floor(Math.max(own.since, headsSince)) }
+    }
+    return this.#mixed
+  }
+}
