@@ -91,7 +91,7 @@ export async function runChange(changing: Changing): Promise<number> {
           moves = await preview({ ...edit, users: sample, signal: io.signal })
         }
         told.edit(edit, moves)
-        agreed = values.print || changesNothing(edit) || (await ask(changing))
+        agreed = values.print || changesNothing(edit) || (await ask(changing, edit))
         if (!agreed) throw new DeclinedError()
       },
     })
@@ -223,14 +223,17 @@ function jsonOf(
 }
 
 /** Only a terminal gets a prompt. */
-async function ask({ careful, yes, io, values }: Changing): Promise<boolean> {
+async function ask({ careful, yes, io, values }: Changing, edit: FlagsEdit): Promise<boolean> {
   const { stdin, stdout, signal } = io
   const terminal = stdout.isTTY === true && 'isTTY' in stdin && stdin.isTTY === true
   if (!careful || yes || values.json || !terminal) return true
-  stdout.write('  write it? [Y/n] ')
+  // Enter alone widens nothing: more users on the new side are meant, or typed.
+  const widens = edit.action === 'pilot' || (edit.to ?? 100) > (edit.from ?? 0)
+  stdout.write(`  write it? ${widens ? '[y/N]' : '[Y/n]'} `)
   // Reads by line, so that the end of the input counts as no.
   for await (const answer of createInterface({ input: stdin, signal })) {
-    return /^(y|yes|)$/i.test(answer.trim())
+    const typed = answer.trim()
+    return typed === '' ? !widens : /^(y|yes)$/i.test(typed)
   }
   return false
 }

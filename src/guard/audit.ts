@@ -24,6 +24,8 @@ export type AuditAction =
 export interface AuditEntry {
   /** ISO 8601. */
   readonly at: string
+  /** The guard's name, in its file. */
+  readonly who?: string
   readonly flag: string
   readonly action: AuditAction
   /** Nothing was changed: the guard only reports what it would do. */

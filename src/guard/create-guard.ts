@@ -160,8 +160,9 @@ export function createGuard(options: CreateGuardOptions): RunningGuard {
     forget,
     from,
     async audit(entry) {
-      options.onAudit?.(entry)
-      if (!dryRun) await write(entry)
+      const signed = { ...entry, who: name }
+      options.onAudit?.(signed)
+      if (!dryRun) await write(signed)
     },
   })
 }

@@ -84,6 +84,7 @@ export class Guard implements RunningGuard {
       flag,
       dryRun: this.#dryRun,
       standbyFor: this.#standbyFor,
+      standbyUntil: this.#standbyFor === '' ? undefined : this.#options.lease.until,
       phase,
       percent,
       next,

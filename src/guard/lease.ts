@@ -6,6 +6,8 @@ import { basename, dirname } from 'node:path'
 export interface Lease {
   /** Takes or renews it. @returns the holder: `''` is this guard, else the other's name */
   hold(): Promise<string>
+  /** Epoch milliseconds: when the other's lease ends, unless it renews it. @default undefined: not known */
+  readonly until?: number | undefined
   release(): Promise<void>
 }
 
@@ -87,8 +89,11 @@ export function fileLease(options: FileLeaseOptions): Lease {
     }
   }
 
+  let until: number | undefined
+
   async function hold(): Promise<string> {
     const { number, held } = await currentLease(file)
+    until = held?.until
     if (held?.token === token) {
       await put(now() + ttlMs, (temporary) => rename(temporary, `${file}.${number}`))
     } else if (held !== undefined && held.until > now()) {
@@ -106,6 +111,9 @@ export function fileLease(options: FileLeaseOptions): Lease {
 
   return {
     hold,
+    get until() {
+      return until
+    },
     async release() {
       const { number, held } = await currentLease(file)
       if (held?.token !== token) return

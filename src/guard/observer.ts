@@ -13,6 +13,9 @@ export interface Observation {
   readonly strata: ReadonlyMap<string, ReadonlyMap<string, ArmPair>>
 }
 
+/** What a replica did is forgotten with this time constant, in seconds: an alarm must not outlive its cause. */
+const FORGET_S = 120
+
 type Counts = { -readonly [K in keyof Stratum]: number }
 
 /** Turns readings into strata. */
@@ -37,12 +40,22 @@ export class Observer {
       this.#before.set(reading.replica, reading)
       if (found !== undefined) differences.push(found)
     }
-    for (const one of differences) this.#count(one)
     const elapsedS = Math.max(0, ...differences.map((one) => one.elapsedS))
+    this.#forget(Math.exp(-elapsedS / FORGET_S))
+    for (const one of differences) this.#count(one)
     const strata = new Map(
       this.#plan.metrics.map(({ id }) => [id, this.#byReplica(id, differences)]),
     )
     return { elapsedS, differences, strata }
+  }
+
+  #forget(kept: number): void {
+    for (const counts of this.replicas.values()) {
+      counts.badTreatment *= kept
+      counts.treatment *= kept
+      counts.badControl *= kept
+      counts.control *= kept
+    }
   }
 
   #byReplica(id: string, differences: readonly Difference[]): Map<string, ArmPair> {

@@ -20,6 +20,8 @@ export interface GuardPosition {
   readonly dryRun: boolean
   /** `''` when this guard acts, else the name of the one that does. */
   readonly standbyFor: string
+  /** Epoch milliseconds: when its lease ends, unless it renews it; undefined: not known. */
+  readonly standbyUntil: number | undefined
   readonly phase: Phase
   /** Share of `on` in per cent. */
   readonly percent: number

@@ -33,6 +33,8 @@ export interface GuardSummary {
   readonly alarms: readonly string[]
   /** Share of the new side in percent. */
   readonly percent: number
+  /** A share that waits for an approval. */
+  readonly awaiting: number | undefined
   /** The alarm that keeps it from the next step; `''` without one. */
   readonly holding: string
   readonly at: number
@@ -48,7 +50,11 @@ function modeOf({ standbyFor, phase, sight, dryRun }: GuardStatus): GuardMode {
 
 function sentenceOf(status: GuardStatus): string {
   const { standbyFor, phase, percent, reason, awaiting, verdict, next, alarms, paused } = status
-  if (standbyFor !== '') return `${standbyFor} acts; this guard stands by`
+  if (standbyFor !== '') {
+    const { standbyUntil: until } = status
+    const time = until === undefined ? '' : ` (${new Date(until).toISOString().slice(11, 19)}Z now)`
+    return `${standbyFor} acts; this guard stands by until that one ends, or its lease is not renewed${time}`
+  }
   if (phase === 'yielded') return `at ${percent} %: ${reason}`
   if (phase === 'rolled back') {
     const lag = alarms.find(({ code }) => code === 'not-served')
@@ -85,6 +91,7 @@ export function viewOf(status: GuardStatus): GuardSummary {
     epoch: status.epoch,
     alarms: status.alarms.map(({ code, message }) => `${code}: ${message}`),
     percent: status.percent,
+    awaiting: status.awaiting,
     holding: status.alarms.find(({ code }) => HOLDING.has(code))?.message ?? '',
     at: status.at,
   }

@@ -25,13 +25,18 @@ describe('at a terminal', () => {
     const file = await flagsFile()
     const no = await atTerminal(['set', '25', '--file', file], 'n\n')
     expect(no.code).toBe(1)
-    expect(no.text).toContain('write it? [Y/n]')
+    expect(no.text).toContain('write it? [y/N]')
     expect(no.text).toContain('nothing was written')
     expect((await atTerminal(['set', '25', '--file', file], '')).code).toBe(1)
     expect(await readFile(file, 'utf8')).toBe(usual)
-    const yes = await atTerminal(['set', '25', '--file', file], '\n')
+    // More users on the new side are typed; fewer are agreed to by Enter.
+    expect((await atTerminal(['set', '25', '--file', file], '\n')).code).toBe(1)
+    const yes = await atTerminal(['set', '25', '--file', file], 'y\n')
     expect(yes.code).toBe(0)
     expect(await onWeight(file)).toBe(25)
+    const less = await atTerminal(['set', '5', '--file', file], '\n')
+    expect([less.code, await onWeight(file)]).toEqual([0, 5])
+    expect(less.text).toContain('write it? [Y/n]')
   })
 
   it('--yes does not ask, and neither does what changes nothing', async () => {

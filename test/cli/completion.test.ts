@@ -38,6 +38,11 @@ describe('completion', () => {
     expect(complete('ro')).toBe('rollback')
     expect(complete('set', '--fr')).toBe('--from')
     expect(complete('rollback', '--fr')).toBe('')
+    // Files only where a file is meant.
+    expect(complete('set', '')).toBe('')
+    expect(complete('guard', '--metrics', '')).toBe('')
+    expect(complete('guard', '--plan', 'package.js')).toBe('package.json')
+    expect(complete('completion', 'z')).toBe('zsh')
   })
 
   it.each(['zsh', 'fish'])('is sound %s', async (shell) => {

@@ -57,7 +57,7 @@ describe('watch', () => {
     const json = await switchback([...argv, '--count', '1', '--json'], here)
     expect(JSON.parse(json.stdout)).toMatchObject({
       share: 10,
-      flagd: 'serves what the file says',
+      flagd: { state: 'same', detail: '' },
       metrics: { on: { bad: 0.5, hits: 0.9 } },
     })
   })
@@ -91,7 +91,7 @@ describe('watch', () => {
     expect(await guarded(Date.now() + 60_000)).toContain(line)
     expect(await guarded(Date.now() - 60_000)).not.toContain(line)
     const { stdout } = await switchback([...argv, '--count', '1', '--json'], here)
-    expect(JSON.parse(stdout)).toMatchObject({ guard: '' })
+    expect(JSON.parse(stdout)).toMatchObject({ guard: null })
   })
 
   it('goes on without the application, and Ctrl-C ends it with 0', async () => {

@@ -12,6 +12,7 @@ export function guardExposition(): string {
     flag: 'use-redis',
     dryRun: false,
     standbyFor: '',
+    standbyUntil: undefined,
     phase: 'step',
     percent: 25,
     next: 50,

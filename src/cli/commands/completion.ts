@@ -21,7 +21,7 @@ export const command: Command = defineCommand({
     const all = await Promise.all(
       Object.entries(commands).map(async ([name, { summary, load }]) => {
         const loaded = await load()
-        return { name, summary, options: loaded.command.options }
+        return { name, summary, options: loaded.command.options, usage: loaded.command.usage }
       }),
     )
     stdout.write(completions[shell](all))

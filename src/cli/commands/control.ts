@@ -86,7 +86,9 @@ export const command: Command = defineCommand({
         allowedHosts: values['allow-host'],
         operator: who,
         onAudit: (line) =>
-          stderr.write(`${values.json ? JSON.stringify(line) : auditText(line)}\n`),
+          stderr.write(
+            `${values.json ? JSON.stringify(signed(line, who)) : auditText(signed(line, who))}\n`,
+          ),
         ...(guard === undefined ? {} : { guard }),
         ...(values.host === undefined ? {} : { host: values.host }),
         ...(token === undefined ? {} : { token }),
@@ -130,9 +132,13 @@ async function readPlan(file: string | undefined): Promise<Plan> {
   }
 }
 
+/** A change without a name is the operator's, in the history too. */
+function signed(line: AuditLine, operator: string): AuditLine {
+  return line.who === '' ? { ...line, who: operator } : line
+}
+
 function auditText({ at, who, from, action, status, outcome, ms }: AuditLine): string {
-  const signed = who === '' ? from : `${who} (${from})`
-  return `${at} ${action} by ${signed}: ${outcome} (${status}, ${ms} ms)`
+  return `${at} ${action} by ${who} (${from}): ${outcome} (${status}, ${ms} ms)`
 }
 
 async function readToken(file: string | undefined, env: Environment): Promise<string | undefined> {

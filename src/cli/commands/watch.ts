@@ -9,7 +9,7 @@ import {
   loadFlags,
 } from '../../rollout/index.ts'
 import { metricsUrl } from '../../scrape/index.ts'
-import { guardFiles, HEARD_WITHIN_MS, readStatus } from '../../guard/index.ts'
+import { guardFiles, HEARD_WITHIN_MS, type PublishedStatus, readStatus } from '../../guard/index.ts'
 import { type Command, exitCode, usageError } from '../command.ts'
 import { defineCommand } from '../define.ts'
 import { ago, count, percent, printJson } from '../format.ts'
@@ -26,9 +26,9 @@ export const command: Command = defineCommand({
   details: `Reads the flags file, what flagd serves, and the application's /metrics. switchback control shows
 the same and more in a browser. A change of the file that no command made is written into the history.
 
---json prints one line a look: at, flag, share, sentence, flagd, last, warning (an edit by hand moved
-users who should have stayed), guard (what it waits for) and metrics {off, on, missing}: of each side perSecond,
-hits, bad, p50 and p99, and the addresses that did not answer.`,
+--json prints one line a look: at, flag, share, sentence, flagd {state, detail}, last {action, from, to, who, via,
+at, warning}, guard {name, mode, answer, percent, awaiting, holding, alarms, waits, sentence} (last and guard may be null)
+and metrics {off, on, missing}: of each side perSecond, hits, bad, p50 and p99, and the addresses that did not answer.`,
   options: {
     ...targetOptions,
     ...metricsOption,
@@ -66,7 +66,7 @@ hits, bad, p50 and p99, and the addresses that did not answer.`,
           ok: true,
           command: 'watch',
           at: new Date().toISOString(),
-          ...view,
+          ...viewJson(view),
           metrics,
         })
         continue
@@ -84,12 +84,51 @@ interface View {
   readonly flag: string
   readonly share: number | null
   readonly sentence: string
-  readonly flagd: string
-  readonly last: string
-  /** Of an edit by hand: the users it moved who should have stayed; `''` when none. */
-  readonly warning: string
-  /** What the guard that acts beside this file thinks and waits for; `''` when none does. */
-  readonly guard: string
+  readonly flagd: {
+    readonly state: 'same' | 'different' | 'unreachable' | 'not asked'
+    readonly detail: string
+  }
+  readonly last: HistoryEntry | undefined
+  /** The guard that acts beside this file. */
+  readonly guard: PublishedStatus | undefined
+}
+
+const NOT_ASKED = { state: 'not asked', detail: '' } as const
+
+function viewJson({ flag, share, sentence, flagd, last, guard }: View): object {
+  const summary = guard?.summary
+  return {
+    flag,
+    share,
+    sentence,
+    flagd,
+    last:
+      last === undefined
+        ? null
+        : {
+            action: last.action,
+            from: last.from ?? null,
+            to: last.to ?? null,
+            who: last.who,
+            via: last.via,
+            at: last.at,
+            warning: last.warning ?? '',
+          },
+    guard:
+      guard === undefined || summary === undefined
+        ? null
+        : {
+            name: guard.name,
+            mode: summary.mode,
+            answer: summary.answer ?? null,
+            percent: summary.percent,
+            awaiting: summary.awaiting ?? null,
+            holding: summary.holding,
+            alarms: summary.alarms,
+            waits: summary.waits,
+            sentence: summary.sentence,
+          },
+  }
 }
 
 async function takeView(
@@ -111,29 +150,28 @@ async function takeView(
       flag,
       share: share ?? null,
       sentence,
-      flagd:
-        served === undefined
-          ? 'not asked'
-          : served.state === 'same'
-            ? 'serves what the file says'
-            : served.detail,
-      last: last === undefined ? '' : lastText(last),
-      warning: last?.warning ?? '',
-      guard: await guardSentence(file, flag),
+      flagd: served === undefined ? NOT_ASKED : { state: served.state, detail: served.detail },
+      last,
+      guard: await actingGuard(file, flag),
     }
   } catch (error) {
     // Ctrl-C in the middle of an update.
     if (signal.aborted) return undefined
     if (!isSwitchbackError(error)) throw error
-    const nothing = { flagd: 'not asked', last: '', warning: '', guard: '' }
+    const nothing = { flagd: NOT_ASKED, last: undefined, guard: undefined }
     return { flag, share: null, sentence: error.message, ...nothing }
   }
 }
 
-async function guardSentence(file: string, flag: string): Promise<string> {
+async function actingGuard(file: string, flag: string): Promise<PublishedStatus | undefined> {
   const status = await readStatus(guardFiles(file).status)
-  if (status?.flag !== flag || Date.now() - status.summary.at > HEARD_WITHIN_MS) return ''
-  return status.summary.sentence
+  const heard = status?.flag === flag && Date.now() - status.summary.at <= HEARD_WITHIN_MS
+  return heard ? status : undefined
+}
+
+function flagdText({ state, detail }: View['flagd']): string {
+  if (state === 'same') return 'serves what the file says'
+  return state === 'not asked' ? state : detail
 }
 
 function viewLines(view: View, target: Target, style: Style): string[] {
@@ -141,15 +179,16 @@ function viewLines(view: View, target: Target, style: Style): string[] {
   const filled = Math.round((share / 100) * 40)
   const bar = `${'#'.repeat(filled)}${style.dim('.'.repeat(40 - filled))}`
   const label = (text: string): string => `  ${style.dim(text.padEnd(8))}  `
-  const loud = (text: string): string => (view.warning === '' ? text : style.red(text))
-  const fine = view.flagd === 'serves what the file says'
+  const loud = (text: string): string =>
+    (view.last?.warning ?? '') === '' ? text : style.red(text)
+  const flagd = flagdText(view.flagd)
   return [
     `${style.bold(view.flag)}  ${target.file}  ${style.dim(new Date().toISOString().slice(11, 19))}Z`,
     `${label('share')}${percent(view.share ?? undefined).padEnd(9)} ${bar}`,
     `${label('who')}${view.sentence}`,
-    `${label('flagd')}${fine ? style.green(view.flagd) : style.yellow(view.flagd)}`,
-    ...(view.guard === '' ? [] : [`${label('guard')}${view.guard}`]),
-    ...(view.last === '' ? [] : [`${label('last')}${loud(view.last)}`]),
+    `${label('flagd')}${view.flagd.state === 'same' ? style.green(flagd) : style.yellow(flagd)}`,
+    ...(view.guard === undefined ? [] : [`${label('guard')}${view.guard.summary.sentence}`]),
+    ...(view.last === undefined ? [] : [`${label('last')}${loud(lastText(view.last))}`]),
   ]
 }
 

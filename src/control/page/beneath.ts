@@ -53,7 +53,11 @@ function rowsOf({
         return [`pending, ${SIDE_NAME[side]}`, live === 0 ? 'unknown' : 'not exported', '']
       return [
         `pending, ${SIDE_NAME[side]}`,
-        owed === 0 ? 'nothing' : `${rate(owed)} invalidations`,
+        owed === 0
+          ? 'nothing'
+          : owed === 1
+            ? '1 invalidation'
+            : `${Math.round(owed).toLocaleString('en-US')} invalidations`,
         owed === 0 ? 'tick-ok' : 'tick-watch',
       ]
     }),
