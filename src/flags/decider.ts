@@ -3,7 +3,7 @@ import { quote } from '../errors.ts'
 import { Answers, NOT_ANSWERED, UNANSWERED } from './answer.ts'
 import type { Answer } from './answer.ts'
 import { clientOf } from './client.ts'
-import { evaluationContext, memoryKeyOf, targetingKeyIn } from './context.ts'
+import { evaluationContext } from './context.ts'
 import { completeOptions } from './decider-options.ts'
 import type { CompleteDeciderOptions, DeciderOptions } from './decider-options.ts'
 import type { Decision, DecisionContext, FlagDecider, FlagHealth } from './decision.ts'
@@ -11,12 +11,11 @@ import { evaluateBoolean } from './evaluation.ts'
 import type { Evaluation } from './evaluation.ts'
 import { safely } from './events.ts'
 import { LiveSplitWatch } from './live-split.ts'
-import { Memory, elapsed, ticks } from './memory.ts'
-import type { Remembered } from './memory.ts'
+import { elapsed, RememberedDecisions, ticks } from './remembered.ts'
+import type { Remembered } from './remembered.ts'
 import { evaluationBegins, evaluationEnds } from './pressure.ts'
 import { suitableRememberMs } from './provider-facts.ts'
 import { ServiceWatch } from './service-watch.ts'
-import { transactionContext } from './transaction-context.ts'
 
 /** Most evaluations under way for users who have a last known answer. */
 const MAX_REFRESHES = 64
@@ -34,7 +33,7 @@ export function createDecider(options: DeciderOptions): FlagDecider {
   return new RememberingDecider(completeOptions(options))
 }
 
-class RememberingDecider implements FlagDecider {
+class RememberingDecider extends RememberedDecisions implements FlagDecider {
   readonly flag: string
   readonly feature: string | undefined
   readonly #options: CompleteDeciderOptions
@@ -42,21 +41,16 @@ class RememberingDecider implements FlagDecider {
   readonly #service: ServiceWatch
   readonly #split: LiveSplitWatch | undefined
   readonly #answers = new Answers()
-  readonly #memory: Memory
   readonly #flights = new Map<string, Promise<Decision>>()
-  readonly #rememberMs: number
-  readonly #refreshAfterMs: number
   /** Evaluations that have not returned yet, whether or not an operation still waits for them. */
   #underWay = 0
-  #epoch = 0
   #closed = false
 
   constructor(options: CompleteDeciderOptions) {
+    const client = clientOf(options)
+    super(options.maxRemembered, options.rememberMs ?? suitableRememberMs(client))
     this.#options = options
-    this.#client = clientOf(options)
-    this.#memory = new Memory(options.maxRemembered)
-    this.#rememberMs = options.rememberMs ?? suitableRememberMs(this.#client)
-    this.#refreshAfterMs = Math.floor(this.#rememberMs / 2)
+    this.#client = client
     const { flag, feature, liveSplit = {} } = options
     this.flag = flag
     this.feature = feature
@@ -68,37 +62,12 @@ class RememberingDecider implements FlagDecider {
       flag: options.flag,
       onEvent: safely(options.onEvent),
       onChange: () => {
-        this.#epoch = (this.#epoch + 1) | 0
+        this.epoch = (this.epoch + 1) | 0
         this.#split?.changed()
         // Tests whether the service is back without waiting for the next user.
         if (this.#service?.flagIsWrong) void this.decide({})
       },
     })
-  }
-
-  decide(context?: DecisionContext): Decision | Promise<Decision> {
-    const asked = context ?? transactionContext()
-    let key: string
-    try {
-      key = memoryKeyOf(asked)
-    } catch {
-      // The attributes cannot be serialised, e.g. an object that contains itself.
-      return NOT_ANSWERED
-    }
-    const known = this.#memory.get(key)
-    if (known !== undefined && known.epoch === this.#epoch) {
-      const age = elapsed(known.at, ticks())
-      if (age < this.#refreshAfterMs) return known.decision
-      if (age < this.#rememberMs) {
-        this.#refresh(key, asked)
-        return known.decision
-      }
-    }
-    return this.#ask(key, asked, known)
-  }
-
-  targetingKeyOf(context?: DecisionContext): string | undefined {
-    return targetingKeyIn(context ?? transactionContext())
   }
 
   health(): FlagHealth {
@@ -114,13 +83,13 @@ class RememberingDecider implements FlagDecider {
     return Promise.resolve()
   }
 
-  #refresh(key: string, context: DecisionContext): void {
+  protected refresh(key: string, context: DecisionContext): void {
     if (this.#closed || this.#service.gate.shut) return
     if (this.#underWay >= MAX_REFRESHES || this.#flights.has(key)) return
     void this.#start(key, context)
   }
 
-  #ask(
+  protected ask(
     key: string,
     context: DecisionContext,
     known: Remembered | undefined,
@@ -139,7 +108,7 @@ class RememberingDecider implements FlagDecider {
 
   #start(key: string, context: DecisionContext): Promise<Decision> {
     const { flag, feature, deadlineMs } = this.#options
-    const trial = { key, at: ticks(), epoch: this.#epoch, changes: this.#service.changes }
+    const trial = { key, at: ticks(), epoch: this.epoch, changes: this.#service.changes }
     const flight = new Promise<Decision>((resolve) => {
       let late = false
       const land = (decision: Decision): void => {
@@ -201,7 +170,7 @@ class RememberingDecider implements FlagDecider {
    * next operations do not wait.
    */
   #hold(trial: Trial, instead: Answer): Decision {
-    const known = this.#memory.get(trial.key)
+    const known = this.memory.get(trial.key)
     if (known === undefined || known.answer.live.errorCode !== '') {
       this.#remember(trial, instead, this.#retryAt(trial))
       return instead.live
@@ -214,7 +183,7 @@ class RememberingDecider implements FlagDecider {
 
   /** So far in the past that a refresh is due soon, however long decisions are remembered. */
   #retryAt({ at }: Trial): number {
-    return at - Math.max(0, this.#refreshAfterMs - RETRY_AFTER)
+    return at - Math.max(0, this.refreshAfterMs - RETRY_AFTER)
   }
 
   /** A late answer is kept for the next operation; a late error is not. */
@@ -238,9 +207,9 @@ class RememberingDecider implements FlagDecider {
 
   #remember(trial: Trial, answer: Answer, at: number): void {
     const { key, epoch } = trial
-    const known = this.#memory.get(key)
+    const known = this.memory.get(key)
     if (known === undefined) {
-      this.#memory.set(key, { decision: answer.remembered, answer, at, epoch })
+      this.memory.set(key, { decision: answer.remembered, answer, at, epoch })
       return
     }
     // A later request may have been answered earlier.

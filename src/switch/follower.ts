@@ -58,8 +58,8 @@ export class Follower {
   readonly #known = new Map<string, Known>()
   /** The number of the last change of each name, the oldest first. */
   readonly #changes = new Map<string, number>()
-  /** Numbers the changes. */
-  #number = 0
+  /** The number of the last change: names this moment, for {@link changedSince}. */
+  now = 0
   /** For loads that began before this, any name may have changed. */
   #unknownUntil = 0
   readonly #questions = new Map<
@@ -97,11 +97,6 @@ export class Follower {
     this.#meetOthers()
     const detail = `other machines use ${shared.backend.name} too, under the same prefix: from now on ${own.backend.name} follows what they write there. If they are another application, give each its own prefix`
     notify({ type: 'others-met', side: own.side, backend: own.backend.name, detail })
-  }
-
-  /** Numbers this moment, for {@link changedSince}. */
-  get now(): number {
-    return this.#number
   }
 
   /** Whether the key may have changed since that moment. */
@@ -213,7 +208,7 @@ export class Follower {
     const id = `${cell.token}${name}`
     const open = this.#questions.get(id)
     if (open !== undefined && !this.changedSince(key, open.from)) return open.answer
-    const question = { from: this.#number, answer: this.#askOnce(key, name, cell) }
+    const question = { from: this.now, answer: this.#askOnce(key, name, cell) }
     this.#questions.set(id, question)
     void question.answer.finally(() => {
       if (this.#questions.get(id) === question) this.#questions.delete(id)
@@ -223,7 +218,7 @@ export class Follower {
 
   async #askOnce(key: string, name: string, cell: Cell): Promise<Answer> {
     const { shared } = this.#parts
-    const from = this.#number
+    const from = this.now
     const askedAt = performance.now()
     const since = this.#doubtSince(name, cell)
     let found: Cell | undefined
@@ -262,8 +257,8 @@ export class Follower {
 
   #meetOthers(): void {
     this.#alone = false
-    this.#number += 1
-    this.#unknownUntil = this.#number
+    this.now += 1
+    this.#unknownUntil = this.now
     const { backend } = this.#parts.shared
     if (backend.follow === undefined) return this.#isRefused('a Cluster has no place for it')
     this.#following = backend.follow({
@@ -295,9 +290,9 @@ export class Follower {
   }
 
   #changed(name: string): void {
-    this.#number += 1
+    this.now += 1
     this.#changes.delete(name)
-    this.#changes.set(name, this.#number)
+    this.#changes.set(name, this.now)
     if (this.#changes.size > MAX_CHANGES) {
       for (const [oldest, number] of this.#changes) {
         this.#changes.delete(oldest)
@@ -314,8 +309,8 @@ export class Follower {
   /** Nobody was told of what happened since the last proof. */
   #began(): void {
     const { provenAt } = this.#following
-    this.#number += 1
-    this.#unknownUntil = this.#number
+    this.now += 1
+    this.#unknownUntil = this.now
     this.#refused = ''
     for (const known of this.#known.values()) {
       if (known.doubtSince !== 0) continue

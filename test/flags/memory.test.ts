@@ -5,8 +5,8 @@ import { describe, expect, it } from 'vitest'
 import { Answers } from '../../src/flags/answer.ts'
 import { memoryKeyOf } from '../../src/flags/context.ts'
 import type { DecisionContext } from '../../src/flags/index.ts'
-import { Memory, elapsed } from '../../src/flags/memory.ts'
-import type { Remembered } from '../../src/flags/memory.ts'
+import { Memory, elapsed } from '../../src/flags/remembered.ts'
+import type { Remembered } from '../../src/flags/remembered.ts'
 
 setFlagsFromString('--expose-gc')
 const collect = runInNewContext('gc') as () => void

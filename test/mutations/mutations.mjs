@@ -711,7 +711,7 @@ export const mutations = [
   },
   {
     name: "the server's clock is estimated as late as it can be",
-    file: 'src/cache/redis/server-clock.ts',
+    file: 'src/cache/redis/server-state.ts',
     from: 'this.#offset = lowest',
     to: 'this.#offset = highest',
     rule: 'lateWritesRefused',

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import { type CacheBackend, memoryCache } from '../../src/cache/index.ts'
-import { TurnReads } from '../../src/cache/redis/turn-reads.ts'
+import { TurnReads } from '../../src/cache/redis/cell-reads.ts'
 import type { RedisNode } from '../../src/cache/redis/client.ts'
 import {
   type CacheSwitchOptions,

@@ -1,5 +1,7 @@
-import type { Answer } from './answer.ts'
-import type { Decision } from './decision.ts'
+import { memoryKeyOf, targetingKeyIn } from './context.ts'
+import { type Answer, NOT_ANSWERED } from './answer.ts'
+import type { Decision, DecisionContext } from './decision.ts'
+import { transactionContext } from './transaction-context.ts'
 
 /** The last answer for one user. Small: there is one per user. */
 export interface Remembered {
@@ -76,4 +78,53 @@ export class Memory {
 /** A copy: a user id cut out of a request would keep the whole request alive. */
 function compact(key: string): string {
   return JSON.parse(JSON.stringify(key)) as string
+}
+
+/** Decisions that are given without asking the flag: all but the first of each user, and of each while. */
+export abstract class RememberedDecisions {
+  protected readonly memory: Memory
+  /** Incremented by each change of the configuration. */
+  protected epoch = 0
+  protected readonly refreshAfterMs: number
+  readonly #rememberMs: number
+
+  constructor(maxRemembered: number, rememberMs: number) {
+    this.memory = new Memory(maxRemembered)
+    this.#rememberMs = rememberMs
+    this.refreshAfterMs = Math.floor(rememberMs / 2)
+  }
+
+  decide(context?: DecisionContext): Decision | Promise<Decision> {
+    const asked = context ?? transactionContext()
+    let key: string
+    try {
+      key = memoryKeyOf(asked)
+    } catch {
+      // The attributes cannot be serialised, e.g. an object that contains itself.
+      return NOT_ANSWERED
+    }
+    const known = this.memory.get(key)
+    if (known !== undefined && known.epoch === this.epoch) {
+      const age = elapsed(known.at, ticks())
+      if (age < this.refreshAfterMs) return known.decision
+      if (age < this.#rememberMs) {
+        this.refresh(key, asked)
+        return known.decision
+      }
+    }
+    return this.ask(key, asked, known)
+  }
+
+  targetingKeyOf(context?: DecisionContext): string | undefined {
+    return targetingKeyIn(context ?? transactionContext())
+  }
+
+  /** Asks the flag in the background. */
+  protected abstract refresh(key: string, context: DecisionContext): void
+
+  protected abstract ask(
+    key: string,
+    context: DecisionContext,
+    known: Remembered | undefined,
+  ): Decision | Promise<Decision>
 }
