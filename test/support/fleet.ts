@@ -37,12 +37,14 @@ export interface PodOptions extends Partial<CacheSwitchOptions> {
   /** Names the directory: another process on the same machine. */
   readonly directory?: string
   readonly tombstoneTtl?: number
+  /** Shared by the machines of another fleet on the same Redis. */
+  readonly prefix?: string
   /** Of a proxy before Redis. */
   readonly port?: number
 }
 
 /** Machines with old sides of their own, and one real Redis for all. */
-export class Fleet {
+export class Fleet implements AsyncDisposable {
   readonly redis: TestRedis
   readonly directory: string = mkdtempSync(join(tmpdir(), 'switchback-fleet-'))
   readonly #pods: Pod[] = []
@@ -71,12 +73,12 @@ export class Fleet {
 
   start(options: PodOptions = {}): Pod {
     const { kind = 'memory', tombstoneTtl = 60_000, port = this.redis.port, ...rest } = options
-    const { directory = `machine ${this.#pods.length}`, ...others } = rest
+    const { directory = `machine ${this.#pods.length}`, prefix = 'fleet:', ...others } = rest
     const events: SwitchEvent[] = []
     const cache = createCacheSwitch({
       flag: 'use-redis',
       off: this.#oldSide(kind, directory, tombstoneTtl),
-      on: redisCache({ url: `redis://127.0.0.1:${port}`, tombstoneTtl }),
+      on: redisCache({ url: `redis://127.0.0.1:${port}`, prefix, tombstoneTtl }),
       decider: new FixedDecider({ 'on-user': 'on', 'off-user': 'off' }),
       onEvent: (event) => events.push(event),
       // A busy test machine is no outage; tests of outages choose a deadline of their own.
@@ -98,6 +100,10 @@ export class Fleet {
     }
     this.#pods.push(pod)
     return pod
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close()
   }
 
   async close(): Promise<void> {

@@ -1,3 +1,4 @@
+import { connect, createServer, type Server, type Socket } from 'node:net'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { Fleet, type OldSide, type Pod } from '../support/fleet.ts'
 import { until } from '../support/until.ts'
@@ -49,3 +50,153 @@ describe.each(KINDS)('machines with a %s side of their own, and one Redis', (kin
     }
   })
 })
+
+describe('what a machine has to itself is not taken for the latest', () => {
+  test.each(KINDS)('%s: what another machine has replaced never moves to Redis', async (kind) => {
+    // A tombstone's life, short enough to see its end. The longest of a prefix counts.
+    const options = { kind, prefix: `${kind} moves:`, tombstoneTtl: 300 }
+    const [m1, m2] = [1, 2].map((n) =>
+      fleet.start({ ...options, directory: `${kind} moves ${n}` }),
+    ) as [Pod, Pod]
+    const key = fleet.key()
+    for (const { onUser } of [m1, m2]) await onUser.get(fleet.key())
+    await m1.offUser.set(key, 'v1')
+    await m2.offUser.set(key, 'v2')
+    const left = (): Promise<string> => fleet.redis.command('EXISTS', `${kind} moves:${key}`)
+    await until('Redis knows nothing of it any more', async () => (await left()) === '0')
+    expect(await m1.onUser.get(key)).not.toBe('v1')
+    expect(await m2.onUser.get(key)).not.toBe('v1')
+  })
+
+  test('what is the latest does, also when its tombstone is gone', async () => {
+    const pod = await fleet.pod()
+    const key = fleet.key()
+    await pod.offUser.set(key, 'v1')
+    await fleet.redis.command('DEL', `fleet:${key}`)
+    await pod.told()
+    expect(await pod.onUser.get(key)).toBe('v1')
+    expect(await fleet.redis.command('EXISTS', `fleet:${key}`)).toBe('1')
+  })
+})
+
+test('a fleet of ten, 1,000 updates on Redis, a rollback: nothing older than what was acknowledged', async () => {
+  const pods = await Promise.all(Array.from({ length: 10 }, () => fleet.pod()))
+  const keys = Array.from({ length: 50 }, () => fleet.key())
+  const latest = new Map(keys.map((key) => [key, 0]))
+  const load = (key: string) => () => latest.get(key)!
+  for (const { offUser } of pods)
+    await Promise.all(keys.map((key) => offUser.getOrSet(key, load(key))))
+  for (let round = 1; round <= 20; round += 1) {
+    await Promise.all(
+      keys.map((key, i) => {
+        latest.set(key, round)
+        return pods[(round + i) % pods.length]!.onUser.set(key, round)
+      }),
+    )
+  }
+  for (const { offUser, told } of pods) {
+    await told()
+    const values = await Promise.all(keys.map((key) => offUser.getOrSet(key, load(key))))
+    expect(values).toEqual(keys.map((key) => latest.get(key)))
+  }
+})
+
+test('FLUSHALL: what was known before is not confirmed by there being nothing', async () => {
+  const [reader, writer] = [await fleet.pod(), await fleet.pod()]
+  const key = fleet.key()
+  await reader.offUser.set(key, 'v1')
+  await writer.onUser.set(key, 'v2')
+  await fleet.redis.command('FLUSHALL')
+  await reader.told()
+  expect(await reader.offUser.get(key)).toBeUndefined()
+  expect(await reader.onUser.get(key)).toBeUndefined()
+})
+
+test('a connection that has become deaf proves nothing: Redis is asked', async () => {
+  const path = await deafPath()
+  try {
+    const [reader, writer] = [await fleet.pod({ port: path.port }), await fleet.pod()]
+    const key = fleet.key()
+    await reader.offUser.set(key, 'v1')
+    path.deafen()
+    await writer.onUser.set(key, 'v2')
+    await until('it has noticed', () => reader.cache.health().follower?.live === false)
+    expect(reader.cache.health()).toMatchObject({ ok: false, on: { ok: true } })
+    expect(await reader.offUser.get(key)).toBe('v2')
+    expect(await reader.onUser.get(key)).toBe('v2')
+    await until('it is said', () => reader.events.some(({ type }) => type === 'follower-out'))
+    await reader.cache.close()
+  } finally {
+    await path.close()
+  }
+})
+
+test('Redis dies: no request fails, and a write is seen on its machine', async () => {
+  await using other = await Fleet.create()
+  const [one, two] = [await other.pod({ deadlineMs: 200 }), await other.pod({ deadlineMs: 200 })]
+  const keys = Array.from({ length: 20 }, () => other.key())
+  await Promise.all(keys.map((key) => one.onUser.set(key, 'v1')))
+  await Promise.all(keys.map((key) => two.offUser.getOrSet(key, () => 'v1')))
+  await other.redis.kill()
+  await Promise.all(keys.map((key) => one.onUser.set(key, 'v2')))
+  const values = await Promise.all(
+    keys.flatMap((key) => [
+      one.offUser.getOrSet(key, () => 'v2'),
+      one.onUser.getOrSet(key, () => 'v2'),
+    ]),
+  )
+  expect(new Set(values)).toEqual(new Set(['v2']))
+  for (const key of keys) {
+    // Bounded by `aloneFor`: see follower.test.ts.
+    expect(['v1', 'v2']).toContain(await two.offUser.getOrSet(key, () => 'v2'))
+  }
+  await other.redis.restart()
+  await one.told()
+  await two.told()
+  await until('Redis was told', () => one.cache.health().on.owed === 0)
+  await two.told()
+  for (const key of keys) expect(await two.offUser.getOrSet(key, () => 'v2')).toBe('v2')
+})
+
+interface DeafPath {
+  readonly port: number
+  /** Nothing reaches a follower any more; whatever else is connected notices nothing. */
+  deafen(): void
+  close(): Promise<void>
+}
+
+/** A way to Redis on which the connections of followers can become deaf. */
+async function deafPath(): Promise<DeafPath> {
+  let deaf = false
+  const sockets = new Set<Socket>()
+  const server: Server = createServer((client) => {
+    const redis = connect(fleet.redis.port, '127.0.0.1')
+    let follows = false
+    for (const socket of [client, redis]) {
+      sockets.add(socket)
+      socket.on('error', () => undefined)
+    }
+    client.on('data', (bytes) => {
+      follows ||= bytes.includes('TRACKING')
+      redis.write(bytes)
+    })
+    redis.on('data', (bytes) => {
+      if (!(deaf && follows)) client.write(bytes)
+    })
+    client.on('close', () => redis.destroy())
+    redis.on('close', () => client.destroy())
+  })
+  await new Promise<void>((resolve) => {
+    server.listen(0, '127.0.0.1', () => resolve())
+  })
+  return {
+    port: (server.address() as { readonly port: number }).port,
+    deafen: () => {
+      deaf = true
+    },
+    close: async () => {
+      for (const socket of sockets) socket.destroy()
+      server.close()
+    },
+  }
+}
