@@ -73,9 +73,9 @@ test('a vendor of whom 2 % fails is taken back by the guard, which judges that m
   })
   closing.push(() => mail.close())
   let user = 0
-  let stopped = false
+  const ended = new AbortController()
   const traffic = async (): Promise<void> => {
-    while (!stopped) {
+    while (!ended.signal.aborted) {
       const one = mail.for({ targetingKey: `user-${user++ % 500}` })
       await one.send().catch(() => {})
       if (user % 100 === 0) await one.check().catch(() => {})
@@ -83,7 +83,7 @@ test('a vendor of whom 2 % fails is taken back by the guard, which judges that m
   }
   const streams = Array.from({ length: 8 }, traffic)
   closing.push(async () => {
-    stopped = true
+    ended.abort()
     await Promise.all(streams)
   })
   const metrics = await serve((_, response) => void response.end(telemetry.prometheus()))
