@@ -104,15 +104,25 @@ export const errorCodes = {
 
   SB_REDIS_URL: {
     group: 'Redis',
-    meaning: 'The Redis URL is not a `redis:` or `rediss:` URL.',
-    raisedBy: '`redisCache()`, `switchback start`, `switchback doctor`',
-    remedy: 'Write `redis://host:6379` or `rediss://user:password@host:6380/0`.',
+    meaning:
+      'The Redis URL cannot be used as it is written: its scheme, host, port or database, a blank around it, a character of the password that is not encoded; or only one of URL and server means TLS.',
+    raisedBy:
+      '`redisCache()`, `switchback start`, `switchback doctor`; the event `warning` about TLS',
+    remedy:
+      'Write `redis://host:6379` or `rediss://user:password@host:6380/0`, with `%25` for `%`.',
   },
   SB_REDIS_OPTIONS: {
     group: 'Redis',
     meaning: 'An option of `redisCache` is wrong or contradicts another one.',
     raisedBy: '`redisCache()`',
     remedy: 'Follow the hint; `RedisCacheOptions` documents each option.',
+  },
+  SB_REDIS_CLUSTER: {
+    group: 'Redis',
+    meaning:
+      'The client of a single Redis is connected to a node of a Cluster, which has a part of the keys only.',
+    raisedBy: 'the event `warning`, once; the detail of `side-out`',
+    remedy: 'Pass a Cluster client: `redisCache({ client: new Cluster([{ host, port }]) })`.',
   },
   SB_REDIS_CLIENT: {
     group: 'Redis',

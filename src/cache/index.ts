@@ -18,6 +18,9 @@ export type {
   RedisUrl,
 } from './redis/options.ts'
 export { redisCache } from './redis/redis-cache.ts'
+// For the command line, which shows and checks what the environment names.
+export { transportFault } from './redis/transport.ts'
+export { parseRedisUrl, type RedisAddress, shownRedisUrl } from './redis/url.ts'
 export { adaptCache, type AdaptCacheOptions, type KeyValueStore } from './adapter/adapt-cache.ts'
 export { memoryCache, type MemoryCacheOptions } from './adapter/memory-cache.ts'
 // For the doctor, who asks what the user of a connection may do, and looks into the files of a store that is not in use here.

@@ -144,7 +144,7 @@ export class CellReads {
         text = (await batch.texts)[at]
       }
     } catch (error) {
-      if (!isWrongType(error)) throw redisError(error)
+      if (!isWrongType(error)) throw redisError(error, this.#reads !== undefined)
     }
     // Checked after the reply: a reply from a server that took over during the read counts too.
     const known = this.#single ?? this.servers.of(name)

@@ -1,6 +1,8 @@
 import type { SwitchbackError } from '../../errors.ts'
 import type { OwnClient, RedisClient } from './client.ts'
 import { redisError } from './errors.ts'
+import { transportFault } from './transport.ts'
+import type { RedisAddress } from './url.ts'
 
 /** Resolves when a client that is connecting has connected or failed to; `undefined` when it is not. */
 export function firstAttempt(client: RedisClient): Promise<void> | undefined {
@@ -15,27 +17,41 @@ export function firstAttempt(client: RedisClient): Promise<void> | undefined {
   })
 }
 
+/** What a connection ends with when only one of its ends speaks TLS, among other reasons. */
+const UNDERSTANDS_NOTHING: ReadonlySet<string> = new Set([
+  'ECONNRESET',
+  'ETIMEDOUT',
+  'EPROTO',
+  'EPIPE',
+])
+
 /**
  * One warning for each time Redis is lost, and no `error` event that nobody handles. Returns the way
  * to stop warning.
  */
 export function warnOfLosses(
   client: OwnClient,
+  address: RedisAddress,
   onWarning: (warning: SwitchbackError) => void,
 ): () => void {
   let warned = false
+  let served = false
   let reason = new Error('the connection was lost')
   client.on('error', (error: Error) => {
     reason = error
   })
   client.on('ready', () => {
     warned = false
+    served = true
     reason = new Error('the connection was lost')
   })
   const onClose = (): void => {
     if (warned) return
     warned = true
-    onWarning(redisError(reason))
+    const lost = redisError(reason)
+    const { code = '' } = reason as NodeJS.ErrnoException
+    if (served || !UNDERSTANDS_NOTHING.has(code)) onWarning(lost)
+    else void transportFault(address).then((fault) => onWarning(fault ?? lost))
   }
   client.on('close', onClose)
   return () => client.off('close', onClose)

@@ -1,5 +1,6 @@
-import { quote, SwitchbackError } from '../../errors.ts'
+import { SwitchbackError } from '../../errors.ts'
 import { loadPeer } from '../../peers.ts'
+import type { RedisAddress } from './url.ts'
 
 /** One connection to one server, as far as Switchback uses it. An ioredis `Redis` is one. */
 export interface RedisNode {
@@ -79,15 +80,12 @@ const DISCONNECT_MS = 100
  * and commands under way fail with the connection, so that none is sent twice
  * (`maxRetriesPerRequest` must be 0: with 1, ioredis 6 leaves commands of a lost connection pending
  * for ever). `socketTimeout` instead of `commandTimeout` ends a hung connection with one timer.
- *
- * @throws SwitchbackError `SB_REDIS_URL` when it is not a `redis:` or `rediss:` URL, or its path is
- * not a number
  */
-export function createClient(url: string): OwnClient {
-  checkUrl(url)
+export function createClient(address: RedisAddress): OwnClient {
   // Loading ioredis takes as long as all the rest, so it happens only where a client is made.
   const { Redis } = loadPeer('ioredis', 'redisCache') as typeof import('ioredis')
-  return new Redis(url, {
+  return new Redis({
+    ...address,
     lazyConnect: true,
     enableOfflineQueue: false,
     autoResendUnfulfilledCommands: false,
@@ -99,18 +97,4 @@ export function createClient(url: string): OwnClient {
     retryStrategy: (attempt) =>
       Math.min(50 * 2 ** Math.min(attempt - 1, 4), MAX_RETRY_DELAY_MS) * (0.75 + Math.random() / 4),
   })
-}
-
-function checkUrl(url: string): void {
-  const { protocol, pathname } = URL.canParse(url) ? new URL(url) : { protocol: '', pathname: '' }
-  const known = protocol === 'redis:' || protocol === 'rediss:'
-  if (known && /^\/?\d*$/u.test(pathname)) return
-  throw new SwitchbackError('SB_REDIS_URL', `Not a Redis URL: ${quote(withoutCredentials(url))}.`, {
-    hint: 'Use redis://host:6379 or rediss://user:password@host:6380/0.',
-  })
-}
-
-/** Whatever stands before an `@` may be a password. */
-function withoutCredentials(url: string): string {
-  return String(url).replace(/(?:(\/\/)|^).*@/su, '$1***@')
 }

@@ -6,10 +6,14 @@ import { quote, SwitchbackError } from '../../errors.ts'
  * - `SB_REDIS_UNREACHABLE`: no connection, or it was lost before the answer came;
  * - `SB_REDIS_TIMEOUT`: the client gave up waiting; the command may still be applied;
  * - `SB_REDIS_OUT_OF_MEMORY`: `maxmemory` is reached and nothing may be evicted;
+ * - `SB_REDIS_CLUSTER`: see {@link nodeOfCluster};
  * - `SB_REDIS_REFUSED`: the server answered with any other error.
+ *
+ * @param lone the client takes the server for a single one
  */
-export function redisError(error: unknown): SwitchbackError {
+export function redisError(error: unknown, lone = false): SwitchbackError {
   if (error instanceof SwitchbackError) return error
+  if (lone && isOfCluster(error)) return nodeOfCluster(withoutCommand(error))
   const message = error instanceof Error ? error.message : String(error)
   const name = error instanceof Error ? error.name : ''
   const cause = withoutCommand(error)
@@ -27,10 +31,33 @@ export function redisError(error: unknown): SwitchbackError {
     })
   }
   const reason = plainReason(name, message)
+  const { code = '' } = error as NodeJS.ErrnoException
   return new SwitchbackError('SB_REDIS_UNREACHABLE', `Redis cannot be reached: ${reason}`, {
     cause,
-    hint: 'Check that Redis runs and that this host can reach it; the client reconnects by itself.',
+    hint: /CERT|SELF_SIGNED|VERIFY|ALTNAME/u.test(code)
+      ? 'Its certificate is not trusted: set NODE_EXTRA_CA_CERTS to the certificate of its authority, or pass a client with `tls: { ca }`.'
+      : 'Check that Redis runs and that this host can reach it; the client reconnects by itself.',
   })
+}
+
+/** A client of one server is connected to a node of a Cluster. */
+export function nodeOfCluster(cause?: unknown): SwitchbackError {
+  return new SwitchbackError(
+    'SB_REDIS_CLUSTER',
+    'Redis is a node of a Cluster: it has a part of the keys only, so nothing of it is used.',
+    {
+      cause,
+      hint: "Pass a Cluster client instead of the URL: redisCache({ client: new Cluster([{ host, port }]) }), with Cluster from 'ioredis'.",
+    },
+  )
+}
+
+/** The answers of a node of a Cluster to who takes it for a single server. */
+function isOfCluster(error: unknown): boolean {
+  return (
+    error instanceof Error &&
+    /^(?:MOVED|ASK|CROSSSLOT|CLUSTERDOWN)\b|not allowed in cluster mode/u.test(error.message)
+  )
 }
 
 export function outOfMemory(cause?: unknown): SwitchbackError {

@@ -27,6 +27,7 @@ import { keyPrefixOf, scanKeys } from './scan.ts'
 import { OUTCOME, PUT_SCRIPT, TOMBSTONE_SCRIPT } from './scripts.ts'
 import type { EraListener } from './servers.ts'
 import { CellReads, STATE_NAME } from './cell-reads.ts'
+import { parseRedisUrl } from './url.ts'
 
 const DEFAULT_PREFIX = 'switchback:cache:'
 const DEFAULT_TOMBSTONE_TTL_MS = 120_000
@@ -68,8 +69,9 @@ function connectionOf(options: RedisCacheOptions, onWarning: OnWarning): Connect
     checkClient(options.client, onWarning)
     return { client: options.client, disconnect: () => undefined }
   }
-  const client = createClient(options.url)
-  const stopWarning = warnOfLosses(client, onWarning)
+  const address = parseRedisUrl(options.url)
+  const client = createClient(address)
+  const stopWarning = warnOfLosses(client, address, onWarning)
   void client.connect().catch(() => undefined)
   const disconnect = (): void => {
     stopWarning()
@@ -181,7 +183,7 @@ class RedisCache extends CellReads implements CacheBackend {
       if (isCluster(client)) await Promise.all(client.nodes('master').map((node) => node.ping()))
       else await this.servers.trusted(this.prefix)
     } catch (error) {
-      throw redisError(error)
+      throw redisError(error, !isCluster(client))
     }
   }
 

@@ -69,7 +69,7 @@ export class Scripts {
         } else if (answer.outcome !== OUTCOME.late || !inTime) return answer.outcome
       } catch (error) {
         this.#leaveIfDemoted(error)
-        throw redisError(error)
+        throw redisError(error, !isCluster(this.#client))
       }
     }
   }

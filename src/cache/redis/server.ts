@@ -1,7 +1,7 @@
 import { quote, SwitchbackError } from '../../errors.ts'
 import type { EraVerdict, Stand, Word } from '../backend.ts'
 import type { RedisNode } from './client.ts'
-import { isReadOnly, redisError } from './errors.ts'
+import { isReadOnly, nodeOfCluster, redisError } from './errors.ts'
 import { ServerState } from './server-state.ts'
 import { tick, type TickAnswer, type TickQuestion } from './tick.ts'
 
@@ -80,9 +80,11 @@ export class Server extends ServerState {
         newcomer: asked?.era === 0,
         end,
         newConnection,
+        lone: this.#parts.lone,
         word,
       })
       answered = true
+      if (heard === 'cluster') throw nodeOfCluster()
       if (heard === 'foreign') throw foreignState(this.#parts.question().key)
       this.clock.learn(heard.now, sentAt)
       const before = this.heard?.era
@@ -106,7 +108,7 @@ export class Server extends ServerState {
       if (answered || isReadOnly(error)) this.connected = false
       if (isReadOnly(error) && this.#parts.lone) node.disconnect(true)
       if (!this.connected) attached()
-      throw redisError(error)
+      throw redisError(error, this.#parts.lone)
     }
   }
 

@@ -36,7 +36,7 @@ export class Servers {
   #paired = false
   /** By `host:port`; a single one by nothing. */
   readonly #servers = new Map<string, Server>()
-  #warned = false
+  readonly #warned = new Set<string>()
   #closed = false
 
   constructor(options: ServersOptions) {
@@ -57,7 +57,7 @@ export class Servers {
       return
     }
     const single = this.#server(() => client, options.stateName)
-    const ask = (): void => void single.ask().catch(() => undefined)
+    const ask = (): void => void single.ask().catch(this.#refused)
     this.#single = single
     this.#servers.set('', single)
     client.on('ready', ask)
@@ -168,7 +168,7 @@ export class Servers {
     this.#ticks = setTimeout(() => {
       if (this.#client.status === 'ready') {
         // What fails here, the next operation meets.
-        for (const server of this.#servers.values()) server.ask().catch(() => undefined)
+        for (const server of this.#servers.values()) server.ask().catch(this.#refused)
       }
       if (!this.#closed) this.#tickLater()
     }, TICK_MS).unref()
@@ -232,10 +232,19 @@ export class Servers {
     return undefined
   }
 
+  /** What does not mend itself is told, once. */
+  readonly #refused = (error: SwitchbackError): void => {
+    if (error.code === 'SB_REDIS_CLUSTER' || error.code === 'SB_REDIS_FOREIGN') this.#warn(error)
+  }
+
+  #warn(warning: SwitchbackError): void {
+    if (this.#warned.has(warning.code)) return
+    this.#warned.add(warning.code)
+    this.#options.onWarning(warning)
+  }
+
   #warnAnonymous(): void {
-    if (this.#warned) return
-    this.#warned = true
-    this.#options.onWarning(
+    this.#warn(
       new SwitchbackError(
         'SB_REDIS_ANONYMOUS',
         'Redis does not tell its run_id, so every new connection counts as a restart that may have lost deletes.',

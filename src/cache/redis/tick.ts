@@ -13,7 +13,8 @@ const OWNER_MS = 3000
  * refuses to write `last`, so it is not mistaken for a master.
  */
 // KEYS: state; ARGV: name of a new era, era to end ('-' none), tombstoneTtl, owner ('' none),
-// '1' on a new connection, word about this store ('-' none), until when it may count, stamp of who gave it
+// '1' on a new connection, word about this store ('-' none), until when it may count, stamp of who gave it,
+// `others` or `new` (`-`: neither), '1' when it must not be of a cluster
 const TICK: Script = script(`
 local K, WORD, STAMP = KEYS[1], ARGV[6], ARGV[8]
 local t = redis.call('TIME')
@@ -22,6 +23,7 @@ local function num(x) return string.format('%.0f', x) end
 local id = 'unknown'
 local info = redis.pcall('INFO', 'server')
 if type(info) == 'string' then
+  if ARGV[10] == '1' and string.find(info, 'redis_mode:cluster', 1, true) then return { 'cluster' } end
   id = string.match(info, 'run_id:(%w+)') or id
   local was = string.match(redis.call('INFO', 'replication'), 'master_replid2:(%w+)')
   if was and not string.find(was, '^0+$') then id = id .. was end
@@ -122,17 +124,19 @@ export interface TickQuestion {
   /** It has not met any server before: its file store is new. */
   readonly newcomer: boolean
   readonly newConnection: boolean
+  /** It must not be a node of a cluster. */
+  readonly lone: boolean
   readonly word: Word | undefined
 }
 
 /**
  * Asks a server for its era, and begins another one where needed. `foreign`: another program's data is in the
- * place of the state.
+ * place of the state; `cluster`: a node of a cluster, where that must not be.
  */
 export async function tick(
   node: RedisNode,
   question: TickQuestion,
-): Promise<TickAnswer | 'foreign'> {
+): Promise<TickAnswer | 'foreign' | 'cluster'> {
   const { key, end = '-', tombstoneTtl, owner, others, newcomer, newConnection, word } = question
   const sentAt = performance.now()
   const reply = await evaluate(
@@ -149,12 +153,13 @@ export async function tick(
       String(Math.floor(word?.until ?? 0)),
       word?.stamp ?? '',
       others ? 'others' : newcomer ? 'new' : '-',
+      question.lone ? '1' : '0',
     ],
   )
   const [now, name = '', since, ttl, id = '', begun, left, owing, owed, peer = '', met = ''] = (
     reply as (string | Buffer)[]
   ).map(String)
-  if (now === 'foreign') return now
+  if (now === 'foreign' || now === 'cluster') return now
   return {
     era: Number.parseInt(name, 16),
     name,

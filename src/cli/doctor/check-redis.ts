@@ -1,6 +1,14 @@
 import { Redis } from 'ioredis'
-import { grant, missingRights, userOf } from '../../cache/index.ts'
-import { messageOf } from '../../errors.ts'
+import {
+  grant,
+  missingRights,
+  parseRedisUrl,
+  shownRedisUrl,
+  transportFault,
+  type RedisAddress,
+  userOf,
+} from '../../cache/index.ts'
+import { messageOf, type SwitchbackError } from '../../errors.ts'
 import { type DoctorFinding, ok, problem, skipped, warning } from './finding.ts'
 
 const check = 'redis'
@@ -20,11 +28,16 @@ export async function checkRedis(
 ): Promise<DoctorFinding[]> {
   if (url === undefined)
     return [skipped(check, 'REDIS_URL is not set; name a Redis with --redis URL')]
-  const shown = withoutPassword(url)
-  if (!isRedisUrl(url)) {
-    return [problem(check, `${shown} is not a Redis URL`, 'write redis://host:6379/0')]
+  const shown = shownRedisUrl(url)
+  let address: RedisAddress
+  try {
+    address = parseRedisUrl(url)
+  } catch (error) {
+    const { message, hint } = error as SwitchbackError
+    return [problem(check, `${shown} is not a Redis URL`, `${message} ${hint}`)]
   }
-  const redis = new Redis(url, {
+  const redis = new Redis({
+    ...address,
     lazyConnect: true,
     connectTimeout: 1500,
     commandTimeout: 1500,
@@ -36,9 +49,11 @@ export async function checkRedis(
   redis.on('error', (error: Error) => (refused ??= error.message))
   try {
     await redis.connect()
+    const mode = await redis.info('server').catch(() => '')
+    if (/^redis_mode:cluster/m.test(mode)) return [nodeOfCluster(shown)]
     const rights = checkRights(userOf(redis), await missingRights(redis, { prefix, paired }))
     // A refused SELECT leaves a connection that works, on database 0.
-    if (refused !== undefined) return [unusable(shown, refused, url)]
+    if (refused !== undefined) return [unusable(shown, refused, address)]
     if (rights !== undefined) return [ok(check, `${shown} answers`), rights]
     const info = await redis.info()
     const [seconds = 0, micros = 0] = (await redis.time()).map(Number)
@@ -50,7 +65,10 @@ export async function checkRedis(
       ...checkClock(skew),
     ]
   } catch (error) {
-    return [unusable(shown, refused ?? messageOf(error), url)]
+    const mute = /RESET|TIMEDOUT|EPROTO|EPIPE|SSL/.test(refused ?? '')
+    const fault = mute ? await transportFault(address) : undefined
+    if (fault !== undefined) return [problem(check, fault.message, fault.hint ?? '')]
+    return [unusable(shown, refused ?? messageOf(error), address)]
   } finally {
     redis.disconnect()
   }
@@ -69,7 +87,7 @@ function checkRights(user: string, missing: readonly string[]): DoctorFinding | 
 }
 
 /** Why it cannot be used: it refuses the user or the command, or nothing listens there. */
-function unusable(shown: string, reason: string, url: string): DoctorFinding {
+function unusable(shown: string, reason: string, { db }: RedisAddress): DoctorFinding {
   if (reason.startsWith('WRONGPASS')) {
     const text = `${shown} refuses the user or the password: ${reason}`
     return problem(check, text, 'correct them in the URL: redis://USER:PASSWORD@host:6379')
@@ -79,7 +97,7 @@ function unusable(shown: string, reason: string, url: string): DoctorFinding {
     return problem(check, text, 'add it to the URL: redis://:PASSWORD@host:6379')
   }
   if (/DB index is out of range|SELECT is not allowed/i.test(reason)) {
-    const text = `${shown} has no database ${databaseOf(url)}: ${reason}`
+    const text = `${shown} has no database ${db}: ${reason}`
     return problem(check, text, 'leave the number out of the URL, or raise databases in redis.conf')
   }
   if (reason.startsWith('NOPERM')) {
@@ -91,13 +109,12 @@ function unusable(shown: string, reason: string, url: string): DoctorFinding {
   return problem(check, `${shown} does not answer: ${reason}`, remedy)
 }
 
-function isRedisUrl(url: string): boolean {
-  if (!URL.canParse(url)) return false
-  return /^rediss?:$/.test(new URL(url).protocol) && /^\d*$/.test(databaseOf(url))
-}
-
-function databaseOf(url: string): string {
-  return new URL(url).pathname.slice(1)
+function nodeOfCluster(shown: string): DoctorFinding {
+  return problem(
+    check,
+    `${shown} is a node of a Redis Cluster, and a URL is used as a single Redis: each node has a part of the keys only`,
+    "pass a Cluster client instead: redisCache({ client: new Cluster([{ host, port }]) }), with Cluster from 'ioredis'",
+  )
 }
 
 function checkMemory(info: string): DoctorFinding[] {
@@ -141,17 +158,4 @@ function checkClock(skewMs: number): DoctorFinding[] {
       'synchronise the clocks (NTP): entries expire at absolute times',
     ),
   ]
-}
-
-function withoutPassword(url: string): string {
-  try {
-    const parsed = new URL(url)
-    // Without a host, a password may stand anywhere.
-    if (parsed.host === '') return 'what was given'
-    parsed.username = ''
-    parsed.password = ''
-    return parsed.href.replace(/\/$/, '')
-  } catch {
-    return 'what was given'
-  }
 }

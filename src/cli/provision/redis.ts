@@ -2,6 +2,7 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { parseRedisUrl } from '../../cache/index.ts'
 import { findProgram } from './find-program.ts'
 import { isInstallForbidden, obtainProgram, type ObtainOptions } from './obtain-program.ts'
 import { answersPing } from './ping.ts'
@@ -55,11 +56,14 @@ const ATTEMPTS = 3
  * Finds or starts a Redis: `REDIS_URL`; else one that answers on localhost; else `redis-server`
  * from `PATH`, on a free port, ended with us; else the same after installing it, or a container.
  * Never rejects without a Redis: `url` is then `undefined` and `detail` says why.
+ *
+ * @throws SwitchbackError `SB_REDIS_URL`
  */
 export async function provisionRedis(options: ProvisionRedisOptions): Promise<ProvisionedRedis> {
   const { env, defaultPort = 6379, isolated = false, signal } = options
   const configured = env['REDIS_URL'] ?? ''
   if (configured !== '') {
+    parseRedisUrl(configured)
     return borrowed(configured, 'configured', `${withoutPassword(configured)} (REDIS_URL)`)
   }
   if (!isolated && (await answersPing('127.0.0.1', defaultPort))) {
@@ -182,13 +186,9 @@ function words(line: string): string[] {
   return line.split(' ')
 }
 
-/** A URL fit for a terminal and a log. */
+/** A valid URL, fit for a terminal and a log. */
 function withoutPassword(url: string): string {
-  try {
-    const parsed = new URL(url)
-    if (parsed.password !== '') parsed.password = '***'
-    return parsed.href.replace(/\/$/, '')
-  } catch {
-    return '(not a URL)'
-  }
+  const parsed = new URL(url)
+  if (parsed.password !== '') parsed.password = '***'
+  return parsed.href.replace(/\/$/, '')
 }
