@@ -9,6 +9,9 @@ export type Flaw =
   | 'keeps-token'
   | 'forgets-tombstones'
   | 'tombstone-ends-early'
+  | 'tombstone-in-seconds'
+  | 'tombstone-keeps-expiry'
+  | 'tombstone-not-renewed'
   | 'not-atomic'
   | 'renews-expiry'
   | 'well-forms-keys'
@@ -23,12 +26,19 @@ export function memoryBackends(flaw?: Flaw): MakeBackend {
     const cells = namespaces.get(namespace) ?? new Map<string, Cell>()
     namespaces.set(namespace, cells)
 
+    const ends = new Map<string, number>()
     const read = (key: string): Cell => {
       storageKey(key)
       const cell = cells.get(flaw === 'well-forms-keys' ? Buffer.from(key).toString() : key)
       if (cell === undefined) return ABSENT
       const dies = (cell.state === 'value' ? cell.expiresAt : cell.writtenAt) + tombstoneTtl
-      const early = flaw === 'tombstone-ends-early' ? tombstoneTtl * 0.9 : 0
+      const early =
+        flaw === 'tombstone-ends-early'
+          ? tombstoneTtl * 0.9
+          : flaw === 'tombstone-in-seconds'
+            ? tombstoneTtl % 1000
+            : 0
+      if (Date.now() >= (ends.get(key) ?? Infinity)) return ABSENT
       if (Date.now() >= dies - early) return { ...ABSENT, token: cell.token }
       if (cell.state === 'value' && Date.now() >= cell.expiresAt) {
         return { ...cell, state: 'expired', payload: '' }
@@ -67,7 +77,12 @@ export function memoryBackends(flaw?: Flaw): MakeBackend {
       },
       invalidate(key, { notBefore = 0, successor = '' }) {
         if (Date.now() < notBefore) return { done: false, existed: false, token: '' }
-        const existed = read(key).state === 'value'
+        const { state, expiresAt, writtenAt } = read(key)
+        const existed = state === 'value'
+        if (flaw === 'tombstone-keeps-expiry' && existed) ends.set(key, expiresAt)
+        if (flaw === 'tombstone-not-renewed' && state === 'tombstone') {
+          ends.set(key, writtenAt + tombstoneTtl)
+        }
         const token = store(key, { state: 'tombstone', payload: '', expiresAt: 0, successor })
         if (flaw === 'forgets-tombstones') cells.delete(key)
         return { done: true, existed, token }
@@ -83,4 +98,16 @@ export function memoryBackends(flaw?: Flaw): MakeBackend {
     }
     return backend
   }
+}
+
+/** A backend whose store is gone; with a list, the calls that do not say so. */
+export function goneBackend(...silent: readonly string[]): CacheBackend {
+  const backend = memoryBackends()({ namespace: 'gone', tombstoneTtl: 1000 }) as CacheBackend
+  for (const name of ['read', 'write', 'invalidate', 'clear', 'ping'] as const) {
+    if (silent.includes(name)) continue
+    Object.assign(backend, {
+      [name]: () => Promise.reject(new Error('the store is gone')),
+    })
+  }
+  return backend
 }

@@ -3,11 +3,15 @@
  * against a backend of your own.
  *
  * ```ts
- * for (const { name, run } of backendConformance(({ namespace, tombstoneTtl }) =>
- *   myBackend({ prefix: namespace, tombstoneTtl }))) test(name, run)
+ * const cases = backendConformance(
+ *   ({ namespace, tombstoneTtl }) => myBackend({ url, prefix: namespace, tombstoneTtl }),
+ *   { outOfReach: () => myBackend({ url: 'my://127.0.0.1:1' }) },
+ * )
+ * for (const { name, run } of cases) test(name, run)
  * ```
  */
 import { cellCases } from './cell-cases.ts'
+import { failureCases } from './failure-cases.ts'
 import { ledgerCases } from './ledger-cases.ts'
 import { raceCases } from './race-cases.ts'
 import { type ConformanceCase, type ConformanceOptions, type MakeBackend, Stand } from './stand.ts'
@@ -37,6 +41,7 @@ export function backendConformance(
     ...timeCases(options),
     ...textCases(options),
     ...raceCases(),
+    ...failureCases(options),
     ...(options.ledger === true ? ledgerCases() : {}),
   })
   return cases.map(([name, check]) => ({
@@ -45,6 +50,8 @@ export function backendConformance(
       const stand = new Stand(makeBackend, options)
       try {
         await check(stand)
+      } catch (error) {
+        throw stand.failureOf(name, error)
       } finally {
         await stand.close()
       }

@@ -3,6 +3,7 @@ import { randomBytes } from 'node:crypto'
 import { setTimeout as delay } from 'node:timers/promises'
 import { ANY, type CacheBackend, type MaybePromise, type WriteResult } from '../backend.ts'
 import { type Cell, NEVER } from '../cell.ts'
+import { Witness } from './witness.ts'
 
 /** What a case asks of the backend under test. */
 export interface MakeBackendOptions {
@@ -29,6 +30,12 @@ export interface ConformanceOptions {
   readonly honoursNotBefore?: boolean
   /** Whether the store must have a {@link CacheBackend.ledger}. @default false */
   readonly ledger?: boolean
+  /**
+   * Makes a backend whose store cannot be reached (a port where nobody listens, a directory that is none), to
+   * see that its calls fail; `'never'` for memory of this process, which is always there.
+   * @default none: the cases that need it fail, and say so
+   */
+  readonly outOfReach?: MakeBackend | 'never'
   /** Length of the largest payload tried, in characters. @default 1_048_576 */
   readonly largestPayload?: number
 }
@@ -46,18 +53,39 @@ export const LONG = 600_000
 export class Stand {
   readonly #make: MakeBackend
   readonly #shared: boolean
+  readonly #outOfReach: ConformanceOptions['outOfReach']
+  readonly #witness = new Witness()
   readonly #made: CacheBackend[] = []
   readonly #namespace = `conformance-${randomBytes(6).toString('hex')}`
 
   constructor(make: MakeBackend, options: ConformanceOptions) {
     this.#make = make
     this.#shared = options.shared ?? true
+    this.#outOfReach = options.outOfReach
   }
 
   async backend(tombstoneTtl: number = LONG, namespace: string = 'a'): Promise<CacheBackend> {
     const made = await this.#make({ namespace: `${this.#namespace}-${namespace}`, tombstoneTtl })
     this.#made.push(made)
-    return made
+    return this.#witness.watch(made)
+  }
+
+  /** One whose store is not there. */
+  async outOfReach(): Promise<CacheBackend> {
+    const make = this.#outOfReach
+    assert.ok(
+      typeof make === 'function',
+      "give backendConformance the option outOfReach: it makes a backend whose store cannot be reached, or is 'never'",
+    )
+    const made = await make({ namespace: `${this.#namespace}-gone`, tombstoneTtl: LONG })
+    this.#made.push(made)
+    return this.#witness.watch(made)
+  }
+
+  /** The failure of a case, with its name and the calls that led to it. */
+  failureOf(name: string, error: unknown): Error {
+    const message = error instanceof Error ? error.message : String(error)
+    return new Error(`"${name}": ${message}${this.#witness}`, { cause: error })
   }
 
   /** Two handles on the same cells, or the same one twice where a store cannot be shared. */
@@ -103,7 +131,7 @@ export async function expectValue(
   payload: string,
 ): Promise<Cell> {
   const cell = await backend.read(key)
-  assert.equal(cell.state, 'value')
+  assert.equal(cell.state, 'value', `${JSON.stringify(key).slice(0, 60)} must hold a value`)
   // Not assert.equal: its diff of two large texts takes minutes.
   assert.ok(cell.payload === payload, `${JSON.stringify(key).slice(0, 60)} reads back changed`)
   return cell

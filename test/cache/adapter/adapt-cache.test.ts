@@ -38,6 +38,21 @@ const STORES: readonly (readonly [string, () => KeyValueStore])[] = [
   ['a slow asynchronous store', () => new AsyncStore()],
 ]
 
+class GoneStore implements KeyValueStore {
+  get(): never {
+    throw new Error('gone')
+  }
+  set(): boolean {
+    return false
+  }
+  delete(): never {
+    throw new Error('gone')
+  }
+  clear(): never {
+    throw new Error('gone')
+  }
+}
+
 describe.each(STORES)('conformance of adaptCache over %s', (_, makeStore) => {
   const stores = new Map<string, KeyValueStore>()
   const cases = backendConformance(
@@ -46,7 +61,7 @@ describe.each(STORES)('conformance of adaptCache over %s', (_, makeStore) => {
       stores.set(namespace, store)
       return adaptCache(store, { tombstoneTtl })
     },
-    { shared: false, largestPayload: 100_000 },
+    { shared: false, largestPayload: 100_000, outOfReach: () => adaptCache(new GoneStore()) },
   )
   for (const { name, run } of cases) test.concurrent(name, run)
 })

@@ -1,9 +1,11 @@
 import { Redis } from 'ioredis'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { redisCache } from '../../../src/cache/index.ts'
+import { type CacheBackend, redisCache } from '../../../src/cache/index.ts'
 import { backendConformance } from '../../../src/cache/testing/index.ts'
 import { startRedis, type TestRedis } from '../../support/redis-server.ts'
 import { withWarnings } from '../../support/with-warnings.ts'
+
+const outOfReach = (): CacheBackend => withWarnings(redisCache({ url: 'redis://127.0.0.1:1' }))
 
 let redis: TestRedis
 let client: Redis
@@ -19,16 +21,20 @@ afterAll(async () => {
 })
 
 describe('conformance of redisCache, made from a URL', () => {
-  const cases = backendConformance(({ namespace, tombstoneTtl }) =>
-    redisCache({ url: redis.url, prefix: `${namespace}:`, tombstoneTtl }),
+  const cases = backendConformance(
+    ({ namespace, tombstoneTtl }) =>
+      redisCache({ url: redis.url, prefix: `${namespace}:`, tombstoneTtl }),
+    { outOfReach },
   )
   for (const { name, run } of cases) test.concurrent(name, run)
 })
 
 describe('conformance of redisCache over a client of the application', () => {
   const onWarning = (): void => undefined
-  const cases = backendConformance(({ namespace, tombstoneTtl }) =>
-    withWarnings(redisCache({ client, prefix: `[${namespace}]*:`, tombstoneTtl }), onWarning),
+  const cases = backendConformance(
+    ({ namespace, tombstoneTtl }) =>
+      withWarnings(redisCache({ client, prefix: `[${namespace}]*:`, tombstoneTtl }), onWarning),
+    { outOfReach },
   )
   for (const { name, run } of cases) test.concurrent(name, run)
 

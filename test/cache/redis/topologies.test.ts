@@ -54,7 +54,10 @@ describe('Redis Cluster', () => {
     const cases = backendConformance(
       ({ namespace, tombstoneTtl }) =>
         withWarnings(redisCache({ client, prefix: `${namespace}:`, tombstoneTtl }), onWarning),
-      { largestPayload: 10_000 },
+      {
+        largestPayload: 10_000,
+        outOfReach: () => withWarnings(redisCache({ url: 'redis://127.0.0.1:1' })),
+      },
     )
     for (const { name, run } of cases) test.concurrent(name, run)
   })
@@ -126,7 +129,10 @@ describe('Redis Sentinel', () => {
     const cases = backendConformance(
       ({ namespace, tombstoneTtl }) =>
         withWarnings(redisCache({ client, prefix: `${namespace}:`, tombstoneTtl }), onWarning),
-      { largestPayload: 10_000 },
+      {
+        largestPayload: 10_000,
+        outOfReach: () => withWarnings(redisCache({ url: 'redis://127.0.0.1:1' })),
+      },
     )
     for (const { name, run } of cases) test.concurrent(name, run)
   })
