@@ -60,6 +60,11 @@ export const commands: Readonly<Record<string, CommandEntry>> = {
     summary: 'undoes the last change, as a new change',
     load: () => import('./commands/undo.ts'),
   },
+  migrate: {
+    group: groups.rollout,
+    summary: 'does a step into or out of a migration, once every process is ready for it',
+    load: () => import('./commands/migrate.ts'),
+  },
   pilot: {
     group: groups.rollout,
     summary: 'always (or no longer) routes chosen users to the new side',

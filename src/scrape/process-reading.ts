@@ -38,6 +38,10 @@ export interface ProcessReading {
   readonly newSide: string
   /** Whether the new side answers, of every cache on the flag; `undefined` where it is not told. */
   readonly newSideUp: boolean | undefined
+  /** `both`, `retire-off` or `retire-on`, of each of its caches; empty where none says. */
+  readonly stages: readonly string[]
+  /** Invalidations that a side has not received yet, as this process knows. */
+  readonly owed: number
 }
 
 const NAMES: ReadonlySet<string> = new Set([
@@ -52,6 +56,8 @@ const NAMES: ReadonlySet<string> = new Set([
   'switchback_live_split_since_seconds',
   'switchback_operations_total',
   'switchback_side_up',
+  'switchback_stage_info',
+  'switchback_owed_invalidations',
 ])
 
 /** Whether a metric is one of those that {@link processReadingOf} reads. */
@@ -81,6 +87,8 @@ export function processReadingOf(series: readonly Series[], flag: string): Proce
   let newSide = ''
   let newSideUp: boolean | undefined
   let knowsFlag = false
+  const stages = new Set<string>()
+  let owed = 0
   const operations = { off: 0, on: 0 }
   for (const { name, labels, value } of series) {
     if (name === 'switchback_instance_info') instance = (labels['instance_id'] ?? '').slice(0, 64)
@@ -102,6 +110,12 @@ export function processReadingOf(series: readonly Series[], flag: string): Proce
         if (labels['side'] !== 'on') break
         newSide = shown(labels['backend'] ?? '')
         newSideUp = value === 1 && newSideUp !== false
+        break
+      case 'switchback_stage_info':
+        if (value === 1) stages.add(shown(labels['stage'] ?? ''))
+        break
+      case 'switchback_owed_invalidations':
+        if (value > 0) owed += value
         break
       case 'switchback_flags_up':
         up = value === 1 && up !== false
@@ -130,6 +144,8 @@ export function processReadingOf(series: readonly Series[], flag: string): Proce
     operations,
     newSide,
     newSideUp,
+    stages: [...stages],
+    owed,
   }
 }
 

@@ -147,7 +147,8 @@ function prometheusProcesses(
   const { url, matchers = '', token } = options
   const server = prometheusClient({ url, timeoutMs, ...(token === undefined ? {} : { token }) })
   const rest = matchers.trim() === '' ? '' : `,${matchers}`
-  const names = 'switchback_(live_split|flags_refused|flags_up|instance_info|side_up).*'
+  const names =
+    'switchback_(live_split|flags_refused|flags_up|instance_info|side_up|stage_info|owed_invalidations).*'
   const everything = `{__name__=~"${names}"${rest}}`
   // A query returns the last sample under its own time, so the sample's time is queried too.
   const times = `timestamp(switchback_start_time_seconds{${matchers}})`

@@ -10,6 +10,7 @@ import {
   type Word,
 } from '../cache/index.ts'
 import { otherSide, type Side } from '../side.ts'
+import type { Recorder } from '../telemetry/index.ts'
 import { Deadlines } from './deadlines.ts'
 import type { Notify } from './events.ts'
 import type { GuardedSide } from './guarded-side.ts'
@@ -46,6 +47,7 @@ export interface BoardsParts {
   /** Both have a board. */
   readonly sides: Readonly<Record<Side, GuardedSide>>
   readonly maxOwed: number
+  readonly recorder: Recorder
   readonly notify: Notify
 }
 
@@ -224,6 +226,7 @@ export class Boards {
     if (leftMs + SLACK_MS <= 0) return Promise.resolve(true)
     const known = this.#known[side]
     if (known.wait?.stamp === stamp && known.wait.since === since) return known.wait.ended
+    this.#parts.recorder.event(side, 'waited')
     const wait = { stamp, since, ended: this.#wait(otherSide(side), stamp, noted, giveUp) }
     known.wait = wait
     return wait.ended.finally(() => {

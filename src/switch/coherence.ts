@@ -131,7 +131,9 @@ export class Coherence extends CoherentReads {
 
   async #owe(op: PinnedOperation, side: GuardedSide, notBefore: number): Promise<void> {
     const reach = await this.debts.owe(side.side, op.key, notBefore)
-    op.reach = nearerReach(op.reach, reach)
+    // A process that has left the switch already asks nobody what is pending on the side that stays.
+    const alone = op.retired && side === op.active
+    op.reach = nearerReach(op.reach, alone ? 'process' : reach)
   }
 
   async #storeOnStandby(op: PinnedOperation, entry: Entry): Promise<void> {

@@ -1,7 +1,12 @@
 import { deciderOf, type FlagChoice, registerFlagGauges } from '../flags/index.ts'
 import { safeListener } from '../listeners.ts'
 import { otherSide, type Side } from '../side.ts'
-import { Comparisons, noTelemetry, registerHealthGauges } from '../telemetry/index.ts'
+import {
+  Comparisons,
+  noTelemetry,
+  registerCoherenceGauges,
+  registerHealthGauges,
+} from '../telemetry/index.ts'
 import { Background } from './background.ts'
 import { Boards } from './boards.ts'
 import { type CacheSwitch, SwitchedCache } from './cache-switch.ts'
@@ -79,7 +84,7 @@ export function createCacheSwitch(options: CacheSwitchOptions & FlagChoice): Cac
     })
   }
   const maxOwed = options.maxOwed ?? 10_000
-  const boards = haveBoards ? new Boards({ sides, maxOwed, notify }) : undefined
+  const boards = haveBoards ? new Boards({ sides, maxOwed, recorder, notify }) : undefined
   const debts = new Debts({
     ledger,
     boards,
@@ -161,6 +166,16 @@ export function createCacheSwitch(options: CacheSwitchOptions & FlagChoice): Cac
       { off: options.off.name, on: options.on.name },
       sideHealth,
       () => decider.health().ok,
+    ),
+    registerCoherenceGauges(
+      recorder,
+      name,
+      { off: options.off.name, on: options.on.name },
+      {
+        stage: options.retire === undefined ? 'both' : `retire-${options.retire}`,
+        licensed: boards && ((side) => boards.licensed(side)),
+        following: follower && (() => follower.health()),
+      },
     ),
     registerFlagGauges({ recorder, decider, flag: options.flag }),
   ]

@@ -34,6 +34,12 @@ export interface OperationTrace extends Partial<Omit<OperationInfo, 'operation'>
  */
 export type Reach = 'all' | 'later' | 'machine' | 'process'
 
+const REACHED = {
+  later: 'reach_later',
+  machine: 'reach_machine',
+  process: 'reach_process',
+} as const
+
 const FROM_FAR: readonly Reach[] = ['all', 'later', 'machine', 'process']
 
 export function nearerReach(one: Reach, other: Reach): Reach {
@@ -108,6 +114,7 @@ export class PinnedOperation {
     // The standby answered the read, be it that it holds nothing, or it took the write.
     const elsewhere = this.place === this.standby || this.servedBy === this.standby.side
     recorder.operation(side, this.operation, this.outcome, durationMs, this.bucket, elsewhere)
+    if (this.reach !== 'all') recorder.event(side, REACHED[this.reach])
     if (onOperation !== undefined) {
       const { operation, outcome, servedBy, decision, reach } = this
       onOperation({ operation, side, outcome, servedBy, decision, reach })

@@ -3,6 +3,7 @@
  * counters come out as Prometheus text, as OpenTelemetry instruments and as a snapshot of both arms.
  */
 export type { CallComparison, CallOutcome, CallRecorder } from './calls.ts'
+export { registerCoherenceGauges, type Stage } from './coherence-gauges.ts'
 export { Comparisons } from './comparisons.ts'
 export type { Comparison, Losses, Operation, Outcome, Recorder, SideEvent } from './recorder.ts'
 export type { DecisionCount } from './decisions.ts'

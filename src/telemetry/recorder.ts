@@ -24,6 +24,10 @@ export type SideEvent =
   | 'repeat_miss' // a miss on a key that this process itself stored here less than 0.8 TTL ago
   | 'owed' // an invalidation could not be delivered and was remembered
   | 'repaid' // an owed invalidation was delivered
+  | 'reach_later' // a write whose news users of other machines' own sides get within a second
+  | 'reach_machine' // a write that other machines do not know of yet
+  | 'reach_process' // a write that no other process knows of yet
+  | 'waited' // a write waited until no process used the side any more without knowing of it
   | 'fenced' // everything older was distrusted at once
   | 'mirrored' // the standby was written too
   | 'mirror_refused' // the standby had been written or deleted meanwhile

@@ -3,6 +3,7 @@ import { describe, expect, test } from 'vitest'
 import { parse } from 'yaml'
 import type { FlagDecider } from '../../src/flags/index.ts'
 import { registerFlagGauges } from '../../src/flags/gauges.ts'
+import { registerCoherenceGauges } from '../../src/telemetry/coherence-gauges.ts'
 import { registerHealthGauges } from '../../src/telemetry/health-gauges.ts'
 import { createTelemetry, type Outcome, type SideEvent } from '../../src/telemetry/index.ts'
 import { guardExposition } from '../support/guard-exposition.ts'
@@ -59,6 +60,12 @@ function exposition(): string {
     stores,
     () => ({ outSince: 0, owed: 0, foreign: 0 }),
     () => true,
+  )
+  registerCoherenceGauges(
+    telemetry,
+    'cache',
+    { off: 'A', on: 'B' },
+    { stage: 'both', licensed: () => true, following: () => ({ live: true, lagMs: 0 }) },
   )
   // What Prometheus itself says of each target.
   const text = `${telemetry.prometheus()}${guardExposition()}up 1\n`

@@ -39,6 +39,10 @@ function split(ratio: number, of: string = APP): Series {
   return { [`switchback_live_split_ratio{${of},flag="use-redis",feature="cache"}`]: `${ratio}x30` }
 }
 
+function licensed(of: string): string {
+  return `switchback_side_licensed{${of},cache="profile",side="on",backend="B"}`
+}
+
 /** A rollout at 25 % with a guard, in which nothing is wrong. */
 const HEALTHY: Series = {
   ...operations('on', 'hit', 3000),
@@ -171,6 +175,22 @@ const CASES: readonly (readonly [name: string, series: Series, alerts: readonly 
     ['SwitchbackMismatch'],
   ],
   ['invalidations stay pending', event('owed', '0+1x30'), ['SwitchbackOwedNotRepaid']],
+  [
+    'a write that nobody was told of',
+    event('reach_process', '0x25 1x4'),
+    ['SwitchbackWritesUnknownToOthers'],
+  ],
+  ['one process of two has no licence', { [licensed(APP)]: '0x30', [licensed(OTHER)]: '1x30' }, []],
+  [
+    'no process has a licence',
+    { [licensed(APP)]: '1x10 0x19', [licensed(OTHER)]: '0x30' },
+    ['SwitchbackSideUnlicensed'],
+  ],
+  [
+    'a machine is not told of changes',
+    { [`switchback_following{${APP},cache="profile"}`]: '1x10 0x19' },
+    ['SwitchbackNotFollowing'],
+  ],
   [
     'the origin fails',
     { [`switchback_origin_failures_total{${APP}}`]: '0+60x30' },

@@ -1,4 +1,5 @@
 import { createCacheSwitch, createSwitch, createTelemetry, memoryCache } from '../../src/index.ts'
+import { registerCoherenceGauges } from '../../src/telemetry/index.ts'
 import { COMPARISONS, EVENTS, OPERATIONS, OUTCOMES, SIDES } from '../../src/telemetry/labels.ts'
 import { SidecarMetrics } from '../../src/sidecar/metrics.ts'
 import { guardExposition } from '../support/guard-exposition.ts'
@@ -42,6 +43,16 @@ export async function exposedMetrics(): Promise<ReadonlyMap<string, ReadFamily>>
     telemetry.bytes(side, 'written', 1)
   }
   for (const result of COMPARISONS) telemetry.comparison(result)
+  registerCoherenceGauges(
+    telemetry,
+    'cache',
+    { off: 'A', on: 'B' },
+    {
+      stage: 'both',
+      licensed: () => true,
+      following: () => ({ live: true, lagMs: 0 }),
+    },
+  )
   const service = createSwitch({
     decider,
     off: { find: async () => 1 },
@@ -124,6 +135,10 @@ export const GROUPS: Readonly<Record<string, readonly string[]>> = {
     'switchback_side_out_seconds',
     'switchback_owed_invalidations',
     'switchback_foreign_refusals',
+    'switchback_side_licensed',
+    'switchback_following',
+    'switchback_following_lag_seconds',
+    'switchback_stage_info',
   ],
   'Users, for the guard': [
     'switchback_users_total',
@@ -156,7 +171,7 @@ export const LABELS: Readonly<Record<string, string>> = {
   class: '`read` (get, getOrSet, has), `write` (set, delete, clear)',
   ended: '`failed` the caller got nothing from either side; `fell_back` the other side served',
   event:
-    '`backfill` a value moved over from the other side on a miss; `fill` a loaded value was stored; `fill_refused` a loaded value was not stored, because of a newer write or a slow load; `repeat_miss` a miss on a key that this process itself had stored recently; `owed` an invalidation could not be delivered and is pending; `repaid` a pending invalidation was delivered; `fenced` everything older on this side is distrusted; `mirrored`, `mirror_refused` the other side was (not) written too; `breaker_opened`, `breaker_closed`; `shed` background work was dropped because too much was under way',
+    '`backfill` a value moved over from the other side on a miss; `fill` a loaded value was stored; `fill_refused` a loaded value was not stored, because of a newer write or a slow load; `repeat_miss` a miss on a key that this process itself had stored recently; `owed` an invalidation could not be delivered and is pending; `repaid` a pending invalidation was delivered; `reach_later` a write that other machines with a side of their own see within a second; `reach_machine`, `reach_process` a write that no other machine (no other process) knows of until the side has taken it; `waited` the first write of an outage waited until no process used the side any more without knowing of it; `fenced` everything older on this side is distrusted; `mirrored`, `mirror_refused` the other side was (not) written too; `breaker_opened`, `breaker_closed`; `shed` background work was dropped because too much was under way',
   direction: '`read`, `written`',
   result:
     '`same`; `mismatch` the two sides hold different values (an alert); `cold` the other side had nothing; `ttl_drift` the same value, another expiry; `race` a write came in between; `failed`; `shed` too many comparisons were under way',
@@ -176,6 +191,8 @@ export const LABELS: Readonly<Record<string, string>> = {
   over: 'seconds: operations that took longer than this',
   instance_id: 'random for each process',
   quantile: '`0.99`, `1` (the maximum)',
+  stage:
+    '`both`: both sides are used; `retire-off`, `retire-on`: that side is no longer read, and still invalidated by every write',
   state: '`active`, `idle`',
 }
 

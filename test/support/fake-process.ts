@@ -16,6 +16,12 @@ export interface FakeSays {
   instance?: string
   /** Whether its new side answers it. @default not told */
   newSideUp?: 0 | 1
+  /** Where its cache stands. @default not told */
+  stage?: string
+  /** Invalidations pending. @default not told */
+  owed?: number
+  /** Runs without the switch. */
+  plain?: boolean
   /** Accepts connections and never answers, as a stopped process. */
   frozen?: boolean
 }
@@ -62,6 +68,7 @@ export async function fakeProcess(
 }
 
 export function metricsOf(says: FakeSays): string {
+  if (says.plain === true) return 'process_cpu_seconds_total 1\n'
   const { flag = 'use-redis', feature, on, probes = 100, kind = 'exact', mode = 'rpc' } = says
   const { hash = '', up = 1, refused, instance, newSideUp } = says
   const own = `flag="${flag}"${feature === undefined ? '' : `,feature="${feature}"`}`
@@ -74,6 +81,14 @@ export function metricsOf(says: FakeSays): string {
     `switchback_live_split_info{${own},kind="${kind}",mode="${mode}",hash="${hash}"} 1`,
     `switchback_flags_refused{flag="${flag}"} ${refused === undefined ? 0 : 1}`,
   ]
+  if (says.stage !== undefined) {
+    lines.push(`switchback_stage_info{cache="cache",stage="${says.stage}"} 1`)
+  }
+  if (says.owed !== undefined) {
+    lines.push(
+      `switchback_owed_invalidations{cache="cache",side="on",backend="redis"} ${says.owed}`,
+    )
+  }
   if (instance !== undefined) {
     lines.push(`switchback_instance_info{instance_id="${instance}"} 1`)
     lines.push(`switchback_start_time_seconds 1700000000`)

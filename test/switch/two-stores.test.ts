@@ -233,6 +233,22 @@ describe('one process is cut off from B', () => {
     await neverV1(key)
   })
 
+  test('retired: a process that has left the switch would not know of what B did not take', async () => {
+    const writer = pair.actor({ retire: 'off' }, proxy.port)
+    await pair.licensed(writer)
+    const reaches: string[] = []
+    const view = writer.cache.for(
+      { targetingKey: 'on-user' },
+      { onOperation: ({ reach }) => reaches.push(reach) },
+    )
+    await view.set('k', 'v1')
+    proxy.refuse()
+    await view.set('k', 'v2')
+    expect(reaches).toEqual(['all', 'process'])
+    // Those who have it do know.
+    expect(await reader.onUser.get('k')).not.toBe('v1')
+  })
+
   test('A took a set and lost it, and nobody could be told of B: it is not undone', async () => {
     const writer = pair.actor({}, proxy.port)
     await pair.licensed(writer)

@@ -1,0 +1,111 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import { LICENCE_MS, redisCache } from '../../cache/index.ts'
+import { quote } from '../../errors.ts'
+import { processSources } from '../../scrape/index.ts'
+import { type Command, exitCode, usageError } from '../command.ts'
+import { defineCommand } from '../define.ts'
+import { createRows, printJson } from '../format.ts'
+import { laggardsOf, STEPS } from '../migrating/steps.ts'
+import { findProcesses, processOptions } from '../processes-option.ts'
+
+/** A little more than the life of a licence: see docs/guarantees.md, `clear()`. */
+const SETTLED_MS = LICENCE_MS + 200
+
+export const command: Command = defineCommand({
+  usage: 'migrate enter|leave|return [options]',
+  summary: 'does a step into or out of a migration, once every process is ready for it',
+  details: `Asks every process where it stands, and refuses with their names while one is not ready (exit 1; 3 when a
+process does not answer).
+
+  enter   before the first user: every process has the switch, and none sends anybody to the new side. Begins
+          a new era on the new side (--redis), and on the old one if that is a Redis too (--old-redis), so
+          that nothing that was left there is ever served
+  leave   before the switch is taken out: every process has retire: 'off', and nothing is pending
+  return  after a process ran without the switch: every process has the switch with retire: 'off' again. Begins
+          a new era on the old side (--old-redis); if that is files, delete their directory with the next deploy
+
+Name every process: with --metrics, a --prometheus, the guard's --plan, or in SWITCHBACK_METRICS. docs/roll-out.md
+says what to deploy between the steps.
+
+--json prints ok, command, step, known, ready, lagging [{process, cause}] and renewed.`,
+  options: {
+    ...processOptions,
+    flag: { type: 'string', value: 'NAME', help: 'the flag (use-redis, or SWITCHBACK_FLAG)' },
+    redis: { type: 'string', value: 'URL', help: 'the Redis of the new side (REDIS_URL)' },
+    'old-redis': { type: 'string', value: 'URL', help: 'the Redis of the old side, if it is one' },
+    prefix: { type: 'string', value: 'PREFIX', help: "redisCache's prefix (switchback:cache:)" },
+    json: { type: 'boolean', help: 'print JSON' },
+  },
+  examples: [
+    [
+      'switchback migrate enter --metrics http://app.shop:3002/metrics --redis redis://cache:6379',
+      'before the first user',
+    ],
+    ['switchback migrate leave', 'before the first process without the switch'],
+  ],
+  positionals: 1,
+  async run({ values, positionals, env, stdout, style, signal }) {
+    const [name = ''] = positionals
+    const step = Object.hasOwn(STEPS, name) ? STEPS[name] : undefined
+    if (step === undefined) {
+      throw usageError(`${quote(name)} is not a step`, 'write migrate enter, leave or return')
+    }
+    const stores = storesOf(step.renews, values.redis ?? env['REDIS_URL'], values['old-redis'])
+    const processes = await findProcesses(values, env)
+    if (processes === undefined) {
+      throw usageError(
+        'no process is named, so nobody knows whether all are ready',
+        'name each with --metrics http://HOST:3002/metrics or in SWITCHBACK_METRICS',
+      )
+    }
+    const flag = values.flag ?? env['SWITCHBACK_FLAG'] ?? 'use-redis'
+    const sources = await processSources(processes)
+    const answers = (await Promise.all(sources.map((one) => one.read(flag, signal)))).flat()
+    const lagging = laggardsOf(answers, step)
+    const ready = answers.length - lagging.length
+    const ok = answers.length > 0 && lagging.length === 0
+    for (const url of ok ? stores : []) await beginEra(url, values.prefix)
+    const told = { step: name, known: answers.length, ready }
+    if (values.json) {
+      const renewed = ok ? stores.length : 0
+      const causes = lagging.map(({ process, cause }) => ({ process, cause }))
+      printJson(stdout, { ok, command: 'migrate', ...told, lagging: causes, renewed })
+    } else {
+      const row = createRows(stdout, style)
+      stdout.write(`${style.bold(`migrate ${name}`)}  ${flag}\n`)
+      const head = `${ready} of ${answers.length} ${answers.length === 1 ? 'process is' : 'processes are'} ready`
+      const causes = lagging.map(({ process, cause }) => `${process} ${cause}`)
+      row('apps', ok ? style.green(head) : style.red([head, ...causes].join('\n')))
+      if (ok && stores.length > 0)
+        row('era', `a new one on ${stores.length === 1 ? 'the store' : 'both stores'}`)
+      row(ok ? 'next' : 'refused', ok ? step.next : step.remedy)
+    }
+    if (ok) return exitCode.done
+    return lagging.some(({ silent }) => !silent) ? exitCode.refused : exitCode.unconfirmed
+  },
+})
+
+function storesOf(
+  renews: 'old' | 'new' | undefined,
+  redis: string | undefined,
+  oldRedis: string | undefined,
+): readonly string[] {
+  if (renews === undefined) return []
+  const old = oldRedis === undefined ? [] : [oldRedis]
+  if (renews === 'old') return old
+  if (redis !== undefined) return [redis, ...old]
+  throw usageError('the Redis of the new side is not named', 'name it with --redis or REDIS_URL')
+}
+
+/** From now on nothing that the store has is used, by anybody who has the switch. */
+async function beginEra(url: string, prefix: string | undefined): Promise<void> {
+  const backend = redisCache({ url, ...(prefix === undefined ? {} : { prefix }) })
+  try {
+    await backend.ping()
+    await backend.renew?.()
+    // Until then others may go on in the era before.
+    await sleep(SETTLED_MS)
+  } finally {
+    await backend.close()
+  }
+}
