@@ -350,6 +350,8 @@ export class RedisConnection {
       })
     if (name === 'MGET') {
       args.forEach((key, i) => {
+        // The state and the check of rights are no cells.
+        if (key.startsWith('sim:#')) return
         const [, kind, value] = /^\d([vbx])[^|]*\|(.*)$/su.exec((reply as string[])[i] ?? '') ?? []
         note('reads', key, kind === 'v' ? value! : '')
       })
@@ -360,7 +362,10 @@ export class RedisConnection {
       const outcome = Number(Array.isArray(reply) ? reply[0] : reply) % 10
       if (outcome > 2) return
       const done = outcome > 0
-      const value = args.map((arg) => /\|(.*)$/su.exec(arg)?.[1] ?? '').join('')
+      const value = args
+        .slice(1)
+        .map((arg) => /\|(.*)$/su.exec(arg)?.[1] ?? '')
+        .join('')
       if (kind === 'x' && done) note('marks', args[2]!, '')
       else if (kind !== 'x') note(done ? 'puts' : 'refused', args[2]!, value)
     }
@@ -406,7 +411,10 @@ function describe(name: string, args: readonly string[]): string {
   if (!name.startsWith('EVAL')) return `${name} ${args.join(' ').slice(0, 80)}`
   const head = args.find((arg) => /^\d[vbx][\w-]{12}$/u.test(arg))
   const kind = head === undefined ? 'script' : head[1] === 'x' ? 'TOMBSTONE' : 'PUT'
-  const value = args.map((arg) => /\|(.*)$/su.exec(arg)?.[1] ?? '').join('')
+  const value = args
+    .slice(1)
+    .map((arg) => /\|(.*)$/su.exec(arg)?.[1] ?? '')
+    .join('')
   const names = args.slice(2, 2 + Number(args[1])).map((key) => key.replace(/^.*:/u, ''))
   const names12 =
     kind === 'TOMBSTONE' ? (/^\d{13}([\w-]{12})0/u.exec(args.at(-2) ?? '')?.[1] ?? '') : ''
