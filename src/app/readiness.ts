@@ -42,7 +42,7 @@ interface Check {
  * both.
  */
 export function readinessOf(health: CacheHealth): Readiness {
-  const { flags, off, on } = health
+  const { flags, off, on, follower } = health
   const checks = {
     flags: {
       ...check(flags.ok, flags.status, flags.detail),
@@ -51,6 +51,12 @@ export function readinessOf(health: CacheHealth): Readiness {
     },
     off: { ...check(off.ok, off.backend, off.detail), ...since(off.outSince), ...owed(off.owed) },
     on: { ...check(on.ok, on.backend, on.detail), ...since(on.outSince), ...owed(on.owed) },
+    ...(follower && {
+      follower: {
+        ...check(follower.ok, follower.backend, follower.detail),
+        ...since(follower.outSince),
+      },
+    }),
   }
   return { status: health.ok ? 'ok' : 'degraded', checks }
 }

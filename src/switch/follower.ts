@@ -189,7 +189,14 @@ export class Follower {
     else if (!live) {
       detail = `${shared.backend.name} does not tell what other machines write: it is asked for each key, and while it is out nothing older than ${ALONE_MS / 1000} s is used`
     }
-    return { ok: detail === '', live, outSince: live ? 0 : this.#outSince, lagMs, detail }
+    return {
+      ok: live || this.#refused !== '',
+      backend: shared.backend.name,
+      live,
+      outSince: live ? 0 : this.#outSince,
+      lagMs,
+      detail,
+    }
   }
 
   close(): void {

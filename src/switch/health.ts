@@ -18,14 +18,17 @@ export interface SideHealth {
 
 /** How a side that other machines do not see hears of what they write. */
 export interface FollowerHealth {
+  /** Also where the store refuses to be followed: `detail` says so. */
   readonly ok: boolean
+  /** Of the shared side. */
+  readonly backend: string
   /** Changes in the shared store are told to this process, and were within the last second for sure. */
   readonly live: boolean
   /** Epoch milliseconds since when they are not; 0 while they are. */
   readonly outSince: number
   /** Milliseconds since when something may have happened that it was not told; -1: always. */
   readonly lagMs: number
-  /** One line for people; `''` when ok. */
+  /** One line for people; `''` when live. */
   readonly detail: string
 }
 

@@ -29,6 +29,22 @@ describe.skipIf(!redisServerAvailable())('doctor and the memory of Redis', () =>
   })
 })
 
+describe.skipIf(!redisServerAvailable())('doctor and a Redis that several machines follow', () => {
+  it('tries it', async () => {
+    await using redis = await startRedis()
+    const tracking = async (url: string) =>
+      (await examine(url)).find(({ check }) => check === 'redis tracking')
+    expect(await tracking(redis.url)).toMatchObject({ state: 'ok' })
+    const user = ['ACL', 'SETUSER', 'app', 'on', '>secret', '~switchback:cache:*', '+@all']
+    await redis.command(...user, '-client|tracking', '&*')
+    expect(await tracking(redis.url.replace('redis://', 'redis://app:secret@'))).toMatchObject({
+      state: 'warning',
+      text: expect.stringMatching(/CLIENT TRACKING is refused .*only when their copy expires$/u),
+      remedy: expect.stringMatching(/\+client\|tracking/u),
+    })
+  })
+})
+
 describe.skipIf(!redisServerAvailable())('doctor and a Redis that refuses', () => {
   it('tells what was refused', async () => {
     await using redis = await startRedis()

@@ -1,5 +1,7 @@
 import { connect, createServer, type Server, type Socket } from 'node:net'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { readinessOf } from '../../src/app/index.ts'
+import { createTelemetry } from '../../src/telemetry/index.ts'
 import { Fleet, type OldSide, type Pod } from '../support/fleet.ts'
 import { until } from '../support/until.ts'
 
@@ -114,20 +116,25 @@ test('FLUSHALL: what was known before is not confirmed by there being nothing', 
 
 test('a connection that has become deaf proves nothing: Redis is asked', async () => {
   const path = await deafPath()
+  const telemetry = createTelemetry()
   try {
-    const [reader, writer] = [await fleet.pod({ port: path.port }), await fleet.pod()]
+    const [reader, writer] = [await fleet.pod({ port: path.port, telemetry }), await fleet.pod()]
     const key = fleet.key()
     await reader.offUser.set(key, 'v1')
     path.deafen()
     await writer.onUser.set(key, 'v2')
     await until('it has noticed', () => reader.cache.health().follower?.live === false)
-    expect(reader.cache.health()).toMatchObject({ ok: false, on: { ok: true } })
+    const health = reader.cache.health()
+    expect(health).toMatchObject({ ok: false, on: { ok: true } })
+    expect(readinessOf(health).checks['follower']).toMatchObject({ ok: false, what: 'redis' })
+    expect(telemetry.prometheus()).toContain('switchback_following{cache="cache"} 0')
     expect(await reader.offUser.get(key)).toBe('v2')
     expect(await reader.onUser.get(key)).toBe('v2')
     await until('it is said', () => reader.events.some(({ type }) => type === 'follower-out'))
     await reader.cache.close()
   } finally {
     await path.close()
+    telemetry.close()
   }
 })
 

@@ -9,6 +9,7 @@ import {
   userOf,
 } from '../../cache/index.ts'
 import { messageOf, type SwitchbackError } from '../../errors.ts'
+import { checkFollow } from './check-follow.ts'
 import { type DoctorFinding, ok, problem, skipped, warning } from './finding.ts'
 
 const check = 'redis'
@@ -63,6 +64,7 @@ export async function checkRedis(
       ok(check, `${shown} answers, version ${version}`),
       ...checkMemory(info),
       ...checkClock(skew),
+      ...(paired ? [] : [await checkFollow(redis, prefix)]),
     ]
   } catch (error) {
     const mute = /RESET|TIMEDOUT|EPROTO|EPIPE|SSL/.test(refused ?? '')
