@@ -118,7 +118,7 @@ describe('what cannot work is refused, with the value and what to do', () => {
     [
       'a limit of nothing',
       () => switchWith({ maxOwed: Number.NaN }),
-      `${OPTIONS}createCacheSwitch: maxOwed cannot be NaN | give a number of at least 1; it is 10,000 without`,
+      `${OPTIONS}createCacheSwitch: maxOwed cannot be NaN | give a number of at least 0; it is 10,000 without`,
     ],
     [
       'createDecider()',
