@@ -32,6 +32,7 @@ export {
   adaptCache,
   type AdaptCacheOptions,
   type CacheBackend,
+  type CacheNamespace,
   type CacheService,
   type Cell,
   type Duration,

@@ -7,6 +7,11 @@ export type Duration = `${number}${'ms' | 's' | 'm' | 'h' | 'd'}`
 export interface SetOptions {
   /** How long the value lives. @default the cache's `defaultTtl`, else it does not expire */
   readonly ttl?: Ttl
+  /**
+   * The share of the ttl, from 0 to 1, by which a lifetime is shortened at random at most, so that what was
+   * stored together does not expire together. @default the cache's `ttlJitter`, else 0
+   */
+  readonly jitter?: number
 }
 
 export interface GetOrSetOptions extends SetOptions {
@@ -33,12 +38,28 @@ export interface CacheService {
    * key at once, the loader runs once.
    */
   getOrSet<T>(key: string, load: Loader<T>, options?: GetOrSetOptions): Promise<T>
+  /** The values that are there. Each key is read as `get` reads it, all in one round trip. */
+  getMany<T = unknown>(keys: Iterable<string>): Promise<Map<string, T>>
+  /**
+   * Sets each key as `set` does, all in one round trip: entries of an array, a `Map` or `Object.entries()`. Of
+   * two for one key the last counts. A bad key or value rejects before anything is written.
+   */
+  setMany<T>(entries: Iterable<readonly [string, T]>, options?: SetOptions): Promise<void>
   has(key: string): Promise<boolean>
   /** Resolves to whether a value was there. */
   delete(key: string): Promise<boolean>
   /** Resolves to how many of the keys held a value. */
   deleteMany(keys: Iterable<string>): Promise<number>
   clear(): Promise<void>
+  /**
+   * A part of this cache with keys of its own, whose `clear` leaves the rest alone. Each operation reads one
+   * key more, that of its generation; what was cleared leaves the stores when it expires, so give its values
+   * a ttl. Keep the object: two of one name are the same part.
+   */
+  namespace(name: string): CacheNamespace
   close(): Promise<void>
   [Symbol.asyncDispose](): Promise<void>
 }
+
+/** A part of a cache: see {@link CacheService.namespace}. */
+export type CacheNamespace = Omit<CacheService, 'namespace' | 'close' | typeof Symbol.asyncDispose>

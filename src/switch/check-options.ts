@@ -3,6 +3,7 @@ import { parseTtl } from '../cache/index.ts'
 import { checkNames, type NamesOf, requireOption } from '../options.ts'
 import type { BreakerOptions } from './breaker.ts'
 import { type CacheSwitchOptions, STANDBY_POLICIES } from './options.ts'
+import { checkJitter } from './values.ts'
 
 const OPTIONS: NamesOf<CacheSwitchOptions> = {
   flag: true,
@@ -14,6 +15,7 @@ const OPTIONS: NamesOf<CacheSwitchOptions> = {
   standby: true,
   retire: true,
   defaultTtl: true,
+  ttlJitter: true,
   codec: true,
   maxValueBytes: true,
   deadlineMs: true,
@@ -88,6 +90,7 @@ export function checkOptions(options: CacheSwitchOptions): void {
   }
   if (breaker !== undefined) checkBreaker(breaker)
   if (options.defaultTtl !== undefined) parseTtl(options.defaultTtl)
+  checkJitter('createCacheSwitch', 'ttlJitter', options.ttlJitter ?? 0)
 }
 
 function checkBreaker(options: BreakerOptions): void {

@@ -125,6 +125,7 @@ export function createCacheSwitch(options: CacheSwitchOptions & FlagChoice): Cac
     codec: options.codec ?? jsonCodec,
     maxValueBytes: options.maxValueBytes ?? 1_048_576,
     defaultTtl: options.defaultTtl,
+    ttlJitter: options.ttlJitter ?? 0,
     notify,
   })
   const losses = recorder.losses?.()

@@ -49,6 +49,11 @@ export interface CacheSwitchOptions {
   readonly retire?: Side
   /** For values stored without a `ttl`. @default they do not expire */
   readonly defaultTtl?: Ttl
+  /**
+   * The share of its ttl, from 0 to 1, by which each lifetime is shortened at random at most, so that what was
+   * stored together does not expire together. @default 0
+   */
+  readonly ttlJitter?: number
   /** @default JSON */
   readonly codec?: Codec
   /** Size limit of one encoded value in bytes. @default 1 MiB */

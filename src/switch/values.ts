@@ -7,7 +7,7 @@ import {
   type Ttl,
 } from '../cache/index.ts'
 import { quote, SwitchbackError } from '../errors.ts'
-import { checkNames, type NamesOf } from '../options.ts'
+import { checkNames, type NamesOf, requireOption } from '../options.ts'
 import type { Notify } from './events.ts'
 import { oneLine } from './guarded-side.ts'
 
@@ -31,12 +31,20 @@ export const jsonCodec: Codec = {
   },
 }
 
-const CALL: NamesOf<GetOrSetOptions> = { ttl: true, signal: true }
+const CALL: NamesOf<GetOrSetOptions> = { ttl: true, jitter: true, signal: true }
+
+/** @throws SwitchbackError `SB_OPTION_INVALID` unless it is a share */
+export function checkJitter(call: string, option: string, jitter: number): void {
+  const hint = 'give a share from 0 to 1: 0.1 shortens each lifetime by up to a tenth'
+  requireOption(jitter >= 0 && jitter <= 1, call, option, jitter, hint)
+}
 
 export interface ValuesParts {
   readonly codec: Codec
   readonly maxValueBytes: number
   readonly defaultTtl: Ttl | undefined
+  /** @default 0 */
+  readonly ttlJitter?: number
   readonly notify: Notify
 }
 
@@ -104,8 +112,14 @@ export class Values {
     // A misspelt `ttl` would be a value that never expires.
     if (options !== undefined && options.ttl === undefined)
       checkNames('the operation', options, CALL)
-    const ttl = options?.ttl ?? this.#parts.defaultTtl
-    return ttl === undefined ? Number.POSITIVE_INFINITY : parseTtl(ttl)
+    const { defaultTtl, ttlJitter = 0 } = this.#parts
+    const ttl = options?.ttl ?? defaultTtl
+    if (ttl === undefined) return Number.POSITIVE_INFINITY
+    const jitter = options?.jitter ?? ttlJitter
+    const ms = parseTtl(ttl)
+    if (jitter === 0) return ms
+    checkJitter('the operation', 'jitter', jitter)
+    return Math.max(1, Math.round(ms * (1 - jitter * Math.random())))
   }
 
   entry(payload: string, ttlMs: number): Entry {

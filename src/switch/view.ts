@@ -1,4 +1,10 @@
-import { checkKey, type GetOrSetOptions, type Loader, type SetOptions } from '../cache/index.ts'
+import {
+  type CacheNamespace,
+  checkKey,
+  type GetOrSetOptions,
+  type Loader,
+  type SetOptions,
+} from '../cache/index.ts'
 import type { Decider, Decision, DecisionContext } from '../flags/index.ts'
 import { quote, SwitchbackError } from '../errors.ts'
 import { requireOption } from '../options.ts'
@@ -11,6 +17,7 @@ import type { Coherence } from './coherence.ts'
 import type { Debts } from './debts.ts'
 import { type GuardedSide, oneLine } from './guarded-side.ts'
 import type { Loads } from './loads.ts'
+import { NamespaceView } from './namespace.ts'
 import { type OnOperation, PinnedOperation } from './operation.ts'
 import type { StandbyPolicy } from './options.ts'
 import { OPERATIONS } from './tracing.ts'
@@ -43,7 +50,8 @@ export interface ViewParts {
   readonly compareShare: number
 }
 
-const DELETE_BATCH = 256
+/** Writes of one call that are under way at once. */
+const WRITE_BATCH = 256
 
 /** The way of each operation of one caller: which side, run there, miss, failure, record. */
 export class CallerView implements CacheView {
@@ -103,17 +111,42 @@ export class CallerView implements CacheView {
     return this.#write('delete', (view) => view.#delete(key))
   }
 
-  async deleteMany(keys: Iterable<string>): Promise<number> {
-    // The characters of a text are no list of keys.
-    requireOption(typeof keys !== 'string', 'deleteMany', 'the keys', keys, 'pass a list of keys')
-    const distinct = [...new Set(keys)]
-    let count = 0
-    for (let i = 0; i < distinct.length; i += DELETE_BATCH) {
-      const batch = distinct.slice(i, i + DELETE_BATCH)
-      const deleted = await Promise.all(batch.map((key) => this.delete(key)))
-      count += deleted.filter(Boolean).length
+  async getMany<T = unknown>(keys: Iterable<string>): Promise<Map<string, T>> {
+    const distinct = distinctKeys('getMany', keys)
+    // Read in one turn, they are one command where the store can do that.
+    const values = await Promise.all(distinct.map((key) => this.get<T>(key)))
+    const found = new Map<string, T>()
+    for (const [i, key] of distinct.entries()) {
+      const value = values[i]
+      if (value !== undefined) found.set(key, value)
     }
-    return count
+    return found
+  }
+
+  async setMany<T>(entries: Iterable<readonly [string, T]>, options?: SetOptions): Promise<void> {
+    const { values } = this.#parts
+    const isList = typeof entries === 'object' && entries !== null && Symbol.iterator in entries
+    const hint = 'pass a list of [key, value], a Map or Object.entries()'
+    requireOption(isList, 'setMany', 'the entries', entries, hint)
+    const payloads = new Map<string, string>()
+    for (const [key, value] of entries) {
+      checkKey(key)
+      payloads.set(key, values.encode(value))
+    }
+    values.ttlOf(options)
+    await inBatches([...payloads], ([key, payload]) =>
+      this.#write('set', (view) => view.#store(key, payload, options)),
+    )
+  }
+
+  async deleteMany(keys: Iterable<string>): Promise<number> {
+    const distinct = distinctKeys('deleteMany', keys)
+    const deleted = await inBatches(distinct, (key) => this.delete(key))
+    return deleted.filter(Boolean).length
+  }
+
+  namespace(name: string): CacheNamespace {
+    return new NamespaceView(this, name)
   }
 
   /** Empties both sides. A side that cannot be emptied is distrusted instead. */
@@ -142,8 +175,11 @@ export class CallerView implements CacheView {
 
   async #set(key: string, value: unknown, options?: SetOptions): Promise<void> {
     checkKey(key)
+    return this.#store(key, this.#parts.values.encode(value), options)
+  }
+
+  async #store(key: string, payload: string, options?: SetOptions): Promise<void> {
     const { values, coherence, loads, background, losses, recorder } = this.#parts
-    const payload = values.encode(value)
     const ttlMs = values.ttlOf(options)
     const op = await this.#begin('set', key)
     const entry = values.entry(payload, ttlMs)
@@ -253,6 +289,22 @@ export class CallerView implements CacheView {
     }
     return value
   }
+}
+
+function distinctKeys(call: string, keys: Iterable<string>): string[] {
+  // The characters of a text are no list of keys.
+  requireOption(typeof keys !== 'string', call, 'the keys', keys, 'pass a list of keys')
+  const distinct = [...new Set(keys)]
+  for (const key of distinct) checkKey(key)
+  return distinct
+}
+
+async function inBatches<T, R>(all: readonly T[], work: (one: T) => Promise<R>): Promise<R[]> {
+  const results: R[] = []
+  for (let i = 0; i < all.length; i += WRITE_BATCH) {
+    results.push(...(await Promise.all(all.slice(i, i + WRITE_BATCH).map(work))))
+  }
+  return results
 }
 
 function noLoader(given: unknown): SwitchbackError {

@@ -11,7 +11,9 @@ beforeEach(() => {
 })
 afterEach(() => Promise.all(caches.map((cache) => cache.close())))
 
-function make(options: { originQueue?: number; loadMs?: number } = {}): CacheSwitch {
+function make(
+  options: { originConcurrency?: number; originQueue?: number; loadMs?: number } = {},
+): CacheSwitch {
   const cache = createCacheSwitch({
     flag: 'f',
     off: memoryCache(),
@@ -35,6 +37,45 @@ describe('loads that ask a cache themselves', () => {
       })
     const users = await Promise.all([1, 2, 3, 4].map(user))
     expect(users).toEqual([1, 2, 3, 4].map((id) => `user of org ${id}`))
+  })
+
+  test.each([64, 65, 1000])('%i at once, each with another load inside, all end', async (count) => {
+    const cache = make({ originConcurrency: 64 })
+    const user = (id: number): Promise<number> =>
+      cache.getOrSet(`user ${id}`, async () => {
+        await new Promise((resolve) => setImmediate(resolve))
+        return cache.getOrSet(`org ${id}`, async () => {
+          await new Promise((resolve) => setImmediate(resolve))
+          return id
+        })
+      })
+    const ids = Array.from({ length: count }, (_, id) => id)
+    expect(await Promise.all(ids.map(user))).toEqual(ids)
+  })
+
+  test('a thousand, each inside the one before, end', async () => {
+    const cache = make()
+    const level = (depth: number): Promise<number> =>
+      cache.getOrSet(`level ${depth}`, async () => (depth === 0 ? 0 : 1 + (await level(depth - 1))))
+    expect(await level(1000)).toBe(1000)
+  })
+
+  test('whose caller is not known any more get a place after loadMs', async () => {
+    const cache = make({ loadMs: 30 })
+    // A queue of jobs that was there before any load: what it runs has no part in their context.
+    const jobs: (() => void)[] = []
+    const pump = setInterval(() => jobs.shift()?.(), 1)
+    const user = (id: number): Promise<string> =>
+      cache.getOrSet(
+        `user ${id}`,
+        () =>
+          new Promise<string>((resolve) => {
+            jobs.push(() => resolve(cache.getOrSet(`org ${id}`, () => `org ${id}`)))
+          }),
+      )
+    const users = await Promise.all([1, 2, 3, 4, 5].map(user))
+    clearInterval(pump)
+    expect(users).toEqual([1, 2, 3, 4, 5].map((id) => `org ${id}`))
   })
 
   test('hold no second place in another cache either', async () => {

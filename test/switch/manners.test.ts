@@ -36,6 +36,9 @@ describe('after close()', () => {
       () => user.has('k'),
       () => user.delete('k'),
       () => user.deleteMany(['k']),
+      () => user.getMany(['k']),
+      () => user.setMany([['k', 1]]),
+      () => user.namespace('n').set('k', 1),
       () => user.clear(),
     ]) {
       await expect(run()).rejects.toMatchObject({ code: 'SB_CLOSED' })

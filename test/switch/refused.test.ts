@@ -73,7 +73,7 @@ describe('what cannot work is refused, with the value and what to do', () => {
     [
       'createCacheSwitch()',
       () => api.createCacheSwitch(),
-      `${OPTIONS}createCacheSwitch needs an object of options; got undefined | its options are flag, flags, decider, off, on, name, standby, retire, defaultTtl, codec, maxValueBytes, deadlineMs, breaker, originConcurrency, originQueue, loadMs, maxOwed, compareShare, maxBackground, telemetry, onEvent`,
+      `${OPTIONS}createCacheSwitch needs an object of options; got undefined | its options are flag, flags, decider, off, on, name, standby, retire, defaultTtl, ttlJitter, codec, maxValueBytes, deadlineMs, breaker, originConcurrency, originQueue, loadMs, maxOwed, compareShare, maxBackground, telemetry, onEvent`,
     ],
     [
       'no side',
@@ -164,6 +164,26 @@ describe('what cannot work is refused, with the value and what to do', () => {
       'one key of many',
       (cache) => cache.deleteMany('key'),
       `${OPTIONS}deleteMany: the keys cannot be "key" | pass a list of keys`,
+    ],
+    [
+      'one key of many to read',
+      (cache) => cache.getMany('key'),
+      `${OPTIONS}getMany: the keys cannot be "key" | pass a list of keys`,
+    ],
+    [
+      'an object of many',
+      (cache) => cache.setMany({ k: 1 }),
+      `${OPTIONS}setMany: the entries cannot be {"k":1} | pass a list of [key, value], a Map or Object.entries()`,
+    ],
+    [
+      'a namespace without a name',
+      (cache) => cache.namespace(''),
+      `${OPTIONS}namespace: the name cannot be "" | give it a name: namespace("profiles")`,
+    ],
+    [
+      'a jitter in percent',
+      (cache) => cache.set('k', 1, { ttl: '1m', jitter: 10 }),
+      `${OPTIONS}the operation: jitter cannot be 10 | give a share from 0 to 1: 0.1 shortens each lifetime by up to a tenth`,
     ],
     [
       'a user without an object',

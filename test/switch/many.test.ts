@@ -1,0 +1,221 @@
+// @needs redis
+import * as fc from 'fast-check'
+import { Redis } from 'ioredis'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import type { CacheView } from '../../src/switch/index.ts'
+import { deferred } from '../support/deferred.ts'
+import { World } from '../support/world.ts'
+
+/** A busy machine is no outage. */
+const PATIENT = { deadlineMs: 20_000 }
+
+let world: World
+let redis: Redis
+
+beforeAll(async () => {
+  world = await World.create()
+  redis = new Redis(world.redis.url)
+})
+
+afterAll(async () => {
+  redis.disconnect()
+  await world.close()
+})
+
+const list = (count: number): string[] => Array.from({ length: count }, () => world.key())
+
+async function callsOf(command: string): Promise<number> {
+  const stats = await redis.info('commandstats')
+  return Number(new RegExp(`cmdstat_${command}:calls=(\\d+)`).exec(stats)?.[1] ?? 0)
+}
+
+describe('many keys at once', () => {
+  test.each(['offUser', 'onUser'] as const)('%s: set, read by both, deleted', async (name) => {
+    const actor = world.actor(PATIENT)
+    const other = world.actor(PATIENT)
+    const keys = list(270)
+    await actor[name].setMany(keys.map((key, i) => [key, i]))
+    for (const user of [actor.offUser, actor.onUser, other.offUser, other.onUser]) {
+      const found = await user.getMany<number>([...keys, world.key(), keys[0]!])
+      expect([...found]).toEqual(keys.map((key, i) => [key, i]))
+    }
+    expect(await other[name].deleteMany(keys)).toBe(270)
+    for (const user of [actor.offUser, actor.onUser])
+      expect((await user.getMany(keys)).size).toBe(0)
+  })
+
+  test('are read with one command for a hundred', async () => {
+    const { onUser } = world.actor(PATIENT)
+    const keys = list(200)
+    await onUser.setMany(new Map(keys.map((key) => [key, 'v'])))
+    await redis.config('RESETSTAT')
+    expect((await onUser.getMany(keys)).size).toBe(200)
+    expect(await callsOf('mget')).toBeLessThanOrEqual(3)
+    expect(await callsOf('get')).toBe(0)
+  })
+
+  test('of two for one key the last counts; null is a value', async () => {
+    const { offUser } = world.actor(PATIENT)
+    const [a, b] = list(2) as [string, string]
+    await offUser.setMany([
+      [a, 1],
+      [b, null],
+      [a, 2],
+    ])
+    expect([...(await offUser.getMany([a, b]))]).toEqual([
+      [a, 2],
+      [b, null],
+    ])
+    expect(await offUser.getMany([])).toEqual(new Map())
+    await offUser.setMany([])
+  })
+
+  test('a bad key or value among them rejects, and nothing is written', async () => {
+    const { onUser } = world.actor(PATIENT)
+    const key = world.key()
+    for (const [bad, code] of [
+      [[world.key(), undefined], 'SB_VALUE_UNDEFINED'],
+      [['', 1], 'SB_KEY_INVALID'],
+    ] as const) {
+      await expect(onUser.setMany([[key, 1], bad])).rejects.toMatchObject({ code })
+    }
+    await expect(onUser.setMany([[key, 1]], { ttl: -1 })).rejects.toMatchObject({
+      code: 'SB_TTL_INVALID',
+    })
+    expect(await onUser.get(key)).toBeUndefined()
+    await expect(onUser.getMany([key, ''])).rejects.toMatchObject({ code: 'SB_KEY_INVALID' })
+    await expect(onUser.deleteMany([key, ''])).rejects.toMatchObject({ code: 'SB_KEY_INVALID' })
+  })
+})
+
+test.each([
+  ['of the call', {}, { ttl: 10_000, jitter: 0.5 }],
+  ['of the cache', { ttlJitter: 0.5, defaultTtl: 10_000 }, {}],
+])('jitter %s shortens each lifetime, and never lengthens it', async (_, ofCache, ofCall) => {
+  const actor = world.actor({ ...PATIENT, ...ofCache })
+  const keys = list(60)
+  await actor.onUser.setMany(
+    keys.map((key) => [key, 1] as const),
+    ofCall,
+  )
+  await Promise.all(keys.map((key) => actor.offUser.getOrSet(`${key}'`, () => 1, ofCall)))
+  for (const [side, names] of [
+    [actor.on, keys],
+    [actor.off, keys.map((key) => `${key}'`)],
+  ] as const) {
+    const cells = await Promise.all(names.map((key) => side.read(key)))
+    const lives = cells.map(({ expiresAt, writtenAt }) => expiresAt - writtenAt)
+    expect(Math.max(...lives)).toBeLessThanOrEqual(10_000)
+    expect(Math.min(...lives)).toBeLessThan(9_000)
+    expect(new Set(lives).size).toBeGreaterThan(20)
+  }
+})
+
+describe('a namespace', () => {
+  test('is cleared by itself, for all users and processes', async () => {
+    const [one, other] = [world.actor(PATIENT), world.actor(PATIENT)]
+    const name = world.key()
+    const key = world.key()
+    const of = (view: CacheView) => view.namespace(name)
+    await one.offUser.set(key, 'outside')
+    await of(one.offUser).set(key, 'inside')
+    await one.offUser.namespace(world.key()).set(key, 'another')
+    for (const { offUser, onUser } of [one, other]) {
+      for (const user of [offUser, onUser]) {
+        expect(await of(user).get(key)).toBe('inside')
+        expect(await of(user).has(key)).toBe(true)
+        expect([...(await of(user).getMany([key, 'none']))]).toEqual([[key, 'inside']])
+      }
+    }
+    await of(other.onUser).clear()
+    for (const { offUser, onUser } of [one, other]) {
+      for (const user of [offUser, onUser]) {
+        expect(await of(user).get(key)).toBeUndefined()
+        expect(await user.get(key)).toBe('outside')
+      }
+    }
+    expect(await of(one.onUser).getOrSet(key, () => 'loaded')).toBe('loaded')
+    expect(await of(other.offUser).getOrSet(key, () => 'again')).toBe('loaded')
+    await of(one.onUser).setMany([
+      ['a', 1],
+      ['b', 2],
+    ])
+    expect(await of(other.onUser).deleteMany(['a', 'b', 'c'])).toBe(2)
+    expect(await of(other.onUser).delete(key)).toBe(true)
+  })
+
+  test('a load from before a clear is found by nobody', async () => {
+    const { offUser, onUser } = world.actor(PATIENT)
+    const name = world.key()
+    const [started, answer] = [deferred<void>(), deferred<string>()]
+    const loading = onUser.namespace(name).getOrSet('k', () => {
+      started.resolve()
+      return answer.promise
+    })
+    await started.promise
+    await offUser.namespace(name).clear()
+    answer.resolve('old')
+    expect(await loading).toBe('old')
+    for (const user of [offUser, onUser])
+      expect(await user.namespace(name).get('k')).toBeUndefined()
+  })
+
+  test('a write waits for a clear that is under way, and takes over from one that never ends', async () => {
+    const { offUser, onUser } = world.actor(PATIENT)
+    const name = world.key()
+    await onUser.namespace(name).set('k', 'old')
+    // What a process that was killed in its clear leaves behind.
+    await offUser.set(`${name}:#generation`, 'clearing x')
+    for (const user of [offUser, onUser]) {
+      expect(await user.namespace(name).get('k')).toBeUndefined()
+      expect(await user.namespace(name).getOrSet('l', () => 1)).toBe(1)
+    }
+    const setting = onUser.namespace(name).set('k', 'new')
+    await setting
+    for (const user of [offUser, onUser]) expect(await user.namespace(name).get('k')).toBe('new')
+  })
+
+  test('property: whoever reads after a write or a clear sees it or nothing', async () => {
+    const [a, b] = [world.actor(PATIENT), world.actor(PATIENT)]
+    const users = [a.offUser, a.onUser, b.offUser, b.onUser]
+    const step = fc.record({
+      do: fc.constantFrom('set', 'set', 'delete', 'clear', 'get', 'getOrSet', 'lose'),
+      by: fc.nat(3),
+      key: fc.constantFrom('k', 'l'),
+    })
+    await fc.assert(
+      fc.asyncProperty(fc.array(step, { maxLength: 12 }), async (steps) => {
+        const name = world.key()
+        const parts = users.map((user) => user.namespace(name))
+        const now = new Map<string, number>()
+        let version = 0
+        for (const { do: what, by, key } of steps) {
+          const part = parts[by]!
+          version += 1
+          if (what === 'set') {
+            await part.set(key, version)
+            now.set(key, version)
+          } else if (what === 'delete') {
+            await part.delete(key)
+            now.delete(key)
+          } else if (what === 'clear') {
+            await part.clear()
+            now.clear()
+          } else if (what === 'get')
+            expect([undefined, now.get(key)]).toContain(await part.get(key))
+          else if (what === 'getOrSet') {
+            const loaded = now.get(key) ?? version
+            expect(await part.getOrSet(key, () => loaded)).toBe(loaded)
+            now.set(key, loaded)
+          } else await redis.del(`world m1:${name}:#generation`)
+        }
+        for (const part of parts) {
+          for (const key of ['k', 'l']) {
+            expect([undefined, now.get(key)]).toContain(await part.get(key))
+          }
+        }
+      }),
+      { numRuns: Number(process.env['MANY_RUNS'] ?? 25) },
+    )
+  })
+})
