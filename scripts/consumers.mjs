@@ -1,5 +1,5 @@
 // `npm run test:consumers [-- name ...]`: installs the packed package as its users do and runs it. Each
-// folder of test/consumers/ is a project of one kind; `managers` is every package manager on every
+// folder of test/consumers/ is a project of one kind; `examples` are those of examples/; `managers` is every package manager on every
 // Node.js that is supported, `drivers` the file store's SQLite on each, and `clone` holds what `npm pack` makes
 // of a clean clone to what was packed here. What they need comes from the registry, or from npm's cache of it.
 import { execFileSync, spawn } from 'node:child_process'
@@ -7,10 +7,29 @@ import { cpSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync }
 import { tmpdir } from 'node:os'
 import { delimiter, dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { tryExample } from './try-example.mjs'
 
 const root = fileURLToPath(new URL('..', import.meta.url))
 const consumers = join(root, 'test', 'consumers')
-const NAMES = ['threads', 'jest', 'esbuild', 'typescript', 'nestjs', 'managers', 'drivers', 'clone']
+const NAMES = [
+  'threads',
+  'jest',
+  'esbuild',
+  'typescript',
+  'nestjs',
+  'examples',
+  'managers',
+  'drivers',
+  'clone',
+]
+/** What `npm start` of an example runs last, and what it builds before. */
+const EXAMPLES = {
+  fastify: { build: ['npx', 'tsc'], run: ['node', 'dist/app.js'] },
+  express: { run: ['node', 'app.js'] },
+  nestjs: { build: ['npx', 'nest', 'build'], run: ['node', 'dist/main.js'] },
+  worker: { run: ['node', 'main.mjs'] },
+  'own-prometheus': { run: ['node', 'app.mjs'] },
+}
 const NODES = ['20', '22', '24']
 /** Of the text of a chunk, in its name. */
 const HASH = /-[\w-]{8}(?=\.c?js$)/gm
@@ -29,6 +48,7 @@ try {
   for (const name of asked.length === 0 ? NAMES : asked) {
     if (name === 'managers') await managers(tarball)
     else if (name === 'drivers') await drivers()
+    else if (name === 'examples') await examples(tarball)
     else if (name === 'clone') await step(name, () => clone(tarball))
     else {
       await step(name, async () => {
@@ -58,6 +78,25 @@ async function managers(tarball) {
         await run(project, [join('node_modules', '.bin', 'switchback'), '--version'], env)
       })
     }
+  }
+}
+
+/** Each by its two commands: the install, from the packed package, and the start. */
+async function examples(tarball) {
+  const folder = join(scratch, 'examples')
+  cpSync(join(root, 'examples'), folder, {
+    recursive: true,
+    filter: (path) => !path.includes('node_modules'),
+  })
+  for (const [name, { build, run: command }] of Object.entries(EXAMPLES)) {
+    await step(`example ${name}`, async () => {
+      const project = join(folder, name)
+      // Without --engine-strict: fastify's cookie@2 wants Node.js 22.
+      const install = MANAGERS.npm(tarball).filter((arg) => arg !== '--engine-strict')
+      await run(project, [...install, '--prefer-offline'])
+      if (build !== undefined) await run(project, build)
+      await tryExample(project, command)
+    })
   }
 }
 
