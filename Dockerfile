@@ -15,7 +15,6 @@ ENV SWITCHBACK_NO_INSTALL=1
 WORKDIR /app
 COPY --from=build /app/package.json ./
 COPY --from=build /app/dist ./dist
-COPY flags ./flags
 # A named volume takes the owner of the directory that it is first mounted on.
 RUN install -d -o node -g node /var/lib/switchback
 ENV SWITCHBACK_CACHE_DIR=/var/lib/switchback
@@ -23,4 +22,6 @@ USER node
 EXPOSE 3000 3002
 HEALTHCHECK --interval=10s --timeout=3s --start-period=10s --retries=3 \
   CMD ["node", "-e", "fetch('http://127.0.0.1:' + (process.env.PORT || 3000) + '/healthz').then((r) => process.exit(r.ok ? 0 : 1), () => process.exit(1))"]
-CMD ["node", "dist/cli/bin.js", "start"]
+# What follows is the command: `start`, `control`, `guard`, `rollback`, ... No flags are in here.
+ENTRYPOINT ["node", "/app/dist/cli/bin.js"]
+CMD ["start"]

@@ -27,6 +27,8 @@ export interface RoomListener {
 }
 
 const TICK_MS = 1000
+/** How long the addresses of a headless service are believed. */
+const RESOLVE_MS = 5000
 
 /**
  * Everything that the page shows: replicas, flags file, flagd and guard, each of which may fail
@@ -41,6 +43,7 @@ export class Room {
   readonly #guard: GuardView | undefined
   #listener: RoomListener | undefined
   #timer: NodeJS.Timeout | undefined
+  #resolving: NodeJS.Timeout | undefined
   #state: ControlState | undefined
 
   constructor({ file, flag, flagd, replicas, guessed, guard }: RoomOptions) {
@@ -52,10 +55,11 @@ export class Room {
   }
 
   async start(listener: RoomListener): Promise<void> {
-    await this.#watch.start()
+    await Promise.all([this.#watch.start(), this.#fleet.resolve()])
     this.#listener = listener
     this.#tick()
     this.#timer = setInterval(() => this.#tick(), TICK_MS).unref()
+    this.#resolving = setInterval(() => void this.#fleet.resolve(), RESOLVE_MS).unref()
   }
 
   /** As of the last tick. */
@@ -101,6 +105,7 @@ export class Room {
 
   async close(): Promise<void> {
     clearInterval(this.#timer)
+    clearInterval(this.#resolving)
     this.#listener = undefined
     this.#fleet.close()
     await this.#watch.close()

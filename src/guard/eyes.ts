@@ -43,7 +43,7 @@ export class Eyes {
   out: readonly SideOutOn[] = []
   epoch = 1
   readonly #plan: Plan
-  readonly #named: readonly string[]
+  readonly #named: () => readonly string[]
   readonly #share = new ShareAlarm()
   #observer!: Observer
   #judge!: Judge
@@ -52,7 +52,7 @@ export class Eyes {
   #baselineS = 0
 
   /** @param named replicas that are expected to answer from the first poll on */
-  constructor(plan: Plan, named: readonly string[] = []) {
+  constructor(plan: Plan, named: () => readonly string[] = () => []) {
     this.#plan = plan
     this.#named = named
     this.begin()
@@ -139,7 +139,7 @@ export class Eyes {
     this.verdict = this.#judge.verdict(at)
     this.out = sidesOut(poll.readings)
     const heard = poll.readings.map(({ replica }) => replica)
-    this.sight = look(this.sight.state, at, heard, this.#plan.blindness, this.#named)
+    this.sight = look(this.sight.state, at, heard, this.#plan.blindness, this.#named())
     this.broken = this.#limits.add(at, differences)
     this.disagreements = disagreements(this.#observer.replicas)
     return at

@@ -65,7 +65,7 @@ export class Guard implements RunningGuard {
     this.#dryRun = dryRun
     this.#now = now
     this.#position = new Position(plan.steps)
-    this.#eyes = new Eyes(plan, options.source.named)
+    this.#eyes = new Eyes(plan, () => options.source.named ?? [])
     const parts = { ...options, dryRun, now, position: this.#position, eyes: this.#eyes }
     this.#records = new Records(parts)
     this.#flag = new FlagLook({

@@ -3,6 +3,7 @@
  * within bounds, from each process or from a Prometheus server; and from it what each process
  * decides about a flag.
  */
+export { type Place, placesOf, type Resolve } from './addresses.ts'
 export { ExpositionReader, type ParseLimits, type Series } from './exposition.ts'
 export { fetchPieces, fetchText, type FetchOptions } from './fetch-text.ts'
 export { metricsUrl } from './metrics-url.ts'

@@ -1,7 +1,5 @@
-import { lookup } from 'node:dns/promises'
-import { isIP } from 'node:net'
-import { setTimeout as sleep } from 'node:timers/promises'
 import { isSwitchbackError, messageOf } from '../errors.ts'
+import { addressesOf, placesOf, type Resolve } from './addresses.ts'
 import { ExpositionReader, type Series } from './exposition.ts'
 import { fetchPieces } from './fetch-text.ts'
 import { metricsUrl } from './metrics-url.ts'
@@ -32,7 +30,7 @@ export interface ProcessesOptions {
    * The addresses of a name.
    * @default by the system's resolver
    */
-  readonly resolve?: (hostname: string) => Promise<readonly string[]>
+  readonly resolve?: Resolve
 }
 
 /** The report of a process, or why there is none. */
@@ -70,39 +68,16 @@ export async function processSources(options: ProcessesOptions): Promise<Process
   return [...found.flat(), ...server]
 }
 
-async function atUrl(
-  url: URL,
-  timeoutMs: number,
-  resolve: (hostname: string) => Promise<readonly string[]>,
-): Promise<ProcessSource[]> {
-  const { hostname, host } = url
-  const one = [processAt(url, { name: host, timeoutMs })]
-  // localhost has an address of each family, and one process behind them.
-  if (hostname === 'localhost' || isIP(hostname.replace(/^\[(.*)\]$/, '$1')) !== 0) return one
-  const addresses = await resolve(hostname).catch((): readonly string[] => [])
-  if (addresses.length <= 1) return one
-  return addresses.map((address) => {
-    const port = url.port === '' ? (url.protocol === 'https:' ? '443' : '80') : url.port
-    const name = `${address.includes(':') ? `[${address}]` : address}:${port}`
+async function atUrl(url: URL, timeoutMs: number, resolve: Resolve): Promise<ProcessSource[]> {
+  const places = await placesOf(url, resolve)
+  return places.map(({ name, address }) => {
+    if (address === undefined) return processAt(url, { name, timeoutMs })
     const gone = async (): Promise<boolean> => {
-      const now = await resolve(hostname).catch(() => addresses)
+      const now = await resolve(url.hostname).catch(() => [address])
       return !now.includes(address)
     }
     return processAt(url, { name, timeoutMs, address, gone })
   })
-}
-
-/** A resolver that hangs must not hang a rollback, in ms. */
-const RESOLVE_MS = 1500
-
-/** A process has an address of each family: only one family is counted. */
-async function addressesOf(hostname: string): Promise<string[]> {
-  const asked = lookup(hostname, { all: true })
-  // A failure after the time was up goes unhandled on purpose.
-  asked.catch(() => {})
-  const all = await Promise.race([asked, sleep(RESOLVE_MS, [], { ref: false })])
-  const four = all.filter(({ family }) => family === 4)
-  return (four.length > 0 ? four : all).map(({ address }) => address)
 }
 
 interface ProcessAtOptions {

@@ -78,6 +78,7 @@ const container = closed(
     // A tag, and not the one that moves.
     image: { type: 'string', pattern: '^[a-z0-9./-]+:(?!latest$)[\\w.-]+$' },
     restartPolicy: { const: 'Always' },
+    command: list(text),
     args: list({ type: 'string' }),
     env: list(variable),
     ports: list(
@@ -139,6 +140,11 @@ const volume = {
       'name',
       'emptyDir',
     ),
+    closed(
+      { name: dnsLabel, persistentVolumeClaim: closed({ claimName: dnsLabel }, 'claimName') },
+      'name',
+      'persistentVolumeClaim',
+    ),
   ],
 }
 
@@ -190,12 +196,26 @@ const kinds: Readonly<Record<string, readonly [apiVersion: string, Schema]>> = {
   Namespace: ['v1', {}],
   ConfigMap: ['v1', { data: { type: 'object', additionalProperties: { type: 'string' } } }],
   ServiceAccount: ['v1', { automountServiceAccountToken: { const: false } }],
+  PersistentVolumeClaim: [
+    'v1',
+    {
+      spec: closed(
+        {
+          accessModes: list({ enum: ['ReadWriteOnce', 'ReadWriteMany', 'ReadWriteOncePod'] }),
+          resources: closed({ requests: closed({ storage: memory }, 'storage') }, 'requests'),
+        },
+        'accessModes',
+        'resources',
+      ),
+    },
+  ],
   Service: [
     'v1',
     {
       spec: closed(
         {
           clusterIP: { const: 'None' },
+          publishNotReadyAddresses: { type: 'boolean' },
           selector: labels,
           ports: list(
             closed({ name: portName, port: portNumber, targetPort: port }, 'name', 'port'),
@@ -215,13 +235,19 @@ const kinds: Readonly<Record<string, readonly [apiVersion: string, Schema]>> = {
           revisionHistoryLimit: natural,
           minReadySeconds: natural,
           selector,
-          strategy: closed(
-            {
-              type: { const: 'RollingUpdate' },
-              rollingUpdate: closed({ maxSurge: natural, maxUnavailable: natural }),
-            },
-            'type',
-          ),
+          strategy: {
+            oneOf: [
+              closed(
+                {
+                  type: { const: 'RollingUpdate' },
+                  rollingUpdate: closed({ maxSurge: natural, maxUnavailable: natural }),
+                },
+                'type',
+              ),
+              // Its volume can be mounted once.
+              closed({ type: { const: 'Recreate' } }, 'type'),
+            ],
+          },
           template: closed(
             { metadata: closed({ labels }, 'labels'), spec: podSpec },
             'metadata',
@@ -292,6 +318,13 @@ export const kustomizationSchema: object = closed(
     labels: list(closed({ pairs: labels }, 'pairs')),
     images: list(closed({ name: text, newName: text, newTag: text }, 'name')),
     configMapGenerator: list(closed({ name: dnsLabel, files: list(text) }, 'name', 'files')),
+    patches: list(
+      closed(
+        { target: closed({ kind: text, name: dnsLabel }, 'kind', 'name'), patch: text },
+        'target',
+        'patch',
+      ),
+    ),
     generatorOptions: closed({ disableNameSuffixHash: { const: true } }),
   },
   'apiVersion',

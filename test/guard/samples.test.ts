@@ -343,6 +343,30 @@ describe('replicas over HTTP', () => {
     expect(getEventListeners(stop.signal, 'abort')).toHaveLength(0)
   })
 
+  test('a name with several addresses is a replica at each of them, as they come and go', async () => {
+    const counts = telemetry()
+    const url = new URL(await serve((_, response) => response.end(counts.prometheus())))
+    const port = url.port
+    let addresses = ['127.0.0.1', '127.0.0.2']
+    let clock = 0
+    const source = replicaSource({
+      urls: [`http://pods.internal:${port}/metrics`],
+      resolve: async () => addresses,
+      now: () => clock,
+    })
+    const replicas = async (): Promise<readonly string[]> => {
+      clock += 10_000
+      const { readings, failures } = await source.poll()
+      return [...readings, ...failures].map(({ replica }) => replica)
+    }
+    expect(source.named).toEqual([`pods.internal:${port}`])
+    expect(await replicas()).toEqual([`127.0.0.1:${port}`, `127.0.0.2:${port}`])
+    // Pods come and go: none of them is expected by name.
+    expect(source.named).toEqual([])
+    addresses = ['127.0.0.2', '127.0.0.3']
+    expect((await replicas()).toSorted()).toEqual([`127.0.0.2:${port}`, `127.0.0.3:${port}`])
+  })
+
   test('refuses addresses that are not http', () => {
     for (const url of ['file:///etc/passwd', 'localhost', '']) {
       expect(() => replicaSource({ urls: [url] })).toThrow(

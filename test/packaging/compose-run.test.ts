@@ -61,10 +61,10 @@ it('the commands of docker-compose.yml and the Dockerfile run together', async (
   }
   // flagd's own sync port, where the sidecar has a free one.
   expect(env).toMatchObject({ FLAGD_PORT: '8015', FLAGD_RESOLVER: 'in-process' })
-  const [node, bin, ...command] = execForm(
-    finalStage().find(({ word }) => word === 'CMD')?.rest ?? '',
-  )
-  expect([node, bin]).toEqual(['node', 'dist/cli/bin.js'])
+  const form = (wanted: string): string[] =>
+    execForm(finalStage().find(({ word }) => word === wanted)?.rest ?? '')
+  expect(form('ENTRYPOINT')).toEqual(['node', '/app/dist/cli/bin.js'])
+  const command = form('CMD')
   const child = runCli(command, { ...env, FLAGD_PORT: `${sidecar.ports.sync}` })
   await until('it is healthy', async () => {
     if (child.stderr().startsWith('error:')) throw new Error(child.stderr())

@@ -65,6 +65,7 @@ const service = {
       propertyNames: { pattern: '^[A-Z][A-Z0-9_]*$' },
       additionalProperties: { type: 'string' },
     },
+    profiles: strings,
     user: { type: 'string', pattern: '^\\d+:\\d+$' },
     init: { type: 'boolean' },
     read_only: { const: true },

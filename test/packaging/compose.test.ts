@@ -78,9 +78,15 @@ describe('Dockerfile', () => {
     expect(user?.rest).toBe('node')
     const health = stage.find(({ word }) => word === 'HEALTHCHECK')
     expect(execForm(health?.rest ?? '')[0]).toBe('node')
-    const command = stage.find(({ word }) => word === 'CMD')
+    const [entry, command] = ['ENTRYPOINT', 'CMD'].map((word) =>
+      execForm(stage.find((one) => one.word === word)?.rest ?? '').map((part) =>
+        part.replace('/app/', ''),
+      ),
+    ) as [string[], string[]]
     const { scripts } = JSON.parse(read('package.json')) as { scripts: Record<string, string> }
-    expect(execForm(command?.rest ?? '').join(' ')).toBe(scripts['start'])
+    expect([...entry, ...command].join(' ')).toBe(scripts['start'])
+    // A flags file in an image is a share that a deploy sets.
+    expect(stage.filter(({ word, rest }) => word === 'COPY' && /flags/.test(rest))).toEqual([])
   })
 
   it('copies only what exists and what .dockerignore lets in', () => {

@@ -1,6 +1,6 @@
 import { quantile } from '../../guard/index.ts'
 import { LATENCY_BOUNDS } from '../../metrics.ts'
-import type { ProcessAnswer } from '../../scrape/index.ts'
+import { metricsUrl, placesOf, type ProcessAnswer, type Resolve } from '../../scrape/index.ts'
 import type { Side } from '../../side.ts'
 import { Replica, type ReplicaOptions } from './replica.ts'
 import { addTo, type Arms, type ArmVector, bucketsOf, emptyArms, indexOf } from './vector.ts'
@@ -52,7 +52,10 @@ export interface FleetReading {
 
 /** All replicas of the application, as one. */
 export class Fleet {
-  readonly #replicas: readonly Replica[]
+  #replicas: readonly Replica[]
+  readonly #options: Omit<ReplicaOptions, 'url'>
+  readonly #urls: readonly string[]
+  #closed = false
 
   readonly #guessed: boolean
 
@@ -64,7 +67,28 @@ export class Fleet {
     { guessed = false, ...options }: Omit<ReplicaOptions, 'url'> & { guessed?: boolean } = {},
   ) {
     this.#guessed = guessed
+    this.#options = options
+    this.#urls = [...new Set(urls)]
     this.#replicas = urls.map((url) => new Replica({ ...options, url }))
+  }
+
+  /** Pods behind one name come and go. */
+  async resolve(resolve?: Resolve): Promise<void> {
+    const found = this.#urls.map(async (url) =>
+      (await placesOf(metricsUrl(url), resolve)).map((place) => ({ url, place })),
+    )
+    const places = (await Promise.all(found)).flat()
+    if (this.#closed) return
+    const before = new Map(this.#replicas.map((replica) => [replica.key, replica]))
+    this.#replicas = places.map(({ url, place }) => {
+      const { address } = place
+      const key = `${url} ${address ?? ''}`
+      const known = before.get(key)
+      before.delete(key)
+      if (known !== undefined) return known
+      return new Replica({ ...this.#options, url, ...(address === undefined ? {} : { place }) })
+    })
+    for (const gone of before.values()) gone.close()
   }
 
   get size(): number {
@@ -127,6 +151,7 @@ export class Fleet {
   }
 
   close(): void {
+    this.#closed = true
     for (const replica of this.#replicas) replica.close()
   }
 }

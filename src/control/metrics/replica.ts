@@ -2,6 +2,7 @@ import { messageOf } from '../../errors.ts'
 import {
   fetchPieces,
   metricsUrl,
+  type Place,
   type ProcessAnswer,
   processReadingOf,
 } from '../../scrape/index.ts'
@@ -11,6 +12,8 @@ import { addTo, type Arms, emptyArms, VECTOR_LENGTH } from './vector.ts'
 export interface ReplicaOptions {
   /** The `/metrics` of one process. */
   readonly url: string
+  /** Which of the processes behind the URL's name. @default the only one */
+  readonly place?: Place
   /** @default 1000 */
   readonly intervalMs?: number
   /** From the request to the last byte. @default 2000 */
@@ -38,9 +41,11 @@ interface Point {
  * at most one request under way, so that a slow or broken replica delays no other.
  */
 export class Replica {
+  /** Distinguishes it from all others. */
+  readonly key: string
   readonly url: string
   readonly #target: URL
-  readonly #options: Required<ReplicaOptions>
+  readonly #options: Required<Omit<ReplicaOptions, 'place'>> & Pick<ReplicaOptions, 'place'>
   readonly #stop = new AbortController()
   #points: Point[] = []
   #last: Scrape | undefined
@@ -57,7 +62,8 @@ export class Replica {
       ...options,
     }
     this.#target = metricsUrl(options.url)
-    this.url = withoutSecrets(this.#target)
+    this.key = `${options.url} ${options.place?.address ?? ''}`
+    this.url = withoutSecrets(this.#target, options.place)
     void this.#run()
   }
 
@@ -88,7 +94,7 @@ export class Replica {
 
   /** What the process decides about a flag, by its latest answer; nothing while it gives none. */
   answer(flag: string): ProcessAnswer {
-    const process = this.#target.host
+    const process = this.#options.place?.name ?? this.#target.host
     const at = Date.now() - (performance.now() - this.#lastAt)
     if (this.#last === undefined || this.#error !== '') {
       return { process, reading: undefined, error: this.#error, at }
@@ -125,7 +131,8 @@ export class Replica {
   }
 
   async #scrape(): Promise<void> {
-    const { timeoutMs, maxBytes } = this.#options
+    const { timeoutMs, maxBytes, place } = this.#options
+    const at = place?.address === undefined ? {} : { address: place.address }
     try {
       const reader = createScrapeReader()
       const signal = this.#stop.signal
@@ -133,6 +140,7 @@ export class Replica {
         timeoutMs,
         maxBytes,
         signal,
+        ...at,
       })
       this.#take(scrapeOf(reader), performance.now())
       this.#error = ''
@@ -174,8 +182,9 @@ function fell(before: Arms, now: Arms): boolean {
 }
 
 /** The address as it may be shown. */
-function withoutSecrets(url: URL): string {
+function withoutSecrets(url: URL, place?: Place): string {
   const shown = new URL(url)
+  if (place !== undefined) shown.host = place.name
   shown.username = ''
   shown.password = ''
   shown.search = ''

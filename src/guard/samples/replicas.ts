@@ -1,12 +1,19 @@
 import { messageOf } from '../../errors.ts'
-import { ExpositionReader, fetchPieces, metricsUrl } from '../../scrape/index.ts'
+import {
+  ExpositionReader,
+  fetchPieces,
+  metricsUrl,
+  type Place,
+  placesOf,
+  type Resolve,
+} from '../../scrape/index.ts'
 import { readingOf } from './reading.ts'
 import type { Reading, Watched } from './reading.ts'
 import type { Selector } from './selector.ts'
 import type { Failure, MetricsSource } from './source.ts'
 
 export interface ReplicaSourceOptions {
-  /** Metrics URLs, one per replica. */
+  /** Metrics URLs; a name with several addresses (a headless service) is a replica at each of them. */
   readonly urls: readonly string[]
   /** Series to keep besides Switchback's own. */
   readonly selectors?: readonly Selector[]
@@ -16,9 +23,14 @@ export interface ReplicaSourceOptions {
   readonly timeoutMs?: number
   /** Largest answer in bytes. @default 8 MiB */
   readonly maxBytes?: number
+  /** @default by the system's resolver */
+  readonly resolve?: Resolve
   /** Epoch milliseconds. @default Date.now */
   readonly now?: () => number
 }
+
+/** How long the addresses of a name are believed. */
+const RESOLVE_EVERY_MS = 5000
 
 /** Series that a reading is made from. */
 export function isWanted(selectors: readonly Selector[]): (name: string) => boolean {
@@ -38,22 +50,46 @@ export function replicaSource(options: ReplicaSourceOptions): MetricsSource {
   const urls = options.urls.map((url) => metricsUrl(url))
   const wanted = isWanted(selectors)
 
-  async function read(url: URL, signal: AbortSignal | undefined): Promise<Reading> {
+  async function read(url: URL, place: Place, signal: AbortSignal | undefined): Promise<Reading> {
     const reader = new ExpositionReader(wanted)
-    await fetchPieces(url, (text) => reader.push(text), { maxBytes, timeoutMs, signal })
-    return readingOf(url.host, now() / 1000, reader.end(), selectors, watched)
+    const { name, address } = place
+    const at = address === undefined ? {} : { address }
+    await fetchPieces(url, (text) => reader.push(text), { maxBytes, timeoutMs, signal, ...at })
+    return readingOf(name, now() / 1000, reader.end(), selectors, watched)
+  }
+
+  let places: readonly { readonly url: URL; readonly place: Place }[] = urls.map((url) => ({
+    url,
+    place: { name: url.host },
+  }))
+  let lookedAt = -Infinity
+
+  async function look(): Promise<void> {
+    if (now() - lookedAt < RESOLVE_EVERY_MS) return
+    lookedAt = now()
+    const found = urls.map(async (url) =>
+      (await placesOf(url, options.resolve)).map((place) => ({ url, place })),
+    )
+    places = (await Promise.all(found)).flat()
   }
 
   return {
     name: urls.map(({ host }) => host).join(', '),
-    named: urls.map(({ host }) => host),
+    // Pods behind one name come and go: which of them there are is seen, not named.
+    get named() {
+      return places.flatMap(({ place }) => (place.address === undefined ? place.name : []))
+    },
     async poll(signal) {
-      const results = await Promise.allSettled(urls.map((url) => read(url, signal)))
+      await look()
+      const asked = places
+      const results = await Promise.allSettled(
+        asked.map(({ url, place }) => read(url, place, signal)),
+      )
       const readings: Reading[] = []
       const failures: Failure[] = []
       for (const [index, result] of results.entries()) {
         if (result.status === 'fulfilled') readings.push(result.value)
-        else failures.push({ replica: urls[index]!.host, message: messageOf(result.reason) })
+        else failures.push({ replica: asked[index]!.place.name, message: messageOf(result.reason) })
       }
       return { readings, failures }
     },
