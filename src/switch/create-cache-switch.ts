@@ -135,11 +135,8 @@ export function createCacheSwitch(options: CacheSwitchOptions & FlagChoice): Cac
     loadMs: options.loadMs ?? 30_000,
   })
   const underWay = new UnderWay()
-  const follows = own !== undefined && options[otherSide(own)].follow !== undefined
-  const commonPlace = ledger !== undefined || boards !== undefined || follows
-  if (!commonPlace && backends.some(({ shared }) => shared)) {
-    notify({ type: 'promises-less', detail: promisesLess(options) })
-  }
+  const less = promisesLess(options)
+  if (less !== '') notify({ type: 'promises-less', detail: less })
   const unsubscribe = Object.values(sides).map((side) =>
     side.backend.onEra?.((heard) => debts.heard(side.side, heard)),
   )
@@ -234,9 +231,18 @@ function privateSide({ off, on }: CacheSwitchOptions): Side | undefined {
   return offShared ? 'on' : 'off'
 }
 
-/** A store that others use too, and no place that all who use it can look at. */
+/** What more than one process could not rely on with this pair; `''` for nothing, or where the follower says it. */
 function promisesLess({ off, on }: CacheSwitchOptions): string {
-  return `${off.name} and ${on.name} have no common place for pending invalidations: an invalidation that one process could not deliver is unknown to the others until it is delivered. Use a fileCache for one side, or Redis for both, where more than one process runs`
+  const inProcess = [off, on].filter(
+    ({ shared, ledger }) => shared !== true && ledger === undefined,
+  )
+  const shared = [off, on].filter((one) => one.shared === true)
+  if (inProcess.length === 1 && shared.length === 0) {
+    return `${inProcess[0]!.name} is in the memory of one process, and does not hear what other processes write: its users see that when its values expire. Use it where one process runs, or beside a Redis that is not a Cluster`
+  }
+  // Redis has a board. Whatever else others use too keeps nothing for them all to look at.
+  if (inProcess.length === 1 || shared.every(({ board }) => board !== undefined)) return ''
+  return `${off.name} and ${on.name} have no common place for pending invalidations: an invalidation that one process could not deliver is unknown to the others until it is delivered. Use a fileCache or Redis for each side, where more than one process runs`
 }
 
 function tellWhatIsLeft(

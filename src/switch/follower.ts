@@ -267,7 +267,8 @@ export class Follower {
     this.now += 1
     this.#unknownUntil = this.now
     const { backend } = this.#parts.shared
-    if (backend.follow === undefined) return this.#isRefused('a Cluster has no place for it')
+    if (backend.follow === undefined)
+      return this.#isRefused('only a Redis that is not a Cluster can')
     this.#following = backend.follow({
       changed: (name) => this.#changed(name),
       began: () => this.#began(),

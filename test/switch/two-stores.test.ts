@@ -292,19 +292,6 @@ describe('one process is cut off from B', () => {
 describe('a pair says at its start what it cannot promise', () => {
   const decider = new FixedDecider()
 
-  test('no common place for what is pending', async () => {
-    const events: SwitchEvent[] = []
-    const cache = createCacheSwitch({
-      flag: 'f',
-      decider,
-      off: adaptCache(new Map() as never, { shared: true }),
-      on: redisCache({ url: pair.b.url, name: 'B' }),
-      onEvent: (event) => events.push(event),
-    })
-    expect(events.map(({ type }) => type)).toEqual(['promises-less'])
-    await cache.close()
-  })
-
   test('one store for both sides', async () => {
     const events: SwitchEvent[] = []
     const side = (): ReturnType<typeof redisCache> =>
