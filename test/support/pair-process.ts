@@ -1,5 +1,5 @@
-/** One process of an application between two Redis: does what it is told, and tells how it went. */
-import { redisCache } from '../../src/cache/index.ts'
+/** One process of an application between two Redis, or files and a Redis: does what it is told, and tells how it went. */
+import { fileCache, redisCache } from '../../src/cache/index.ts'
 import { createCacheSwitch } from '../../src/switch/index.ts'
 import { FixedDecider } from './fixed-decider.ts'
 
@@ -8,7 +8,7 @@ const events: string[] = []
 const cache = createCacheSwitch({
   flag: 'use-redis',
   decider: new FixedDecider({ 'off-user': 'off', 'on-user': 'on' }),
-  off: redisCache({ url: off, name: 'A' }),
+  off: off.includes('://') ? redisCache({ url: off, name: 'A' }) : fileCache({ directory: off }),
   on: redisCache({ url: on, name: 'B' }),
   // A busy test machine is no outage.
   deadlineMs: 500,
@@ -18,7 +18,7 @@ const cache = createCacheSwitch({
 })
 
 export interface PairQuestion {
-  readonly op: 'get' | 'set' | 'delete' | 'load' | 'clear' | 'close' | 'health'
+  readonly op: 'get' | 'set' | 'delete' | 'load' | 'clear' | 'close' | 'health' | 'told'
   readonly user: 'off-user' | 'on-user'
   readonly keys: readonly string[]
   readonly value: string
@@ -41,6 +41,19 @@ async function answer({ op, user, keys, value }: PairQuestion): Promise<unknown>
       return cache.close()
     case 'health':
       return cache.health()
+    case 'told':
+      return isTold()
+  }
+}
+
+/** What was acknowledged anywhere before this has reached this process; false where it follows nobody. */
+async function isTold(): Promise<boolean> {
+  const calledAt = performance.now()
+  for (;;) {
+    const { follower } = cache.health()
+    if (follower === undefined) return false
+    if (follower.live && follower.lagMs < performance.now() - calledAt - 1) return true
+    await new Promise((resolve) => setTimeout(resolve, 5))
   }
 }
 

@@ -17,8 +17,17 @@ export class PairProcess {
     this.#child = child
   }
 
-  static async start(off: TestRedis, on: TestRedis): Promise<PairProcess> {
-    const child = fork(new URL('pair-process.ts', import.meta.url).pathname, [off.url, on.url], {
+  static start(off: TestRedis, on: TestRedis): Promise<PairProcess> {
+    return PairProcess.#fork([off.url, on.url])
+  }
+
+  /** A machine with files of its own beside the Redis. */
+  static startOn(directory: string, on: TestRedis): Promise<PairProcess> {
+    return PairProcess.#fork([directory, on.url])
+  }
+
+  static async #fork(sides: readonly string[]): Promise<PairProcess> {
+    const child = fork(new URL('pair-process.ts', import.meta.url).pathname, sides, {
       execArgv: ['--import', new URL('../simulation/ts-loader.mjs', import.meta.url).pathname],
     })
     const first = await Promise.race([once(child, 'message'), once(child, 'exit')])
