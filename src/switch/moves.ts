@@ -70,8 +70,11 @@ export class Moves {
     op.servedBy = op.standby.side
     const { written, foreign } = await this.#fillFrom(op, missed, found)
     if (written) return 'moved'
-    // The other machines could leave no tombstone there: nothing says that it is the latest.
-    if (foreign === true && this.#follower?.side === op.standby.side) {
+    const follower = this.#follower?.side === op.standby.side ? this.#follower : undefined
+    const named = missed.state === 'tombstone' && missed.successor === found.token
+    // Of a side that other machines do not see: the shared one may have lost what they wrote there, which only its
+    // script knows, or they could leave no tombstone there. Nothing says that it is the latest.
+    if (follower !== undefined && (foreign === true || (follower.others && !named))) {
       op.cell = missed
       op.servedBy = 'none'
       return 'nothing'

@@ -162,6 +162,10 @@ export const FLEET_REFUTED: readonly FleetRefuted[] = [
     setting: { clients: [on(0, ['set'], ['F']), on(1, ['read'], ['R'])], expiries: 1, had },
   },
   {
+    rule: 'movesLand',
+    setting: { clients: [on(0, ['set'], ['R']), on(1, ['read'], ['R'])], flushes: 1, had },
+  },
+  {
     rule: 'owedIsMiss',
     setting: {
       clients: [on(1, ['set'], ['F']), on(0, ['set'], ['R']), on(1, ['read'], ['F'])],

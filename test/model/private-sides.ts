@@ -40,6 +40,8 @@ export interface FleetRules {
   readonly fillSeesPush: boolean
   /** Onto a key that R does not have, F's value moves only as far as it could be confirmed. */
   readonly movesOnlyConfirmed: boolean
+  /** Such a value is used only if R has taken it: its script compares the era. */
+  readonly movesLand: boolean
   /** While R owes the key it confirms nothing: a cell in doubt is a miss. */
   readonly owedIsMiss: boolean
   /** While R cannot be reached, what had been confirmed is used for a while and no longer. */
@@ -61,6 +63,7 @@ export const FLEET_RULES: Readonly<Record<RuleName, true>> = {
   confirmSeesPush: true,
   fillSeesPush: true,
   movesOnlyConfirmed: true,
+  movesLand: true,
   owedIsMiss: true,
   aloneEnds: true,
 }
@@ -145,6 +148,8 @@ interface Running {
   era?: number
   yes?: 'yes' | 'no' | 'value'
   doubt?: Doubt
+  /** F's value, not the origin's. */
+  moves?: boolean
   /** aloneFor has passed since it began. */
   slow?: boolean
 }
@@ -413,19 +418,19 @@ class FleetModel {
           at: R === null || R[2] !== '' ? 'move to R' : 'load',
           token: tokenOf(R),
           named: R === null ? '*' : R[2],
-          era: s.era,
+          // As last heard.
+          era: P.era,
         })
       })
     } else if (at === 'move to R') {
       const { F } = home
       const doubt = this.#doubtOf(state, p)
-      // A fill in an era that the process has not heard of is refused; of one that it has heard of it follows nothing yet.
       const confirmable = doubt !== 'old' && P.era === C.era
       const latest =
         F !== null &&
         F[0] === 'V' &&
         (C.named === '*' ? confirmable || !this.#rules.movesOnlyConfirmed : F[2] === C.named)
-      if (latest) go(`process ${p} moves F's v${F[1]} to R`, 'fill', { v: F[1] })
+      if (latest) go(`process ${p} moves F's v${F[1]} to R`, 'fill', { v: F[1], moves: true })
       else go(`process ${p} finds nothing in F for R`, 'load')
     } else if (at === 'read F') this.#readsF(state, i, add, missed)
     else if (at === 'ask') {
@@ -489,7 +494,7 @@ class FleetModel {
 
   #fills(state: State, i: number, add: Add): void {
     const { process: p } = this.#setting.clients[i]!
-    const { S, token, marks, era, v = 0 } = state.clients[i]!
+    const { S, token, marks, era, moves, named, v = 0 } = state.clients[i]!
     const P = state.processes[p]!
     if (S === 'R') {
       if (!P.linked || !P.takes) {
@@ -497,7 +502,12 @@ class FleetModel {
         return
       }
       add(`process ${p} fills R with v${v}`, (s) => {
-        if (tokenOf(s.R) === token && s.era === era) this.#changeR(s, ['V', v, fresh(s)], 0)
+        const lands = tokenOf(s.R) === token && s.era === era
+        if (lands) this.#changeR(s, ['V', v, fresh(s)], 0)
+        else if (moves && named === '*' && this.#rules.movesLand) {
+          Object.assign(s.clients[i]!, { at: 'load', moves: false })
+          return undefined
+        }
         return this.#answers(s, i, v)
       })
       return

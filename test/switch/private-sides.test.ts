@@ -109,6 +109,8 @@ test('FLUSHALL: what was known before is not confirmed by there being nothing', 
   await reader.offUser.set(key, 'v1')
   await writer.onUser.set(key, 'v2')
   await fleet.redis.command('FLUSHALL')
+  // It need not have heard of it.
+  expect(await reader.onUser.get(key)).toBeUndefined()
   await reader.told()
   expect(await reader.offUser.get(key)).toBeUndefined()
   expect(await reader.onUser.get(key)).toBeUndefined()
