@@ -206,24 +206,34 @@ export class CallerView implements CacheView {
   }
 
   async #clear(): Promise<void> {
-    const { sides, debts } = this.#parts
-    await Promise.all(
-      Object.values(sides).map(async (side) => {
+    const { debts } = this.#parts
+    const onEach = async (
+      sides: readonly GuardedSide[],
+      work: (side: GuardedSide) => Promise<void>,
+    ): Promise<readonly GuardedSide[]> => {
+      const done = sides.map(async (side) => {
         try {
           if (!side.usable) throw new Error('the side is out')
-          // So that no load from before it is stored after it.
-          await debts.fence(side.side, 'cleared', side.backend.now())
-          await side.backend.clear()
-          // What was on its way already may have been stored behind the deletion's back.
-          if (!debts.fencesByEra) {
-            await debts.fence(side.side, 'cleared')
-            await debts.mendFence(side.side)
-          }
+          await work(side)
+          return [side]
         } catch (error) {
           await debts.fence(side.side, `clear failed: ${oneLine(error)}`)
+          return []
         }
-      }),
+      })
+      return (await Promise.all(done)).flat()
+    }
+    // So that no load from before it is stored after it. Both, before either is emptied: until then values move.
+    const fenced = await onEach(Object.values(this.#parts.sides), (side) =>
+      debts.fence(side.side, 'cleared', side.backend.now()),
     )
+    await onEach(fenced, async (side) => {
+      await side.backend.clear()
+      // What was on its way already may have been stored behind the deletion's back.
+      if (debts.fencesByEra) return
+      await debts.fence(side.side, 'cleared')
+      await debts.mendFence(side.side)
+    })
   }
 
   async #readOnly<T>(operation: 'get' | 'has', key: string): Promise<T | undefined> {

@@ -18,8 +18,12 @@ export interface Rules {
   readonly lossBeginsEra: boolean
   /** A cell counts only if its era is the store's. */
   readonly cellsHaveEra: boolean
-  /** Nothing moves over an absent cell of an era that began while a write was between its legs. */
-  readonly noMoveIntoYoungEra: boolean
+  /**
+   * Before its acknowledgement a writer looks whether the machine has heard of another era of R since it began;
+   * then R owes what it took. (A value moves into an era only when its reader has heard of it, and so the machine:
+   * whoever moved an old value before the other side was told is heard of by then.)
+   */
+  readonly writersLookAgain: boolean
   /** A move goes over nothing, or over a tombstone that names the value. */
   readonly movesOnlyOverNothing: boolean
   /** Who joins a load takes its value only if its fill landed. */
@@ -46,6 +50,8 @@ export interface Rules {
   readonly lateWritesRefused: boolean
   /** So does a late tombstone that names a successor, which an unnamed one need not. */
   readonly lateNamesRefused: boolean
+  /** `clear` fences the files before it begins an era on R, into which a value of theirs could move. */
+  readonly clearFencesFirst: boolean
   /** `clear` begins an era on R, instead of only deleting. */
   readonly clearBeginsEra: boolean
   /** `clear` leaves a floor in the files, instead of only deleting. */
@@ -64,7 +70,7 @@ export const ALL_RULES: Rules = {
   fillNamesEra: true,
   lossBeginsEra: true,
   cellsHaveEra: true,
-  noMoveIntoYoungEra: true,
+  writersLookAgain: true,
   movesOnlyOverNothing: true,
   joinersNeedLandedFill: true,
   slowFillsRefused: true,
@@ -78,6 +84,7 @@ export const ALL_RULES: Rules = {
   repaidAfterDeadline: true,
   lateWritesRefused: true,
   lateNamesRefused: true,
+  clearFencesFirst: true,
   clearBeginsEra: true,
   clearLeavesFloor: true,
   mirrorCompares: true,
@@ -141,7 +148,8 @@ interface Running {
   /** Cell moved or loaded. */
   successor?: string
   legs?: [number, number]
-  eras?: [number, number]
+  /** The era of R that the machine had heard of when the write began. */
+  heard?: number
   tomb?: string
   loading?: boolean
   slow?: boolean
@@ -156,6 +164,8 @@ interface State {
   cells: [Cell, Cell]
   /** Era of each store; odd: lost, the first script begins another. */
   eras: [number, number]
+  /** The era of R that the machine has heard of, whichever of its processes did. */
+  heard: number
   /** Pending invalidations: generation, or null. */
   owed: [string | null, string | null]
   /** Who noted the debt, for a ledger that is not shared. */
@@ -209,6 +219,7 @@ export class Model {
       floor: 0,
       cells: [files, redis],
       eras: [0, 0],
+      heard: 0,
       owed: [null, pending ? 't9' : null],
       by: [-1, -1],
       late: [],
@@ -256,6 +267,12 @@ export class Model {
   /** A script on a store that lost its era begins another one. */
   #settle(s: State, place: Place): void {
     if (s.eras[place] % 2 === 1) s.eras[place] += 1
+  }
+
+  /** Nobody uses R before the machine has heard of its era. */
+  #hear(s: State, place: Place): void {
+    this.#settle(s, place)
+    if (place === REDIS) s.heard = s.eras[REDIS]
   }
 
   #apply(s: State, place: Place, command: readonly string[]): boolean {
@@ -315,6 +332,7 @@ export class Model {
   ): void {
     add(label, (s) => {
       const made = command(s)
+      this.#hear(s, place)
       return then(s, this.#apply(s, place, made))
     })
     if (place === FILES) return
@@ -361,8 +379,8 @@ export class Model {
           add(`${who}: the origin is at v${state.O + 1}; ${op} on ${NAMES[X]} starts`, (s) => {
             s.O += 1
             s.writer = ci
-            const at = op === 'delete' ? 'legs' : op === 'clear' ? 'clear R' : 'own'
-            s.clients[ci] = { i: me.i, at, op, X, home: X, v: s.O, eras: [...s.eras] }
+            const at = op === 'delete' ? 'legs' : op === 'clear' ? 'clear' : 'own'
+            s.clients[ci] = { i: me.i, at, op, X, home: X, v: s.O, heard: s.heard }
             if (op === 'delete') s.clients[ci]!.legs = [0, 0]
           })
         }
@@ -378,6 +396,8 @@ export class Model {
     }
     const Y = other(X)
     const ack = (s: State): void => {
+      const tookPart = me.op === 'delete' || (X === REDIS && me.op !== 'clear')
+      if (this.#rules.writersLookAgain && tookPart && s.heard !== me.heard) this.#owe(s, p, REDIS)
       s.floor = Math.max(s.floor, me.v!)
       s.writer = -1
       if (me.op === 'mirror' && mine(s).token !== undefined && mine(s).tomb !== undefined) {
@@ -464,12 +484,22 @@ export class Model {
         }
         return
       }
+      case 'clear':
+        add(`${who}: clear: the files are fenced`, (s) => {
+          const cell = s.cells[FILES]
+          // Dead, and its token stays.
+          if (this.#rules.clearFencesFirst && cell !== null)
+            s.cells[FILES] = ['T', tokenOf(cell), '', s.eras[FILES]]
+          mine(s).at = 'clear R'
+        })
+        return
       case 'clear R':
         add(
           `${who}: clear: ${this.#rules.clearBeginsEra ? 'another era on R, and' : ''} R's cells are deleted`,
           (s) => {
             this.#settle(s, REDIS)
             if (this.#rules.clearBeginsEra) s.eras[REDIS] += 2
+            this.#hear(s, REDIS)
             s.cells[REDIS] = null
             mine(s).at = 'clear F'
           },
@@ -613,7 +643,7 @@ export class Model {
         return
       case 'other read':
         add(`${who}: reads ${NAMES[Y]} = ${show(state.cells[Y])}, to move it`, (s) => {
-          this.#settle(s, Y)
+          this.#hear(s, Y)
           const C = mine(s)
           const cell = s.cells[Y]
           const fits =
@@ -700,7 +730,7 @@ export class Model {
     const me = state.clients[ci]!
     const X = me.X!
     add(`p${p}: reads ${NAMES[X]} = ${show(state.cells[X])}`, (s) => {
-      this.#settle(s, X)
+      this.#hear(s, X)
       const C = s.clients[ci]!
       const cell = s.cells[X]
       if (this.#live(s, X)) {
@@ -713,17 +743,10 @@ export class Model {
       C.era = s.eras[X]
       C.asked = true
       // Only on its own side, and only over nothing or over a tombstone that names the value.
-      const blank = cell === null || cell[0] === 'V'
-      const young =
-        X === REDIS && s.clients.some((W) => W.eras !== undefined && W.eras[X] !== s.eras[X])
       const mayMove = X === me.home && retire !== true
       if (cell !== null && cell[0] === 'T' && this.#rules.movesOnlyOverNothing) {
         C.successor = cell[2]
-      } else {
-        C.successor = !blank || !(young && this.#rules.noMoveIntoYoungEra) ? '*' : ''
-        // A dead value of late may be a set that has not told the other side yet.
-        if (cell !== null && cell[0] === 'V' && this.#rules.noMoveIntoYoungEra) C.successor = ''
-      }
+      } else C.successor = '*'
       C.at = mayMove && C.successor !== '' ? 'other' : 'load'
       if (C.at === 'load') delete C.successor
       return undefined
@@ -759,6 +782,7 @@ export class Model {
       if (this.#rules.repaymentNamesNobody) {
         add(`p${p}: repays: ${NAMES[place]} := tombstone`, (s) => {
           settles(s)
+          this.#hear(s, place)
           this.#apply(s, place, ['T', '', fresh(s)])
         })
       } else if (under === null) {
@@ -773,6 +797,7 @@ export class Model {
           (s) => {
             const named = s.repaying[p]![place]!.slice('named '.length)
             settles(s)
+            this.#hear(s, place)
             this.#apply(s, place, ['T', named, fresh(s)])
           },
         )

@@ -86,6 +86,37 @@ export const HELD: readonly Held[] = [
     },
   },
   {
+    name: 'Redis emptied twice, or back from a snapshot, while a write is between its legs',
+    setting: {
+      clients: [on(0, ['set']), on(1, ['read', 'read'])],
+      flushes: 2,
+      snapshots: 1,
+      files: ['V', 1, 't0', 0],
+      redis: ['V', 1, 't1', 0],
+    },
+    deep: true,
+  },
+  {
+    name: 'Redis emptied while a set or a delete is between its legs, two readers in two processes',
+    setting: {
+      clients: [on(0, ['set', 'delete']), on(1, ['read']), on(0, ['read'])],
+      flushes: 1,
+      timeouts: 1,
+      files: ['V', 1, 't0', 0],
+    },
+    deep: true,
+  },
+  {
+    name: 'Redis emptied while a write is between its legs, and its process killed',
+    setting: {
+      clients: [on(0, ['set', 'delete']), on(1, ['read', 'read'])],
+      flushes: 1,
+      crashes: 1,
+      files: ['V', 1, 't0', 0],
+    },
+    deep: true,
+  },
+  {
     name: 'set, then delete, beside reads; two commands lost or late',
     setting: { clients: [on(0, ['set', 'delete']), on(1, ['read', 'read'])], timeouts: 2 },
     deep: true,
@@ -178,9 +209,17 @@ export const REFUTED: readonly Refuted[] = [
     },
   },
   {
-    rule: 'noMoveIntoYoungEra',
+    rule: 'writersLookAgain',
     setting: {
       clients: [on(0, ['set']), on(1, ['read', 'read'])],
+      flushes: 1,
+      files: ['V', 1, 't0', 0],
+    },
+  },
+  {
+    rule: 'writersLookAgain',
+    setting: {
+      clients: [on(0, ['delete']), on(1, ['read', 'read'])],
       flushes: 1,
       files: ['V', 1, 't0', 0],
     },
@@ -243,6 +282,10 @@ export const REFUTED: readonly Refuted[] = [
       clients: [on(0, ['set', 'delete'], [REDIS, REDIS]), on(1, ['read'], [REDIS])],
       timeouts: 1,
     },
+  },
+  {
+    rule: 'clearFencesFirst',
+    setting: { clients: [on(0, ['clear'], [FILES]), on(1, ['read', 'read'])] },
   },
   {
     rule: 'clearBeginsEra',

@@ -25,6 +25,19 @@ const owedByB: Omit<PairSetting, 'clients'> = {
   a: ['V', 2, 't1', 0],
 }
 
+/** B alone has v1, everything is cleared, and somebody moves v1 just then. */
+const clearAndMove: PairSetting = {
+  clients: [on(0, ['clear'], [A]), on(1, ['read', 'read'], [A, A])],
+  clearing: true,
+  silent: [0],
+}
+/** A took v2 and lost it, which its writer alone knows; others have moved what B has. */
+const alone: PairSetting = {
+  clients: [on(0, ['read'], [A]), on(1, ['read'], [A])],
+  alone: true,
+  a: ['V', 1, 't1', 0],
+}
+
 export interface PairHeld {
   readonly name: string
   readonly setting: PairSetting
@@ -255,6 +268,21 @@ export const PAIR_REFUTED: readonly PairRefuted[] = [
     },
     deep: true,
   },
+  {
+    rule: 'movesAskAgain',
+    setting: clearAndMove,
+  },
+  {
+    rule: 'clearEmptiesLast',
+    setting: clearAndMove,
+  },
+  {
+    rule: 'clearOutwaitsMoves',
+    setting: { ...clearAndMove, timeouts: 1 },
+    deep: true,
+  },
+  { rule: 'alonePendingOnBoth', setting: alone, deepHold: true },
+  { rule: 'aloneInOrder', setting: { ...alone, flushes: 1, flushed: [A] }, deep: true },
   {
     rule: 'stepRestartsWait',
     setting: {

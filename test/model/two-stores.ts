@@ -55,6 +55,16 @@ export interface PairRules {
   readonly clearWaits: boolean
   /** Nothing moves over an absent cell of an era that began while a write was between its legs. */
   readonly noMoveIntoYoungEra: boolean
+  /** A value moves only while its side has a licence, and is not heard to be in another era than it was read in. */
+  readonly movesAskAgain: boolean
+  /** `clear` empties the stores when the licences of both have ended: until then old values move to new eras, */
+  readonly clearEmptiesLast: boolean
+  /** and when what was sent before cannot land any more. */
+  readonly clearOutwaitsMoves: boolean
+  /** What one process alone knows is pending on both stores: the other one may lose what it took. */
+  readonly alonePendingOnBoth: boolean
+  /** It is delivered to the store that took the write when the other one has been told. */
+  readonly aloneInOrder: boolean
   /** When a board's clock steps, the time that has passed on it counts for nothing. */
   readonly stepRestartsWait: boolean
   /** When a store's clock steps, its licence is over. */
@@ -86,6 +96,11 @@ export const PAIR_RULES: Readonly<Record<RuleName, true>> = {
   eraWithCell: true,
   clearWaits: true,
   noMoveIntoYoungEra: true,
+  movesAskAgain: true,
+  clearEmptiesLast: true,
+  clearOutwaitsMoves: true,
+  alonePendingOnBoth: true,
+  aloneInOrder: true,
   stepRestartsWait: true,
   stepEndsLicence: true,
 }
@@ -135,6 +150,15 @@ export interface PairSetting {
   readonly settling?: boolean
   /** The debt's value, at the origin and acknowledged. */
   readonly at?: number
+  /**
+   * The first process alone knows that B owes the key: A took its v2 and lost it, somebody moved v1 there, and
+   * it reaches nobody at the moment. When all were told, v2 counts for everybody; for itself it counts at once.
+   */
+  readonly alone?: boolean
+  /** Processes that neither tick nor repay: that saves states. */
+  readonly silent?: readonly number[]
+  /** The first client is amid a `clear`: A has another era, of which everybody has heard, and B has not. */
+  readonly clearing?: boolean
 }
 
 interface Store {
@@ -165,6 +189,10 @@ interface Process {
   /** A tick on its way: what the board of the other store said (-1: indebted), and that store's era. */
   tick: [[number, number] | null, [number, number] | null]
   repaid: [string | null, string | null]
+  /** What it alone knows to be pending: 0 nothing, 1 it is, 2 when the other store has been told. */
+  alone?: [number, number]
+  /** The version that it alone has written. */
+  knows?: number
 }
 
 interface Running {
@@ -178,6 +206,9 @@ interface Running {
   token?: string
   era?: number
   successor?: string
+  moves?: boolean
+  /** The era that the value was read in. */
+  from?: number
   legs?: [number, number]
   eras?: [number, number]
   /** The board on which a debt was noted, its era, the turn that the wait is for, whether contact was lost. */
@@ -252,7 +283,8 @@ class PairModel {
   }
 
   initial(): State {
-    const { a = null, b = ['V', 1, 't0', 0], owedByB = false, at = 1, settling } = this.#setting
+    const { a = null, b = ['V', 1, 't0', 0], owedByB = false, settling } = this.#setting
+    const { alone = false, clearing = false, at = alone || clearing ? 2 : 1 } = this.#setting
     const stores: [Store, Store] = [
       { ...NO_STORE, cell: a },
       { ...NO_STORE, cell: b },
@@ -261,27 +293,39 @@ class PairModel {
       Object.assign(stores[A], { indebted: true, turns: 1, passed: 1, owed: 't9' })
       stores[B].licence = 0
     }
+    const eraOfA = clearing ? 2 : 0
+    if (clearing) Object.assign(stores[A], { era: eraOfA, licence: 0 })
     return {
       O: at,
-      floor: at > 1 ? at : 0,
+      floor: at > 1 && !alone && !clearing ? at : 0,
       stores,
       processes: this.#readers.map((reads, p) => ({
         up: true,
         links: [true, true],
-        licence: reads ? [1, owedByB ? 0 : 1] : [0, 0],
-        era: [0, 0],
+        licence: reads ? [clearing ? 0 : 1, owedByB ? 0 : 1] : [0, 0],
+        era: [eraOfA, 0],
         peer: [0, 0],
         tick: [null, null],
         repaid: [null, settling === true && p === 0 ? this.#repaidOf('t8') : null],
+        ...(alone && p === 0 ? this.#cutOff() : {}),
       })),
-      clients: this.#setting.clients.map(() => ({ i: 0, at: 'idle' })),
+      clients: this.#setting.clients.map(({ does: [op] }, i) =>
+        clearing && i === 0
+          ? { i: 0, at: 'clear B', op: op!, X: A, v: at, eras: [0, 0] }
+          : { i: 0, at: 'idle' },
+      ),
       late: [],
-      writer: -1,
+      writer: clearing ? 0 : -1,
       left: Object.fromEntries(FAULTS.map((fault) => [fault, this.#setting[fault] ?? 0])) as Record<
         Fault,
         number
       >,
     }
+  }
+
+  #cutOff(): Partial<Process> {
+    const also = this.#rules.alonePendingOnBoth ? (this.#rules.aloneInOrder ? 2 : 1) : 0
+    return { links: [false, false], licence: [0, 0], alone: [also, 1], knows: 2 }
   }
 
   steps(state: State): Step<State>[] {
@@ -294,8 +338,10 @@ class PairModel {
     }
     state.clients.forEach((_, i) => this.#client(state, i, add))
     state.processes.forEach((_, p) => {
+      if (this.#setting.silent?.includes(p) === true) return
       for (const X of BOTH) this.#ticks(state, p, X, add)
       for (const X of BOTH) this.#repays(state, p, X, add)
+      for (const X of BOTH) this.#handsOver(state, p, X, add)
     })
     this.#world(state, add)
     return found
@@ -395,7 +441,8 @@ class PairModel {
     for (const X of side === undefined ? BOTH : [side]) {
       if (op === 'read') {
         add(`p${p}: a read on ${NAMES[X]} starts`, (s) => {
-          s.clients[ci] = { i, at: 'trust', X, home: X, floor: s.floor }
+          const floor = Math.max(s.floor, s.processes[p]!.knows ?? 0)
+          s.clients[ci] = { i, at: 'trust', X, home: X, floor }
         })
       } else if (state.writer === -1) {
         add(`p${p}: the origin is at v${state.O + 1}; ${op} on ${NAMES[X]} starts`, (s) => {
@@ -567,6 +614,15 @@ class PairModel {
               if (process.era[place] !== s.stores[place].era) process.licence[place] = 0
             }
           }
+          mine(s).at = this.#rules.clearEmptiesLast ? 'clear cells' : 'ack'
+        })
+        return
+      case 'clear cells':
+        // A move that was sent has a deadline.
+        if (this.#rules.clearOutwaitsMoves && state.late.some(([, [kind]]) => kind === 'F')) return
+        add(`p${p}: clear: what moved meanwhile is deleted`, (s) => {
+          for (const place of BOTH)
+            if (s.stores[place].cell !== null) this.#apply(s, place, ['T', fresh(s), ''])
           mine(s).at = 'ack'
         })
         return
@@ -652,8 +708,13 @@ class PairModel {
           const known = this.#hearEra(s, p, Y)
           const fits = me.successor === '*' || tokenOf(cell) === me.successor
           if (!known || !this.#isLive(s, p, Y) || !fits) return loads(s)
+          Object.assign(mine(s), {
+            v: cell![1],
+            at: 'fill',
+            moves: me.successor === '*',
+            from: s.processes[p]!.era[Y],
+          })
           delete mine(s).successor
-          Object.assign(mine(s), { v: cell![1], at: 'fill' })
         })
         return
       case 'load':
@@ -665,6 +726,10 @@ class PairModel {
         add(`p${p}: loads v${state.O}, which is not stored`, (s) => returns(s, s.O, 'loaded'))
         return
       case 'fill':
+        if (me.moves !== undefined && !this.#mayMove(state, p, me)) {
+          add(`p${p}: does not move v${me.v}`, (s) => returns(s, me.v!, `from ${NAMES[Y]}`))
+          return
+        }
         this.#send(
           state,
           p,
@@ -681,6 +746,18 @@ class PairModel {
     }
   }
 
+  /** Whether what was read on the other side may still be stored on this one. */
+  #mayMove(s: State, p: number, { X, moves, from }: Running): boolean {
+    const era = s.stores[X!].era
+    const young = s.clients.some(({ op, eras }) => {
+      return op !== 'clear' && eras !== undefined && eras[X!] !== era
+    })
+    if (young && moves === true && this.#rules.noMoveIntoYoungEra) return false
+    const { licence, era: eras } = s.processes[p]!
+    const Y = other(X!)
+    return !this.#rules.movesAskAgain || (licence[Y] !== 0 && eras[Y] === from)
+  }
+
   /** May the side be used for the key? */
   #trust(
     state: State,
@@ -691,6 +768,10 @@ class PairModel {
     add: Add,
   ): void {
     const board = other(X)
+    if ((state.processes[p]!.alone?.[X] ?? 0) > 0) {
+      add(`p${p}: alone knows that ${NAMES[X]} owes the key`, no)
+      return
+    }
     if (!this.#rules.licence) add(`p${p}: uses ${NAMES[X]}`, yes)
     else if (state.processes[p]!.licence[X] !== 0) {
       add(`p${p}: uses ${NAMES[X]} under its licence`, yes)
@@ -739,7 +820,7 @@ class PairModel {
       return
     }
     add(`p${p}: reads ${NAMES[X]} = ${show(state.stores[X].cell)}`, (s) => {
-      const { cell, era } = s.stores[X]
+      const { cell } = s.stores[X]
       if (!this.#hearEra(s, p, X)) return toOther(s)
       const C = s.clients[ci]!
       if (this.#isLive(s, p, X)) {
@@ -749,9 +830,8 @@ class PairModel {
       }
       C.token = tokenOf(cell)
       C.era = s.processes[p]!.era[X]
-      const young = s.clients.some(({ eras }) => eras !== undefined && eras[X] !== era)
       let successor = ''
-      if (cell === null) successor = young && this.#rules.noMoveIntoYoungEra ? '' : '*'
+      if (cell === null) successor = '*'
       else if (cell[0] === 'T') successor = cell[2]
       // Only on its own side, where a value that moves is used again.
       if (successor !== '' && X === me.home) Object.assign(C, { at: 'other', successor })
@@ -890,6 +970,31 @@ class PairModel {
     }
   }
 
+  /** What this process alone knows: it tells the store itself, or notes it on the board of the other one. */
+  #handsOver(state: State, p: number, X: PairPlace, add: Add): void {
+    const alone = state.processes[p]!.alone
+    const Y = other(X)
+    if (alone === undefined || alone[X] === 0 || (alone[X] === 2 && alone[Y] !== 0)) return
+    const told = (s: State): void => {
+      const it = s.processes[p]!
+      it.alone![X] = 0
+      if (it.alone!.every((one) => one === 0)) s.floor = Math.max(s.floor, it.knows!)
+    }
+    if (this.#reaches(state, p, X)) {
+      add(`p${p}: delivers what it alone knew: ${NAMES[X]} := tombstone`, (s) => {
+        this.#apply(s, X, ['T', fresh(s), ''])
+        told(s)
+      })
+    }
+    if (this.#reaches(state, p, Y)) {
+      add(`p${p}: hands over to ${NAMES[Y]} that ${NAMES[X]} owes, and waits for L`, (s) => {
+        this.#note(s, Y)
+        this.#endLicences(s, Y, s.stores[Y].turns)
+        told(s)
+      })
+    }
+  }
+
   #repaidOf(generation: string): string {
     return this.#rules.debtsHaveGenerations ? generation : 'any'
   }
@@ -954,7 +1059,8 @@ class PairModel {
           this.#apply(s, X, command)
         })
       }
-      if (command[0] === 'V') {
+      const cleared = command[0] === 'F' && state.clients.some(({ at }) => at === 'clear cells')
+      if (command[0] === 'V' || cleared) {
         add(`the deadline of p${p}'s write to ${NAMES[X]} passes`, (s) => void s.late.splice(i, 1))
       }
     })
@@ -1000,6 +1106,7 @@ class PairModel {
     process.up = false
     process.licence = [0, 0]
     process.repaid = [null, null]
+    delete process.alone
     this.#setting.clients.forEach((client, i) => {
       if (client.process !== p) return
       if (s.writer === i) s.writer = -1

@@ -48,6 +48,8 @@ class Process implements Owner {
   cache: CacheSwitch | undefined
   views: Record<Side, CacheView> | undefined
   closed = false
+  /** Of each key, when the last write began of which it alone knows. */
+  readonly alone = new Map<string, number>()
 
   constructor(name: string, plan: ProcessPlan) {
     this.name = name
@@ -156,9 +158,27 @@ class World {
     }
     // What is wrong for good shows in the end, to users of either side.
     await machine.run(Math.max(machine.now + 1500, this.#excusedUntil + 1), () => false)
+    await this.#tellAll()
     for (const owner of this.#processes) this.#lookAround(owner)
     await machine.run(machine.now + 5000, () => wrong() || this.#underWay === 0)
     if (!wrong()) this.#compareSides()
+  }
+
+  /** What a process alone knew it tells as soon as it can, if it lives; then it counts for all. */
+  async #tellAll(): Promise<void> {
+    const alone = this.#processes.filter(({ alone, dead, closed }) => {
+      return alone.size > 0 && !dead && !closed
+    })
+    const told = ({ cache }: Process): boolean => {
+      const { off, on } = cache!.health()
+      return off.owed === 0 && on.owed === 0
+    }
+    if (alone.length === 0) return
+    await this.#machine.run(this.#machine.now + TOLD_MS, () => alone.every(told))
+    for (const owner of alone) {
+      if (!told(owner)) this.problem(`NOT TOLD: ${owner.name} still knows alone of what it wrote`)
+      for (const [key, at] of owner.alone) this.truth.toldLate(key, at)
+    }
   }
 
   dispose(): void {
@@ -272,20 +292,24 @@ class World {
       keys: readonly string[],
     ): readonly (readonly [string, ReturnType<Truth['begin']>])[] =>
       keys.map((one) => [one, truth.begin(one)])
+    const ends = (one: string, at: number, value?: string): void => {
+      if (everywhere) truth.acknowledged(one, at, value)
+      else owner.alone.set(one, Math.max(owner.alone.get(one) ?? 0, at))
+    }
     switch (op.op) {
       case 'set': {
         const { at, version } = truth.begin(key)
         const value = truth.valueOf(key, version)
         machine.tell(() => `${told} := ${value} begins`)
         await cache.set(key, value, options)
-        if (everywhere) truth.acknowledged(key, at, value)
+        ends(key, at, value)
         break
       }
       case 'delete': {
         const { at, version } = truth.begin(key)
         machine.tell(() => `${told} begins (the origin is at ${key}.v${version})`)
         await cache.delete(key)
-        if (everywhere) truth.acknowledged(key, at)
+        ends(key, at)
         break
       }
       case 'deleteMany':
@@ -294,11 +318,11 @@ class World {
         machine.tell(() => `${told} begins`)
         if (op.op === 'clear') await cache.clear()
         else await cache.deleteMany(['k', 'l'])
-        if (everywhere) for (const [one, { at }] of all) truth.acknowledged(one, at)
+        for (const [one, { at }] of all) ends(one, at)
         break
       }
       case 'get':
-        await this.#read(key, told, () => cache.get(key))
+        await this.#read(key, told, owner, () => cache.get(key))
         return
       default: {
         const load = async (): Promise<string> => {
@@ -310,7 +334,7 @@ class World {
           if (op.loadMs > 0) await machine.pause(op.loadMs)
           return value
         }
-        const value = await this.#read(key, told, () => cache.getOrSet(key, load, options))
+        const value = await this.#read(key, told, owner, () => cache.getOrSet(key, load, options))
         this.#note(owner, 'ends', op, String(value))
         return
       }
@@ -322,8 +346,14 @@ class World {
     this.#alone ||= !everywhere
   }
 
-  async #read(key: string, told: string, read: () => Promise<unknown>): Promise<unknown> {
-    const floor = this.truth.floor(key)
+  async #read(
+    key: string,
+    told: string,
+    by: Process,
+    read: () => Promise<unknown>,
+  ): Promise<unknown> {
+    // Who wrote it knows of it, though nobody else could be told.
+    const floor = Math.max(this.truth.floor(key), by.alone.get(key) ?? 0)
     const excused = this.#machine.now < this.#excusedUntil
     this.#machine.tell(() => `${told} begins`)
     const value = await read()
@@ -374,8 +404,11 @@ class World {
         this.#machine.at(
           0.5,
           () =>
-            void this.#read(key, `${owner.name} in the end: get ${key} as a user of ${side}`, () =>
-              owner.views![side].get(key),
+            void this.#read(
+              key,
+              `${owner.name} in the end: get ${key} as a user of ${side}`,
+              owner,
+              () => owner.views![side].get(key),
             )
               .then((value) => {
                 if (typeof value === 'string') this.#last.set(`${side} ${key}`, value)
@@ -510,6 +543,9 @@ const KEYS = ['k', 'l'] as const
 
 /** Faults that end processes, and what only they know. */
 const ENDING: ReadonlySet<string> = new Set(['kill', 'start', 'close'])
+
+/** A breaker asks its side every 5 s, a quarter more or less; then what is pending is delivered. */
+const TOLD_MS = 20_000
 
 /** A breaker that flaps asks its side every 5 s, a quarter more or less; then a debt is repaid. */
 const REACHED_MS = 8000

@@ -51,6 +51,11 @@ export class Truth {
     this.#floors.set(key, Math.max(this.#floors.get(key) ?? 0, at))
   }
 
+  /** A write of which its process alone knew is known to all by now. */
+  toldLate(key: string, at: number): void {
+    this.#floors.set(key, Math.max(this.floor(key), at))
+  }
+
   floor(key: string): number {
     return this.#floors.get(key) ?? 0
   }

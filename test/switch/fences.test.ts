@@ -155,9 +155,13 @@ test('a load that was held up does not put a deleted value over a fence', async 
 test('a fence in place of what is owed covers what lands after it, however long others take', async () => {
   const machine = 'written off'
   const loader = world.actor({ machine })
-  const deleter = world.actor({ machine, deadlineMs: { off: 2000, on: 50 }, maxOwed: 0 })
-  const key = world.key()
-  await deleter.onUser.get(world.key())
+  const deleter = world.actor({ machine, deadlineMs: { off: 2000, on: 300 }, maxOwed: 0 })
+  const [key, met] = [world.key(), world.key()]
+  // Who has not met Redis does not know its clock, and leaves no time there.
+  await until('the deleter has met Redis', async () => {
+    await deleter.onUser.set(met, 'yes')
+    return (await loader.onUser.get(met)) === 'yes'
+  })
   const fill = loader.on.hold('write', 'before')
   const loading = loader.onUser.getOrSet(key, () => 'v1')
   await fill.reached
@@ -165,7 +169,7 @@ test('a fence in place of what is owed covers what lands after it, however long 
   await deleter.onUser.delete(key)
   const acknowledged = loader.on.now()
   await until('the deleter can have nothing under way any more', () => {
-    return loader.on.now() > acknowledged + 400
+    return loader.on.now() > acknowledged + 450
   })
   fill.open()
   expect(await loading).toBe('v1')

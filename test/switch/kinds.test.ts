@@ -2,7 +2,7 @@
 import { createRequire } from 'node:module'
 import { readdirSync } from 'node:fs'
 import { join } from 'node:path'
-import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
 import { deferred } from '../support/deferred.ts'
 import { until, World } from '../support/world.ts'
 
@@ -184,6 +184,33 @@ describe('clear()', () => {
       expect(await other.offUser.get(key)).toBeUndefined()
     },
   )
+
+  test('a value of files that are emptied late does not move to Redis, which was cleared before', async () => {
+    const machine = 'clear late'
+    const [slow, other] = [world.actor({ machine }), world.actor({ machine })]
+    const key = world.key()
+    for (const { onUser } of [slow, other]) await onUser.get(world.key())
+    await slow.offUser.getOrSet(key, () => 'v1')
+    expect(await slow.offUser.get(key)).toBe('v1')
+
+    const goesOn = deferred<void>()
+    const empty = other.off.inner.clear.bind(other.off.inner)
+    vi.spyOn(other.off.inner, 'clear').mockImplementationOnce(async () => {
+      await goesOn.promise
+      return empty()
+    })
+    const era = other.on.era()
+    const clearing = other.cache.clear()
+    await until('Redis has been cleared', () => other.on.era() !== era)
+    const fill = slow.on.hold('write', 'before')
+    const reading = slow.onUser.get(key)
+    await Promise.race([fill.reached, reading])
+    goesOn.resolve(undefined)
+    await clearing
+    fill.open()
+    await reading
+    expect(await slow.onUser.get(key)).toBeUndefined()
+  })
 })
 
 describe('retire', () => {

@@ -106,3 +106,14 @@ describe('repeat misses', () => {
     expect(misses.isRepeat('a', 1)).toBe(false)
   })
 })
+
+test('what one process alone knows of two stores is delivered after to the one that took the write', () => {
+  const ledger = new MemoryLedger()
+  ledger.owe('on', 'k', 0)
+  ledger.oweAfter('off', 'k')
+  // The other one may have lost it: until it is told, the tombstone here would be all that is left.
+  expect(ledger.list('off', 10)).toEqual([])
+  expect(ledger.trustedFrom('off', 'k')).toBe(Number.POSITIVE_INFINITY)
+  ledger.settle(ledger.list('on', 10)[0]!)
+  expect(ledger.list('off', 10).map(({ key }) => key)).toEqual(['k'])
+})

@@ -128,6 +128,29 @@ describe('two Redis, A and B', () => {
     expect(await reader.offUser.get(key)).toBeUndefined()
   })
 
+  // A process that stops between the two eras lets values move from B into A's new one: see the model.
+  test('clear() empties neither store before the licences of both have ended', async () => {
+    const writer = pair.actor({ deadlineMs: 1000 })
+    await pair.licensed(writer)
+    const renew = writer.on.renew!.bind(writer.on)
+    vi.spyOn(writer.on, 'renew').mockImplementationOnce(async () => {
+      await delay(300)
+      return renew()
+    })
+    const emptied: string[] = []
+    for (const store of [writer.off, writer.on]) {
+      const clear = store.clear.bind(store)
+      vi.spyOn(store, 'clear').mockImplementation(() => {
+        emptied.push(store.name)
+        return clear()
+      })
+    }
+    const clearing = writer.cache.clear()
+    await until('one of them is emptied', () => emptied.length > 0)
+    expect(emptied).toEqual(['A', 'B'])
+    await clearing
+  })
+
   test('clear() while B hangs: everything there is owed', async () => {
     const key = await storeV1()
     const other = pair.actor()

@@ -1,7 +1,7 @@
 import { spawnSync } from 'node:child_process'
 import { setImmediate, setTimeout as delay } from 'node:timers/promises'
 import { describe, expect, type TestContext, test, vi } from 'vitest'
-import { type FileCache, NEVER } from '../../../src/cache/index.ts'
+import { type FileCache, fileCache, NEVER } from '../../../src/cache/index.ts'
 import { ControlFile } from '../../../src/cache/file/control-file.ts'
 import { FileStand } from '../../support/file-peers.ts'
 
@@ -116,6 +116,24 @@ describe('what another process did is known', () => {
     expect(cache.read('k')).toMatchObject({ state: 'tombstone' })
     expect(cache.ledger.count('on')).toBe(1)
   })
+})
+
+test('what this process does by another copy of the library is known at once', async (context) => {
+  // A bundle beside the package, or two versions of it.
+  vi.resetModules()
+  const copy = await import('../../../src/cache/index.ts')
+  const { stand, cache } = await looked(context)
+  expect(copy.fileCache).not.toBe(fileCache)
+  const other = copy.fileCache({ directory: stand.directory })
+  context.onTestFinished(() => other.close())
+  for (let i = 0; i < 3; i++) {
+    await setImmediate()
+    expect(cache.ledger.trustedFrom('on', 'k')).toBe(0)
+    expect(other.ledger.owe('on', 'k', 0)).toBeUndefined()
+    expect(cache.ledger.trustedFrom('on', 'k')).toBe(OWED)
+    const [owed] = other.ledger.list('on', 1)
+    await other.ledger.settle(owed!)
+  }
 })
 
 test('what this process does is known at once, through whichever cache', async (context) => {
