@@ -8,6 +8,9 @@ import { fits } from './trace.ts'
 
 afterEach(leave)
 
+/** Until then both processes have met Redis, which the model has them do before it begins: eras begin there. */
+const MET_MS = 500
+
 /** Two processes with a client each on one key; messages and the disk are slow, and nothing is lost. */
 function plan(seed: number): Plan {
   const random = seeded(seed)
@@ -30,7 +33,10 @@ function plan(seed: number): Plan {
   }
   return {
     processes: [process, process],
-    clients: [0, 1].map((index) => ({ process: index, ops: Array.from({ length: 4 }, op) })),
+    clients: [0, 1].map((index) => {
+      const [first, ...others] = Array.from({ length: 4 }, op)
+      return { process: index, ops: [{ ...first!, gap: MET_MS + first!.gap }, ...others] }
+    }),
     faults: [],
     tombstoneTtl: 1_000_000,
     plainly: 0.5,
