@@ -108,12 +108,12 @@ export class Coherence extends CoherentReads {
 
   /**
    * The active side keeps another program's data under the key: the loaded value goes where its users find
-   * it, under the conditions of a miss there. Not to a side that other machines do not see: no change of
-   * theirs would be told.
+   * it, under the conditions of a miss there. Not beside other machines, which do not see that side: no change
+   * of theirs would be told.
    */
   async #fillOther(op: PinnedOperation, entry: Entry): Promise<void> {
     const { standby, standbyCell: seen, key } = op
-    if (op.place !== op.active || seen === undefined || this.follower !== undefined) return
+    if (op.place !== op.active || seen === undefined || this.follower?.others === true) return
     if (this.debts.trustedFrom(standby.side, key) !== op.standbyFence) return
     const { written } = await standby.write(key, entry, seen.token, seen.era)
     this.recorder.event(standby.side, written ? 'fill' : 'fill_refused')

@@ -74,7 +74,7 @@ export class Moves {
     const named = missed.state === 'tombstone' && missed.successor === found.token
     // Of a side that other machines do not see: the shared one may have lost what they wrote there, which only its
     // script knows, or they could leave no tombstone there. Nothing says that it is the latest.
-    if (follower !== undefined && (foreign === true || (follower.others && !named))) {
+    if (follower?.others === true && (foreign === true || !named)) {
       op.cell = missed
       op.servedBy = 'none'
       return 'nothing'
