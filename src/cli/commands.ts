@@ -95,6 +95,11 @@ export const commands: Readonly<Record<string, CommandEntry>> = {
     summary: 'shows who changed what, and when',
     load: () => import('./commands/history.ts'),
   },
+  report: {
+    group: groups.rollout,
+    summary: "writes a rollout's post-mortem as Markdown, from the history and the guard's journal",
+    load: () => import('./commands/report.ts'),
+  },
   watch: {
     group: groups.check,
     summary: 'shows the split, flagd and both sides, live in the terminal',
