@@ -13,6 +13,7 @@ const ROOMS = {
   telemetry: ['flagfile'],
   switch: ['cache', 'flags', 'telemetry'],
   calls: ['flags', 'telemetry', 'switch'],
+  adapters: ['cache'],
   scrape: [],
   rollout: ['flagfile', 'scrape'],
   guard: ['rollout', 'scrape'],
@@ -20,7 +21,7 @@ const ROOMS = {
   control: ['guard', 'rollout', 'scrape'],
   app: ['switch', 'cache', 'flags', 'telemetry'],
   cli: 'all',
-  '.': ['cache', 'flagfile', 'flags', 'telemetry', 'switch', 'calls'],
+  '.': ['cache', 'flagfile', 'flags', 'telemetry', 'switch', 'calls', 'adapters'],
 }
 
 /** What every room may use. */
@@ -40,7 +41,16 @@ const KERNEL = new Set([
 ])
 
 /** What `import 'openfeature-switchback'` may load. The other rooms, and the libraries that only they need, may not. */
-const DATA_PLANE = new Set(['cache', 'flagfile', 'flags', 'telemetry', 'switch', 'calls', '.'])
+const DATA_PLANE = new Set([
+  'cache',
+  'flagfile',
+  'flags',
+  'telemetry',
+  'switch',
+  'calls',
+  'adapters',
+  '.',
+])
 const CONTROL_PLANE_LIBRARIES = ['fastify', 'pino', 'yaml', 'jsonc-parser', 'ajv', '@grpc/']
 
 /** What belongs to the one place that knows of the process: the command line. */

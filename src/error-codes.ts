@@ -47,6 +47,12 @@ export const errorCodes = {
     raisedBy: '`set`, `getOrSet`, and options that take a duration',
     remedy: 'Pass milliseconds, or "500ms", "30s", "10m", "2h", "7d"; leave it out for no expiry.',
   },
+  SB_NOT_LISTABLE: {
+    group: 'Cache calls',
+    meaning: 'A cache cannot list its keys, nor clear a part of a mount of unstorage.',
+    raisedBy: '`unstorageDriver()`',
+    remedy: 'Keep the keys elsewhere; clear a whole mount, or a namespace of the cache.',
+  },
   SB_VALUE_UNDEFINED: {
     group: 'Cache calls',
     meaning: '`undefined` was to be cached. It stands for "not cached".',

@@ -29,6 +29,12 @@ export {
   type WriteCall,
 } from './calls/index.ts'
 export {
+  type KeyvStore,
+  keyvStore,
+  type UnstorageDriver,
+  unstorageDriver,
+} from './adapters/index.ts'
+export {
   adaptCache,
   type AdaptCacheOptions,
   type CacheBackend,
