@@ -11,7 +11,8 @@ export interface UnstorageDriver {
   setItem(key: string, value: string, options?: { readonly ttl?: number }): Promise<void>
   removeItem(key: string): Promise<void>
   getKeys(base: string): Promise<string[]>
-  clear(base: string): Promise<void>
+  /** @param base none, or empty: the whole mount */
+  clear(base?: string): Promise<void>
   dispose(): Promise<void>
 }
 
@@ -35,7 +36,7 @@ export function unstorageDriver(cache: Pick<CacheService, Used>): UnstorageDrive
       await cache.delete(key)
     },
     getKeys: () => Promise.reject(notListable()),
-    clear: (base) => (base === '' ? cache.clear() : Promise.reject(notListable())),
+    clear: (base = '') => (base === '' ? cache.clear() : Promise.reject(notListable())),
     dispose: async () => {},
   }
 }
