@@ -8,6 +8,7 @@ const schedule = (title) => ({ file: 'test/switch/schedules.test.ts', title })
 const order = (title) => ({ file: 'test/switch/order.test.ts', title })
 const kinds = { file: 'test/switch/kinds.test.ts' }
 const twoStores = (title) => ({ file: 'test/switch/two-stores.test.ts', title })
+const cluster = (title) => ({ file: 'test/switch/two-stores-cluster.test.ts', title })
 const PAIR_FAULTS = 'hang,cut,kill,flushall,evict-state,restart-empty,restart-snapshot,freeze,close'
 const PAIR = ['--pair', '--faults', PAIR_FAULTS]
 const REAL = ['--real-files', '1']
@@ -858,5 +859,33 @@ export const mutations = [
     from: '((globalThis as Record<symbol, unknown>)[SHARED] ??= {',
     to: '(({} as Record<symbol, unknown>)[SHARED] ??= {',
     tests: [{ file: 'test/cache/file/turn-look.test.ts', title: 'another copy of the library' }],
+  },
+  {
+    name: 'a Cluster of a pair: its cells do not have the era of its head',
+    file: 'src/cache/redis/server-state.ts',
+    from: 'const of = heads.name + own.name',
+    to: 'const of = own.name',
+    tests: [cluster('clear() ends for every process at once')],
+  },
+  {
+    name: 'a Cluster of a pair: the head is not asked before a cell is read without a licence',
+    file: 'src/cache/redis/cluster-board.ts',
+    from: 'await server.askAnew()\n    return server.heard?.peer',
+    to: 'return server.heard?.peer',
+    tests: [cluster('who has no licence hears the era with the cell')],
+  },
+  {
+    name: 'a Cluster of a pair: any board vouches for it',
+    file: 'src/cache/redis/cluster-board.ts',
+    from: 'server.heard?.peer === stamp ?',
+    to: "stamp !== '' ?",
+    tests: [cluster('who has no licence hears the era with the cell')],
+  },
+  {
+    name: 'a Cluster of a pair: the head that said what is pending is not asked who it is',
+    file: 'src/cache/redis/cluster-board.ts',
+    from: 'await server.askAnew()\n    return server.heard?.stamp',
+    to: 'return server.heard?.stamp',
+    tests: [cluster('a master that has just taken over says nothing of what is pending')],
   },
 ]

@@ -43,7 +43,7 @@ afterAll(async () => {
   await b.stop()
 })
 
-async function actor(): Promise<PairActor> {
+function connect(): Cluster {
   const client = new Cluster([...b.nodes], {
     enableOfflineQueue: false,
     clusterRetryStrategy: () => 100,
@@ -52,9 +52,13 @@ async function actor(): Promise<PairActor> {
   })
   client.on('error', () => undefined)
   clients.push(client)
+  return client
+}
+
+async function actor(): Promise<PairActor> {
   const made = makePairActor(
     redisCache({ url: a.url, name: 'A' }),
-    redisCache({ client, name: 'B' }),
+    redisCache({ client: connect(), name: 'B' }),
   )
   actors.push(made)
   await licensed(made)
@@ -178,6 +182,21 @@ describe('a Redis and a Cluster', () => {
     await a.command('DEL', STATE)
     for (const master of b.masters) master.thaw()
     await neverV1(keys)
+  })
+
+  test('two prefixes of one Cluster are a pair as well', async () => {
+    const client = connect()
+    const made = makePairActor(
+      redisCache({ client, name: 'A', prefix: 'a:' }),
+      redisCache({ client, name: 'B', prefix: 'b:' }),
+    )
+    actors.push(made)
+    await licensed(made)
+    await made.onUser.set('k', 'v1')
+    expect(await made.onUser.get('k')).toBe('v1')
+    await made.offUser.set('k', 'v2')
+    expect(await made.onUser.get('k')).toBe('v2')
+    expect(made.cache.health()).toMatchObject({ off: { ok: true }, on: { ok: true } })
   })
 
   test('the slots of the state and of cells move, with debts: never older', async () => {

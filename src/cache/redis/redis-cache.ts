@@ -180,8 +180,10 @@ class RedisCache extends CellReads implements CacheBackend {
     try {
       // No key is empty, so nothing is ever there. Unlike PING it needs a cluster that serves.
       await client.get(this.prefix)
-      if (isCluster(client)) await Promise.all(client.nodes('master').map((node) => node.ping()))
-      else await this.servers.trusted(this.prefix)
+      if (isCluster(client)) {
+        await Promise.all(client.nodes('master').map((node) => node.ping()))
+        await this.servers.meet()
+      } else await this.servers.trusted(this.prefix)
     } catch (error) {
       throw redisError(error, !isCluster(client))
     }

@@ -75,6 +75,14 @@ export class Servers {
     this.#paired = true
   }
 
+  /** Has every server of a pair report its era, so that the first write finds it heard. */
+  async meet(): Promise<void> {
+    if (!this.#paired) return
+    await Promise.all(
+      [...this.#servers.values()].map((one) => (one.trusted ? undefined : one.ask())),
+    )
+  }
+
   /** When the era of the server that has the key began; 0 before it was heard. */
   since(name: string): number {
     return this.of(name)?.since ?? 0
