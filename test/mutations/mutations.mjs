@@ -7,6 +7,8 @@ const fences = (title) => ({ file: 'test/switch/fences.test.ts', title })
 const schedule = (title) => ({ file: 'test/switch/schedules.test.ts', title })
 const order = (title) => ({ file: 'test/switch/order.test.ts', title })
 const kinds = { file: 'test/switch/kinds.test.ts' }
+const follower = { file: 'test/switch/follower.test.ts' }
+const privateSides = (title) => ({ file: 'test/switch/private-sides.test.ts', title })
 const twoStores = (title) => ({ file: 'test/switch/two-stores.test.ts', title })
 const cluster = (title) => ({ file: 'test/switch/two-stores-cluster.test.ts', title })
 const PAIR_FAULTS = 'hang,cut,kill,flushall,evict-state,restart-empty,restart-snapshot,freeze,close'
@@ -497,6 +499,118 @@ export const mutations = [
     to: 'Math.max(remembered, fence) : NEVER_TRUSTED\n    } catch (error) {\n      this.cannotRead(error)\n      return remembered',
     args: ['--faults', 'disk-broken,hang'],
     tests: [kinds],
+  },
+  // ---- machines with an old side of their own
+  {
+    name: 'a value is used though its key has changed',
+    file: 'src/switch/follower.ts',
+    from: 'known.doubtSince === 0 && known.token === token',
+    to: 'known.token === token',
+    rule: 'doubtAsks',
+    tests: [follower],
+  },
+  {
+    name: 'the connection needs no proof',
+    file: 'src/switch/follower.ts',
+    from: 'return follows && performance.now() - provenAt < PROOF_MS',
+    to: 'return follows && provenAt < Number.POSITIVE_INFINITY',
+    rule: 'proof',
+    tests: [follower, privateSides('a connection that has become deaf')],
+  },
+  {
+    name: 'what was known before a gap is known after it',
+    file: 'src/switch/follower.ts',
+    from: 'if (known.doubtSince !== 0) continue',
+    to: 'if (known.doubtSince >= 0) continue',
+    rule: 'gapIsDoubt',
+    tests: [follower],
+  },
+  {
+    name: 'the doubt of a gap begins at its end',
+    file: 'src/switch/follower.ts',
+    from: 'known.at = Math.max(known.at, provenAt)',
+    to: 'known.at = Math.max(known.at, provenAt, performance.now())',
+    rule: 'gapCountsFromProof',
+    tests: [follower],
+  },
+  {
+    name: 'what another process has stored is in doubt since it was found',
+    file: 'src/switch/follower.ts',
+    from: 'return Math.max(performance.now() - age, this.#aloneAt)',
+    to: 'return Math.max(performance.now() - age * 0, this.#aloneAt)',
+    rule: 'foundIsDoubt',
+    tests: [follower],
+  },
+  {
+    name: 'any tombstone confirms',
+    file: 'src/switch/follower.ts',
+    from: "found.state === 'tombstone' && found.successor === cell.token",
+    to: "found.state === 'tombstone'",
+    rule: 'onlyNamedConfirms',
+    tests: [follower],
+  },
+  {
+    name: 'nothing confirms a doubt of any age',
+    file: 'src/switch/follower.ts',
+    from: 'return since > performance.now() - life / 2 && since',
+    to: 'return life > 0 && since',
+    rule: 'absenceOnlyYoung',
+    tests: [follower],
+  },
+  {
+    name: 'nothing confirms a doubt from before the era',
+    file: 'src/switch/follower.ts',
+    from: ' && since > this.#following.eraBeganAt',
+    to: '',
+    rule: 'absenceInEra',
+    tests: [follower],
+  },
+  {
+    name: 'a change during the question is forgotten',
+    file: 'src/switch/follower.ts',
+    from: 'if (this.#isLive && !this.changedSince(key, from))',
+    to: 'if (this.#isLive && from >= 0)',
+    rule: 'confirmSeesPush',
+    tests: [follower],
+  },
+  {
+    name: 'a fill does not see what has changed since the miss',
+    file: 'src/switch/coherence.ts',
+    from: 'const changed = follower?.changedSince(key, op.heardUntil) === true',
+    to: 'const changed = follower?.changedSince(key, op.heardUntil) === undefined',
+    rule: 'fillSeesPush',
+    tests: [privateSides('a load that began before')],
+  },
+  {
+    name: 'what Redis has lost is served of a machine that may not have heard of a newer one',
+    file: 'src/switch/moves.ts',
+    from: '(foreign === true || (follower.others && !named))',
+    to: '(foreign === true || (named && !named))',
+    rule: 'movesLand',
+    tests: [privateSides('FLUSHALL')],
+  },
+  {
+    name: 'a store with the invalidation pending settles a doubt',
+    file: 'src/switch/follower.ts',
+    from: 'else if (asked === NEVER_TRUSTED) answer = undefined',
+    to: "else if (asked === NEVER_TRUSTED) answer = 'latest'",
+    rule: 'owedIsMiss',
+    tests: [follower],
+  },
+  {
+    name: 'while Redis is out everything is used',
+    file: 'src/switch/follower.ts',
+    from: 'return performance.now() - at < ALONE_MS',
+    to: 'return performance.now() - at < ALONE_MS * 1000',
+    rule: 'aloneEnds',
+    tests: [follower],
+  },
+  {
+    name: 'the connection of a follower is believed in any era',
+    file: 'src/cache/redis/follower.ts',
+    from: "return this.#era !== '' && this.#era === this.#parts.server.heard?.name",
+    to: "return this.#era !== ''",
+    safe: 'each question names the era, and a flush ends the connection: it only lasts until the next proof',
   },
   // ---- src/cache/file
   {

@@ -200,16 +200,19 @@ describe('a value that this process has put there', () => {
     expect(stage.asked).toBe(0)
   })
 
-  test('after a gap it is in doubt since the last proof before', async () => {
+  test.each([
+    [T / 2 - 1, 'confirmed'],
+    [T / 2, 'miss'],
+  ])('after a gap of %d ms it is in doubt since the last proof before', async (ms, used) => {
     const cell = put()
     stage.prove()
     stage.following.follows = false
-    vi.advanceTimersByTime(T / 2 - 1)
+    vi.advanceTimersByTime(ms)
     stage.listener.began()
     stage.following.follows = true
-    expect(await stage.uses(cell)).toBe('confirmed')
-    vi.advanceTimersByTime(1)
-    expect(await stage.uses(cell)).toBe('miss')
+    stage.prove()
+    expect(await stage.uses(cell)).toBe(used)
+    expect(stage.asked).toBe(1)
   })
 })
 

@@ -103,6 +103,18 @@ test('a fleet of ten, 1,000 updates on Redis, a rollback: nothing older than wha
   }
 })
 
+test('a load that began before another machine wrote is not stored', async () => {
+  const [reader, writer] = [await fleet.pod(), await fleet.pod()]
+  const key = fleet.key()
+  const loaded = await reader.offUser.getOrSet(key, async () => {
+    await writer.offUser.set(key, 'v2')
+    await reader.told()
+    return 'v1'
+  })
+  expect(loaded).toBe('v1')
+  expect(await reader.offUser.get(key)).toBeUndefined()
+})
+
 test('FLUSHALL: what was known before is not confirmed by there being nothing', async () => {
   const [reader, writer] = [await fleet.pod(), await fleet.pod()]
   const key = fleet.key()
