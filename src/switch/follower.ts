@@ -310,7 +310,8 @@ export class Follower {
     }
     const known = this.#known.get(name)
     if (known === undefined) return
-    if (known.doubtSince === 0) known.doubtSince = performance.now()
+    // It happened after the last proof: this process may have stood still since.
+    if (known.doubtSince === 0) known.doubtSince = Math.max(this.#following.provenAt, known.at)
     known.changed = true
   }
 

@@ -167,6 +167,13 @@ describe('a value that this process has put there', () => {
     expect(await stage.uses(cell)).toBe('miss')
   })
 
+  test('a change that is told late is in doubt since the last proof before', async () => {
+    const cell = put()
+    vi.advanceTimersByTime(T / 2)
+    stage.listener.changed('k')
+    expect(await stage.uses(cell)).toBe('miss')
+  })
+
   test('a doubt from before the era is not settled by there being nothing', async () => {
     const cell = put()
     stage.listener.changed('k')
