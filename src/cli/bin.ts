@@ -1,4 +1,5 @@
 #!/usr/bin/env node
+import { whenLeftBehind } from './left-behind.ts'
 import { main } from './main.ts'
 
 // The reader of `switchback history | head` has closed the pipe, which is not an error.
@@ -22,6 +23,7 @@ for (const name of ['SIGINT', 'SIGTERM'] as const) {
     }
   })
 }
+whenLeftBehind(() => stop.abort(new Error('SIGTERM')))
 
 process.exitCode = await main({
   argv: process.argv.slice(2),

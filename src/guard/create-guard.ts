@@ -33,7 +33,7 @@ export interface CreateGuardOptions {
   readonly dryRun?: boolean
   /** Acts again after a rollback or after it yielded, with evidence that begins at nothing. @default false */
   readonly resume?: boolean
-  /** See {@link GuardOptions}. */
+  /** Begins a resumed rollout at this step of the plan, in per cent. @default its first */
   readonly from?: number
   /** Resumes though a replica cannot reach the new side. @default false */
   readonly force?: boolean

@@ -1,6 +1,6 @@
 import type { Family, Labels } from './families.ts'
 
-/** The content type of {@link renderPrometheus}'s text. */
+/** The content type of `prometheus()`'s text. */
 export const PROMETHEUS_CONTENT_TYPE = 'text/plain; version=0.0.4; charset=utf-8'
 
 function escapeLabel(value: string): string {
