@@ -1,4 +1,4 @@
-import { parse } from 'yaml'
+import { LOAD } from '../../load-package.ts'
 import type { Missing } from './needed.ts'
 
 interface Rule {
@@ -14,7 +14,9 @@ interface Rule {
 export function droppedBy(configuration: string, { name, label, job }: Missing): string {
   let rules: readonly Rule[]
   try {
-    const { scrape_configs: jobs = [] } = parse(configuration) as {
+    const { scrape_configs: jobs = [] } = (LOAD.yaml() as typeof import('yaml')).parse(
+      configuration,
+    ) as {
       readonly scrape_configs?: readonly {
         readonly job_name?: unknown
         readonly metric_relabel_configs?: readonly Rule[]
