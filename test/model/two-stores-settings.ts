@@ -275,6 +275,7 @@ export const PAIR_REFUTED: readonly PairRefuted[] = [
   {
     rule: 'clearEmptiesLast',
     setting: clearAndMove,
+    deepHold: true,
   },
   {
     rule: 'clearOutwaitsMoves',

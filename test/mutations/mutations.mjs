@@ -346,6 +346,13 @@ export const mutations = [
     args: ['--faults', 'disk-full,writer-frozen'],
   },
   {
+    name: 'what can be noted nowhere its process forgets',
+    file: 'src/switch/debts.ts',
+    from: "    } catch {\n      this.memory.owe(side, key, notBefore)\n      return 'process'",
+    to: "    } catch {\n      return 'process'",
+    args: ['--faults', 'disk-broken,hang,disconnect'],
+  },
+  {
     name: 'what stands in place of debts ends with a time',
     file: 'src/switch/fences.ts',
     from: 'return guarded.met && !this.#hasEra(side) ?',

@@ -27,17 +27,13 @@ const { values } = parseArgs({
   },
 })
 
-const OF_TWO_REDIS: ReadonlySet<FaultKind> = new Set(['cut', 'evict-state'])
-const OF_ONE_MACHINE = FAULTS.filter((kind) => !OF_TWO_REDIS.has(kind))
 const first = Number(values.seed)
 const count = Number(values.schedules)
 const without = values.without.split(',')
 const named = values.faults?.split(',').filter((name) => name !== '') as FaultKind[] | undefined
 const options: PlanOptions = {
   policies: policiesOf(values.policy),
-  faults: (named ?? (values.pair ? PAIR_FAULTS : OF_ONE_MACHINE)).filter(
-    (kind) => !without.includes(kind),
-  ),
+  faults: (named ?? (values.pair ? PAIR_FAULTS : FAULTS)).filter((kind) => !without.includes(kind)),
   realFiles: Number(values['real-files']),
   nested: !without.includes('nested'),
   overflow: !without.includes('overflow'),

@@ -177,7 +177,7 @@ class World {
     await this.#machine.run(this.#machine.now + TOLD_MS, () => alone.every(told))
     for (const owner of alone) {
       if (!told(owner)) this.problem(`NOT TOLD: ${owner.name} still knows alone of what it wrote`)
-      for (const [key, at] of owner.alone) this.truth.toldLate(key, at)
+      else for (const [key, at] of owner.alone) this.truth.toldLate(key, at)
     }
   }
 
@@ -279,13 +279,11 @@ class World {
     const { truth } = this
     const machine = this.#machine
     let everywhere = true
-    const cache =
-      this.#old === undefined
-        ? owner.views![op.side]
-        : owner.cache!.for(
-            { targetingKey: `${op.side}-user` },
-            { onOperation: ({ reach }) => void (everywhere &&= reach !== 'process') },
-          )
+    const began = machine.now
+    const cache = owner.cache!.for(
+      { targetingKey: `${op.side}-user` },
+      { onOperation: ({ reach }) => void (everywhere &&= reach !== 'process') },
+    )
     const { key } = op
     const options = op.ttl === 0 ? {} : { ttl: op.ttl }
     const begin = (
@@ -316,8 +314,11 @@ class World {
       case 'clear': {
         const all = begin(['k', 'l'])
         machine.tell(() => `${told} begins`)
-        if (op.op === 'clear') await cache.clear()
-        else await cache.deleteMany(['k', 'l'])
+        if (op.op === 'clear') {
+          await cache.clear()
+          // How far a clear reached nobody is told.
+          if (began < this.#disk.brokenUntil) break
+        } else await cache.deleteMany(['k', 'l'])
         for (const [one, { at }] of all) ends(one, at)
         break
       }
@@ -510,13 +511,6 @@ class World {
         return
       case 'disk-broken':
         disk.brokenUntil = machine.now + ms
-        // While it lasts nothing is trusted. After it, only who could not note a debt knows of it.
-        later(() => {
-          this.#excusedUntil = Math.max(this.#excusedUntil, machine.now + REACHED_MS)
-          if (this.#plan.faults.some((one) => ENDING.has(one.kind))) {
-            for (const key of KEYS) this.truth.excused.add(key)
-          }
-        })
         return
       case 'redis-clock':
         redis.clockOffset += this.#stepOf(pick)
@@ -539,16 +533,8 @@ const HARMLESS: ReadonlySet<string> = new Set([
   'writer-frozen',
 ])
 
-const KEYS = ['k', 'l'] as const
-
-/** Faults that end processes, and what only they know. */
-const ENDING: ReadonlySet<string> = new Set(['kill', 'start', 'close'])
-
 /** A breaker asks its side every 5 s, a quarter more or less; then what is pending is delivered. */
 const TOLD_MS = 20_000
-
-/** A breaker that flaps asks its side every 5 s, a quarter more or less; then a debt is repaid. */
-const REACHED_MS = 8000
 
 /** A tick a second, and as long as a slow one may be on its way. */
 const TICK_MS = 1000 + 2500

@@ -201,7 +201,10 @@ describe('clear()', () => {
     })
     const era = other.on.era()
     const clearing = other.cache.clear()
-    await until('Redis has been cleared', () => other.on.era() !== era)
+    await until('Redis has been cleared, and both know', async () => {
+      await slow.onUser.get(world.key())
+      return other.on.era() !== era && slow.on.era() === other.on.era()
+    })
     const fill = slow.on.hold('write', 'before')
     const reading = slow.onUser.get(key)
     await Promise.race([fill.reached, reading])
