@@ -954,7 +954,7 @@ export const mutations = [
     also: [['      await side.backend.clear()\n', '']],
     rule: 'clearEmptiesLast',
     args: PAIR,
-    tests: [twoStores('clear() empties neither')],
+    tests: [twoStores('empties neither store')],
   },
   {
     name: 'two Redis: clear does not wait for licences',
@@ -963,7 +963,7 @@ export const mutations = [
     to: 'await sleep(0 * (LICENCE_MS + Math.max(off.deadlineMs, on.deadlineMs) + SLACK_MS))',
     rule: 'clearWaits',
     args: PAIR,
-    tests: [twoStores('clear() ends for every process at once')],
+    tests: [twoStores('ends for every process at once')],
   },
   {
     name: 'two Redis: values move into a young era',

@@ -173,7 +173,9 @@ function* test({ tests = [] }) {
   for (const { file, title } of tests) {
     const args = ['vitest', 'run', file, ...(title === undefined ? [] : ['-t', title])]
     const { found, output, seconds } = timed('npx', args)
-    if (/No test files found/u.test(output)) throw new Error(`no such test: ${file}`)
+    // A title is a pattern: what matches nothing passes.
+    const none = /No test files found/u.test(output) || !/\d+ (?:passed|failed)/u.test(output)
+    if (none) throw new Error(`no such test: ${file} ${title ?? ''}`)
     if (found) yield `${file}${title === undefined ? '' : ` "${title}"`} (${seconds} s)`
   }
 }
