@@ -86,7 +86,8 @@ export class Upkeep {
     let repaid = 0
     while (!this.#closed && side.usable && debts.count(side.side) > 0) {
       const now = side.backend.now()
-      const latest = now + side.backend.tombstoneTtl + FAR_MS
+      const { tombstoneTtl } = side.backend
+      const latest = now + tombstoneTtl + FAR_MS
       const batch = await debts.list(side.side, BATCH, { now, latest })
       const settled = await Promise.all(
         batch.map(async ({ key, notBefore, settle }) => {
@@ -94,8 +95,9 @@ export class Upkeep {
           if (key === undefined) return side.backend.now() >= due && settle()
           // The tombstone names no successor: the other side's value may be the very one to delete.
           const { done, foreign } = await side.invalidate(key, '', due)
-          // Nothing of ours is there, and what was under way to it has ended.
-          return (done || foreign === true) && (await settle())
+          // Another program's data is there, and the slowest fill that has seen nothing there has ended.
+          const isOver = foreign === true && side.backend.now() >= due + tombstoneTtl / 2
+          return (done || isOver) && (await settle())
         }),
       )
       const count = settled.filter(Boolean).length
