@@ -11,6 +11,9 @@ import { withWarnings } from '../support/with-warnings.ts'
 
 export const PREFIX = 'fuzz:'
 
+/** A busy machine must not make a side fail: what the stores answer is to be seen. */
+const PATIENCE_MS = 20_000
+
 /** A switch over both real stores, and a way into each of them behind its back. */
 export interface Stores extends AsyncDisposable {
   readonly cache: CacheSwitch
@@ -23,13 +26,20 @@ export interface Stores extends AsyncDisposable {
 export async function openStores(): Promise<Stores> {
   const server = await startRedis()
   const directory = mkdtempSync(join(tmpdir(), 'switchback-fuzz-stores-'))
+  const client = new Redis(server.url, {
+    enableOfflineQueue: false,
+    autoResendUnfulfilledCommands: false,
+    maxRetriesPerRequest: 0,
+    socketTimeout: PATIENCE_MS,
+    connectTimeout: 1000,
+    retryStrategy: () => 50,
+  })
   const cache = createCacheSwitch({
     flag: 'use-redis',
     off: withWarnings(fileCache({ directory })),
-    on: redisCache({ url: server.url, prefix: PREFIX }),
+    on: redisCache({ client, prefix: PREFIX }),
     decider: new FixedDecider({ on: 'on' }),
-    // A busy machine must not make a side fail: what the stores answer is to be seen.
-    deadlineMs: 5_000,
+    deadlineMs: PATIENCE_MS,
     breaker: { window: 31, failures: 31, probeIntervalMs: 20 },
     maxValueBytes: 4 * 1_048_576,
   })
@@ -51,6 +61,7 @@ export async function openStores(): Promise<Stores> {
       redis.disconnect()
       sqlite.close()
       await cache.close()
+      client.disconnect()
       await server.stop()
       rmSync(directory, { recursive: true, force: true })
     },
