@@ -4,7 +4,7 @@
  *
  * @packageDocumentation
  */
-export type { ProcessesOptions } from '../scrape/index.ts'
+export type { ProcessesOptions, Resolve } from '../scrape/index.ts'
 export { apply, type Applied, type ApplyOptions, type ApplyStep } from './apply.ts'
 export {
   changeBack,
