@@ -591,7 +591,7 @@ export const mutations = [
   {
     name: 'what Redis has lost is served of a machine that may not have heard of a newer one',
     file: 'src/switch/moves.ts',
-    from: '(foreign === true || (follower.others && !named))',
+    from: '(foreign === true || !named)',
     to: '(foreign === true || (named && !named))',
     rule: 'movesLand',
     tests: [privateSides('FLUSHALL')],
