@@ -1,6 +1,8 @@
 import type { FlagReading } from './flag-watch.ts'
 import type { GuardReading } from './guard-view.ts'
 import type { FleetReading } from './metrics/index.ts'
+import type { Side } from '../side.ts'
+import { isEnough, sideName } from './page/side-name.ts'
 import type { ProcessesReading } from './processes.ts'
 import type { WayBack } from './way-back.ts'
 
@@ -31,8 +33,8 @@ export interface HeadlineInput {
 /** Shares of bad operations from which a person should look, and from which they should act. */
 const WATCH_BAD = 0.01
 const TROUBLE_BAD = 0.05
-/** With fewer operations a second, shares mean nothing. */
-const MIN_OPERATIONS = 1
+/** A guard elsewhere that has not been heard for so long is not relied on. In milliseconds. */
+const GUARD_SILENT_MS = 5000
 /**
  * flagd's watcher needs a second or two for an edit; no difference is reported for this long. In
  * milliseconds.
@@ -63,11 +65,21 @@ export function headlineOf(input: HeadlineInput): Headline {
 
 type Finding = Headline['findings'][number]
 
-function healthyText({ flag, processes: { known, agreeing } }: HeadlineInput): string {
+/** Only what was heard of: a side without operations has not answered. */
+function sidesText({ arms, backends }: FleetReading): string {
+  const heard = (['off', 'on'] as const).filter((side) => (arms?.[side].operations ?? 0) > 0)
+  if (heard.length === 2) return 'both sides answer'
+  const [side] = heard
+  if (side === undefined) return 'no side has operations'
+  const other = side === 'on' ? 'off' : 'on'
+  return `${named(side, backends[side])} answers, ${named(other, backends[other])} has no operations`
+}
+
+function healthyText({ flag, fleet, processes: { known, agreeing } }: HeadlineInput): string {
   const served = flag.served.state === 'same' ? ['flagd serves what the file says'] : []
   const decide = known === 1 ? 'the process decides it' : `all ${known} processes decide it`
   const all = [...served, ...(known > 0 && agreeing === known ? [decide] : [])]
-  return ['both sides answer', ...all].join(', and ')
+  return [sidesText(fleet), ...all].join(', and ')
 }
 
 function wayBackFindings({ state, sentence, next }: WayBack): Finding[] {
@@ -101,35 +113,66 @@ function processFindings({ now, changedAt, processes, wayBack }: HeadlineInput):
   return found
 }
 
-function sideFindings({ arms, breakersOpen, owed }: FleetReading): Finding[] {
+function sideFindings({ arms, backends, breakersOpen, outSince, owed }: FleetReading): Finding[] {
   const found: Finding[] = []
   for (const side of ['on', 'off'] as const) {
-    const name = side === 'on' ? 'new' : 'old'
     const arm = arms?.[side]
     const bad = arm?.bad ?? 0
-    if (arm !== undefined && arm.operations >= MIN_OPERATIONS && bad >= WATCH_BAD) {
-      const sentence = `${percent(bad)} of the operations on the ${name} side fail or fall back`
+    if (arm !== undefined && bad >= WATCH_BAD && isEnough(bad, arm.operations)) {
+      const sentence = `${percent(bad)} of the operations on ${named(side, backends[side])} fail or fall back`
       found.push({ level: bad >= TROUBLE_BAD ? 'trouble' : 'watch', sentence })
     }
     if (breakersOpen[side] > 0) {
       const where = breakersOpen[side] === 1 ? 'one replica' : `${breakersOpen[side]} replicas`
       found.push({
         level: 'trouble',
-        sentence: `The ${name} side is out: breaker open on ${where}`,
+        sentence: `${upper(named(side, backends[side]))} is out${sinceText(outSince[side])}: breaker open on ${where}${harmText(arms)}`,
       })
     }
     const due = owed[side] ?? 0
     if (due > 0) {
       const what = due === 1 ? 'One invalidation is' : `${due} invalidations are`
-      found.push({ level: 'watch', sentence: `${what} pending for the ${name} side` })
+      found.push({ level: 'watch', sentence: `${what} pending for ${named(side, backends[side])}` })
     }
   }
   return found
 }
 
-function guardFindings({ guard }: HeadlineInput): Finding[] {
+/** `the new side` of an unknown store, `Redis (new side)` of a known one. */
+function named(side: Side, backend: string): string {
+  const name = sideName(side, backend)
+  return backend === '' ? `the ${name}` : name
+}
+
+function upper(text: string): string {
+  return text.charAt(0).toUpperCase() + text.slice(1)
+}
+
+function sinceText(since: number | null): string {
+  return since === null ? '' : ` since ${new Date(since).toISOString().slice(11, 19)} UTC`
+}
+
+/** What callers notice of it: the first question of a person on call. */
+function harmText(arms: FleetReading['arms']): string {
+  if (arms === undefined) return ''
+  const { lost } = arms.all
+  return lost === 0
+    ? '; no request failed in the last 5 s'
+    : `; ${rate(lost)} requests a second get nothing from either side`
+}
+
+function rate(value: number): string {
+  return value < 10 ? value.toFixed(1) : String(Math.round(value))
+}
+
+function guardFindings({ guard, now }: HeadlineInput): Finding[] {
   if (guard === undefined) return []
   const found: Finding[] = guard.alarms.map((sentence) => ({ level: 'watch', sentence }))
+  const silentMs = now - guard.at
+  if (guard.elsewhere !== undefined && silentMs > GUARD_SILENT_MS) {
+    const sentence = `${guard.elsewhere} has not been heard for ${Math.round(silentMs / 1000)} s`
+    found.push({ level: 'watch', sentence })
+  }
   if (guard.answer === 'regressed') {
     const alone = guard.mode === 'advising' ? ' (this guard only watches: roll back yourself)' : ''
     found.unshift({ level: 'trouble', sentence: `${guard.sentence}${alone}` })

@@ -21,6 +21,8 @@ const fleet: FleetReading = {
   arms: { off: arm, on: arm, all: { ...arm, operations: 200 } },
   replicas: [replica],
   breakersOpen: { off: 0, on: 0 },
+  backends: { off: '', on: '' },
+  outSince: { off: null, on: null },
   owed: { off: 0, on: 0 },
   eventLoopDelay: 3,
 }
@@ -82,6 +84,54 @@ const cases: [what: string, input: HeadlineInput, level: string, sentence: RegEx
     { ...well, fleet: { ...fleet, breakersOpen: { off: 0, on: 2 } } },
     'trouble',
     /new side is out: breaker open on 2 replicas/,
+  ],
+  [
+    'who cannot be reached, since when, and that nobody notices',
+    {
+      ...well,
+      fleet: {
+        ...fleet,
+        breakersOpen: { off: 0, on: 1 },
+        backends: { off: 'file', on: 'redis' },
+        outSince: { off: null, on: Date.UTC(2026, 10, 26, 20, 6, 37) },
+      },
+    },
+    'trouble',
+    /^Redis \(new side\) is out since 20:06:37 UTC: breaker open on one replica; no request failed in the last 5 s$/,
+  ],
+  [
+    'and that some do',
+    {
+      ...well,
+      fleet: {
+        ...fleet,
+        arms: { off: arm, on: arm, all: { ...arm, lost: 2.5 } },
+        breakersOpen: { off: 0, on: 1 },
+      },
+    },
+    'trouble',
+    /; 2\.5 requests a second get nothing from either side$/,
+  ],
+  ['two bad ones of many are no finding', withBad(0.02, 20), 'ok', /both sides/],
+  ['three are', withBad(0.03, 20), 'watch', /3 % of the operations/],
+  [
+    'a side that was not heard of',
+    {
+      ...well,
+      fleet: {
+        ...fleet,
+        arms: { off: arm, on: { ...arm, operations: 0 }, all: arm },
+        backends: { off: 'file', on: 'redis' },
+      },
+    },
+    'ok',
+    /^files \(old side\) answers, Redis \(new side\) has no operations/,
+  ],
+  [
+    'a guard elsewhere that is silent',
+    { ...well, guard: { ...guard, elsewhere: 'guard of ann@host', at: now - 9000 } },
+    'watch',
+    /guard of ann@host has not been heard for 9 s/,
   ],
   [
     'debts',

@@ -69,6 +69,7 @@ describe('reading Prometheus text', () => {
       originLoads: 2,
       originFailures: 1,
       repeatMisses: 1,
+      lost: 3,
       backfills: 0,
       breakerOpened: 1,
       breakerClosed: 0,

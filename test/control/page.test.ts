@@ -323,7 +323,7 @@ describe('the page in Chromium', () => {
     app.arms.on = { ...on, bad: 0.3 }
     app.telemetry.event('on', 'breaker_opened')
     await page.waitForSelector('body[data-level=trouble]')
-    await shows(page, '#headline', /^Trouble: .*on the new side fail/)
+    await shows(page, '#headline', /^Trouble: .*on .*new side.* fail/)
     await shows(page, '#findings', /breaker open on one replica/)
     await page.waitForSelector('#sides td[data-alarm=true]')
     app.telemetry.event('on', 'breaker_closed')

@@ -29,6 +29,8 @@ function traffic(on: number, off: number): FleetReading {
     arms: { on: arm(on), off: arm(off), all: arm(on + off) },
     replicas: [],
     breakersOpen: { off: 0, on: 0 },
+    backends: { off: '', on: '' },
+    outSince: { off: null, on: null },
     owed: { off: 0, on: 0 },
     eventLoopDelay: 3,
   }

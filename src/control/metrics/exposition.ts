@@ -12,6 +12,10 @@ export interface Scrape {
   readonly arms: Arms
   /** Pending invalidations of each side; `undefined` where it is not exported. */
   readonly owed: Readonly<Record<Side, number | undefined>>
+  /** The names of the two stores; `''` where they are not exported. */
+  readonly backends: Readonly<Record<Side, string>>
+  /** For how many seconds a side has been out; 0 while it is in. */
+  readonly outSeconds: Readonly<Record<Side, number>>
   /** 99th percentile of how late timers fire, in seconds; `undefined` where it is not exported. */
   readonly eventLoopDelay: number | undefined
   /** What the process decides: read by `processReadingOf`. */
@@ -62,6 +66,8 @@ export function createScrapeReader(): ExpositionReader {
 export function scrapeOf(reader: ExpositionReader): Scrape {
   const arms = emptyArms()
   const owed: Record<Side, number | undefined> = { off: undefined, on: undefined }
+  const backends: Record<Side, string> = { off: '', on: '' }
+  const outSeconds: Record<Side, number> = { off: 0, on: 0 }
   let instance = ''
   let eventLoopDelay: number | undefined
   let known = 0
@@ -111,6 +117,13 @@ export function scrapeOf(reader: ExpositionReader): Scrape {
       case 'switchback_origin_failures_total':
         add('originFailures')
         break
+      case 'switchback_side_out_seconds':
+        backends[side] = (labels['backend'] ?? '').slice(0, 64)
+        outSeconds[side] = Math.max(outSeconds[side], value)
+        break
+      case 'switchback_user_bad_operations_total':
+        if (labels['ended'] === 'failed') add('lost')
+        break
       case 'switchback_owed_invalidations':
         owed[side] = (owed[side] ?? 0) + value
         break
@@ -123,10 +136,10 @@ export function scrapeOf(reader: ExpositionReader): Scrape {
     })
   }
   const said = series.filter(({ name }) => isProcessMetric(name))
-  return { instance, arms, owed, eventLoopDelay, said }
+  return { instance, arms, owed, backends, outSeconds, eventLoopDelay, said }
 }
 
-/** The many series by user bucket, for the guard's statistics, are skipped unread. */
+/** Most of the many series by user bucket, for the guard's statistics, are skipped unread. */
 const WANTED: ReadonlySet<string> = new Set([
   'switchback_instance_info',
   'switchback_operations_total',
@@ -135,6 +148,8 @@ const WANTED: ReadonlySet<string> = new Set([
   'switchback_origin_load_duration_seconds_count',
   'switchback_origin_failures_total',
   'switchback_owed_invalidations',
+  'switchback_side_out_seconds',
+  'switchback_user_bad_operations_total',
   'switchback_event_loop_delay_seconds',
 ])
 

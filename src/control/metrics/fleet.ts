@@ -13,6 +13,8 @@ export interface ArmReading {
   readonly bad: number | null
   /** Share that failed or timed out. */
   readonly errors: number | null
+  /** Callers who got nothing from either side, a second. */
+  readonly lost: number
   /** Share that the other side or the origin served instead. */
   readonly fallbacks: number | null
   /** Milliseconds on the caches, the loader's time left out. */
@@ -44,6 +46,10 @@ export interface FleetReading {
   readonly replicas: readonly ReplicaReading[]
   /** Replicas whose breaker for that side is open. */
   readonly breakersOpen: Readonly<Record<Side, number>>
+  /** The names of the two stores; `''` where no replica exports them. */
+  readonly backends: Readonly<Record<Side, string>>
+  /** Epoch milliseconds since when a replica cannot reach a side; `null` while all do. */
+  readonly outSince: Readonly<Record<Side, number | null>>
   /** Pending invalidations, the largest of all replicas; `null` when none exports it. */
   readonly owed: Readonly<Record<Side, number | null>>
   /** The worst of all replicas, in milliseconds. */
@@ -120,6 +126,12 @@ export class Fleet {
     // twice.
     const owed = (side: Side): number | null =>
       most(scrapes.flatMap((scrape) => scrape.owed[side] ?? []))
+    const backend = (side: Side): string =>
+      scrapes.find(({ backends }) => backends[side] !== '')?.backends[side] ?? ''
+    const outSince = (side: Side): number | null => {
+      const longest = most(scrapes.map(({ outSeconds }) => outSeconds[side]))
+      return longest === null || longest === 0 ? null : Date.now() - longest * 1000
+    }
     const delay = most(scrapes.flatMap(({ eventLoopDelay }) => eventLoopDelay ?? []))
     const all = emptyArms().on
     addTo(all, sum.off)
@@ -131,6 +143,8 @@ export class Fleet {
           : { off: armReading(sum.off), on: armReading(sum.on), all: armReading(all) },
       replicas,
       breakersOpen: { off: open('off'), on: open('on') },
+      backends: { off: backend('off'), on: backend('on') },
+      outSince: { off: outSince('off'), on: outSince('on') },
       owed: { off: owed('off'), on: owed('on') },
       eventLoopDelay: delay === null ? null : delay * 1000,
     }
@@ -170,6 +184,7 @@ export function armReading(rates: ArmVector): ArmReading {
     operations,
     bad: share(errors + of('fellBack'), operations),
     errors: share(errors, operations),
+    lost: of('lost'),
     fallbacks: share(of('fellBack'), operations),
     p50: ms(0.5),
     p95: ms(0.95),

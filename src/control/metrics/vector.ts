@@ -15,6 +15,8 @@ export const FIELDS = [
   'backfills',
   'breakerOpened',
   'breakerClosed',
+  // Callers who got nothing from either side.
+  'lost',
 ] as const
 
 export type Field = (typeof FIELDS)[number]

@@ -1,11 +1,10 @@
 import type { ControlState } from '../state.ts'
+import { isEnough, sideName } from './side-name.ts'
 import { byId, h, whenChanged } from './dom.ts'
 import { ago, ms, rate, share } from './format.ts'
 import { processText, servedText } from './serving.ts'
 
 type Tone = '' | 'tick-ok' | 'tick-bad' | 'tick-watch'
-
-const SIDE_NAME = { on: 'new side', off: 'old side' } as const
 
 /** What the two sides depend on: flagd, breakers, pending invalidations, replicas. */
 export function beneath(): { update(state: ControlState): void } {
@@ -42,17 +41,22 @@ function rowsOf({
     ],
     ...(['on', 'off'] as const).map((side): [string, string, Tone] => {
       const open = fleet.breakersOpen[side]
-      if (live === 0) return [`breaker, ${SIDE_NAME[side]}`, 'unknown', '']
+      const name = sideName(side, fleet.backends[side])
+      if (live === 0) return [`breaker, ${name}`, 'unknown', '']
       return open === 0
-        ? [`breaker, ${SIDE_NAME[side]}`, 'closed', 'tick-ok']
-        : [`breaker, ${SIDE_NAME[side]}`, `open on ${open} of ${live}`, 'tick-bad']
+        ? [`breaker, ${name}`, 'closed', 'tick-ok']
+        : [
+            `breaker, ${name}`,
+            `open on ${open} of ${live}${sinceText(fleet.outSince[side])}`,
+            'tick-bad',
+          ]
     }),
     ...(['on', 'off'] as const).map((side): [string, string, Tone] => {
+      const name = sideName(side, fleet.backends[side])
       const owed = fleet.owed[side]
-      if (owed === null)
-        return [`pending, ${SIDE_NAME[side]}`, live === 0 ? 'unknown' : 'not exported', '']
+      if (owed === null) return [`pending, ${name}`, live === 0 ? 'unknown' : 'not exported', '']
       return [
-        `pending, ${SIDE_NAME[side]}`,
+        `pending, ${name}`,
         owed === 0
           ? 'nothing'
           : owed === 1
@@ -75,13 +79,19 @@ function rowsOf({
         ? [
             name,
             `${rate(replica.operations)}/s, ${share(replica.bad)} bad`,
-            (replica.bad ?? 0) >= 0.05 ? 'tick-bad' : '',
+            (replica.bad ?? 0) >= 0.05 && isEnough(replica.bad ?? 0, replica.operations)
+              ? 'tick-bad'
+              : '',
           ]
         : [name, replica.error, 'tick-bad'],
     )
   }
   if (total > 12) rows.push(['', `and ${total - 12} more`, ''])
   return rows
+}
+
+function sinceText(since: number | null): string {
+  return since === null ? '' : ` since ${new Date(since).toISOString().slice(11, 19)} UTC`
 }
 
 function processRow(processes: ControlState['processes']): [string, string, Tone][] {

@@ -1,5 +1,6 @@
 import type { ArmReading } from '../metrics/index.ts'
 import type { ControlState } from '../state.ts'
+import { isEnough, sideName } from './side-name.ts'
 import { byId, h, setAttribute, setText } from './dom.ts'
 import { ms, rate, share } from './format.ts'
 
@@ -84,12 +85,14 @@ export function sides(): { update(state: ControlState): void } {
       diff: h('td', { class: 'num versus' }),
     }
   })
+  const onName = h('span', {}, 'new side')
+  const offName = h('span', {}, 'old side')
   const head = h(
     'tr',
     {},
     h('th', { scope: 'col' }, h('span', { class: 'sr' }, 'What')),
-    h('th', { scope: 'col', class: 'num' }, h('span', { class: 'key' }), 'new side'),
-    h('th', { scope: 'col', class: 'num' }, h('span', { class: 'key off' }), 'old side'),
+    h('th', { scope: 'col', class: 'num' }, h('span', { class: 'key' }), onName),
+    h('th', { scope: 'col', class: 'num' }, h('span', { class: 'key off' }), offName),
     h('th', { scope: 'col', class: 'num' }, 'difference'),
   )
   const body = cells.map(({ row, on, off, diff }) =>
@@ -102,15 +105,21 @@ export function sides(): { update(state: ControlState): void } {
 
   return {
     update({ fleet }) {
+      setText(onName, sideName('on', fleet.backends.on))
+      setText(offName, sideName('off', fleet.backends.off))
       for (const { row, on, off, diff } of cells) {
         const [a, b] = (['on', 'off'] as const).map((side) =>
           fleet.arms === undefined ? null : row.read(fleet.arms[side]),
         ) as [number | null, number | null]
         setText(on, row.format(a))
         setText(off, row.format(b))
-        setAttribute(on, 'data-alarm', String(a !== null && row.alarm?.(a) === true))
-        setAttribute(off, 'data-alarm', String(b !== null && row.alarm?.(b) === true))
-        const { text, worse } = difference(row, a, b)
+        const red = (value: number | null, side: 'on' | 'off'): boolean =>
+          value !== null &&
+          row.alarm?.(value) === true &&
+          isEnough(value, fleet.arms?.[side].operations ?? 0)
+        setAttribute(on, 'data-alarm', String(red(a, 'on')))
+        setAttribute(off, 'data-alarm', String(red(b, 'off')))
+        const { text, worse } = difference(row, a, b, fleet.arms?.on.operations ?? 0)
         setText(diff, text)
         diff.classList.toggle('worse', worse)
       }
@@ -122,11 +131,14 @@ function difference(
   row: Row,
   on: number | null,
   off: number | null,
+  perSecond: number,
 ): { text: string; worse: boolean } {
   if (row.worse === undefined || on === null || off === null) return { text: '', worse: false }
   const { more, floor, alike = floor } = row.worse
   if (Math.abs(on - off) < alike) return { text: 'alike', worse: false }
-  const worse = on > off * more + floor
+  // A latency is not a share of the operations; of shares, a few bad ones prove nothing.
+  const enough = row.format !== share || isEnough(on, perSecond)
+  const worse = enough && on > off * more + floor
   if (off === 0) return { text: worse ? 'worse' : '', worse }
   const ratio = on / off
   if (ratio > 1)

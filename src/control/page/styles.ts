@@ -189,7 +189,7 @@ dialog .fields { display: grid; grid-template-columns: 1fr 1fr; gap: 10px; margi
 dialog label { font-size: 12px; color: var(--soft); display: grid; gap: 3px; }
 dialog label input { color: var(--ink); font-size: 14px; width: 100%; }
 .diff { border: 1px solid var(--rule); border-radius: 7px; overflow: auto; margin: 10px 0; max-height: 200px; }
-.diff div { padding: 0 10px; white-space: pre; font: 12px/1.6 ui-monospace, SFMono-Regular, Menlo, "DejaVu Sans Mono", monospace; }
+.diff div { padding: 0 10px; white-space: pre-wrap; overflow-wrap: anywhere; font: 12px/1.6 ui-monospace, SFMono-Regular, Menlo, "DejaVu Sans Mono", monospace; }
 .diff .del { background: var(--trouble-soft); } .diff .add { background: var(--ok-soft); }
 footer { max-width: 1480px; margin: 0 auto; padding: 0 20px 24px; color: var(--soft); font-size: 12px; }
 .noscript { padding: 20px; }

@@ -75,6 +75,7 @@ const arm = object({
   originLoads: { ...number, description: 'a second' },
   originFailures: number,
   repeatMisses: numberOrNull,
+  lost: number,
 })
 const level = { enum: ['ok', 'watch', 'trouble', 'unknown'] }
 const finding = object({ level, sentence: text })
@@ -138,6 +139,8 @@ export const schemas: Readonly<Record<string, Schema>> = {
           }),
         ),
         breakersOpen: bySide(number),
+        backends: bySide(text),
+        outSince: bySide(numberOrNull),
         owed: bySide(numberOrNull),
         eventLoopDelay: numberOrNull,
       },
