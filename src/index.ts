@@ -29,9 +29,12 @@ export {
   type WriteCall,
 } from './calls/index.ts'
 export {
+  type KeyvCache,
+  type KeyvEntry,
   type KeyvStore,
   keyvStore,
   type UnstorageDriver,
+  type UnstorageCalls,
   unstorageDriver,
 } from './adapters/index.ts'
 export {

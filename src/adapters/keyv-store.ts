@@ -25,7 +25,7 @@ export interface KeyvEntry {
   readonly ttl?: number | undefined
 }
 
-type Cache = Omit<CacheService, 'close' | typeof Symbol.asyncDispose>
+export type KeyvCache = Omit<CacheService, 'close' | typeof Symbol.asyncDispose>
 
 /**
  * Puts a cache behind Keyv: `new Keyv({ store: keyvStore(cache), serialize: undefined, deserialize: undefined })`,
@@ -36,17 +36,17 @@ type Cache = Omit<CacheService, 'close' | typeof Symbol.asyncDispose>
  * Keyv has no conditional fill: what loads through `wrap` of cache-manager may be older than a write meanwhile,
  * which `cache.getOrSet` prevents.
  */
-export function keyvStore(cache: Cache): KeyvStore {
+export function keyvStore(cache: KeyvCache): KeyvStore {
   return new Store(cache)
 }
 
 class Store implements KeyvStore {
   readonly opts = { dialect: 'switchback' } as const
   namespace?: string | undefined
-  readonly #cache: Cache
+  readonly #cache: KeyvCache
   #part: { readonly name: string; readonly cache: CacheNamespace } | undefined
 
-  constructor(cache: Cache) {
+  constructor(cache: KeyvCache) {
     this.#cache = cache
   }
 

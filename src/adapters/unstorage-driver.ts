@@ -21,7 +21,7 @@ export interface UnstorageDriver {
  * cache: mount `unstorageDriver(cache.namespace('x'))` to keep others out of it. A cache cannot list its keys, so
  * `getKeys` and the `clear` of a part of a mount reject (`SB_NOT_LISTABLE`).
  */
-export function unstorageDriver(cache: Pick<CacheService, Used>): UnstorageDriver {
+export function unstorageDriver(cache: Pick<CacheService, UnstorageCalls>): UnstorageDriver {
   return {
     name: 'switchback',
     hasItem: (key) => cache.has(key),
@@ -41,7 +41,7 @@ export function unstorageDriver(cache: Pick<CacheService, Used>): UnstorageDrive
   }
 }
 
-type Used = 'has' | 'get' | 'getMany' | 'set' | 'delete' | 'clear'
+export type UnstorageCalls = 'has' | 'get' | 'getMany' | 'set' | 'delete' | 'clear'
 
 /** Unstorage gives JSON, and reads it again from whatever it gets: the cache need not put JSON into JSON. */
 function plain(value: string): unknown {
