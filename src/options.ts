@@ -16,10 +16,27 @@ export function checkNames(call: string, options: unknown, names: NamesOf<object
     throw invalidOptions(`${call} needs an object of options; got ${quote(options)}`, names)
   }
   for (const name of Object.keys(options)) {
-    if (!Object.hasOwn(names, name)) {
+    if (!Object.hasOwn(names, name) && !isGone(`${call}: ${name}`)) {
       throw invalidOptions(`${call} has no option ${quote(name)}`, names, name)
     }
   }
+}
+
+/** Options that are gone and whose use does no harm: what is there instead. */
+const GONE: ReadonlyMap<string, string> = new Map([
+  ['fileCache: onWarning', 'warnings are events of the cache, see onEvent of createCacheSwitch'],
+  ['redisCache: onWarning', 'warnings are events of the cache, see onEvent of createCacheSwitch'],
+  ['createCacheSwitch: fleet', 'machines that share a Redis find each other there'],
+])
+const told = new Set<string>()
+
+/** An upgrade does not stop a service for them: each is told once. */
+function isGone(option: string): boolean {
+  const instead = GONE.get(option)
+  if (instead === undefined) return false
+  if (!told.has(option)) console.warn(`switchback: ${option} does nothing any more: ${instead}`)
+  told.add(option)
+  return true
 }
 
 function invalidOptions(message: string, names: object, given = ''): SwitchbackError {

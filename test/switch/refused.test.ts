@@ -1,4 +1,4 @@
-import { describe, expect, it, onTestFinished } from 'vitest'
+import { describe, expect, it, onTestFinished, vi } from 'vitest'
 import * as library from '../../src/index.ts'
 import { isSwitchbackError } from '../../src/index.ts'
 import { FixedDecider } from '../support/fixed-decider.ts'
@@ -22,6 +22,21 @@ async function refusal(call: () => unknown): Promise<string> {
 }
 
 const OPTIONS = 'SB_OPTION_INVALID: '
+
+it('an option that is gone is told of once, and refuses nothing', async () => {
+  const warned = vi.spyOn(console, 'warn').mockImplementation(() => {})
+  for (let time = 0; time < 2; time++) {
+    const cache = switchWith({ fleet: true })
+    api.redisCache({ url: 'redis://127.0.0.1:1', onWarning: () => {} })
+    await cache.close()
+  }
+  const lines = warned.mock.calls.flat().filter((line) => String(line).includes('does nothing'))
+  warned.mockRestore()
+  expect(lines).toEqual([
+    'switchback: createCacheSwitch: fleet does nothing any more: machines that share a Redis find each other there',
+    'switchback: redisCache: onWarning does nothing any more: warnings are events of the cache, see onEvent of createCacheSwitch',
+  ])
+})
 
 describe('what cannot work is refused, with the value and what to do', () => {
   it.each<[string, () => unknown, string]>([
