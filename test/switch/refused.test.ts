@@ -26,9 +26,9 @@ const OPTIONS = 'SB_OPTION_INVALID: '
 it('an option that is gone is told of once, and refuses nothing', async () => {
   const warned = vi.spyOn(console, 'warn').mockImplementation(() => {})
   for (let time = 0; time < 2; time++) {
-    const cache = switchWith({ fleet: true })
+    const cache = switchWith({ fleet: true }) as AsyncDisposable
     api.redisCache({ url: 'redis://127.0.0.1:1', onWarning: () => {} })
-    await cache.close()
+    await cache[Symbol.asyncDispose]()
   }
   const lines = warned.mock.calls.flat().filter((line) => String(line).includes('does nothing'))
   warned.mockRestore()
