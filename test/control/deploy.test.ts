@@ -4,7 +4,7 @@ import { parse } from 'yaml'
 import type { FlagDecider } from '../../src/flags/index.ts'
 import { registerFlagGauges } from '../../src/flags/gauges.ts'
 import { registerCoherenceGauges } from '../../src/telemetry/coherence-gauges.ts'
-import { registerHealthGauges } from '../../src/telemetry/health-gauges.ts'
+import { registerHealthGauges, registerSideGauges } from '../../src/telemetry/health-gauges.ts'
 import { createTelemetry, type Outcome, type SideEvent } from '../../src/telemetry/index.ts'
 import { guardExposition } from '../support/guard-exposition.ts'
 import { EVENTS, OUTCOMES } from '../../src/telemetry/labels.ts'
@@ -67,6 +67,10 @@ function exposition(): string {
     { off: 'A', on: 'B' },
     { stage: 'both', licensed: () => true, following: () => ({ live: true, lagMs: 0 }) },
   )
+  const calls = telemetry.calls?.('search', 'find')
+  calls?.ended('on', 'failed', 5, bucket, false)
+  calls?.compared('itself', 'mismatch')
+  registerSideGauges(telemetry, { switch: 'search' }, stores, () => 1)
   // What Prometheus itself says of each target.
   const text = `${telemetry.prometheus()}${guardExposition()}up 1\n`
   telemetry.close()
@@ -110,7 +114,8 @@ function checkQuery(query: string): void {
   for (const { name, matchers } of selectors) {
     expect([name, names.has(name)]).toEqual([name, true])
     for (const [label, operator, value] of matchers) {
-      if (ADDED.has(label)) continue
+      // Without a value: the series that have no such label.
+      if (ADDED.has(label) || value === '') continue
       const possible = valuesOf(name, label)
       for (const wanted of operator.endsWith('~') ? value.split('|') : [value]) {
         expect([name, label, wanted, possible.has(wanted)]).toEqual([name, label, wanted, true])

@@ -39,6 +39,8 @@ declare module '@nestjs/common' {
   export interface OnApplicationShutdown { onApplicationShutdown(): unknown }
 }
 declare module 'express'
+declare module 'cache-manager'
+declare module 'unstorage'
 declare const cache: import('openfeature-switchback').CacheSwitch
 declare const flags: import('openfeature-switchback').FlagsSource
 declare const anyProvider: import('@openfeature/server-sdk').Provider
