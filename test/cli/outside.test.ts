@@ -45,9 +45,9 @@ it('watch writes it down, status and history warn of users who should have staye
   const { file, edit, run } = await place()
   await edit('["on", 50], ["off", 50]', '["off", 50], ["on", 50]')
   const looks = ['watch', '--count', '1', '--interval', '0.01', '--json']
-  const seen = JSON.parse((await run(...looks)).stdout) as { last: string; warning: string }
-  expect(seen.last).toMatch(/^by hand: still 50 %; of 1,000 sample users \d+ left the new side/)
-  expect(seen.warning).toMatch(/line 8: the order of the entries changed/)
+  const seen = JSON.parse((await run(...looks)).stdout) as { last: { warning: string } }
+  expect(seen.last).toMatchObject({ action: 'outside', from: 50, to: 50 })
+  expect(seen.last.warning).toMatch(/line 8: the order of the entries changed/)
   expect((await readHistory(file)).map(({ action }) => action)).toEqual(['set', 'outside'])
   expect((await run('status')).stdout).toMatch(/last +by hand: still 50 %; of .* left the new side/)
   expect((await run('history')).stdout).toMatch(/by hand: still 50 %; of .* left the new side/)

@@ -181,7 +181,7 @@ test('the plan in the documentation is the plan of no plan, plus what it shows',
   const plan = parsePlan(yaml)
   const usual = parsePlan('')
   expect(plan.metrics.slice(0, 3)).toEqual(usual.metrics)
-  const shown = { metrics: 0, custom: 0, limits: 0, sources: 0, flag: 0 }
+  const shown = { metrics: 0, custom: 0, limits: 0, sources: 0, flag: 0, notify: 0 }
   expect({ ...plan, ...shown }).toEqual({ ...usual, ...shown })
   expect(plan.custom).toHaveLength(1)
   const [{ selector, above, forS, action } = usual.limits[0]!] = plan.limits

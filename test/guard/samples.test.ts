@@ -10,6 +10,7 @@ import { difference } from '../../src/guard/samples/difference.ts'
 import { readingOf } from '../../src/guard/samples/reading.ts'
 import { createTelemetry } from '../../src/telemetry/index.ts'
 import type { Telemetry } from '../../src/telemetry/index.ts'
+import { deferred } from '../support/deferred.ts'
 
 const closing: (() => unknown)[] = []
 afterEach(async () => {
@@ -333,9 +334,11 @@ describe('replicas over HTTP', () => {
   })
 
   test('a poll that is no longer wanted ends at once, and leaves nothing on the signal', async () => {
-    const url = await serve(() => {})
+    const asked = deferred<void>()
+    const url = await serve(() => asked.resolve())
     const stop = new AbortController()
     const poll = replicaSource({ urls: [url], timeoutMs: 60_000 }).poll(stop.signal)
+    await asked.promise
     expect(getEventListeners(stop.signal, 'abort')).toHaveLength(1)
     stop.abort(new Error('the guard stops'))
     const { failures } = await poll

@@ -34,6 +34,7 @@ export interface Gate {
 export class GatedBackend implements CacheBackend {
   readonly inner: CacheBackend
   readonly ledger?: Ledger
+  readonly board?: NonNullable<CacheBackend['board']>
   readonly renew?: () => Promise<void>
   readonly follow?: (listener: ChangeListener) => Following
   readonly shared: boolean
@@ -45,6 +46,7 @@ export class GatedBackend implements CacheBackend {
     this.inner = inner
     if (inner.ledger !== undefined) this.ledger = inner.ledger
     this.shared = inner.shared ?? false
+    if (inner.board !== undefined) this.board = inner.board
     if (inner.follow !== undefined) this.follow = inner.follow.bind(inner)
     if (inner.renew !== undefined) this.renew = inner.renew.bind(inner)
     if (inner.onEra !== undefined) this.onEra = inner.onEra.bind(inner)
