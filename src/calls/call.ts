@@ -25,6 +25,8 @@ export class Call {
   servedBy: Side | 'none' = 'none'
   otherTook: CallInfo['other'] = 'none'
   ended = false
+  /** That gave the answer. */
+  attempt: Attempt | undefined
 
   constructor(
     plan: MethodPlan,
@@ -61,7 +63,7 @@ export class Call {
   }
 }
 
-/** One side asked, for one call. */
+/** One side that was asked, for one call. */
 export class Attempt {
   readonly #call: Call
   readonly #side: CallSide
@@ -92,6 +94,7 @@ export class Attempt {
   succeeded(): void {
     this.#side.succeeded()
     this.#call.servedBy = this.#side.side
+    this.#call.attempt = this
   }
 
   /** Tells apart what is an outage, what is an answer and what the caller wanted. */
@@ -100,13 +103,22 @@ export class Attempt {
     const late = isTimeout(error)
     if (late) own?.abort(error)
     const aborted = caller?.aborted === true
-    const failure = !aborted && (late || this.#isFailure(error, this.#call.plan.name))
+    const failure = !aborted && (late || this.#means(error))
     if (failure) this.#side.failed(error)
     else if (!aborted) this.#side.succeeded()
-    if (this.#side !== this.#call.own) return
     if (aborted) this.#call.outcome = 'aborted'
-    else if (failure) this.#call.outcome = late ? 'timed_out' : 'failed'
+    if (aborted || this.#side !== this.#call.own) return
+    if (failure) this.#call.outcome = late ? 'timed_out' : 'failed'
     else this.#call.servedBy = this.#side.side
+  }
+
+  /** Whether it is a failure; a question that fails itself is answered by yes. */
+  #means(error: unknown): boolean {
+    try {
+      return this.#isFailure(error, this.#call.plan.name)
+    } catch {
+      return true
+    }
   }
 }
 

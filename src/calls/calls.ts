@@ -221,24 +221,31 @@ export class Calls {
     call: Call,
     side: CallSide,
     opened?: () => AsyncIterable<unknown>,
+    instead = false,
   ): AsyncGenerator<unknown> {
     const deadlines = call.plan.deadlines[side.side]
-    const attempt = new Attempt(call, side, this.#parts.isFailure)
+    const attempt = (opened && call.attempt) ?? new Attempt(call, side, this.#parts.isFailure)
+    let [failed, reader] = [false, false]
     try {
-      const source = opened?.() ?? (attempt.begin() as AsyncIterable<unknown>)
+      const source = opened?.() ?? ((await attempt.begin()) as AsyncIterable<unknown>)
       for await (const item of relay(source, deadlines)) {
         call.answeredAt ??= performance.now()
         call.servedBy = side.side
+        reader = true
         yield item
+        reader = false
       }
-      attempt.succeeded()
     } catch (error) {
+      // What the reader throws into the stream is none of the side's.
+      if (reader) throw error
+      failed = true
       attempt.failed(error)
       const next = call.answeredAt === undefined && side === call.own && call.mayFallBack
       if (!next) throw error
-      yield* this.#relay(call, call.other)
+      yield* this.#relay(call, call.other, undefined, true)
     } finally {
-      if (side === call.own || call.outcome === 'fell_back') this.#end(call)
+      if (!failed && call.answeredAt !== undefined) attempt.succeeded()
+      if (!instead) this.#end(call)
     }
   }
 

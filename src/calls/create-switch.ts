@@ -8,7 +8,7 @@ import {
 import { safeListener } from '../listeners.ts'
 import type { Side } from '../side.ts'
 import { eventOf, logEvent, type Notify, standbySource, UnderWay } from '../switch/index.ts'
-import { noTelemetry, registerSideGauges } from '../telemetry/index.ts'
+import { type CallRecorder, noTelemetry, registerSideGauges } from '../telemetry/index.ts'
 import { type Caller, Calls } from './calls.ts'
 import { CallSide } from './call-side.ts'
 import { CALL_STAGES, type SwitchOptions } from './options.ts'
@@ -43,7 +43,7 @@ export interface SwitchControls<T> {
    */
   within<R>(context: DecisionContext | undefined, work: () => R): Promise<Awaited<R>>
   health(): CallsHealth
-  /** Waits for the calls under way; later ones reject with `SB_CLOSED`. The services stay open. */
+  /** Waits for the calls under way, not for streams that are read; later ones reject with `SB_CLOSED`. The services stay open. */
   close(): Promise<void>
   [Symbol.asyncDispose](): Promise<void>
 }
@@ -86,7 +86,8 @@ export function createSwitch<T extends object>(options: SwitchOptions<T>): Switc
   const listener = safeListener('onEvent', options.onEvent ?? logEvent)
   let closing = false
   const notify: Notify = (notice) => {
-    if (!closing) listener(eventOf(notice))
+    // What was done on one side only matters at an orderly stop as well.
+    if (!closing || notice.type === 'write-left') listener(eventOf(notice))
   }
   const decider = deciderOf(
     options,
@@ -122,13 +123,11 @@ export function createSwitch<T extends object>(options: SwitchOptions<T>): Switc
     around: () => around.getStore(),
     onCall: options.onCall && safeListener('onCall', options.onCall),
   })
-  const plans = new Map<string, MethodPlan>()
   const given: Readonly<Record<string, GivenMethod>> = options.methods ?? {}
   const planFor = (method: string): MethodPlan => {
-    const counts = recorder.calls?.(name, method)
-    const plan = planOf(method, given[method] ?? {}, { deadlineMs, labels, recorder: counts })
-    plans.set(method, plan)
-    return plan
+    const own = Object.hasOwn(given, method) ? given[method] : undefined
+    const counts = (): CallRecorder | undefined => recorder.calls?.(name, method)
+    return planOf(method, own ?? {}, { deadlineMs, labels, recorder: counts })
   }
   const forCaller = switched<T>([off, on], Object.keys(given), planFor, calls)
 
@@ -146,7 +145,6 @@ export function createSwitch<T extends object>(options: SwitchOptions<T>): Switc
     await shadow.drain()
     for (const remove of removeGauges) remove()
     for (const side of Object.values(sides)) side.close()
-    for (const plan of plans.values()) plan.close()
     stage.close()
     if (options.decider === undefined) await decider.close()
   }
@@ -183,6 +181,7 @@ function check<T extends object>(options: SwitchOptions<T>): void {
     requireThat(isService, side, service, 'an object with the methods of the service')
   }
   const { off, on, deadlineMs = 1, standby = 'alone', maxBackground = 0, methods } = options
+  requireThat(options.name !== '', 'name', options.name, 'a text')
   requireThat((off as object) !== on, 'on', 'the same object as off', 'another implementation')
   requireThat(deadlineMs > 0, 'deadlineMs', deadlineMs, 'milliseconds above 0')
   requireThat(maxBackground >= 0, 'maxBackground', maxBackground, 'a number from 0 on')

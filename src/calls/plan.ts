@@ -17,7 +17,6 @@ export interface MethodPlan {
   readonly deadlines: Readonly<Record<Side, Deadlines>>
   readonly compare: ComparePlan | undefined
   readonly recorder: CallRecorder | undefined
-  close(): void
 }
 
 export interface ComparePlan extends Required<Omit<CompareOptions, 'deadlineMs'>> {
@@ -28,7 +27,7 @@ export interface PlanParts {
   readonly deadlineMs: number
   /** What the two sides are called. */
   readonly labels: Readonly<Record<Side, string>>
-  readonly recorder: CallRecorder | undefined
+  readonly recorder: () => CallRecorder | undefined
 }
 
 export type GivenMethod = (PlainCall | ReadCall | WriteCall) & { readonly returns?: string }
@@ -53,6 +52,7 @@ export function planOf(
   const write = given.kind === 'write' ? given : undefined
   const deadlines = deadlinesOf(name, ms, labels)
   const compare = read?.compare && comparePlan(name, read.compare, ms, labels)
+  let counts: CallRecorder | undefined
   return {
     name,
     kind,
@@ -62,12 +62,10 @@ export function planOf(
     signal: given.signal,
     deadlines,
     compare,
-    recorder,
-    close() {
-      for (const one of [deadlines, compare?.deadlines ?? deadlines]) {
-        one.off.close()
-        one.on.close()
-      }
+    // A method that is never called has no series.
+    get recorder() {
+      counts ??= recorder()
+      return counts
     },
   }
 }
@@ -135,6 +133,9 @@ function check(name: string, given: Given): void {
     signal,
     'an index from 0 on',
   )
+  const { idempotent = false } = given as { idempotent?: boolean }
+  const twice = to === 'both' && (idempotent || returns === 'stream')
+  requireThat(!twice, `${name}.to`, to, 'a write that is neither idempotent nor a stream')
   const streamed = returns === 'stream' && 'compare' in given
   requireThat(!streamed, `${name}.compare`, 'a stream', 'a method that returns no stream')
 }

@@ -1,8 +1,9 @@
+import { setImmediate as nextTurn } from 'node:timers/promises'
 import type { Notify } from '../switch/index.ts'
 import type { CallSide } from './call-side.ts'
 import { differences } from './differences.ts'
 import type { MethodPlan } from './plan.ts'
-import { withSignal } from './signals.ts'
+import { withoutSignal, withSignal } from './signals.ts'
 
 export interface ShadowParts {
   readonly limit: number
@@ -30,7 +31,7 @@ export class Shadow {
     this.#parts = parts
   }
 
-  /** @param result what the caller gets, and may change from now on */
+  /** @param result what the caller gets: whoever changes it at once changes what is compared */
   compare(
     plan: MethodPlan,
     own: CallSide,
@@ -65,14 +66,15 @@ export class Shadow {
     const { equal, reveal, deadlines } = plan.compare!
     const against = itself ? 'itself' : 'other'
     // The caller's signal is not for this.
-    const { args: given, own } = withSignal(args.map(withoutSignal), plan.signal)
+    const { args: given, own } = withSignal(withoutSignal(args), plan.signal)
     try {
-      const kept: unknown = structuredClone(result)
+      // The caller has the answer first.
+      await nextTurn()
       const answer = Reflect.apply(asked.service[plan.name as never], asked.service, given)
       const seen: unknown = await deadlines[asked.side].hold(Promise.resolve(answer))
-      const same = equal(kept, seen)
+      const same = equal(result, seen)
       plan.recorder?.compared(against, same ? 'same' : 'mismatch')
-      if (!same && !itself) this.#tell(plan, kept, seen, reveal)
+      if (!same && !itself) this.#tell(plan, result, seen, reveal)
     } catch (error) {
       own?.abort(error)
       plan.recorder?.compared(against, 'failed')
@@ -86,12 +88,4 @@ export class Shadow {
     const where = differences(own, other, reveal).join('; ') || 'what its own `equal` compares'
     this.#parts.notify({ type: 'mismatch', detail: `${plan.name}: the sides differ at ${where}` })
   }
-}
-
-function withoutSignal(arg: unknown): unknown {
-  if (arg instanceof AbortSignal) return undefined
-  if (typeof arg !== 'object' || arg === null || !('signal' in arg)) return arg
-  if (!(arg.signal instanceof AbortSignal)) return arg
-  const { signal: _, ...rest } = arg
-  return rest
 }

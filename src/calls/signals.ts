@@ -9,21 +9,32 @@ export interface Signalled {
 
 /**
  * Puts a signal of our own into the place of the caller's, so that a side that is given up on stops its
- * work, while the caller can still abort it.
+ * work, while the caller can still abort it. Only a signal itself and plain objects are such a place: a copy
+ * of anything else would be something else.
  *
  * @param index the argument that holds it; undefined: the first that does
  */
 export function withSignal(args: readonly unknown[], index: number | undefined): Signalled {
   const at = index ?? placeOf(args)
-  if (at < 0) return { args, caller: undefined, own: undefined }
-  const given = args[at]
+  const given = at < 0 ? undefined : args[at]
+  const isPlace = at >= 0 && (given === undefined || given instanceof AbortSignal || isPlain(given))
+  if (!isPlace) return { args, caller: undefined, own: undefined }
   const caller = signalIn(given)
   const own = new AbortController()
   const signal = caller === undefined ? own.signal : AbortSignal.any([caller, own.signal])
-  const bare = given instanceof AbortSignal || (given === undefined && args.length > at)
   const copy = [...args]
-  copy[at] = bare ? signal : { ...(given as object | undefined), signal }
+  copy[at] = given instanceof AbortSignal ? signal : { ...(given as object | undefined), signal }
   return { args: copy, caller, own }
+}
+
+/** The arguments without the caller's signal. */
+export function withoutSignal(args: readonly unknown[]): unknown[] {
+  return args.map((arg) => {
+    if (arg instanceof AbortSignal) return undefined
+    if (signalIn(arg) === undefined) return arg
+    const { signal: _, ...rest } = arg as { readonly signal: unknown }
+    return rest
+  })
 }
 
 function placeOf(args: readonly unknown[]): number {
@@ -31,9 +42,15 @@ function placeOf(args: readonly unknown[]): number {
   return -1
 }
 
+function isPlain(value: unknown): value is object {
+  if (typeof value !== 'object' || value === null) return false
+  const prototype: unknown = Object.getPrototypeOf(value)
+  return prototype === Object.prototype || prototype === null
+}
+
 function signalIn(arg: unknown): AbortSignal | undefined {
-  if (typeof arg !== 'object' || arg === null) return undefined
   if (arg instanceof AbortSignal) return arg
+  if (!isPlain(arg)) return undefined
   const { signal } = arg as { readonly signal?: unknown }
   return signal instanceof AbortSignal ? signal : undefined
 }

@@ -11,21 +11,23 @@ export async function* relay(
   deadlines: Deadlines,
 ): AsyncGenerator<unknown> {
   const items = source[Symbol.asyncIterator]()
+  let waits = false
   let ended = false
   try {
     for (;;) {
+      waits = true
       const { done, value } = await deadlines.hold(Promise.resolve(items.next()))
-      if (done === true) {
-        ended = true
-        return
-      }
+      waits = false
+      ended = done === true
+      if (ended) return
       yield value
     }
-  } catch (error) {
-    ended = true
-    throw error
   } finally {
-    if (!ended) await items.return?.()
+    if (!ended) {
+      const stopped = Promise.resolve(items.return?.()).catch(() => {})
+      // What did not come in time does not come to an end in time either.
+      if (!waits) await deadlines.hold(stopped).catch(() => {})
+    }
   }
 }
 

@@ -144,6 +144,55 @@ describe('signals', () => {
   })
 })
 
+test('an argument that is no plain object reaches the side as it is, with a signal or without', async () => {
+  class Message {
+    readonly #text = 'hello'
+    readonly signal = new AbortController().signal
+    get text(): string {
+      return this.#text
+    }
+  }
+  const seen: unknown[] = []
+  const send = async (message: Message): Promise<string> => {
+    seen.push(message)
+    return message.text
+  }
+  const mail = createSwitch<{ send: typeof send }>({
+    off: { send },
+    on: { send },
+    decider: new FixedDecider(),
+    methods: { send: { kind: 'call', signal: 0 } },
+  })
+  const message = new Message()
+  expect(await mail.send(message)).toBe('hello')
+  expect(seen).toEqual([message])
+})
+
+test('an `isFailure` that throws takes the error for a failure', async () => {
+  const infos: CallInfo[] = []
+  const off = { read: () => Promise.reject(null) }
+  const vendor = createSwitch<{ read(): Promise<string> }>({
+    off,
+    on: { read: async () => 'new' },
+    decider: new FixedDecider(),
+    methods: { read: { kind: 'read', fallback: true } },
+    isFailure: (error) => (error as { status: number }).status !== 404,
+    onCall: (info) => infos.push(info),
+  })
+  expect(await vendor.read()).toBe('new')
+  expect(infos).toMatchObject([{ outcome: 'failed', servedBy: 'on' }])
+})
+
+test.each([{ idempotent: true }, { returns: 'stream' }])(
+  'a write to both cannot be %j too',
+  (also) => {
+    const put = async (): Promise<void> => {}
+    const methods = { put: { kind: 'write', to: 'both', ...also } }
+    const parts = { off: { put }, on: { put }, decider: new FixedDecider(), methods }
+    expect(() => createSwitch(parts as never)).toThrow('put.to cannot be "both"')
+  },
+)
+
 describe('writes that go to both', () => {
   interface Index {
     put(id: string): Promise<string>
@@ -227,6 +276,26 @@ describe('comparisons', () => {
     await prices.close()
   })
 
+  test('instances of classes are compared as what they are', async () => {
+    const telemetry = createTelemetry({ meter: false })
+    const read = async (): Promise<object> => ({
+      at: new URL('http://a/'),
+      bytes: Buffer.from('a'),
+    })
+    const files = createSwitch<{ read: typeof read }>({
+      off: { read },
+      on: { read },
+      name: 'files',
+      decider: new FixedDecider(),
+      telemetry,
+      methods: { read: { kind: 'read', compare: { share: 1 } } },
+    })
+    for (let i = 0; i < 21; i++) await files.read()
+    await until('all', () => /against="other",result="same"\} 1/.test(telemetry.prometheus()))
+    expect(telemetry.prometheus()).toContain('against="itself",result="same"} 20')
+    await files.close()
+  })
+
   test('a side that hangs holds up nobody; above the limit comparisons are shed', async () => {
     const telemetry = createTelemetry({ meter: false })
     const hung = deferred<never>()
@@ -245,7 +314,7 @@ describe('comparisons', () => {
       expect(await prices.of()).toBe(1)
       if (i < 20) await new Promise((resolve) => setImmediate(resolve))
     }
-    expect(other).toHaveBeenCalledTimes(2)
+    await until('both are under way', () => other.mock.calls.length === 2)
     expect(telemetry.prometheus()).toMatch(/against="other",result="shed"\} \d+/)
     hung.reject(new Error('the end'))
     await prices.close()
@@ -312,6 +381,66 @@ describe('streams', () => {
       break
     }
     expect(ended).toBe(true)
+    await model.close()
+  })
+
+  test('a promise of a stream falls back before its first item, and is counted once', async () => {
+    const infos: CallInfo[] = []
+    const ended: string[] = []
+    const source = (...items: readonly (string | Error)[]): Readable => {
+      async function* all(): AsyncGenerator<string> {
+        for (const item of items) {
+          if (item instanceof Error) throw item
+          yield item
+        }
+      }
+      return Readable.from(all()).on('close', () => ended.push(items.join()))
+    }
+    const files = createSwitch<{ open(name: string): Promise<Readable> }>({
+      off: {
+        open: async (name) => {
+          if (name === 'none') throw new Error('no route')
+          return source(new Error('torn'))
+        },
+      },
+      on: { open: async () => source('a', 'b') },
+      decider: new FixedDecider(),
+      methods: { open: { kind: 'read', fallback: true } },
+      onCall: (info) => infos.push(info),
+      onEvent: () => {},
+    })
+    for (const name of ['torn', 'none']) {
+      const parts: unknown[] = []
+      for await (const part of await files.open(name)) parts.push(part)
+      expect(parts).toEqual(['a', 'b'])
+    }
+    expect(infos.map(({ outcome, servedBy }) => [outcome, servedBy])).toEqual([
+      ['failed', 'on'],
+      ['failed', 'on'],
+    ])
+    await until('all are closed', () => ended.length === 3)
+  })
+
+  test('what the reader throws, and stopping early, say nothing against the side', async () => {
+    const events: string[] = []
+    async function* tokens(): AsyncGenerator<string> {
+      yield 'a'
+      yield 'b'
+    }
+    const model = createSwitch<{ ask(): AsyncGenerator<string> }>({
+      off: { ask: tokens },
+      on: { ask: tokens },
+      decider: new FixedDecider(),
+      methods: { ask: { kind: 'read', returns: 'stream' } },
+      breaker: { window: 2, failures: 2 },
+      onEvent: ({ type }) => events.push(type),
+    })
+    for (let i = 0; i < 4; i++) {
+      const stream = model.ask()
+      await stream.next()
+      await expect(stream.throw(new Error('client gone'))).rejects.toThrow('client gone')
+    }
+    expect([events, model.health().off.ok]).toEqual([[], true])
     await model.close()
   })
 
