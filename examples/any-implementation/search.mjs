@@ -1,5 +1,6 @@
 // A search index moves to another one: two SQLite full-text tables, of which the new one ranks otherwise
 // and has lost a document. Dual write, shadow reads, half of the users, and back.
+import { setImmediate as nextTurn } from 'node:timers/promises'
 import Database from 'libsql'
 import { createSwitch, createTelemetry } from 'openfeature-switchback'
 import { openFlags } from './flags.mjs'
@@ -55,7 +56,10 @@ console.log(
   `both sides have ${(await off.find('flag')).hits.length + (await on.find('flag')).hits.length} hits for "flag"`,
 )
 console.log(`at 0 %: ${await served()} of 100 users are served by the new index`)
-while (mismatches.length === 0) await find('user_1', 'flag')
+while (mismatches.length === 0) {
+  await find('user_1', 'flag')
+  await nextTurn() // comparisons wait until the caller has its answer
+}
 console.log(`shadow reads: ${mismatches[0]}`)
 await flags.share(50)
 const half = await served()
