@@ -58,3 +58,10 @@ function textOf(value: unknown): string {
     return `a value of type ${typeof value}`
   }
 }
+
+/** An error as one log line, its code first; backends put no keys or values into their messages. */
+export function oneLine(error: unknown): string {
+  const code = error instanceof SwitchbackError ? `${error.code}: ` : ''
+  const text = code + (error instanceof Error ? error.message : String(error))
+  return text.replaceAll(/\s+/gu, ' ').slice(0, 200)
+}

@@ -1,12 +1,5 @@
 import type { Side } from '../side.ts'
-import {
-  Breaker,
-  type BreakerOptions,
-  Deadlines,
-  isTimeout,
-  type Notify,
-  oneLine,
-} from '../switch/index.ts'
+import { Breaker, type BreakerOptions, Deadlines, isTimeout, type Notify } from '../switch/index.ts'
 import type { IsFailure } from './options.ts'
 import { NOBODY } from './plan.ts'
 
@@ -27,9 +20,6 @@ export class CallSide {
   readonly side: Side
   readonly service: object
   readonly name: string
-  /** Epoch milliseconds since when the breaker is open; 0 while it is closed. */
-  outSince = 0
-  lastFailure = ''
   readonly #breaker: Breaker
   readonly #probes: Deadlines
 
@@ -48,16 +38,19 @@ export class CallSide {
             if (isTimeout(error) || isFailure(error, 'probe')) throw error
           },
         ),
-      onOpen: () => {
-        this.outSince = Date.now()
-        notify({ type: 'side-out', side, backend: name, detail: this.lastFailure })
-      },
-      onClose: () => {
-        const detail = `after ${Date.now() - this.outSince} ms`
-        this.outSince = 0
-        notify({ type: 'side-back', side, backend: name, detail })
-      },
+      onOpen: (detail) => notify({ type: 'side-out', side, backend: name, detail }),
+      onClose: (outMs) =>
+        notify({ type: 'side-back', side, backend: name, detail: `after ${outMs} ms` }),
     })
+  }
+
+  /** Epoch milliseconds since when the side is out; 0 while it is in. */
+  get outSince(): number {
+    return this.#breaker.outSince
+  }
+
+  get lastFailure(): string {
+    return this.#breaker.lastFailure
   }
 
   get usable(): boolean {
@@ -69,8 +62,7 @@ export class CallSide {
   }
 
   failed(error: unknown): void {
-    this.lastFailure = oneLine(error)
-    this.#breaker.failed()
+    this.#breaker.failed(error)
   }
 
   close(): void {

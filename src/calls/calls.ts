@@ -1,6 +1,7 @@
+import { oneLine } from '../errors.ts'
 import type { Decider, Decision, DecisionContext } from '../flags/index.ts'
 import { otherSide, type Side } from '../side.ts'
-import { closedError, type Notify, oneLine, type UnderWay } from '../switch/index.ts'
+import { closedError, type Notify, type UnderWay } from '../switch/index.ts'
 import type { Recorder } from '../telemetry/index.ts'
 import { Attempt, Call } from './call.ts'
 import type { CallSide } from './call-side.ts'

@@ -1,5 +1,5 @@
 import { isDeepStrictEqual } from 'node:util'
-import { quote, SwitchbackError } from '../errors.ts'
+import { requireOption } from '../options.ts'
 import type { CallRecorder } from '../telemetry/index.ts'
 import type { Side } from '../side.ts'
 import { Deadlines, type OutcomeListener } from '../switch/index.ts'
@@ -8,7 +8,6 @@ import type { CompareOptions, PlainCall, ReadCall, WriteCall } from './options.t
 /** One method with everything that its calls need, worked out once. */
 export interface MethodPlan {
   readonly name: string
-  readonly kind: 'call' | 'read' | 'write'
   readonly returns: 'promise' | 'value' | 'stream'
   /** The other side serves when the picked one fails. */
   readonly fallsBack: boolean
@@ -47,7 +46,6 @@ export function planOf(
   check(name, given)
   const ms = given.deadlineMs ?? deadlineMs
   const returns = (given.returns ?? 'promise') as MethodPlan['returns']
-  const kind = given.kind ?? 'call'
   const read = given.kind === 'read' ? given : undefined
   const write = given.kind === 'write' ? given : undefined
   const deadlines = deadlinesOf(name, ms, labels)
@@ -55,7 +53,6 @@ export function planOf(
   let counts: CallRecorder | undefined
   return {
     name,
-    kind,
     returns,
     fallsBack: read?.fallback === true || write?.idempotent === true,
     toBoth: write?.to === 'both',
@@ -140,13 +137,12 @@ function check(name: string, given: Given): void {
   requireThat(!streamed, `${name}.compare`, 'a stream', 'a method that returns no stream')
 }
 
-export function requireThat(holds: boolean, option: string, value: unknown, right: string): void {
-  if (holds) return
-  throw new SwitchbackError(
-    'SB_OPTION_INVALID',
-    `createSwitch: ${option} cannot be ${quote(value)}`,
-    {
-      hint: `it takes ${right}`,
-    },
-  )
+/** @param right what the option takes */
+export function requireThat(
+  holds: boolean,
+  option: string,
+  value: unknown,
+  right: string,
+): asserts holds {
+  requireOption(holds, 'createSwitch', option, value, `it takes ${right}`)
 }

@@ -1,4 +1,5 @@
 import { parseArgs } from 'node:util'
+import { closestName } from '../closest.ts'
 import { isSwitchbackError, quote } from '../errors.ts'
 import {
   type Command,
@@ -78,7 +79,6 @@ async function parse<T extends OptionTable>(
     const option = spec.options[token.name]
     if (option === undefined && negativeNumber.test(argv[token.index] ?? '')) continue
     if (option === undefined) {
-      const { closestName } = await import('../rollout/index.ts')
       const near = closestName(token.name, Object.keys(spec.options))
       const remedy = near === undefined ? see : `did you mean --${near}? ${see}`
       throw usageError(`unknown option ${quote(token.rawName)} for ${name}`, remedy)

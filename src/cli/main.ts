@@ -1,5 +1,6 @@
 import type { Readable } from 'node:stream'
 import { inspect } from 'node:util'
+import { closestName } from '../closest.ts'
 import { isSwitchbackError, quote, type SwitchbackError } from '../errors.ts'
 import { isBadInput } from './bad-input.ts'
 import { type Environment, exitCode, type Output, usageError } from './command.ts'
@@ -37,7 +38,7 @@ export async function main(options: MainOptions): Promise<number> {
   }
   try {
     const entry = Object.hasOwn(commands, name) ? commands[name] : undefined
-    if (entry === undefined) throw await unknownCommand(name)
+    if (entry === undefined) throw unknownCommand(name)
     const { command } = await entry.load()
     return await command.execute(rest, { ...options, style })
   } catch (error) {
@@ -45,8 +46,7 @@ export async function main(options: MainOptions): Promise<number> {
   }
 }
 
-async function unknownCommand(name: string): Promise<SwitchbackError> {
-  const { closestName } = await import('../rollout/index.ts')
+function unknownCommand(name: string): SwitchbackError {
   const near = closestName(name, Object.keys(commands))
   return usageError(
     `unknown command ${quote(name)}`,

@@ -3,17 +3,8 @@
  * the API behind it, on its own listener. It uses the flags file, the metrics and the guard, and
  * never touches cached data.
  */
-export type {
-  BadOfTotal,
-  Evidence,
-  GuardMetric,
-  GuardPlan,
-  GuardReading,
-  GuardView,
-} from './guard-view.ts'
-export type { AuditLine } from './audit-line.ts'
+export * from './public.ts'
 export { isLoopback } from './server/protection.ts'
-export { type Control, type ControlOptions, startControl } from './start-control.ts'
 export type {
   ChangeAnswer,
   ControlHistory,

@@ -1,3 +1,5 @@
+import { oneLine } from '../errors.ts'
+
 export interface BreakerOptions {
   /** How many of the latest operations count, at most 31. @default 10 */
   readonly window?: number
@@ -14,8 +16,9 @@ export interface BreakerOptions {
 export interface BreakerParts extends BreakerOptions {
   /** One request that proves the side can serve; it rejects, or takes no longer than the deadline. */
   readonly probe: () => Promise<void>
-  readonly onOpen: () => void
-  readonly onClose: () => void
+  /** @param why the last failure, in one line */
+  readonly onOpen: (why: string) => void
+  readonly onClose: (outMs: number) => void
 }
 
 /** Closed for this long, the side counts as healthy. */
@@ -31,6 +34,10 @@ const LONGEST_INTERVAL_MS = 5000
 export class Breaker {
   readonly #parts: Required<BreakerParts>
   readonly #mask: number
+  /** Epoch milliseconds since when it is open; 0 while it is closed. */
+  outSince = 0
+  /** In one line. */
+  lastFailure = ''
   /** How many operations have ended; it only grows. */
   outcomes = 0
   #recent = 0
@@ -55,22 +62,25 @@ export class Breaker {
     this.#recent = (this.#recent << 1) & this.#mask
   }
 
-  failed(): void {
+  failed(error: unknown): void {
     this.outcomes += 1
+    this.lastFailure = oneLine(error)
     this.#recent = ((this.#recent << 1) | 1) & this.#mask
-    if (!this.#open && countBits(this.#recent) >= this.#parts.failures) this.trip()
+    if (!this.#open && countBits(this.#recent) >= this.#parts.failures) this.trip(error)
   }
 
   /** Opens at once. */
-  trip(): void {
+  trip(error: unknown): void {
     if (this.#open || this.#closed) return
     this.#open = true
+    this.outSince = Date.now()
+    this.lastFailure = oneLine(error)
     const { probeIntervalMs } = this.#parts
     const flaps = performance.now() - this.#closedAt < STEADY_MS
     this.#intervalMs = flaps
       ? Math.min(this.#intervalMs * 2, Math.max(LONGEST_INTERVAL_MS, probeIntervalMs))
       : probeIntervalMs
-    this.#parts.onOpen()
+    this.#parts.onOpen(this.lastFailure)
     this.#schedule()
   }
 
@@ -95,8 +105,10 @@ export class Breaker {
     if (this.#closed) return
     this.#recent = 0
     this.#open = false
+    const outMs = Date.now() - this.outSince
+    this.outSince = 0
     this.#closedAt = performance.now()
-    this.#parts.onClose()
+    this.#parts.onClose(outMs)
   }
 }
 

@@ -1,7 +1,7 @@
+import { oneLine } from '../errors.ts'
 import { type EraVerdict, FENCE_UNKNOWN, type Heard, type Stand } from '../cache/index.ts'
 import { otherSide, type Side } from '../side.ts'
 import { ONE_STORE } from './boards.ts'
-import { oneLine } from './guarded-side.ts'
 import { Trust } from './trust.ts'
 
 const RESET_REASON = 'the store was replaced or restarted and may have lost acknowledged deletes'

@@ -28,10 +28,6 @@ export class GuardedSide {
   readonly backend: CacheBackend
   readonly deadlineMs: number
   readonly breaker: Breaker
-  /** Epoch milliseconds since when the breaker is open; 0 while it is closed. */
-  outSince = 0
-  /** Why the breaker opened: the last failure, in one line. */
-  lastFailure = ''
   readonly #deadlines: Deadlines
   #met: boolean
   /** The breaker's outcomes at the last look, and how many looks in a row failed. */
@@ -47,14 +43,11 @@ export class GuardedSide {
     this.breaker = new Breaker({
       ...parts.breaker,
       probe: () => this.#probe(),
-      onOpen: () => {
-        this.outSince = Date.now()
+      onOpen: (detail) => {
         recorder.event(side, 'breaker_opened')
-        notify({ type: 'side-out', side, backend: backend.name, detail: this.lastFailure })
+        notify({ type: 'side-out', side, backend: backend.name, detail })
       },
-      onClose: () => {
-        const outMs = Date.now() - this.outSince
-        this.outSince = 0
+      onClose: (outMs) => {
         recorder.event(side, 'breaker_closed')
         notify({ type: 'side-back', side, backend: backend.name, detail: `after ${outMs} ms` })
       },
@@ -63,6 +56,15 @@ export class GuardedSide {
       succeeded: () => this.breaker.succeeded(),
       failed: (error) => void this.#failed(error),
     })
+  }
+
+  /** Epoch milliseconds since when the side is out; 0 while it is in. */
+  get outSince(): number {
+    return this.breaker.outSince
+  }
+
+  get lastFailure(): string {
+    return this.breaker.lastFailure
   }
 
   get usable(): boolean {
@@ -136,8 +138,7 @@ export class GuardedSide {
     this.#missed = failure === undefined ? 0 : this.#missed + 1
     // One miss may be a short disturbance; waiting for a second one harms no user.
     if (this.#missed < 2) return
-    this.lastFailure = oneLine(failure)
-    this.breaker.trip()
+    this.breaker.trip(failure)
   }
 
   close(): void {
@@ -156,8 +157,7 @@ export class GuardedSide {
   }
 
   #failed(error: unknown): unknown {
-    this.lastFailure = oneLine(error)
-    this.breaker.failed()
+    this.breaker.failed(error)
     return error
   }
 
@@ -181,11 +181,4 @@ const CLOCK_SLACK_MS = 100
 /** Whether the error means that the side was too slow, rather than that it refused. */
 export function isTimeout(error: unknown): boolean {
   return error instanceof SwitchbackError && error.code === 'SB_DEADLINE'
-}
-
-/** An error as one log line, its code first; backends put no keys or values into their messages. */
-export function oneLine(error: unknown): string {
-  const code = error instanceof SwitchbackError ? `${error.code}: ` : ''
-  const text = code + (error instanceof Error ? error.message : String(error))
-  return text.replaceAll(/\s+/gu, ' ').slice(0, 200)
 }

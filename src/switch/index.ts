@@ -6,7 +6,7 @@ export { createCacheSwitch } from './create-cache-switch.ts'
 export type { CacheSwitch, CacheView, ViewHooks } from './cache-switch.ts'
 export { Breaker, type BreakerOptions } from './breaker.ts'
 export { Deadlines, type OutcomeListener } from './deadlines.ts'
-export { isTimeout, oneLine } from './guarded-side.ts'
+export { isTimeout } from './guarded-side.ts'
 export { type Codec, jsonCodec } from './values.ts'
 export type {
   CacheChange,

@@ -6,10 +6,9 @@ import {
   type SetOptions,
   type Ttl,
 } from '../cache/index.ts'
-import { quote, SwitchbackError } from '../errors.ts'
+import { oneLine, quote, SwitchbackError } from '../errors.ts'
 import { checkNames, type NamesOf, requireOption } from '../options.ts'
 import type { Notify } from './events.ts'
-import { oneLine } from './guarded-side.ts'
 
 /**
  * Turns values into text and back. Both sides store the same text, so that a value may move between

@@ -5,9 +5,10 @@ import {
   counter,
   type Family,
   histogramSamples,
+  type LabelledBucket,
   type Labels,
   type Sample,
-  slowSamples,
+  userFamilies,
 } from './families.ts'
 import { SIDES } from './labels.ts'
 import { DistinctUsers } from './users.ts'
@@ -148,7 +149,7 @@ export class CallsCounts {
         type: 'histogram',
         samples: all.flatMap(durations),
       },
-      ...detail(all),
+      ...userFamilies(all.flatMap(buckets)),
       counter(
         'switchback_users_total',
         '',
@@ -199,34 +200,25 @@ function durations({ latency, seconds, labels }: CallCounts): Sample[] {
   })
 }
 
-/** What the guard's statistics need, by user bucket. */
-function detail(all: readonly CallCounts[]): Family[] {
-  const operations: Sample[] = []
-  const bad: Sample[] = []
-  const slow: Sample[] = []
-  for (const { labels: own, latency, badLatency, failed, fellBack } of all) {
-    for (const [s, side] of SIDES.entries()) {
-      for (let bucket = 0; bucket < USER_BUCKETS; bucket++) {
-        const user = s * USER_BUCKETS + bucket
-        const labels = { ...own, side, bucket: String(bucket) }
-        const [ended, badly] = [latency, badLatency].map((counts) =>
-          counts.subarray(user * BOUNDS, (user + 1) * BOUNDS),
-        ) as [Float64Array, Float64Array]
-        const total = ended.reduce((sum, one) => sum + one, 0)
-        if (total === 0) continue
-        operations.push({ labels, value: total })
-        bad.push({ labels: { ...labels, ended: 'failed' }, value: failed[user]! })
-        bad.push({ labels: { ...labels, ended: 'fell_back' }, value: fellBack[user]! })
-        const well = ended.map((one, b) => one - badly[b]!)
-        slow.push(...slowSamples(well, labels))
+function buckets(counts: CallCounts): LabelledBucket[] {
+  return SIDES.flatMap((side, s) =>
+    Array.from({ length: USER_BUCKETS }, (_, bucket) => {
+      const user = s * USER_BUCKETS + bucket
+      const [from, to] = [user * BOUNDS, (user + 1) * BOUNDS]
+      const ended = counts.latency.subarray(from, to)
+      const badly = counts.badLatency.subarray(from, to)
+      return {
+        labels: { ...counts.labels, side, bucket: String(bucket) },
+        user: {
+          operations: ended.reduce((sum, one) => sum + one, 0),
+          failed: counts.failed[user]!,
+          fellBack: counts.fellBack[user]!,
+          repeatMisses: 0,
+          latency: Array.from(ended, (one, b) => one - badly[b]!),
+        },
       }
-    }
-  }
-  return [
-    { ...counter('switchback_user_operations_total', '', operations), detail: true },
-    { ...counter('switchback_user_bad_operations_total', '', bad), detail: true },
-    { ...counter('switchback_user_slow_operations_total', '', slow), detail: true },
-  ]
+    }),
+  )
 }
 
 /** One family per name: Prometheus wants all samples of a name together. */

@@ -1,6 +1,6 @@
 import { LATENCY_BOUNDS } from '../metrics.ts'
 import { CLASSES, COMPARISONS, EVENTS, SIDES } from './labels.ts'
-import type { HistogramSnapshot, TelemetrySnapshot } from './snapshot.ts'
+import type { HistogramSnapshot, TelemetrySnapshot, UserBucket } from './snapshot.ts'
 
 export type Labels = Readonly<Record<string, string>>
 
@@ -44,7 +44,7 @@ export function histogramSamples(histogram: HistogramSnapshot, labels: Labels): 
 }
 
 /** How many took longer than each bound; absent means none. @param latency counts by bound */
-export function slowSamples(latency: ArrayLike<number>, labels: Labels): Sample[] {
+function slowSamples(latency: readonly number[], labels: Labels): Sample[] {
   let above = 0
   const over: Sample[] = []
   for (let b = LATENCY_BOUNDS.length - 2; b >= 0; b--) {
@@ -57,22 +57,26 @@ export function slowSamples(latency: ArrayLike<number>, labels: Labels): Sample[
   return over.toReversed()
 }
 
-function userFamilies(snapshot: TelemetrySnapshot): Family[] {
+/** One user bucket of one side, with the labels that say which. */
+export interface LabelledBucket {
+  readonly labels: Labels
+  readonly user: UserBucket
+}
+
+/** What the guard's statistics need. */
+export function userFamilies(buckets: readonly LabelledBucket[]): Family[] {
   const operations: Sample[] = []
   const bad: Sample[] = []
   const slow: Sample[] = []
   const repeated: Sample[] = []
-  for (const side of SIDES) {
-    for (const [index, user] of snapshot.arms[side].users.entries()) {
-      const labels = { side, bucket: String(index) }
-      if (user.operations > 0) {
-        operations.push({ labels, value: user.operations })
-        bad.push({ labels: { ...labels, ended: 'failed' }, value: user.failed })
-        bad.push({ labels: { ...labels, ended: 'fell_back' }, value: user.fellBack })
-      }
-      if (user.repeatMisses > 0) repeated.push({ labels, value: user.repeatMisses })
-      slow.push(...slowSamples(user.latency, labels))
+  for (const { labels, user } of buckets) {
+    if (user.operations > 0) {
+      operations.push({ labels, value: user.operations })
+      bad.push({ labels: { ...labels, ended: 'failed' }, value: user.failed })
+      bad.push({ labels: { ...labels, ended: 'fell_back' }, value: user.fellBack })
     }
+    if (user.repeatMisses > 0) repeated.push({ labels, value: user.repeatMisses })
+    slow.push(...slowSamples(user.latency, labels))
   }
   const sparse = 'Users are hashed into 32 buckets; absent means zero.'
   return [
@@ -136,7 +140,11 @@ export function snapshotFamilies(snapshot: TelemetrySnapshot): Family[] {
         CLASSES.flatMap((kind) => histogramSamples(arm.latency[kind], { side, class: kind })),
       ),
     },
-    ...userFamilies(snapshot),
+    ...userFamilies(
+      arms.flatMap(({ side, arm }) =>
+        arm.users.map((user, index) => ({ labels: { side, bucket: String(index) }, user })),
+      ),
+    ),
     counter(
       'switchback_users_total',
       'Distinct users seen, each counted once per side and window.',

@@ -1,34 +1,12 @@
 import { readdir, readFile, writeFile } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
-import { Readable } from 'node:stream'
 import { expect, test } from 'vitest'
-import { main } from '../../src/cli/index.ts'
 import { guardFiles } from '../../src/guard/index.ts'
 import { readExposition } from '../telemetry/strict-exposition.ts'
+import { guardRunner } from './run-guard.ts'
 import { deploy } from './deployment.ts'
 
-/** `switchback guard ...` in this process. */
-async function run(
-  argv: readonly string[],
-  onOutput: (text: string) => void = () => {},
-  signal: AbortSignal = AbortSignal.timeout(20_000),
-): Promise<{ code: number; stdout: string; stderr: string }> {
-  const texts = { stdout: '', stderr: '' }
-  const code = await main({
-    argv: ['guard', ...argv],
-    env: {},
-    stdin: Readable.from([]),
-    stdout: {
-      write: (text: string) => {
-        texts.stdout += text
-        onOutput(text)
-      },
-    },
-    stderr: { write: (text: string) => void (texts.stderr += text) },
-    signal,
-  })
-  return { code, ...texts }
-}
+const run = guardRunner()
 
 test('runs along a plan file, tells every decision, and exits 1 when it went back', async () => {
   const deployment = await deploy(0)

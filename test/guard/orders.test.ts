@@ -1,9 +1,8 @@
 import { chmod, mkdir, readFile, symlink, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { Readable } from 'node:stream'
 import { afterEach, describe, expect, test } from 'vitest'
-import { main } from '../../src/cli/index.ts'
 import { viewOf } from '../../src/guard/index.ts'
+import { guardRunner } from './run-guard.ts'
 import { deploy, directory } from './deployment.ts'
 import { World } from './world.ts'
 
@@ -20,27 +19,7 @@ function world(seed: number): World {
 
 const PLAN = '{ steps: [10, 50, 100], baselineTime: 0s, hold: 5s, settle: 0s }'
 
-async function run(
-  argv: readonly string[],
-  onOutput: (text: string) => void = () => {},
-  signal: AbortSignal = AbortSignal.timeout(20_000),
-): Promise<{ code: number; stdout: string; stderr: string }> {
-  const texts = { stdout: '', stderr: '' }
-  const code = await main({
-    argv: ['guard', ...argv],
-    env: { SWITCHBACK_WHO: 'ann@host' },
-    stdin: Readable.from([]),
-    stdout: {
-      write: (text: string) => {
-        texts.stdout += text
-        onOutput(text)
-      },
-    },
-    stderr: { write: (text: string) => void (texts.stderr += text) },
-    signal,
-  })
-  return { code, ...texts }
-}
+const run = guardRunner({ SWITCHBACK_WHO: 'ann@host' })
 
 describe('a pause', () => {
   test('holds every step, over a restart, and is told; it ends by an order', async () => {

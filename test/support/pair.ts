@@ -48,6 +48,32 @@ export function makePairActor(
   }
 }
 
+/** Both sides may be used without asking. */
+export function areLicensed(...actors: readonly PairActor[]): boolean {
+  return actors.every(({ off, on }) => off.board.licensed && on.board.licensed)
+}
+
+/** Resolves when they are. @param ms by when, at the latest @default as `until` */
+export async function licensed(actors: readonly PairActor[], ms?: number): Promise<void> {
+  await until('both stores vouch for each other', () => areLicensed(...actors), ms)
+}
+
+let names = 0
+
+/** Six keys that nobody has used, with v1 on that side: of a Cluster, on all of its masters. */
+export async function storeSix(actor: PairActor, side: 'on' | 'off'): Promise<readonly string[]> {
+  names += 1
+  const keys = Array.from({ length: 6 }, (_, i) => `six ${names} ${i}`)
+  const user = side === 'on' ? actor.onUser : actor.offUser
+  for (const key of keys) {
+    await until('the side holds v1', async () => {
+      await user.set(key, 'v1')
+      return (await user.get(key)) === 'v1'
+    })
+  }
+  return keys
+}
+
 /** Two real Redis that all share, A for the old side and B for the new one, and no file anywhere. */
 export class Pair {
   readonly a: TestRedis
@@ -85,9 +111,7 @@ export class Pair {
 
   /** Both sides may be used without asking. */
   async licensed(...actors: readonly PairActor[]): Promise<void> {
-    const are = (): boolean =>
-      actors.every(({ off, on }) => off.board.licensed && on.board.licensed)
-    await until('both stores vouch for each other', are, 30_000)
+    await licensed(actors, 30_000)
   }
 
   async close(): Promise<void> {

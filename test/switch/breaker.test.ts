@@ -36,7 +36,7 @@ describe('breaker', () => {
           for (const ok of outcomes) {
             seen.push(ok)
             if (ok) made.succeeded()
-            else made.failed()
+            else made.failed(new Error('late'))
             const failed = seen.slice(-window).filter((one) => !one).length
             expected ||= !ok && failed >= failures
             expect(made.open).toBe(expected)
@@ -50,7 +50,7 @@ describe('breaker', () => {
   test('one spurious failure, or a fifth of them failing, does not open it', () => {
     const { breaker: made, changes } = breaker()
     for (let i = 0; i < 1000; i += 1) {
-      if (i % 5 === 0) made.failed()
+      if (i % 5 === 0) made.failed(new Error('late'))
       else made.succeeded()
     }
     expect(changes).toEqual([])
@@ -60,7 +60,7 @@ describe('breaker', () => {
     vi.useFakeTimers()
     const { breaker: made, changes } = breaker()
     const closedWithin = async (ms: number): Promise<boolean> => {
-      made.trip()
+      made.trip(new Error('late'))
       await vi.advanceTimersByTimeAsync(ms)
       return !made.open
     }
@@ -86,7 +86,7 @@ describe('breaker', () => {
         if (!answer) throw new Error('still out')
       },
     })
-    for (let i = 0; i < 5; i += 1) made.failed()
+    for (let i = 0; i < 5; i += 1) made.failed(new Error('late'))
     expect(made.open).toBe(true)
     await vi.advanceTimersByTimeAsync(2000)
     expect(probes).toBeGreaterThan(3)
@@ -94,7 +94,7 @@ describe('breaker', () => {
     answer = true
     await vi.advanceTimersByTimeAsync(400)
     expect(changes).toEqual(['open', 'close'])
-    for (let i = 0; i < 4; i += 1) made.failed()
+    for (let i = 0; i < 4; i += 1) made.failed(new Error('late'))
     expect(made.open).toBe(false)
   })
 
@@ -107,7 +107,7 @@ describe('breaker', () => {
         throw new Error('out')
       },
     })
-    made.trip()
+    made.trip(new Error('late'))
     made.close()
     await vi.advanceTimersByTimeAsync(5000)
     expect(probes).toBe(0)

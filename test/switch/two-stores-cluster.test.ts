@@ -4,7 +4,7 @@ import { Cluster } from 'ioredis'
 import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from 'vitest'
 import { redisCache } from '../../src/cache/index.ts'
 import { clusterMasters, moveSlot } from '../chaos/cluster-slots.ts'
-import { makePairActor, type PairActor } from '../support/pair.ts'
+import { licensed, makePairActor, type PairActor, storeSix } from '../support/pair.ts'
 import { startRedisCluster, type TestCluster } from '../support/redis-cluster.ts'
 import { startRedis, type TestRedis } from '../support/redis-server.ts'
 import { until } from '../support/until.ts'
@@ -21,7 +21,6 @@ const clients: Cluster[] = []
 const actors: PairActor[] = []
 /** Goes through all of it. */
 let reader: PairActor
-let names = 0
 
 beforeAll(async () => {
   a = await startRedis()
@@ -61,28 +60,14 @@ async function actor(): Promise<PairActor> {
     redisCache({ client: connect(), name: 'B' }),
   )
   actors.push(made)
-  await licensed(made)
+  await licensed([made])
   return made
-}
-
-async function licensed(...those: readonly PairActor[]): Promise<void> {
-  const are = (): boolean => those.every(({ off, on }) => off.board.licensed && on.board.licensed)
-  await until('both stores vouch for each other', are)
 }
 
 /** On all masters, one of them beside the state of the pair. */
 async function storeV1(side: 'on' | 'off' = 'on'): Promise<readonly string[]> {
-  await licensed(reader)
-  names += 1
-  const keys = Array.from({ length: 6 }, (_, i) => `key ${names} ${i}`)
-  const user = side === 'on' ? reader.onUser : reader.offUser
-  for (const key of keys) {
-    await until('the side holds v1', async () => {
-      await user.set(key, 'v1')
-      return (await user.get(key)) === 'v1'
-    })
-  }
-  return keys
+  await licensed([reader])
+  return storeSix(reader, side)
 }
 
 async function neverV1(
@@ -115,7 +100,7 @@ describe('a Redis and a Cluster', () => {
       vi.spyOn(board, 'read'),
     ])
     for (const key of keys) {
-      await licensed(reader)
+      await licensed([reader])
       expect(await reader.onUser.get(key)).toBe('v1')
     }
     for (const one of asked) expect(one).not.toHaveBeenCalled()
@@ -166,7 +151,7 @@ describe('a Redis and a Cluster', () => {
   })
 
   test('a master that has just taken over says nothing of what is pending', async () => {
-    await licensed(reader)
+    await licensed([reader])
     const { board } = reader.on
     expect(await board.ask('k')).toMatchObject({ owes: false })
     vi.spyOn(board, 'tick').mockRejectedValue(new Error('late'))
@@ -191,7 +176,7 @@ describe('a Redis and a Cluster', () => {
       redisCache({ client, name: 'B', prefix: 'b:' }),
     )
     actors.push(made)
-    await licensed(made)
+    await licensed([made])
     await made.onUser.set('k', 'v1')
     expect(await made.onUser.get('k')).toBe('v1')
     await made.offUser.set('k', 'v2')
@@ -217,7 +202,7 @@ describe('a Redis and a Cluster', () => {
     await Promise.all(on.map((key) => writer.offUser.set(key, 'v2')))
     await neverV1(off, 8, 'off')
     await neverV1(on, 8)
-    await licensed(reader)
+    await licensed([reader])
   })
 
   test('a master dies in an outage of the old side and its replica takes over: never older', async () => {
@@ -235,7 +220,7 @@ describe('a Redis and a Cluster', () => {
     await until('a replica has taken over', async () => (await masterOf(STATE)) !== head)
     await neverV1(on, 12)
     await neverV1(off, 12, 'off')
-    await licensed(reader)
+    await licensed([reader])
     await until('all is repaid', () => {
       const { off: old, on: young } = reader.cache.health()
       return old.owed === 0 && young.owed === 0

@@ -3,7 +3,7 @@ import { setTimeout as delay } from 'node:timers/promises'
 import { Redis } from 'ioredis'
 import { afterAll, afterEach, beforeAll, expect, test, vi } from 'vitest'
 import { redisCache } from '../../src/cache/index.ts'
-import { makePairActor, type PairActor } from '../support/pair.ts'
+import { areLicensed, licensed, makePairActor, type PairActor, storeSix } from '../support/pair.ts'
 import { startRedisSentinel, type TestSentinel } from '../support/redis-sentinel.ts'
 import { sendCommand, startRedis, type TestRedis } from '../support/redis-server.ts'
 import { until } from '../support/until.ts'
@@ -20,7 +20,6 @@ const clients: Redis[] = []
 const actors: PairActor[] = []
 let reader: PairActor
 let writer: PairActor
-let names = 0
 
 beforeAll(async () => {
   a = await startRedis()
@@ -64,25 +63,6 @@ function actor(): PairActor {
   return made
 }
 
-async function licensed(): Promise<void> {
-  const are = (): boolean =>
-    [reader, writer].every(({ off, on }) => off.board.licensed && on.board.licensed)
-  await until('both stores vouch for each other', are)
-}
-
-async function storeV1(side: 'on' | 'off'): Promise<readonly string[]> {
-  names += 1
-  const keys = Array.from({ length: 6 }, (_, i) => `key ${names} ${i}`)
-  const user = side === 'on' ? reader.onUser : reader.offUser
-  for (const key of keys) {
-    await until('the side holds v1', async () => {
-      await user.set(key, 'v1')
-      return (await user.get(key)) === 'v1'
-    })
-  }
-  return keys
-}
-
 /** Users of neither side see it, until the condition holds, and for a while after. */
 async function neverV1Until(
   keys: readonly string[],
@@ -119,25 +99,23 @@ async function settled(): Promise<void> {
 }
 
 test('the master of the board is demoted in an outage of the other side, and still answers', async () => {
-  await licensed()
-  const keys = await storeV1('off')
+  await licensed([reader, writer])
+  const keys = await storeSix(reader, 'off')
   a.freeze()
   await Promise.all(keys.map((key) => writer.onUser.set(key, 'v2')))
   await settled()
   await sendCommand(b.sentinels[0]!.port, ['SENTINEL', 'FAILOVER', b.name])
   a.thaw()
   await neverV1Until(keys, 'it is demoted', async () => !(await isMaster(b.master)))
-  await neverV1Until(keys, 'both vouch for each other again', () =>
-    [reader, writer].every(({ off, on }) => off.board.licensed && on.board.licensed),
-  )
+  await neverV1Until(keys, 'both vouch for each other again', () => areLicensed(reader, writer))
 })
 
 test('the master dies with what is pending, and the replica that takes over lacks it', async () => {
-  await licensed()
+  await licensed([reader, writer])
   const [master, replica] = (await isMaster(b.master))
     ? [b.master, b.replica]
     : [b.replica, b.master]
-  const keys = await storeV1('off')
+  const keys = await storeSix(reader, 'off')
   a.freeze()
   await Promise.all(keys.map((key) => writer.onUser.set(key, 'v2')))
   await master.kill()
@@ -147,7 +125,5 @@ test('the master dies with what is pending, and the replica that takes over lack
   await replica.command('HDEL', STATE, 'n', 'owing', 'noted', ...debts)
   await replica.command('DEL', ...keys.map((key) => `switchback:cache:${key}`))
   a.thaw()
-  await neverV1Until(keys, 'both vouch for each other again', () =>
-    [reader, writer].every(({ off, on }) => off.board.licensed && on.board.licensed),
-  )
+  await neverV1Until(keys, 'both vouch for each other again', () => areLicensed(reader, writer))
 })

@@ -1,6 +1,5 @@
 import { lasting, percent } from '../rule/index.ts'
-import { watchedText } from './parse.ts'
-import type { Plan } from './plan.ts'
+import { type Plan, watchedText } from './plan.ts'
 
 /** A plan as lines for people, by name: what a changed plan is told by. */
 export type PlanLines = Readonly<Record<string, string>>

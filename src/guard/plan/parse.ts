@@ -16,7 +16,7 @@ import {
 } from './defaults.ts'
 import { readNotify } from './notify.ts'
 import { isOldMargin, refuseOldForm } from './old-form.ts'
-import type { CustomMetric, Limit, Plan } from './plan.ts'
+import { type CustomMetric, type Limit, type Plan, watchedText } from './plan.ts'
 import { PlanReader } from './reader.ts'
 
 const KEYS =
@@ -96,11 +96,6 @@ function readPlan(reader: PlanReader): Plan {
     sources: readSources(reader),
     notify: readNotify(reader.at('notify')),
   }
-}
-
-/** `search.find`, or the switch alone. */
-export function watchedText({ switch: name, method }: Watched): string {
-  return method === '' ? name : `${name}.${method}`
 }
 
 function readWatched(reader: PlanReader): Watched | undefined {

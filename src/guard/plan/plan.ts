@@ -61,3 +61,8 @@ export interface Limit {
   readonly forS: number
   readonly action: 'hold' | 'rollback'
 }
+
+/** `search.find`, or the switch alone. */
+export function watchedText({ switch: name, method }: Watched): string {
+  return method === '' ? name : `${name}.${method}`
+}

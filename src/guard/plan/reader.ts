@@ -1,5 +1,5 @@
 import { quote } from '../../errors.ts'
-import { closestName } from '../../rollout/index.ts'
+import { closestName } from '../../closest.ts'
 
 /** Reads a value of unknown shape and collects its problems, each with its place. */
 export class PlanReader {

@@ -128,8 +128,8 @@ export function readingOf(
     }
     if (name === 'switchback_instance_info') instance = labels['instance_id'] ?? ''
     else if (name === 'switchback_start_time_seconds') startedAt = value
-    else if (isWindows(one, watched)) userWindows = value
     if ((labels['switch'] ?? '') !== watched.switch) continue
+    if (name === 'switchback_user_windows_total') userWindows = value
     const { method = watched.method } = labels
     if (watched.method !== '' && method !== watched.method) continue
     if (name === 'switchback_comparisons_total' && labels['against'] !== undefined) {
@@ -168,10 +168,6 @@ function addComparison(arm: ArmParts, one: Series, replica: string): void {
   const count = countOf(one, replica)
   arm.compared[0]! += count
   if (result === 'mismatch') arm.mismatched[0]! += count
-}
-
-function isWindows({ name, labels }: Series, watched: Watched): boolean {
-  return name === 'switchback_user_windows_total' && (labels['switch'] ?? '') === watched.switch
 }
 
 function select(
