@@ -100,7 +100,8 @@ export function openEnvelope(
       const payload = kind === CODE_VALUE ? stored : decodeUnits(stored)
       return { state: 'value', token, payload, writtenAt, expiresAt, successor: '', era }
     }
-    if (now >= expiresAt + tombstoneTtl) return { ...ABSENT, token, era }
+    // A writer whose clock is behind the store's may have given a date that had passed already.
+    if (now >= Math.max(expiresAt, writtenAt) + tombstoneTtl) return { ...ABSENT, token, era }
     return { state: 'expired', token, payload: '', writtenAt, expiresAt, successor: '', era }
   }
   if (kind !== CODE_TOMBSTONE || text.length !== HEADER_LENGTH) return undefined

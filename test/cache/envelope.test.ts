@@ -36,7 +36,7 @@ describe('a cell as text', () => {
         const { token } = envelope
         const value: Cell = { state: 'value', token, payload, writtenAt, expiresAt, successor: '' }
         if (now < expiresAt || expiresAt === NEVER) expect(cell).toMatchObject(value)
-        else if (now < expiresAt + TTL)
+        else if (now < Math.max(expiresAt, writtenAt) + TTL)
           expect(cell).toMatchObject({ ...value, state: 'expired', payload: '' })
         else expect(cell).toMatchObject({ ...ABSENT, token })
       }),

@@ -70,7 +70,8 @@ class MemoryCache implements CacheBackend {
       this.#values.set(name, cell)
       return cell
     }
-    if (now < cell.expiresAt + this.tombstoneTtl) return { ...cell, state: 'expired', payload: '' }
+    const diesAt = Math.max(cell.expiresAt, cell.writtenAt) + this.tombstoneTtl
+    if (now < diesAt) return { ...cell, state: 'expired', payload: '' }
     this.#values.delete(name)
     return ABSENT
   }

@@ -50,7 +50,8 @@ function stateOf(
     // An expiry is a date, by the host's clock; `now` is the store's.
     const date = Date.now()
     if (date < expiresAt) return 'value'
-    return date < expiresAt + tombstoneTtl ? 'expired' : 'absent'
+    // The date may have passed before the value was written, if its writer's clock was behind.
+    return date < expiresAt + tombstoneTtl || now < writtenAt + tombstoneTtl ? 'expired' : 'absent'
   }
   return now < writtenAt + tombstoneTtl ? 'tombstone' : 'absent'
 }
@@ -102,7 +103,7 @@ export function store(
 ): string {
   const token = newToken()
   const size = sizeOf(key, payload)
-  const diesAt = (kind === VALUE ? expiresAt : tx.now) + tombstoneTtl
+  const diesAt = Math.max(kind === VALUE ? expiresAt : 0, tx.now) + tombstoneTtl
   tx.database
     .statement(
       `INSERT INTO cells

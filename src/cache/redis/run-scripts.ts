@@ -33,9 +33,9 @@ export class Scripts {
   }
 
   /**
-   * When only the estimate of the server's clock was behind, the refusal itself corrects it, and
-   * the rest of the time is used for one more attempt. The same holds for a write that may be made
-   * in any era.
+   * When the estimate of the server's clock was behind, the refusal itself corrects it, and the rest of
+   * the time is used for one more attempt. The same holds for another era. Not for a conditional write:
+   * the clock may have been set ahead, past the tombstone that would have refused it.
    *
    * @returns one of `OUTCOME`, never `OUTCOME.era`
    */
@@ -61,12 +61,12 @@ export class Scripts {
             [first, second, envelope.head, envelope.tail, String(this.#tombstoneTtl()), present],
           ),
         )
-        server.clock.learn(answer.serverTime, sentAt)
-        const inTime = attempt === 1 && performance.now() - startedAt < within
+        server.learn(answer.serverTime, sentAt)
+        const again = attempt === 1 && !conditional && performance.now() - startedAt < within
+        if (answer.outcome === OUTCOME.era || !server.trusted) await server.ask()
         if (answer.outcome === OUTCOME.era) {
-          await server.ask()
-          if (!inTime || conditional) return OUTCOME.refused
-        } else if (answer.outcome !== OUTCOME.late || !inTime) return answer.outcome
+          if (!again) return OUTCOME.refused
+        } else if (answer.outcome !== OUTCOME.late || !again) return answer.outcome
       } catch (error) {
         this.#leaveIfDemoted(error)
         throw redisError(error, !isCluster(this.#client))

@@ -1,6 +1,9 @@
 import { createHash } from 'node:crypto'
 import type { TickAnswer } from './tick.ts'
 
+/** Two clocks that nobody sets drift apart by less. */
+const MAX_DRIFT = 1e-3
+
 /**
  * The current time of a server's clock, from the times in its replies and this process's monotonic
  * clock, so that a jump of either wall clock is noticed. The estimate is the lowest offset that no
@@ -9,6 +12,9 @@ import type { TickAnswer } from './tick.ts'
  */
 export class ServerClock {
   #offset = Number.NaN
+  /** No reply allows more, as of then. */
+  #highest = Number.POSITIVE_INFINITY
+  #highestAt = 0
 
   /** False until the first reply. */
   get known(): boolean {
@@ -24,12 +30,17 @@ export class ServerClock {
    * @param serverTime the server's clock in the reply, epoch milliseconds, cut off
    * @param sentAt `performance.now()` before the command was sent
    * @param receivedAt `performance.now()` after its reply came
+   * @returns by how many milliseconds at least the clock was set ahead since the last reply; at most 0: it was not
    */
-  learn(serverTime: number, sentAt: number, receivedAt: number = performance.now()): void {
+  learn(serverTime: number, sentAt: number, receivedAt: number = performance.now()): number {
     const lowest = serverTime - receivedAt
     const highest = serverTime + 1 - sentAt
+    const allowed = this.#highest + (receivedAt - this.#highestAt) * MAX_DRIFT
+    this.#highest = lowest > allowed ? highest : Math.min(allowed, highest)
+    this.#highestAt = receivedAt
     // Above the highest: the server's clock was set back (or drifted), so the estimate is reset.
     if (!(this.#offset >= lowest && this.#offset <= highest)) this.#offset = lowest
+    return lowest - allowed
   }
 }
 

@@ -32,6 +32,8 @@ export class Server extends ServerState {
   readonly #parts: ServerParts
   #asking: Promise<void> | undefined
   #askedAt = Number.NEGATIVE_INFINITY
+  /** The era whose tombstones the clock may have outrun, until it has ended. */
+  #outrun: string | undefined
   #detach: (() => void) | undefined
 
   constructor(parts: ServerParts) {
@@ -53,6 +55,17 @@ export class Server extends ServerState {
     return this.#ask()
   }
 
+  /**
+   * The server's time in a reply. When its clock was set far ahead, or this machine was suspended, tombstones
+   * have expired before the loads that they are to refuse have ended: its era ends before it counts again.
+   */
+  learn(serverTime: number, sentAt: number): void {
+    const ahead = this.clock.learn(serverTime, sentAt)
+    if (ahead < this.#parts.question().tombstoneTtl / 4 || this.heard === undefined) return
+    this.#outrun = this.heard.name
+    this.connected = false
+  }
+
   /** Another process has heard another era. */
   recheck(): void {
     if (performance.now() - this.#askedAt < RECHECK_MS) return
@@ -63,7 +76,7 @@ export class Server extends ServerState {
     this.#detach?.()
   }
 
-  async #ask(end?: string, word?: Word): Promise<void> {
+  async #ask(end: string | undefined = this.#outrun, word?: Word): Promise<void> {
     this.#askedAt = performance.now()
     const head = this.#parts.head?.()
     if (head?.trusted === false) await head.ask()
@@ -86,7 +99,9 @@ export class Server extends ServerState {
       answered = true
       if (heard === 'cluster') throw nodeOfCluster()
       if (heard === 'foreign') throw foreignState(this.#parts.question().key)
-      this.clock.learn(heard.now, sentAt)
+      this.learn(heard.now, sentAt)
+      if (heard.name === this.#outrun) return await this.#ask()
+      this.#outrun = undefined
       const before = this.heard?.era
       const again = !newConnection && before === heard.era
       const changed = before !== undefined && before !== heard.era

@@ -36,6 +36,17 @@ export function timeCases(options: ConformanceOptions): Cases {
       assert.ok(backend.now() >= expiresAt + 400 - 5, 'the token of an expired value ended early')
       assert.ok(end.token === token || end.token === '')
     },
+    'a value whose date has passed already keeps its token for tombstoneTtl': async (stand) => {
+      const backend = await stand.backend()
+      const token = await put(backend, 'k', '1', backend.now() - 3_600_000)
+      const cell = await backend.read('k')
+      assert.equal(
+        cell.state,
+        'expired',
+        'as from a writer whose clock is an hour behind the store',
+      )
+      assert.equal(cell.token, token)
+    },
     'an expired cell yields to its token': async (stand) => {
       const backend = await stand.backend()
       const token = await put(backend, 'k', '1', backend.now() + 30)

@@ -10,6 +10,7 @@ import {
 } from '../../../src/cache/index.ts'
 import type { SwitchbackError } from '../../../src/errors.ts'
 import { startRedis, type TestRedis } from '../../support/redis-server.ts'
+import { WallClock } from '../../chaos/wall-clock.ts'
 import { withWarnings } from '../../support/with-warnings.ts'
 
 const WITHIN = 5000
@@ -72,6 +73,33 @@ describe('a Redis that may have lost acknowledged deletes begins another era', (
     expect(written).toBe(true)
     expect(await backend.read('k')).toMatchObject({ state: 'value', payload: 'v2' })
     expect(eras()).toHaveLength(2)
+  })
+
+  test('its clock is set ahead: a load that missed before the delete does not land, the tombstone being gone', async (context) => {
+    const clock = WallClock.make(redis.dir, 'redis')
+    if (clock === undefined) return context.skip('there is no C compiler')
+    const ahead = await startRedis({ env: clock.env })
+    const cache = redisCache({ url: ahead.url })
+    try {
+      const met: number[] = []
+      cache.onEra?.(({ era }) => void met.push(era))
+      const missed = await cache.read('k')
+      await cache.invalidate('k', { within: WITHIN })
+      clock.step(3_600_000)
+      const entry = { payload: 'v1', expiresAt: NEVER }
+      const condition = { expect: missed.token, era: missed.era!, within: WITHIN }
+      expect((await cache.write('k', entry, condition)).written).toBe(false)
+      // Nor once the clock is known: its own refusal told it, and then every tick does.
+      expect((await cache.write('k', entry, condition)).written).toBe(false)
+      expect(await cache.read('k')).toMatchObject({ state: 'absent', token: '' })
+      await put('v2', cache)
+      expect(await cache.read('k')).toMatchObject({ payload: 'v2' })
+      expect(new Set(met).size).toBe(2)
+    } finally {
+      await cache.close()
+      await ahead.stop()
+      clock.close()
+    }
   })
 
   test('a lost connection alone does not', async () => {

@@ -49,6 +49,30 @@ describe("the estimate of the server's clock", () => {
     expect(clock.now() - performance.now()).toBeCloseTo(999_999, 0)
   })
 
+  test('says by how much at least a clock was set ahead, and never that of one that was not', () => {
+    const honest = exchanges.map((list) =>
+      list.map((one) => ({ ...one, step: Math.min(one.step, 0) })),
+    )
+    fc.assert(
+      fc.property(honest, fc.integer({ min: 1000, max: 4e6 }), (list, ahead) => {
+        const clock = new ServerClock()
+        let [local, offset] = [0, 1_000_000]
+        const exchange = ({ pause, there, back, step }: (typeof list)[number]): number => {
+          offset += step
+          const sentAt = local + pause
+          local = sentAt + there + back
+          return clock.learn(Math.floor(sentAt + there + offset), sentAt, local)
+        }
+        for (const one of list) expect(exchange(one)).toBeLessThanOrEqual(0)
+        const { there, back } = list.at(-1)!
+        const told = exchange({ pause: 10, there: 1, back: 1, step: ahead })
+        expect(told).toBeLessThanOrEqual(ahead)
+        // What the last reply left open, what one round trip hides, and a drift that is allowed for.
+        expect(told).toBeGreaterThanOrEqual(ahead - there - back - 5)
+      }),
+    )
+  })
+
   test('is the local clock until something is known', () => {
     const clock = new ServerClock()
     expect(clock.known).toBe(false)
