@@ -4,22 +4,22 @@
  * and confirm) write.
  */
 export * from './public.ts'
-export { requireSides } from './check-sides.ts'
-export { changesNothing } from './edit.ts'
-export { codeDefault, evaluationError } from './evaluate.ts'
-export { expectationOf } from './expectation.ts'
+export { requireSides } from './check/check-sides.ts'
+export { changesNothing } from './file/edit.ts'
+export { codeDefault, evaluationError } from './users/evaluate.ts'
+export { expectationOf } from './users/expectation.ts'
 export {
   concerns,
   editedOutside,
   type HistoryLook,
   HistoryWatch,
   type HistoryWatchOptions,
-} from './history-watch.ts'
-export { type JudgeOptions, judgeProcess } from './judge-process.ts'
-export { lastGoodFile } from './last-good.ts'
-export { notWritable } from './location.ts'
-export { readText } from './read.ts'
-export { findOutside, type OutsideLook, recordOutside } from './record.ts'
-export { refusalIn } from './refused.ts'
-export { compareServed, type ServedComparison } from './served.ts'
-export { parseUsers } from './users.ts'
+} from './history/history-watch.ts'
+export { type JudgeOptions, judgeProcess } from './confirm/judge-process.ts'
+export { lastGoodFile } from './file/last-good.ts'
+export { notWritable } from './file/location.ts'
+export { readText } from './file/read.ts'
+export { findOutside, type OutsideLook, recordOutside } from './history/record.ts'
+export { refusalIn } from './file/refused.ts'
+export { compareServed, type ServedComparison } from './confirm/served.ts'
+export { parseUsers } from './users/users.ts'

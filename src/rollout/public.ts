@@ -5,7 +5,7 @@
  * @packageDocumentation
  */
 export type { ProcessesOptions, Resolve } from '../scrape/index.ts'
-export { apply, type Applied, type ApplyOptions, type ApplyStep } from './apply.ts'
+export { apply, type Applied, type ApplyOptions, type ApplyStep } from './file/apply.ts'
 export {
   changeBack,
   type ChangeOptions,
@@ -14,14 +14,14 @@ export {
   changeShare,
   changeUndo,
 } from './change.ts'
-export { confirm, type Confirmation, type ConfirmOptions } from './confirm.ts'
+export { confirm, type Confirmation, type ConfirmOptions } from './confirm/confirm.ts'
 export {
   confirmProcesses,
   type ConfirmProcessesOptions,
   type ProcessConfirmation,
   type SeenTraffic,
-} from './confirm-processes.ts'
-export { describe, type Description } from './describe.ts'
+} from './confirm/confirm-processes.ts'
+export { describe, type Description } from './split/describe.ts'
 export {
   type FlagsDocument,
   flagNames,
@@ -29,45 +29,51 @@ export {
   type JsonValue,
   type Position,
   readFlags,
-} from './document.ts'
-export { type Change, changedLines, type EditAction, type FlagsEdit, type Pilot } from './edit.ts'
-export { type Answer, createEvaluator, type User, type UserContext } from './evaluate.ts'
-export { type Bucket, explain, type Explanation } from './explain.ts'
-export type { Finding, FindingCode } from './findings.ts'
+} from './file/document.ts'
+export {
+  type Change,
+  changedLines,
+  type EditAction,
+  type FlagsEdit,
+  type Pilot,
+} from './file/edit.ts'
+export { type Answer, createEvaluator, type User, type UserContext } from './users/evaluate.ts'
+export { type Bucket, explain, type Explanation } from './users/explain.ts'
+export type { Finding, FindingCode } from './check/findings.ts'
 export {
   historyFile,
   type HistoryEntry,
   type HistoryNote,
   readHistory,
   type RecordedChange,
-} from './history.ts'
-export type { ProcessVerdict } from './judge-process.ts'
-export { type FlagsLocation, locate } from './location.ts'
+} from './history/history.ts'
+export type { ProcessVerdict } from './confirm/judge-process.ts'
+export { type FlagsLocation, locate } from './file/location.ts'
 export {
   createOfrepClient,
   defaultFlagdUrl,
   type OfrepClient,
   parseFlagdUrl,
   type Served,
-} from './ofrep.ts'
-export { addPilot, pilotsOf, removePilot } from './pilot.ts'
-export { type Moved, preview, type Preview, type PreviewOptions } from './preview.ts'
-export { findProbes, type Probe, type Probes } from './probes.ts'
-export { loadFlags } from './read.ts'
-export { rollBack, type RollBackOptions } from './roll-back.ts'
-export { currentShare, setShare, type SetShareOptions } from './set-share.ts'
-export { parseShare } from './share.ts'
-export { undo } from './undo.ts'
-export { validate, type ValidateOptions } from './validate.ts'
-export type { JsonNode } from './document.ts'
-export type { LineChange } from './edit.ts'
-export type { Expectation } from './expectation.ts'
-export type { ConditionStep, DecidingLine, RuleLine } from './explain.ts'
-export type { FileLock } from './lock.ts'
-export type { OfrepOptions } from './ofrep.ts'
-export type { PilotOptions } from './pilot.ts'
-export type { ProbeSearch } from './probes.ts'
-export type { ReadOptions } from './read.ts'
-export type { Segment, Shape } from './shape.ts'
-export type { Thousandths } from './share.ts'
-export type { Split, SplitEntry } from './split.ts'
+} from './confirm/ofrep.ts'
+export { addPilot, pilotsOf, removePilot } from './edits/pilot.ts'
+export { type Moved, preview, type Preview, type PreviewOptions } from './users/preview.ts'
+export { findProbes, type Probe, type Probes } from './users/probes.ts'
+export { loadFlags } from './file/read.ts'
+export { rollBack, type RollBackOptions } from './edits/roll-back.ts'
+export { currentShare, setShare, type SetShareOptions } from './edits/set-share.ts'
+export { parseShare } from './split/share.ts'
+export { undo } from './edits/undo.ts'
+export { validate, type ValidateOptions } from './check/validate.ts'
+export type { JsonNode } from './file/document.ts'
+export type { LineChange } from './file/edit.ts'
+export type { Expectation } from './users/expectation.ts'
+export type { ConditionStep, DecidingLine, RuleLine } from './users/explain.ts'
+export type { FileLock } from './file/lock.ts'
+export type { OfrepOptions } from './confirm/ofrep.ts'
+export type { PilotOptions } from './edits/pilot.ts'
+export type { ProbeSearch } from './users/probes.ts'
+export type { ReadOptions } from './file/read.ts'
+export type { Segment, Shape } from './split/shape.ts'
+export type { Thousandths } from './split/share.ts'
+export type { Split, SplitEntry } from './split/split.ts'

@@ -1,6 +1,6 @@
 import { afterEach, expect, test, vi } from 'vitest'
 import { type FlagsDocument, preview, readFlags, setShare } from '../../src/rollout/index.ts'
-import { boundaryProbes, probesForEdit } from '../../src/rollout/probes.ts'
+import { boundaryProbes, probesForEdit } from '../../src/rollout/users/probes.ts'
 
 const flag = 'use-redis'
 

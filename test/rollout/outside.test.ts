@@ -1,6 +1,6 @@
 import { mkdir, readFile, rename, writeFile } from 'node:fs/promises'
 import { describe, expect, it } from 'vitest'
-import { apply } from '../../src/rollout/apply.ts'
+import { apply } from '../../src/rollout/file/apply.ts'
 import {
   changePilot,
   changeShare,

@@ -1,0 +1,41 @@
+import { quote, SwitchbackError } from '../../errors.ts'
+import {
+  entriesOf,
+  type FlagsDocument,
+  flagNode,
+  type JsonNode,
+  property,
+  valueOf,
+} from '../file/document.ts'
+import { type Report, someOf } from './findings.ts'
+
+const fix = 'write "variants": { "on": true, "off": false }'
+
+/** Finds variants that no app can use as a side: it asks for true or false. */
+export function checkSides(document: FlagsDocument, flag: string, report: Report): void {
+  const definition = property(property(document.root, 'flags'), flag)
+  const message = definition === undefined ? '' : problemOf(flag, definition)
+  if (message === '') return
+  const node = property(definition, 'variants') ?? document.root
+  report({ code: 'variants-not-boolean', flag, node, message, fix })
+}
+
+/**
+ * Refuses to move users by a flag whose variants no app can use: flagd would serve the change, and
+ * no user would move. A rollback is never refused.
+ *
+ * @throws {SwitchbackError} `SB_VARIANTS_NOT_BOOLEAN`; `SB_FLAG_UNKNOWN`
+ */
+export function requireSides(document: FlagsDocument, flag: string): void {
+  const message = problemOf(flag, flagNode(document, flag))
+  if (message !== '') throw new SwitchbackError('SB_VARIANTS_NOT_BOOLEAN', message, { hint: fix })
+}
+
+function problemOf(flag: string, definition: JsonNode): string {
+  const odd = entriesOf(property(definition, 'variants')).filter(
+    ([, { type }]) => type !== 'boolean',
+  )
+  if (odd.length === 0) return ''
+  const names = someOf(odd.map(([name, node]) => `${name} = ${JSON.stringify(valueOf(node))}`))
+  return `the variants of flag ${quote(flag)} are not true and false (${names}): every app asks for a boolean, gets TYPE_MISMATCH and serves the old side, whatever the share is`
+}

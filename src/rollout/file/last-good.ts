@@ -1,0 +1,34 @@
+import { open, rename, rm, stat } from 'node:fs/promises'
+import { basename, dirname, join } from 'node:path'
+import { messageOf } from '../../errors.ts'
+import { uniqueName } from './lock.ts'
+
+/** The text of the last change that was written, beside the flags file. */
+export function lastGoodFile(file: string): string {
+  return `${file}.last-good`
+}
+
+/** Keeps what was written, for a flags file that gets broken or lost. @returns a warning or `''` */
+export async function keepLastGood(file: string, text: string): Promise<string> {
+  // A name that `apply` cleans up if this process dies.
+  const temporary = join(dirname(file), `.${basename(file)}.tmp-${uniqueName()}`)
+  try {
+    const { uid, gid, mode, atime, mtime } = await stat(file)
+    const handle = await open(temporary, 'wx', 0o600)
+    try {
+      await handle.writeFile(text)
+      await handle.chown(uid, gid).catch(() => {})
+      await handle.chmod(mode & 0o666)
+      // The time flagd has seen: a later write must be newer than this too.
+      await handle.utimes(atime, mtime)
+      await handle.sync()
+    } finally {
+      await handle.close()
+    }
+    await rename(temporary, lastGoodFile(file))
+    return ''
+  } catch (error) {
+    await rm(temporary, { force: true }).catch(() => {})
+    return `a copy for rollback --restore could not be kept: ${messageOf(error)}`
+  }
+}

@@ -1,0 +1,76 @@
+import { constants } from 'node:fs'
+import { access, lstat, readlink, realpath, stat } from 'node:fs/promises'
+import { basename, dirname, join } from 'node:path'
+import { quote, SwitchbackError } from '../../errors.ts'
+
+/** Where a flags file really is and whether it can be replaced there. */
+export interface FlagsLocation {
+  /** The file behind symbolic links: what a write replaces. */
+  readonly file: string
+  /**
+   * - `writable`;
+   * - `configmap`: projected by Kubernetes, which would undo any edit;
+   * - `read-only`: the file system or the rights forbid it;
+   * - `mount`: the file itself is a mount point (one file bind-mounted into a container).
+   */
+  readonly kind: 'writable' | 'configmap' | 'read-only' | 'mount'
+}
+
+/**
+ * Finds the file behind a path, and recognises those that no edit can replace.
+ *
+ * @throws {SwitchbackError} `SB_FILE_MISSING`.
+ */
+export async function locate(path: string): Promise<FlagsLocation> {
+  let file: string
+  try {
+    file = await realpath(path)
+  } catch (error) {
+    throw new SwitchbackError('SB_FILE_MISSING', `the flags file ${quote(path)} does not exist`, {
+      cause: error,
+      hint: 'name it with --file, or run where the directory flags/ is',
+    })
+  }
+  if (await isConfigMap(path)) return { file, kind: 'configmap' }
+  if (await isMountPoint(file)) return { file, kind: 'mount' }
+  try {
+    await access(dirname(file), constants.W_OK)
+  } catch {
+    return { file, kind: 'read-only' }
+  }
+  return { file, kind: 'writable' }
+}
+
+/** Kubernetes projects `name -> ..data/name` and `..data -> ..2026_11_22_...`. */
+async function isConfigMap(path: string): Promise<boolean> {
+  const link = await readlink(path).catch(() => '')
+  if (link.startsWith('..data/')) return true
+  const data = await lstat(join(dirname(path), '..data')).catch(() => undefined)
+  return data?.isSymbolicLink() === true
+}
+
+async function isMountPoint(file: string): Promise<boolean> {
+  const [own, parent] = await Promise.all([stat(file), stat(dirname(file))])
+  return own.dev !== parent.dev
+}
+
+/** Why a file cannot be replaced, and what to do instead. */
+export function notWritable({ file, kind }: FlagsLocation): SwitchbackError {
+  const name = basename(file)
+  const [message, hint] = {
+    configmap: [
+      `${quote(file)} is projected from a Kubernetes ConfigMap; an edit here is undone`,
+      `edit the source: switchback ... --print > ${name}, then kubectl create configmap NAME --from-file=${name} --dry-run=client -o yaml | kubectl apply -f -`,
+    ],
+    mount: [
+      `${quote(file)} is mounted as a single file, which cannot be replaced and whose changes flagd misses`,
+      'mount its directory instead, or write the output of --print to the file on the host',
+    ],
+    'read-only': [
+      `${quote(file)} cannot be replaced: its directory is read-only for this user`,
+      'edit it where it comes from (--print writes the new file to stdout), or run as its owner',
+    ],
+    writable: ['', ''],
+  }[kind] as [string, string]
+  return new SwitchbackError('SB_FILE_READ_ONLY', message, { hint })
+}

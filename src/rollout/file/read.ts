@@ -1,0 +1,54 @@
+import { isSwitchbackError, quote, SwitchbackError } from '../../errors.ts'
+import { readFlagsFile } from '../../flagfile/index.ts'
+import { type FlagsDocument, readFlags } from './document.ts'
+
+export interface ReadOptions {
+  /**
+   * The hint when the file does not exist.
+   * @default for a command that takes --file
+   */
+  readonly missingHint?: string
+}
+
+/**
+ * Reads a flags file from disk.
+ *
+ * @throws {SwitchbackError} `SB_FILE_MISSING`, `SB_FILE_UNREADABLE`, `SB_FLAGS_TOO_LARGE`,
+ * `SB_FLAGS_SYNTAX`.
+ */
+export async function loadFlags(file: string, options: ReadOptions = {}): Promise<FlagsDocument> {
+  return readFlags(await readText(file, options), file)
+}
+
+/** The text of a flags file; refuses what is not UTF-8, which an edit would destroy. */
+export async function readText(file: string, options: ReadOptions = {}): Promise<string> {
+  const { missingHint = 'name it with --file, or run where the directory flags/ is' } = options
+  let content: Buffer
+  try {
+    content = await readFlagsFile(file)
+  } catch (error) {
+    if (isSwitchbackError(error)) throw error
+    const code = error instanceof Error && 'code' in error ? String(error.code) : ''
+    if (code === 'ENOENT') {
+      throw new SwitchbackError('SB_FILE_MISSING', `the flags file ${quote(file)} does not exist`, {
+        cause: error,
+        hint: missingHint,
+      })
+    }
+    throw new SwitchbackError('SB_FILE_UNREADABLE', `cannot read ${quote(file)}: ${code}`, {
+      cause: error,
+      hint:
+        code === 'EACCES'
+          ? 'make it readable; flagd may not be able to read it either'
+          : 'check the path',
+    })
+  }
+  try {
+    return new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(content)
+  } catch (error) {
+    throw new SwitchbackError('SB_FLAGS_SYNTAX', `${quote(file)} is not valid UTF-8`, {
+      cause: error,
+      hint: 'save it as UTF-8',
+    })
+  }
+}

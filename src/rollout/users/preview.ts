@@ -1,0 +1,129 @@
+import { setImmediate } from 'node:timers/promises'
+import type { FlagsDocument } from '../file/document.ts'
+import { type Answer, createEvaluator, movesByItself } from './evaluate.ts'
+import { syntheticUser, type User } from './evaluate.ts'
+import { flagNode } from '../file/document.ts'
+import { sidesOf } from '../split/split.ts'
+
+export interface PreviewOptions {
+  readonly flag: string
+  readonly before: FlagsDocument
+  readonly after: FlagsDocument
+  /**
+   * Who is evaluated: targeting keys or whole evaluation contexts, or a number of made-up users.
+   * @default 100_000
+   */
+  readonly users?: number | Iterable<User> | AsyncIterable<User>
+  /**
+   * How many users who join, and how many who leave, are named in the result.
+   * @default 5
+   */
+  readonly names?: number
+  /** Called about ten times a second with the number of users done. */
+  readonly onProgress?: (done: number) => void
+  readonly signal?: AbortSignal
+}
+
+/** Who moves when one flags document replaces another. */
+export interface Preview {
+  readonly users: number
+  /** How many are `on` before and after. */
+  readonly on: { readonly before: number; readonly after: number }
+  /** How many get each variant before and after. */
+  readonly variants: {
+    readonly before: Readonly<Record<Answer, number>>
+    readonly after: Readonly<Record<Answer, number>>
+  }
+  /** Those who get `on` and did not, and the first few of them. */
+  readonly joins: Moved
+  /** Those who got `on` and no longer do. */
+  readonly leaves: Moved
+  /** Those whose variant changes in any way. */
+  readonly moves: number
+  /** The rule depends on the time: the result changes without an edit. */
+  readonly movesByItself: boolean
+}
+
+export interface Moved {
+  readonly count: number
+  readonly examples: readonly string[]
+}
+
+/**
+ * Evaluates every user under both documents as flagd does. Yields to the event loop about 50 times
+ * a second, so that a progress bar moves and `signal` is noticed.
+ *
+ * @throws the signal's reason when aborted.
+ */
+export async function preview(options: PreviewOptions): Promise<Preview> {
+  const { flag, before, after, names = 5, onProgress, signal } = options
+  const evaluateBefore = createEvaluator(before, flag)
+  const evaluateAfter = after === before ? undefined : createEvaluator(after, flag)
+  const onBefore = sidesOf(flagNode(before, flag))?.on ?? 'on'
+  const onAfter = sidesOf(flagNode(after, flag))?.on ?? 'on'
+  const counts = { before: new Map<Answer, number>(), after: new Map<Answer, number>() }
+  const joins = { count: 0, examples: [] as string[] }
+  const leaves = { count: 0, examples: [] as string[] }
+  let users = 0
+  let moves = 0
+
+  const ask = (user: User): void => {
+    const old = evaluateBefore(user)
+    const now = evaluateAfter === undefined ? old : evaluateAfter(user)
+    users++
+    counts.before.set(old, (counts.before.get(old) ?? 0) + 1)
+    counts.after.set(now, (counts.after.get(now) ?? 0) + 1)
+    const wasOn = old === onBefore
+    const isOn = now === onAfter
+    if (wasOn !== isOn) {
+      const side = isOn ? joins : leaves
+      side.count++
+      if (side.examples.length < names) {
+        side.examples.push(typeof user === 'string' ? user : user.targetingKey)
+      }
+    }
+    if (old !== now) moves++
+  }
+
+  let breath = performance.now()
+  let told = breath
+  // Checked after each user, since the cost of one depends on the rule.
+  const timeToBreathe = (): boolean => performance.now() - breath >= 20
+  const breathe = async (): Promise<void> => {
+    signal?.throwIfAborted()
+    if (performance.now() - told >= 100) {
+      onProgress?.(users)
+      told = performance.now()
+    }
+    await setImmediate()
+    breath = performance.now()
+  }
+
+  const source = options.users ?? 100_000
+  if (typeof source === 'number') {
+    const make = syntheticUser(after, flag)
+    for (let index = 0; index < source; index++) {
+      ask(make(index))
+      if (timeToBreathe()) await breathe()
+    }
+  } else {
+    for await (const user of source) {
+      ask(user)
+      if (timeToBreathe()) await breathe()
+    }
+  }
+  signal?.throwIfAborted()
+  onProgress?.(users)
+  return {
+    users,
+    on: { before: counts.before.get(onBefore) ?? 0, after: counts.after.get(onAfter) ?? 0 },
+    variants: {
+      before: Object.fromEntries([...counts.before].sort()),
+      after: Object.fromEntries([...counts.after].sort()),
+    },
+    joins,
+    leaves,
+    moves,
+    movesByItself: movesByItself(before, flag) || movesByItself(after, flag),
+  }
+}
