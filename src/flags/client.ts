@@ -1,6 +1,6 @@
 import { OpenFeature } from '@openfeature/server-sdk'
 import type { Client } from '@openfeature/server-sdk'
-import { latestDomain } from './source-domain.ts'
+import { latestDomain } from './source/source-domain.ts'
 
 export interface ClientChoice {
   /** The OpenFeature client to ask. @default the client of {@link domain} */

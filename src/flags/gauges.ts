@@ -1,5 +1,5 @@
-import type { Decider, FlagDecider, FlagHealth } from './decision.ts'
-import type { LiveSplit } from './live-split.ts'
+import type { Decider, FlagDecider, FlagHealth } from './decide/decision.ts'
+import type { LiveSplit } from './decide/live-split.ts'
 
 type Labels = Readonly<Record<string, string>>
 

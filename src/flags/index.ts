@@ -2,11 +2,11 @@
 // finds the evaluation context, and remembers decisions, so that a known user costs no evaluation
 // and keeps the side when the flag service is gone. Only reads flags; `rollout` edits them.
 export type { ClientChoice } from './client.ts'
-export { deciderOf } from './choice.ts'
-export type { FlagChoice } from './choice.ts'
-export type { ConfigurationState, FlagConfiguration, Refusal } from './configuration.ts'
-export { createDecider } from './decider.ts'
-export type { DeciderOptions } from './decider-options.ts'
+export { deciderOf } from './decide/choice.ts'
+export type { FlagChoice } from './decide/choice.ts'
+export type { ConfigurationState, FlagConfiguration, Refusal } from './source/configuration.ts'
+export { createDecider } from './decide/decider.ts'
+export type { DeciderOptions } from './decide/decider-options.ts'
 export type {
   Decider,
   Decision,
@@ -14,18 +14,18 @@ export type {
   DecisionSource,
   FlagDecider,
   FlagHealth,
-} from './decision.ts'
+} from './decide/decision.ts'
 export type { FlagsEvent, OnFlagsEvent } from './events.ts'
-export { FileProvider } from './file-provider.ts'
-export type { FileProviderOptions } from './file-provider.ts'
+export { FileProvider } from './source/file-provider.ts'
+export type { FileProviderOptions } from './source/file-provider.ts'
 export { registerFlagGauges } from './gauges.ts'
-export { readFlagdEnvironment } from './flagd-environment.ts'
+export { readFlagdEnvironment } from './flagd/flagd-environment.ts'
 export type { Environment } from './environment.ts'
-export type { FlagdSettings } from './flagd-environment.ts'
-export { flagsFromEnvironment } from './flags-source.ts'
-export type { FlagsSource, FlagsSourceOptions } from './flags-source.ts'
-export type { LiveSplit, LiveSplitOptions } from './live-split.ts'
-export type { FlagsMode } from './provider-facts.ts'
+export type { FlagdSettings } from './flagd/flagd-environment.ts'
+export { flagsFromEnvironment } from './source/flags-source.ts'
+export type { FlagsSource, FlagsSourceOptions } from './source/flags-source.ts'
+export type { LiveSplit, LiveSplitOptions } from './decide/live-split.ts'
+export type { FlagsMode } from './source/provider-facts.ts'
 export { createStringFlag } from './string-flag.ts'
 export type { StringFlag, StringFlagOptions } from './string-flag.ts'
-export { runAs, setUpTransactionContext } from './transaction-context.ts'
+export { runAs, setUpTransactionContext } from './decide/transaction-context.ts'

@@ -2,7 +2,7 @@ import { ProviderEvents } from '@openfeature/server-sdk'
 import { quote } from '../errors.ts'
 import { clientOf } from './client.ts'
 import type { ClientChoice } from './client.ts'
-import { evaluateString } from './evaluation.ts'
+import { evaluateString } from './decide/evaluation.ts'
 import { safely } from './events.ts'
 import type { OnFlagsEvent } from './events.ts'
 

@@ -2,11 +2,11 @@ import fc from 'fast-check'
 import { setFlagsFromString } from 'node:v8'
 import { runInNewContext } from 'node:vm'
 import { describe, expect, it } from 'vitest'
-import { Answers } from '../../src/flags/answer.ts'
-import { memoryKeyOf } from '../../src/flags/context.ts'
+import { Answers } from '../../src/flags/decide/answer.ts'
+import { memoryKeyOf } from '../../src/flags/decide/context.ts'
 import type { DecisionContext } from '../../src/flags/index.ts'
-import { Memory, elapsed } from '../../src/flags/remembered.ts'
-import type { Remembered } from '../../src/flags/remembered.ts'
+import { Memory, elapsed } from '../../src/flags/decide/remembered.ts'
+import type { Remembered } from '../../src/flags/decide/remembered.ts'
 
 setFlagsFromString('--expose-gc')
 const collect = runInNewContext('gc') as () => void

@@ -9,7 +9,7 @@ import {
   disableReconnect,
   disableReports,
   insteadOfEvaluator,
-} from '../../src/flags/flagd-internals.ts'
+} from '../../src/flags/flagd/flagd-internals.ts'
 import { flagsFromEnvironment } from '../../src/flags/index.ts'
 import type { Decider, FlagsEvent } from '../../src/flags/index.ts'
 import { startSidecar } from '../../src/sidecar/index.ts'

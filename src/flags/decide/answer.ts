@@ -1,5 +1,5 @@
 import type { Decision } from './decision.ts'
-import type { Side } from '../side.ts'
+import type { Side } from '../../side.ts'
 
 /** One answer of the flag, in the three ways in which it may be given again. Shared and frozen. */
 export interface Answer {

@@ -12,10 +12,10 @@ import type {
   Provider,
   ResolutionDetails,
 } from '@openfeature/server-sdk'
-import type { ConfigurationState } from './configuration.ts'
+import type { ConfigurationState } from '../source/configuration.ts'
 import type { ConnectionListener, FlagdConnection } from './flagd-connection.ts'
 import { isTooManyPings } from './flagd-internals.ts'
-import type { LoadedFlags } from './loaded-flags.ts'
+import type { LoadedFlags } from '../source/loaded-flags.ts'
 
 export interface SupervisedProviderOptions {
   /** Creates a connection that is not open yet. */

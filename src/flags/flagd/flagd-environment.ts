@@ -1,7 +1,7 @@
 import { existsSync } from 'node:fs'
-import { SwitchbackError, quote } from '../errors.ts'
-import type { Address } from '../reachable.ts'
-import type { Environment } from './environment.ts'
+import { SwitchbackError, quote } from '../../errors.ts'
+import type { Address } from '../../reachable.ts'
+import type { Environment } from '../environment.ts'
 
 /** What the environment says about flagd, checked. */
 export type FlagdSettings = {

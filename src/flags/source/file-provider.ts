@@ -6,11 +6,11 @@ import type {
   Provider,
   ResolutionDetails,
 } from '@openfeature/server-sdk'
-import { isSwitchbackError } from '../errors.ts'
-import { FileWatch, readFlagsFile } from '../flagfile/index.ts'
+import { isSwitchbackError } from '../../errors.ts'
+import { FileWatch, readFlagsFile } from '../../flagfile/index.ts'
 import type { ConfigurationState } from './configuration.ts'
-import { safely } from './events.ts'
-import type { OnFlagsEvent } from './events.ts'
+import { safely } from '../events.ts'
+import type { OnFlagsEvent } from '../events.ts'
 import { LoadedFlags } from './loaded-flags.ts'
 
 export interface FileProviderOptions {

@@ -1,11 +1,11 @@
 import { ProviderEvents } from '@openfeature/server-sdk'
 import type { Client, EventDetails } from '@openfeature/server-sdk'
-import { configurationOf, flagConfiguration, refusalDetail } from './configuration.ts'
-import type { FlagHealth } from './decision.ts'
-import type { OnFlagsEvent } from './events.ts'
+import { configurationOf, flagConfiguration, refusalDetail } from '../source/configuration.ts'
+import type { FlagHealth } from '../decide/decision.ts'
+import type { OnFlagsEvent } from '../events.ts'
 import { FlagTrouble } from './flag-trouble.ts'
 import { Gate } from './gate.ts'
-import { noteProblem, problemOf, providerOf } from './provider-facts.ts'
+import { noteProblem, problemOf, providerOf } from '../source/provider-facts.ts'
 
 export interface ServiceWatchOptions {
   readonly client: Client

@@ -1,8 +1,8 @@
-import { SwitchbackError, quote } from '../errors.ts'
+import { SwitchbackError, quote } from '../../errors.ts'
 import { createDecider } from './decider.ts'
 import type { Decider, FlagDecider } from './decision.ts'
-import type { OnFlagsEvent } from './events.ts'
-import type { FlagsSource } from './flags-source.ts'
+import type { OnFlagsEvent } from '../events.ts'
+import type { FlagsSource } from '../source/flags-source.ts'
 
 /**
  * Which decider the cache uses: a flag and its source, or a ready decider, which already has a

@@ -1,5 +1,5 @@
-import type { Side } from '../side.ts'
-import type { FlagConfiguration } from './configuration.ts'
+import type { Side } from '../../side.ts'
+import type { FlagConfiguration } from '../source/configuration.ts'
 import type { LiveSplit } from './live-split.ts'
 
 /**

@@ -1,12 +1,12 @@
 import type { Client } from '@openfeature/server-sdk'
-import { probeUsers } from '../flagfile/index.ts'
-import { configurationOf } from './configuration.ts'
+import { probeUsers } from '../../flagfile/index.ts'
+import { configurationOf } from '../source/configuration.ts'
 import { evaluationContext } from './context.ts'
 import { evaluateBoolean } from './evaluation.ts'
 import type { Evaluation } from './evaluation.ts'
 import { somebodyWaits } from './pressure.ts'
-import { modeOf, providerOf } from './provider-facts.ts'
-import type { FlagsMode } from './provider-facts.ts'
+import { modeOf, providerOf } from '../source/provider-facts.ts'
+import type { FlagsMode } from '../source/provider-facts.ts'
 
 /** Which share of a fixed set of probe users goes to the new side in this process now. */
 export interface LiveSplit {

@@ -1,14 +1,14 @@
 import type { FlagdProvider } from '@openfeature/flagd-provider'
 import { ProviderEvents } from '@openfeature/server-sdk'
 import type { EventDetails, Provider } from '@openfeature/server-sdk'
-import { messageOf } from '../errors.ts'
+import { messageOf } from '../../errors.ts'
 import {
   changeStream,
   disableReconnect,
   disableReports,
   insteadOfEvaluator,
 } from './flagd-internals.ts'
-import type { LoadedFlags } from './loaded-flags.ts'
+import type { LoadedFlags } from '../source/loaded-flags.ts'
 
 export interface FlagdConnectionOptions {
   readonly provider: FlagdProvider

@@ -1,4 +1,4 @@
-import { quote } from '../errors.ts'
+import { quote } from '../../errors.ts'
 
 /** Milliseconds without one good answer after which an error of the flag concerns all users. */
 const LASTING_MS = 60_000

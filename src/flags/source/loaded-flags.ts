@@ -16,8 +16,8 @@ import {
   isObject,
   readFlagSet,
   sameDefinition,
-} from '../flagfile/index.ts'
-import type { CompiledFlag, FlagDefinition, FlagSet } from '../flagfile/index.ts'
+} from '../../flagfile/index.ts'
+import type { CompiledFlag, FlagDefinition, FlagSet } from '../../flagfile/index.ts'
 import type { ConfigurationState } from './configuration.ts'
 
 interface Ready {
