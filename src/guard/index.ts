@@ -9,12 +9,12 @@ export {
   flagsActuator,
   type FlagsActuatorOptions,
   type Split,
-} from './actuator.ts'
-export { fileAudit } from './audit.ts'
+} from './act/actuator.ts'
+export { fileAudit } from './status/audit.ts'
 export { notifierOf } from './create-guard.ts'
 export { Guard } from './guard.ts'
-export { fileLease, type FileLeaseOptions, type Lease, leaseHolder } from './lease.ts'
-export { GuardMetrics } from './metrics.ts'
+export { fileLease, type FileLeaseOptions, type Lease, leaseHolder } from './act/lease.ts'
+export { GuardMetrics } from './status/metrics.ts'
 export { NOTIFY_ON, testMessage } from './notify/message.ts'
 export { Notifier } from './notify/notifier.ts'
 export { isWebhook } from './notify/receivers.ts'
@@ -26,7 +26,7 @@ export type { ArmReading, Reading, Selected } from './samples/reading.ts'
 export { replicaSource, type ReplicaSourceOptions } from './samples/replicas.ts'
 export { parseSelector } from './samples/selector.ts'
 export type { MetricsSource, Poll } from './samples/source.ts'
-export { HEARD_WITHIN_MS } from './status-file.ts'
+export { HEARD_WITHIN_MS } from './status/status-file.ts'
 export {
   fileStore,
   type GuardState,
@@ -34,4 +34,4 @@ export {
   leaveOrder,
   type Order,
   type StateStore,
-} from './store.ts'
+} from './act/store.ts'

@@ -1,11 +1,11 @@
-import type { Actuator } from './actuator.ts'
-import type { AuditEntry } from './audit.ts'
-import type { Lease } from './lease.ts'
+import type { Actuator } from './act/actuator.ts'
+import type { AuditEntry } from './status/audit.ts'
+import type { Lease } from './act/lease.ts'
 import type { Notifier } from './notify/notifier.ts'
 import type { Plan } from './plan/plan.ts'
 import type { MetricsSource } from './samples/source.ts'
-import type { GuardStatus } from './status.ts'
-import type { StateStore } from './store.ts'
+import type { GuardStatus } from './status/status.ts'
+import type { StateStore } from './act/store.ts'
 
 export interface GuardOptions {
   readonly flag: string

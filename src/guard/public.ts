@@ -3,8 +3,8 @@
  *
  * @packageDocumentation
  */
-export type { Alarm, AlarmCode } from './alarms.ts'
-export type { AuditAction, AuditEntry, AuditNumbers } from './audit.ts'
+export type { Alarm, AlarmCode } from './status/alarms.ts'
+export type { AuditAction, AuditEntry, AuditNumbers } from './status/audit.ts'
 export { createGuard, guardFiles } from './create-guard.ts'
 export type { CreateGuardOptions, GuardFiles } from './create-guard.ts'
 export type { CustomMetric, Limit, NotifyPlan, Plan, ReceiverPlan, Sources } from './plan/plan.ts'
@@ -12,11 +12,11 @@ export type { GuardMessage, NotifyOn } from './notify/message.ts'
 export { parsePlan } from './plan/parse.ts'
 export type { Watched } from './samples/reading.ts'
 export type { Selector } from './samples/selector.ts'
-export type { GuardPosition, GuardStatus, ToldIncident } from './status.ts'
-export { readStatus } from './status-file.ts'
-export type { PublishedStatus } from './status-file.ts'
-export { viewOf } from './view.ts'
-export type { GuardMode, GuardSummary } from './view.ts'
+export type { GuardPosition, GuardStatus, ToldIncident } from './status/status.ts'
+export { readStatus } from './status/status-file.ts'
+export type { PublishedStatus } from './status/status-file.ts'
+export { viewOf } from './status/view.ts'
+export type { GuardMode, GuardSummary } from './status/view.ts'
 export type { RunningGuard } from './guard.ts'
 export type {
   Answer,
@@ -29,7 +29,7 @@ export type {
   Verdict,
 } from './rule/index.ts'
 export type { Failure } from './samples/source.ts'
-export type { Paused, Phase } from './store.ts'
+export type { Paused, Phase } from './act/store.ts'
 export type { WorstReplica } from './rule/evidence.ts'
 export type { Waits } from './rule/verdict.ts'
 export type { Share } from './rule/words.ts'

@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest'
-import { Alarms } from '../../src/guard/alarms.ts'
-import type { Actuator } from '../../src/guard/actuator.ts'
-import { FlagLook } from '../../src/guard/flag-look.ts'
+import { Alarms } from '../../src/guard/status/alarms.ts'
+import type { Actuator } from '../../src/guard/act/actuator.ts'
+import { FlagLook } from '../../src/guard/watch/flag-look.ts'
 
 test('what an alarm says of flagd and the processes is asked again soon, not after ten seconds', async () => {
   const alarms = new Alarms(async () => {})

@@ -1,6 +1,6 @@
 import { afterEach, describe, expect, test } from 'vitest'
 import type { GuardState, GuardStatus } from '../../src/guard/index.ts'
-import { fromFirst } from '../../src/guard/store.ts'
+import { fromFirst } from '../../src/guard/act/store.ts'
 import { World } from './world.ts'
 
 const worlds: World[] = []

@@ -4,7 +4,7 @@ import type { BlindnessState, SightReport } from '../../src/guard/rule/index.ts'
 import { ExpositionReader } from '../../src/scrape/index.ts'
 import { readingOf } from '../../src/guard/samples/reading.ts'
 import type { Reading } from '../../src/guard/samples/reading.ts'
-import { ShareAlarm } from '../../src/guard/share-alarm.ts'
+import { ShareAlarm } from '../../src/guard/watch/share-alarm.ts'
 
 describe('sight', () => {
   /** Looks once a second; the last report. */

@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto'
-import type { AlarmCode } from '../alarms.ts'
-import type { AuditAction, AuditEntry } from '../audit.ts'
+import type { AlarmCode } from '../status/alarms.ts'
+import type { AuditAction, AuditEntry } from '../status/audit.ts'
 
 /** A key of the plan's `notify`. */
 export type NotifyOn = 'onRollback' | 'onAdvance' | 'onAlarm' | 'onYield'

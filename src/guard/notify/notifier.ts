@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import type { AuditEntry } from '../audit.ts'
+import type { AuditEntry } from '../status/audit.ts'
 import { deliver, type Receiver, receiverName } from './deliver.ts'
 import { type GuardMessage, messageOfEntry, NOTIFY_ON, type NotifyOn } from './message.ts'
 

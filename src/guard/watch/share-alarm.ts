@@ -1,5 +1,5 @@
-import { shareMended, shareMismatch } from './rule/index.ts'
-import type { Reading } from './samples/reading.ts'
+import { shareMended, shareMismatch } from '../rule/index.ts'
+import type { Reading } from '../samples/reading.ts'
 import { ShareWatch } from './share-watch.ts'
 import type { UsersSeen } from './share-watch.ts'
 

@@ -1,5 +1,5 @@
-import type { Limit } from './plan/plan.ts'
-import type { Difference } from './samples/difference.ts'
+import type { Limit } from '../plan/plan.ts'
+import type { Difference } from '../samples/difference.ts'
 
 export interface Breach {
   readonly limit: Limit

@@ -1,6 +1,6 @@
-import type { Actuator, Effect, Split } from './actuator.ts'
-import type { Alarms } from './alarms.ts'
-import { explain } from './records.ts'
+import type { Actuator, Effect, Split } from '../act/actuator.ts'
+import type { Alarms } from '../status/alarms.ts'
+import { explain } from '../act/records.ts'
 
 const SERVED_EVERY_MS = 10_000
 /** While a process does not follow: the alarm must not outlive its cause. */

@@ -10,9 +10,9 @@ import {
   loadFlags,
   locate,
   notWritable,
-} from '../rollout/index.ts'
-import type { ChangeResult, FlagsDocument } from '../rollout/index.ts'
-import type { ProcessesOptions } from '../scrape/index.ts'
+} from '../../rollout/index.ts'
+import type { ChangeResult, FlagsDocument } from '../../rollout/index.ts'
+import type { ProcessesOptions } from '../../scrape/index.ts'
 
 /** Everything that the guard can do to the flags file. */
 export interface Actuator {

@@ -1,9 +1,9 @@
-import type { Alarms } from './alarms.ts'
+import type { Alarms } from '../status/alarms.ts'
 import { LimitWatch } from './limit-watch.ts'
 import type { Breach } from './limit-watch.ts'
 import { Observer } from './observer.ts'
-import type { Plan } from './plan/plan.ts'
-import { disagreements, Judge, look, unseen } from './rule/index.ts'
+import type { Plan } from '../plan/plan.ts'
+import { disagreements, Judge, look, unseen } from '../rule/index.ts'
 import type {
   BlindnessState,
   Disagreement,
@@ -12,8 +12,8 @@ import type {
   SightReport,
   Step,
   Verdict,
-} from './rule/index.ts'
-import type { Failure, Poll } from './samples/source.ts'
+} from '../rule/index.ts'
+import type { Failure, Poll } from '../samples/source.ts'
 import { ShareAlarm } from './share-alarm.ts'
 import { outText, sidesOut } from './sides-out.ts'
 import type { SideOutOn } from './sides-out.ts'

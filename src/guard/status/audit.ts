@@ -1,6 +1,6 @@
 import { appendFile } from 'node:fs/promises'
 import type { AlarmCode } from './alarms.ts'
-import type { MetricVerdict, Verdict } from './rule/index.ts'
+import type { MetricVerdict, Verdict } from '../rule/index.ts'
 
 export type AuditAction =
   | 'start'

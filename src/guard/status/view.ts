@@ -1,6 +1,6 @@
 import { HOLDING } from './alarms.ts'
-import { metricText } from './rule/index.ts'
-import type { Answer, MetricVerdict } from './rule/index.ts'
+import { metricText } from '../rule/index.ts'
+import type { Answer, MetricVerdict } from '../rule/index.ts'
 import type { GuardStatus, ToldIncident } from './status.ts'
 
 /**

@@ -1,5 +1,5 @@
-import type { Verdict } from './rule/index.ts'
-import type { Reading, SideOut } from './samples/reading.ts'
+import type { Verdict } from '../rule/index.ts'
+import type { Reading, SideOut } from '../samples/reading.ts'
 
 /** A replica whose breaker of the new side is open. */
 export interface SideOutOn extends SideOut {

@@ -1,11 +1,11 @@
 import type { Effect, Split } from './actuator.ts'
-import type { Alarm } from './alarms.ts'
-import type { Eyes } from './eyes.ts'
-import type { FlagLook } from './flag-look.ts'
-import type { GuardOptions } from './options.ts'
+import type { Alarm } from '../status/alarms.ts'
+import type { Eyes } from '../watch/eyes.ts'
+import type { FlagLook } from '../watch/flag-look.ts'
+import type { GuardOptions } from '../options.ts'
 import type { Position } from './position.ts'
 import { explain } from './records.ts'
-import { lasting } from './rule/index.ts'
+import { lasting } from '../rule/index.ts'
 import type { Records } from './records.ts'
 
 /** A first step that takes longer than this is told of before it begins, in seconds. */

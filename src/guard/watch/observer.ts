@@ -1,9 +1,9 @@
-import type { Plan } from './plan/plan.ts'
-import { sum } from './rule/index.ts'
-import type { ArmPair, Stratum } from './rule/index.ts'
-import { difference } from './samples/difference.ts'
-import type { Difference } from './samples/difference.ts'
-import type { ArmReading, Reading } from './samples/reading.ts'
+import type { Plan } from '../plan/plan.ts'
+import { sum } from '../rule/index.ts'
+import type { ArmPair, Stratum } from '../rule/index.ts'
+import { difference } from '../samples/difference.ts'
+import type { Difference } from '../samples/difference.ts'
+import type { ArmReading, Reading } from '../samples/reading.ts'
 
 /** What all replicas did between two polls, as the judge wants it. */
 export interface Observation {

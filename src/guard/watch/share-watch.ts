@@ -1,4 +1,4 @@
-import type { Reading } from './samples/reading.ts'
+import type { Reading } from '../samples/reading.ts'
 
 /** Distinct users. */
 export interface UsersSeen {

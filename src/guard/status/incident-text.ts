@@ -1,5 +1,5 @@
-import { lasting, percent } from './rule/index.ts'
-import type { Incident } from './rule/index.ts'
+import { lasting, percent } from '../rule/index.ts'
+import type { Incident } from '../rule/index.ts'
 
 const DONE: Readonly<Record<string, string>> = {
   failed: 'operations failed',

@@ -1,8 +1,8 @@
 import type { Alarm } from './alarms.ts'
-import type { Eyes } from './eyes.ts'
-import type { Disagreement, Sight, Verdict } from './rule/index.ts'
-import type { Failure } from './samples/source.ts'
-import type { Paused, Phase } from './store.ts'
+import type { Eyes } from '../watch/eyes.ts'
+import type { Disagreement, Sight, Verdict } from '../rule/index.ts'
+import type { Failure } from '../samples/source.ts'
+import type { Paused, Phase } from '../act/store.ts'
 
 /** An incident in one sentence. */
 export interface ToldIncident {
