@@ -251,7 +251,7 @@ function stateOf(row: Row, now: number, ttl: number): CellState {
   // An expiry is a date, by the host's clock.
   const date = Date.now()
   if (date < row.expiresAt) return 'value'
-  return date < row.expiresAt + ttl ? 'expired' : 'absent'
+  return date < row.expiresAt + ttl || now < row.writtenAt + ttl ? 'expired' : 'absent'
 }
 
 class DiskLedger implements Ledger {

@@ -31,7 +31,7 @@ export function memoryBackends(flaw?: Flaw): MakeBackend {
       storageKey(key)
       const cell = cells.get(flaw === 'well-forms-keys' ? Buffer.from(key).toString() : key)
       if (cell === undefined) return ABSENT
-      const dies = (cell.state === 'value' ? cell.expiresAt : cell.writtenAt) + tombstoneTtl
+      const dies = Math.max(cell.expiresAt, cell.writtenAt) + tombstoneTtl
       const early =
         flaw === 'tombstone-ends-early'
           ? tombstoneTtl * 0.9
