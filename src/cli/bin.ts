@@ -1,5 +1,5 @@
 #!/usr/bin/env node
-import { whenLeftBehind } from './left-behind.ts'
+import { whenLeftBehind } from './framework/left-behind.ts'
 import { main } from './main.ts'
 
 // The reader of `switchback history | head` has closed the pipe, which is not an error.

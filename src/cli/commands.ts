@@ -1,4 +1,4 @@
-import type { Command } from './command.ts'
+import type { Command } from './framework/command.ts'
 
 /** A line of the command table; the module is loaded only when its command runs. */
 export interface CommandEntry {

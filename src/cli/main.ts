@@ -2,12 +2,12 @@ import type { Readable } from 'node:stream'
 import { inspect } from 'node:util'
 import { closestName } from '../closest.ts'
 import { isSwitchbackError, quote, type SwitchbackError } from '../errors.ts'
-import { isBadInput } from './bad-input.ts'
-import { type Environment, exitCode, type Output, usageError } from './command.ts'
+import { isBadInput } from './framework/bad-input.ts'
+import { type Environment, exitCode, type Output, usageError } from './framework/command.ts'
 import { commands } from './commands.ts'
-import { overview } from './help.ts'
-import { createStyle, wantsColor } from './style.ts'
-import { version } from './version.ts'
+import { overview } from './framework/help.ts'
+import { createStyle, wantsColor } from './framework/style.ts'
+import { version } from './framework/version.ts'
 
 /** All that the command line uses of the process; tests and other programs pass their own. */
 export interface MainOptions {

@@ -1,4 +1,4 @@
-import type { Command } from '../../src/cli/command.ts'
+import type { Command } from '../../src/cli/framework/command.ts'
 import { commands } from '../../src/cli/commands.ts'
 import { GENERATED, table } from './markdown.ts'
 

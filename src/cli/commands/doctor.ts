@@ -1,15 +1,15 @@
 import { quote, type SwitchbackError } from '../../errors.ts'
-import { type Command, type Environment, exitCode, usageError } from '../command.ts'
-import { defineCommand } from '../define.ts'
+import { type Command, type Environment, exitCode, usageError } from '../framework/command.ts'
+import { defineCommand } from '../framework/define.ts'
 import { checkCache } from '../doctor/check-cache.ts'
 import { checkEnvironment } from '../doctor/check-environment.ts'
 import { checkFile } from '../doctor/check-file.ts'
 import { checkFlagd, type FlagdPorts } from '../doctor/check-flagd.ts'
 import { checkRedis } from '../doctor/check-redis.ts'
 import { type DoctorFinding, problem, skipped } from '../doctor/finding.ts'
-import { printJson } from '../format.ts'
-import type { Style } from '../style.ts'
-import { findWhatIsThere, targetOptions } from '../target.ts'
+import { printJson } from '../framework/format.ts'
+import type { Style } from '../framework/style.ts'
+import { findWhatIsThere, targetOptions } from '../changing/target.ts'
 
 export const command: Command = defineCommand({
   usage: 'doctor [options]',

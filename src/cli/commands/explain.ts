@@ -12,12 +12,12 @@ import {
 } from '../../rollout/index.ts'
 import { type ProcessAnswer, processSources } from '../../scrape/index.ts'
 import type { Side } from '../../side.ts'
-import { type Command, type CommandIo, exitCode, usageError } from '../command.ts'
-import { defineCommand } from '../define.ts'
-import { createRows, printJson } from '../format.ts'
-import { findProcesses, processOptions, type ProcessValues } from '../processes-option.ts'
-import type { Style } from '../style.ts'
-import { findTarget, targetOptions } from '../target.ts'
+import { type Command, type CommandIo, exitCode, usageError } from '../framework/command.ts'
+import { defineCommand } from '../framework/define.ts'
+import { createRows, printJson } from '../framework/format.ts'
+import { findProcesses, processOptions, type ProcessValues } from '../changing/processes-option.ts'
+import type { Style } from '../framework/style.ts'
+import { findTarget, targetOptions } from '../changing/target.ts'
 
 export const command: Command = defineCommand({
   usage: 'explain USER [options]',

@@ -16,17 +16,23 @@ import {
   readStatus,
   viewOf,
 } from '../../guard/index.ts'
-import { type Command, type Environment, exitCode, type Output, usageError } from '../command.ts'
-import { defineCommand } from '../define.ts'
-import { printJson } from '../format.ts'
-import { METRICS, metricsOption } from '../metrics-option.ts'
-import { namedMetrics } from '../processes-option.ts'
+import {
+  type Command,
+  type Environment,
+  exitCode,
+  type Output,
+  usageError,
+} from '../framework/command.ts'
+import { defineCommand } from '../framework/define.ts'
+import { printJson } from '../framework/format.ts'
+import { METRICS, metricsOption } from '../changing/metrics-option.ts'
+import { namedMetrics } from '../changing/processes-option.ts'
 import { statusText } from '../guarding/status-text.ts'
 import { listenForMetrics } from '../guarding/listen.ts'
 import { giveOrder } from '../guarding/orders.ts'
 import { testNotify, withReceivers } from '../guarding/receivers.ts'
-import type { Style } from '../style.ts'
-import { findTarget, targetOptions, whoAmI } from '../target.ts'
+import type { Style } from '../framework/style.ts'
+import { findTarget, targetOptions, whoAmI } from '../changing/target.ts'
 
 export const command: Command = defineCommand({
   usage: 'guard [options]',

@@ -7,12 +7,12 @@ import {
   locate,
   readHistory,
 } from '../../rollout/index.ts'
-import { type Command, exitCode, usageError } from '../command.ts'
-import { defineCommand } from '../define.ts'
-import { displayPath, printJson } from '../format.ts'
-import { outsideText } from '../outside.ts'
-import type { Style } from '../style.ts'
-import { fileOptions, findFlagsFile } from '../target.ts'
+import { type Command, exitCode, usageError } from '../framework/command.ts'
+import { defineCommand } from '../framework/define.ts'
+import { displayPath, printJson } from '../framework/format.ts'
+import { outsideText } from '../changing/outside.ts'
+import type { Style } from '../framework/style.ts'
+import { fileOptions, findFlagsFile } from '../changing/target.ts'
 
 export const command: Command = defineCommand({
   usage: 'history [options]',

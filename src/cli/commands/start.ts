@@ -1,15 +1,15 @@
 import { once } from 'node:events'
 import { pino, type Logger } from 'pino'
 import { MemoryUserRepository, startService } from '../../app/index.ts'
-import { type Command, exitCode, type Output } from '../command.ts'
-import { defineCommand } from '../define.ts'
+import { type Command, exitCode, type Output } from '../framework/command.ts'
+import { defineCommand } from '../framework/define.ts'
 import { Closers } from '../running/closers.ts'
 import { startCompanions } from '../running/companions.ts'
 import { pickPort } from '../running/pick-port.ts'
 import { openStack } from '../running/stack.ts'
 import { startReport } from '../running/start-report.ts'
 import { readStartSettings } from '../running/start-settings.ts'
-import { version } from '../version.ts'
+import { version } from '../framework/version.ts'
 
 export const command: Command = defineCommand({
   usage: 'start [options]',

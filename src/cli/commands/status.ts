@@ -15,13 +15,18 @@ import {
   refusalIn,
   type ServedComparison,
 } from '../../rollout/index.ts'
-import { type Command, exitCode } from '../command.ts'
-import { defineCommand } from '../define.ts'
-import { ago, createRows, percent, printJson } from '../format.ts'
-import type { Style } from '../style.ts'
-import { outsideText } from '../outside.ts'
-import { findProcesses, howToName, processesJson, processOptions } from '../processes-option.ts'
-import { findTarget, targetOptions } from '../target.ts'
+import { type Command, exitCode } from '../framework/command.ts'
+import { defineCommand } from '../framework/define.ts'
+import { ago, createRows, percent, printJson } from '../framework/format.ts'
+import type { Style } from '../framework/style.ts'
+import { outsideText } from '../changing/outside.ts'
+import {
+  findProcesses,
+  howToName,
+  processesJson,
+  processOptions,
+} from '../changing/processes-option.ts'
+import { findTarget, targetOptions } from '../changing/target.ts'
 
 const metricsHelp = 'metrics URL of an app process to ask (repeatable; or SWITCHBACK_METRICS)'
 

@@ -2,10 +2,10 @@ import { readdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { isSwitchbackError } from '../../errors.ts'
 import { type Finding, readText, validate } from '../../rollout/index.ts'
-import { type Command, exitCode, usageError } from '../command.ts'
-import { defineCommand } from '../define.ts'
-import { printJson } from '../format.ts'
-import type { Style } from '../style.ts'
+import { type Command, exitCode, usageError } from '../framework/command.ts'
+import { defineCommand } from '../framework/define.ts'
+import { printJson } from '../framework/format.ts'
+import type { Style } from '../framework/style.ts'
 
 export const command: Command = defineCommand({
   usage: 'validate [FILES] [options]',

@@ -14,8 +14,8 @@ import {
   readStatus,
   viewOf,
 } from '../../guard/index.ts'
-import type { Environment } from '../command.ts'
-import type { Target } from '../target.ts'
+import type { Environment } from '../framework/command.ts'
+import type { Target } from '../changing/target.ts'
 
 /**
  * What the guard of the control page may do: `act` changes the split, `ask` widens only after an

@@ -1,6 +1,6 @@
 import { isSwitchbackError } from '../../errors.ts'
 import { readFlagdEnvironment } from '../../flags/index.ts'
-import type { Environment } from '../command.ts'
+import type { Environment } from '../framework/command.ts'
 import { type DoctorFinding, ok, problem, warning } from './finding.ts'
 
 /**

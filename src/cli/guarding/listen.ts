@@ -3,7 +3,7 @@ import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { quote, SwitchbackError } from '../../errors.ts'
 import type { GuardMetrics } from '../../guard/index.ts'
-import { usageError } from '../command.ts'
+import { usageError } from '../framework/command.ts'
 
 export interface ListenOptions {
   /** `3003` on loopback, or `0.0.0.0:3003`. */

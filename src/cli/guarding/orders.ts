@@ -6,7 +6,7 @@ import {
   type PublishedStatus,
   readStatus,
 } from '../../guard/index.ts'
-import { exitCode, type Output, usageError } from '../command.ts'
+import { exitCode, type Output, usageError } from '../framework/command.ts'
 
 export interface OrderOptions {
   readonly flag: string

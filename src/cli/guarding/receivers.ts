@@ -1,8 +1,8 @@
 import { quote } from '../../errors.ts'
 import { isWebhook, NOTIFY_ON, notifierOf, type Plan, testMessage } from '../../guard/index.ts'
-import { type Environment, exitCode, type Output, usageError } from '../command.ts'
-import type { Style } from '../style.ts'
-import { whoAmI } from '../target.ts'
+import { type Environment, exitCode, type Output, usageError } from '../framework/command.ts'
+import type { Style } from '../framework/style.ts'
+import { whoAmI } from '../changing/target.ts'
 
 /** A plan that also tells those whom `--notify` and `--notify-command` name, of everything. */
 export function withReceivers(

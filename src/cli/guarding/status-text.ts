@@ -1,6 +1,6 @@
 import type { MetricVerdict, PublishedStatus } from '../../guard/index.ts'
-import { ago } from '../format.ts'
-import type { Style } from '../style.ts'
+import { ago } from '../framework/format.ts'
+import type { Style } from '../framework/style.ts'
 
 /** What a guard told last, for people. */
 export function statusText(

@@ -1,4 +1,4 @@
-import type { Style } from '../style.ts'
+import type { Style } from '../framework/style.ts'
 import type { Stack } from './stack.ts'
 import type { Ask, Step, UserStory } from './demo-story.ts'
 

@@ -1,8 +1,8 @@
 import { isReachable } from '../../reachable.ts'
 import { startSidecar, type SidecarLogEntry, type SidecarPorts } from '../../sidecar/index.ts'
-import type { Environment } from '../command.ts'
-import { displayPath } from '../format.ts'
-import { flagdUrl } from '../target.ts'
+import type { Environment } from '../framework/command.ts'
+import { displayPath } from '../framework/format.ts'
+import { flagdUrl } from '../changing/target.ts'
 
 /** Where the flags come from. */
 export interface FlagPlace {

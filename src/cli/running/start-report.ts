@@ -1,5 +1,5 @@
-import { displayPath } from '../format.ts'
-import type { Style } from '../style.ts'
+import { displayPath } from '../framework/format.ts'
+import type { Style } from '../framework/style.ts'
 import type { PickedPort } from './pick-port.ts'
 import type { Part, Stack } from './stack.ts'
 import type { StartSettings } from './start-settings.ts'

@@ -1,6 +1,6 @@
 import { existsSync } from 'node:fs'
 import { quote } from '../../errors.ts'
-import { type Environment, usageError } from '../command.ts'
+import { type Environment, usageError } from '../framework/command.ts'
 import { defaultFlags } from './default-flags.ts'
 
 /** The settings of `switchback start`, from its options or the environment. */

@@ -1,5 +1,5 @@
 import type { Readable } from 'node:stream'
-import { SwitchbackError } from '../errors.ts'
+import { SwitchbackError } from '../../errors.ts'
 import type { Style } from './style.ts'
 
 /** One command of `switchback`. CONTRIBUTING.md says how to add one. */

@@ -1,5 +1,5 @@
 import { readFile } from 'node:fs/promises'
-import { packageRoot } from '../package-root.ts'
+import { packageRoot } from '../../package-root.ts'
 
 /** The version in the package's own package.json. */
 export async function version(): Promise<string> {

@@ -1,14 +1,14 @@
 import { open } from 'node:fs/promises'
-import { quote, SwitchbackError } from '../errors.ts'
+import { quote, SwitchbackError } from '../../errors.ts'
 import {
   type FlagsDocument,
   parseUsers,
   preview,
   type Preview,
   type PreviewOptions,
-} from '../rollout/index.ts'
-import { type CommandIo, exitCode, usageError } from './command.ts'
-import { count, createRows, printJson } from './format.ts'
+} from '../../rollout/index.ts'
+import { type CommandIo, exitCode, usageError } from '../framework/command.ts'
+import { count, createRows, printJson } from '../framework/format.ts'
 
 /** Most made-up users: a minute or less of work, and more of them show nothing new. */
 const MOST_USERS = 10_000_000

@@ -1,6 +1,6 @@
-import { isSwitchbackError } from '../errors.ts'
-import { parseShare } from '../rollout/index.ts'
-import { usageError } from './command.ts'
+import { isSwitchbackError } from '../../errors.ts'
+import { parseShare } from '../../rollout/index.ts'
+import { usageError } from '../framework/command.ts'
 
 /** A share from the command line; a wrong one is bad usage. */
 export function readShare(text: string): string {

@@ -1,5 +1,5 @@
-import { type ChangeResult, changesNothing, type ProcessConfirmation } from '../rollout/index.ts'
-import { milliseconds } from './format.ts'
+import { type ChangeResult, changesNothing, type ProcessConfirmation } from '../../rollout/index.ts'
+import { milliseconds } from '../framework/format.ts'
 import { howToName } from './processes-option.ts'
 import type { Target } from './target.ts'
 

@@ -1,5 +1,5 @@
-import type { HistoryEntry } from '../rollout/index.ts'
-import { percent } from './format.ts'
+import type { HistoryEntry } from '../../rollout/index.ts'
+import { percent } from '../framework/format.ts'
 
 /** `by hand: 95 % -> 70 %`, and which users it moved who should have stayed. */
 export function outsideText({ flag, from, to, warning }: HistoryEntry): string {

@@ -2,7 +2,7 @@ import { existsSync } from 'node:fs'
 import { readdir } from 'node:fs/promises'
 import { hostname, userInfo } from 'node:os'
 import { join } from 'node:path'
-import { isSwitchbackError, quote, SwitchbackError } from '../errors.ts'
+import { isSwitchbackError, quote, SwitchbackError } from '../../errors.ts'
 import {
   defaultFlagdUrl,
   flagNames,
@@ -10,8 +10,8 @@ import {
   lastGoodFile,
   loadFlags,
   parseFlagdUrl,
-} from '../rollout/index.ts'
-import { type Environment, usageError } from './command.ts'
+} from '../../rollout/index.ts'
+import { type Environment, usageError } from '../framework/command.ts'
 
 const flag = {
   type: 'string',

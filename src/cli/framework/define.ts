@@ -1,6 +1,6 @@
 import { parseArgs } from 'node:util'
-import { closestName } from '../closest.ts'
-import { isSwitchbackError, quote } from '../errors.ts'
+import { closestName } from '../../closest.ts'
+import { isSwitchbackError, quote } from '../../errors.ts'
 import {
   type Command,
   type CommandIo,

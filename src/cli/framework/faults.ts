@@ -1,5 +1,5 @@
 import { getSystemErrorMap } from 'node:util'
-import { isSwitchbackError, quote, SwitchbackError } from '../errors.ts'
+import { isSwitchbackError, quote, SwitchbackError } from '../../errors.ts'
 
 /**
  * The surroundings of a command by which {@link explainFault} recognises errors that are not

@@ -8,9 +8,9 @@ import {
   preview,
   type Preview,
   type ProcessConfirmation,
-} from '../rollout/index.ts'
-import { type CommandIo, exitCode, usageError } from './command.ts'
-import { count, createRows, percent, printJson } from './format.ts'
+} from '../../rollout/index.ts'
+import { type CommandIo, exitCode, usageError } from '../framework/command.ts'
+import { count, createRows, percent, printJson } from '../framework/format.ts'
 import { newSideWarning, outcomeLines } from './outcome.ts'
 import { MOVES_BY_ITSELF } from './previewing.ts'
 import { findProcesses, processesJson, type ProcessValues } from './processes-option.ts'

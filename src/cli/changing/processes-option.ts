@@ -1,9 +1,9 @@
 import { readFile } from 'node:fs/promises'
-import { isSwitchbackError, quote } from '../errors.ts'
-import type { ProcessConfirmation } from '../rollout/index.ts'
-import type { ProcessesOptions } from '../scrape/index.ts'
-import { metricsUrl } from '../scrape/index.ts'
-import { type Environment, usageError } from './command.ts'
+import { isSwitchbackError, quote } from '../../errors.ts'
+import type { ProcessConfirmation } from '../../rollout/index.ts'
+import type { ProcessesOptions } from '../../scrape/index.ts'
+import { metricsUrl } from '../../scrape/index.ts'
+import { type Environment, usageError } from '../framework/command.ts'
 
 /** The options by which a command that changes the flags finds the processes that must confirm it. */
 export const processOptions = {
@@ -103,7 +103,7 @@ async function sourcesOf(
     throw usageError(`cannot read the plan ${quote(file)}`, 'name a file with --plan')
   }
   // Of the commands that change the flags, only those with a plan need the guard's modules.
-  const { parsePlan } = await import('../guard/index.ts')
+  const { parsePlan } = await import('../../guard/index.ts')
   return parsePlan(text).sources
 }
 
