@@ -12,4 +12,4 @@ export type {
   ControlSeries,
   ControlState,
   PreviewAnswer,
-} from './state.ts'
+} from './state/state.ts'

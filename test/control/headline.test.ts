@@ -1,12 +1,12 @@
 import { describe, expect, test } from 'vitest'
-import { effectOf } from '../../src/control/changes.ts'
-import type { FlagReading } from '../../src/control/flag-watch.ts'
-import { headlineOf, type HeadlineInput } from '../../src/control/headline.ts'
+import { effectOf } from '../../src/control/state/changes.ts'
+import type { FlagReading } from '../../src/control/state/flag-watch.ts'
+import { headlineOf, type HeadlineInput } from '../../src/control/state/headline.ts'
 import { armReading, type FleetReading } from '../../src/control/metrics/index.ts'
 import { COLUMNS } from '../../src/control/page/columns.ts'
-import type { ProcessesReading } from '../../src/control/processes.ts'
-import { Series } from '../../src/control/series.ts'
-import type { WayBack } from '../../src/control/way-back.ts'
+import type { ProcessesReading } from '../../src/control/state/processes.ts'
+import { Series } from '../../src/control/state/series.ts'
+import type { WayBack } from '../../src/control/state/way-back.ts'
 
 const now = 1_000_000
 const arm = {

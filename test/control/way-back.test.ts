@@ -1,8 +1,8 @@
 import { describe, expect, test } from 'vitest'
-import type { FlagReading } from '../../src/control/flag-watch.ts'
+import type { FlagReading } from '../../src/control/state/flag-watch.ts'
 import { armReading, type FleetReading } from '../../src/control/metrics/index.ts'
-import type { ProcessesReading, ProcessReport } from '../../src/control/processes.ts'
-import { type WayBack, wayBackOf, type WayBackInput } from '../../src/control/way-back.ts'
+import type { ProcessesReading, ProcessReport } from '../../src/control/state/processes.ts'
+import { type WayBack, wayBackOf, type WayBackInput } from '../../src/control/state/way-back.ts'
 
 const now = 1_000_000
 const served = { state: 'same', url: '', detail: '', probes: 8, agreeing: 8, since: 0 } as const

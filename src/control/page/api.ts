@@ -1,4 +1,4 @@
-import type { ChangeAnswer, PreviewAnswer } from '../state.ts'
+import type { ChangeAnswer, PreviewAnswer } from '../state/state.ts'
 import { askForToken } from './token.ts'
 
 /** The server refused, or could not be reached. */

@@ -1,4 +1,4 @@
-import type { ControlState } from '../state.ts'
+import type { ControlState } from '../state/state.ts'
 import { isEnough, sideName } from './side-name.ts'
 import { byId, h, whenChanged } from './dom.ts'
 import { ago, ms, rate, share } from './format.ts'

@@ -1,5 +1,5 @@
 import type UPlot from 'uplot'
-import type { ControlHistory } from '../state.ts'
+import type { ControlHistory } from '../state/state.ts'
 import { percent } from './format.ts'
 
 /**

@@ -1,5 +1,5 @@
 import type UPlot from 'uplot'
-import type { ControlHistory, ControlState } from '../state.ts'
+import type { ControlHistory, ControlState } from '../state/state.ts'
 import type { PageData } from './data.ts'
 import { drawMarkers } from './chart-markers.ts'
 import { CHARTS, type ChartSpec } from './chart-specs.ts'

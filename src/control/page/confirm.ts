@@ -1,4 +1,4 @@
-import type { DiffLine, PreviewAnswer } from '../state.ts'
+import type { DiffLine, PreviewAnswer } from '../state/state.ts'
 import { myName, rememberName } from './api.ts'
 import { byId, h } from './dom.ts'
 import { percent } from './format.ts'

@@ -1,4 +1,4 @@
-import type { ControlHistory, ControlSeries, ControlState } from '../state.ts'
+import type { ControlHistory, ControlSeries, ControlState } from '../state/state.ts'
 import { get } from './api.ts'
 import type { PageData } from './data.ts'
 

@@ -1,5 +1,5 @@
 import type { GuardMetric, GuardPlan, GuardReading } from '../guard-view.ts'
-import type { ControlState } from '../state.ts'
+import type { ControlState } from '../state/state.ts'
 import { approve } from './api.ts'
 import { byId, h, setAttribute, setText, whenChanged } from './dom.ts'
 import { odds, share } from './format.ts'

@@ -1,4 +1,4 @@
-import type { ControlHistory } from '../state.ts'
+import type { ControlHistory } from '../state/state.ts'
 import { byId, h } from './dom.ts'
 import { changeText } from './last-change.ts'
 

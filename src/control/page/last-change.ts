@@ -1,5 +1,5 @@
-import type { BeforeAfter } from '../changes.ts'
-import type { ControlHistory, ControlState } from '../state.ts'
+import type { BeforeAfter } from '../state/changes.ts'
+import type { ControlHistory, ControlState } from '../state/state.ts'
 import { ApiError, undo } from './api.ts'
 import { byId, h, setText, whenChanged } from './dom.ts'
 import { ago, ms, percent, share } from './format.ts'

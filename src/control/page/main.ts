@@ -1,4 +1,4 @@
-import type { ControlInfo, ControlState } from '../state.ts'
+import type { ControlInfo, ControlState } from '../state/state.ts'
 import { get } from './api.ts'
 import { beneath } from './beneath.ts'
 import { charts } from './charts.ts'

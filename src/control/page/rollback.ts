@@ -1,4 +1,4 @@
-import type { ChangeAnswer, ControlInfo, ControlState } from '../state.ts'
+import type { ChangeAnswer, ControlInfo, ControlState } from '../state/state.ts'
 import { ApiError, rollBack } from './api.ts'
 import { byId, h, setAttribute, setText } from './dom.ts'
 import { wholeMs } from './format.ts'

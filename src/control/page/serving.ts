@@ -1,4 +1,4 @@
-import type { ControlState } from '../state.ts'
+import type { ControlState } from '../state/state.ts'
 import { byId, h, setAttribute, setText, whenChanged } from './dom.ts'
 import { percent } from './format.ts'
 

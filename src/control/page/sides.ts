@@ -1,5 +1,5 @@
 import type { ArmReading } from '../metrics/index.ts'
-import type { ControlState } from '../state.ts'
+import type { ControlState } from '../state/state.ts'
 import { isEnough, sideName } from './side-name.ts'
 import { byId, h, setAttribute, setText } from './dom.ts'
 import { ms, rate, share } from './format.ts'

@@ -1,4 +1,4 @@
-import type { ChangeAnswer, ControlState, PreviewAnswer } from '../state.ts'
+import type { ChangeAnswer, ControlState, PreviewAnswer } from '../state/state.ts'
 import { ApiError, askPreview, setShare } from './api.ts'
 import { confirmChange } from './confirm.ts'
 import { byId, h, setAttribute, setText } from './dom.ts'

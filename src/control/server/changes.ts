@@ -14,7 +14,7 @@ import {
   setShare,
 } from '../../rollout/index.ts'
 import type { ProcessesOptions } from '../../scrape/index.ts'
-import type { ChangeAnswer, DiffLine, PreviewAnswer } from '../state.ts'
+import type { ChangeAnswer, DiffLine, PreviewAnswer } from '../state/state.ts'
 
 export interface ChangerOptions {
   readonly file: string

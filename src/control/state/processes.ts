@@ -3,8 +3,8 @@ import {
   expectationOf,
   type FlagsDocument,
   judgeProcess,
-} from '../rollout/index.ts'
-import type { ProcessAnswer } from '../scrape/index.ts'
+} from '../../rollout/index.ts'
+import type { ProcessAnswer } from '../../scrape/index.ts'
 
 /** What the processes of the application decide, compared with what the file says. */
 export interface ProcessesReading {

@@ -1,5 +1,5 @@
-import type { HistoryEntry } from '../rollout/index.ts'
-import { WINDOW_S } from './metrics/replica.ts'
+import type { HistoryEntry } from '../../rollout/index.ts'
+import { WINDOW_S } from '../metrics/replica.ts'
 import type { Series } from './series.ts'
 
 /** A line of the audit log, as the page shows it. */

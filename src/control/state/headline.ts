@@ -1,8 +1,8 @@
 import type { FlagReading } from './flag-watch.ts'
-import type { GuardReading } from './guard-view.ts'
-import type { FleetReading } from './metrics/index.ts'
-import type { Side } from '../side.ts'
-import { isEnough, sideName } from './page/side-name.ts'
+import type { GuardReading } from '../guard-view.ts'
+import type { FleetReading } from '../metrics/index.ts'
+import type { Side } from '../../side.ts'
+import { isEnough, sideName } from '../page/side-name.ts'
 import type { ProcessesReading } from './processes.ts'
 import type { WayBack } from './way-back.ts'
 

@@ -1,4 +1,4 @@
-import { isSwitchbackError, messageOf } from '../errors.ts'
+import { isSwitchbackError, messageOf } from '../../errors.ts'
 import {
   compareServed,
   concerns,
@@ -12,7 +12,7 @@ import {
   readFlags,
   readText,
   refusalIn,
-} from '../rollout/index.ts'
+} from '../../rollout/index.ts'
 
 export interface FlagWatchOptions {
   readonly file: string
