@@ -3,6 +3,6 @@
  * counters come out as Prometheus text, as OpenTelemetry instruments and as a snapshot of both arms.
  */
 export * from './public.ts'
-export { registerCoherenceGauges, type Stage } from './coherence-gauges.ts'
-export { Comparisons } from './comparisons.ts'
-export { registerHealthGauges, registerSideGauges } from './health-gauges.ts'
+export { registerCoherenceGauges, type Stage } from './gauges/coherence-gauges.ts'
+export { Comparisons } from './counts/comparisons.ts'
+export { registerHealthGauges, registerSideGauges } from './gauges/health-gauges.ts'

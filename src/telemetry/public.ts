@@ -4,8 +4,8 @@
  *
  * @packageDocumentation
  */
-export type { CallComparison, CallOutcome, CallRecorder } from './calls.ts'
-export type { DecisionCount } from './decisions.ts'
+export type { CallComparison, CallOutcome, CallRecorder } from './counts/calls.ts'
+export type { DecisionCount } from './counts/decisions.ts'
 export { evaluationHook } from './evaluation-hook.ts'
 export type {
   EvaluationHook,
@@ -13,10 +13,10 @@ export type {
   EventAttributes,
   EventLogger,
 } from './evaluation-hook.ts'
-export { PROMETHEUS_CONTENT_TYPE } from './exposition.ts'
-export type { Labels } from './families.ts'
-export type { LabelledValue } from './gauges.ts'
-export type { OperationClass } from './labels.ts'
+export { PROMETHEUS_CONTENT_TYPE } from './output/exposition.ts'
+export type { Labels } from './output/families.ts'
+export type { LabelledValue } from './gauges/gauges.ts'
+export type { OperationClass } from './counts/labels.ts'
 export { noTelemetry } from './no-telemetry.ts'
 export type { Comparison, Losses, Operation, Outcome, Recorder, SideEvent } from './recorder.ts'
 export type {
@@ -25,7 +25,7 @@ export type {
   OperationCount,
   TelemetrySnapshot,
   UserBucket,
-} from './snapshot.ts'
-export type { Meter, Observations } from './open-telemetry.ts'
+} from './counts/snapshot.ts'
+export type { Meter, Observations } from './output/open-telemetry.ts'
 export { createTelemetry } from './telemetry.ts'
 export type { Telemetry, TelemetryOptions } from './telemetry.ts'

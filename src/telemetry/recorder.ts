@@ -1,6 +1,6 @@
 import type { Side } from '../side.ts'
-import type { CallRecorder } from './calls.ts'
-import type { LabelledValue } from './gauges.ts'
+import type { CallRecorder } from './counts/calls.ts'
+import type { LabelledValue } from './gauges/gauges.ts'
 
 /** The operation that business code called. */
 export type Operation = 'get' | 'set' | 'getOrSet' | 'has' | 'delete' | 'clear'

@@ -3,11 +3,14 @@ import { describe, expect, test } from 'vitest'
 import { parse } from 'yaml'
 import type { FlagDecider } from '../../src/flags/index.ts'
 import { registerFlagGauges } from '../../src/flags/gauges.ts'
-import { registerCoherenceGauges } from '../../src/telemetry/coherence-gauges.ts'
-import { registerHealthGauges, registerSideGauges } from '../../src/telemetry/health-gauges.ts'
+import { registerCoherenceGauges } from '../../src/telemetry/gauges/coherence-gauges.ts'
+import {
+  registerHealthGauges,
+  registerSideGauges,
+} from '../../src/telemetry/gauges/health-gauges.ts'
 import { createTelemetry, type Outcome, type SideEvent } from '../../src/telemetry/index.ts'
 import { guardExposition } from '../support/guard-exposition.ts'
-import { EVENTS, OUTCOMES } from '../../src/telemetry/labels.ts'
+import { EVENTS, OUTCOMES } from '../../src/telemetry/counts/labels.ts'
 
 /** Tells everything that a decider can tell. */
 const refusing: FlagDecider = {

@@ -1,6 +1,12 @@
 import { createCacheSwitch, createSwitch, createTelemetry, memoryCache } from '../../src/index.ts'
 import { registerCoherenceGauges } from '../../src/telemetry/index.ts'
-import { COMPARISONS, EVENTS, OPERATIONS, OUTCOMES, SIDES } from '../../src/telemetry/labels.ts'
+import {
+  COMPARISONS,
+  EVENTS,
+  OPERATIONS,
+  OUTCOMES,
+  SIDES,
+} from '../../src/telemetry/counts/labels.ts'
 import { SidecarMetrics } from '../../src/sidecar/metrics.ts'
 import { guardExposition } from '../support/guard-exposition.ts'
 import { FixedDecider } from '../support/fixed-decider.ts'

@@ -3,7 +3,7 @@ import { describe, expect, test } from 'vitest'
 import { jsonCodec, Values } from '../../src/switch/values.ts'
 import { MemoryLedger } from '../../src/switch/memory-ledger.ts'
 import { Origin } from '../../src/switch/origin.ts'
-import { RepeatMisses } from '../../src/telemetry/repeat-misses.ts'
+import { RepeatMisses } from '../../src/telemetry/counts/repeat-misses.ts'
 
 describe('origin', () => {
   test('never runs more loads at once than its limit, and runs them all', async () => {

@@ -1,5 +1,5 @@
-import { LATENCY_BOUNDS, USER_BUCKETS } from '../metrics.ts'
-import type { Side } from '../side.ts'
+import { LATENCY_BOUNDS, USER_BUCKETS } from '../../metrics.ts'
+import type { Side } from '../../side.ts'
 import { latencyIndex } from './counts.ts'
 import {
   counter,
@@ -9,7 +9,7 @@ import {
   type Labels,
   type Sample,
   userFamilies,
-} from './families.ts'
+} from '../output/families.ts'
 import { SIDES } from './labels.ts'
 import { DistinctUsers } from './users.ts'
 

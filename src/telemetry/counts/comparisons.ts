@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto'
-import type { Comparison, Recorder } from './recorder.ts'
+import type { Comparison, Recorder } from '../recorder.ts'
 
 /** What a side has under a key, as far as two sides can be compared. */
 export interface SeenCell {

@@ -1,6 +1,6 @@
-import { LATENCY_BOUNDS } from '../metrics.ts'
-import { CLASSES, COMPARISONS, EVENTS, SIDES } from './labels.ts'
-import type { HistogramSnapshot, TelemetrySnapshot, UserBucket } from './snapshot.ts'
+import { LATENCY_BOUNDS } from '../../metrics.ts'
+import { CLASSES, COMPARISONS, EVENTS, SIDES } from '../counts/labels.ts'
+import type { HistogramSnapshot, TelemetrySnapshot, UserBucket } from '../counts/snapshot.ts'
 
 export type Labels = Readonly<Record<string, string>>
 

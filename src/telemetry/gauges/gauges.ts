@@ -1,6 +1,6 @@
-import { quote, SwitchbackError } from '../errors.ts'
-import { gauge } from './families.ts'
-import type { Family, Labels } from './families.ts'
+import { quote, SwitchbackError } from '../../errors.ts'
+import { gauge } from '../output/families.ts'
+import type { Family, Labels } from '../output/families.ts'
 
 /** One value of a metric, with labels that may differ at the next read. */
 export interface LabelledValue {

@@ -1,5 +1,5 @@
-import type { Side } from '../side.ts'
-import type { Recorder } from './recorder.ts'
+import type { Side } from '../../side.ts'
+import type { Recorder } from '../recorder.ts'
 
 /**
  * Where a cache stands in its migration: `both` sides are used, or one is retired: written off its users, and

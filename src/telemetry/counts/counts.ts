@@ -1,9 +1,9 @@
-import { LATENCY_BOUNDS, USER_BUCKETS } from '../metrics.ts'
-import type { Side } from '../side.ts'
+import { LATENCY_BOUNDS, USER_BUCKETS } from '../../metrics.ts'
+import type { Side } from '../../side.ts'
 import { DecisionCounts } from './decisions.ts'
 import { COMPARISONS, EVENTS, FIRST_BAD, OPERATIONS, OUTCOMES } from './labels.ts'
 import { LossCounts } from './losses.ts'
-import type { Comparison, Losses, Operation, Outcome, Recorder, SideEvent } from './recorder.ts'
+import type { Comparison, Losses, Operation, Outcome, Recorder, SideEvent } from '../recorder.ts'
 import { DistinctUsers, userMark } from './users.ts'
 
 const BOUNDS = LATENCY_BOUNDS.length

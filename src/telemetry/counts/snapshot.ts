@@ -1,10 +1,10 @@
-import { LATENCY_BOUNDS, USER_BUCKETS } from '../metrics.ts'
-import type { Side } from '../side.ts'
+import { LATENCY_BOUNDS, USER_BUCKETS } from '../../metrics.ts'
+import type { Side } from '../../side.ts'
 import type { Counts } from './counts.ts'
 import type { DecisionCount } from './decisions.ts'
 import { CLASSES, COMPARISONS, EVENTS, FIRST_BAD, OPERATIONS, OUTCOMES, SIDES } from './labels.ts'
 import type { OperationClass } from './labels.ts'
-import type { Comparison, Operation, Outcome, SideEvent } from './recorder.ts'
+import type { Comparison, Operation, Outcome, SideEvent } from '../recorder.ts'
 
 /** Everything counted since the process started, both sides at one moment. */
 export interface TelemetrySnapshot {

@@ -1,6 +1,6 @@
-import type { Side } from '../side.ts'
-import type { Labels } from './families.ts'
-import type { Recorder } from './recorder.ts'
+import type { Side } from '../../side.ts'
+import type { Labels } from '../output/families.ts'
+import type { Recorder } from '../recorder.ts'
 
 /** What a cache says of one of its sides. */
 interface SideState {

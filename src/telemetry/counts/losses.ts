@@ -1,5 +1,5 @@
-import { otherSide, type Side } from '../side.ts'
-import type { Losses, Recorder } from './recorder.ts'
+import { otherSide, type Side } from '../../side.ts'
+import type { Losses, Recorder } from '../recorder.ts'
 import { RepeatMisses } from './repeat-misses.ts'
 
 /** Tells a side that loses values from one that is merely cold, for the guard. */

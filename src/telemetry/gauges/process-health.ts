@@ -1,8 +1,8 @@
 import { monitorEventLoopDelay, performance } from 'node:perf_hooks'
 import { cpuUsage, memoryUsage } from 'node:process'
 import type { IntervalHistogram } from 'node:perf_hooks'
-import { counter, gauge, summary } from './families.ts'
-import type { Family } from './families.ts'
+import { counter, gauge, summary } from '../output/families.ts'
+import type { Family } from '../output/families.ts'
 
 const WINDOW_MS = 10_000
 const RESOLUTION_MS = 10

@@ -1,4 +1,4 @@
-import { loadPeerIfThere } from '../peers.ts'
+import { loadPeerIfThere } from '../../peers.ts'
 import type { Family } from './families.ts'
 
 type Api = typeof import('@opentelemetry/api')

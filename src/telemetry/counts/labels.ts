@@ -1,5 +1,5 @@
-import type { Side } from '../side.ts'
-import type { Comparison, Operation, Outcome, SideEvent } from './recorder.ts'
+import type { Side } from '../../side.ts'
+import type { Comparison, Operation, Outcome, SideEvent } from '../recorder.ts'
 
 /** The fixed label sets, in the order of the counters' indices. */
 export const SIDES: readonly Side[] = ['off', 'on']
