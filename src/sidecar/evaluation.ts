@@ -1,13 +1,13 @@
 import { status } from '@grpc/grpc-js'
-import type { FlagStore } from './flag-store.ts'
+import type { FlagStore } from './flags/flag-store.ts'
 import { isObject } from '../flagfile/index.ts'
 import type { JsonObject } from '../flagfile/index.ts'
 import type { SidecarMetrics } from './metrics.ts'
-import type { ValueTypeName } from './protocol.ts'
+import type { ValueTypeName } from './grpc/protocol.ts'
 import { resolve, resolveAll } from './resolve.ts'
 import type { ErrorCode, Resolution } from './resolve.ts'
-import { parseSelector, SelectorError } from './selector.ts'
-import { toStruct } from './struct.ts'
+import { parseSelector, SelectorError } from './flags/selector.ts'
+import { toStruct } from './grpc/struct.ts'
 
 export type Version = 'v1' | 'v2'
 

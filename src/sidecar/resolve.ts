@@ -1,8 +1,8 @@
-import type { FlagView } from './flag-view.ts'
+import type { FlagView } from './flags/flag-view.ts'
 import { integer, isList } from '../flagfile/index.ts'
 import type { JsonObject, JsonValue } from '../flagfile/index.ts'
-import type { ValueTypeName } from './protocol.ts'
-import type { StoredFlag } from './stored-flag.ts'
+import type { ValueTypeName } from './grpc/protocol.ts'
+import type { StoredFlag } from './flags/stored-flag.ts'
 
 export type ErrorCode = 'FLAG_NOT_FOUND' | 'PARSE_ERROR' | 'TYPE_MISMATCH' | 'GENERAL'
 

@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs'
 import { expect, test } from 'vitest'
 import { compileFlag, readFlagSet } from '../../src/flagfile/index.ts'
 import type { Evaluation, JsonObject } from '../../src/flagfile/index.ts'
-import { FlagStore } from '../../src/sidecar/flag-store.ts'
+import { FlagStore } from '../../src/sidecar/flags/flag-store.ts'
 import { resolve } from '../../src/sidecar/resolve.ts'
 
 /*

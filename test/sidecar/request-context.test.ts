@@ -1,7 +1,12 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import { endOfValue, INCOMPLETE, INVALID, membersOf } from '../../src/sidecar/first-json-value.ts'
-import { contextOfBody } from '../../src/sidecar/request-context.ts'
+import {
+  endOfValue,
+  INCOMPLETE,
+  INVALID,
+  membersOf,
+} from '../../src/sidecar/http/first-json-value.ts'
+import { contextOfBody } from '../../src/sidecar/http/request-context.ts'
 
 function isJson(text: string): boolean {
   try {

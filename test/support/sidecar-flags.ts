@@ -1,6 +1,6 @@
 import { readFlagSet } from '../../src/flagfile/index.ts'
 import type { JsonObject } from '../../src/flagfile/index.ts'
-import { FlagStore } from '../../src/sidecar/flag-store.ts'
+import { FlagStore } from '../../src/sidecar/flags/flag-store.ts'
 import { resolve } from '../../src/sidecar/resolve.ts'
 import type { Resolution } from '../../src/sidecar/resolve.ts'
 

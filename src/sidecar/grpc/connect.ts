@@ -1,7 +1,7 @@
 import { status } from '@grpc/grpc-js'
-import { EvaluationError, spoken } from './evaluation.ts'
-import type { Evaluation, ResolveRequest, Version } from './evaluation.ts'
-import { endOfValue, membersOf, skipBlanks } from './first-json-value.ts'
+import { EvaluationError, spoken } from '../evaluation.ts'
+import type { Evaluation, ResolveRequest, Version } from '../evaluation.ts'
+import { endOfValue, membersOf, skipBlanks } from '../http/first-json-value.ts'
 import {
   allowedCrossOrigin,
   closeAfter,
@@ -10,14 +10,14 @@ import {
   refuse,
   send,
   sendJson,
-} from './http.ts'
-import type { HttpHandler } from './http.ts'
-import { decodeFlags, isObject } from '../flagfile/index.ts'
-import type { JsonObject, JsonValue } from '../flagfile/index.ts'
+} from '../http/http.ts'
+import type { HttpHandler } from '../http/http.ts'
+import { decodeFlags, isObject } from '../../flagfile/index.ts'
+import type { JsonObject, JsonValue } from '../../flagfile/index.ts'
 import { evaluationV1, evaluationV2, VALUE_TYPES } from './protocol.ts'
 import type { ValueTypeName } from './protocol.ts'
-import { decoded } from './request-context.ts'
-import { SELECTOR_HEADER } from './selector.ts'
+import { decoded } from '../http/request-context.ts'
+import { SELECTOR_HEADER } from '../flags/selector.ts'
 import { fromStruct, toStruct } from './struct.ts'
 import type { Struct } from './struct.ts'
 

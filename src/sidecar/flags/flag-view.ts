@@ -1,5 +1,5 @@
-import { compareTexts } from '../flagfile/index.ts'
-import { goString } from '../flagfile/index.ts'
+import { compareTexts } from '../../flagfile/index.ts'
+import { goString } from '../../flagfile/index.ts'
 import type { Selector } from './selector.ts'
 import type { StoredFlag } from './stored-flag.ts'
 

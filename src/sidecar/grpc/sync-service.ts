@@ -4,9 +4,9 @@ import type {
   ServerWritableStream,
   UntypedServiceImplementation,
 } from '@grpc/grpc-js'
-import { EvaluationError, selectorOf } from './evaluation.ts'
-import type { FlagStore } from './flag-store.ts'
-import { SELECTOR_HEADER } from './selector.ts'
+import { EvaluationError, selectorOf } from '../evaluation.ts'
+import type { FlagStore } from '../flags/flag-store.ts'
+import { SELECTOR_HEADER } from '../flags/selector.ts'
 import type { OpenStreams } from './streams.ts'
 import type { Struct } from './struct.ts'
 

@@ -1,7 +1,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
-import type { FlagStore } from './flag-store.ts'
-import type { FlagView } from './flag-view.ts'
-import { goJson } from '../flagfile/index.ts'
+import type { FlagStore } from '../flags/flag-store.ts'
+import type { FlagView } from '../flags/flag-view.ts'
+import { goJson } from '../../flagfile/index.ts'
 import {
   allowedCrossOrigin,
   badRequest,
@@ -13,13 +13,13 @@ import {
   send,
 } from './http.ts'
 import type { HttpHandler } from './http.ts'
-import { decodeFlags, isObject } from '../flagfile/index.ts'
-import type { JsonObject, JsonValue } from '../flagfile/index.ts'
+import { decodeFlags, isObject } from '../../flagfile/index.ts'
+import type { JsonObject, JsonValue } from '../../flagfile/index.ts'
 import { contextOfBody } from './request-context.ts'
 import { requestPath } from './request-path.ts'
-import { resolve, resolveAll } from './resolve.ts'
-import type { ErrorCode, Resolution } from './resolve.ts'
-import { parseSelector, SELECTOR_HEADER, SelectorError } from './selector.ts'
+import { resolve, resolveAll } from '../resolve.ts'
+import type { ErrorCode, Resolution } from '../resolve.ts'
+import { parseSelector, SELECTOR_HEADER, SelectorError } from '../flags/selector.ts'
 
 const FLAGS = '/ofrep/v1/evaluate/flags'
 

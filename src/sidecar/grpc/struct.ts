@@ -1,5 +1,5 @@
-import { isList } from '../flagfile/index.ts'
-import type { JsonObject, JsonValue } from '../flagfile/index.ts'
+import { isList } from '../../flagfile/index.ts'
+import type { JsonObject, JsonValue } from '../../flagfile/index.ts'
 
 /** The wire form of JSON objects: `google.protobuf.Struct`. */
 export interface Struct {

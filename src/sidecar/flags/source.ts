@@ -6,7 +6,7 @@ import {
   MAX_FLAGS_BYTES,
   readFlagsFile,
   tooLarge,
-} from '../flagfile/index.ts'
+} from '../../flagfile/index.ts'
 
 export interface SourceFile {
   readonly file: string

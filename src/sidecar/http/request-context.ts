@@ -1,6 +1,6 @@
 import { endOfValue, INCOMPLETE, INVALID, membersOf, skipBlanks } from './first-json-value.ts'
-import { isObject } from '../flagfile/index.ts'
-import type { JsonObject, JsonValue } from '../flagfile/index.ts'
+import { isObject } from '../../flagfile/index.ts'
+import type { JsonObject, JsonValue } from '../../flagfile/index.ts'
 
 /** Why a body has no context. `cut` is one that ends before its JSON does, `blank` one without any. */
 export type BodyProblem = 'invalid' | 'cut' | 'blank'

@@ -1,5 +1,5 @@
 import { setImmediate } from 'node:timers/promises'
-import type { FlagSet } from '../flagfile/index.ts'
+import type { FlagSet } from '../../flagfile/index.ts'
 import { FlagView } from './flag-view.ts'
 import type { FlagChanges } from './flag-view.ts'
 import { parseSelector } from './selector.ts'

@@ -1,4 +1,4 @@
-import { decodeFlags } from '../flagfile/index.ts'
+import { decodeFlags } from '../../flagfile/index.ts'
 
 /** A request target as Go's HTTP server and its router treat it. */
 export type RequestPath =

@@ -1,7 +1,7 @@
 import { NO_FLAG_SET } from './selector.ts'
-import type { JsonObject } from '../flagfile/index.ts'
-import { compactJson, compileFlag, goJson, goString } from '../flagfile/index.ts'
-import type { CompiledFlag, Evaluation, FlagDefinition } from '../flagfile/index.ts'
+import type { JsonObject } from '../../flagfile/index.ts'
+import { compactJson, compileFlag, goJson, goString } from '../../flagfile/index.ts'
+import type { CompiledFlag, Evaluation, FlagDefinition } from '../../flagfile/index.ts'
 
 /** A flag in force. */
 export class StoredFlag {

@@ -2,11 +2,11 @@ import { Server as GrpcServer, ServerCredentials } from '@grpc/grpc-js'
 import type { UntypedServiceImplementation } from '@grpc/grpc-js'
 import { createServer } from 'node:net'
 import type { AddressInfo, Server, Socket } from 'node:net'
-import { SwitchbackError, quote } from '../errors.ts'
+import { SwitchbackError, quote } from '../../errors.ts'
 import { withoutDeadStreams } from './dead-streams.ts'
 import { httpServer } from './http.ts'
 import type { HttpHandler } from './http.ts'
-import type { Service } from './protocol.ts'
+import type { Service } from '../grpc/protocol.ts'
 
 /** Something that listens on a port. */
 export interface Endpoint {

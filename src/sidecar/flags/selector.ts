@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto'
-import { goString } from '../flagfile/index.ts'
-import type { JsonObject } from '../flagfile/index.ts'
+import { goString } from '../../flagfile/index.ts'
+import type { JsonObject } from '../../flagfile/index.ts'
 
 /** The header, and the name of the gRPC metadata, that selects flags. */
 export const SELECTOR_HEADER = 'flagd-selector'

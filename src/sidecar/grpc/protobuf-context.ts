@@ -1,5 +1,5 @@
 import { isUtf8 } from 'node:buffer'
-import type { JsonObject, JsonValue } from '../flagfile/index.ts'
+import type { JsonObject, JsonValue } from '../../flagfile/index.ts'
 
 /**
  * Reads these requests without protobufjs, which lets messages nest a hundred deep (a context of
