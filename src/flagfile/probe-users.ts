@@ -1,4 +1,4 @@
-import { murmur3 } from './murmur3.ts'
+import { murmur3 } from './rules/murmur3.ts'
 
 /** One for each hundredth of the range of the hash. */
 const PROBES = 100

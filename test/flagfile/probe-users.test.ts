@@ -1,7 +1,7 @@
 import { FlagdCore } from '@openfeature/flagd-core'
 import { describe, expect, it } from 'vitest'
 import { isProbeUser, probeUsers } from '../../src/flagfile/index.ts'
-import { murmur3 } from '../../src/flagfile/murmur3.ts'
+import { murmur3 } from '../../src/flagfile/rules/murmur3.ts'
 
 const KEYS = ['use-redis', 'f', 'größe', 'a much longer key of a flag, with spaces: 💡', '']
 

@@ -1,5 +1,5 @@
-import { isList, isObject } from './json.ts'
-import type { JsonValue } from './json.ts'
+import { isList, isObject } from '../json.ts'
+import type { JsonValue } from '../json.ts'
 
 /** Whether a rule asks for the time, so that its answers change by themselves. */
 export function readsTime(rule: JsonValue | undefined): boolean {

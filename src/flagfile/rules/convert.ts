@@ -1,5 +1,5 @@
-import { isList, isObject } from './json.ts'
-import type { JsonObject, JsonValue } from './json.ts'
+import { isList, isObject } from '../json.ts'
+import type { JsonObject, JsonValue } from '../json.ts'
 import { parseGoFloat, plainDecimal } from './numbers.ts'
 import { panic } from './panic.ts'
 

@@ -1,5 +1,5 @@
 import { open } from 'node:fs/promises'
-import { SwitchbackError, quote } from '../errors.ts'
+import { SwitchbackError, quote } from '../../errors.ts'
 
 /*
  * What a flags file may cost whoever reads it. Reading one stops everything else that a process does, so

@@ -1,9 +1,9 @@
-import { compile, evaluateNow } from './compile.ts'
-import { isTrue, item, list, object, strictNumber, textOf } from './convert.ts'
-import { isList, isObject } from './json.ts'
-import type { JsonValue } from './json.ts'
+import { compile, evaluateNow } from '../rules/compile.ts'
+import { isTrue, item, list, object, strictNumber, textOf } from '../rules/convert.ts'
+import { isList, isObject } from '../json.ts'
+import type { JsonValue } from '../json.ts'
 import type { MakeOperator, Run } from './operators.ts'
-import { panic, spend } from './panic.ts'
+import { panic, spend } from '../rules/panic.ts'
 import { lookUp } from './var.ts'
 
 /** What to go through: a list as it stands, items that look like rules included, or what a rule gives. */

@@ -1,9 +1,9 @@
-import { memberOf, whole } from './context.ts'
-import { integer, strictNumber } from './convert.ts'
-import { isList, isObject } from './json.ts'
-import type { JsonValue } from './json.ts'
-import { plainDecimal } from './numbers.ts'
-import { panic } from './panic.ts'
+import { memberOf, whole } from '../rules/context.ts'
+import { integer, strictNumber } from '../rules/convert.ts'
+import { isList, isObject } from '../json.ts'
+import type { JsonValue } from '../json.ts'
+import { plainDecimal } from '../rules/numbers.ts'
+import { panic } from '../rules/panic.ts'
 
 /** What `{"var": ...}` means, its operand evaluated already. */
 export function lookUp(operand: JsonValue, data: JsonValue): JsonValue {

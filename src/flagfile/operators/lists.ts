@@ -1,9 +1,9 @@
-import { evaluateNow } from './compile.ts'
-import { integer, item, list, object, strictNumber } from './convert.ts'
-import { isList, isObject } from './json.ts'
-import type { JsonValue } from './json.ts'
+import { evaluateNow } from '../rules/compile.ts'
+import { integer, item, list, object, strictNumber } from '../rules/convert.ts'
+import { isList, isObject } from '../json.ts'
+import type { JsonValue } from '../json.ts'
 import type { EagerOperator } from './operators.ts'
-import { panic, spend } from './panic.ts'
+import { panic, spend } from '../rules/panic.ts'
 import { lookUp } from './var.ts'
 
 function contained(values: JsonValue): boolean {

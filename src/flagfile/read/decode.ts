@@ -1,6 +1,6 @@
 import { isUtf8 } from 'node:buffer'
-import { isList, isObject } from './json.ts'
-import type { JsonValue } from './json.ts'
+import { isList, isObject } from '../json.ts'
+import type { JsonValue } from '../json.ts'
 
 /** Bytes as Go reads them as a text: each byte that is not UTF-8 becomes U+FFFD. */
 export function decodeFlags(bytes: Uint8Array): string {

@@ -1,6 +1,6 @@
-import { isTrue, list, looseNumber } from './convert.ts'
-import { compareTexts, isList, isObject } from './json.ts'
-import type { JsonValue } from './json.ts'
+import { isTrue, list, looseNumber } from '../rules/convert.ts'
+import { compareTexts, isList, isObject } from '../json.ts'
+import type { JsonValue } from '../json.ts'
 import type { EagerOperator } from './operators.ts'
 
 function less(a: JsonValue, b: JsonValue): boolean {

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto'
 import { goJson } from './go-json.ts'
-import { sameJson } from './json.ts'
-import type { JsonObject, JsonValue } from './json.ts'
+import { sameJson } from '../json.ts'
+import type { JsonObject, JsonValue } from '../json.ts'
 
 /** One flag in normal form: what flagd keeps of it after loading. */
 export interface FlagDefinition {

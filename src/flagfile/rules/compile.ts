@@ -1,6 +1,6 @@
-import { isList, isObject } from './json.ts'
-import type { JsonValue } from './json.ts'
-import { OPERATORS } from './operators.ts'
+import { isList, isObject } from '../json.ts'
+import type { JsonValue } from '../json.ts'
+import { OPERATORS } from '../operators/operators.ts'
 import { panic, spend } from './panic.ts'
 
 /** A rule, or a part of one, made ready. */

@@ -1,6 +1,6 @@
-import { toWellFormed } from './decode.ts'
-import { isObject } from './json.ts'
-import type { JsonObject, JsonValue } from './json.ts'
+import { toWellFormed } from '../read/decode.ts'
+import { isObject } from '../json.ts'
+import type { JsonObject, JsonValue } from '../json.ts'
 
 /** As an application hands it over: anything may stand in it. */
 export type EvaluationContext = Readonly<Record<string, unknown>>

@@ -1,9 +1,9 @@
-import { quote } from '../errors.ts'
+import { quote } from '../../errors.ts'
 import { MAX_FLAGS_BYTES } from './bounds.ts'
 import { toWellFormed } from './decode.ts'
 import { folded } from './fold.ts'
 import { goJson } from './go-json.ts'
-import type { JsonValue } from './json.ts'
+import type { JsonValue } from '../json.ts'
 import { rawMembers, skipBlanks } from './members.ts'
 
 /**

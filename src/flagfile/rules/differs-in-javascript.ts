@@ -1,5 +1,5 @@
-import { isList, isObject } from './json.ts'
-import type { JsonValue } from './json.ts'
+import { isList, isObject } from '../json.ts'
+import type { JsonValue } from '../json.ts'
 
 /** A part of a rule that flagd and its JavaScript evaluator decide differently for some users. */
 export interface Difference {

@@ -1,6 +1,6 @@
-import { item, list, strictNumber } from './convert.ts'
-import { isList } from './json.ts'
-import type { JsonValue } from './json.ts'
+import { item, list, strictNumber } from '../rules/convert.ts'
+import { isList } from '../json.ts'
+import type { JsonValue } from '../json.ts'
 import type { EagerOperator } from './operators.ts'
 
 function numbers(values: JsonValue): number[] {

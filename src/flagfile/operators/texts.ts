@@ -1,8 +1,8 @@
-import { integer, item, list, strictNumber, textOf, trimmed } from './convert.ts'
-import { isList } from './json.ts'
-import type { JsonValue } from './json.ts'
+import { integer, item, list, strictNumber, textOf, trimmed } from '../rules/convert.ts'
+import { isList } from '../json.ts'
+import type { JsonValue } from '../json.ts'
 import type { EagerOperator } from './operators.ts'
-import { panic, spend } from './panic.ts'
+import { panic, spend } from '../rules/panic.ts'
 
 function concatenated(values: JsonValue): string {
   if (typeof values === 'string') return values

@@ -1,5 +1,5 @@
-import { compareTexts, isList } from './json.ts'
-import type { JsonValue } from './json.ts'
+import { compareTexts, isList } from '../json.ts'
+import type { JsonValue } from '../json.ts'
 
 /** A piece of text that stands between values. */
 class Piece {

@@ -1,8 +1,8 @@
 import type { Document, Scalar, YAMLMap, YAMLSeq } from 'yaml'
-import { quote } from '../errors.ts'
-import { LOAD } from '../load-package.ts'
+import { quote } from '../../errors.ts'
+import { LOAD } from '../../load-package.ts'
 import { goJson } from './go-json.ts'
-import type { JsonValue } from './json.ts'
+import type { JsonValue } from '../json.ts'
 import { MAYBE_NUMBER, YamlTime, yamlScalar } from './yaml-scalars.ts'
 
 type Yaml = typeof import('yaml')

@@ -1,5 +1,5 @@
-import { isList } from './json.ts'
-import type { JsonValue } from './json.ts'
+import { isList } from '../json.ts'
+import type { JsonValue } from '../json.ts'
 
 /** The operators of `sem_ver`. */
 export const VERSION_OPERATORS: ReadonlySet<string> = new Set([

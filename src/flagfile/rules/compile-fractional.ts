@@ -1,8 +1,8 @@
 import { compile } from './compile.ts'
 import { distributionOf, fractional, share, standardBucketing } from './fractional.ts'
-import { isList, isObject } from './json.ts'
-import type { JsonValue } from './json.ts'
-import type { Run } from './operators.ts'
+import { isList, isObject } from '../json.ts'
+import type { JsonValue } from '../json.ts'
+import type { Run } from '../operators/operators.ts'
 
 /** A split whose weights do not depend on the user is read once, not for every user. */
 export function splitOf(operand: JsonValue, depth: number): Run {

@@ -1,6 +1,6 @@
 import { compile } from './compile.ts'
 import { enter } from './context.ts'
-import type { JsonObject, JsonValue } from './json.ts'
+import type { JsonObject, JsonValue } from '../json.ts'
 import { beginWork } from './panic.ts'
 
 /**

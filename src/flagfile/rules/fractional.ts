@@ -1,6 +1,6 @@
 import { flagKeyIn, memberOf } from './context.ts'
-import { isList, isObject } from './json.ts'
-import type { JsonValue } from './json.ts'
+import { isList, isObject } from '../json.ts'
+import type { JsonValue } from '../json.ts'
 import { murmur3 } from './murmur3.ts'
 
 /** A split, read. */

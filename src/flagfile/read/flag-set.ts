@@ -1,5 +1,5 @@
-import { compareTexts } from './json.ts'
-import type { JsonObject } from './json.ts'
+import { compareTexts } from '../json.ts'
+import type { JsonObject } from '../json.ts'
 import type { FlagDefinition } from './flag-definition.ts'
 
 /** The flags of one source, or of several. */

@@ -1,10 +1,10 @@
-import { compile, evaluateNow } from './compile.ts'
-import type { Compiled } from './compile.ts'
-import { isTrue } from './convert.ts'
-import { isList, isObject } from './json.ts'
-import type { JsonValue } from './json.ts'
+import { compile, evaluateNow } from '../rules/compile.ts'
+import type { Compiled } from '../rules/compile.ts'
+import { isTrue } from '../rules/convert.ts'
+import { isList, isObject } from '../json.ts'
+import type { JsonValue } from '../json.ts'
 import type { MakeOperator, Run } from './operators.ts'
-import { panic } from './panic.ts'
+import { panic } from '../rules/panic.ts'
 
 function conditional(operand: JsonValue, depth: number): Run {
   if (!isList(operand)) return panic
