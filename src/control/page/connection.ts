@@ -1,6 +1,6 @@
 import type { ControlHistory, ControlSeries, ControlState } from '../state/state.ts'
 import { get } from './api.ts'
-import type { PageData } from './data.ts'
+import type { PageData } from './charts/data.ts'
 
 export interface ConnectionEvents {
   tick(state: ControlState): void

@@ -1,5 +1,5 @@
 import type { FastifyInstance, FastifyRequest } from 'fastify'
-import { COLUMNS } from '../page/columns.ts'
+import { COLUMNS } from '../page/charts/columns.ts'
 import type { Room } from '../state/room.ts'
 import type { ChangeAnswer, ControlInfo, ControlSeries } from '../state/state.ts'
 import type { Changer } from './changes.ts'

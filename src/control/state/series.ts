@@ -1,5 +1,5 @@
 import type { ArmReading } from '../metrics/index.ts'
-import { ARM_COLUMNS, COLUMNS } from '../page/columns.ts'
+import { ARM_COLUMNS, COLUMNS } from '../page/charts/columns.ts'
 
 /** One second of both sides, in the order of `COLUMNS`; `null` where nothing is known. */
 export type SeriesPoint = readonly (number | null)[]

@@ -1,8 +1,8 @@
-import type { ArmReading } from '../metrics/index.ts'
-import type { ControlState } from '../state/state.ts'
-import { isEnough, sideName } from './side-name.ts'
-import { byId, h, setAttribute, setText } from './dom.ts'
-import { ms, rate, share } from './format.ts'
+import type { ArmReading } from '../../metrics/index.ts'
+import type { ControlState } from '../../state/state.ts'
+import { isEnough, sideName } from '../side-name.ts'
+import { byId, h, setAttribute, setText } from '../dom.ts'
+import { ms, rate, share } from '../format.ts'
 
 interface Row {
   readonly name: string

@@ -1,8 +1,8 @@
-import type { GuardMetric, GuardPlan, GuardReading } from '../guard-view.ts'
-import type { ControlState } from '../state/state.ts'
-import { approve } from './api.ts'
-import { byId, h, setAttribute, setText, whenChanged } from './dom.ts'
-import { odds, share } from './format.ts'
+import type { GuardMetric, GuardPlan, GuardReading } from '../../guard-view.ts'
+import type { ControlState } from '../../state/state.ts'
+import { approve } from '../api.ts'
+import { byId, h, setAttribute, setText, whenChanged } from '../dom.ts'
+import { odds, share } from '../format.ts'
 
 /** Natural logarithms at the ends of the picture: 1,000 : 1 for safe, 100,000 : 1 for regressed. */
 const LEFT = Math.log(1000)

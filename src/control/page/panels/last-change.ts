@@ -1,8 +1,8 @@
-import type { BeforeAfter } from '../state/changes.ts'
-import type { ControlHistory, ControlState } from '../state/state.ts'
-import { ApiError, undo } from './api.ts'
-import { byId, h, setText, whenChanged } from './dom.ts'
-import { ago, ms, percent, share } from './format.ts'
+import type { BeforeAfter } from '../../state/changes.ts'
+import type { ControlHistory, ControlState } from '../../state/state.ts'
+import { ApiError, undo } from '../api.ts'
+import { byId, h, setText, whenChanged } from '../dom.ts'
+import { ago, ms, percent, share } from '../format.ts'
 
 /** What was changed last, by whom, and what all users have experienced since. */
 export function lastChange(): {

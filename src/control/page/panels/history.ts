@@ -1,5 +1,5 @@
-import type { ControlHistory } from '../state/state.ts'
-import { byId, h } from './dom.ts'
+import type { ControlHistory } from '../../state/state.ts'
+import { byId, h } from '../dom.ts'
 import { changeText } from './last-change.ts'
 
 const SHOWN = 50

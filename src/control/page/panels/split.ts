@@ -1,8 +1,8 @@
-import type { ChangeAnswer, ControlState, PreviewAnswer } from '../state/state.ts'
-import { ApiError, askPreview, setShare } from './api.ts'
+import type { ChangeAnswer, ControlState, PreviewAnswer } from '../../state/state.ts'
+import { ApiError, askPreview, setShare } from '../api.ts'
 import { confirmChange } from './confirm.ts'
-import { byId, h, setAttribute, setText } from './dom.ts'
-import { percent, wholeMs } from './format.ts'
+import { byId, h, setAttribute, setText } from '../dom.ts'
+import { percent, wholeMs } from '../format.ts'
 
 const STEPS = [0, 1, 5, 10, 25, 50, 100] as const
 /** While the slider is being dragged, no preview is requested. */

@@ -1,9 +1,9 @@
 import type UPlot from 'uplot'
-import type { ControlHistory, ControlState } from '../state/state.ts'
+import type { ControlHistory, ControlState } from '../../state/state.ts'
 import type { PageData } from './data.ts'
 import { drawMarkers } from './chart-markers.ts'
 import { CHARTS, type ChartSpec } from './chart-specs.ts'
-import { byId, h, setAttribute, setText } from './dom.ts'
+import { byId, h, setAttribute, setText } from '../dom.ts'
 
 type Options = UPlot.Options
 type Plot = UPlot

@@ -1,6 +1,6 @@
-import type { ControlState } from '../state/state.ts'
-import { byId, h, setAttribute, setText, whenChanged } from './dom.ts'
-import { percent } from './format.ts'
+import type { ControlState } from '../../state/state.ts'
+import { byId, h, setAttribute, setText, whenChanged } from '../dom.ts'
+import { percent } from '../format.ts'
 
 /** Which users are served by which side: according to the file, flagd and the traffic. */
 export function serving(): { update(state: ControlState): void } {
