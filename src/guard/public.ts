@@ -30,7 +30,7 @@ export type {
 } from './rule/index.ts'
 export type { Failure } from './samples/source.ts'
 export type { Paused, Phase } from './act/store.ts'
-export type { WorstReplica } from './rule/evidence.ts'
+export type { WorstReplica } from './rule/evidence/evidence.ts'
 export type { Waits } from './rule/verdict.ts'
 export type { Share } from './rule/words.ts'
 export type { Series } from '../scrape/index.ts'

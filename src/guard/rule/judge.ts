@@ -1,9 +1,9 @@
-import type { ArmPair } from './buckets.ts'
+import type { ArmPair } from './count/buckets.ts'
 import { answerOf } from './answer.ts'
 import type { Verdict } from './answer.ts'
-import type { Incident } from './incidents.ts'
-import { MetricEvidence } from './metric.ts'
-import type { MetricState } from './metric.ts'
+import type { Incident } from './count/incidents.ts'
+import { MetricEvidence } from './evidence/metric.ts'
+import type { MetricState } from './evidence/metric.ts'
 import type { JudgeSettings, ResolvedSettings, Step } from './settings.ts'
 import { metricVerdict } from './verdict.ts'
 

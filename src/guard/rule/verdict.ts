@@ -1,9 +1,9 @@
-import { effectiveBuckets, stratumOf } from './buckets.ts'
-import type { EvidenceReading, WorstReplica } from './evidence.ts'
-import type { MetricEvidence } from './metric.ts'
+import { effectiveBuckets, stratumOf } from './count/buckets.ts'
+import type { EvidenceReading, WorstReplica } from './evidence/evidence.ts'
+import type { MetricEvidence } from './evidence/metric.ts'
 import { RATIO } from './settings.ts'
 import type { ResolvedSettings, Step } from './settings.ts'
-import { scaleOf } from './scales.ts'
+import { scaleOf } from './evidence/scales.ts'
 import { controlOf, treatmentOf } from './words.ts'
 import type { Share } from './words.ts'
 

@@ -1,4 +1,4 @@
-import type { Stratum } from './increment.ts'
+import type { Stratum } from './count/increment.ts'
 
 export interface Share {
   readonly bad: number

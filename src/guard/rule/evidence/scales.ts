@@ -1,5 +1,5 @@
-import { increment } from './increment.ts'
-import type { Margin, Stratum } from './increment.ts'
+import { increment } from '../count/increment.ts'
+import type { Margin, Stratum } from '../count/increment.ts'
 
 /** Treatment's operations weigh 4^-k, k = 0 to 5. */
 export const SCALES = 6

@@ -1,4 +1,4 @@
-import type { Margin } from './increment.ts'
+import type { Margin } from '../count/increment.ts'
 import { atEffect, incrementsOf } from './scales.ts'
 
 /** Longer than this nobody waits, in seconds. */

@@ -1,5 +1,5 @@
-import { sum } from './buckets.ts'
-import type { BucketCounts } from './buckets.ts'
+import { sum } from '../count/buckets.ts'
+import type { BucketCounts } from '../count/buckets.ts'
 
 const HALF_LIFE_S = 600
 

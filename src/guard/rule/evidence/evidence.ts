@@ -1,9 +1,9 @@
-import { edgeOf } from './increment.ts'
-import type { Margin, Stratum } from './increment.ts'
+import { edgeOf } from '../count/increment.ts'
+import type { Margin, Stratum } from '../count/increment.ts'
 import { logSumExp } from './logarithms.ts'
 import { atEffect, incrementsOf, scaleOf, SCALES } from './scales.ts'
-import { packMark, unpackMark } from './tally.ts'
-import type { Effect, Mark, PackedMark, Tally } from './tally.ts'
+import { packMark, unpackMark } from '../count/tally.ts'
+import type { Effect, Mark, PackedMark, Tally } from '../count/tally.ts'
 
 /** - `harm`: treatment is worse than the margin; `safety`: it is better. */
 export type Direction = 'harm' | 'safety'
