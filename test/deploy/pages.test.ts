@@ -1,4 +1,5 @@
 import { existsSync, readdirSync, readFileSync } from 'node:fs'
+import { basename } from 'node:path'
 import { parse } from 'yaml'
 import { describe, expect, it } from 'vitest'
 
@@ -35,7 +36,11 @@ describe.each(PAGES)('%s', (page) => {
 
   it('names commands, metrics and error codes that there are', () => {
     const commands = all(text, /(?:^|`|&& )switchback ([a-z]+)/gm)
-    const known = new Set(readdirSync(new URL('src/cli/commands/', ROOT)))
+    const files = readdirSync(new URL('src/cli/commands/', ROOT), {
+      recursive: true,
+      encoding: 'utf8',
+    })
+    const known = new Set(files.map((file) => basename(file)))
     expect(commands.length > 0 && commands.filter((name) => !known.has(`${name}.ts`))).toEqual([])
     const names = [...all(text, /\b(switchback_[a-z_]+)/g), ...all(text, /\b(SB_[A-Z_]+)/g)]
     expect(names.filter((name) => !source.includes(name))).toEqual([])

@@ -1,12 +1,12 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import { LICENCE_MS, redisCache } from '../../cache/index.ts'
-import { quote } from '../../errors.ts'
-import { processSources } from '../../scrape/index.ts'
-import { type Command, exitCode, usageError } from '../framework/command.ts'
-import { defineCommand } from '../framework/define.ts'
-import { createRows, printJson } from '../framework/format.ts'
-import { laggardsOf, STEPS } from '../migrating/steps.ts'
-import { findProcesses, processOptions } from '../changing/processes-option.ts'
+import { LICENCE_MS, redisCache } from '../../../cache/index.ts'
+import { quote } from '../../../errors.ts'
+import { processSources } from '../../../scrape/index.ts'
+import { type Command, exitCode, usageError } from '../../framework/command.ts'
+import { defineCommand } from '../../framework/define.ts'
+import { createRows, printJson } from '../../framework/format.ts'
+import { laggardsOf, STEPS } from '../../migrating/steps.ts'
+import { findProcesses, processOptions } from '../../changing/processes-option.ts'
 
 /** A little more than the life of a licence: see docs/guarantees.md, `clear()`. */
 const SETTLED_MS = LICENCE_MS + 200

@@ -1,5 +1,5 @@
 import { readFile } from 'node:fs/promises'
-import { quote, SwitchbackError } from '../../errors.ts'
+import { quote, SwitchbackError } from '../../../errors.ts'
 import {
   type AuditEntry,
   createGuard,
@@ -15,24 +15,24 @@ import {
   type Plan,
   readStatus,
   viewOf,
-} from '../../guard/index.ts'
+} from '../../../guard/index.ts'
 import {
   type Command,
   type Environment,
   exitCode,
   type Output,
   usageError,
-} from '../framework/command.ts'
-import { defineCommand } from '../framework/define.ts'
-import { printJson } from '../framework/format.ts'
-import { METRICS, metricsOption } from '../changing/metrics-option.ts'
-import { namedMetrics } from '../changing/processes-option.ts'
-import { statusText } from '../guarding/status-text.ts'
-import { listenForMetrics } from '../guarding/listen.ts'
-import { giveOrder } from '../guarding/orders.ts'
-import { testNotify, withReceivers } from '../guarding/receivers.ts'
-import type { Style } from '../framework/style.ts'
-import { findTarget, targetOptions, whoAmI } from '../changing/target.ts'
+} from '../../framework/command.ts'
+import { defineCommand } from '../../framework/define.ts'
+import { printJson } from '../../framework/format.ts'
+import { METRICS, metricsOption } from '../../changing/metrics-option.ts'
+import { namedMetrics } from '../../changing/processes-option.ts'
+import { statusText } from '../../guarding/status-text.ts'
+import { listenForMetrics } from '../../guarding/listen.ts'
+import { giveOrder } from '../../guarding/orders.ts'
+import { testNotify, withReceivers } from '../../guarding/receivers.ts'
+import type { Style } from '../../framework/style.ts'
+import { findTarget, targetOptions, whoAmI } from '../../changing/target.ts'
 
 export const command: Command = defineCommand({
   usage: 'guard [options]',

@@ -1,8 +1,8 @@
-import { quote } from '../../errors.ts'
-import { type Command, exitCode, usageError } from '../framework/command.ts'
-import { commands } from '../commands.ts'
-import { completions } from '../framework/completion.ts'
-import { defineCommand } from '../framework/define.ts'
+import { quote } from '../../../errors.ts'
+import { type Command, exitCode, usageError } from '../../framework/command.ts'
+import { commands } from '../../commands.ts'
+import { completions } from '../../framework/completion.ts'
+import { defineCommand } from '../../framework/define.ts'
 
 export const command: Command = defineCommand({
   usage: 'completion SHELL',

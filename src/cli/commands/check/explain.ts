@@ -1,4 +1,4 @@
-import { messageOf, quote } from '../../errors.ts'
+import { messageOf, quote } from '../../../errors.ts'
 import {
   type Bucket,
   createOfrepClient,
@@ -9,15 +9,19 @@ import {
   type FlagsDocument,
   loadFlags,
   type UserContext,
-} from '../../rollout/index.ts'
-import { type ProcessAnswer, processSources } from '../../scrape/index.ts'
-import type { Side } from '../../side.ts'
-import { type Command, type CommandIo, exitCode, usageError } from '../framework/command.ts'
-import { defineCommand } from '../framework/define.ts'
-import { createRows, printJson } from '../framework/format.ts'
-import { findProcesses, processOptions, type ProcessValues } from '../changing/processes-option.ts'
-import type { Style } from '../framework/style.ts'
-import { findTarget, targetOptions } from '../changing/target.ts'
+} from '../../../rollout/index.ts'
+import { type ProcessAnswer, processSources } from '../../../scrape/index.ts'
+import type { Side } from '../../../side.ts'
+import { type Command, type CommandIo, exitCode, usageError } from '../../framework/command.ts'
+import { defineCommand } from '../../framework/define.ts'
+import { createRows, printJson } from '../../framework/format.ts'
+import {
+  findProcesses,
+  processOptions,
+  type ProcessValues,
+} from '../../changing/processes-option.ts'
+import type { Style } from '../../framework/style.ts'
+import { findTarget, targetOptions } from '../../changing/target.ts'
 
 export const command: Command = defineCommand({
   usage: 'explain USER [options]',

@@ -1,9 +1,9 @@
 import { once } from 'node:events'
-import { quote } from '../../errors.ts'
-import { startSidecar } from '../../sidecar/index.ts'
-import type { SidecarPorts } from '../../sidecar/index.ts'
-import { type Command, exitCode, usageError } from '../framework/command.ts'
-import { defineCommand } from '../framework/define.ts'
+import { quote } from '../../../errors.ts'
+import { startSidecar } from '../../../sidecar/index.ts'
+import type { SidecarPorts } from '../../../sidecar/index.ts'
+import { type Command, exitCode, usageError } from '../../framework/command.ts'
+import { defineCommand } from '../../framework/define.ts'
 
 const PORTS = {
   evaluation: 8013,

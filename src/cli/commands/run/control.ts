@@ -1,14 +1,14 @@
 import { once } from 'node:events'
 import { readFile } from 'node:fs/promises'
-import { isSwitchbackError, quote } from '../../errors.ts'
-import { type AuditLine, type ControlOptions, startControl } from '../../control/index.ts'
-import { parsePlan, type Plan } from '../../guard/index.ts'
-import { type Command, type Environment, exitCode, usageError } from '../framework/command.ts'
-import { guardBeside, type GuardMode } from '../controlling/guard-beside.ts'
-import { defineCommand } from '../framework/define.ts'
-import { METRICS, metricsOption } from '../changing/metrics-option.ts'
-import { namedMetrics } from '../changing/processes-option.ts'
-import { findTarget, targetOptions, whoAmI } from '../changing/target.ts'
+import { isSwitchbackError, quote } from '../../../errors.ts'
+import { type AuditLine, type ControlOptions, startControl } from '../../../control/index.ts'
+import { parsePlan, type Plan } from '../../../guard/index.ts'
+import { type Command, type Environment, exitCode, usageError } from '../../framework/command.ts'
+import { guardBeside, type GuardMode } from '../../controlling/guard-beside.ts'
+import { defineCommand } from '../../framework/define.ts'
+import { METRICS, metricsOption } from '../../changing/metrics-option.ts'
+import { namedMetrics } from '../../changing/processes-option.ts'
+import { findTarget, targetOptions, whoAmI } from '../../changing/target.ts'
 
 export const command: Command = defineCommand({
   usage: 'control [options]',

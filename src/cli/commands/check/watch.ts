@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import { isSwitchbackError, quote } from '../../errors.ts'
+import { isSwitchbackError, quote } from '../../../errors.ts'
 import {
   compareServed,
   concerns,
@@ -7,18 +7,23 @@ import {
   type HistoryEntry,
   HistoryWatch,
   loadFlags,
-} from '../../rollout/index.ts'
-import { metricsUrl } from '../../scrape/index.ts'
-import { guardFiles, HEARD_WITHIN_MS, type PublishedStatus, readStatus } from '../../guard/index.ts'
-import { type Command, exitCode, usageError } from '../framework/command.ts'
-import { defineCommand } from '../framework/define.ts'
-import { ago, count, percent, printJson } from '../framework/format.ts'
-import { METRICS, metricsOption } from '../changing/metrics-option.ts'
-import { outsideText } from '../changing/outside.ts'
-import { namedMetrics } from '../changing/processes-option.ts'
-import type { Style } from '../framework/style.ts'
-import { findTarget, targetOptions, type Target } from '../changing/target.ts'
-import { type ArmRate, ratesOf, readArms } from '../watching/arms.ts'
+} from '../../../rollout/index.ts'
+import { metricsUrl } from '../../../scrape/index.ts'
+import {
+  guardFiles,
+  HEARD_WITHIN_MS,
+  type PublishedStatus,
+  readStatus,
+} from '../../../guard/index.ts'
+import { type Command, exitCode, usageError } from '../../framework/command.ts'
+import { defineCommand } from '../../framework/define.ts'
+import { ago, count, percent, printJson } from '../../framework/format.ts'
+import { METRICS, metricsOption } from '../../changing/metrics-option.ts'
+import { outsideText } from '../../changing/outside.ts'
+import { namedMetrics } from '../../changing/processes-option.ts'
+import type { Style } from '../../framework/style.ts'
+import { findTarget, targetOptions, type Target } from '../../changing/target.ts'
+import { type ArmRate, ratesOf, readArms } from '../../watching/arms.ts'
 
 export const command: Command = defineCommand({
   usage: 'watch [options]',

@@ -1,8 +1,8 @@
-import { describe, type FlagsDocument, loadFlags, validate } from '../../rollout/index.ts'
-import { type Command, usageError } from '../framework/command.ts'
-import { defineCommand } from '../framework/define.ts'
-import { percent } from '../framework/format.ts'
-import { previewOptions, runPreview } from '../changing/previewing.ts'
+import { describe, type FlagsDocument, loadFlags, validate } from '../../../rollout/index.ts'
+import { type Command, usageError } from '../../framework/command.ts'
+import { defineCommand } from '../../framework/define.ts'
+import { percent } from '../../framework/format.ts'
+import { previewOptions, runPreview } from '../../changing/previewing.ts'
 
 const load = (file: string): Promise<FlagsDocument> =>
   loadFlags(file, { missingHint: 'check the path: diff needs two files' })

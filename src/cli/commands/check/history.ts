@@ -6,13 +6,13 @@ import {
   loadFlags,
   locate,
   readHistory,
-} from '../../rollout/index.ts'
-import { type Command, exitCode, usageError } from '../framework/command.ts'
-import { defineCommand } from '../framework/define.ts'
-import { displayPath, printJson } from '../framework/format.ts'
-import { outsideText } from '../changing/outside.ts'
-import type { Style } from '../framework/style.ts'
-import { fileOptions, findFlagsFile } from '../changing/target.ts'
+} from '../../../rollout/index.ts'
+import { type Command, exitCode, usageError } from '../../framework/command.ts'
+import { defineCommand } from '../../framework/define.ts'
+import { displayPath, printJson } from '../../framework/format.ts'
+import { outsideText } from '../../changing/outside.ts'
+import type { Style } from '../../framework/style.ts'
+import { fileOptions, findFlagsFile } from '../../changing/target.ts'
 
 export const command: Command = defineCommand({
   usage: 'history [options]',

@@ -1,10 +1,10 @@
-import { changeShare } from '../../rollout/index.ts'
-import { askOptions, changeJson, changeOptions, runChange } from '../changing/changing.ts'
-import { type Command, usageError } from '../framework/command.ts'
-import { defineCommand } from '../framework/define.ts'
-import { readShare } from '../changing/share.ts'
-import { processHelp, processOptions } from '../changing/processes-option.ts'
-import { targetOptions } from '../changing/target.ts'
+import { changeShare } from '../../../rollout/index.ts'
+import { askOptions, changeJson, changeOptions, runChange } from '../../changing/changing.ts'
+import { type Command, usageError } from '../../framework/command.ts'
+import { defineCommand } from '../../framework/define.ts'
+import { readShare } from '../../changing/share.ts'
+import { processHelp, processOptions } from '../../changing/processes-option.ts'
+import { targetOptions } from '../../changing/target.ts'
 
 export const command: Command = defineCommand({
   usage: 'set PERCENT [options]',

@@ -1,9 +1,9 @@
-import { changePilot } from '../../rollout/index.ts'
-import { askOptions, changeJson, changeOptions, runChange } from '../changing/changing.ts'
-import { type Command, usageError } from '../framework/command.ts'
-import { defineCommand } from '../framework/define.ts'
-import { processHelp, processOptions } from '../changing/processes-option.ts'
-import { targetOptions } from '../changing/target.ts'
+import { changePilot } from '../../../rollout/index.ts'
+import { askOptions, changeJson, changeOptions, runChange } from '../../changing/changing.ts'
+import { type Command, usageError } from '../../framework/command.ts'
+import { defineCommand } from '../../framework/define.ts'
+import { processHelp, processOptions } from '../../changing/processes-option.ts'
+import { targetOptions } from '../../changing/target.ts'
 
 export const command: Command = defineCommand({
   usage: 'pilot --attribute NAME --in VALUES [options]',

@@ -1,11 +1,11 @@
 import { readFile } from 'node:fs/promises'
-import { quote } from '../../errors.ts'
-import { type AuditEntry, guardFiles } from '../../guard/index.ts'
-import { concerns, locate, readHistory } from '../../rollout/index.ts'
-import { type Command, exitCode, usageError } from '../framework/command.ts'
-import { defineCommand } from '../framework/define.ts'
-import { reportMarkdown } from '../reporting/markdown.ts'
-import { fileOptions, findFlagsFile } from '../changing/target.ts'
+import { quote } from '../../../errors.ts'
+import { type AuditEntry, guardFiles } from '../../../guard/index.ts'
+import { concerns, locate, readHistory } from '../../../rollout/index.ts'
+import { type Command, exitCode, usageError } from '../../framework/command.ts'
+import { defineCommand } from '../../framework/define.ts'
+import { reportMarkdown } from '../../reporting/markdown.ts'
+import { fileOptions, findFlagsFile } from '../../changing/target.ts'
 
 export const command: Command = defineCommand({
   usage: 'report [options]',

@@ -1,11 +1,11 @@
 import { readdir } from 'node:fs/promises'
 import { join } from 'node:path'
-import { isSwitchbackError } from '../../errors.ts'
-import { type Finding, readText, validate } from '../../rollout/index.ts'
-import { type Command, exitCode, usageError } from '../framework/command.ts'
-import { defineCommand } from '../framework/define.ts'
-import { printJson } from '../framework/format.ts'
-import type { Style } from '../framework/style.ts'
+import { isSwitchbackError } from '../../../errors.ts'
+import { type Finding, readText, validate } from '../../../rollout/index.ts'
+import { type Command, exitCode, usageError } from '../../framework/command.ts'
+import { defineCommand } from '../../framework/define.ts'
+import { printJson } from '../../framework/format.ts'
+import type { Style } from '../../framework/style.ts'
 
 export const command: Command = defineCommand({
   usage: 'validate [FILES] [options]',

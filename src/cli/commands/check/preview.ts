@@ -1,10 +1,10 @@
-import { currentShare, loadFlags, requireSides, setShare } from '../../rollout/index.ts'
-import { type Command, usageError } from '../framework/command.ts'
-import { defineCommand } from '../framework/define.ts'
-import { percent } from '../framework/format.ts'
-import { previewOptions, runPreview } from '../changing/previewing.ts'
-import { readShare } from '../changing/share.ts'
-import { fileOptions, findFlagsFile } from '../changing/target.ts'
+import { currentShare, loadFlags, requireSides, setShare } from '../../../rollout/index.ts'
+import { type Command, usageError } from '../../framework/command.ts'
+import { defineCommand } from '../../framework/define.ts'
+import { percent } from '../../framework/format.ts'
+import { previewOptions, runPreview } from '../../changing/previewing.ts'
+import { readShare } from '../../changing/share.ts'
+import { fileOptions, findFlagsFile } from '../../changing/target.ts'
 
 export const command: Command = defineCommand({
   usage: 'preview PERCENT [options]',

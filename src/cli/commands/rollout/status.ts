@@ -14,19 +14,19 @@ import {
   readHistory,
   refusalIn,
   type ServedComparison,
-} from '../../rollout/index.ts'
-import { type Command, exitCode } from '../framework/command.ts'
-import { defineCommand } from '../framework/define.ts'
-import { ago, createRows, percent, printJson } from '../framework/format.ts'
-import type { Style } from '../framework/style.ts'
-import { outsideText } from '../changing/outside.ts'
+} from '../../../rollout/index.ts'
+import { type Command, exitCode } from '../../framework/command.ts'
+import { defineCommand } from '../../framework/define.ts'
+import { ago, createRows, percent, printJson } from '../../framework/format.ts'
+import type { Style } from '../../framework/style.ts'
+import { outsideText } from '../../changing/outside.ts'
 import {
   findProcesses,
   howToName,
   processesJson,
   processOptions,
-} from '../changing/processes-option.ts'
-import { findTarget, targetOptions } from '../changing/target.ts'
+} from '../../changing/processes-option.ts'
+import { findTarget, targetOptions } from '../../changing/target.ts'
 
 const metricsHelp = 'metrics URL of an app process to ask (repeatable; or SWITCHBACK_METRICS)'
 

@@ -1,9 +1,9 @@
-import { changeBack } from '../../rollout/index.ts'
-import { changeJson, changeOptions, runChange } from '../changing/changing.ts'
-import type { Command } from '../framework/command.ts'
-import { defineCommand } from '../framework/define.ts'
-import { processHelp, processOptions } from '../changing/processes-option.ts'
-import { targetOptions } from '../changing/target.ts'
+import { changeBack } from '../../../rollout/index.ts'
+import { changeJson, changeOptions, runChange } from '../../changing/changing.ts'
+import type { Command } from '../../framework/command.ts'
+import { defineCommand } from '../../framework/define.ts'
+import { processHelp, processOptions } from '../../changing/processes-option.ts'
+import { targetOptions } from '../../changing/target.ts'
 
 export const command: Command = defineCommand({
   usage: 'rollback [options]',
