@@ -121,14 +121,23 @@ export class Boards {
     return false
   }
 
-  /** Begins an era that nothing is in yet, or notes that everything is owed. */
+  /**
+   * Begins an era that nothing is in yet, or notes that everything is owed: as soon as a store can be told. False:
+   * none could be, and this process alone knows.
+   */
   async distrust(side: Side): Promise<boolean> {
     const guarded = this.#parts.sides[side]
-    try {
-      if (!guarded.usable) throw new Error('the side is out')
-      await this.renew(side)
-    } catch {
-      return this.owe(side, undefined, guarded.mayLandUntil())
+    const giveUp = performance.now() + PATIENCE_MS
+    for (;;) {
+      try {
+        if (!guarded.usable) throw new Error('the side is out')
+        await this.renew(side)
+        break
+      } catch {
+        if (await this.owe(side, undefined, guarded.mayLandUntil())) return true
+      }
+      if (performance.now() > giveUp) return false
+      await sleep(CONTACT_MS)
     }
     // Until then others go on in the era before, under its licences, and move its values to the other side.
     const { off, on } = this.#parts.sides

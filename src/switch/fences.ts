@@ -9,6 +9,9 @@ const RESET_REASON = 'the store was replaced or restarted and may have lost ackn
 const FAR_MS = 120_000
 const SETTLE_MS = 1000
 
+const untold = (side: Side): string =>
+  `neither store could be told that all of the ${side} side is distrusted: only this process knows, until one answers`
+
 /** What is distrusted as a whole: all that a side had before a fence, or before its era. */
 export class Fences extends Trust {
   protected ledgerFailed = false
@@ -26,8 +29,10 @@ export class Fences extends Trust {
     const { ledger, boards } = this.parts
     if (boards !== undefined) {
       this.#tellFenced(side, why)
-      if (!(await boards.distrust(side))) this.memory.fence(side, covered)
+      const told = await boards.distrust(side)
+      if (!told) this.memory.fence(side, covered)
       this.changes += 1
+      if (!told) this.parts.notify({ type: 'ledger-failed', detail: untold(side) })
       return
     }
     // Above the last one by any clock: other processes notice that it moved.

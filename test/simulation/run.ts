@@ -48,6 +48,8 @@ class Process implements Owner {
   cache: CacheSwitch | undefined
   views: Record<Side, CacheView> | undefined
   closed = false
+  /** How often it said that it alone knows of something. */
+  untold = 0
   /** Of each key, when the last write began of which it alone knows. */
   readonly alone = new Map<string, number>()
 
@@ -171,7 +173,7 @@ class World {
     })
     const told = ({ cache }: Process): boolean => {
       const { off, on } = cache!.health()
-      return off.owed === 0 && on.owed === 0
+      return off.owed === 0 && on.owed === 0 && (this.#old === undefined || (off.ok && on.ok))
     }
     if (alone.length === 0) return
     await this.#machine.run(this.#machine.now + TOLD_MS, () => alone.every(told))
@@ -249,7 +251,10 @@ class World {
       standby: policy,
       ...(retire ? { retire: 'off' as const } : {}),
       compareShare: 1,
-      onEvent: (event) => this.#machine.tell(() => `${owner.name} says: ${JSON.stringify(event)}`),
+      onEvent: (event) => {
+        if (event.type === 'ledger-failed') owner.untold += 1
+        this.#machine.tell(() => `${owner.name} says: ${JSON.stringify(event)}`)
+      },
       ...rest,
     })
   }
@@ -315,9 +320,11 @@ class World {
         const all = begin(['k', 'l'])
         machine.tell(() => `${told} begins`)
         if (op.op === 'clear') {
+          const { untold } = owner
           await cache.clear()
-          // How far a clear reached nobody is told.
           if (began < this.#disk.brokenUntil) break
+          // Of two Redis an event says that neither was told.
+          if (this.#old !== undefined) everywhere = owner.untold === untold
         } else await cache.deleteMany(['k', 'l'])
         for (const [one, { at }] of all) ends(one, at)
         break
@@ -534,7 +541,7 @@ const HARMLESS: ReadonlySet<string> = new Set([
 ])
 
 /** A breaker asks its side every 5 s, a quarter more or less; then what is pending is delivered. */
-const TOLD_MS = 20_000
+const TOLD_MS = 60_000
 
 /** A tick a second, and as long as a slow one may be on its way. */
 const TICK_MS = 1000 + 2500

@@ -59,7 +59,9 @@ describe('the shipped assembly under one scheduler', () => {
   })
 
   test('some schedules of two Redis that all share', { timeout: 600_000 }, async () => {
-    for (let seed = 1; seed <= 40; seed += 1) {
+    // The last two: a clear by a process that has just stood still, or is cut off.
+    const seeds = [...Array.from({ length: 40 }, (_, i) => i + 1), 900_000_783, 900_000_796]
+    for (const seed of seeds) {
       const { problems } = await run(makePairPlan(seed, PAIR_FAULTS), { seed })
       expect(problems, `npm run test:simulation -- --pair --seed ${seed}`).toEqual([])
     }
