@@ -89,7 +89,7 @@ function parsed(text: string): unknown {
 }
 
 it('the history: the page has every field', () => {
-  const text = source('rollout/history.ts')
+  const text = source('rollout/history/history.ts')
   const fields = ['HistoryNote', 'HistoryEntry extends HistoryNote'].flatMap((name) => {
     const [, body = ''] = new RegExp(`interface ${name} \\{([^}]*)\\}`, 'u').exec(text) ?? []
     return [...body.matchAll(/readonly (\w+)\??:/gu)].map(([, field]) => field!)
