@@ -29,6 +29,8 @@ export interface Cell {
    * token; anything where the store has no eras. See {@link CacheBackend.era}.
    */
   readonly era?: string
+  /** Of an expired value whose text the store still has: that text. Only `grace` serves it. */
+  readonly stale?: string
 }
 
 export type CellState = 'value' | 'expired' | 'tombstone' | 'absent'

@@ -95,14 +95,15 @@ export function openEnvelope(
   if (!TOKEN.test(token)) return undefined
   if (!text.startsWith(era, ERA_AT)) return { ...ABSENT, token, era }
   if (kind === CODE_VALUE || kind === CODE_ENCODED_VALUE) {
+    const stored = text.slice(HEADER_LENGTH)
+    const payload = kind === CODE_VALUE ? stored : decodeUnits(stored)
     if (now < expiresAt || expiresAt === NEVER) {
-      const stored = text.slice(HEADER_LENGTH)
-      const payload = kind === CODE_VALUE ? stored : decodeUnits(stored)
       return { state: 'value', token, payload, writtenAt, expiresAt, successor: '', era }
     }
     // A writer whose clock is behind the store's may have given a date that had passed already.
     if (now >= Math.max(expiresAt, writtenAt) + tombstoneTtl) return { ...ABSENT, token, era }
-    return { state: 'expired', token, payload: '', writtenAt, expiresAt, successor: '', era }
+    const stale = payload
+    return { state: 'expired', token, payload: '', writtenAt, expiresAt, successor: '', era, stale }
   }
   if (kind !== CODE_TOMBSTONE || text.length !== HEADER_LENGTH) return undefined
   if (now >= writtenAt + tombstoneTtl) return { ...ABSENT, token, era }

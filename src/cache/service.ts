@@ -15,6 +15,16 @@ export interface SetOptions {
 }
 
 export interface GetOrSetOptions extends SetOptions {
+  /**
+   * How long after its expiry a value is still served when the loader fails. Never what was replaced or deleted,
+   * and not longer than the side's `tombstoneTtl`: so long it keeps an expired value. @default not at all
+   */
+  readonly grace?: Ttl
+  /**
+   * With `grace`: after so long the caller gets the expired value, if there is one, while the loader goes on for
+   * the next. @default the caller waits
+   */
+  readonly softTimeout?: Ttl
   /** Stops this caller's wait; the load continues for the others who wait for it. */
   readonly signal?: AbortSignal
 }

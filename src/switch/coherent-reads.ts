@@ -62,6 +62,26 @@ export class CoherentReads {
     }
   }
 
+  /**
+   * After a miss whose loader failed: a look of its own at the key, which trusts an expired value as {@link read}
+   * trusts one that is alive. Nothing was replaced or deleted then, as far as a hit could know. `undefined`: there
+   * is none. Its cell may be alive, since others load too. Never rejects.
+   */
+  async readStale(op: PinnedOperation, graceMs: number): Promise<PinnedOperation | undefined> {
+    const look = op.again()
+    if (await this.read(look)) return look
+    const { place, cell, fence } = look
+    if (place === undefined || cell.stale === undefined || cell.writtenAt < fence) return undefined
+    if (Date.now() >= cell.expiresAt + graceMs || !(await this.#mayUse(look, place)))
+      return undefined
+    if (look.cell === cell) {
+      look.cell = { ...cell, payload: cell.stale }
+      look.servedBy = place.side
+      if (look.outcome === 'miss') look.outcome = 'stale'
+    }
+    return look
+  }
+
   /** Whether the cell that was just seen may be used: a side that other machines do not see may be behind. */
   #mayUse(op: PinnedOperation, { side }: GuardedSide): MaybePromise<boolean> {
     const { follower } = this

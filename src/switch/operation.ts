@@ -103,6 +103,12 @@ export class PinnedOperation {
     this.bucket = bucket
   }
 
+  /** The same operation, which looks once more. */
+  again(): PinnedOperation {
+    const { operation, key, decision, active, standby, policy, retired, bucket } = this
+    return new PinnedOperation(operation, key, decision, active, standby, policy, retired, bucket)
+  }
+
   /** Whether the standby is kept written too. */
   get mirrored(): boolean {
     return !this.retired && this.policy !== 'invalidate'

@@ -9,6 +9,7 @@ import {
 import { oneLine, quote, SwitchbackError } from '../errors.ts'
 import { checkNames, type NamesOf, requireOption } from '../options.ts'
 import type { Notify } from './events.ts'
+import type { Grace } from './grace.ts'
 
 /**
  * Turns values into text and back. Both sides store the same text, so that a value may move between
@@ -30,7 +31,13 @@ export const jsonCodec: Codec = {
   },
 }
 
-const CALL: NamesOf<GetOrSetOptions> = { ttl: true, jitter: true, signal: true }
+const CALL: NamesOf<GetOrSetOptions> = {
+  ttl: true,
+  jitter: true,
+  grace: true,
+  softTimeout: true,
+  signal: true,
+}
 
 /** @throws SwitchbackError `SB_OPTION_INVALID` unless it is a share */
 export function checkJitter(call: string, option: string, jitter: number): void {
@@ -119,6 +126,18 @@ export class Values {
     if (jitter === 0) return ms
     checkJitter('the operation', 'jitter', jitter)
     return Math.max(1, Math.round(ms * (1 - jitter * Math.random())))
+  }
+
+  /** How long an expired value may be served, and after how long instead of waiting; `undefined`: never. */
+  graceOf(options: GetOrSetOptions | undefined): Grace | undefined {
+    const { grace, softTimeout } = options ?? {}
+    if (grace !== undefined) {
+      const softMs = softTimeout === undefined ? undefined : parseTtl(softTimeout)
+      return { graceMs: parseTtl(grace), softMs }
+    }
+    const hint = 'give a grace too: { grace: "1m", softTimeout: "200ms" }'
+    requireOption(softTimeout === undefined, 'getOrSet', 'softTimeout', softTimeout, hint)
+    return undefined
   }
 
   entry(payload: string, ttlMs: number): Entry {

@@ -15,6 +15,7 @@ import type { Background } from './background.ts'
 import type { CacheView } from './cache-switch.ts'
 import type { Coherence } from './coherence.ts'
 import type { Debts } from './debts.ts'
+import { withGrace } from './grace.ts'
 import type { GuardedSide } from './guarded-side.ts'
 import type { Loads } from './loads.ts'
 import { NamespaceView } from './namespace.ts'
@@ -89,17 +90,30 @@ export class CallerView implements CacheView {
     if (typeof load !== 'function') throw noLoader(load)
     options?.signal?.throwIfAborted()
     const ttlMs = values.ttlOf(options)
+    const grace = values.graceOf(options)
     const pinned = this.#begin('getOrSet', key)
     const op = pinned instanceof Promise ? await pinned : pinned
+    let told = op
     try {
       if (await coherence.read(op)) {
         const value = this.#valueOf<T>(op)
         if (value !== undefined) return value
       }
-      const loading = loads.load(op, load, ttlMs)
+      const isExpired = op.cell.stale !== undefined
+      let loading = loads.load(op, load, ttlMs)
+      if (grace !== undefined && isExpired) {
+        loading = withGrace(loading, grace, async () => {
+          const look = await coherence.readStale(op, grace.graceMs)
+          const value = look && this.#valueOf<T>(look)
+          if (look === undefined || value === undefined) return undefined
+          // The load may go on with its own.
+          told = look
+          return value
+        })
+      }
       return await (options?.signal === undefined ? loading : abortable(loading, options.signal))
     } finally {
-      this.#finish(op)
+      this.#finish(told)
     }
   }
 

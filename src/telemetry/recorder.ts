@@ -9,10 +9,19 @@ export type Operation = 'get' | 'set' | 'getOrSet' | 'has' | 'delete' | 'clear'
  * How an operation on the active side ended:
  * - `hit`, `miss`: reads; `stored`, `deleted`: writes;
  * - `failed`: the side threw; `timed_out`: it did not answer within its deadline;
+ * - `stale`: the loader failed or took too long, and an expired value was served (`grace`);
  * - `fell_back`: the breaker was open or an invalidation of the key is pending, and the other side
  *   or the origin served.
  */
-export type Outcome = 'hit' | 'miss' | 'stored' | 'deleted' | 'failed' | 'timed_out' | 'fell_back'
+export type Outcome =
+  | 'hit'
+  | 'miss'
+  | 'stored'
+  | 'deleted'
+  | 'stale'
+  | 'failed'
+  | 'timed_out'
+  | 'fell_back'
 
 /** Events beside an operation; each is one counter. */
 export type SideEvent =

@@ -26,6 +26,27 @@ export const mutations = [
     tests: [schedule('a back-fill that read v1 lands after v2 was set')],
   },
   {
+    name: 'an expired value is served from a side that is distrusted',
+    file: 'src/switch/coherent-reads.ts',
+    from: ' || cell.writtenAt < fence) return undefined',
+    to: ' || fence < 0) return undefined',
+    args: ['--grace'],
+  },
+  {
+    name: 'an expired value is served as the miss saw it, before the load',
+    file: 'src/switch/coherent-reads.ts',
+    from: 'if (await this.read(look)) return look',
+    to: 'Object.assign(look, { place: op.place, cell: op.cell, fence: op.fence })',
+    tests: [{ file: 'test/switch/grace.test.ts', title: 'is never served' }],
+  },
+  {
+    name: 'an expired value of an old side of its own is not asked about in Redis',
+    file: 'src/switch/coherent-reads.ts',
+    from: '|| !(await this.#mayUse(look, place))) return undefined',
+    to: ') return undefined',
+    tests: [{ file: 'test/switch/grace.test.ts', title: 'another machine' }],
+  },
+  {
     name: 'fills are unconditional',
     file: 'src/switch/coherence.ts',
     from: 'await place.write(key, entry, cell.token, cell.era)',

@@ -242,6 +242,7 @@ export class DiskCache implements FileCache {
       writtenAt,
       expiresAt: live || state === 'expired' ? expiresAt : 0,
       successor: state === 'tombstone' ? successor : '',
+      ...(state === 'expired' && { stale: payload }),
     }
   }
 }

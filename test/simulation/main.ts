@@ -6,7 +6,7 @@ import { parseArgs } from 'node:util'
 import { type StandbyPolicy, STANDBY_POLICIES } from '../../src/switch/options.ts'
 import { realNow } from './machine.ts'
 import { makePairPlan, PAIR_FAULTS } from './pair-plan.ts'
-import { FAULTS, type FaultKind, makePlan, type PlanOptions } from './plan.ts'
+import { FAULTS, type FaultKind, makePlan, type PlanOptions, withGrace } from './plan.ts'
 import { run } from './run.ts'
 import { shorten } from './shorten.ts'
 
@@ -20,6 +20,8 @@ const { values } = parseArgs({
     without: { type: 'string', default: '' },
     'real-files': { type: 'string', default: '0' },
     /** Two Redis that all share, instead of files and a Redis. */
+    /** Callers who accept expired values. */
+    grace: { type: 'boolean', default: false },
     pair: { type: 'boolean', default: false },
     failures: { type: 'string', default: '1' },
     'as-is': { type: 'boolean', default: false },
@@ -49,7 +51,8 @@ let [reads, writes, excused, failures, done] = [0, 0, 0, 0, 0]
 
 for (let seed = first; seed < first + count; seed += 1) {
   if (until > 0 && realNow() - started > until) break
-  const plan = values.pair ? makePairPlan(seed, options.faults) : makePlan(seed, options)
+  const made = values.pair ? makePairPlan(seed, options.faults) : makePlan(seed, options)
+  const plan = values.grace ? withGrace(made, seed) : made
   const outcome = await run(plan, { seed })
   done += 1
   events += outcome.events

@@ -11,6 +11,8 @@ export interface OpPlan {
   /** Of the stored or loaded value; 0: none. */
   readonly ttl: number
   readonly loadMs: number
+  /** Its caller accepts an expired value: when the loader fails, or takes so long. @default no */
+  readonly grace?: { readonly fails: boolean; readonly softMs: number | undefined }
 }
 
 export interface ClientPlan {
@@ -103,6 +105,21 @@ const TTLS = [1, 5, 30, 200, 1000]
 const KEYS = ['k', 'k', 'k', 'k', 'l']
 /** With a slow disk and a slow network, on one key: what must meet meets often. */
 const STORM_GAPS = [0, 2, 10, 20, 40, 80, 120, 200]
+
+/** The same plan, in which values expire soon, and many callers accept them for as long as they are there. */
+export function withGrace(plan: Plan, seed: number): Plan {
+  const random = seeded(seed * 2 + 7)
+  const pick = <T>(from: readonly T[]): T => from[Math.floor(random() * from.length)]!
+  const op = (one: OpPlan): OpPlan => ({
+    ...one,
+    ttl: one.ttl === 0 && random() < 0.7 ? pick(TTLS) : one.ttl,
+    grace: { fails: random() < 0.7, softMs: pick([undefined, undefined, 1, 5, 30]) },
+  })
+  return {
+    ...plan,
+    clients: plan.clients.map((client) => ({ ...client, ops: client.ops.map(op) })),
+  }
+}
 
 /** A random plan: who does what, and what goes wrong when. */
 export function makePlan(seed: number, options: PlanOptions): Plan {

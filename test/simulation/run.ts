@@ -340,9 +340,17 @@ class World {
             await cache.getOrSet(`${key} inner`, async () => 'inner', options)
           }
           if (op.loadMs > 0) await machine.pause(op.loadMs)
+          if (op.grace?.fails === true) throw LOADER_FAILED
           return value
         }
-        const value = await this.#read(key, told, owner, () => cache.getOrSet(key, load, options))
+        const { softMs } = op.grace ?? {}
+        const grace = op.grace && { grace: '1d' as const, ...(softMs && { softTimeout: softMs }) }
+        const value = await this.#read(key, told, owner, () =>
+          cache.getOrSet(key, load, { ...options, ...grace }).catch((error: unknown) => {
+            if (error !== LOADER_FAILED) throw error
+            return undefined
+          }),
+        )
         this.#note(owner, 'ends', op, String(value))
         return
       }
@@ -546,6 +554,7 @@ const TOLD_MS = 60_000
 /** A tick a second, and as long as a slow one may be on its way. */
 const TICK_MS = 1000 + 2500
 
+const LOADER_FAILED = new Error('the origin is out')
 const STEPS = [3000, -3000, 200, -200, 3_600_000, -3_600_000]
 
 /** Files in memory: a disk would only be slow. */

@@ -15,7 +15,16 @@ afterEach(() => {
 })
 
 const operations = ['get', 'set', 'getOrSet', 'has', 'delete', 'clear'] as const
-const outcomes = ['hit', 'miss', 'stored', 'deleted', 'failed', 'timed_out', 'fell_back'] as const
+const outcomes = [
+  'hit',
+  'miss',
+  'stored',
+  'deleted',
+  'stale',
+  'failed',
+  'timed_out',
+  'fell_back',
+] as const
 const side = fc.constantFrom('off' as const, 'on' as const)
 const recorded = fc.record({
   side,

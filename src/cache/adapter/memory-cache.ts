@@ -71,7 +71,7 @@ class MemoryCache implements CacheBackend {
       return cell
     }
     const diesAt = Math.max(cell.expiresAt, cell.writtenAt) + this.tombstoneTtl
-    if (now < diesAt) return { ...cell, state: 'expired', payload: '' }
+    if (now < diesAt) return { ...cell, state: 'expired', payload: '', stale: cell.payload }
     this.#values.delete(name)
     return ABSENT
   }

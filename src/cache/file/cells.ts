@@ -23,12 +23,16 @@ export function readCell(database: Database, key: string, now: number, tombstone
     .get(key) as SelectedRow
   if (kind === null) return floorCell(token, writtenAt, now, tombstoneTtl)
   const state = stateOf(kind, writtenAt, expiresAt, now, tombstoneTtl)
+  if (state === 'expired') {
+    const stale = fromSql(payload)
+    return { state, token, payload: '', writtenAt, expiresAt, successor: '', stale }
+  }
   return {
     state,
     token,
     payload: state === 'value' ? fromSql(payload) : '',
     writtenAt,
-    expiresAt: state === 'value' || state === 'expired' ? expiresAt : 0,
+    expiresAt: state === 'value' ? expiresAt : 0,
     successor: state === 'tombstone' ? successor : '',
   }
 }

@@ -40,12 +40,14 @@ function outcomeIndex(outcome: Outcome): number {
       return 2
     case 'deleted':
       return 3
-    case 'failed':
+    case 'stale':
       return 4
-    case 'timed_out':
+    case 'failed':
       return 5
-    default:
+    case 'timed_out':
       return 6
+    default:
+      return 7
   }
 }
 

@@ -12,12 +12,13 @@ export const OUTCOMES: readonly Outcome[] = [
   'miss',
   'stored',
   'deleted',
+  'stale',
   'failed',
   'timed_out',
   'fell_back',
 ]
 
-export const FIRST_BAD = 4
+export const FIRST_BAD = 5
 
 export const EVENTS: readonly SideEvent[] = [
   'backfill',
