@@ -2,7 +2,7 @@ import type { CacheService } from '../cache/index.ts'
 import type { DecisionContext } from '../flags/index.ts'
 import { safeListener } from '../listeners.ts'
 import { checkNames, type NamesOf, requireOption } from '../options.ts'
-import type { CacheHealth } from './health.ts'
+import type { CacheHealth } from './sides/health.ts'
 import type { OnOperation } from './operation.ts'
 import { CallerView, type ViewParts } from './view.ts'
 

@@ -1,7 +1,7 @@
 import type { CacheBackend } from '../cache/index.ts'
 import { parseTtl } from '../cache/index.ts'
 import { checkNames, type NamesOf, requireOption } from '../options.ts'
-import type { BreakerOptions } from './breaker.ts'
+import type { BreakerOptions } from './sides/breaker.ts'
 import { type CacheSwitchOptions, STANDBY_POLICIES } from './options.ts'
 import { checkJitter } from './values.ts'
 

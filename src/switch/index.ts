@@ -4,9 +4,9 @@
  */
 export { createCacheSwitch } from './create-cache-switch.ts'
 export type { CacheSwitch, CacheView, ViewHooks } from './cache-switch.ts'
-export { Breaker, type BreakerOptions } from './breaker.ts'
-export { Deadlines, type OutcomeListener } from './deadlines.ts'
-export { isTimeout } from './guarded-side.ts'
+export { Breaker, type BreakerOptions } from './sides/breaker.ts'
+export { Deadlines, type OutcomeListener } from './sides/deadlines.ts'
+export { isTimeout } from './sides/guarded-side.ts'
 export { type Codec, jsonCodec } from './values.ts'
 export type {
   CacheChange,
@@ -17,9 +17,9 @@ export type {
   SwitchEvent,
 } from './events.ts'
 export { eventOf, logEvent, type Notify } from './events.ts'
-export { standbySource } from './standby-policy.ts'
-export { closedError, UnderWay } from './under-way.ts'
-export type { CacheHealth, FollowerHealth, SideHealth } from './health.ts'
-export { MemoryLedger } from './memory-ledger.ts'
+export { standbySource } from './sides/standby-policy.ts'
+export { closedError, UnderWay } from './background/under-way.ts'
+export type { CacheHealth, FollowerHealth, SideHealth } from './sides/health.ts'
+export { MemoryLedger } from './truth/memory-ledger.ts'
 export type { OnOperation, OperationInfo, OperationTrace, Reach } from './operation.ts'
 export { type CacheSwitchOptions, STANDBY_POLICIES, type StandbyPolicy } from './options.ts'

@@ -2,7 +2,7 @@ import { ABSENT, type Cell } from '../cache/index.ts'
 import type { Decision } from '../flags/index.ts'
 import type { Side } from '../side.ts'
 import type { Operation, Outcome, Recorder } from '../telemetry/index.ts'
-import type { GuardedSide } from './guarded-side.ts'
+import type { GuardedSide } from './sides/guarded-side.ts'
 import type { StandbyPolicy } from './options.ts'
 
 /** What one operation did, for response headers, traces and tests. Holds no key. */

@@ -2,7 +2,7 @@ import type { CacheBackend, Ttl } from '../cache/index.ts'
 import type { Decider, FlagsSource } from '../flags/index.ts'
 import type { Side } from '../side.ts'
 import type { Recorder } from '../telemetry/index.ts'
-import type { BreakerOptions } from './breaker.ts'
+import type { BreakerOptions } from './sides/breaker.ts'
 import type { Codec } from './values.ts'
 import type { SwitchEvent } from './events.ts'
 

@@ -19,7 +19,7 @@ export const mutations = [
   // ---- src/switch
   {
     name: 'no tombstone on the standby',
-    file: 'src/switch/coherence.ts',
+    file: 'src/switch/truth/coherence.ts',
     from: 'const { done, token, foreign } = await standby.invalidate(key, successor)',
     to: 'const { done, token, foreign } = { done: true, token: `none${successor}`, foreign: false }',
     rule: 'otherSideTold',
@@ -27,28 +27,28 @@ export const mutations = [
   },
   {
     name: 'an expired value is served from a side that is distrusted',
-    file: 'src/switch/coherent-reads.ts',
+    file: 'src/switch/reads/coherent-reads.ts',
     from: ' || cell.writtenAt < fence) return undefined',
     to: ' || fence < 0) return undefined',
     args: ['--grace'],
   },
   {
     name: 'an expired value is served as the miss saw it, before the load',
-    file: 'src/switch/coherent-reads.ts',
+    file: 'src/switch/reads/coherent-reads.ts',
     from: 'if (await this.read(look)) return look',
     to: 'Object.assign(look, { place: op.place, cell: op.cell, fence: op.fence })',
     tests: [{ file: 'test/switch/grace.test.ts', title: 'is never served' }],
   },
   {
     name: 'an expired value of an old side of its own is not asked about in Redis',
-    file: 'src/switch/coherent-reads.ts',
+    file: 'src/switch/reads/coherent-reads.ts',
     from: '|| !(await this.#mayUse(look, place))) return undefined',
     to: ') return undefined',
     tests: [{ file: 'test/switch/grace.test.ts', title: 'another machine' }],
   },
   {
     name: 'fills are unconditional',
-    file: 'src/switch/coherence.ts',
+    file: 'src/switch/truth/coherence.ts',
     from: 'await place.write(key, entry, cell.token, cell.era)',
     to: 'await place.write(key, entry, ANY)',
     rule: 'fillIsConditional',
@@ -56,7 +56,7 @@ export const mutations = [
   },
   {
     name: 'back-fills are unconditional',
-    file: 'src/switch/moves.ts',
+    file: 'src/switch/reads/moves.ts',
     from: 'await active.write(key, found, missed.token, missed.era)',
     to: "await active.write(key, found, missed === undefined ? missed : '*')",
     rule: 'fillIsConditional',
@@ -64,7 +64,7 @@ export const mutations = [
   },
   {
     name: 'back-fill over a tombstone',
-    file: 'src/switch/moves.ts',
+    file: 'src/switch/reads/moves.ts',
     from: "return op.cell.state === 'absent' ||",
     to: "return op.cell.state === 'absent' || op.cell.state === 'tombstone' ||",
     rule: 'movesOnlyOverNothing',
@@ -72,7 +72,7 @@ export const mutations = [
   },
   {
     name: 'a tombstone that names any successor is believed',
-    file: 'src/switch/moves.ts',
+    file: 'src/switch/reads/moves.ts',
     from: '(named && found.token === cell.successor)',
     to: '(named && found.token !== "")',
     // Only another machine's file store can hold anything else.
@@ -80,7 +80,7 @@ export const mutations = [
   },
   {
     name: 'own side second: the standby is told first',
-    file: 'src/switch/coherence.ts',
+    file: 'src/switch/truth/coherence.ts',
     from: 'const { written, token, foreign } = await active.write(key, entry, ANY)\n        if (written) {',
     to: "const standbyFirst = await this.#supersede(op, '')\n        const { written, token, foreign } = await active.write(key, entry, ANY)\n        if (written) return { activeToken: token, standbyToken: standbyFirst }\n        if (written) {",
     rule: 'ownSideFirst',
@@ -88,7 +88,7 @@ export const mutations = [
   },
   {
     name: 'nothing is owed',
-    file: 'src/switch/debts.ts',
+    file: 'src/switch/truth/debts.ts',
     from: "recorder.event(side, 'owed')",
     to: "recorder.event(side, 'owed')\n    if (ledger !== undefined && key !== '') return 'machine'",
     rule: 'debtBeforeAck',
@@ -96,7 +96,7 @@ export const mutations = [
   },
   {
     name: 'the ledger is written after the acknowledgement (a write that fell back)',
-    file: 'src/switch/coherence.ts',
+    file: 'src/switch/truth/coherence.ts',
     from: 'await this.#owe(op, active, pendingUntil)\n    return NOTHING_WRITTEN',
     to: 'void this.#owe(op, active, pendingUntil)\n    return NOTHING_WRITTEN',
     rule: 'debtBeforeAck',
@@ -104,7 +104,7 @@ export const mutations = [
   },
   {
     name: 'the ledger is written after the acknowledgement (a standby that was not told)',
-    file: 'src/switch/coherence.ts',
+    file: 'src/switch/truth/coherence.ts',
     from: "await this.#owe(op, standby, pendingUntil)\n    return ''",
     to: "void this.#owe(op, standby, pendingUntil)\n    return ''",
     rule: 'debtBeforeAck',
@@ -112,7 +112,7 @@ export const mutations = [
   },
   {
     name: 'the ledger is written after the acknowledgement (a leg of a delete)',
-    file: 'src/switch/coherence.ts',
+    file: 'src/switch/truth/coherence.ts',
     from: 'await this.#owe(op, side, pendingUntil)\n    return { existed',
     to: 'void this.#owe(op, side, pendingUntil)\n    return { existed',
     rule: 'debtBeforeAck',
@@ -120,7 +120,7 @@ export const mutations = [
   },
   {
     name: 'reads do not consult the ledger',
-    file: 'src/switch/trust.ts',
+    file: 'src/switch/truth/trust.ts',
     from: 'if (!usable) return NEVER_TRUSTED\n',
     to: 'if (!usable) return NEVER_TRUSTED\n    if (key !== "") return 0\n',
     rule: 'ledgerIsShared',
@@ -128,7 +128,7 @@ export const mutations = [
   },
   {
     name: 'a fill does not look whether its place was fenced or owes',
-    file: 'src/switch/coherence.ts',
+    file: 'src/switch/truth/coherence.ts',
     from: 'if (slow || changed || this.debts.trustedFrom(place.side, key) !== op.fence) {',
     to: 'if (slow || changed) {',
     rule: 'fillNamesEra',
@@ -136,7 +136,7 @@ export const mutations = [
   },
   {
     name: 'a fill may be slower than a tombstone lives',
-    file: 'src/switch/coherence.ts',
+    file: 'src/switch/truth/coherence.ts',
     from: 'op.missedAt > place.backend.tombstoneTtl / 2',
     to: 'op.missedAt > place.backend.tombstoneTtl * 1000',
     rule: 'slowFillsRefused',
@@ -144,7 +144,7 @@ export const mutations = [
   },
   {
     name: 'a write is acknowledged though its side was fenced meanwhile',
-    file: 'src/switch/coherence.ts',
+    file: 'src/switch/truth/coherence.ts',
     from: 'if (this.debts.fencedBefore(side.side, op.key) === fence) return false',
     to: "if (this.debts.fencedBefore(side.side, op.key) === fence || op.key !== '') return false",
     rule: 'writersLookAgain',
@@ -152,7 +152,7 @@ export const mutations = [
   },
   {
     name: "no second look at the standby's fence after a delete",
-    file: 'src/switch/coherence.ts',
+    file: 'src/switch/truth/coherence.ts',
     from: 'await this.#oweIfFenced(op, standby, fences[1]!)\n',
     to: '',
     rule: 'writersLookAgain',
@@ -160,7 +160,7 @@ export const mutations = [
   },
   {
     name: "no second look at the own side's fence after a delete",
-    file: 'src/switch/coherence.ts',
+    file: 'src/switch/truth/coherence.ts',
     from: 'await this.#oweIfFenced(op, active, fences[0]!)\n',
     to: '',
     rule: 'writersLookAgain',
@@ -168,7 +168,7 @@ export const mutations = [
   },
   {
     name: 'what fell back is owed as if nothing could land any more',
-    file: 'src/switch/coherence.ts',
+    file: 'src/switch/truth/coherence.ts',
     from: 'pendingUntil = active.mayLandUntil()',
     to: 'pendingUntil = 0',
     rule: 'repaidAfterDeadline',
@@ -176,14 +176,14 @@ export const mutations = [
   },
   {
     name: 'reads that fall back do not ask about the side they fall back to',
-    file: 'src/switch/coherent-reads.ts',
+    file: 'src/switch/reads/coherent-reads.ts',
     from: 'const standbyTrusted = this.debts.trustedFrom(standby.side, key)',
     to: 'const standbyTrusted = standby.usable ? 0 : NEVER_TRUSTED',
     rule: 'trustBeforeRead',
   },
   {
     name: 'a process that retires the old side does not tell it',
-    file: 'src/switch/coherence.ts',
+    file: 'src/switch/truth/coherence.ts',
     from: 'const standbyToken = await this.#supersede(op, token)',
     to: "const standbyToken = op.retired ? '' : await this.#supersede(op, token)",
     rule: 'retireStillTells',
@@ -191,14 +191,14 @@ export const mutations = [
   },
   {
     name: 'a value moves from a side that is not trusted',
-    file: 'src/switch/moves.ts',
+    file: 'src/switch/reads/moves.ts',
     from: 'const trusted = this.#debts.trustedFrom(standby.side, key)\n',
     to: 'const trusted = standby.usable ? 0 : NEVER_TRUSTED\n',
     rule: 'movesAskTrust',
   },
   {
     name: 'a value moves over one that a fence covers',
-    file: 'src/switch/moves.ts',
+    file: 'src/switch/reads/moves.ts',
     from: '!this.#mayReplace(active, missed) || this.#isYoung(op, missed)) return NOT_WRITTEN',
     to: 'this.#isYoung(op, missed)) return NOT_WRITTEN',
     rule: 'writersLookAgain',
@@ -206,7 +206,7 @@ export const mutations = [
   },
   {
     name: 'a value moves to a side that was fenced since it was missed there',
-    file: 'src/switch/moves.ts',
+    file: 'src/switch/reads/moves.ts',
     from: 'if (fenced || !this.#mayReplace(active, missed)',
     to: 'if (!this.#mayReplace(active, missed)',
     rule: 'fillNamesEra',
@@ -214,21 +214,21 @@ export const mutations = [
   },
   {
     name: 'expiry is renewed when a value moves',
-    file: 'src/switch/moves.ts',
+    file: 'src/switch/reads/moves.ts',
     from: 'await active.write(key, found, missed.token, missed.era)',
     to: 'await active.write(key, { ...found, expiresAt: found.expiresAt + 1000 }, missed.token)',
     tests: [schedule('moving over does not renew it')],
   },
   {
     name: 'file values of any age move in a fleet',
-    file: 'src/switch/moves.ts',
+    file: 'src/switch/reads/moves.ts',
     from: 'follower.mayMove(key, found)',
     to: '(follower.mayMove(key, found) || key !== "")',
     tests: [schedule('an old file value does not move to the shared side')],
   },
   {
     name: 'a repayment names what the other side shows',
-    file: 'src/switch/upkeep.ts',
+    file: 'src/switch/background/upkeep.ts',
     from: "await side.invalidate(key, '', due)",
     to: "await side.invalidate(key, (await this.#parts.sides[side.side === 'on' ? 'off' : 'on'].read(key)).token, due)",
     rule: 'repaymentNamesNobody',
@@ -237,7 +237,7 @@ export const mutations = [
   },
   {
     name: 'debts are repaid before a late write can have landed',
-    file: 'src/switch/upkeep.ts',
+    file: 'src/switch/background/upkeep.ts',
     from: "await side.invalidate(key, '', due)",
     to: "await side.invalidate(key, '', 0)",
     rule: 'repaidAfterDeadline',
@@ -245,7 +245,7 @@ export const mutations = [
   },
   {
     name: 'a debt that was owed again is settled with the older one',
-    file: 'src/switch/debts.ts',
+    file: 'src/switch/truth/debts.ts',
     from: 'debts.push({ ...owed, settle: () => ledger!.settle(owed) })',
     to: 'debts.push({ ...owed, settle: () => ledger!.settle(ledger!.list(side, 1000).find(({ key }) => key === owed.key) ?? owed) })',
     rule: 'debtsHaveGenerations',
@@ -253,14 +253,14 @@ export const mutations = [
   },
   {
     name: 'a debt is settled though its tombstone was refused',
-    file: 'src/switch/upkeep.ts',
+    file: 'src/switch/background/upkeep.ts',
     from: 'return (done || foreign === true) && (await settle())',
     to: 'return (done || foreign === true || key !== "") && (await settle())',
     rule: 'repaidAfterDeadline',
   },
   {
     name: 'late writes are not refused',
-    file: 'src/switch/guarded-side.ts',
+    file: 'src/switch/sides/guarded-side.ts',
     from: '{ expect, within: this.deadlineMs, era }',
     to: '{ expect, within: this.deadlineMs + 1e9, era }',
     rule: 'lateWritesRefused',
@@ -268,14 +268,14 @@ export const mutations = [
   },
   {
     name: 'what may still land is reckoned without the deadline',
-    file: 'src/switch/guarded-side.ts',
+    file: 'src/switch/sides/guarded-side.ts',
     from: 'return this.backend.now() + this.deadlineMs + CLOCK_SLACK_MS',
     to: 'return this.backend.now() + CLOCK_SLACK_MS - CLOCK_SLACK_MS',
     rule: 'repaidAfterDeadline',
   },
   {
     name: 'the mirror writes over a fence or a debt',
-    file: 'src/switch/background.ts',
+    file: 'src/switch/background/background.ts',
     from: 'if (this.#parts.debts.trustedFrom(standby.side, key) !== op.standbyFence) {',
     to: "if (op.key === '') {",
     rule: 'fillNamesEra',
@@ -283,7 +283,7 @@ export const mutations = [
   },
   {
     name: 'the mirror writes without comparing',
-    file: 'src/switch/background.ts',
+    file: 'src/switch/background/background.ts',
     from: 'await standby.write(key, entry, standbyToken, era)',
     to: "await standby.write(key, entry, standbyToken === '' ? standbyToken : '*')",
     rule: 'mirrorCompares',
@@ -292,7 +292,7 @@ export const mutations = [
   },
   {
     name: 'the mirror does not look whether its own write still stands',
-    file: 'src/switch/background.ts',
+    file: 'src/switch/background/background.ts',
     from: 'if (own.token !== activeToken) return',
     to: "if (own.token === 'never') return",
     rule: 'mirrorLooksAgain',
@@ -301,21 +301,21 @@ export const mutations = [
   },
   {
     name: 'a joiner takes a value whose fill did not land',
-    file: 'src/switch/loads.ts',
+    file: 'src/switch/reads/loads.ts',
     from: 'if (loaded.stored || flight.startedAt > op.startedAt) {',
     to: 'if (loaded !== undefined) {',
     rule: 'joinersNeedLandedFill',
   },
   {
     name: 'a flight is joined whatever token was missed',
-    file: 'src/switch/flights.ts',
+    file: 'src/switch/reads/flights.ts',
     from: 'if (flight === undefined || flight.token !== token) return undefined',
     to: 'if (flight === undefined) return undefined',
     safe: 'who joins takes the value only if its fill landed, which the token of the miss decides again',
   },
   {
     name: 'a flight is joined whatever fence there was',
-    file: 'src/switch/flights.ts',
+    file: 'src/switch/reads/flights.ts',
     from: 'if (flight.fence !== fence) return undefined',
     to: '',
     rule: 'joinersNeedLandedFill',
@@ -323,21 +323,21 @@ export const mutations = [
   },
   {
     name: 'a local write does not drop the flight',
-    file: 'src/switch/flights.ts',
+    file: 'src/switch/reads/flights.ts',
     from: 'this.#flights.delete(`off${key}`)\n    this.#flights.delete(`on${key}`)',
     to: 'void key',
     safe: 'the landed rule refuses what began before the write; without this, who joins in vain reads again',
   },
   {
     name: 'a nested load waits for a place',
-    file: 'src/switch/origin.ts',
+    file: 'src/switch/reads/origin.ts',
     from: 'if (nested) return load()',
     to: 'if (nested && this.#running.size < 0) return load()',
     tests: [{ file: 'test/switch/loads.test.ts' }],
   },
   {
     name: 'operations after close() are taken',
-    file: 'src/switch/under-way.ts',
+    file: 'src/switch/background/under-way.ts',
     from: 'this.closed = true',
     to: 'void this.closed',
     args: ['--faults', 'close'],
@@ -361,21 +361,21 @@ export const mutations = [
   },
   {
     name: 'a debt that cannot be written down distrusts nothing',
-    file: 'src/switch/debts.ts',
+    file: 'src/switch/truth/debts.ts',
     from: 'return this.#distrust(side, key, notBefore)',
     to: "return 'machine'",
     args: ['--faults', 'disk-full,writer-frozen'],
   },
   {
     name: 'what can be noted nowhere its process forgets',
-    file: 'src/switch/debts.ts',
+    file: 'src/switch/truth/debts.ts',
     from: "    } catch {\n      this.memory.owe(side, key, notBefore)\n      return 'process'",
     to: "    } catch {\n      return 'process'",
     args: ['--faults', 'disk-broken,hang,disconnect'],
   },
   {
     name: 'what stands in place of debts ends with a time',
-    file: 'src/switch/fences.ts',
+    file: 'src/switch/truth/fences.ts',
     from: 'return guarded.met && !this.#hasEra(side) ?',
     to: 'return guarded.met ?',
     args: ['--faults', 'hang,disconnect,redis-clock', '--without', ''],
@@ -383,7 +383,7 @@ export const mutations = [
   },
   {
     name: 'an answer from before the present era counts',
-    file: 'src/switch/fences.ts',
+    file: 'src/switch/truth/fences.ts',
     from: "if (asked.era !== era) return 'again'",
     to: '',
     also: [
@@ -396,7 +396,7 @@ export const mutations = [
   },
   {
     name: 'debts are written off without a fence',
-    file: 'src/switch/debts.ts',
+    file: 'src/switch/truth/debts.ts',
     from: 'await this.fence(side, why)\n    this.memory.writeOff(side)',
     to: 'this.memory.writeOff(why === "" ? side : side)',
     args: ['--without', ''],
@@ -404,7 +404,7 @@ export const mutations = [
   // ---- trust and eras
   {
     name: 'trust is asked after the read',
-    file: 'src/switch/coherent-reads.ts',
+    file: 'src/switch/reads/coherent-reads.ts',
     from: 'if (cell !== undefined) {\n          return this.#saw(op, active, cell, trusted, changes)',
     to: 'const after = this.debts.trustedFrom(active.side, key)\n        if (cell !== undefined && after !== NEVER_TRUSTED) {\n          return this.#saw(op, active, cell, after, changes)',
     also: [
@@ -418,7 +418,7 @@ export const mutations = [
   },
   {
     name: 'what this process heard during a read is ignored',
-    file: 'src/switch/trust.ts',
+    file: 'src/switch/truth/trust.ts',
     from: 'return this.changes === changes ? asked :',
     to: 'return this.changes >= 0 || this.changes === changes ? asked :',
     rule: 'cellsHaveEra',
@@ -426,7 +426,7 @@ export const mutations = [
   },
   {
     name: 'a fill without the era of its miss',
-    file: 'src/switch/coherence.ts',
+    file: 'src/switch/truth/coherence.ts',
     from: 'await place.write(key, entry, cell.token, cell.era)',
     to: 'await place.write(key, entry, cell.token)',
     rule: 'fillNamesEra',
@@ -435,7 +435,7 @@ export const mutations = [
   },
   {
     name: 'a move without the era of its miss',
-    file: 'src/switch/moves.ts',
+    file: 'src/switch/reads/moves.ts',
     from: 'await active.write(key, found, missed.token, missed.era)',
     to: 'await active.write(key, found, missed.token)',
     rule: 'fillNamesEra',
@@ -506,7 +506,7 @@ export const mutations = [
   },
   {
     name: 'a process believes a server that its machine has left',
-    file: 'src/switch/trust.ts',
+    file: 'src/switch/truth/trust.ts',
     from: 'if (era === 0 || era === this.ledger.era(side)) return true',
     to: 'if (era >= 0 || era === this.ledger.era(side)) return true',
     rule: 'cellsHaveEra',
@@ -515,14 +515,14 @@ export const mutations = [
   },
   {
     name: 'a server that the machine has not met keeps its era',
-    file: 'src/switch/fences.ts',
+    file: 'src/switch/truth/fences.ts',
     from: "if (stranger && this.parts.renews && heard.others !== 'known') return 'renew'",
     to: '',
     tests: [kinds, { file: 'test/switch/split-brain.test.ts' }],
   },
   {
     name: 'a ledger that cannot be asked is trusted',
-    file: 'src/switch/trust.ts',
+    file: 'src/switch/truth/trust.ts',
     from: 'Math.max(remembered, fence) : NEVER_TRUSTED\n    } catch (error) {\n      return this.cannotRead(error)',
     to: 'Math.max(remembered, fence) : NEVER_TRUSTED\n    } catch (error) {\n      this.cannotRead(error)\n      return remembered',
     args: ['--faults', 'disk-broken,hang'],
@@ -531,7 +531,7 @@ export const mutations = [
   // ---- machines with an old side of their own
   {
     name: 'a value is used though its key has changed',
-    file: 'src/switch/follower.ts',
+    file: 'src/switch/truth/follower.ts',
     from: 'known.doubtSince === 0 && known.token === token',
     to: 'known.token === token',
     rule: 'doubtAsks',
@@ -539,7 +539,7 @@ export const mutations = [
   },
   {
     name: 'the connection needs no proof',
-    file: 'src/switch/follower.ts',
+    file: 'src/switch/truth/follower.ts',
     from: 'return follows && performance.now() - provenAt < PROOF_MS',
     to: 'return follows && provenAt < Number.POSITIVE_INFINITY',
     rule: 'proof',
@@ -547,7 +547,7 @@ export const mutations = [
   },
   {
     name: 'what was known before a gap is known after it',
-    file: 'src/switch/follower.ts',
+    file: 'src/switch/truth/follower.ts',
     from: 'if (known.doubtSince !== 0) continue',
     to: 'if (known.doubtSince >= 0) continue',
     rule: 'gapIsDoubt',
@@ -555,7 +555,7 @@ export const mutations = [
   },
   {
     name: 'the doubt of a gap begins at its end',
-    file: 'src/switch/follower.ts',
+    file: 'src/switch/truth/follower.ts',
     from: 'known.at = Math.max(known.at, provenAt)',
     to: 'known.at = Math.max(known.at, provenAt, performance.now())',
     rule: 'gapCountsFromProof',
@@ -563,7 +563,7 @@ export const mutations = [
   },
   {
     name: 'what another process has stored is in doubt since it was found',
-    file: 'src/switch/follower.ts',
+    file: 'src/switch/truth/follower.ts',
     from: 'return Math.max(performance.now() - age, this.#aloneAt)',
     to: 'return Math.max(performance.now() - age * 0, this.#aloneAt)',
     rule: 'foundIsDoubt',
@@ -571,7 +571,7 @@ export const mutations = [
   },
   {
     name: 'any tombstone confirms',
-    file: 'src/switch/follower.ts',
+    file: 'src/switch/truth/follower.ts',
     from: "found.state === 'tombstone' && found.successor === cell.token",
     to: "found.state === 'tombstone'",
     rule: 'onlyNamedConfirms',
@@ -579,7 +579,7 @@ export const mutations = [
   },
   {
     name: 'nothing confirms a doubt of any age',
-    file: 'src/switch/follower.ts',
+    file: 'src/switch/truth/follower.ts',
     from: 'return since > performance.now() - life / 2 && since',
     to: 'return life > 0 && since',
     rule: 'absenceOnlyYoung',
@@ -587,7 +587,7 @@ export const mutations = [
   },
   {
     name: 'nothing confirms a doubt from before the era',
-    file: 'src/switch/follower.ts',
+    file: 'src/switch/truth/follower.ts',
     from: ' && since > this.#following.eraBeganAt',
     to: '',
     rule: 'absenceInEra',
@@ -595,7 +595,7 @@ export const mutations = [
   },
   {
     name: 'a change during the question is forgotten',
-    file: 'src/switch/follower.ts',
+    file: 'src/switch/truth/follower.ts',
     from: 'if (this.#isLive && !this.changedSince(key, from))',
     to: 'if (this.#isLive && from >= 0)',
     rule: 'confirmSeesPush',
@@ -603,7 +603,7 @@ export const mutations = [
   },
   {
     name: 'a fill does not see what has changed since the miss',
-    file: 'src/switch/coherence.ts',
+    file: 'src/switch/truth/coherence.ts',
     from: 'const changed = follower?.changedSince(key, op.heardUntil) === true',
     to: 'const changed = follower?.changedSince(key, op.heardUntil) === undefined',
     rule: 'fillSeesPush',
@@ -611,7 +611,7 @@ export const mutations = [
   },
   {
     name: 'what Redis has lost is served of a machine that may not have heard of a newer one',
-    file: 'src/switch/moves.ts',
+    file: 'src/switch/reads/moves.ts',
     from: '(foreign === true || !named)',
     to: '(foreign === true || (named && !named))',
     rule: 'movesLand',
@@ -619,7 +619,7 @@ export const mutations = [
   },
   {
     name: 'a store with the invalidation pending settles a doubt',
-    file: 'src/switch/follower.ts',
+    file: 'src/switch/truth/follower.ts',
     from: 'else if (asked === NEVER_TRUSTED) answer = undefined',
     to: "else if (asked === NEVER_TRUSTED) answer = 'latest'",
     rule: 'owedIsMiss',
@@ -627,7 +627,7 @@ export const mutations = [
   },
   {
     name: 'while Redis is out everything is used',
-    file: 'src/switch/follower.ts',
+    file: 'src/switch/truth/follower.ts',
     from: 'return performance.now() - at < ALONE_MS',
     to: 'return performance.now() - at < ALONE_MS * 1000',
     rule: 'aloneEnds',
@@ -810,7 +810,7 @@ export const mutations = [
   },
   {
     name: "what could not be told beside another program's data is not pending",
-    file: 'src/switch/coherence.ts',
+    file: 'src/switch/truth/coherence.ts',
     from: 'if (done) return token\n',
     to: 'if (done || foreign === true) return token\n',
     args: REAL,
@@ -818,7 +818,7 @@ export const mutations = [
   },
   {
     name: "beside another program's data it is pending only as long as a write under way",
-    file: 'src/switch/guarded-side.ts',
+    file: 'src/switch/sides/guarded-side.ts',
     from: '(foreign === true ? this.backend.tombstoneTtl / 2 : 0)',
     to: '(foreign === true ? 0 : 0)',
     args: REAL,
@@ -878,7 +878,7 @@ export const mutations = [
   // ---- two Redis that all share
   {
     name: 'two Redis: no licence is asked for',
-    file: 'src/switch/boards.ts',
+    file: 'src/switch/truth/boards.ts',
     from: 'return this.#boardOf(side).licensed',
     to: 'return side !== undefined',
     args: PAIR,
@@ -886,7 +886,7 @@ export const mutations = [
   },
   {
     name: 'two Redis: nobody waits for licences to end',
-    file: 'src/switch/boards.ts',
+    file: 'src/switch/truth/boards.ts',
     from: 'if (leftMs + SLACK_MS <= 0) return',
     to: 'if (leftMs + SLACK_MS <= 5000) return',
     args: PAIR,
@@ -894,7 +894,7 @@ export const mutations = [
   },
   {
     name: 'two Redis: what the board says is not heeded',
-    file: 'src/switch/boards.ts',
+    file: 'src/switch/truth/boards.ts',
     from: 'if (answer.owes) return undefined',
     to: 'void answer.owes',
     args: PAIR,
@@ -902,7 +902,7 @@ export const mutations = [
   },
   {
     name: 'two Redis: the wait ends though the board has lost the debt',
-    file: 'src/switch/boards.ts',
+    file: 'src/switch/truth/boards.ts',
     from: 'if (again === undefined) return false',
     to: 'if (again === undefined) return true',
     args: PAIR,
@@ -935,7 +935,7 @@ export const mutations = [
   },
   {
     name: 'two Redis: what one process alone knows is pending on one of them',
-    file: 'src/switch/debts.ts',
+    file: 'src/switch/truth/debts.ts',
     from: 'if (this.parts.boards === undefined || this.memory.owes(also, key)) return',
     to: 'if (this.parts.boards === undefined || this.memory.count(also) >= 0) return',
     rule: 'alonePendingOnBoth',
@@ -944,7 +944,7 @@ export const mutations = [
   },
   {
     name: 'two Redis: what one process alone knows is delivered to both at once',
-    file: 'src/switch/memory-ledger.ts',
+    file: 'src/switch/truth/memory-ledger.ts',
     from: 'this.#owe(side, key, 0, true)',
     to: 'this.#owe(side, key, 0, false)',
     rule: 'aloneInOrder',
@@ -953,7 +953,7 @@ export const mutations = [
   },
   {
     name: 'two Redis: a value moves though its licence has ended',
-    file: 'src/switch/moves.ts',
+    file: 'src/switch/reads/moves.ts',
     from: 'if (!this.#debts.vouchedFor(standby.side)) return NOT_WRITTEN',
     to: '',
     rule: 'movesAskAgain',
@@ -961,7 +961,7 @@ export const mutations = [
   },
   {
     name: 'two Redis: clear does not wait for moves that were sent',
-    file: 'src/switch/boards.ts',
+    file: 'src/switch/truth/boards.ts',
     from: 'await sleep(LICENCE_MS + Math.max(off.deadlineMs, on.deadlineMs) + SLACK_MS)',
     to: 'await sleep(LICENCE_MS + 0 * Math.max(off.deadlineMs, on.deadlineMs) + SLACK_MS)',
     rule: 'clearOutwaitsMoves',
@@ -979,7 +979,7 @@ export const mutations = [
   },
   {
     name: 'two Redis: clear does not wait for licences',
-    file: 'src/switch/boards.ts',
+    file: 'src/switch/truth/boards.ts',
     from: 'await sleep(LICENCE_MS + Math.max(off.deadlineMs, on.deadlineMs) + SLACK_MS)',
     to: 'await sleep(0 * (LICENCE_MS + Math.max(off.deadlineMs, on.deadlineMs) + SLACK_MS))',
     rule: 'clearWaits',
@@ -988,7 +988,7 @@ export const mutations = [
   },
   {
     name: 'two Redis: values move into a young era',
-    file: 'src/switch/moves.ts',
+    file: 'src/switch/reads/moves.ts',
     from: "if (!this.#debts.fencesByEra || missed.state === 'tombstone') return false",
     to: "if (!this.#debts.fencesByEra || missed.state !== 'value' || fence !== 0) return false",
     rule: 'noMoveIntoYoungEra',

@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { afterEach, describe, expect, test, vi } from 'vitest'
-import { Breaker } from '../../src/switch/breaker.ts'
+import { Breaker } from '../../src/switch/sides/breaker.ts'
 
 function breaker(
   options: { window?: number; failures?: number; probe?: () => Promise<void> } = {},

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest'
-import { Deadlines } from '../../src/switch/deadlines.ts'
+import { Deadlines } from '../../src/switch/sides/deadlines.ts'
 import { deferred } from '../support/deferred.ts'
 
 function held(ms: number): { deadlines: Deadlines; outcomes: string[] } {

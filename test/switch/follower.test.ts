@@ -7,8 +7,8 @@ import {
   type Heard,
 } from '../../src/cache/index.ts'
 import type { Notice } from '../../src/switch/events.ts'
-import { Follower, type FollowerParts } from '../../src/switch/follower.ts'
-import { NEVER_TRUSTED } from '../../src/switch/trust.ts'
+import { Follower, type FollowerParts } from '../../src/switch/truth/follower.ts'
+import { NEVER_TRUSTED } from '../../src/switch/truth/trust.ts'
 import { PinnedOperation } from '../../src/switch/operation.ts'
 import { noTelemetry } from '../../src/telemetry/index.ts'
 

@@ -1,8 +1,8 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { jsonCodec, Values } from '../../src/switch/values.ts'
-import { MemoryLedger } from '../../src/switch/memory-ledger.ts'
-import { Origin } from '../../src/switch/origin.ts'
+import { MemoryLedger } from '../../src/switch/truth/memory-ledger.ts'
+import { Origin } from '../../src/switch/reads/origin.ts'
 import { RepeatMisses } from '../../src/telemetry/counts/repeat-misses.ts'
 
 describe('origin', () => {

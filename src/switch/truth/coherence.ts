@@ -1,8 +1,8 @@
-import { ANY, type Entry } from '../cache/index.ts'
-import type { Outcome } from '../telemetry/index.ts'
-import { CoherentReads, failure } from './coherent-reads.ts'
-import type { GuardedSide } from './guarded-side.ts'
-import { nearerReach, type PinnedOperation } from './operation.ts'
+import { ANY, type Entry } from '../../cache/index.ts'
+import type { Outcome } from '../../telemetry/index.ts'
+import { CoherentReads, failure } from '../reads/coherent-reads.ts'
+import type { GuardedSide } from '../sides/guarded-side.ts'
+import { nearerReach, type PinnedOperation } from '../operation.ts'
 import { NEVER_TRUSTED } from './trust.ts'
 
 /** What a write or an erasure left on the two sides. */

@@ -1,8 +1,8 @@
-import type { Side } from '../side.ts'
-import type { Recorder } from '../telemetry/index.ts'
-import type { Debts } from './debts.ts'
-import type { Notify } from './events.ts'
-import type { GuardedSide } from './guarded-side.ts'
+import type { Side } from '../../side.ts'
+import type { Recorder } from '../../telemetry/index.ts'
+import type { Debts } from '../truth/debts.ts'
+import type { Notify } from '../events.ts'
+import type { GuardedSide } from '../sides/guarded-side.ts'
 
 export interface UpkeepParts {
   readonly sides: Readonly<Record<Side, GuardedSide>>

@@ -1,8 +1,8 @@
-import type { Entry } from '../cache/index.ts'
-import type { Comparisons, Recorder } from '../telemetry/index.ts'
-import type { Debts } from './debts.ts'
-import type { GuardedSide } from './guarded-side.ts'
-import type { PinnedOperation } from './operation.ts'
+import type { Entry } from '../../cache/index.ts'
+import type { Comparisons, Recorder } from '../../telemetry/index.ts'
+import type { Debts } from '../truth/debts.ts'
+import type { GuardedSide } from '../sides/guarded-side.ts'
+import type { PinnedOperation } from '../operation.ts'
 
 export interface BackgroundParts {
   readonly debts: Debts

@@ -1,6 +1,6 @@
-import { oneLine } from '../errors.ts'
-import { type EraVerdict, FENCE_UNKNOWN, type Heard, type Stand } from '../cache/index.ts'
-import { otherSide, type Side } from '../side.ts'
+import { oneLine } from '../../errors.ts'
+import { type EraVerdict, FENCE_UNKNOWN, type Heard, type Stand } from '../../cache/index.ts'
+import { otherSide, type Side } from '../../side.ts'
 import { ONE_STORE } from './boards.ts'
 import { Trust } from './trust.ts'
 

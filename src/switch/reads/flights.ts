@@ -1,6 +1,6 @@
 import { AsyncLocalStorage } from 'node:async_hooks'
-import type { Loader } from '../cache/index.ts'
-import type { Side } from '../side.ts'
+import type { Loader } from '../../cache/index.ts'
+import type { Side } from '../../side.ts'
 
 /** One load under way, which may itself ask a cache. */
 export class Flight<T = unknown> {

@@ -5,13 +5,13 @@ import type {
   InvalidateResult,
   MaybePromise,
   WriteResult,
-} from '../cache/index.ts'
-import { SwitchbackError } from '../errors.ts'
-import type { Side } from '../side.ts'
-import type { Recorder } from '../telemetry/index.ts'
+} from '../../cache/index.ts'
+import { SwitchbackError } from '../../errors.ts'
+import type { Side } from '../../side.ts'
+import type { Recorder } from '../../telemetry/index.ts'
 import { Breaker, type BreakerOptions } from './breaker.ts'
 import { Deadlines } from './deadlines.ts'
-import type { Notify } from './events.ts'
+import type { Notify } from '../events.ts'
 
 export interface GuardedSideParts {
   readonly side: Side

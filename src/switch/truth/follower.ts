@@ -1,11 +1,11 @@
-import { type Cell, type Following, type Heard, storageKey } from '../cache/index.ts'
-import type { Side } from '../side.ts'
-import type { Recorder } from '../telemetry/index.ts'
+import { type Cell, type Following, type Heard, storageKey } from '../../cache/index.ts'
+import type { Side } from '../../side.ts'
+import type { Recorder } from '../../telemetry/index.ts'
 import type { Debts } from './debts.ts'
-import type { Notify } from './events.ts'
-import type { GuardedSide } from './guarded-side.ts'
-import type { FollowerHealth } from './health.ts'
-import type { PinnedOperation, Reach } from './operation.ts'
+import type { Notify } from '../events.ts'
+import type { GuardedSide } from '../sides/guarded-side.ts'
+import type { FollowerHealth } from '../sides/health.ts'
+import type { PinnedOperation, Reach } from '../operation.ts'
 import { NEVER_TRUSTED } from './trust.ts'
 
 /** A proof of the connection counts so long: what was acknowledged longer ago is known. */

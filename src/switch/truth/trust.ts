@@ -1,10 +1,10 @@
-import type { Cell, Heard, Ledger, MaybePromise } from '../cache/index.ts'
-import { oneLine } from '../errors.ts'
-import type { Side } from '../side.ts'
-import type { Recorder } from '../telemetry/index.ts'
+import type { Cell, Heard, Ledger, MaybePromise } from '../../cache/index.ts'
+import { oneLine } from '../../errors.ts'
+import type { Side } from '../../side.ts'
+import type { Recorder } from '../../telemetry/index.ts'
 import type { Boards } from './boards.ts'
-import type { Notify } from './events.ts'
-import type { GuardedSide } from './guarded-side.ts'
+import type { Notify } from '../events.ts'
+import type { GuardedSide } from '../sides/guarded-side.ts'
 import { MemoryLedger } from './memory-ledger.ts'
 
 /** Nothing that the side has under the key may be used. */

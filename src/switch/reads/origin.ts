@@ -1,4 +1,4 @@
-import { SwitchbackError } from '../errors.ts'
+import { SwitchbackError } from '../../errors.ts'
 
 export interface OriginLimits {
   /** Loads that may run at once. */

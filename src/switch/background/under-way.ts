@@ -1,4 +1,4 @@
-import { SwitchbackError } from '../errors.ts'
+import { SwitchbackError } from '../../errors.ts'
 
 /** What is not acknowledged yet, for which closing waits. */
 export class UnderWay {

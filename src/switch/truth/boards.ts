@@ -8,12 +8,12 @@ import {
   type NotedOn,
   type OwedOn,
   type Word,
-} from '../cache/index.ts'
-import { otherSide, type Side } from '../side.ts'
-import type { Recorder } from '../telemetry/index.ts'
-import { Deadlines } from './deadlines.ts'
-import type { Notify } from './events.ts'
-import type { GuardedSide } from './guarded-side.ts'
+} from '../../cache/index.ts'
+import { otherSide, type Side } from '../../side.ts'
+import type { Recorder } from '../../telemetry/index.ts'
+import { Deadlines } from '../sides/deadlines.ts'
+import type { Notify } from '../events.ts'
+import type { GuardedSide } from '../sides/guarded-side.ts'
 
 const TICK_MS = 200
 const TICK_DEADLINE_MS = 100

@@ -1,4 +1,4 @@
-import type { FlagHealth } from '../flags/index.ts'
+import type { FlagHealth } from '../../flags/index.ts'
 
 export interface SideHealth {
   readonly ok: boolean

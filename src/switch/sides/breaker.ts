@@ -1,4 +1,4 @@
-import { oneLine } from '../errors.ts'
+import { oneLine } from '../../errors.ts'
 
 export interface BreakerOptions {
   /** How many of the latest operations count, at most 31. @default 10 */

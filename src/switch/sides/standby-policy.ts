@@ -1,5 +1,5 @@
-import { createStringFlag } from '../flags/index.ts'
-import type { Notify } from './events.ts'
+import { createStringFlag } from '../../flags/index.ts'
+import type { Notify } from '../events.ts'
 
 /** What is to be done for the side that the flag did not pick. */
 export interface StandbySource<T> {

@@ -1,5 +1,5 @@
-import { type Due, FENCE_UNKNOWN, type Heard, type Ledger, type Owed } from '../cache/index.ts'
-import { otherSide, type Side } from '../side.ts'
+import { type Due, FENCE_UNKNOWN, type Heard, type Ledger, type Owed } from '../../cache/index.ts'
+import { otherSide, type Side } from '../../side.ts'
 
 function isDue({ notBefore }: Owed, { now, latest }: Due): boolean {
   return notBefore <= now || notBefore > latest

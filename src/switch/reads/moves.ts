@@ -1,10 +1,10 @@
-import type { Cell, MaybePromise, WriteResult } from '../cache/index.ts'
-import type { Recorder } from '../telemetry/index.ts'
-import type { Debts } from './debts.ts'
-import type { Follower } from './follower.ts'
-import type { GuardedSide } from './guarded-side.ts'
-import type { PinnedOperation } from './operation.ts'
-import { NEVER_TRUSTED } from './trust.ts'
+import type { Cell, MaybePromise, WriteResult } from '../../cache/index.ts'
+import type { Recorder } from '../../telemetry/index.ts'
+import type { Debts } from '../truth/debts.ts'
+import type { Follower } from '../truth/follower.ts'
+import type { GuardedSide } from '../sides/guarded-side.ts'
+import type { PinnedOperation } from '../operation.ts'
+import { NEVER_TRUSTED } from '../truth/trust.ts'
 
 /** A write may take so much longer than its deadlines from one side to the other: its process was busy. */
 const LEGS_MS = 1000

@@ -1,10 +1,10 @@
-import type { Cell, MaybePromise } from '../cache/index.ts'
-import type { Outcome, Recorder } from '../telemetry/index.ts'
-import type { Debts } from './debts.ts'
-import type { Follower } from './follower.ts'
-import { type GuardedSide, isTimeout } from './guarded-side.ts'
-import type { PinnedOperation } from './operation.ts'
-import { NEVER_TRUSTED } from './trust.ts'
+import type { Cell, MaybePromise } from '../../cache/index.ts'
+import type { Outcome, Recorder } from '../../telemetry/index.ts'
+import type { Debts } from '../truth/debts.ts'
+import type { Follower } from '../truth/follower.ts'
+import { type GuardedSide, isTimeout } from '../sides/guarded-side.ts'
+import type { PinnedOperation } from '../operation.ts'
+import { NEVER_TRUSTED } from '../truth/trust.ts'
 
 export interface CoherenceParts {
   readonly debts: Debts

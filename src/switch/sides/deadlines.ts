@@ -1,4 +1,4 @@
-import { SwitchbackError } from '../errors.ts'
+import { SwitchbackError } from '../../errors.ts'
 
 /** Receives how each awaited operation ended. */
 export interface OutcomeListener {

@@ -1,13 +1,13 @@
-import type { Loader } from '../cache/index.ts'
-import type { Side } from '../side.ts'
-import type { Losses, Recorder } from '../telemetry/index.ts'
-import type { Background } from './background.ts'
-import type { Coherence } from './coherence.ts'
+import type { Loader } from '../../cache/index.ts'
+import type { Side } from '../../side.ts'
+import type { Losses, Recorder } from '../../telemetry/index.ts'
+import type { Background } from '../background/background.ts'
+import type { Coherence } from '../truth/coherence.ts'
 import { Flight, Flights, landing, runLoader } from './flights.ts'
 import type { Moves } from './moves.ts'
-import type { PinnedOperation } from './operation.ts'
+import type { PinnedOperation } from '../operation.ts'
 import type { Origin } from './origin.ts'
-import type { Values } from './values.ts'
+import type { Values } from '../values.ts'
 
 export interface LoadsParts {
   readonly coherence: Coherence

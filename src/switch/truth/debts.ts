@@ -1,7 +1,7 @@
-import type { Due, MaybePromise } from '../cache/index.ts'
-import { otherSide, type Side } from '../side.ts'
+import type { Due, MaybePromise } from '../../cache/index.ts'
+import { otherSide, type Side } from '../../side.ts'
 import { Fences } from './fences.ts'
-import type { Reach } from './operation.ts'
+import type { Reach } from '../operation.ts'
 
 /** As many in one round. */
 const HANDED_OVER = 128
