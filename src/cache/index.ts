@@ -10,7 +10,7 @@ export { parseTtl } from './ttl.ts'
 export { newToken } from './envelope.ts'
 export { type FileCache, fileCache } from './file/file-cache.ts'
 export type { FileCacheOptions } from './file/options.ts'
-export type { RedisClient, RedisCluster, RedisNode } from './redis/client.ts'
+export type { RedisClient, RedisCluster, RedisNode } from './redis/connection/client.ts'
 export type {
   GivenRedisClient,
   RedisCacheOptions,
@@ -20,8 +20,8 @@ export type {
 } from './redis/options.ts'
 export { redisCache } from './redis/redis-cache.ts'
 // For the command line, which shows and checks what the environment names.
-export { transportFault } from './redis/transport.ts'
-export { parseRedisUrl, type RedisAddress, shownRedisUrl } from './redis/url.ts'
+export { transportFault } from './redis/connection/transport.ts'
+export { parseRedisUrl, type RedisAddress, shownRedisUrl } from './redis/connection/url.ts'
 export { adaptCache, type AdaptCacheOptions, type KeyValueStore } from './adapter/adapt-cache.ts'
 export { memoryCache, type MemoryCacheOptions } from './adapter/memory-cache.ts'
 // For the doctor, who asks what the user of a connection may do, and looks into the files of a store that is not in use here.

@@ -474,7 +474,7 @@ export const mutations = [
   },
   {
     name: 'a server that restarted goes on in its old era',
-    file: 'src/cache/redis/tick.ts',
+    file: 'src/cache/redis/servers/tick.ts',
     from: 'local known = me[1] and (me[1] == id or #id == 40 and string.sub(me[1], 1, 40) == id)',
     to: 'local known = me[1]',
     rule: 'lossBeginsEra',
@@ -482,7 +482,7 @@ export const mutations = [
   },
   {
     name: 'data that came by REPLICAOF go on in their old era',
-    file: 'src/cache/redis/tick.ts',
+    file: 'src/cache/redis/servers/tick.ts',
     from: "if was and not string.find(was, '^0+$') then id = id .. was end",
     to: '',
     rule: 'lossBeginsEra',
@@ -498,7 +498,7 @@ export const mutations = [
   },
   {
     name: 'a server is believed before what it said was noted',
-    file: 'src/cache/redis/server.ts',
+    file: 'src/cache/redis/servers/server.ts',
     from: 'const verdict = await this.#parts.onHeard({ ...heard, again, changed, asked })',
     to: 'this.heard = heard\n      this.connected = true\n      const verdict = await this.#parts.onHeard({ ...heard, again, changed, asked })',
     rule: 'lossBeginsEra',
@@ -635,7 +635,7 @@ export const mutations = [
   },
   {
     name: 'the connection of a follower is believed in any era',
-    file: 'src/cache/redis/follower.ts',
+    file: 'src/cache/redis/pair/follower.ts',
     from: "return this.#era !== '' && this.#era === this.#parts.server.heard?.name",
     to: "return this.#era !== ''",
     safe: 'each question names the era, and a flush ends the connection: it only lasts until the next proof',
@@ -854,7 +854,7 @@ export const mutations = [
   },
   {
     name: "the server's clock is estimated as late as it can be",
-    file: 'src/cache/redis/server-state.ts',
+    file: 'src/cache/redis/servers/server-state.ts',
     from: 'this.#offset = lowest',
     to: 'this.#offset = highest',
     rule: 'lateWritesRefused',
@@ -910,7 +910,7 @@ export const mutations = [
   },
   {
     name: 'two Redis: another board vouches, and all stays trusted',
-    file: 'src/cache/redis/tick.ts',
+    file: 'src/cache/redis/servers/tick.ts',
     from: "if peer and left == 0 and begun == '0' then begin() end",
     to: '',
     args: PAIR,
@@ -918,7 +918,7 @@ export const mutations = [
   },
   {
     name: 'two Redis: without a licence, the era does not come with the cell',
-    file: 'src/cache/redis/board.ts',
+    file: 'src/cache/redis/pair/board.ts',
     from: 'if (peer !== stamp || era !== server.heard?.name) return undefined',
     to: 'if (peer !== stamp) return undefined',
     also: [['if (era !== server.heard?.name) await server.ask()', '']],
@@ -927,7 +927,7 @@ export const mutations = [
   },
   {
     name: 'two Redis: a step of a clock ends no licence',
-    file: 'src/cache/redis/tick.ts',
+    file: 'src/cache/redis/servers/tick.ts',
     from: 'if now < before or now - before > ${LICENCE_MS} then',
     to: 'if now - before > ${LICENCE_MS} then',
     rule: 'stepEndsLicence',
@@ -1004,28 +1004,28 @@ export const mutations = [
   },
   {
     name: 'a Cluster of a pair: its cells do not have the era of its head',
-    file: 'src/cache/redis/server-state.ts',
+    file: 'src/cache/redis/servers/server-state.ts',
     from: 'const of = heads.name + own.name',
     to: 'const of = own.name',
     tests: [cluster('clear() ends for every process at once')],
   },
   {
     name: 'a Cluster of a pair: the head is not asked before a cell is read without a licence',
-    file: 'src/cache/redis/cluster-board.ts',
+    file: 'src/cache/redis/pair/cluster-board.ts',
     from: 'await server.askAnew()\n    return server.heard?.peer',
     to: 'return server.heard?.peer',
     tests: [cluster('who has no licence hears the era with the cell')],
   },
   {
     name: 'a Cluster of a pair: any board vouches for it',
-    file: 'src/cache/redis/cluster-board.ts',
+    file: 'src/cache/redis/pair/cluster-board.ts',
     from: 'server.heard?.peer === stamp ?',
     to: "stamp !== '' ?",
     tests: [cluster('who has no licence hears the era with the cell')],
   },
   {
     name: 'a Cluster of a pair: the head that said what is pending is not asked who it is',
-    file: 'src/cache/redis/cluster-board.ts',
+    file: 'src/cache/redis/pair/cluster-board.ts',
     from: 'await server.askAnew()\n    return server.heard?.stamp',
     to: 'return server.heard?.stamp',
     tests: [cluster('a master that has just taken over says nothing of what is pending')],

@@ -1,6 +1,6 @@
 import { quote, SwitchbackError } from '../../errors.ts'
 import { checkNames, type NamesOf } from '../../options.ts'
-import type { RedisClient } from './client.ts'
+import type { RedisClient } from './connection/client.ts'
 
 export type RedisCacheOptions = RedisCacheSettings & RedisConnection
 

@@ -1,11 +1,11 @@
 import { ANY } from '../backend.ts'
 import { NEVER } from '../cell.ts'
 import type { Envelope } from '../envelope.ts'
-import { isCluster, type RedisClient } from './client.ts'
+import { isCluster, type RedisClient } from './connection/client.ts'
 import { isReadOnly, redisError } from './errors.ts'
 import { evaluate, OUTCOME, PUT_SCRIPT, type Script, scriptAnswer } from './scripts.ts'
-import type { Servers } from './servers.ts'
-import { TurnCork } from './turn-cork.ts'
+import type { Servers } from './servers/servers.ts'
+import { TurnCork } from './connection/turn-cork.ts'
 
 export interface ScriptRun {
   readonly script: Script

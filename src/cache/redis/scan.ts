@@ -1,4 +1,4 @@
-import type { RedisClient, RedisNode } from './client.ts'
+import type { RedisClient, RedisNode } from './connection/client.ts'
 import { redisError } from './errors.ts'
 
 /** Keys that Redis looks at in one step of a scan. */

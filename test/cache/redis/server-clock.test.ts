@@ -1,6 +1,6 @@
 import * as fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import { ServerClock } from '../../../src/cache/redis/server-state.ts'
+import { ServerClock } from '../../../src/cache/redis/servers/server-state.ts'
 
 /** One exchange: how long after the last, its way there, its way back, and a step of the server's clock. */
 const exchanges = fc.array(

@@ -9,7 +9,7 @@ import {
   redisCache,
   type Heard,
 } from '../../../src/cache/index.ts'
-import { keySlot } from '../../../src/cache/redis/key-slot.ts'
+import { keySlot } from '../../../src/cache/redis/servers/key-slot.ts'
 import { backendConformance } from '../../../src/cache/testing/index.ts'
 import { startRedisCluster, type TestCluster } from '../../support/redis-cluster.ts'
 import { startRedisSentinel, type TestSentinel } from '../../support/redis-sentinel.ts'

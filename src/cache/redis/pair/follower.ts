@@ -1,10 +1,10 @@
-import type { ChangeListener, Following } from '../backend.ts'
-import { ABSENT, type Cell } from '../cell.ts'
-import { storageKey } from '../storage-key.ts'
-import { isCluster, type RedisClient, type RedisNode } from './client.ts'
-import { redisError } from './errors.ts'
-import { evaluate, FOREIGN, script, type Script } from './scripts.ts'
-import type { Server } from './server.ts'
+import type { ChangeListener, Following } from '../../backend.ts'
+import { ABSENT, type Cell } from '../../cell.ts'
+import { storageKey } from '../../storage-key.ts'
+import { isCluster, type RedisClient, type RedisNode } from '../connection/client.ts'
+import { redisError } from '../errors.ts'
+import { evaluate, FOREIGN, script, type Script } from '../scripts.ts'
+import type { Server } from '../servers/server.ts'
 
 const CHANNEL = '__redis__:invalidate'
 /** So often the connection is asked for proof, and the server for its era. */

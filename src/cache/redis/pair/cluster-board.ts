@@ -1,5 +1,5 @@
-import type { BoardAnswer } from '../backend.ts'
-import type { Cell } from '../cell.ts'
+import type { BoardAnswer } from '../../backend.ts'
+import type { Cell } from '../../cell.ts'
 import { type BoardParts, StateBoard } from './board.ts'
 
 export interface ClusterBoardParts extends BoardParts {

@@ -1,4 +1,4 @@
-import { quote, SwitchbackError } from '../../errors.ts'
+import { quote, SwitchbackError } from '../../../errors.ts'
 
 /** Where a Redis is and who asks, as ioredis takes it. */
 export interface RedisAddress {

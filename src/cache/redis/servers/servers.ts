@@ -1,7 +1,12 @@
-import { SwitchbackError } from '../../errors.ts'
-import type { EraVerdict, Heard, MaybePromise, Stand } from '../backend.ts'
-import { isCluster, type RedisClient, type RedisCluster, type RedisNode } from './client.ts'
-import { isWrongType, redisError } from './errors.ts'
+import { SwitchbackError } from '../../../errors.ts'
+import type { EraVerdict, Heard, MaybePromise, Stand } from '../../backend.ts'
+import {
+  isCluster,
+  type RedisClient,
+  type RedisCluster,
+  type RedisNode,
+} from '../connection/client.ts'
+import { isWrongType, redisError } from '../errors.ts'
 import { keySlot } from './key-slot.ts'
 import { Server } from './server.ts'
 import type { TickAnswer } from './tick.ts'

@@ -1,7 +1,7 @@
 import { createHash, randomBytes } from 'node:crypto'
-import { type BoardState, CALM_MS, type Heard, LICENCE_MS, type Word } from '../backend.ts'
-import type { RedisNode } from './client.ts'
-import { evaluate, script, type Script } from './scripts.ts'
+import { type BoardState, CALM_MS, type Heard, LICENCE_MS, type Word } from '../../backend.ts'
+import type { RedisNode } from '../connection/client.ts'
+import { evaluate, script, type Script } from '../scripts.ts'
 
 /** For how long after its last sign of life a machine counts as running, where a new one takes its place. */
 const OWNER_MS = 3000

@@ -1,4 +1,4 @@
-import { SwitchbackError } from '../../errors.ts'
+import { SwitchbackError } from '../../../errors.ts'
 import { isCluster, type RedisClient } from './client.ts'
 
 /** The options that matter, as ioredis fills them in. */

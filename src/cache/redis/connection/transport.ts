@@ -1,6 +1,6 @@
 import { connect, type Socket } from 'node:net'
 import { connect as connectTls } from 'node:tls'
-import type { SwitchbackError } from '../../errors.ts'
+import type { SwitchbackError } from '../../../errors.ts'
 import { type RedisAddress, urlError } from './url.ts'
 
 const PROBE_MS = 1000

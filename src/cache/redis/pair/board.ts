@@ -6,12 +6,12 @@ import {
   type NotedOn,
   type OwedOn,
   type Word,
-} from '../backend.ts'
-import { ABSENT, type Cell } from '../cell.ts'
-import type { RedisClient } from './client.ts'
-import { redisError } from './errors.ts'
-import { evaluate, script, type Script } from './scripts.ts'
-import type { Server } from './server.ts'
+} from '../../backend.ts'
+import { ABSENT, type Cell } from '../../cell.ts'
+import type { RedisClient } from '../connection/client.ts'
+import { redisError } from '../errors.ts'
+import { evaluate, script, type Script } from '../scripts.ts'
+import type { Server } from '../servers/server.ts'
 
 /*
  * What the other store of a pair owes, in the hash beside this store's cells (`tick.ts` lists the fields): lost

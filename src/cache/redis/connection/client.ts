@@ -1,5 +1,5 @@
-import { SwitchbackError } from '../../errors.ts'
-import { loadPeer } from '../../peers.ts'
+import { SwitchbackError } from '../../../errors.ts'
+import { loadPeer } from '../../../peers.ts'
 import type { RedisAddress } from './url.ts'
 
 /** One connection to one server, as far as Switchback uses it. An ioredis `Redis` is one. */
