@@ -25,6 +25,11 @@ export interface WriteOptions {
   readonly within: number
   /** The {@link Cell.era} with which the expected token was seen. @default the present one */
   readonly era?: string
+  /**
+   * Asked by a store in which a conditional write waits for its turn, once the time of the new cell is taken:
+   * false refuses it. What it throws fails the write. @default it may be made
+   */
+  readonly stands?: () => boolean
 }
 
 export interface WriteResult {

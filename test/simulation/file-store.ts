@@ -48,7 +48,7 @@ export class Disk {
   /** Nothing can be read. */
   brokenUntil = 0
   readonly machine: Machine
-  readonly plainly: number
+  plainly: number
   #tokens = 0
   readonly #span: number
 
@@ -116,12 +116,13 @@ export class DiskCache implements FileCache {
     trace?.push({ process: running?.name ?? '', what, place: 'F', key, value })
   }
 
-  write(key: string, entry: Entry, { expect, within }: WriteOptions): MaybePromise<WriteResult> {
+  write(key: string, entry: Entry, options: WriteOptions): MaybePromise<WriteResult> {
+    const { expect, within, stands } = options
     if (within <= 0) return { written: false, token: '' }
     const until = this.#disk.machine.now + within
     return this.change(Math.min(within, PATIENCE_MS), () => {
       if (this.#disk.machine.now > until) return { written: false, token: '' }
-      if (expect !== ANY && expect !== this.#cell(key).token) {
+      if (expect !== ANY && (expect !== this.#cell(key).token || stands?.() === false)) {
         this.#note('refused', key, entry.payload)
         return { written: false, token: '' }
       }
@@ -160,7 +161,7 @@ export class DiskCache implements FileCache {
   }
 
   ping(): MaybePromise<void> {
-    return this.change(PATIENCE_MS, () => undefined)
+    return this.change(PATIENCE_MS, () => void this.#disk.stamp())
   }
 
   async close(): Promise<void> {

@@ -24,7 +24,7 @@ export class RedisServer {
   readonly snapshots: Snapshot[] = []
   readonly clients: Set<RedisConnection> = new Set()
   readonly machine: Machine
-  readonly plainly: number
+  plainly: number
   /** How many of the delays there are. */
   readonly span: number
 

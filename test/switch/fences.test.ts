@@ -152,6 +152,33 @@ test('a load that was held up does not put a deleted value over a fence', async 
   hung.open()
 })
 
+// A fence covers what may land within the deadline of the process that raised it.
+test.each(['load', 'move', 'mirror'] as const)(
+  'a %s that waits for its turn in the file store is not stored when a fence has passed meanwhile',
+  async (act) => {
+    const slow = world.actor({ standby: act === 'mirror' ? 'mirror' : 'invalidate' })
+    const other = world.actor({ deadlineMs: { off: 50, on: 2000 }, maxOwed: 0 })
+    const key = world.key()
+    if (act === 'move') await slow.onUser.set(key, 'v1')
+    else await other.onUser.get(key)
+    const turn = slow.off.hold('write', 'before')
+    let acting: Promise<unknown>
+    if (act === 'mirror') acting = slow.onUser.set(key, 'v1')
+    else if (act === 'move') acting = slow.offUser.get(key)
+    else acting = slow.offUser.getOrSet(key, () => 'v1')
+    await turn.reached
+    const hung = other.off.hold('invalidate', 'before')
+    await other.onUser.delete(key)
+    const fence = other.off.ledger!.fencedBefore('off')
+    await until('the fence has passed', () => slow.off.now() > fence)
+    turn.open()
+    await acting
+    await slow.cache.close()
+    expect(await world.actor().offUser.get(key)).toBeUndefined()
+    hung.open()
+  },
+)
+
 test('a fence in place of what is owed covers what lands after it, however long others take', async () => {
   const machine = 'written off'
   const loader = world.actor({ machine })

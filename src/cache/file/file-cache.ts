@@ -95,10 +95,10 @@ class SqliteFileCache implements FileCache {
     const name = storageKey(key)
     const size = sizeOf(name, entry.payload)
     if (size > this.#config.maxBytes) throw tooLarge(key, size, this.#config.maxBytes)
-    const { expect, within } = options
+    const { within } = options
     if (within <= 0) return REFUSED
     const until = performance.now() + within
-    return this.#store.run(() => this.#write(name, entry, expect, until), within)
+    return this.#store.run(() => this.#write(name, entry, options, until), within)
   }
 
   invalidate(key: string, options: InvalidateOptions): MaybePromise<InvalidateResult> {
@@ -172,13 +172,14 @@ class SqliteFileCache implements FileCache {
    * @param until `performance.now()` after which nothing is written, however long the process was
    * stopped
    */
-  #write(name: string, entry: Entry, expect: string, until: number): WriteResult {
+  #write(name: string, entry: Entry, options: WriteOptions, until: number): WriteResult {
     const { expiresAt, payload } = entry
+    const { expect, stands } = options
     return this.#store.transact((tx) => {
       // From here on all other writers wait for this transaction.
       if (performance.now() > until) return REFUSED
       const found = peek(tx, name, this.tombstoneTtl)
-      if (expect !== ANY && expect !== found.token) return REFUSED
+      if (expect !== ANY && (expect !== found.token || stands?.() === false)) return REFUSED
       const cell: NewCell = { kind: VALUE, payload, expiresAt, successor: '' }
       const token = storeCell(tx, name, found, cell, this.tombstoneTtl)
       makeRoom(tx, this.#config)

@@ -30,6 +30,8 @@ export class Store extends OpenStore {
    * does.
    */
   #stuck: boolean = false
+  /** In which a transaction runs: it must not be closed under it. */
+  #running: Opened | undefined
 
   /** Whether other machines were ever met at a shared store, by any process. */
   get others(): boolean {
@@ -65,7 +67,7 @@ export class Store extends OpenStore {
     try {
       tx.load()
       this.noteTombstoneTtl(opened)
-      result = work(tx)
+      result = this.#within(opened, () => work(tx))
       if (!tx.changed) {
         database.sqlite.exec('ROLLBACK')
         return result
@@ -78,6 +80,14 @@ export class Store extends OpenStore {
     }
     if (!isCurrent(opened)) throw MOVED
     return result
+  }
+
+  /** As ever; amid a transaction of the same process it throws if that has become void. */
+  override withHeader(): Opened {
+    const running = this.#running
+    if (running === undefined) return super.withHeader()
+    if (!isCurrent(running)) throw MOVED
+    return running
   }
 
   /**
@@ -141,6 +151,15 @@ export class Store extends OpenStore {
     this.previous = undefined
   }
 
+  #within<T>(opened: Opened, work: () => T): T {
+    this.#running = opened
+    try {
+      return work()
+    } finally {
+      this.#running = undefined
+    }
+  }
+
   async #again<T>(work: () => T, deadline: number, busy: unknown): Promise<T> {
     for (let tries = 0; ; tries++) {
       const left = deadline - performance.now()
@@ -160,6 +179,7 @@ export class Store extends OpenStore {
   }
 
   #attempt<T>(work: () => T): T {
+    if (this.#running !== undefined) return work()
     for (let tries = 0; ; tries++) {
       try {
         return work()

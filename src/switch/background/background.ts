@@ -29,16 +29,18 @@ export class Background {
   mirror(op: PinnedOperation, entry: Entry, activeToken: string, standbyToken: string): void {
     const { active, standby, key } = op
     const era = op.standbyCell?.era
+    const { debts } = this.#parts
     this.#start(standby, async () => {
       const own = await active.read(key)
       if (own.token !== activeToken) return
       // A later delete may have left a fence or a pending invalidation there instead of a
       // tombstone.
-      if (this.#parts.debts.trustedFrom(standby.side, key) !== op.standbyFence) {
+      if (debts.trustedFrom(standby.side, key) !== op.standbyFence) {
         this.#parts.recorder.event(standby.side, 'mirror_refused')
         return
       }
-      const { written } = await standby.write(key, entry, standbyToken, era)
+      const stands = debts.stands(standby.side, key, op.standbyFence)
+      const { written } = await standby.write(key, entry, standbyToken, era, stands)
       this.#parts.recorder.event(standby.side, written ? 'mirrored' : 'mirror_refused')
     })
   }

@@ -123,7 +123,8 @@ export class Moves {
     const follower = active.side === this.#follower?.side ? this.#follower : undefined
     if (follower?.changedSince(key, op.heardUntil) === true) return NOT_WRITTEN
     try {
-      const result = await active.write(key, found, missed.token, missed.era)
+      const stands = this.#debts.stands(active.side, key, op.fence)
+      const result = await active.write(key, found, missed.token, missed.era, stands)
       follower?.filled(op, result.token)
       this.#recorder.event(active.side, result.written ? 'backfill' : 'fill_refused')
       return result

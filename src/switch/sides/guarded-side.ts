@@ -92,9 +92,17 @@ export class GuardedSide {
     }
   }
 
-  write(key: string, entry: Entry, expect: string, era = ''): MaybePromise<WriteResult> {
+  /** @param stands see `WriteOptions.stands` */
+  write(
+    key: string,
+    entry: Entry,
+    expect: string,
+    era = '',
+    stands: () => boolean = MAY_BE,
+  ): MaybePromise<WriteResult> {
     try {
-      return this.#watch(this.backend.write(key, entry, { expect, within: this.deadlineMs, era }))
+      const options = { expect, within: this.deadlineMs, era, stands }
+      return this.#watch(this.backend.write(key, entry, options))
     } catch (error) {
       throw this.#failed(error)
     }
@@ -174,6 +182,8 @@ export class GuardedSide {
     if (pinged instanceof Promise) await this.#deadlines.hold(pinged)
   }
 }
+
+const MAY_BE = (): boolean => true
 
 /** Largest error of the estimate of a store's clock: one round trip within the deadline. */
 const CLOCK_SLACK_MS = 100

@@ -91,7 +91,14 @@ export class Coherence extends CoherentReads {
       return ''
     }
     try {
-      const { written, token, foreign } = await place.write(key, entry, cell.token, cell.era)
+      const stands = this.debts.stands(place.side, key, op.fence)
+      const { written, token, foreign } = await place.write(
+        key,
+        entry,
+        cell.token,
+        cell.era,
+        stands,
+      )
       this.recorder.event(place.side, written ? 'fill' : 'fill_refused')
       follower?.filled(op, token)
       if (foreign === true) await this.#fillOther(op, entry)
@@ -115,7 +122,8 @@ export class Coherence extends CoherentReads {
     const { standby, standbyCell: seen, key } = op
     if (op.place !== op.active || seen === undefined || this.follower?.others === true) return
     if (this.debts.trustedFrom(standby.side, key) !== op.standbyFence) return
-    const { written } = await standby.write(key, entry, seen.token, seen.era)
+    const stands = this.debts.stands(standby.side, key, op.standbyFence)
+    const { written } = await standby.write(key, entry, seen.token, seen.era, stands)
     this.recorder.event(standby.side, written ? 'fill' : 'fill_refused')
   }
 

@@ -55,13 +55,24 @@ export class Fences extends Trust {
    * of its own.
    */
   fencedBefore(side: Side, key?: string): number {
-    const since = key === undefined ? 0 : (this.parts.sides[side].backend.since?.(key) ?? 0)
-    const remembered = Math.max(this.memory.fencedBefore(side), since)
     try {
-      return Math.max(remembered, this.ledger.fencedBefore(side))
+      return this.#fenceOf(side, key)
     } catch (error) {
       return this.cannotRead(error)
     }
+  }
+
+  /**
+   * For a store that writes when its turn has come (`WriteOptions.stands`): whether the side's fence is still
+   * the one of the miss. Who raised another one reckoned with its own deadline, and others may wait for longer.
+   */
+  stands(side: Side, key: string, fence: number): () => boolean {
+    return () => this.#fenceOf(side, key) === fence
+  }
+
+  #fenceOf(side: Side, key?: string): number {
+    const since = key === undefined ? 0 : (this.parts.sides[side].backend.since?.(key) ?? 0)
+    return Math.max(this.memory.fencedBefore(side), since, this.ledger.fencedBefore(side))
   }
 
   /**
