@@ -26,6 +26,6 @@ export { adaptCache, type AdaptCacheOptions, type KeyValueStore } from './adapte
 export { memoryCache, type MemoryCacheOptions } from './adapter/memory-cache.ts'
 // For the doctor, who asks what the user of a connection may do, and looks into the files of a store that is not in use here.
 export { grant, missingRights, userOf } from './redis/rights.ts'
-export { ControlFile } from './file/control-file.ts'
-export { Database, SCHEMA_VERSION } from './file/database.ts'
-export { judgeBoot, readBootId } from './file/machine.ts'
+export { ControlFile } from './file/ledger/control-file.ts'
+export { Database, SCHEMA_VERSION } from './file/sqlite/database.ts'
+export { judgeBoot, readBootId } from './file/opening/machine.ts'

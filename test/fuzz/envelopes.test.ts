@@ -8,7 +8,7 @@ import {
   tombstoneEnvelope,
   valueEnvelope,
 } from '../../src/cache/envelope.ts'
-import type { SqlValue } from '../../src/cache/file/sqlite.ts'
+import type { SqlValue } from '../../src/cache/file/sqlite/sqlite.ts'
 import { Random } from './byte-mutations.ts'
 import { fuzzBytes, TIMEOUT } from './fuzzing.ts'
 import { guardPrototypes } from './prototypes.ts'

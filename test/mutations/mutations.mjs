@@ -717,7 +717,7 @@ export const mutations = [
   },
   {
     name: 'a newer debt in the files is settled with the older one',
-    file: 'src/cache/file/ledger.ts',
+    file: 'src/cache/file/ledger/ledger.ts',
     from: "'DELETE FROM owed WHERE side = ? AND key = ? AND generation = ?'",
     to: "'DELETE FROM owed WHERE side = ? AND key = ? AND generation <> ? || key'",
     rule: 'debtsHaveGenerations',
@@ -726,7 +726,7 @@ export const mutations = [
   },
   {
     name: 'a debt noted again forgets until when a write may land',
-    file: 'src/cache/file/ledger.ts',
+    file: 'src/cache/file/ledger/ledger.ts',
     from: 'not_before = max(not_before, ?)',
     to: 'not_before = min(0, ?)',
     rule: 'repaidAfterDeadline',
@@ -735,21 +735,21 @@ export const mutations = [
   },
   {
     name: 'fences are raised without the lock',
-    file: 'src/cache/file/ledger.ts',
+    file: 'src/cache/file/ledger/ledger.ts',
     from: '() =>\n          this.store.exclusively(({ control }) => {\n            if (before < FENCE_UNKNOWN) control.raiseFence(side, before)\n            else control.distrust(side)\n          }),',
     to: '() => this.store.withHeader().control.raiseFence(side, before),',
     files: true,
   },
   {
     name: 'a fence may take a later one back',
-    file: 'src/cache/file/control-file.ts',
+    file: 'src/cache/file/ledger/control-file.ts',
     from: 'if (this.numbers[FENCE[side]]! < before) this.#write',
     to: 'this.#write',
     files: true,
   },
   {
     name: 'a fence is replaced though another came since',
-    file: 'src/cache/file/ledger.ts',
+    file: 'src/cache/file/ledger/ledger.ts',
     from: 'if (control.fence(side) !== from) return false',
     to: 'if (from === 0) return false',
     files: true,
@@ -757,14 +757,14 @@ export const mutations = [
   },
   {
     name: 'whoever distrusts a side writes what others write',
-    file: 'src/cache/file/control-file.ts',
+    file: 'src/cache/file/ledger/control-file.ts',
     from: 'return FENCE_UNKNOWN + randomInt(1, 2 ** 42)',
     to: 'return FENCE_UNKNOWN + 1 + 0 * randomInt(2)',
     files: true,
   },
   {
     name: 'what was distrusted counts as covered before its fence stands',
-    file: 'src/cache/file/control-file.ts',
+    file: 'src/cache/file/ledger/control-file.ts',
     from: `    this.raiseFence(side, before)
     this.#write(COVERED[side], distrust)
 `,
@@ -776,7 +776,7 @@ export const mutations = [
   },
   {
     name: 'a side whose fence cannot be raised is not distrusted',
-    file: 'src/cache/file/ledger.ts',
+    file: 'src/cache/file/ledger/ledger.ts',
     from: 'this.store.distrust(side)',
     to: 'void this.store',
     files: true,
@@ -801,7 +801,7 @@ export const mutations = [
   },
   {
     name: 'what is owed is not counted before the commit',
-    file: 'src/cache/file/transaction.ts',
+    file: 'src/cache/file/sqlite/transaction.ts',
     from: "this.#noteOwed('added')",
     to: 'void 0',
     rule: 'debtBeforeAck',
@@ -810,14 +810,14 @@ export const mutations = [
   },
   {
     name: 'what is owed is counted down before the commit',
-    file: 'src/cache/file/transaction.ts',
+    file: 'src/cache/file/sqlite/transaction.ts',
     from: 'if (only === undefined || this.owed[side] > control.owed(side)) {',
     to: 'if (only === undefined || this.owed[side] !== control.owed(side)) {',
     files: true,
   },
   {
     name: 'the ledger in the files is not looked into',
-    file: 'src/cache/file/ledger-reads.ts',
+    file: 'src/cache/file/ledger/ledger-reads.ts',
     from: 'if (control.owed(side) === 0) return control.fence(side)',
     to: 'if (control.owed(side) >= 0) return control.fence(side)',
     rule: 'ledgerIsShared',
@@ -1044,7 +1044,7 @@ export const mutations = [
   },
   {
     name: 'two copies of the library in one process do not share their looks',
-    file: 'src/cache/file/control-reader.ts',
+    file: 'src/cache/file/ledger/control-reader.ts',
     from: '((globalThis as Record<symbol, unknown>)[SHARED] ??= {',
     to: '(({} as Record<symbol, unknown>)[SHARED] ??= {',
     tests: [{ file: 'test/cache/file/turn-look.test.ts', title: 'another copy of the library' }],

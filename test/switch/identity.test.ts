@@ -2,8 +2,8 @@
 import { readdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from 'vitest'
-import { judgeBoot, formerBoots } from '../../src/cache/file/machine.ts'
-import { openSqlite, type Sqlite } from '../../src/cache/file/sqlite.ts'
+import { judgeBoot, formerBoots } from '../../src/cache/file/opening/machine.ts'
+import { openSqlite, type Sqlite } from '../../src/cache/file/sqlite/sqlite.ts'
 import { type Actor, until, World } from '../support/world.ts'
 
 let world: World

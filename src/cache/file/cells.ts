@@ -1,7 +1,7 @@
 import { ABSENT, type Cell, type CellState } from '../cell.ts'
-import { type Database, fromSql, toSql } from './database.ts'
+import { type Database, fromSql, toSql } from './sqlite/database.ts'
 import { newToken } from '../envelope.ts'
-import type { Transaction } from './transaction.ts'
+import type { Transaction } from './sqlite/transaction.ts'
 
 export const TOMBSTONE = 0
 export const VALUE = 1

@@ -1,7 +1,7 @@
 import { TOMBSTONE, VALUE } from './cells.ts'
 import type { FileCacheConfig } from './options.ts'
 import { newToken } from '../envelope.ts'
-import type { Transaction } from './transaction.ts'
+import type { Transaction } from './sqlite/transaction.ts'
 
 /** Rows that the clock's hand passes in one step. */
 const STEP = 32

@@ -23,9 +23,9 @@ import {
   TOMBSTONE,
   VALUE,
 } from './cells.ts'
-import { sqliteDriver } from './driver.ts'
+import { sqliteDriver } from './sqlite/driver.ts'
 import { makeRoom, raiseFloor } from './eviction.ts'
-import { FileLedger } from './ledger.ts'
+import { FileLedger } from './ledger/ledger.ts'
 import { type OnWarning, Warnings } from '../warn.ts'
 import { configOf, type FileCacheConfig, type FileCacheOptions } from './options.ts'
 import { Store } from './store.ts'

@@ -1,9 +1,9 @@
 import { TOMBSTONE, VALUE } from './cells.ts'
 import { dropTombstones, makeRoom } from './eviction.ts'
 import type { FileCacheConfig } from './options.ts'
-import { pragma } from './sqlite.ts'
+import { pragma } from './sqlite/sqlite.ts'
 import type { Store } from './store.ts'
-import type { Transaction } from './transaction.ts'
+import type { Transaction } from './sqlite/transaction.ts'
 
 /** Rows removed, or noted as used, in one transaction. */
 const BATCH = 200

@@ -2,7 +2,7 @@ import { statSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import { ANY, type CacheBackend, type FileCache, NEVER } from '../../../src/cache/index.ts'
-import { openSqlite } from '../../../src/cache/file/sqlite.ts'
+import { openSqlite } from '../../../src/cache/file/sqlite/sqlite.ts'
 import { FileStand } from '../../support/file-peers.ts'
 
 const WITHIN = 5000

@@ -16,7 +16,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { ANY, fileCache, NEVER } from '../../../src/cache/index.ts'
-import { openSqlite } from '../../../src/cache/file/sqlite.ts'
+import { openSqlite } from '../../../src/cache/file/sqlite/sqlite.ts'
 import { type FilePeer, FileStand, PeerProcess } from '../../support/file-peers.ts'
 
 const KEYS = 300

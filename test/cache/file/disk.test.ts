@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import type { SwitchbackError } from '../../../src/errors.ts'
 import { ANY, fileCache, NEVER } from '../../../src/cache/index.ts'
-import { openSqlite } from '../../../src/cache/file/sqlite.ts'
+import { openSqlite } from '../../../src/cache/file/sqlite/sqlite.ts'
 import { SmallDisk } from '../../support/file-disk.ts'
 import { FileStand, PeerProcess } from '../../support/file-peers.ts'
 

@@ -9,7 +9,7 @@ import {
   libsqlDriver,
   nodeDriver,
   sqliteDriver,
-} from '../../../src/cache/file/driver.ts'
+} from '../../../src/cache/file/sqlite/driver.ts'
 import {
   errorCode,
   isBusy,
@@ -17,7 +17,7 @@ import {
   pragma,
   type Sqlite,
   transact,
-} from '../../../src/cache/file/sqlite.ts'
+} from '../../../src/cache/file/sqlite/sqlite.ts'
 
 // What the file store relies on, of each driver that this Node.js has; `npm run test:consumers` runs it on
 // every Node.js that is supported.
@@ -30,7 +30,7 @@ it('takes the driver in Node.js where there is one', () => {
 })
 
 it('loading it warns nobody', () => {
-  const driver = new URL('../../../build/cache/file/driver.js', import.meta.url)
+  const driver = new URL('../../../build/cache/file/sqlite/driver.js', import.meta.url)
   const program = `import { sqliteDriver } from '${driver.href}'; sqliteDriver().open(':memory:')`
   const { status, stderr } = spawnSync(process.execPath, ['--input-type=module', '-e', program], {
     encoding: 'utf8',

@@ -2,7 +2,7 @@ import { spawnSync } from 'node:child_process'
 import { setImmediate, setTimeout as delay } from 'node:timers/promises'
 import { describe, expect, type TestContext, test, vi } from 'vitest'
 import { type FileCache, fileCache, NEVER } from '../../../src/cache/index.ts'
-import { ControlFile } from '../../../src/cache/file/control-file.ts'
+import { ControlFile } from '../../../src/cache/file/ledger/control-file.ts'
 import { FileStand } from '../../support/file-peers.ts'
 
 const OWED = Number.POSITIVE_INFINITY

@@ -1,5 +1,5 @@
-import type { SwitchbackErrorCode } from '../../error-codes.ts'
-import { isSwitchbackError, quote, SwitchbackError } from '../../errors.ts'
+import type { SwitchbackErrorCode } from '../../../error-codes.ts'
+import { isSwitchbackError, quote, SwitchbackError } from '../../../errors.ts'
 import { errorCode } from './sqlite.ts'
 
 /** A failure of the store as an error of Switchback's, with its cause. */

@@ -1,11 +1,17 @@
 import { setImmediate } from 'node:timers/promises'
-import type { Side } from '../../side.ts'
-import { isSwitchbackError } from '../../errors.ts'
-import { FENCE_UNKNOWN, type Heard, type Ledger, type MaybePromise, type Owed } from '../backend.ts'
-import { storageKey } from '../storage-key.ts'
-import { newToken } from '../envelope.ts'
+import type { Side } from '../../../side.ts'
+import { isSwitchbackError } from '../../../errors.ts'
+import {
+  FENCE_UNKNOWN,
+  type Heard,
+  type Ledger,
+  type MaybePromise,
+  type Owed,
+} from '../../backend.ts'
+import { storageKey } from '../../storage-key.ts'
+import { newToken } from '../../envelope.ts'
 import { LedgerReads } from './ledger-reads.ts'
-import { toSql } from './database.ts'
+import { toSql } from '../sqlite/database.ts'
 
 /** Pending invalidations written off in one transaction. */
 const DROPPED = 1000

@@ -1,5 +1,5 @@
 import { constants, fstatSync, openSync, readSync } from 'node:fs'
-import type { Side } from '../../side.ts'
+import type { Side } from '../../../side.ts'
 
 export const MAGIC: number = 0x5b_c0_17_03
 

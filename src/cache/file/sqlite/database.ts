@@ -1,5 +1,5 @@
-import type { Side } from '../../side.ts'
-import { isWellFormed } from '../envelope.ts'
+import type { Side } from '../../../side.ts'
+import { isWellFormed } from '../../envelope.ts'
 import { openSqlite, pragma, type Sqlite, type Statement, transact } from './sqlite.ts'
 
 /** Changes with every incompatible change of the tables. */

@@ -1,10 +1,10 @@
-import { isDamage, transact } from './sqlite.ts'
-import { SwitchbackError, quote } from '../../errors.ts'
-import { ControlFile } from './control-file.ts'
-import { Database, type Identity, SCHEMA_VERSION } from './database.ts'
+import { isDamage, transact } from '../sqlite/sqlite.ts'
+import { SwitchbackError, quote } from '../../../errors.ts'
+import { ControlFile } from '../ledger/control-file.ts'
+import { Database, type Identity, SCHEMA_VERSION } from '../sqlite/database.ts'
 import type { FilesIdentity, StoreFiles } from './files.ts'
-import { newToken } from '../envelope.ts'
-import { tombstoneTtlRaised } from '../warn.ts'
+import { newToken } from '../../envelope.ts'
+import { tombstoneTtlRaised } from '../../warn.ts'
 import { formerBoots, judgeBoot } from './machine.ts'
 
 /** A store that is open. */

@@ -1,6 +1,6 @@
-import type { Side } from '../../side.ts'
+import type { Side } from '../../../side.ts'
 import type { Database } from './database.ts'
-import type { Opened } from './opening.ts'
+import type { Opened } from '../opening/opening.ts'
 
 type MetaRow = [number, number, number, number, number, string, number, number, number]
 

@@ -10,7 +10,7 @@ import {
   truncateSync,
 } from 'node:fs'
 import { dirname, join } from 'node:path'
-import { errorCode, isDamage, openSqlite, type Sqlite } from './sqlite.ts'
+import { errorCode, isDamage, openSqlite, type Sqlite } from '../sqlite/sqlite.ts'
 
 /** Sets of damaged files kept for inspection; older ones are removed. */
 const KEPT_DAMAGED = 3

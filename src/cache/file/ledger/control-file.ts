@@ -1,7 +1,7 @@
 import { closeSync, ftruncateSync, writeSync } from 'node:fs'
 import { randomInt } from 'node:crypto'
-import type { Side } from '../../side.ts'
-import { FENCE_UNKNOWN } from '../backend.ts'
+import type { Side } from '../../../side.ts'
+import { FENCE_UNKNOWN } from '../../backend.ts'
 import {
   CLOCK_OFFSET,
   COMMITS,

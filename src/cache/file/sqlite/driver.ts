@@ -1,5 +1,5 @@
-import { isSwitchbackError, messageOf, SwitchbackError } from '../../errors.ts'
-import { loadPeer } from '../../peers.ts'
+import { isSwitchbackError, messageOf, SwitchbackError } from '../../../errors.ts'
+import { loadPeer } from '../../../peers.ts'
 import type { Sqlite, Statement } from './sqlite.ts'
 
 export interface Driver {

@@ -1,9 +1,9 @@
-import type { Side } from '../../side.ts'
-import type { Due, Owed } from '../backend.ts'
-import { storageKey } from '../storage-key.ts'
+import type { Side } from '../../../side.ts'
+import type { Due, Owed } from '../../backend.ts'
+import { storageKey } from '../../storage-key.ts'
 import { ControlReader } from './control-reader.ts'
-import { fromSql } from './database.ts'
-import type { Store } from './store.ts'
+import { fromSql } from '../sqlite/database.ts'
+import type { Store } from '../store.ts'
 
 /** How often one look may be used: a loop over hits never ends its turn. */
 const MAX_USES = 64

@@ -1,9 +1,9 @@
-import { SwitchbackError } from '../../errors.ts'
-import type { FileCacheConfig } from './options.ts'
+import { SwitchbackError } from '../../../errors.ts'
+import type { FileCacheConfig } from '../options.ts'
 import { StoreFiles } from './files.ts'
 import { readBootId } from './machine.ts'
 import { type Opened, openStore } from './opening.ts'
-import { isBusy, isDamage } from './sqlite.ts'
+import { isBusy, isDamage } from '../sqlite/sqlite.ts'
 
 /** How often a reader checks whether the files under it were deleted, in milliseconds. */
 const LOOK_INTERVAL = 100
