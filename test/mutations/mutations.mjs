@@ -676,7 +676,7 @@ export const mutations = [
   },
   {
     name: 'a clock of Redis that is set ahead ends no era',
-    file: 'src/cache/redis/server.ts',
+    file: 'src/cache/redis/servers/server.ts',
     from: 'this.#outrun = this.heard.name\n    this.connected = false',
     to: 'void this.#outrun',
     args: ['--faults', 'redis-clock'],
