@@ -313,6 +313,41 @@ export const errorCodes = {
     raisedBy: '`set`, `rollback`, `undo`, `pilot`, the control page, the guard',
     remedy: 'Run as its owner, make it readable for all, or change the ConfigMap it comes from.',
   },
+  SB_TARGET_MISSING: {
+    group: 'Flags file',
+    meaning: 'The object that `--target` names does not exist in this namespace and cluster.',
+    raisedBy: 'every command with `--target configmap/NAME` or `featureflag/NAME`',
+    remedy:
+      'Check the name, `--namespace` and `--context`. Switchback changes objects and creates none: apply it first.',
+  },
+  SB_KUBERNETES_CONFIG: {
+    group: 'Flags file',
+    meaning: 'No cluster is known, or the kubeconfig does not say how to reach it and as whom.',
+    raisedBy: 'every command with `--target configmap/NAME` or `featureflag/NAME`',
+    remedy:
+      'Set `KUBECONFIG`, log in so that kubectl works, or name a context with `--context`. In a pod, mount the token of its service account.',
+  },
+  SB_KUBERNETES_AWAY: {
+    group: 'Flags file',
+    meaning: 'The Kubernetes API does not answer, or answers that it is overloaded.',
+    raisedBy: 'every command with `--target configmap/NAME` or `featureflag/NAME`',
+    remedy:
+      'Try again. flagd and the processes keep the flags that they have; `switchback status` shows whether a change was written.',
+  },
+  SB_KUBERNETES_DENIED: {
+    group: 'Flags file',
+    meaning:
+      'The Kubernetes API does not accept the credentials (401), or they lack a right (403).',
+    raisedBy: 'every command with `--target configmap/NAME` or `featureflag/NAME`',
+    remedy:
+      'Log in again, or grant `get` and `update` on that one object: `deploy/kubernetes-api` has the Role.',
+  },
+  SB_KUBERNETES_REFUSED: {
+    group: 'Flags file',
+    meaning: 'The Kubernetes API refuses the change: an admission rule, a schema, the size.',
+    raisedBy: 'every command that writes with `--target configmap/NAME` or `featureflag/NAME`',
+    remedy: 'Nothing was written. Correct what the message names.',
+  },
   SB_FLAGS_FILE_MISSING: {
     group: 'Flags file',
     meaning: 'The sidecar was given a flags file that does not exist.',

@@ -3,7 +3,7 @@ import type { AddressInfo } from 'node:net'
 import { fastify } from 'fastify'
 import { quote, SwitchbackError } from '../errors.ts'
 import { packageRoot } from '../package-root.ts'
-import { defaultFlagdUrl } from '../rollout/index.ts'
+import { defaultFlagdUrl, type FlagsFile } from '../rollout/index.ts'
 import type { ProcessesOptions } from '../scrape/index.ts'
 import type { GuardView } from './guard-view.ts'
 import { Room } from './state/room.ts'
@@ -18,8 +18,8 @@ import { isLoopback, protect } from './server/protection.ts'
 import { apiRoutes } from './server/routes.ts'
 
 export interface ControlOptions {
-  /** The flags file. */
-  readonly file: string
+  /** The flags file, or another place where the flags live. */
+  readonly file: FlagsFile
   /** @default 'use-redis' */
   readonly flag?: string
   /** flagd's OFREP address; `false` does not ask it. @default 'http://127.0.0.1:8016' */
@@ -98,7 +98,7 @@ export async function startControl(options: ControlOptions): Promise<Control> {
   const info = {
     version,
     flag,
-    file,
+    file: String(file),
     flagd: flagd === false ? '' : flagd,
     token: token !== undefined,
     operator,

@@ -1,5 +1,6 @@
 import { basename, dirname, extname, join } from 'node:path'
 import { SwitchbackError } from '../errors.ts'
+import type { FlagsFile } from '../rollout/index.ts'
 import type { ProcessesOptions } from '../scrape/index.ts'
 import { flagsActuator } from './act/actuator.ts'
 import { fileAudit } from './status/audit.ts'
@@ -21,8 +22,8 @@ import { viewOf } from './status/view.ts'
 export interface CreateGuardOptions {
   readonly plan: Plan
   readonly flag: string
-  /** The flags file. */
-  readonly file: string
+  /** The flags file, or another place where the flags live. */
+  readonly file: FlagsFile
   /** flagd's OFREP address; `false` does not ask it. */
   readonly flagd?: string | false
   /** Shown in the history and to another guard, e.g. `guard@host`. */
@@ -56,8 +57,12 @@ export interface GuardFiles {
 }
 
 /** The files of the guard of `flags/use-redis.json` are `flags/use-redis.guard.json` and so on. */
-export function guardFiles(flagsFile: string, directory: string = dirname(flagsFile)): GuardFiles {
-  const stem = join(directory, basename(flagsFile, extname(flagsFile)))
+export function guardFiles(flagsFile: FlagsFile, directory?: string): GuardFiles {
+  const own =
+    typeof flagsFile === 'string'
+      ? join(dirname(flagsFile), basename(flagsFile, extname(flagsFile)))
+      : flagsFile.beside
+  const stem = directory === undefined ? own : join(directory, basename(own))
   return {
     state: `${stem}.guard.json`,
     lease: `${stem}.guard.lease`,

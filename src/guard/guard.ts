@@ -154,7 +154,9 @@ export class Guard implements RunningGuard {
     const poll = await this.#options.source.poll(signal)
     if (signal?.aborted === true) return this.status
     const at = this.#eyes.see(poll, now)
-    await this.#eyes.raise(this.#records.alarms, now, this.#position.percent, this.#flag.plain)
+    // Until all have the change the users seen are not in the ratio that was set.
+    const plain = this.#flag.plain && this.#flag.waiting === ''
+    await this.#eyes.raise(this.#records.alarms, now, this.#position.percent, plain)
     await this.#records.alarms.set('notify', this.#options.notifier?.trouble ?? '', now)
     await this.#page()
     await this.#driver.decide(at)

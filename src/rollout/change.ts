@@ -8,7 +8,8 @@ import type { ProcessConfirmation } from './confirm/confirm-processes.ts'
 import type { FlagsDocument } from './file/document.ts'
 import { changesNothing, type FlagsEdit } from './file/edit.ts'
 import { type HistoryNote, readHistory } from './history/history.ts'
-import { locate } from './file/location.ts'
+import { behindLinks } from './file/location.ts'
+import type { FlagsFile } from './place/place.ts'
 import { parseFlagdUrl } from './confirm/ofrep.ts'
 import { knownText } from './history/outside.ts'
 import { addPilot, removePilot } from './edits/pilot.ts'
@@ -25,7 +26,8 @@ import { undo } from './edits/undo.ts'
 
 /** The file, the author, and how flagd is asked whether it serves the change. */
 export interface ChangeOptions {
-  readonly file: string
+  /** The flags file, or another place where the flags live. */
+  readonly file: FlagsFile
   readonly flag: string
   readonly by: HistoryNote
   /**
@@ -41,7 +43,7 @@ export interface ChangeOptions {
   readonly processes?: ProcessesOptions | undefined
   /**
    * How long to wait until flagd serves the change and every process decides it, in ms.
-   * @default 5000; 45000 for processes that are read from a Prometheus
+   * @default 5000, or as long as the place needs; 45000 for processes that are read from a Prometheus
    */
   readonly timeoutMs?: number
   /**
@@ -155,7 +157,7 @@ export function changePilot(
 /** Undoes the last change of the flag, as a new one; also an edit by hand. */
 export async function changeUndo(options: ChangeOptions): Promise<ChangeResult> {
   const { flag } = options
-  const { file } = await locate(options.file)
+  const file = await behindLinks(options.file)
   if (options.dryRun !== true) {
     // A problem of writing is reported by the write itself.
     await recordOutside({ file, document: await loadFlags(file) }).catch(() => {})
@@ -168,7 +170,7 @@ export async function changeUndo(options: ChangeOptions): Promise<ChangeResult> 
   })
 }
 
-type Make = (file: string) => Promise<FlagsEdit>
+type Make = (file: FlagsFile) => Promise<FlagsEdit>
 
 function change(
   options: ChangeOptions,
@@ -177,7 +179,9 @@ function change(
   return changeFile(options, async (file) => make(await loadFlags(file)))
 }
 
-async function changeFile(options: ChangeOptions, make: Make): Promise<ChangeResult> {
+async function changeFile(given: ChangeOptions, make: Make): Promise<ChangeResult> {
+  const reachMs = typeof given.file === 'string' ? undefined : given.file.reachMs
+  const options = reachMs === undefined ? given : { timeoutMs: reachMs, ...given }
   const { flagd, processes } = options
   // Everything that can be checked is checked before the file is touched.
   if (typeof flagd === 'string') parseFlagdUrl(flagd)
@@ -215,14 +219,14 @@ async function write(options: ChangeOptions, make: Make): Promise<Written> {
     if (!lost || options.insist !== true) throw error
   }
   const { signal } = options
-  const { file } = await locate(options.file)
-  const lock = await lockFile(file, {
-    timeoutMs: 10_000,
-    ...(signal === undefined ? {} : { signal }),
-  })
+  const file = await behindLinks(options.file)
+  const lock =
+    typeof file === 'string'
+      ? await lockFile(file, { timeoutMs: 10_000, ...(signal === undefined ? {} : { signal }) })
+      : undefined
   try {
-    // An editor does not use the lock, hence a few attempts.
-    for (let left = 5; ; left--) {
+    // An editor does not use the lock, and other places have none, hence a few attempts.
+    for (let left = lock === undefined ? 50 : 5; ; left--) {
       try {
         return await attempt(options, make, lock)
       } catch (error) {
@@ -231,7 +235,7 @@ async function write(options: ChangeOptions, make: Make): Promise<Written> {
       }
     }
   } finally {
-    await lock.release()
+    await lock?.release()
   }
 }
 
@@ -251,16 +255,19 @@ async function attempt(options: ChangeOptions, make: Make, lock?: FileLock): Pro
     if (resultOf(edit, undefined, answers).confirmed !== false) {
       return { edit, applied: undefined, questions, answers }
     }
+    // A newer time is for a flagd that watches a file.
+    if (typeof file !== 'string') return { edit, applied: undefined, questions, answers: undefined }
   }
   try {
-    const aside = edit.action === 'restore' ? await setAside(file) : ''
+    const own = typeof file === 'string' ? file : undefined
+    const aside = edit.action === 'restore' && own !== undefined ? await setAside(own) : ''
     const applied = await apply(edit, {
       file,
       by,
       ...(signal === undefined ? {} : { signal }),
       ...(lock === undefined ? {} : { lock }),
     })
-    const unkept = await keepLastGood(applied.file, edit.after.text)
+    const unkept = own === undefined ? '' : await keepLastGood(applied.file, edit.after.text)
     const warning = [aside, applied.warning, unkept].filter((each) => each !== '').join('; ')
     return { edit, applied: { ...applied, warning }, questions, answers: undefined }
   } catch (error) {

@@ -5,7 +5,7 @@
  */
 export * from './public.ts'
 export { requireSides } from './check/check-sides.ts'
-export { changesNothing } from './file/edit.ts'
+export { changesNothing, inline } from './file/edit.ts'
 export { codeDefault, evaluationError } from './users/evaluate.ts'
 export { expectationOf } from './users/expectation.ts'
 export {
@@ -16,8 +16,11 @@ export {
   type HistoryWatchOptions,
 } from './history/history-watch.ts'
 export { type JudgeOptions, judgeProcess } from './confirm/judge-process.ts'
+export { entryOf, linesOf } from './history/record.ts'
+export { parseHistory } from './history/history.ts'
+export { hashOf } from './file/document.ts'
 export { lastGoodFile } from './file/last-good.ts'
-export { notWritable } from './file/location.ts'
+export { behindLinks, requireWritable } from './file/location.ts'
 export { readText } from './file/read.ts'
 export { findOutside, type OutsideLook, recordOutside } from './history/record.ts'
 export { refusalIn } from './file/refused.ts'

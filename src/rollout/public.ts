@@ -59,6 +59,7 @@ export {
 export { addPilot, pilotsOf, removePilot } from './edits/pilot.ts'
 export { type Moved, preview, type Preview, type PreviewOptions } from './users/preview.ts'
 export { findProbes, type Probe, type Probes } from './users/probes.ts'
+export type { FlagsFile, FlagsPlace, OutsideFound, WriteOptions } from './place/place.ts'
 export { loadFlags } from './file/read.ts'
 export { rollBack, type RollBackOptions } from './edits/roll-back.ts'
 export { currentShare, setShare, type SetShareOptions } from './edits/set-share.ts'

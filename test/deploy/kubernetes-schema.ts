@@ -148,10 +148,20 @@ const volume = {
   ],
 }
 
-const podSpec = closed(
+/** One may change the flags by the API; no other pod has a token. */
+const ROLLOUT = 'switchback-rollout'
+const tokenOnlyForRollout = {
+  oneOf: [[{ const: ROLLOUT }, true] as const, [{ not: { const: ROLLOUT } }, false] as const].map(
+    ([serviceAccountName, token]) => ({
+      properties: { serviceAccountName, automountServiceAccountToken: { const: token } },
+    }),
+  ),
+}
+
+const podSpecFields = closed(
   {
     serviceAccountName: dnsLabel,
-    automountServiceAccountToken: { const: false },
+    automountServiceAccountToken: { type: 'boolean' },
     enableServiceLinks: { const: false },
     terminationGracePeriodSeconds: positive,
     securityContext: closed(
@@ -188,6 +198,8 @@ const podSpec = closed(
   'containers',
 )
 
+const podSpec: Schema = { ...podSpecFields, ...tokenOnlyForRollout }
+
 const peer = closed({ namespaceSelector: anySelector, podSelector: anySelector })
 const policyPorts = list(closed({ protocol: { enum: ['TCP', 'UDP'] }, port }, 'protocol', 'port'))
 
@@ -196,6 +208,42 @@ const kinds: Readonly<Record<string, readonly [apiVersion: string, Schema]>> = {
   Namespace: ['v1', {}],
   ConfigMap: ['v1', { data: { type: 'object', additionalProperties: { type: 'string' } } }],
   ServiceAccount: ['v1', { automountServiceAccountToken: { const: false } }],
+  Role: [
+    'rbac.authorization.k8s.io/v1',
+    {
+      rules: list(
+        closed(
+          {
+            apiGroups: list({ enum: ['', 'core.openfeature.dev'] }),
+            resources: list({ enum: ['configmaps', 'featureflags'] }),
+            // Without names it would be a right to all of them.
+            resourceNames: list(dnsLabel),
+            verbs: { const: ['get', 'update'] },
+          },
+          'apiGroups',
+          'resources',
+          'resourceNames',
+          'verbs',
+        ),
+      ),
+    },
+  ],
+  RoleBinding: [
+    'rbac.authorization.k8s.io/v1',
+    {
+      roleRef: closed(
+        {
+          apiGroup: { const: 'rbac.authorization.k8s.io' },
+          kind: { const: 'Role' },
+          name: dnsLabel,
+        },
+        'apiGroup',
+        'kind',
+        'name',
+      ),
+      subjects: list(closed({ kind: { const: 'ServiceAccount' }, name: dnsLabel }, 'kind', 'name')),
+    },
+  ],
   PersistentVolumeClaim: [
     'v1',
     {
@@ -304,7 +352,7 @@ export const manifestSchema: object = {
       'apiVersion',
       'kind',
       'metadata',
-      ...(Object.hasOwn(rest, 'spec') ? ['spec'] : []),
+      ...['spec', 'rules', 'roleRef', 'subjects'].filter((name) => Object.hasOwn(rest, name)),
     ),
   ),
 }

@@ -211,7 +211,7 @@ function jsonOf(
     from: edit.from ?? null,
     to: edit.to ?? null,
     written: applied !== undefined,
-    hash: { before: edit.before.hash, after: edit.after.hash },
+    hash: { before: edit.before.hash, after: applied?.hash ?? edit.after.hash },
     ...(moves === undefined
       ? {}
       : { users: { sample: moves.users, joins: moves.joins.count, leaves: moves.leaves.count } }),

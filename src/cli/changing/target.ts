@@ -6,6 +6,8 @@ import { isSwitchbackError, quote, SwitchbackError } from '../../errors.ts'
 import {
   defaultFlagdUrl,
   flagNames,
+  type FlagsFile,
+  type FlagsPlace,
   type HistoryNote,
   lastGoodFile,
   loadFlags,
@@ -23,6 +25,21 @@ const file = {
   value: 'FILE',
   help: 'the flags file (SWITCHBACK_FILE, FLAGD_OFFLINE_FLAG_SOURCE_PATH, or the one in flags/)',
 } as const
+const target = {
+  type: 'string',
+  value: 'PLACE',
+  help: 'configmap/NAME[/KEY], featureflag/NAME or git[:FILE], instead of a file (SWITCHBACK_TARGET)',
+} as const
+const namespace = {
+  type: 'string',
+  value: 'NAME',
+  help: "with --target: the object's namespace (that of the context, or of this pod)",
+} as const
+const context = {
+  type: 'string',
+  value: 'NAME',
+  help: 'with --target: the context of the kubeconfig (the current one)',
+} as const
 const flagd = {
   type: 'string',
   value: 'URL',
@@ -31,25 +48,42 @@ const flagd = {
 const noFlagd = { type: 'boolean', help: 'do not ask flagd what it serves' } as const
 const json = { type: 'boolean', help: 'print JSON' } as const
 
+/** Where the flags live. */
 interface FileOptions {
   readonly flag: typeof flag
   readonly file: typeof file
+  readonly target: typeof target
+  readonly namespace: typeof namespace
+  readonly context: typeof context
   readonly json: typeof json
 }
 
+/** What is there without flags in a file: the options of `switchback doctor`. */
+export const whatIsThereOptions = { flag, file, flagd, 'no-flagd': noFlagd, json }
+
 /** The options of a command that looks at the flags file alone. */
-export const fileOptions: FileOptions = { flag, file, json }
+export const fileOptions: FileOptions = { flag, file, target, namespace, context, json }
+
+/** Those of another place than a file. */
+export const placeOptions: Pick<FileOptions, 'target' | 'namespace' | 'context'> = {
+  target,
+  namespace,
+  context,
+}
 
 /** The options by which every other command of a rollout finds its flag, file and flagd. */
 export const targetOptions: FileOptions & {
   readonly flagd: typeof flagd
   readonly 'no-flagd': typeof noFlagd
-} = { flag, file, flagd, 'no-flagd': noFlagd, json }
+} = { ...fileOptions, flagd, 'no-flagd': noFlagd }
 
 /** The parsed {@link fileOptions}. */
 export interface FileValues {
   readonly flag: string | undefined
   readonly file: string | undefined
+  readonly target: string | undefined
+  readonly namespace: string | undefined
+  readonly context: string | undefined
 }
 
 /** The parsed {@link targetOptions}. */
@@ -61,7 +95,8 @@ export interface TargetValues extends FileValues {
 /** What a command works on. */
 export interface Target {
   readonly flag: string
-  readonly file: string
+  /** The flags file, or another place where the flags live. */
+  readonly file: FlagsFile
   /** `false`: flagd is not asked. */
   readonly flagd: string | false
   /** The processes read the file themselves, so that there is no flagd. */
@@ -80,12 +115,35 @@ export async function findFlagsFile(
   env: Environment,
 ): Promise<Pick<Target, 'flag' | 'file'>> {
   const flag = flagName(values, env)
-  return { flag, file: await findFile(flag, values, env) }
+  return { flag, file: (await findPlace(flag, values, env)) ?? (await findFile(flag, values, env)) }
+}
+
+/** Loaded only when another place than a file is named. */
+async function findPlace(
+  flag: string,
+  values: FileValues,
+  env: Environment,
+): Promise<FlagsPlace | undefined> {
+  const { namespace, context } = values
+  const named = values.target ?? (values.file === undefined ? env['SWITCHBACK_TARGET'] : undefined)
+  if (named === undefined || named === '') {
+    const alone = namespace === undefined ? context : namespace
+    if (alone === undefined) return undefined
+    throw usageError(
+      `--${namespace === undefined ? 'context' : 'namespace'} without --target`,
+      'add --target configmap/NAME, or leave it out',
+    )
+  }
+  if (values.file !== undefined) {
+    throw usageError('--target and --file exclude each other', 'give one of them')
+  }
+  const { openPlace } = await import('../places/open-place.ts')
+  return openPlace({ target: named, flag, namespace, context, env })
 }
 
 /** For commands that work without a flags file, as there may still be a flagd. */
 export async function findWhatIsThere(
-  values: TargetValues,
+  values: Pick<TargetValues, 'flag' | 'file' | 'flagd' | 'no-flagd'>,
   env: Environment,
 ): Promise<Omit<Target, 'file'> & { readonly file: string | SwitchbackError }> {
   const flag = flagName(values, env)
@@ -96,18 +154,25 @@ export async function findWhatIsThere(
   return { flag, file, flagd: flagdOf(values, env), fileMode: isFileMode(values, env) }
 }
 
-function flagName({ flag }: FileValues, env: Environment): string {
+function flagName({ flag }: Pick<FileValues, 'flag'>, env: Environment): string {
   return flag ?? env['SWITCHBACK_FLAG'] ?? 'use-redis'
 }
 
-function flagdOf(values: TargetValues, env: Environment): Target['flagd'] {
-  return values['no-flagd'] || isFileMode(values, env) ? false : checkedFlagdUrl(values, env)
+function flagdOf(values: FlagdValues & Partial<FileValues>, env: Environment): Target['flagd'] {
+  if (values['no-flagd'] || isFileMode(values, env)) return false
+  // Beside a cluster there is seldom a flagd on this machine, so only a named one is asked.
+  const elsewhere = values.target ?? (values.file === undefined ? env['SWITCHBACK_TARGET'] : '')
+  const named = values.flagd ?? (env['SWITCHBACK_FLAGD'] || env['FLAGD_HOST'])
+  if (elsewhere && !named) return false
+  return checkedFlagdUrl(values, env)
 }
+
+type FlagdValues = Pick<TargetValues, 'flagd' | 'no-flagd'>
 
 /**
  * As the processes of the application find their flags, unless a flagd is named for this command.
  */
-function isFileMode(values: TargetValues, env: Environment): boolean {
+function isFileMode(values: FlagdValues, env: Environment): boolean {
   return values.flagd === undefined && !env['SWITCHBACK_FLAGD'] && offlineFile(env) !== undefined
 }
 
@@ -123,7 +188,7 @@ export function flagdUrl(values: { readonly flagd: string | undefined }, env: En
 }
 
 /** Refuses an invalid address before a command does anything, and names its source. */
-function checkedFlagdUrl(values: TargetValues, env: Environment): string {
+function checkedFlagdUrl(values: FlagdValues, env: Environment): string {
   const url = flagdUrl(values, env)
   try {
     parseFlagdUrl(url)
@@ -139,7 +204,11 @@ function checkedFlagdUrl(values: TargetValues, env: Environment): string {
   }
 }
 
-async function findFile(flag: string, values: FileValues, env: Environment): Promise<string> {
+async function findFile(
+  flag: string,
+  values: Pick<FileValues, 'file'>,
+  env: Environment,
+): Promise<string> {
   const named = values.file ?? env['SWITCHBACK_FILE'] ?? offlineFile(env)
   if (named !== undefined) return named
   const names = (await readdir('flags').catch(() => [])).filter((name) => name.endsWith('.json'))

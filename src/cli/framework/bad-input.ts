@@ -12,6 +12,7 @@ const badInput: ReadonlySet<string> = new Set([
   'SB_FLAGS_ENVIRONMENT',
   'SB_FLAGS_FILE_MISSING',
   'SB_GUARD_CANNOT_ACT',
+  'SB_KUBERNETES_CONFIG',
   'SB_METRICS_URL_INVALID',
   'SB_OPTION_INVALID',
   'SB_PILOT_INVALID',
@@ -20,6 +21,7 @@ const badInput: ReadonlySet<string> = new Set([
   'SB_SELECTOR_INVALID',
   'SB_SHARE_INVALID',
   'SB_SYSTEM_INPUT',
+  'SB_TARGET_MISSING',
   'SB_USERS_INVALID',
 ])
 

@@ -6,11 +6,12 @@ import {
   type PublishedStatus,
   readStatus,
 } from '../../guard/index.ts'
+import type { FlagsFile } from '../../rollout/index.ts'
 import { exitCode, type Output, usageError } from '../framework/command.ts'
 
 export interface OrderOptions {
   readonly flag: string
-  readonly file: string
+  readonly file: FlagsFile
   readonly who: string
   readonly values: {
     readonly pause: boolean

@@ -8,6 +8,7 @@ import {
   changeShare,
   changeUndo,
   type FlagsEdit,
+  type FlagsFile,
   loadFlags,
   preview,
   requireSides,
@@ -17,7 +18,7 @@ import type { ProcessesOptions } from '../../scrape/index.ts'
 import type { ChangeAnswer, DiffLine, PreviewAnswer } from '../state/state.ts'
 
 export interface ChangerOptions {
-  readonly file: string
+  readonly file: FlagsFile
   readonly flag: string
   readonly flagd: string | false
   /** The processes that must confirm a change now. */

@@ -7,6 +7,7 @@ import {
   editedOutside,
   type Finding,
   type FlagsDocument,
+  type FlagsFile,
   type HistoryEntry,
   HistoryWatch,
   readFlags,
@@ -15,7 +16,7 @@ import {
 } from '../../rollout/index.ts'
 
 export interface FlagWatchOptions {
-  readonly file: string
+  readonly file: FlagsFile
   readonly flag: string
   /** flagd's OFREP address; `false`: it is not asked. */
   readonly flagd: string | false
@@ -114,7 +115,7 @@ export class FlagWatch {
     const { file, flag } = this.#options
     return {
       name: flag,
-      file,
+      file: String(file),
       hash: this.#document?.hash ?? '',
       description: this.#description,
       error: this.#error,

@@ -7,11 +7,12 @@ import { headlineOf } from './headline.ts'
 import { Fleet } from '../metrics/index.ts'
 import { ProcessJudge } from './processes.ts'
 import { pointOf, Series } from './series.ts'
+import type { FlagsFile } from '../../rollout/index.ts'
 import type { ControlHistory, ControlState } from './state.ts'
 import { wayBackOf } from './way-back.ts'
 
 export interface RoomOptions {
-  readonly file: string
+  readonly file: FlagsFile
   readonly flag: string
   readonly flagd: string | false
   readonly replicas: readonly string[]

@@ -8,16 +8,17 @@ import {
   expectationOf,
   HistoryWatch,
   loadFlags,
-  locate,
-  notWritable,
+  requireWritable,
 } from '../../rollout/index.ts'
-import type { ChangeResult, FlagsDocument } from '../../rollout/index.ts'
+import type { ChangeResult, FlagsDocument, FlagsFile } from '../../rollout/index.ts'
 import type { ProcessesOptions } from '../../scrape/index.ts'
 
 /** Everything that the guard can do to the flags file. */
 export interface Actuator {
   /** Rejects when nothing can be changed here, which is not to be learned when it is needed. */
   check?(): Promise<void>
+  /** How long a change may need until the processes have it, in ms. @default none: it is confirmed or late */
+  readonly reachMs?: number
   read(): Promise<Split>
   /** Rejects when the share is no longer `from`: somebody else was faster. */
   setShare(percent: number, from: number, reason: string): Promise<Effect>
@@ -55,7 +56,8 @@ export interface Effect {
 }
 
 export interface FlagsActuatorOptions {
-  readonly file: string
+  /** The flags file, or another place where the flags live. */
+  readonly file: FlagsFile
   readonly flag: string
   /** flagd's OFREP address; `false` does not ask it. @default that of the rollout room */
   readonly flagd?: string | false
@@ -97,7 +99,14 @@ export function flagsActuator(options: FlagsActuatorOptions): Actuator {
   // A Prometheus shows a change only after its next scrape, so it is not waited for here but asked
   // at each look.
   const metrics = processes?.metrics ?? []
-  const base = { file, flag, processes: { metrics }, ...(flagd === undefined ? {} : { flagd }) }
+  // Of a slow place a change is not waited for either: the guard would see no harm meanwhile.
+  const base = {
+    file,
+    flag,
+    timeoutMs: 5000,
+    processes: { metrics },
+    ...(flagd === undefined ? {} : { flagd }),
+  }
   const by = (reason: string): { who: string; via: string; reason: string } => ({
     who: options.who ?? 'guard',
     via: 'guard',
@@ -112,10 +121,8 @@ export function flagsActuator(options: FlagsActuatorOptions): Actuator {
     return known.expected
   }
   return {
-    async check() {
-      const location = await locate(file)
-      if (location.kind !== 'writable') throw notWritable(location)
-    },
+    ...(typeof file === 'string' || file.reachMs === undefined ? {} : { reachMs: file.reachMs }),
+    check: () => requireWritable(file),
     async read() {
       const document = await loadFlags(file)
       const description = describe(document, flag)

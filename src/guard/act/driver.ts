@@ -71,7 +71,7 @@ export class Driver {
 
   /** @param at the rule's time, in seconds */
   async decide(at: number): Promise<void> {
-    const { plan, position, eyes, records } = this.#options
+    const { plan, position, eyes, records, flag } = this.#options
     const { percent } = position
     const harm = eyes.harm()
     const promoted = this.#promoted
@@ -84,6 +84,7 @@ export class Driver {
     const [alarm] = records.alarms.holding
     if (promoted !== undefined) return this.#obey(at, promoted, alarm)
     if (alarm !== undefined) return records.say('hold', percent, alarm.message)
+    if (flag.waiting !== '') return records.say('hold', percent, flag.waiting)
     if (eyes.sight.sight !== 'seeing') return
     if (position.phase === 'baseline') return this.#leaveBaseline(at)
     if (position.phase === 'finished') return

@@ -26,6 +26,10 @@ export class FlagLook {
   #askedAt = -Infinity
   /** How often in a row flagd or a replica did not follow the file. */
   #unserved = 0
+  /** Until then a change that the replicas do not have yet is on its way, as where the flags live is slow. */
+  #lateAt = -Infinity
+  /** What is waited for before another step; `''`: nothing. */
+  waiting = ''
 
   constructor(options: FlagLookOptions) {
     this.#options = options
@@ -60,14 +64,25 @@ export class FlagLook {
     // Twice in a row: flagd needs a second for a change made just now.
     if (same !== false && this.#unserved >= 2) onMended()
     this.#unserved = same === false ? this.#unserved + 1 : 0
-    await alarms.set('not-served', this.#unserved >= 2 ? detail : '', now)
+    const late = now >= this.#lateAt
+    this.waiting = same === false && !late ? waitingFor(detail) : ''
+    await alarms.set('not-served', this.#unserved >= 2 && late ? detail : '', now)
   }
 
-  /** An unconfirmed change is an alarm at once; the next look may clear it. */
+  /** An unconfirmed change is an alarm at once, or as soon as it is late; the next look may clear it. */
   async expect({ confirmed, detail }: Effect, now: number): Promise<void> {
+    const { actuator, alarms } = this.#options
+    const { reachMs = 0 } = actuator
     this.#askedAt = now
     this.#unserved = confirmed === false ? 2 : 0
+    this.#lateAt = confirmed === true ? -Infinity : now + reachMs
     const why = confirmed === false ? detail || 'the change is not confirmed' : ''
-    await this.#options.alarms.set('not-served', why, now)
+    const late = now >= this.#lateAt
+    this.waiting = why === '' || late ? '' : waitingFor(why)
+    await alarms.set('not-served', late ? why : '', now)
   }
+}
+
+function waitingFor(detail: string): string {
+  return `waiting until all processes have the change: ${detail}`
 }

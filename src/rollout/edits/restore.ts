@@ -5,8 +5,8 @@ import { isSwitchbackError, quote, SwitchbackError } from '../../errors.ts'
 import { flagNode, hashOf, readFlags } from '../file/document.ts'
 import type { FlagsEdit } from '../file/edit.ts'
 import { locate, notWritable } from '../file/location.ts'
-import { lastGoodFile } from '../file/last-good.ts'
-import { readText } from '../file/read.ts'
+import { lastGoodFile, readLastGood } from '../file/last-good.ts'
+import type { FlagsFile } from '../place/place.ts'
 import { rollBack, type RollBackOptions } from './roll-back.ts'
 
 /** Whether a rollback failed because the file is broken or gone, or flagd refuses it. */
@@ -23,23 +23,24 @@ const BROKEN = new Set(['SB_FLAGS_SYNTAX', 'SB_FLAGS_REFUSED', 'SB_FILE_MISSING'
  *
  * @throws {SwitchbackError} `SB_RESTORE_NOTHING` when no known text has the flag.
  */
-export async function restore(path: string, options: RollBackOptions): Promise<FlagsEdit> {
+export async function restore(path: FlagsFile, options: RollBackOptions): Promise<FlagsEdit> {
   const file = await behind(path)
   const known = await readKnown(file, options.flag)
   if (known === undefined) {
     throw new SwitchbackError(
       'SB_RESTORE_NOTHING',
-      `nothing was written: there is no earlier copy of ${quote(path)} with the flag ${quote(options.flag)}`,
+      `nothing was written: there is no earlier copy of ${quote(String(path))} with the flag ${quote(options.flag)}`,
       { hint: byHand(path, options.flag) },
     )
   }
   const edit = rollBack(known, options)
-  const hash = hashOf(await readFile(file).catch(emptyWhenGone))
+  const content = typeof file === 'string' ? readFile(file) : file.read()
+  const hash = hashOf(await content.catch(emptyWhenGone))
   return { ...edit, action: 'restore', before: { ...edit.before, hash } }
 }
 
 /** What to do about a file that is broken or gone. */
-export async function remedy(path: string, flag: string): Promise<string> {
+export async function remedy(path: FlagsFile, flag: string): Promise<string> {
   const known = await behind(path).then(
     (file) => readKnown(file, flag),
     () => undefined,
@@ -86,7 +87,8 @@ export async function setAside(path: string): Promise<string> {
 }
 
 /** The file behind symbolic links, even if it is gone. */
-async function behind(path: string): Promise<string> {
+async function behind<T extends FlagsFile>(path: T): Promise<T | string> {
+  if (typeof path !== 'string') return path
   try {
     return await realpath(path)
   } catch (error) {
@@ -106,11 +108,11 @@ async function behind(path: string): Promise<string> {
 }
 
 async function readKnown(
-  file: string,
+  file: FlagsFile,
   flag: string,
 ): Promise<ReturnType<typeof readFlags> | undefined> {
   try {
-    const known = readFlags(await readText(lastGoodFile(file)))
+    const known = readFlags(await readLastGood(file))
     flagNode(known, flag)
     return known
   } catch {
@@ -118,7 +120,8 @@ async function readKnown(
   }
 }
 
-function byHand(path: string, flag: string): string {
+function byHand(path: FlagsFile, flag: string): string {
+  if (typeof path !== 'string') return path.byHand
   const definition = {
     state: 'ENABLED',
     variants: { on: true, off: false },
@@ -134,7 +137,7 @@ function shell(text: string): string {
 }
 
 function emptyWhenGone(error: unknown): string {
-  if (codeOf(error) === 'ENOENT') return ''
+  if (codeOf(error) === 'ENOENT' || codeOf(error) === 'SB_FILE_MISSING') return ''
   throw error
 }
 

@@ -10,12 +10,13 @@ import { locate, notWritable } from './location.ts'
 import { type FileLock, isAlive, lockFile, uniqueName } from './lock.ts'
 import { lastGoodFile } from './last-good.ts'
 import { appendHistory } from '../history/record.ts'
+import type { FlagsFile } from '../place/place.ts'
 import { refusedError } from './refused.ts'
 import { validate } from '../check/validate.ts'
 
 export interface ApplyOptions {
-  /** The flags file; symbolic links are followed. */
-  readonly file: string
+  /** The flags file, symbolic links are followed; or another place. */
+  readonly file: FlagsFile
   /** Who and through what, for the history. */
   readonly by: HistoryNote
   /**
@@ -68,6 +69,7 @@ export interface Applied {
 export async function apply(edit: FlagsEdit, options: ApplyOptions): Promise<Applied> {
   const { by, signal, onStep = () => {}, timeoutMs = 5000 } = options
   refuseBroken(edit)
+  if (typeof options.file !== 'string') return options.file.write(edit, { by, signal })
   const location = await locate(options.file)
   if (location.kind !== 'writable') throw notWritable(location)
   const { file } = location

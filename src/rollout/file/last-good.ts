@@ -1,11 +1,21 @@
 import { open, rename, rm, stat } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
 import { messageOf } from '../../errors.ts'
+import type { FlagsFile } from '../place/place.ts'
+import { readText } from './read.ts'
 import { uniqueName } from './lock.ts'
 
 /** The text of the last change that was written, beside the flags file. */
 export function lastGoodFile(file: string): string {
   return `${file}.last-good`
+}
+
+/** @throws when there is none, or it cannot be read */
+export async function readLastGood(file: FlagsFile): Promise<string> {
+  if (typeof file === 'string') return readText(lastGoodFile(file))
+  const text = await file.lastGood()
+  if (text === undefined) throw new Error('no command has written the flags yet')
+  return text
 }
 
 /** Keeps what was written, for a flags file that gets broken or lost. @returns a warning or `''` */

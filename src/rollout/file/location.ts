@@ -2,6 +2,7 @@ import { constants } from 'node:fs'
 import { access, lstat, readlink, realpath, stat } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
 import { quote, SwitchbackError } from '../../errors.ts'
+import type { FlagsFile } from '../place/place.ts'
 
 /** Where a flags file really is and whether it can be replaced there. */
 export interface FlagsLocation {
@@ -41,6 +42,18 @@ export async function locate(path: string): Promise<FlagsLocation> {
   return { file, kind: 'writable' }
 }
 
+/** The file behind symbolic links, beside which its history is; another place as it is. */
+export async function behindLinks(file: FlagsFile): Promise<FlagsFile> {
+  return typeof file === 'string' ? (await locate(file)).file : file
+}
+
+/** Rejects when nothing can be changed there, which is not to be learned when it is needed. */
+export async function requireWritable(file: FlagsFile): Promise<void> {
+  if (typeof file !== 'string') return file.check()
+  const location = await locate(file)
+  if (location.kind !== 'writable') throw notWritable(location)
+}
+
 /** Kubernetes projects `name -> ..data/name` and `..data -> ..2026_11_22_...`. */
 async function isConfigMap(path: string): Promise<boolean> {
   const link = await readlink(path).catch(() => '')
@@ -60,7 +73,7 @@ export function notWritable({ file, kind }: FlagsLocation): SwitchbackError {
   const [message, hint] = {
     configmap: [
       `${quote(file)} is projected from a Kubernetes ConfigMap; an edit here is undone`,
-      `edit the source: switchback ... --print > ${name}, then kubectl create configmap NAME --from-file=${name} --dry-run=client -o yaml | kubectl apply -f -`,
+      `edit the source: --target configmap/NAME, or --print > ${name}, then kubectl create configmap NAME --from-file=${name} --dry-run=client -o yaml | kubectl apply -f -`,
     ],
     mount: [
       `${quote(file)} is mounted as a single file, which cannot be replaced and whose changes flagd misses`,

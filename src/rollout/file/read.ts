@@ -1,5 +1,6 @@
 import { isSwitchbackError, quote, SwitchbackError } from '../../errors.ts'
 import { readFlagsFile } from '../../flagfile/index.ts'
+import type { FlagsFile } from '../place/place.ts'
 import { type FlagsDocument, readFlags } from './document.ts'
 
 export interface ReadOptions {
@@ -11,17 +12,21 @@ export interface ReadOptions {
 }
 
 /**
- * Reads a flags file from disk.
+ * Reads a flags file from disk, or the flags of another place.
  *
  * @throws {SwitchbackError} `SB_FILE_MISSING`, `SB_FILE_UNREADABLE`, `SB_FLAGS_TOO_LARGE`,
  * `SB_FLAGS_SYNTAX`.
  */
-export async function loadFlags(file: string, options: ReadOptions = {}): Promise<FlagsDocument> {
-  return readFlags(await readText(file, options), file)
+export async function loadFlags(
+  file: FlagsFile,
+  options: ReadOptions = {},
+): Promise<FlagsDocument> {
+  return readFlags(await readText(file, options), String(file))
 }
 
 /** The text of a flags file; refuses what is not UTF-8, which an edit would destroy. */
-export async function readText(file: string, options: ReadOptions = {}): Promise<string> {
+export async function readText(file: FlagsFile, options: ReadOptions = {}): Promise<string> {
+  if (typeof file !== 'string') return file.read(options)
   const { missingHint = 'name it with --file, or run where the directory flags/ is' } = options
   let content: Buffer
   try {

@@ -2,12 +2,13 @@ import { stat } from 'node:fs/promises'
 import { messageOf } from '../../errors.ts'
 import type { FlagsDocument } from '../file/document.ts'
 import { historyFile, type HistoryEntry, readHistory } from './history.ts'
-import { locate } from '../file/location.ts'
+import { behindLinks } from '../file/location.ts'
+import type { FlagsFile } from '../place/place.ts'
 import { findOutside, recordOutside } from './record.ts'
 
 export interface HistoryWatchOptions {
-  /** The flags file; symbolic links are followed. */
-  readonly file: string
+  /** The flags file, symbolic links are followed; or another place. */
+  readonly file: FlagsFile
   /**
    * Whether edits that no command made are written into the history. Without it they are only
    * reported.
@@ -32,7 +33,7 @@ const LOCK_MS = 1000
  * appends them to the history. However many watch one file, each edit is appended once.
  */
 export class HistoryWatch {
-  readonly #file: string
+  readonly #file: FlagsFile
   readonly #record: boolean
   #seen: FlagsDocument | undefined
   /** Lines that only this process has, because the directory cannot be written. */
@@ -48,8 +49,8 @@ export class HistoryWatch {
 
   /** @param document the current file; one that cannot be read is not an edit yet */
   async look(document: FlagsDocument): Promise<HistoryLook> {
-    const { file } = await locate(this.#file)
-    const signature = `${document.hash} ${await signatureOf(historyFile(file))}`
+    const file = await behindLinks(this.#file)
+    const signature = `${document.hash} ${await signatureOf(file)}`
     if (signature === this.#signature) return this.#looked
     const look = { file, document, seen: this.#seen === undefined ? [] : [this.#seen] }
     const told = this.#own.at(-1)?.after
@@ -76,7 +77,7 @@ export class HistoryWatch {
     }
     this.#seen = document
     this.#looked = { entries: [...written, ...this.#own], unwritten }
-    this.#signature = settled ? `${document.hash} ${await signatureOf(historyFile(file))}` : ''
+    this.#signature = settled ? `${document.hash} ${await signatureOf(file)}` : ''
     return this.#looked
   }
 
@@ -85,8 +86,9 @@ export class HistoryWatch {
   }
 }
 
-async function signatureOf(path: string): Promise<string> {
-  return stat(path).then(
+async function signatureOf(file: FlagsFile): Promise<string> {
+  if (typeof file !== 'string') return file.stamp()
+  return stat(historyFile(file)).then(
     ({ mtimeMs, size, ino }) => `${mtimeMs} ${size} ${ino}`,
     () => '',
   )

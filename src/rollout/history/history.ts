@@ -3,6 +3,7 @@ import { open, stat } from 'node:fs/promises'
 import { basename, dirname, extname, join } from 'node:path'
 import type { JsonPath, JsonValue } from '../file/document.ts'
 import type { Change, EditAction, Pilot } from '../file/edit.ts'
+import type { FlagsFile } from '../place/place.ts'
 
 /** Who changed the file, and with what. */
 export interface HistoryNote {
@@ -60,7 +61,8 @@ const mostBytes = 1_048_576
  * Reads the history, oldest first, without lines that a crash cut off and those of more than a
  * mebibyte ago.
  */
-export async function readHistory(file: string): Promise<HistoryEntry[]> {
+export async function readHistory(file: FlagsFile): Promise<HistoryEntry[]> {
+  if (typeof file !== 'string') return file.history()
   let text: string
   try {
     text = await readEnd(historyFile(file))
@@ -68,6 +70,11 @@ export async function readHistory(file: string): Promise<HistoryEntry[]> {
     if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return []
     throw error
   }
+  return parseHistory(text)
+}
+
+/** The lines that are whole and have every field. */
+export function parseHistory(text: string): HistoryEntry[] {
   return text.split('\n').flatMap((line) => {
     try {
       const entry: unknown = JSON.parse(line)

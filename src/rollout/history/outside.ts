@@ -1,8 +1,8 @@
 import { type FlagsDocument, flagNode, property, readFlags } from '../file/document.ts'
 import { changedFlags, flagChanges, namesNobody, variantNames } from '../file/flag-diff.ts'
 import { type HistoryEntry, newId, recorded } from './history.ts'
-import { readText } from '../file/read.ts'
-import { lastGoodFile } from '../file/last-good.ts'
+import { readLastGood } from '../file/last-good.ts'
+import type { FlagsFile } from '../place/place.ts'
 import { currentShare } from '../edits/set-share.ts'
 import { surprise } from './surprise.ts'
 
@@ -72,14 +72,14 @@ function shareIn(document: FlagsDocument, flag: string): number | undefined {
 
 /** The text with this hash: a given one, or the last that a command wrote. */
 export async function knownText(
-  file: string,
+  file: FlagsFile,
   hash: string,
   atHand: readonly FlagsDocument[] = [],
 ): Promise<FlagsDocument | undefined> {
   const known = atHand.find((document) => document.hash === hash)
   if (known !== undefined) return known
   try {
-    const document = readFlags(await readText(lastGoodFile(file)))
+    const document = readFlags(await readLastGood(file))
     return document.hash === hash ? document : undefined
   } catch {
     // No command has written the file yet, or the copy cannot be read: the share before is unknown.

@@ -13,6 +13,7 @@ import {
   recorded,
 } from './history.ts'
 import { lockFile } from '../file/lock.ts'
+import type { FlagsFile } from '../place/place.ts'
 import { knownText, outsideEntries } from './outside.ts'
 
 /**
@@ -24,7 +25,19 @@ export async function appendHistory(
   edit: FlagsEdit,
   by: HistoryNote,
 ): Promise<{ history: HistoryEntry; warning: string }> {
-  const entry: HistoryEntry = {
+  const entry = entryOf(edit, by)
+  try {
+    await appendEntries(file, await linesOf(file, edit, entry, await readHistory(file)))
+    return { history: entry, warning: '' }
+  } catch (error) {
+    const message = messageOf(error)
+    return { history: entry, warning: `the history could not be written: ${message}` }
+  }
+}
+
+/** The line of an edit. */
+export function entryOf(edit: FlagsEdit, by: HistoryNote): HistoryEntry {
+  return {
     version: 1,
     id: newId(),
     at: new Date().toISOString(),
@@ -38,28 +51,21 @@ export async function appendHistory(
     ...changesOf(edit),
     ...(edit.undoes === undefined ? {} : { undoes: edit.undoes }),
   }
-  try {
-    const last = (await readHistory(file)).at(-1)
-    const lines = [entry]
-    if (last !== undefined && last.after !== edit.before.hash) {
-      const before = await knownText(file, last.after)
-      // The text before a restore is broken or gone; the restored one takes its place.
-      const readable = edit.action !== 'restore'
-      lines.unshift(
-        ...outsideEntries({
-          before: readable ? before : undefined,
-          beforeHash: last.after,
-          after: edit.before,
-          at: entry.at,
-        }),
-      )
-    }
-    await appendEntries(file, lines)
-    return { history: entry, warning: '' }
-  } catch (error) {
-    const message = messageOf(error)
-    return { history: entry, warning: `the history could not be written: ${message}` }
-  }
+}
+
+/** The line of an edit, preceded by those of any outside change since the end of the history. */
+export async function linesOf(
+  file: FlagsFile,
+  edit: FlagsEdit,
+  entry: HistoryEntry,
+  history: readonly HistoryEntry[],
+): Promise<HistoryEntry[]> {
+  const last = history.at(-1)
+  if (last === undefined || last.after === edit.before.hash) return [entry]
+  // The text before a restore is broken or gone; the restored one takes its place.
+  const before = edit.action === 'restore' ? undefined : await knownText(file, last.after)
+  const { after: beforeHash } = last
+  return [...outsideEntries({ before, beforeHash, after: edit.before, at: entry.at }), entry]
 }
 
 /**
@@ -75,8 +81,8 @@ function changesOf(edit: FlagsEdit): Pick<HistoryEntry, 'changes' | 'pilot'> {
 
 /** Input of {@link findOutside} and {@link recordOutside}. */
 export interface OutsideLook {
-  /** The flags file behind symbolic links. */
-  readonly file: string
+  /** The flags file behind symbolic links, or another place. */
+  readonly file: FlagsFile
   /** Its current text. */
   readonly document: FlagsDocument
   /** Earlier texts that the caller has seen, the latest last. @default none */
@@ -117,6 +123,9 @@ export async function recordOutside(
   const entries = await findOutside(look)
   const [first] = entries
   if (first === undefined) return []
+  if (typeof file !== 'string') {
+    return (await file.record({ entries, hash: document.hash })) ? entries : []
+  }
   const lock = await lockFile(file, options)
   try {
     const last = (await readHistory(file)).at(-1)

@@ -9,7 +9,7 @@ import { checkRedis } from '../../doctor/check-redis.ts'
 import { type DoctorFinding, problem, skipped } from '../../doctor/finding.ts'
 import { printJson } from '../../framework/format.ts'
 import type { Style } from '../../framework/style.ts'
-import { findWhatIsThere, targetOptions } from '../../changing/target.ts'
+import { findWhatIsThere, whatIsThereOptions } from '../../changing/target.ts'
 
 export const command: Command = defineCommand({
   usage: 'doctor [options]',
@@ -19,7 +19,7 @@ environment, Redis, what its user may do and its memory policy, the directory of
 
 --json prints ok, command, flag, file and findings [{check, state, text, remedy}].`,
   options: {
-    ...targetOptions,
+    ...whatIsThereOptions,
     ports: {
       type: 'string',
       value: 'E,M,S',

@@ -4,7 +4,8 @@ import {
   type HistoryEntry,
   historyFile,
   loadFlags,
-  locate,
+  behindLinks,
+  type FlagsFile,
   readHistory,
 } from '../../../rollout/index.ts'
 import { type Command, exitCode, usageError } from '../../framework/command.ts'
@@ -41,14 +42,14 @@ from, to, before, after, changes, pilot, undoes, warning; unwritten: true on one
       )
     }
     const { flag, file } = await findFlagsFile(values, env)
-    const place = await locate(file)
+    const place = await behindLinks(file)
     // The history is readable even if the file is not.
-    const outside = await loadFlags(place.file).then(
-      (document) => findOutside({ file: place.file, document }),
+    const outside = await loadFlags(place).then(
+      (document) => findOutside({ file: place, document }),
       (): HistoryEntry[] => [],
     )
     const unwritten = new Set(outside.map(({ id }) => id))
-    const entries = [...(await readHistory(place.file)), ...outside]
+    const entries = [...(await readHistory(place)), ...outside]
       .filter((entry) => concerns(entry, flag))
       .slice(-limit)
       .toReversed()
@@ -57,14 +58,14 @@ from, to, before, after, changes, pilot, undoes, warning; unwritten: true on one
         ok: true,
         command: 'history',
         flag,
-        file: historyFile(place.file),
+        file: nameOf(place),
         entries: entries.map((entry) =>
           unwritten.has(entry.id) ? { ...entry, unwritten: true } : entry,
         ),
       })
       return exitCode.done
     }
-    stdout.write(`${style.bold(flag)}  ${displayPath(historyFile(place.file))}\n`)
+    stdout.write(`${style.bold(flag)}  ${displayPath(nameOf(place))}\n`)
     if (entries.length === 0) stdout.write('  no changes yet\n')
     const width = Math.max(0, ...entries.map(({ who }) => who.length))
     for (const entry of entries) {
@@ -78,6 +79,11 @@ from, to, before, after, changes, pilot, undoes, warning; unwritten: true on one
     return exitCode.done
   },
 })
+
+/** Where the lines are: in a file beside the flags, or where the flags are. */
+function nameOf(file: FlagsFile): string {
+  return typeof file === 'string' ? historyFile(file) : String(file)
+}
 
 function moveText(entry: HistoryEntry, style: Style): string {
   const { action, from, to, pilot, warning } = entry

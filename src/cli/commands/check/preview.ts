@@ -37,7 +37,7 @@ joins and leaves {count, examples} and moves, on one line.`,
       flag,
       before,
       after,
-      title: file,
+      title: String(file),
       rows: [['share', `${percent(currentShare(before, flag))} -> ${percent(to)}`]],
       extra: { file, from, to },
     })

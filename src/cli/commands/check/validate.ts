@@ -1,8 +1,9 @@
 import { readdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { isSwitchbackError } from '../../../errors.ts'
-import { type Finding, readText, validate } from '../../../rollout/index.ts'
-import { type Command, exitCode, usageError } from '../../framework/command.ts'
+import { type Finding, type FlagsFile, readText, validate } from '../../../rollout/index.ts'
+import { type Command, type Environment, exitCode, usageError } from '../../framework/command.ts'
+import { findFlagsFile, placeOptions } from '../../changing/target.ts'
 import { defineCommand } from '../../framework/define.ts'
 import { printJson } from '../../framework/format.ts'
 import type { Style } from '../../framework/style.ts'
@@ -10,7 +11,7 @@ import type { Style } from '../../framework/style.ts'
 export const command: Command = defineCommand({
   usage: 'validate [FILES] [options]',
   summary: 'finds errors that flagd rejects, and rules that do not do what they seem to',
-  details: `Without FILES, all of flags/. Exit code 1 when an error is found; with --strict, a warning too. A
+  details: `Without FILES, what --target names, or all of flags/. Exit code 1 when an error is found; with --strict, a warning too. A
 file that cannot be read among others is a finding, "unreadable".
 
 --json prints ok, command and files [{file, findings}]; a finding has code, severity, rejected,
@@ -26,6 +27,7 @@ flag, pointer, line, column, message and fix.`,
       value: 'NAME',
       help: 'the flag whose variants must be true and false (use-redis, or SWITCHBACK_FLAG)',
     },
+    ...placeOptions,
     strict: { type: 'boolean', help: 'exit with 1 for a warning, too' },
     json: { type: 'boolean', help: 'print JSON' },
   },
@@ -35,9 +37,7 @@ flag, pointer, line, column, message and fix.`,
   ],
   positionals: 1000,
   async run({ values, positionals, env, stdout, style }) {
-    const own = env['SWITCHBACK_FILE']
-    const fallback = own === undefined ? await ownFiles() : [own]
-    const files = positionals.length > 0 ? positionals : fallback
+    const files = positionals.length > 0 ? positionals : await ownFiles(values, env)
     if (files.length === 0) throw usageError('flags/ has no flags file', 'name the files')
     const before = values.against === undefined ? undefined : await read(values.against)
     const flag = values.flag ?? env['SWITCHBACK_FLAG'] ?? 'use-redis'
@@ -45,14 +45,14 @@ flag, pointer, line, column, message and fix.`,
     const results: { file: string; findings: Finding[] }[] = []
     for (const file of files) {
       const findings = await read(file).then(
-        (text) => validate(text, { ...options, name: file }),
+        (text) => validate(text, { ...options, name: String(file) }),
         (error: unknown) => {
           // Alone it is the only finding; among others it must not hide theirs.
           if (files.length === 1) throw error
           return [unreadable(error)]
         },
       )
-      results.push({ file, findings })
+      results.push({ file: String(file), findings })
     }
     const all = results.flatMap(({ findings }) => findings)
     const errors = all.filter(({ severity }) => severity === 'error').length
@@ -71,7 +71,7 @@ flag, pointer, line, column, message and fix.`,
   },
 })
 
-function read(file: string): Promise<string> {
+function read(file: FlagsFile): Promise<string> {
   return readText(file, { missingHint: 'check the path, or leave it out for all of flags/' })
 }
 
@@ -101,7 +101,15 @@ function plural(number: number, word: string): string {
   return `${number} ${word}${number === 1 ? '' : 's'}`
 }
 
-async function ownFiles(): Promise<string[]> {
+type PlaceValues = Parameters<typeof findFlagsFile>[0]
+
+async function ownFiles(values: Omit<PlaceValues, 'file'>, env: Environment): Promise<FlagsFile[]> {
+  const { target, namespace, context } = values
+  if (target ?? namespace ?? context ?? (env['SWITCHBACK_TARGET'] || undefined)) {
+    return [(await findFlagsFile({ ...values, file: undefined }, env)).file]
+  }
+  const own = env['SWITCHBACK_FILE']
+  if (own !== undefined) return [own]
   const names = await readdir('flags').catch(() => [])
   return names.filter((name) => /\.(json|ya?ml)$/.test(name)).map((name) => join('flags', name))
 }

@@ -5,6 +5,7 @@ import {
   concerns,
   describe,
   type HistoryEntry,
+  type FlagsFile,
   HistoryWatch,
   loadFlags,
 } from '../../../rollout/index.ts'
@@ -168,7 +169,7 @@ async function takeView(
   }
 }
 
-async function actingGuard(file: string, flag: string): Promise<PublishedStatus | undefined> {
+async function actingGuard(file: FlagsFile, flag: string): Promise<PublishedStatus | undefined> {
   const status = await readStatus(guardFiles(file).status)
   const heard = status?.flag === flag && Date.now() - status.summary.at <= HEARD_WITHIN_MS
   return heard ? status : undefined

@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises'
 import { quote } from '../../../errors.ts'
 import { type AuditEntry, guardFiles } from '../../../guard/index.ts'
-import { concerns, locate, readHistory } from '../../../rollout/index.ts'
+import { behindLinks, concerns, readHistory } from '../../../rollout/index.ts'
 import { type Command, exitCode, usageError } from '../../framework/command.ts'
 import { defineCommand } from '../../framework/define.ts'
 import { reportMarkdown } from '../../reporting/markdown.ts'
@@ -23,7 +23,7 @@ new side, or at the first change. --json prints what the report is made of.`,
   ],
   async run({ values, env, stdout }) {
     const { flag, file } = await findFlagsFile(values, env)
-    const { file: place } = await locate(file)
+    const place = await behindLinks(file)
     const now = Date.now()
     const all = (await readHistory(place)).filter((entry) => concerns(entry, flag))
     const since = values.since === undefined ? beginOf(all) : timeOf(values.since, now)

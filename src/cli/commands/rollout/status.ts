@@ -9,7 +9,7 @@ import {
   findOutside,
   type HistoryEntry,
   loadFlags,
-  locate,
+  behindLinks,
   type Finding,
   readHistory,
   refusalIn,
@@ -55,10 +55,10 @@ by hand since the last line of the history: from, to, warning), on one line.`,
     const processes = await findProcesses(values, env)
     const document = await loadFlags(file)
     const description = describe(document, flag)
-    const located = await locate(file)
-    const history = await readHistory(located.file)
+    const located = await behindLinks(file)
+    const history = await readHistory(located)
     const last = history.findLast((entry) => concerns(entry, flag))
-    const outside = (await findOutside({ file: located.file, document })).findLast((entry) =>
+    const outside = (await findOutside({ file: located, document })).findLast((entry) =>
       concerns(entry, flag),
     )
     const refusal = refusalIn(document.text)
