@@ -59,7 +59,13 @@ interface FileOptions {
 }
 
 /** What is there without flags in a file: the options of `switchback doctor`. */
-export const whatIsThereOptions = { flag, file, flagd, 'no-flagd': noFlagd, json }
+export const whatIsThereOptions: {
+  readonly flag: typeof flag
+  readonly file: typeof file
+  readonly flagd: typeof flagd
+  readonly 'no-flagd': typeof noFlagd
+  readonly json: typeof json
+} = { flag, file, flagd, 'no-flagd': noFlagd, json }
 
 /** The options of a command that looks at the flags file alone. */
 export const fileOptions: FileOptions = { flag, file, target, namespace, context, json }
