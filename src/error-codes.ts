@@ -589,6 +589,12 @@ export const errorCodes = {
     raisedBy: '`guard --approve`, the control page',
     remedy: 'Look at the state again: the guard may have moved on or be holding.',
   },
+  SB_GUARD_ORDER: {
+    group: 'Guard',
+    meaning: 'A pause or a promotion was ordered that the guard cannot take now.',
+    raisedBy: 'the control page and its API',
+    remedy: 'Read the reason: no guard acts, an alarm holds the rollout, or another step is next.',
+  },
 
   SB_CONTROL_TOKEN_MISSING: {
     group: 'Control page',

@@ -9,7 +9,15 @@ export interface GuardView {
   metrics?(): string
   /** Approves the step that waits. Absent where that is not possible. */
   approve?(percent: number, who: string): void | Promise<void>
+  /** Takes an order of a person. Absent where that is not possible. */
+  order?(order: GuardOrder): void | Promise<void>
 }
+
+/** What a person wants of a guard that runs. */
+export type GuardOrder =
+  | { readonly kind: 'pause' | 'unpause'; readonly who: string }
+  /** The next step now, if it is still this one. */
+  | { readonly kind: 'promote'; readonly who: string; readonly to: number }
 
 export interface GuardReading {
   /**
@@ -25,6 +33,12 @@ export interface GuardReading {
   readonly plan: GuardPlan | undefined
   /** A share in per cent that waits for approval. */
   readonly awaiting?: number | undefined
+  /** The share in per cent that comes next; undefined at the end of the plan. */
+  readonly next?: number | undefined
+  /** By whom and since when (epoch milliseconds) it takes no step. */
+  readonly paused?: { readonly who: string; readonly since: number } | undefined
+  /** The alarm in which it takes no step; `''` without one. */
+  readonly holding?: string
   /** What each metric that stands in the way of the next step waits for, and how long. */
   readonly waits?: readonly string[]
   /** What ended well, but took longer than so many milliseconds, is late. */
@@ -77,4 +91,6 @@ export interface GuardPlan {
   readonly heldS: number
   /** Least seconds of a step. */
   readonly minHoldS: number
+  /** It looks once in so many milliseconds. */
+  readonly intervalMs?: number
 }

@@ -11,6 +11,7 @@ export type {
   BadOfTotal,
   Evidence,
   GuardMetric,
+  GuardOrder,
   GuardPlan,
   GuardReading,
   SinceHarm,

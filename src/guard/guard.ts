@@ -94,7 +94,11 @@ export class Guard implements RunningGuard {
       alarms: this.#records.alarms.list,
       expected: this.#flag.expected,
       messages: this.#options.notifier?.counts ?? { sent: 0, failed: 0 },
-      plan: { steps: plan.steps, minHoldS: plan.judge.minHoldS ?? 60 },
+      plan: {
+        steps: plan.steps,
+        minHoldS: plan.judge.minHoldS ?? 60,
+        intervalMs: plan.intervalMs,
+      },
       lateMs: plan.lateS * 1000,
       incidents: this.#incidents,
     })

@@ -13,7 +13,13 @@ export {
 export { fileAudit } from './status/audit.ts'
 export { notifierOf } from './create-guard.ts'
 export { Guard } from './guard.ts'
-export { fileLease, type FileLeaseOptions, type Lease, leaseHolder } from './act/lease.ts'
+export {
+  fileLease,
+  type FileLeaseOptions,
+  type Lease,
+  lapsedLease,
+  leaseHolder,
+} from './act/lease.ts'
 export { GuardMetrics } from './status/metrics.ts'
 export { NOTIFY_ON, testMessage } from './notify/message.ts'
 export { Notifier } from './notify/notifier.ts'

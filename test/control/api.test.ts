@@ -8,11 +8,11 @@ import type {
   ControlState,
   PreviewAnswer,
 } from '../../src/control/index.ts'
-import type { GuardReading } from '../../src/control/index.ts'
+import type { GuardOrder, GuardReading } from '../../src/control/index.ts'
 import { type ControlApp, startControlApp } from '../support/control-app.ts'
 import { shareIn, startRoom, type TestRoom, until } from '../support/control-room.ts'
 
-const guard: GuardReading = {
+let guard: GuardReading = {
   mode: 'acting',
   answer: 'undecided',
   sentence: 'Evidence is still being gathered',
@@ -44,12 +44,16 @@ describe('the API, with everything alive', () => {
   let app: ControlApp
   let room: TestRoom
   let approved: (readonly [number, string])[]
+  const orders: GuardOrder[] = []
 
   beforeAll(async () => {
     approved = []
     app = await startControlApp({ on: { bad: 0.1 } })
     const approve = (percent: number, who: string): void => void approved.push([percent, who])
-    room = await startRoom({ replicas: [app.url], guard: { read: () => guard, approve } })
+    room = await startRoom({
+      replicas: [app.url],
+      guard: { read: () => guard, approve, order: (order) => void orders.push(order) },
+    })
     app.follows = room.file
     await until('both arms tell', async () => {
       const { fleet, flag } = await room.get<ControlState>('/api/state')
@@ -84,6 +88,7 @@ describe('the API, with everything alive', () => {
       '/api/undo': {},
       '/api/rollback': {},
       '/api/approve': { share: 50 },
+      '/api/guard': { kind: 'pause', who: 'Ann' },
     }
     for (const [path, operations] of Object.entries(api.paths)) {
       if (path === '/api/events' || path === '/metrics') continue
@@ -97,6 +102,7 @@ describe('the API, with everything alive', () => {
       expect([path, ajv.validate(`api${ref}`, body), ajv.errors]).toEqual([path, true, null])
     }
     expect(approved).toEqual([[50, 'ann@test']])
+    expect(orders).toEqual([{ kind: 'pause', who: 'Ann' }])
     const problem = await room.post('/api/share', { share: 101 })
     expect(problem.headers.get('content-type')).toContain('application/problem+json')
     expect(ajv.validate('api#/components/schemas/Problem', await problem.json())).toBe(true)
@@ -104,6 +110,29 @@ describe('the API, with everything alive', () => {
     for (const known of ['/api/state', '/api/series', '/api/history', '/api/events', '/api/info']) {
       expect(paths).toHaveProperty([known])
     }
+  })
+
+  test('a promotion that the guard cannot take is refused, and says why', async () => {
+    const refused = async (body: object): Promise<unknown> => {
+      const response = await room.post('/api/guard', body)
+      return [response.status, ((await response.json()) as { detail: string }).detail]
+    }
+    guard = { ...guard, next: 50 }
+    expect(await refused({ kind: 'promote', to: 100 })).toEqual([
+      409,
+      '50 % is the next step; nothing was ordered',
+    ])
+    guard = { ...guard, holding: 'redis cannot be reached' }
+    expect(await refused({ kind: 'promote', to: 50 })).toEqual([
+      409,
+      'an alarm holds the rollout: redis cannot be reached; nothing was ordered',
+    ])
+    guard = { ...guard, mode: 'stopped', holding: '' }
+    expect(await refused({ kind: 'unpause' })).toEqual([409, expect.stringMatching(/does not act/)])
+    guard = { ...guard, mode: 'acting' }
+    orders.length = 0
+    await room.post('/api/guard', { kind: 'promote', to: 50 })
+    expect(orders).toEqual([{ kind: 'promote', to: 50, who: 'ann@test' }])
   })
 
   test('a change: previewed, confirmed, in the history with who and from where, undone', async () => {

@@ -54,6 +54,7 @@ const well: HeadlineInput = {
   processes,
   wayBack,
   changedAt: 0,
+  lost: { off: { sum: 0, seconds: 0 }, on: { sum: 0, seconds: 0 } },
 }
 const guard = {
   mode: 'acting',
@@ -64,6 +65,19 @@ const guard = {
   alarms: [],
   at: now,
 } as const
+
+/** Redis is out since a minute, and what callers lost since then is known. */
+function outWith(sum: number, seconds: number): HeadlineInput {
+  return {
+    ...well,
+    fleet: {
+      ...fleet,
+      breakersOpen: { off: 0, on: 1 },
+      outSince: { off: null, on: now - 60_000 },
+    },
+    lost: { ...well.lost, on: { sum, seconds } },
+  }
+}
 
 function withServed(state: FlagReading['served']['state'], since: number): HeadlineInput {
   return { ...well, flag: { ...flag, served: { ...served, state, since } } }
@@ -89,6 +103,7 @@ const cases: [what: string, input: HeadlineInput, level: string, sentence: RegEx
     'who cannot be reached, since when, and that nobody notices',
     {
       ...well,
+      now: Date.UTC(2026, 10, 26, 20, 7, 37),
       fleet: {
         ...fleet,
         breakersOpen: { off: 0, on: 1 },
@@ -111,6 +126,47 @@ const cases: [what: string, input: HeadlineInput, level: string, sentence: RegEx
     },
     'trouble',
     /; 2\.5 requests a second get nothing from either side$/,
+  ],
+  ['nobody since then', outWith(0, 59), 'trouble', /; no request failed since then$/],
+  [
+    'nobody since the page was started',
+    outWith(0, 20),
+    'trouble',
+    /; no request failed in the last 20 s$/,
+  ],
+  [
+    'nobody now, some before',
+    outWith(11.6, 59),
+    'trouble',
+    /; callers are served now, about 12 requests failed since then$/,
+  ],
+  [
+    'flagd has not answered for a while',
+    {
+      ...well,
+      flag: { ...flag, served: { ...served, state: 'unknown', detail: 'no answer for 7 s' } },
+    },
+    'unknown',
+    /^flagd cannot be asked: no answer for 7 s$/,
+  ],
+  [
+    'the guard beside the page, silent',
+    { ...well, guard: { ...guard, at: now - 9000 } },
+    'watch',
+    /^The guard has not been heard for 9 s/,
+  ],
+  [
+    'a guard that looks every ten seconds',
+    {
+      ...well,
+      guard: {
+        ...guard,
+        at: now - 9000,
+        plan: { steps: [1], heldS: 0, minHoldS: 60, intervalMs: 10_000 },
+      },
+    },
+    'ok',
+    /both sides/,
   ],
   ['two bad ones of many are no finding', withBad(0.02, 20), 'ok', /both sides/],
   ['three are', withBad(0.03, 20), 'watch', /3 % of the operations/],

@@ -22,7 +22,7 @@ export function guardExposition(): string {
     alarms: ALARMS.map((code) => ({ code, message: code, since: 1 })),
     expected: 0.25,
     messages: { sent: 3, failed: 1 },
-    plan: { steps: [25, 50], minHoldS: 60 },
+    plan: { steps: [25, 50], minHoldS: 60, intervalMs: 1000 },
     lateMs: 25,
     incidents: [],
     heldS: 5,

@@ -9,6 +9,9 @@ import {
   GuardMetrics,
   type GuardStatus,
   HEARD_WITHIN_MS,
+  lapsedLease,
+  leaveApproval,
+  leaveOrder,
   type Plan,
   type PublishedStatus,
   readStatus,
@@ -54,11 +57,14 @@ export function guardBeside(
 
   // The guard that acts may run elsewhere, beside the same flags file: it is the one to be shown.
   let acting: PublishedStatus | undefined
+  let lapsed: Awaited<ReturnType<typeof lapsedLease>>
+  const files = guardFiles(options.target.file)
   const listen = async (): Promise<void> => {
-    const { flag, file } = options.target
+    const { flag } = options.target
     while (!signal.aborted) {
-      const found = await readStatus(guardFiles(file).status)
+      const found = await readStatus(files.status)
       acting = found?.flag === flag ? found : undefined
+      lapsed = await lapsedLease(files.lease).catch(() => undefined)
       await sleep(1000, undefined, { signal }).catch(() => {})
     }
   }
@@ -85,18 +91,36 @@ export function guardBeside(
   })()
   const done = Promise.all([watching, listen()]).then(() => {})
 
+  /** The guard that acts elsewhere, while it is heard. */
+  const elsewhere = (): PublishedStatus | undefined => {
+    const aside = mode === 'watch' || (status !== undefined && status.standbyFor !== '')
+    const heard = acting !== undefined && Date.now() - acting.summary.at < HEARD_WITHIN_MS
+    return aside && heard ? acting : undefined
+  }
+
   return {
     done,
     read(): GuardReading {
-      const aside = mode === 'watch' || (status !== undefined && status.standbyFor !== '')
-      const heard = acting !== undefined && Date.now() - acting.summary.at < HEARD_WITHIN_MS
-      if (aside && heard) return { ...acting!.summary, elsewhere: acting!.name }
+      const other = elsewhere()
+      if (other !== undefined) return { ...other.summary, elsewhere: other.name }
       if (failure !== '' || status === undefined) return idle(failure)
-      return { ...viewOf(status), awaiting: status.awaiting }
+      const view = viewOf(status)
+      if (lapsed === undefined || mode !== 'watch') return view
+      return { ...view, alarms: [goneText(lapsed.name, acting), ...view.alarms] }
     },
     metrics: () => metrics.text(),
-    approve: (percent) => guard?.approve(percent),
+    approve: (percent) =>
+      elsewhere() === undefined ? guard?.approve(percent) : leaveApproval(files.state, percent),
+    order: (order) => leaveOrder(files.state, order),
   }
+}
+
+function goneText(name: string, heard: PublishedStatus | undefined): string {
+  const when =
+    heard?.name === name
+      ? `, heard last at ${new Date(heard.summary.at).toISOString().slice(11, 19)} UTC`
+      : ''
+  return `guard-gone: ${name} has ended without a word${when}; nobody rolls back by itself: start it again (switchback guard)`
 }
 
 function create(

@@ -47,6 +47,12 @@ export function approve(share: number): Promise<unknown> {
   return post('/api/approve', signed({ share }))
 }
 
+export function orderGuard(
+  order: { readonly kind: 'pause' | 'unpause' } | { readonly kind: 'promote'; readonly to: number },
+): Promise<unknown> {
+  return post('/api/guard', signed(order))
+}
+
 /** The author of changes; `''`: the operator of the server. */
 export function myName(): string {
   return localStorage.getItem(NAME) ?? ''

@@ -13,7 +13,7 @@ export interface ConnectionEvents {
 const SILENCE_MS = 4000
 
 /**
- * Listens to the server for as long as the page is open. The browser reconnects after a cut; after
+ * Listens to the server for as long as the page is open and not hidden. The browser reconnects after a cut; after
  * an invalid answer it gives up, and this does not.
  */
 export function connect(data: PageData, events: ConnectionEvents): void {
@@ -44,7 +44,14 @@ export function connect(data: PageData, events: ConnectionEvents): void {
     source.addEventListener('error', () => setLive(false))
   }
   open()
+  document.addEventListener('visibilitychange', () => {
+    if (!document.hidden) return open()
+    // Nobody looks: the server has one page less to tell.
+    source?.close()
+    setLive(false)
+  })
   setInterval(() => {
+    if (document.hidden) return
     const now = performance.now()
     if (now - heard <= SILENCE_MS) return
     setLive(false)

@@ -20,7 +20,7 @@ export const html: string = `<!doctype html>
   <span class="lamp" aria-hidden="true"></span>
   <div class="bar-words">
     <h1 id="headline" role="status" aria-live="polite">Connecting</h1>
-    <p class="bar-sub"><span id="flag-name"></span><span id="live" role="status"></span></p>
+    <p class="bar-sub"><span id="flag-name"></span><span id="clock"></span><span id="live" role="status"></span></p>
   </div>
   <div class="back" id="back"></div>
 </header>

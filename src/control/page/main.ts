@@ -5,6 +5,7 @@ import { charts } from './charts/charts.ts'
 import { connect } from './connection.ts'
 import { PageData } from './charts/data.ts'
 import { byId, h, setText, whenChanged } from './dom.ts'
+import { clock } from './format.ts'
 import { guardPanel } from './panels/guard.ts'
 import { historyList } from './panels/history.ts'
 import { lastChange } from './panels/last-change.ts'
@@ -20,11 +21,16 @@ const rollback = rollbackButton(() => info)
 const last = lastChange()
 const picture = charts(data)
 const list = historyList()
-const parts = [rollback, serving(), last, sides(), picture, splitControl(), guardPanel(), beneath()]
+const parts = [
+  ...[rollback, serving(), last, sides(), picture, splitControl(), guardPanel(), beneath()],
+  list,
+]
+let latest: ControlState | undefined
 
 void learn()
 connect(data, {
   tick(state) {
+    latest = state
     showHeadline(state)
     for (const part of parts) part.update(state)
   },
@@ -36,7 +42,8 @@ connect(data, {
 
 const WORDS = { ok: 'Healthy', watch: 'Look', trouble: 'Trouble', unknown: 'Unclear' } as const
 
-function showHeadline({ headline, flag }: ControlState): void {
+function showHeadline({ at, headline, flag }: ControlState): void {
+  setText(byId('clock'), `${clock(at)} UTC by the server`)
   document.body.dataset['level'] = headline.level
   setText(byId('headline'), `${WORDS[headline.level]}: ${headline.sentence}`)
   const share = flag.description?.share
@@ -50,13 +57,22 @@ function showHeadline({ headline, flag }: ControlState): void {
 }
 
 function showLive(live: boolean, silentMs: number): void {
-  const silent = Math.round(silentMs / 1000)
   document.body.dataset['live'] = live ? 'live' : 'lost'
-  setText(
-    byId('live'),
-    live ? 'live' : `no update for ${silent} s: the numbers are outdated, reconnecting`,
-  )
-  if (live && info === undefined) void learn()
+  const lost = document.hidden
+    ? 'paused while nobody looks'
+    : `no update for ${Math.round(silentMs / 1000)} s: the numbers are outdated, reconnecting`
+  setText(byId('live'), live ? 'live' : lost)
+  if (live) {
+    if (info === undefined) void learn()
+    return
+  }
+  // What was healthy then need not be so now.
+  document.body.dataset['level'] = 'unknown'
+  document.title = document.title.replace(/^(?!\? )/, '? ')
+  if (latest === undefined) return
+  const { at, headline } = latest
+  const last = `${WORDS[headline.level]}: ${headline.sentence}`
+  setText(byId('headline'), `Unknown now. At ${clock(at)} UTC: ${last}`)
 }
 
 async function learn(): Promise<void> {

@@ -10,9 +10,17 @@ export function sideName(side: Side, backend: string): string {
 }
 
 /** Seconds over which the page's rates are taken. */
-const WINDOW_S = 5
+export const WINDOW_S = 5
 /** With fewer bad operations in that time, a ratio is not painted red: one of ten is no tenth. */
 const LEAST_BAD = 3
+
+/** With fewer operations in that time, the slowest of a hundred is the slowest of a handful. */
+const LEAST_FOR_P99 = 50
+
+/** Whether a 99th percentile of so many operations a second says anything. */
+export function isEnoughForP99(perSecond: number): boolean {
+  return perSecond * WINDOW_S >= LEAST_FOR_P99
+}
 
 /** Whether a share of so many operations a second is more than a few that may be chance. */
 export function isEnough(share: number, perSecond: number): boolean {

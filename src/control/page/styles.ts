@@ -87,6 +87,8 @@ main { max-width: 1480px; margin: 0 auto; padding: 14px 20px 20px; display: grid
 
 .serving-numbers { display: flex; justify-content: space-between; align-items: baseline; gap: 10px; }
 .serving-numbers b { font-size: 24px; line-height: 1.1; font-weight: 650; }
+.serving-numbers b + b { text-align: right; }
+.serving-numbers small { font-size: 14px; font-weight: 600; color: inherit; display: inline-block; }
 .side-on { color: var(--on); } .side-off { color: var(--off); }
 .splitbar { position: relative; display: flex; height: 16px; border-radius: 8px; overflow: hidden; background: var(--off); margin: 6px 0 10px; }
 .splitbar > .fill { background: var(--on); width: 0; transition: width .4s; border-right: 2px solid var(--card); }

@@ -74,6 +74,11 @@ export function openApi(version: string): Schema {
       '/api/rollback': changing('Route everyone to the old side', 'rollback', 'Change'),
       '/api/undo': changing('Undo the last change', 'undo', 'Change'),
       '/api/approve': changing('Approve the step that the guard waits for', 'approve', 'Approved'),
+      '/api/guard': changing(
+        'Tell the guard to pause, to go on (unpause), or to take the next step now (promote, to)',
+        'guard',
+        'Ordered',
+      ),
       '/healthz': {
         get: {
           summary: 'Whether the control page itself runs',

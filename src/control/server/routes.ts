@@ -1,4 +1,5 @@
 import type { FastifyInstance, FastifyRequest } from 'fastify'
+import type { GuardOrder } from '../guard-view.ts'
 import { COLUMNS } from '../page/charts/columns.ts'
 import type { Room } from '../state/room.ts'
 import type { ChangeAnswer, ControlInfo, ControlSeries } from '../state/state.ts'
@@ -87,6 +88,15 @@ export function apiRoutes(app: FastifyInstance, options: RouteOptions): void {
     async ({ body }) => {
       await room.approve(body.share, body.who ?? info.operator)
       return { approved: body.share }
+    },
+  )
+  app.post<{ Body: { kind: GuardOrder['kind']; to?: number; who?: string } }>(
+    '/api/guard',
+    { schema: { body: requestSchemas.guard } },
+    async ({ body: { kind, to = 0, who = '' } }) => {
+      const by = who.trim() === '' ? info.operator : who.trim()
+      await room.order(kind === 'promote' ? { kind, to, who: by } : { kind, who: by })
+      return { ordered: kind }
     },
   )
 }

@@ -54,13 +54,14 @@ function body(properties: Readonly<Record<string, Schema>>, required: readonly s
 
 /** Bodies of requests; the server checks them with these very schemas. */
 export const requestSchemas: Readonly<
-  Record<'preview' | 'share' | 'rollback' | 'undo' | 'approve', Schema>
+  Record<'preview' | 'share' | 'rollback' | 'undo' | 'approve' | 'guard', Schema>
 > = {
   preview: body({ share }, ['share']),
   share: body({ share, hash, who, reason }, ['share']),
   rollback: body({ who, reason, disable: { type: 'boolean' } }, []),
   undo: body({ who, reason }, []),
   approve: body({ share, who }, ['share']),
+  guard: body({ kind: { enum: ['pause', 'unpause', 'promote'] }, to: share, who }, ['kind']),
 }
 
 const arm = object({
@@ -169,7 +170,15 @@ export const schemas: Readonly<Record<string, Schema>> = {
     }),
     guard: orNull(ref('Guard')),
     point: listOf(numberOrNull),
-    effect: orNull(object({ id: text, bad: beforeAfter, p99: beforeAfter, seconds: number })),
+    effect: orNull(
+      object({
+        id: text,
+        bad: beforeAfter,
+        p99: beforeAfter,
+        operations: beforeAfter,
+        seconds: number,
+      }),
+    ),
   }),
   Arm: arm,
   Guard: object(
@@ -190,7 +199,9 @@ export const schemas: Readonly<Record<string, Schema>> = {
           ['safety'],
         ),
       ),
-      plan: object({ steps: listOf(number), heldS: number, minHoldS: number }),
+      plan: object({ steps: listOf(number), heldS: number, minHoldS: number, intervalMs: number }, [
+        'intervalMs',
+      ]),
       waits: lines,
       lateMs: number,
       incidents: listOf(object({ at: number, sentence: text })),
@@ -198,9 +209,15 @@ export const schemas: Readonly<Record<string, Schema>> = {
       elsewhere: { ...text, description: 'who acts, when it is not the guard beside the page' },
       alarms: lines,
       awaiting: { ...number, description: 'a share that waits for approval' },
+      next: { ...number, description: 'the share of the next step' },
+      paused: object({ who: text, since: number }),
+      holding: { ...text, description: 'the alarm in which it takes no step' },
       at: number,
     },
-    ['answer', 'plan', 'awaiting', 'waits', 'lateMs', 'incidents', 'epoch', 'elsewhere'],
+    [
+      ...['answer', 'plan', 'awaiting', 'next', 'paused', 'holding', 'waits', 'lateMs'],
+      ...['incidents', 'epoch', 'elsewhere'],
+    ],
   ),
   History: listOf(
     object({
@@ -237,6 +254,7 @@ export const schemas: Readonly<Record<string, Schema>> = {
     sentence: text,
   }),
   Approved: object({ approved: number }),
+  Ordered: object({ ordered: text }),
   Change: object({
     action: text,
     from: numberOrNull,

@@ -26,6 +26,8 @@ export interface ChangeEffect {
   readonly bad: BeforeAfter
   /** Milliseconds. */
   readonly p99: BeforeAfter
+  /** Operations a second: the others say little where they are few. */
+  readonly operations: BeforeAfter
   /** Seconds of "since" that were measured: at most five minutes, and none while it settles. */
   readonly seconds: number
 }
@@ -67,6 +69,7 @@ export function effectOf(change: ChangeReading, series: Series, now: number): Ch
     id: change.id,
     bad: compare('all.bad'),
     p99: compare('all.p99'),
+    operations: compare('all.operations'),
     seconds: Math.max(0, Math.round(to - from)),
   }
 }

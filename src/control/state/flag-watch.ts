@@ -66,7 +66,9 @@ export interface ServedReading {
 
 const INTERVAL_MS = 1000
 /** flagd is asked at least this often. */
-const SLOWEST_MS = 5000
+const SLOWEST_MS = 2000
+/** An answer of flagd that is older than this says nothing of now. */
+const HEARD_MS = 5000
 const PROBES = 12
 
 /**
@@ -90,6 +92,8 @@ export class FlagWatch {
   #changedAt = Date.now()
   /** `performance.now()` from which flagd may be asked again. */
   #askAt = 0
+  /** Epoch milliseconds of flagd's last answer. */
+  #heardAt = 0
 
   constructor(options: FlagWatchOptions) {
     this.#options = options
@@ -119,7 +123,7 @@ export class FlagWatch {
       hash: this.#document?.hash ?? '',
       description: this.#description,
       error: this.#error,
-      served: this.#served,
+      served: this.#heard(),
       edited: this.#edited(),
     }
   }
@@ -208,6 +212,14 @@ export class FlagWatch {
     this.#unwritten = unwritten
   }
 
+  /** That it served the file a while ago is not known of now. */
+  #heard(): ServedReading {
+    const silent = Date.now() - this.#heardAt
+    if (this.#served.state !== 'same' || silent <= HEARD_MS) return this.#served
+    const detail = `no answer for ${Math.round(silent / 1000)} s`
+    return { ...this.#served, state: 'unknown', detail, since: this.#heardAt }
+  }
+
   #edited(): FlagReading['edited'] {
     const last = editedOutside(this.#history, this.#options.flag)
     if (last === undefined) return null
@@ -235,6 +247,7 @@ export class FlagWatch {
         signal: this.#stop.signal,
       })
       if (document !== this.#document) return
+      this.#heardAt = Date.now()
       const since = state === this.#served.state ? this.#served.since : Date.now()
       this.#served = { state, url: flagd, detail, probes, agreeing, since }
     } catch (error) {

@@ -2,6 +2,7 @@ import type { FlagReading } from './flag-watch.ts'
 import type { GuardReading } from '../guard-view.ts'
 import type { FleetReading } from '../metrics/index.ts'
 import type { Side } from '../../side.ts'
+import { guardSilentS } from '../page/guard-silence.ts'
 import { isEnough, sideName } from '../page/side-name.ts'
 import type { ProcessesReading } from './processes.ts'
 import type { WayBack } from './way-back.ts'
@@ -28,13 +29,13 @@ export interface HeadlineInput {
   readonly wayBack: WayBack
   /** Epoch milliseconds since when the file is unchanged. */
   readonly changedAt: number
+  /** Callers who got nothing from either side since a side is out, as far as it is known. */
+  readonly lost: Readonly<Record<Side, { readonly sum: number; readonly seconds: number }>>
 }
 
 /** Shares of bad operations from which a person should look, and from which they should act. */
 const WATCH_BAD = 0.01
 const TROUBLE_BAD = 0.05
-/** A guard elsewhere that has not been heard for so long is not relied on. In milliseconds. */
-const GUARD_SILENT_MS = 5000
 /**
  * flagd's watcher needs a second or two for an edit; no difference is reported for this long. In
  * milliseconds.
@@ -49,7 +50,7 @@ export function headlineOf(input: HeadlineInput): Headline {
   const findings = [
     ...wayBackFindings(input.wayBack),
     ...processFindings(input),
-    ...sideFindings(input.fleet),
+    ...sideFindings(input.fleet, input),
     ...guardFindings(input),
     ...flagFindings(input),
     ...fleetFindings(input.fleet),
@@ -113,7 +114,10 @@ function processFindings({ now, changedAt, processes, wayBack }: HeadlineInput):
   return found
 }
 
-function sideFindings({ arms, backends, breakersOpen, outSince, owed }: FleetReading): Finding[] {
+function sideFindings(
+  { arms, backends, breakersOpen, outSince, owed }: FleetReading,
+  { now, lost }: HeadlineInput,
+): Finding[] {
   const found: Finding[] = []
   for (const side of ['on', 'off'] as const) {
     const arm = arms?.[side]
@@ -126,7 +130,7 @@ function sideFindings({ arms, backends, breakersOpen, outSince, owed }: FleetRea
       const where = breakersOpen[side] === 1 ? 'one replica' : `${breakersOpen[side]} replicas`
       found.push({
         level: 'trouble',
-        sentence: `${upper(named(side, backends[side]))} is out${sinceText(outSince[side])}: breaker open on ${where}${harmText(arms)}`,
+        sentence: `${upper(named(side, backends[side]))} is out${sinceText(outSince[side])}: breaker open on ${where}${harmText(arms, lost[side], now, outSince[side])}`,
       })
     }
     const due = owed[side] ?? 0
@@ -153,12 +157,22 @@ function sinceText(since: number | null): string {
 }
 
 /** What callers notice of it: the first question of a person on call. */
-function harmText(arms: FleetReading['arms']): string {
+function harmText(
+  arms: FleetReading['arms'],
+  { sum, seconds }: HeadlineInput['lost'][Side],
+  now: number,
+  since: number | null,
+): string {
   if (arms === undefined) return ''
   const { lost } = arms.all
-  return lost === 0
-    ? '; no request failed in the last 5 s'
-    : `; ${rate(lost)} requests a second get nothing from either side`
+  if (lost > 0) return `; ${rate(lost)} requests a second get nothing from either side`
+  // The page may have been started after the outage began.
+  const whole = since !== null && (now - since) / 1000 - seconds < 3
+  const then = whole ? 'since then' : `in the last ${Math.max(5, Math.round(seconds))} s`
+  const failed = Math.round(sum)
+  return failed === 0
+    ? `; no request failed ${then}`
+    : `; callers are served now, about ${failed} ${failed === 1 ? 'request' : 'requests'} failed ${then}`
 }
 
 function rate(value: number): string {
@@ -168,9 +182,10 @@ function rate(value: number): string {
 function guardFindings({ guard, now }: HeadlineInput): Finding[] {
   if (guard === undefined) return []
   const found: Finding[] = guard.alarms.map((sentence) => ({ level: 'watch', sentence }))
-  const silentMs = now - guard.at
-  if (guard.elsewhere !== undefined && silentMs > GUARD_SILENT_MS) {
-    const sentence = `${guard.elsewhere} has not been heard for ${Math.round(silentMs / 1000)} s`
+  const silent = guardSilentS(guard, now)
+  if (silent > 0) {
+    const who = guard.elsewhere ?? 'The guard'
+    const sentence = `${who} has not been heard for ${silent} s: it may not roll back by itself`
     found.push({ level: 'watch', sentence })
   }
   if (guard.answer === 'regressed') {
@@ -207,6 +222,9 @@ function flagFindings({ now, flag }: HeadlineInput): Finding[] {
   if (served.state === 'different' && now - served.since > SERVING_GRACE_MS) {
     const sentence = `flagd does not serve what the file says: ${served.detail}`
     found.push({ level: 'trouble', sentence })
+  }
+  if (served.state === 'unknown' && served.detail !== '') {
+    found.push({ level: 'unknown', sentence: `flagd cannot be asked: ${served.detail}` })
   }
   if (served.state === 'unreachable') {
     found.push({ level: 'watch', sentence: 'flagd does not answer: changes cannot be confirmed' })

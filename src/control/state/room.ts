@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto'
 import { messageOf, SwitchbackError } from '../../errors.ts'
 import { type ChangeEffect, changeReading, effectOf } from './changes.ts'
 import { FlagWatch } from './flag-watch.ts'
-import type { Evidence, GuardReading, GuardView } from '../guard-view.ts'
+import type { Evidence, GuardOrder, GuardReading, GuardView } from '../guard-view.ts'
 import { headlineOf } from './headline.ts'
 import { Fleet } from '../metrics/index.ts'
 import { ProcessJudge } from './processes.ts'
@@ -104,6 +104,18 @@ export class Room {
     await this.#guard.approve(percent, who)
   }
 
+  /** @throws {SwitchbackError} `SB_GUARD_ORDER` */
+  async order(order: GuardOrder): Promise<void> {
+    const guard = this.#readGuard()
+    const why = refusalOf(order, this.#guard?.order === undefined ? undefined : guard)
+    if (why !== '') {
+      throw new SwitchbackError('SB_GUARD_ORDER', `${why}; nothing was ordered`, {
+        hint: 'look at its state again: it may have moved on or be holding',
+      })
+    }
+    await this.#guard?.order?.(order)
+  }
+
   async close(): Promise<void> {
     clearInterval(this.#timer)
     clearInterval(this.#resolving)
@@ -126,12 +138,15 @@ export class Room {
     const guard = this.#readGuard()
     const { document, changedAt } = this.#watch
     const processes = this.#judge.read(document, this.#fleet.answers(flag.name))
+    const lostSince = (since: number | null): { sum: number; seconds: number } =>
+      this.series.total('all.lost', (since ?? at) / 1000, at / 1000)
+    const lost = { off: lostSince(fleet.outSince.off), on: lostSince(fleet.outSince.on) }
     const wayBack = wayBackOf({ now: at, flag, changedAt, fleet, processes })
     const share = flag.error === null ? shownShare(flag.description) : undefined
     return {
       at,
       boot: this.boot,
-      headline: headlineOf({ now: at, flag, changedAt, fleet, guard, processes, wayBack }),
+      headline: headlineOf({ now: at, flag, changedAt, fleet, guard, processes, wayBack, lost }),
       flag,
       fleet,
       processes,
@@ -158,6 +173,16 @@ export class Room {
     const last = this.#watch.history.at(-1)
     return last === undefined ? null : effectOf(changeReading(last), this.series, at)
   }
+}
+
+/** Why a guard cannot take an order; `''` when it can. */
+function refusalOf(order: GuardOrder, guard: GuardReading | undefined): string {
+  if (guard === undefined) return 'no guard that takes orders is known here'
+  if (guard.mode !== 'acting') return `the guard does not act: ${guard.sentence}`
+  if (order.kind !== 'promote') return ''
+  if ((guard.holding ?? '') !== '') return `an alarm holds the rollout: ${guard.holding}`
+  if (guard.next === undefined) return 'this is the last step'
+  return guard.next === order.to ? '' : `${guard.next} % is the next step`
 }
 
 /** JSON has no infinity, and the logarithm of no evidence is one. */

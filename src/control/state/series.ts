@@ -39,6 +39,13 @@ export class Series {
     return this.#points.filter(([at]) => (at ?? 0) >= seconds)
   }
 
+  /** What a rate adds up to since then, and the seconds of that which are known. */
+  total(column: string, from: number, to: number): { sum: number; seconds: number } {
+    const first = this.#points.find(([at]) => (at ?? 0) >= from)?.[0] ?? to
+    const seconds = Math.max(0, to - first)
+    return { sum: (this.mean(column, from, to) ?? 0) * seconds, seconds }
+  }
+
   /** The mean of a column between two times in epoch seconds; `null` when nothing is known. */
   mean(column: string, from: number, to: number): number | null {
     const index = COLUMNS.indexOf(column)

@@ -46,6 +46,15 @@ export async function leaseHolder(file: string, now: number = Date.now()): Promi
   return held !== undefined && held.until > now ? held.name : ''
 }
 
+/** A holder that ended without a word: it neither renewed its lease nor gave it back. */
+export async function lapsedLease(
+  file: string,
+  now: number = Date.now(),
+): Promise<{ readonly name: string; readonly until: number } | undefined> {
+  const { held } = await currentLease(file)
+  return held !== undefined && held.until <= now ? held : undefined
+}
+
 async function leaseNumbers(file: string): Promise<number[]> {
   const prefix = `${basename(file)}.`
   const names = await readdir(dirname(file))

@@ -38,7 +38,11 @@ export interface GuardPosition {
   readonly expected: number | undefined
   /** Messages to people that were accepted, and given up. */
   readonly messages: { readonly sent: number; readonly failed: number }
-  readonly plan: { readonly steps: readonly number[]; readonly minHoldS: number }
+  readonly plan: {
+    readonly steps: readonly number[]
+    readonly minHoldS: number
+    readonly intervalMs: number
+  }
   /** What ended well, but took longer than so many milliseconds, is late. */
   readonly lateMs: number
   /** The latest incidents that were survived, the newest first. */

@@ -1,7 +1,8 @@
-import { HOLDING } from './alarms.ts'
+import { type Alarm, HOLDING } from './alarms.ts'
 import { metricText } from '../rule/index.ts'
 import type { Answer, MetricVerdict } from '../rule/index.ts'
 import type { GuardStatus, ToldIncident } from './status.ts'
+import type { Paused } from '../act/store.ts'
 
 /**
  * - `acting`: it moves the split; `advising`: it only reports what it would do;
@@ -21,6 +22,7 @@ export interface GuardSummary {
     readonly steps: readonly number[]
     readonly heldS: number
     readonly minHoldS: number
+    readonly intervalMs: number
   }
   /** What each metric that stands in the way of the next step waits for, and how long. */
   readonly waits: readonly string[]
@@ -35,6 +37,10 @@ export interface GuardSummary {
   readonly percent: number
   /** A share that waits for an approval. */
   readonly awaiting: number | undefined
+  /** The next share of the plan; undefined at its end. */
+  readonly next: number | undefined
+  /** By whom and since when no step is taken; undefined: steps are taken. */
+  readonly paused: Paused | undefined
   /** The alarm that keeps it from the next step; `''` without one. */
   readonly holding: string
   readonly at: number
@@ -77,6 +83,11 @@ function waitsOf({ verdict, phase, standbyFor }: GuardStatus): string[] {
   return waiting.map((metric) => metricText(metric))
 }
 
+/** What is the matter, and since when. */
+function alarmText({ code, message, since }: Alarm): string {
+  return `${code}: ${message} (since ${new Date(since).toISOString().slice(11, 19)} UTC)`
+}
+
 /** What a person should know of the guard at a glance. */
 export function viewOf(status: GuardStatus): GuardSummary {
   return {
@@ -89,9 +100,11 @@ export function viewOf(status: GuardStatus): GuardSummary {
     lateMs: status.lateMs,
     incidents: status.incidents,
     epoch: status.epoch,
-    alarms: status.alarms.map(({ code, message }) => `${code}: ${message}`),
+    alarms: status.alarms.map((alarm) => alarmText(alarm)),
     percent: status.percent,
     awaiting: status.awaiting,
+    next: status.next,
+    paused: status.paused,
     holding: status.alarms.find(({ code }) => HOLDING.has(code))?.message ?? '',
     at: status.at,
   }

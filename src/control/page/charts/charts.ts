@@ -4,6 +4,7 @@ import type { PageData } from './data.ts'
 import { drawMarkers } from './chart-markers.ts'
 import { CHARTS, type ChartSpec } from './chart-specs.ts'
 import { byId, h, setAttribute, setText } from '../dom.ts'
+import { clock } from '../format.ts'
 
 type Options = UPlot.Options
 type Plot = UPlot
@@ -29,7 +30,8 @@ export function charts(data: PageData): {
   let seconds = Number(localStorage.getItem('switchback-range') ?? 600)
   let changes: ControlHistory = []
   let drawn: DrawnChart[] = []
-  let now = Date.now() / 1000
+  // The server's time, of its last update.
+  let now = 0
 
   const draw = (): void => {
     for (const chart of drawn) chart.show(data, now - seconds, now)
@@ -151,6 +153,7 @@ function optionsOf(
   const paths = spec.stepped === true ? Chart.paths.stepped?.({ align: 1 }) : undefined
   return {
     width: Math.max(200, width),
+    tzDate: (seconds) => Chart.tzDate(new Date(seconds * 1000), 'Etc/UTC'),
     height: spec.height,
     padding: [8, 8, labelled ? 0 : 8, 0],
     legend: { show: false },
@@ -175,7 +178,7 @@ function optionsOf(
         ticks: { show: false },
         size: labelled ? 20 : 0,
         gap: 4,
-        ...(labelled ? {} : { values: (_: Plot, splits: number[]) => splits.map(() => '') }),
+        values: (_: Plot, splits: number[]) => splits.map((at) => (labelled ? timeText(at) : '')),
       },
       {
         stroke: ink('--soft'),
@@ -202,6 +205,12 @@ function optionsOf(
     ],
     hooks: { draw: [hooks.markers], setCursor: [hooks.cursor] },
   }
+}
+
+/** `14:03`, and `14:03:30` between two minutes. */
+function timeText(seconds: number): string {
+  const text = clock(seconds * 1000)
+  return text.endsWith(':00') ? text.slice(0, 5) : text
 }
 
 function isPowerOfTen(value: number): boolean {

@@ -1,4 +1,13 @@
-const PER_ARM = ['operations', 'bad', 'p50', 'p95', 'p99', 'hitRate', 'originLoads'] as const
+const PER_ARM = [
+  'operations',
+  'bad',
+  'p50',
+  'p95',
+  'p99',
+  'hitRate',
+  'originLoads',
+  'lost',
+] as const
 
 /**
  * What a point of the series holds, in this order. `at` in epoch seconds; `share`: the `on` share in

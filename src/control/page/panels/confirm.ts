@@ -66,15 +66,34 @@ export function confirmChange(
   })
 }
 
+/** Where two lines begin to differ, and a bracket before it: what changes is to be seen first. */
+function firstDifference(line: string, other: string): number {
+  let at = 0
+  while (at < line.length && line[at] === other[at]) at++
+  const bracket = Math.max(line.lastIndexOf('[', at - 1), line.lastIndexOf('{', at - 1))
+  return Math.max(0, bracket)
+}
+
 /** The lines that would change, as `git diff` marks them. */
 function diffView(diff: readonly DiffLine[]): HTMLElement {
-  const lines = diff.map(({ kind, line }) =>
-    h(
+  const removed = diff.filter(({ kind }) => kind === 'removed')
+  const added = diff.filter(({ kind }) => kind === 'added')
+  const from = (line: DiffLine): number => {
+    const [list, others] = line.kind === 'removed' ? [removed, added] : [added, removed]
+    return removed.length === added.length
+      ? firstDifference(line.line, others[list.indexOf(line)]?.line ?? '')
+      : 0
+  }
+  const lines = diff.map((entry) => {
+    const { kind, line } = entry
+    const start = from(entry)
+    const shown = start === 0 ? line : `\u2026 ${line.slice(start)}`
+    return h(
       'div',
-      { class: kind === 'removed' ? 'del' : 'add' },
-      `${kind === 'removed' ? '-' : '+'} ${line}`,
-    ),
-  )
+      { class: kind === 'removed' ? 'del' : 'add', title: line },
+      `${kind === 'removed' ? '-' : '+'} ${shown}`,
+    )
+  })
   return h(
     'div',
     { class: 'diff', tabindex: '0', role: 'group', 'aria-label': 'What changes in the file' },

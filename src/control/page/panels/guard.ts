@@ -1,8 +1,9 @@
 import type { GuardMetric, GuardPlan, GuardReading } from '../../guard-view.ts'
 import type { ControlState } from '../../state/state.ts'
-import { approve } from '../api.ts'
 import { byId, h, setAttribute, setText, whenChanged } from '../dom.ts'
-import { odds, share } from '../format.ts'
+import { clock, odds, share } from '../format.ts'
+import { guardOrders } from './guard-orders.ts'
+import { guardSilentS } from '../guard-silence.ts'
 
 /** Natural logarithms at the ends of the picture: 1,000 : 1 for safe, 100,000 : 1 for regressed. */
 const LEFT = Math.log(1000)
@@ -22,7 +23,7 @@ const ANSWERS = {
 } as const
 
 const MODES: Readonly<Record<GuardReading['mode'], string>> = {
-  acting: '',
+  acting: 'acting',
   advising: 'only watching',
   yielded: 'yielded',
   blind: 'blind',
@@ -47,8 +48,8 @@ export function guardPanel(): { update(state: ControlState): void } {
   const alarms = h('ul', { class: 'alarms' })
   const waits = h('ul', { class: 'waits' })
   const incidents = h('ul', { class: 'waits' })
-  const ask = approval()
-  byId('guard').append(sentence, ask.element, plan, waits, metrics, scale, incidents, alarms)
+  const orders = guardOrders()
+  byId('guard').append(sentence, alarms, orders.element, plan, waits, metrics, scale, incidents)
   const chip = byId('guard-mode')
 
   return {
@@ -62,14 +63,14 @@ export function guardPanel(): { update(state: ControlState): void } {
         sentence.className = 'empty'
         setText(chip, 'none')
         for (const part of [plan, waits, metrics, scale, incidents, alarms]) part.replaceChildren()
-        ask.update(undefined)
+        orders.update(null)
         return
       }
       sentence.className = 'guard-sentence'
       const who = guard.elsewhere === undefined ? '' : `${guard.elsewhere} acts: `
       setText(sentence, who + guard.sentence)
       showChip(chip, guard, at)
-      ask.update(guard.awaiting)
+      orders.update(guard)
       whenChanged(plan, JSON.stringify([guard.plan, share]), () =>
         guard.plan === undefined ? [] : [stepList(guard.plan, share)],
       )
@@ -89,41 +90,14 @@ export function guardPanel(): { update(state: ControlState): void } {
   }
 }
 
-/** The button for a step that the guard may not take by itself. */
-function approval(): { element: HTMLElement; update(awaiting: number | undefined): void } {
-  const button = h('button', { class: 'primary', type: 'button', id: 'approve' })
-  const outcome = h('span', { class: 'soft', role: 'status' })
-  const element = h('p', { class: 'actions', hidden: true }, button, outcome)
-  let step: number | undefined
-  button.addEventListener('click', () => void agree())
-  async function agree(): Promise<void> {
-    if (step === undefined) return
-    try {
-      await approve(step)
-      setText(outcome, 'Approved: the guard takes the step if the evidence still allows it.')
-    } catch (error) {
-      setText(outcome, error instanceof Error ? error.message : String(error))
-    }
-  }
-  return {
-    element,
-    update(awaiting) {
-      if (awaiting !== step) setText(outcome, '')
-      step = awaiting
-      element.hidden = awaiting === undefined
-      setText(button, `Approve ${awaiting ?? ''} %`)
-    },
-  }
-}
-
 function showChip(chip: Element, guard: GuardReading, now: number): void {
-  const silent = now - guard.at > 15_000
+  const silent = guardSilentS(guard, now)
   const answer = guard.answer === undefined ? undefined : ANSWERS[guard.answer]
-  const acting = guard.mode === 'acting'
-  const tone = silent ? 'watch' : (answer?.tone ?? (acting ? '' : 'watch'))
+  const acting = guard.mode === 'acting' && guard.paused === undefined
+  const tone = silent > 0 ? 'watch' : (answer?.tone ?? (acting ? '' : 'watch'))
   const words = [
-    acting ? '' : MODES[guard.mode],
-    silent ? 'silent' : '',
+    guard.paused === undefined ? MODES[guard.mode] : 'paused',
+    silent > 0 ? `silent for ${silent} s` : '',
     answer?.text ?? '',
   ].filter(Boolean)
   setText(chip, words.join(', '))
@@ -151,7 +125,7 @@ function stepList({ steps, heldS, minHoldS }: GuardPlan, share: number): Node {
 }
 
 function incidentText({ at: when, sentence }: { at: number; sentence: string }): string {
-  return `${new Date(when).toLocaleTimeString()}  incident: ${sentence}`
+  return `${clock(when)} UTC incident: ${sentence}`
 }
 
 function picture(metric: GuardMetric, lateMs: number | undefined): Node {

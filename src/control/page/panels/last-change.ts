@@ -1,8 +1,9 @@
-import type { BeforeAfter } from '../../state/changes.ts'
+import type { BeforeAfter, ChangeEffect } from '../../state/changes.ts'
 import type { ControlHistory, ControlState } from '../../state/state.ts'
 import { ApiError, undo } from '../api.ts'
 import { byId, h, setText, whenChanged } from '../dom.ts'
 import { ago, ms, percent, share } from '../format.ts'
+import { isEnough, isEnoughForP99, WINDOW_S } from '../side-name.ts'
 
 /** What was changed last, by whom, and what all users have experienced since. */
 export function lastChange(): {
@@ -63,7 +64,7 @@ export function lastChange(): {
       whenChanged(effect, rows, () =>
         felt === null || felt.seconds === 0
           ? []
-          : [...row('errors', felt.bad, share), ...row('p99', felt.p99, ms)],
+          : [...row('errors', felt.bad, share, felt), ...row('p99', felt.p99, ms, felt)],
       )
     },
   }
@@ -100,11 +101,14 @@ function texts({ before, after }: BeforeAfter, format: Format): string[] {
   return [format(before), format(after)]
 }
 
-function row(name: string, value: BeforeAfter, format: Format): Node[] {
+function row(name: string, value: BeforeAfter, format: Format, felt: ChangeEffect): Node[] {
   const { before, after } = value
   const [was, is] = texts(value, format)
   const floor = name === 'errors' ? 0.001 : 0.1
-  const worse = before !== null && after !== null && after > before * 1.5 + floor
+  // Too few operations since then prove nothing.
+  const perSecond = ((felt.operations.after ?? 0) * felt.seconds) / WINDOW_S
+  const enough = name === 'errors' ? isEnough(after ?? 0, perSecond) : isEnoughForP99(perSecond)
+  const worse = enough && before !== null && after !== null && after > before * 1.5 + floor
   const better = before !== null && after !== null && before > after * 1.5 + floor
   const tone = worse ? 'now worse' : better ? 'now better' : 'now'
   return [

@@ -1,6 +1,7 @@
 import type { ControlState } from '../../state/state.ts'
-import { byId, h, setAttribute, setText, whenChanged } from '../dom.ts'
+import { byId, h, setAttribute, whenChanged } from '../dom.ts'
 import { percent } from '../format.ts'
+import { sideName } from '../side-name.ts'
 
 /** Which users are served by which side: according to the file, flagd and the traffic. */
 export function serving(): { update(state: ControlState): void } {
@@ -12,13 +13,23 @@ export function serving(): { update(state: ControlState): void } {
   byId('serving').append(h('div', { class: 'serving-numbers' }, on, off), bar, facts)
 
   return {
-    update({ flag, point, processes }) {
+    update({ flag, fleet, point, processes }) {
       const { description, error } = flag
       const disabled = description?.state === 'DISABLED'
       const share = disabled ? 0 : description?.share
       const known = share !== undefined
-      setText(on, known ? `${percent(share)} new side` : 'new side: unknown')
-      setText(off, known ? `${percent(100 - share)} old side` : 'old side: unknown')
+      const names = {
+        on: sideName('on', fleet.backends.on),
+        off: sideName('off', fleet.backends.off),
+      }
+      whenChanged(on, `${share} ${names.on}`, () => [
+        known ? `${percent(share)} ` : '? ',
+        h('small', {}, names.on),
+      ])
+      whenChanged(off, `${share} ${names.off}`, () => [
+        known ? `${percent(100 - share)} ` : '? ',
+        h('small', {}, names.off),
+      ])
       fill.style.width = `${share ?? 0}%`
       setAttribute(fill, 'data-zero', String((share ?? 0) === 0))
       setAttribute(
@@ -42,7 +53,7 @@ export function serving(): { update(state: ControlState): void } {
         fileFact(error, disabled),
         servedFact(flag.served),
         ...processFact(processes),
-        h('span', { class: 'fact' }, 'traffic to the new side ', h('b', {}, seenText(seen))),
+        h('span', { class: 'fact' }, 'operations on the new side ', h('b', {}, seenText(seen))),
         ...(pilots > 0
           ? [h('span', { class: 'fact' }, `and ${pilots} pilot${pilots === 1 ? '' : 's'} first`)]
           : []),

@@ -1,6 +1,6 @@
 import type { ArmReading } from '../../metrics/index.ts'
 import type { ControlState } from '../../state/state.ts'
-import { isEnough, sideName } from '../side-name.ts'
+import { isEnough, isEnoughForP99, sideName } from '../side-name.ts'
 import { byId, h, setAttribute, setText } from '../dom.ts'
 import { ms, rate, share } from '../format.ts'
 
@@ -119,7 +119,7 @@ export function sides(): { update(state: ControlState): void } {
           isEnough(value, fleet.arms?.[side].operations ?? 0)
         setAttribute(on, 'data-alarm', String(red(a, 'on')))
         setAttribute(off, 'data-alarm', String(red(b, 'off')))
-        const { text, worse } = difference(row, a, b, fleet.arms?.on.operations ?? 0)
+        const { text, worse } = difference(row, a, b, fleet.arms)
         setText(diff, text)
         diff.classList.toggle('worse', worse)
       }
@@ -131,13 +131,19 @@ function difference(
   row: Row,
   on: number | null,
   off: number | null,
-  perSecond: number,
+  arms: ControlState['fleet']['arms'],
 ): { text: string; worse: boolean } {
-  if (row.worse === undefined || on === null || off === null) return { text: '', worse: false }
+  if (row.worse === undefined || on === null || off === null || arms === undefined) {
+    return { text: '', worse: false }
+  }
+  const few =
+    row.format === ms &&
+    !(['on', 'off'] as const).every((side) => isEnoughForP99(arms[side].operations))
+  if (few) return { text: 'too few to compare', worse: false }
   const { more, floor, alike = floor } = row.worse
   if (Math.abs(on - off) < alike) return { text: 'alike', worse: false }
-  // A latency is not a share of the operations; of shares, a few bad ones prove nothing.
-  const enough = row.format !== share || isEnough(on, perSecond)
+  // Of shares, a few bad ones prove nothing.
+  const enough = row.format !== share || isEnough(on, arms.on.operations)
   const worse = enough && on > off * more + floor
   if (off === 0) return { text: worse ? 'worse' : '', worse }
   const ratio = on / off

@@ -1,0 +1,213 @@
+#!/usr/bin/env node
+/**
+ * Pictures of the control page in the five worst minutes of a rollout, made with real parts: two app processes,
+ * a Redis, a sidecar, the page, and where one is shown a guard, each a process of its own. They go into
+ * docs/screenshots; docs/operate.md shows them. Usage: npm run build && node scripts/page-shots.mjs
+ * [--only redis-dead,replica-lost] [--out DIR]
+ */
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { copyFile, mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
+import { createServer } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join, resolve } from 'node:path'
+import { createInterface } from 'node:readline'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { parseArgs } from 'node:util'
+import { chromium as driver } from 'playwright-core'
+import { chromium, obtainProgram, redisServer } from '../build/cli/provision/index.js'
+
+const root = resolve(import.meta.dirname, '..')
+const { values } = parseArgs({
+  options: { only: { type: 'string' }, out: { type: 'string', default: 'docs/screenshots' } },
+})
+const out = resolve(root, values.out)
+const DESK = { width: 1280, height: 900 }
+const PHONE = { width: 390, height: 844 }
+
+/** Each minute: what happens, what the page must then say, and how wide it is seen. */
+const MINUTES = {
+  'flagd-dead': {
+    async happen({ page, end, flagd }) {
+      await end(flagd)
+      await page.click('#rollback')
+    },
+    says: { '#back-result': /NOT back yet/, '#headline': /NOT back yet/ },
+  },
+  'redis-dead': {
+    happen: ({ end, redis }) => end(redis),
+    says: { '#headline': /is out since .*no request failed/ },
+    after: 8,
+  },
+  'guard-elsewhere': {
+    async happen({ start, plan, flagsOf, metrics }) {
+      const sources = metrics.flatMap((url) => ['--metrics', url])
+      await start('guard', ['guard', ...flagsOf, '--plan', plan, ...sources])
+    },
+    says: { '#guard': /acts: .*more operations/s },
+  },
+  'replica-lost': {
+    happen: ({ end, apps }) => end(apps[1]),
+    says: { '#headline': /No metrics of/ },
+    after: 6,
+  },
+  'edited-by-hand': {
+    async happen({ file }) {
+      const text = await readFile(file, 'utf8')
+      await writeFile(file, text.replace('[["on", 25], ["off", 75]]', '[["off", 70], ["on", 30]]'))
+    },
+    says: { '#headline': /edited by hand/ },
+  },
+}
+
+const wanted = values.only === undefined ? Object.keys(MINUTES) : values.only.split(',')
+const browser = await driver.launch({
+  executablePath: await program(chromium),
+  args: ['--no-sandbox', '--disable-gpu', '--hide-scrollbars'],
+})
+const redisBin = await program(redisServer)
+await mkdir(out, { recursive: true })
+for (const name of wanted) {
+  const minute = MINUTES[name]
+  if (minute === undefined) throw new Error(`no such minute: ${name}`)
+  console.log(name)
+  await take(name, minute)
+}
+await browser.close()
+
+async function take(name, { happen, says, after = 2 }) {
+  const world = await open()
+  try {
+    const { page } = world
+    await shows(page, '#headline', /^Healthy: both sides answer/)
+    // Enough that the charts have a before.
+    await sleep(45_000)
+    await happen(world)
+    for (const [selector, pattern] of Object.entries(says)) await shows(page, selector, pattern)
+    await sleep(after * 1000)
+    await page.screenshot({ path: join(out, `minute-${name}.png`) })
+    await page.setViewportSize(PHONE)
+    await sleep(1500)
+    await page.screenshot({ path: join(out, `minute-${name}-phone.png`) })
+  } finally {
+    await world.close()
+  }
+}
+
+/** A rollout at 25 %, with traffic. */
+async function open() {
+  const directory = await mkdtemp(join(tmpdir(), 'switchback-shots-'))
+  const file = join(directory, 'use-redis.json')
+  const text = await readFile(join(root, 'flags', 'use-redis.json'), 'utf8')
+  await writeFile(file, text.replace(/\["on", \d+\], \["off", \d+\]/, '["on", 25], ["off", 75]'))
+  const plan = join(directory, 'plan.yaml')
+  await writeFile(plan, 'steps: [25, 50, 100]\nbaselineTime: 5s\nhold: 30s\n')
+  const running = new Set()
+  const traffic = new AbortController()
+
+  const spawned = (command, args, env = {}) => {
+    const child = spawn(command, args, {
+      cwd: directory,
+      env: { ...process.env, ...env },
+      stdio: ['ignore', 'pipe', 'ignore'],
+    })
+    running.add(child)
+    return child
+  }
+  const end = async (child) => {
+    running.delete(child)
+    if (child.exitCode !== null || child.signalCode !== null) return
+    const exit = once(child, 'exit')
+    child.kill('SIGKILL')
+    await exit
+  }
+  /** Starts a command of switchback; resolves with the first line that matches. */
+  const start = async (_what, args, pattern = /./, env = {}) => {
+    const child = spawned(process.execPath, [join(root, 'dist/cli/bin.js'), ...args], env)
+    const lines = createInterface(child.stdout)
+    for await (const line of lines) {
+      const found = pattern.exec(line)
+      if (found === null) continue
+      child.stdout.resume()
+      return { child, found }
+    }
+    throw new Error(`${args.join(' ')} ended before it was ready`)
+  }
+
+  const redisPort = await freePort()
+  const redis = spawned(redisBin, ['--port', `${redisPort}`, '--save', '', '--bind', '127.0.0.1'])
+  const any = ['evaluation', 'management', 'sync', 'ofrep'].flatMap((port) => [`--${port}-port`, '0'])
+  const sidecar = await start('sidecar', ['sidecar', '--json', '--file', file, ...any], /"ready":true/)
+  const { ports } = JSON.parse(sidecar.found.input)
+  const env = {
+    FLAGD_HOST: '127.0.0.1',
+    FLAGD_PORT: `${ports.sync}`,
+    FLAGD_RESOLVER: 'in-process',
+    REDIS_URL: `redis://127.0.0.1:${redisPort}`,
+    SWITCHBACK_OPERATOR: 'ann',
+    NO_COLOR: '1',
+  }
+  const apps = []
+  const metrics = []
+  for (let i = 0; i < 2; i++) {
+    const ports = ['--port', '0', '--metrics-port', '0', '--origin-latency', '5']
+    const app = await start('app', ['start', ...ports, '--cache-dir', `cache-${i}`], /metrics (http\S+)/, env)
+    apps.push(app.child)
+    metrics.push(app.found[1])
+  }
+  const services = await Promise.all(apps.map((_, i) => serviceOf(i)))
+  async function serviceOf(i) {
+    return metrics[i]
+  }
+  const flagsOf = ['--file', file, '--flag', 'use-redis', '--flagd', `http://127.0.0.1:${ports.ofrep}`]
+  const control = await start(
+    'control',
+    ['control', '--json', '--port', '0', ...flagsOf, ...metrics.flatMap((url) => ['--metrics', url])],
+    /"ready":true/,
+    env,
+  )
+  const context = await browser.newContext({ viewport: DESK })
+  const page = await context.newPage()
+  await page.goto(JSON.parse(control.found.input).url)
+  return {
+    page,
+    end,
+    start,
+    redis,
+    apps,
+    metrics,
+    file,
+    plan,
+    flagsOf,
+    flagd: sidecar.child,
+    services,
+    async close() {
+      traffic.abort()
+      await context.close()
+      for (const child of running) await end(child)
+      await rm(directory, { recursive: true, force: true })
+    },
+  }
+}
+
+async function shows(page, selector, pattern) {
+  for (let waited = 0; waited < 120; waited++) {
+    if (pattern.test(await page.locator(selector).innerText())) return
+    await sleep(1000)
+  }
+  throw new Error(`${selector} never shows ${pattern}: ${await page.locator(selector).innerText()}`)
+}
+
+async function freePort() {
+  const server = createServer().listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  const { port } = server.address()
+  server.close()
+  return port
+}
+
+async function program(wanted) {
+  const found = await obtainProgram(wanted, { env: process.env, say: (line) => console.log(line) })
+  if (found.path === undefined) throw new Error(found.reason)
+  return found.path
+}
