@@ -7,7 +7,7 @@
  */
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { copyFile, mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
+import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
@@ -40,11 +40,10 @@ const MINUTES = {
     after: 8,
   },
   'guard-elsewhere': {
-    async happen({ start, plan, flagsOf, metrics }) {
-      const sources = metrics.flatMap((url) => ['--metrics', url])
-      await start('guard', ['guard', ...flagsOf, '--plan', plan, ...sources])
+    async happen({ start, plan, flagsOf, sources }) {
+      await start(['guard', ...flagsOf, '--plan', plan, ...sources], {}, /guard of/)
     },
-    says: { '#guard': /acts: .*more operations/s },
+    says: { '#guard': /acts: .*failed 0 of \d{3,}: .*more operations/s },
   },
   'replica-lost': {
     happen: ({ end, apps }) => end(apps[1]),
@@ -122,12 +121,13 @@ async function open() {
     await exit
   }
   /** Starts a command of switchback; resolves with the first line that matches. */
-  const start = async (_what, args, pattern = /./, env = {}) => {
+  const start = async (args, env = {}, ...patterns) => {
     const child = spawned(process.execPath, [join(root, 'dist/cli/bin.js'), ...args], env)
-    const lines = createInterface(child.stdout)
-    for await (const line of lines) {
-      const found = pattern.exec(line)
-      if (found === null) continue
+    const found = []
+    for await (const line of createInterface(child.stdout)) {
+      const match = patterns[found.length]?.exec(line)
+      if (match) found.push(match)
+      if (found.length < patterns.length) continue
       child.stdout.resume()
       return { child, found }
     }
@@ -136,57 +136,76 @@ async function open() {
 
   const redisPort = await freePort()
   const redis = spawned(redisBin, ['--port', `${redisPort}`, '--save', '', '--bind', '127.0.0.1'])
-  const any = ['evaluation', 'management', 'sync', 'ofrep'].flatMap((port) => [`--${port}-port`, '0'])
-  const sidecar = await start('sidecar', ['sidecar', '--json', '--file', file, ...any], /"ready":true/)
-  const { ports } = JSON.parse(sidecar.found.input)
+  const any = ['evaluation', 'management', 'sync', 'ofrep'].flatMap((port) => [
+    `--${port}-port`,
+    '0',
+  ])
+  const sidecar = await start(['sidecar', '--json', '--file', file, ...any], {}, /"ready":true/)
+  const { ports } = JSON.parse(sidecar.found[0].input)
   const env = {
     FLAGD_HOST: '127.0.0.1',
     FLAGD_PORT: `${ports.sync}`,
     FLAGD_RESOLVER: 'in-process',
     REDIS_URL: `redis://127.0.0.1:${redisPort}`,
-    SWITCHBACK_OPERATOR: 'ann',
     NO_COLOR: '1',
   }
   const apps = []
   const metrics = []
+  const services = []
   for (let i = 0; i < 2; i++) {
     const ports = ['--port', '0', '--metrics-port', '0', '--origin-latency', '5']
-    const app = await start('app', ['start', ...ports, '--cache-dir', `cache-${i}`], /metrics (http\S+)/, env)
+    const args = ['start', ...ports, '--cache-dir', `cache-${i}`]
+    const app = await start(args, env, /service (http\S+)/, /metrics (http\S+)/)
     apps.push(app.child)
-    metrics.push(app.found[1])
+    services.push(app.found[0][1])
+    metrics.push(app.found[1][1])
   }
-  const services = await Promise.all(apps.map((_, i) => serviceOf(i)))
-  async function serviceOf(i) {
-    return metrics[i]
-  }
-  const flagsOf = ['--file', file, '--flag', 'use-redis', '--flagd', `http://127.0.0.1:${ports.ofrep}`]
-  const control = await start(
-    'control',
-    ['control', '--json', '--port', '0', ...flagsOf, ...metrics.flatMap((url) => ['--metrics', url])],
-    /"ready":true/,
-    env,
-  )
+  for (const service of services) void visit(service, traffic.signal)
+  const flagsOf = [
+    '--file',
+    file,
+    '--flag',
+    'use-redis',
+    '--flagd',
+    `http://127.0.0.1:${ports.ofrep}`,
+  ]
+  const sources = metrics.flatMap((url) => ['--metrics', url])
+  const args = ['control', '--json', '--port', '0', ...flagsOf, ...sources]
+  const control = await start(args, env, /"ready":true/)
   const context = await browser.newContext({ viewport: DESK })
   const page = await context.newPage()
-  await page.goto(JSON.parse(control.found.input).url)
+  await page.goto(JSON.parse(control.found[0].input).url)
   return {
     page,
     end,
     start,
     redis,
     apps,
-    metrics,
+    sources,
     file,
     plan,
     flagsOf,
     flagd: sidecar.child,
-    services,
     async close() {
       traffic.abort()
       await context.close()
       for (const child of running) await end(child)
       await rm(directory, { recursive: true, force: true })
     },
+  }
+}
+
+/** Traffic of some users, mostly reads. */
+async function visit(service, signal) {
+  while (!signal.aborted) {
+    const user = `${service}/users/user_${Math.floor(Math.random() ** 2 * 400)}`
+    const data = JSON.stringify({ data: new Date().toISOString() })
+    const put = { method: 'PUT', headers: { 'content-type': 'application/json' }, body: data }
+    await fetch(user, Math.random() < 0.03 ? put : {})
+      .then((response) => response.arrayBuffer())
+      // The service is gone: that is one of the minutes.
+      .catch(() => sleep(200))
+    await sleep(30)
   }
 }
 

@@ -323,8 +323,8 @@ describe('the page in Chromium', () => {
     app.arms.on = { ...on, bad: 0.3 }
     app.telemetry.event('on', 'breaker_opened')
     await page.waitForSelector('body[data-level=trouble]')
-    await shows(page, '#headline', /^Trouble: .*on .*new side.* fail/)
-    await shows(page, '#findings', /breaker open on one replica/)
+    await shows(page, '#headline', /^Trouble: The new side is out.*: breaker open on one replica/)
+    await shows(page, '#findings', /operations on the new side fail/)
     await page.waitForSelector('#sides td[data-alarm=true]')
     app.telemetry.event('on', 'breaker_closed')
     app.arms.on = on

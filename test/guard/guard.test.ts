@@ -211,7 +211,7 @@ describe('a new side that cannot be reached', () => {
     const [alarm] = guard.status.alarms
     expect(alarm?.code).toBe('side-out')
     expect(alarm?.message).toMatch(
-      /^redis cannot be reached from app-1:9464 since \d\d:\d\d:\d\d \(breaker open; /,
+      /^redis cannot be reached from app-1:9464 since \d\d:\d\d:\d\d UTC \(breaker open; /,
     )
     expect(made.changes).toEqual([])
     made.out = undefined

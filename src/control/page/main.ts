@@ -21,10 +21,8 @@ const rollback = rollbackButton(() => info)
 const last = lastChange()
 const picture = charts(data)
 const list = historyList()
-const parts = [
-  ...[rollback, serving(), last, sides(), picture, splitControl(), guardPanel(), beneath()],
-  list,
-]
+const whole = [serving(), sides(), splitControl(), guardPanel(), beneath()]
+const parts = [rollback, last, picture, list, ...whole]
 let latest: ControlState | undefined
 
 void learn()

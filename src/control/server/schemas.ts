@@ -214,10 +214,7 @@ export const schemas: Readonly<Record<string, Schema>> = {
       holding: { ...text, description: 'the alarm in which it takes no step' },
       at: number,
     },
-    [
-      ...['answer', 'plan', 'awaiting', 'next', 'paused', 'holding', 'waits', 'lateMs'],
-      ...['incidents', 'epoch', 'elsewhere'],
-    ],
+    'answer plan awaiting next paused holding waits lateMs incidents epoch elsewhere'.split(' '),
   ),
   History: listOf(
     object({

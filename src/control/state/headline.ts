@@ -1,6 +1,6 @@
 import type { FlagReading } from './flag-watch.ts'
 import type { GuardReading } from '../guard-view.ts'
-import type { FleetReading } from '../metrics/index.ts'
+import type { ArmReading, FleetReading } from '../metrics/index.ts'
 import type { Side } from '../../side.ts'
 import { guardSilentS } from '../page/guard-silence.ts'
 import { isEnough, sideName } from '../page/side-name.ts'
@@ -115,31 +115,46 @@ function processFindings({ now, changedAt, processes, wayBack }: HeadlineInput):
 }
 
 function sideFindings(
-  { arms, backends, breakersOpen, outSince, owed }: FleetReading,
+  { arms, replicas, backends, breakersOpen, outSince, owed }: FleetReading,
   { now, lost }: HeadlineInput,
 ): Finding[] {
   const found: Finding[] = []
+  const live = replicas.filter((replica) => replica.live).length
   for (const side of ['on', 'off'] as const) {
     const arm = arms?.[side]
     const bad = arm?.bad ?? 0
-    if (arm !== undefined && bad >= WATCH_BAD && isEnough(bad, arm.operations)) {
-      const sentence = `${percent(bad)} of the operations on ${named(side, backends[side])} fail or fall back`
-      found.push({ level: bad >= TROUBLE_BAD ? 'trouble' : 'watch', sentence })
-    }
-    if (breakersOpen[side] > 0) {
-      const where = breakersOpen[side] === 1 ? 'one replica' : `${breakersOpen[side]} replicas`
+    const open = breakersOpen[side]
+    if (open > 0) {
+      const where = open === 1 ? 'one replica' : `${open} replicas`
       found.push({
         level: 'trouble',
         sentence: `${upper(named(side, backends[side]))} is out${sinceText(outSince[side])}: breaker open on ${where}${harmText(arms, lost[side], now, outSince[side])}`,
       })
     }
+    // Of a side that is out everywhere, everything falls back: that is said.
+    const said = open > 0 && open >= live && arms?.all.lost === 0
+    if (arm !== undefined && !said && bad >= WATCH_BAD && isEnough(bad, arm.operations)) {
+      const level = bad >= TROUBLE_BAD ? 'trouble' : 'watch'
+      found.push({ level, sentence: badText(arm, named(side, backends[side])) })
+    }
     const due = owed[side] ?? 0
     if (due > 0) {
       const what = due === 1 ? 'One invalidation is' : `${due} invalidations are`
-      found.push({ level: 'watch', sentence: `${what} pending for ${named(side, backends[side])}` })
+      const sentence = `${what} pending for ${named(side, backends[side])}, until it takes ${due === 1 ? 'it' : 'them'}`
+      found.push({ level: 'watch', sentence })
     }
   }
   return found
+}
+
+/** What callers got is another question than what the side did. */
+function badText({ bad, errors, fallbacks }: ArmReading, name: string): string {
+  const all = percent(bad ?? 0)
+  if ((fallbacks ?? 0) < WATCH_BAD) return `${all} of the operations on ${name} fail`
+  if ((errors ?? 0) < WATCH_BAD) {
+    return `${all} of the operations on ${name} are served by the other side or the origin`
+  }
+  return `${all} of the operations on ${name} fail or fall back`
 }
 
 /** `the new side` of an unknown store, `Redis (new side)` of a known one. */
@@ -179,9 +194,12 @@ function rate(value: number): string {
   return value < 10 ? value.toFixed(1) : String(Math.round(value))
 }
 
-function guardFindings({ guard, now }: HeadlineInput): Finding[] {
+function guardFindings({ guard, fleet, now }: HeadlineInput): Finding[] {
   if (guard === undefined) return []
-  const found: Finding[] = guard.alarms.map((sentence) => ({ level: 'watch', sentence }))
+  // Whose breaker is open is a finding of its own.
+  const known = fleet.breakersOpen.on > 0 ? /^side-out:/ : /^$/
+  const alarms = guard.alarms.filter((alarm) => !known.test(alarm))
+  const found: Finding[] = alarms.map((sentence) => ({ level: 'watch', sentence }))
   const silent = guardSilentS(guard, now)
   if (silent > 0) {
     const who = guard.elsewhere ?? 'The guard'

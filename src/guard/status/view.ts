@@ -85,6 +85,8 @@ function waitsOf({ verdict, phase, standbyFor }: GuardStatus): string[] {
 
 /** What is the matter, and since when. */
 function alarmText({ code, message, since }: Alarm): string {
+  // It says itself since when.
+  if (code === 'side-out') return `${code}: ${message}`
   return `${code}: ${message} (since ${new Date(since).toISOString().slice(11, 19)} UTC)`
 }
 

@@ -20,7 +20,7 @@ export function whoIsOut(out: readonly SideOutOn[]): string {
   const since = Math.min(...out.map((one) => one.since))
   const where = replicas.length > 3 ? `${replicas.length} replicas` : replicas.join(', ')
   const time = new Date(since * 1000).toISOString().slice(11, 19)
-  return `${first.backend} cannot be reached from ${where} since ${time}`
+  return `${first.backend} cannot be reached from ${where} since ${time} UTC`
 }
 
 /** The alarm: what is the matter, and what callers notice of it. */
