@@ -348,6 +348,19 @@ export const errorCodes = {
     raisedBy: 'every command that writes with `--target configmap/NAME` or `featureflag/NAME`',
     remedy: 'Nothing was written. Correct what the message names.',
   },
+  SB_GIT_STATE: {
+    group: 'Flags file',
+    meaning:
+      'The repository is not ready for a commit of the flags file: uncommitted changes of it, a branch that is behind, ahead or has diverged, or none. Nothing was written.',
+    raisedBy: 'every command that writes with `--target git`',
+    remedy: 'Commit, pull or push, as the message says, then try again.',
+  },
+  SB_GIT_FAILED: {
+    group: 'Flags file',
+    meaning: 'A git command failed, e.g. the push. Nothing was written.',
+    raisedBy: 'every command with `--target git`',
+    remedy: 'Run the git command of the message by hand to see more.',
+  },
   SB_FLAGS_FILE_MISSING: {
     group: 'Flags file',
     meaning: 'The sidecar was given a flags file that does not exist.',

@@ -290,6 +290,7 @@ describe('a ConfigMap', () => {
       namespace: undefined,
       context: undefined,
       env: here.env,
+      findFile: () => Promise.reject(new Error('not a file')),
     })
     const reason = 'x'.repeat(4000)
     for (let share = 11; share < 41; share++) {
@@ -434,6 +435,7 @@ it('a place of one’s own can be given to the library', async () => {
     namespace: 'shop',
     context: 'here',
     env: here.env,
+    findFile: () => Promise.reject(new Error('not a file')),
   })
   const by = { who: 'ann', via: 'test' }
   const { applied } = await changeBack({ file, flag: 'use-redis', flagd: false, by })

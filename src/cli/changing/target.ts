@@ -144,7 +144,8 @@ async function findPlace(
     throw usageError('--target and --file exclude each other', 'give one of them')
   }
   const { openPlace } = await import('../places/open-place.ts')
-  return openPlace({ target: named, flag, namespace, context, env })
+  const file = (): Promise<string> => findFile(flag, values, env)
+  return openPlace({ target: named, flag, namespace, context, env, findFile: file })
 }
 
 /** For commands that work without a flags file, as there may still be a flagd. */

@@ -6,6 +6,7 @@ import { KubernetesApi } from '../kubernetes/api.ts'
 import { findCluster } from '../kubernetes/kubeconfig.ts'
 import { configMapKind } from './configmap.ts'
 import { featureFlagKind } from './feature-flag.ts'
+import { gitPlace } from './git-place.ts'
 import { ObjectPlace } from './object-place.ts'
 
 export interface OpenPlaceOptions {
@@ -15,6 +16,8 @@ export interface OpenPlaceOptions {
   readonly namespace: string | undefined
   readonly context: string | undefined
   readonly env: Environment
+  /** The flags file when `git` names none. */
+  readonly findFile: () => Promise<string>
 }
 
 /** A name of an object of Kubernetes, and of a key of a ConfigMap. */
@@ -29,6 +32,13 @@ const NAMESPACE = /^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/
  */
 export async function openPlace(options: OpenPlaceOptions): Promise<FlagsPlace> {
   const { target, flag, namespace, context, env } = options
+  if (target === 'git' || target.startsWith('git:')) {
+    if ((namespace ?? context) !== undefined) {
+      throw usageError('--namespace and --context are for objects of Kubernetes', 'leave them out')
+    }
+    const named = target.slice('git:'.length)
+    return gitPlace(named === '' ? await options.findFile() : named, env)
+  }
   const parts = target.split('/')
   const [kind = '', name = '', key, ...rest] = parts
   const most = { configmap: 3, featureflag: 2 }[kind]

@@ -1,0 +1,74 @@
+import { quote, SwitchbackError } from '../../errors.ts'
+import type { Git } from './git.ts'
+
+/** Where a commit goes. */
+export interface Branch {
+  readonly name: string
+  readonly head: string
+  /** `''`: it is not pushed. */
+  readonly remote: string
+  /** The branch at the remote, e.g. `refs/heads/main`. */
+  readonly upstream: string
+}
+
+/**
+ * Fetches, and refuses where a commit of this file would take something along that nobody meant.
+ *
+ * @throws {SwitchbackError} `SB_GIT_STATE`, `SB_GIT_FAILED`
+ */
+export async function requireReady(git: Git, path: string): Promise<Branch> {
+  const symbolic = await git.run(['symbolic-ref', '--short', 'HEAD'])
+  if (symbolic.code !== 0) {
+    throw state('no branch is checked out', 'run git switch BRANCH')
+  }
+  const name = symbolic.stdout.trim()
+  const dirty = await git.ask(['status', '--porcelain', '--', path])
+  if (dirty !== '') {
+    throw state(
+      `${quote(path)} has changes that are not committed`,
+      'commit them, or drop them with git restore --staged --worktree, then try again',
+    )
+  }
+  const head = await git.ask(['rev-parse', 'HEAD'])
+  if ((await git.ask(['remote'])) === '') return { name, head, remote: '', upstream: '' }
+  const [remote, upstream] = await Promise.all(
+    ['remote', 'merge'].map(async (part) => {
+      const { stdout } = await git.run(['config', `branch.${name}.${part}`])
+      return stdout.trim()
+    }),
+  )
+  if (!remote || !upstream || remote === '.') {
+    throw state(`the branch ${quote(name)} has no upstream`, `run git push -u origin ${name}`)
+  }
+  await git.ask(['fetch', '--quiet', remote, upstream])
+  const counts = await git.ask(['rev-list', '--left-right', '--count', 'HEAD...FETCH_HEAD'])
+  const [ahead = 0, behind = 0] = counts.split(/\s+/).map(Number)
+  const theirs = `${remote}/${upstream.replace(/^refs\/heads\//, '')}`
+  if (ahead > 0 && behind > 0) {
+    throw state(
+      `${quote(name)} and ${theirs} have diverged: ${commits(ahead)} here, ${behind} there`,
+      'run git pull --rebase and git push, then try again',
+    )
+  }
+  if (behind > 0) {
+    throw state(
+      `${quote(name)} is ${commits(behind)} behind ${theirs}`,
+      'run git pull, then try again',
+    )
+  }
+  if (ahead > 0) {
+    throw state(
+      `${quote(name)} has ${commits(ahead)} not pushed yet, which would be pushed too`,
+      'run git push, then try again',
+    )
+  }
+  return { name, head, remote, upstream }
+}
+
+function commits(count: number): string {
+  return `${count} commit${count === 1 ? '' : 's'}`
+}
+
+function state(message: string, hint: string): SwitchbackError {
+  return new SwitchbackError('SB_GIT_STATE', message, { hint: `nothing was written; ${hint}` })
+}

@@ -1,0 +1,230 @@
+import { randomBytes } from 'node:crypto'
+import { mkdir, rename, rm, stat, writeFile } from 'node:fs/promises'
+import { basename, dirname, extname, join } from 'node:path'
+import { quote, SwitchbackError } from '../../errors.ts'
+import {
+  type Applied,
+  behindLinks,
+  entryOf,
+  type FlagsEdit,
+  type FlagsPlace,
+  hashOf,
+  type HistoryEntry,
+  linesOf,
+  parseHistory,
+  type ReadOptions,
+  readText,
+  type WriteOptions,
+} from '../../rollout/index.ts'
+import { type Environment, usageError } from '../framework/command.ts'
+import { Git } from './git.ts'
+import { type Branch, requireReady } from './git-branch.ts'
+
+const TRAILER = 'Switchback-History: '
+/** More commits of the file than these are not looked through. */
+const MOST_COMMITS = 200
+
+/**
+ * The flags file in a Git repository, for teams that let Argo CD or Flux apply what Git says. A change
+ * is a commit of this file alone, pushed before it counts here: the remote refuses it when somebody
+ * was faster. The history is in the messages.
+ *
+ * @throws {SwitchbackError} `SB_USAGE` when the file is not in a repository
+ */
+export async function gitPlace(file: string, env: Environment): Promise<FlagsPlace> {
+  const path = String(await behindLinks(file))
+  const git = new Git(dirname(path), env)
+  const found = await git.run(['ls-files', '--full-name', '--error-unmatch', '--', path])
+  const inside = found.stdout.trim()
+  if (found.code !== 0 || inside === '') {
+    throw usageError(
+      `--target git: ${quote(file)} is not in a Git repository`,
+      'run where it is, or add and commit it first (git add)',
+    )
+  }
+  const directory = join(await git.ask(['rev-parse', '--absolute-git-dir']), 'switchback')
+  await mkdir(directory, { recursive: true })
+  return new GitPlace({ git, path, inside, directory, file })
+}
+
+interface GitPlaceOptions {
+  readonly git: Git
+  /** On this machine. */
+  readonly path: string
+  /** In the repository. */
+  readonly inside: string
+  readonly directory: string
+  /** As it was named. */
+  readonly file: string
+}
+
+class GitPlace implements FlagsPlace {
+  readonly beside: string
+  readonly byHand: string
+  /** Argo CD looks every three minutes, Flux as it is told. */
+  readonly reachMs = 300_000
+  readonly #options: GitPlaceOptions
+
+  constructor(options: GitPlaceOptions) {
+    const { directory, path, file } = options
+    this.#options = options
+    this.beside = join(directory, basename(path, extname(path)))
+    this.byHand = `correct ${quote(file)} by hand and commit it, or run git revert`
+  }
+
+  toString(): string {
+    return `git:${this.#options.file}`
+  }
+
+  toJSON(): string {
+    return this.toString()
+  }
+
+  async check(): Promise<void> {
+    const { git, path, inside } = this.#options
+    const { remote, upstream } = await requireReady(git, path)
+    if (remote === '') return
+    const { code, why } = await git.run(['push', '--dry-run', remote, `HEAD:${upstream}`])
+    if (code !== 0) throw notPushed(inside, remote, why)
+  }
+
+  read(options?: ReadOptions): Promise<string> {
+    return readText(this.#options.path, options)
+  }
+
+  async history(): Promise<HistoryEntry[]> {
+    const { git, path } = this.#options
+    const format = ['--reverse', '--format=%B', `-${MOST_COMMITS}`]
+    const log = await git.ask(['log', ...format, '--', path])
+    const lines = log.split('\n').filter((line) => line.startsWith(TRAILER))
+    return parseHistory(lines.map((line) => line.slice(TRAILER.length)).join('\n'))
+  }
+
+  async stamp(): Promise<string> {
+    const { git, path } = this.#options
+    return git.ask(['log', '-1', '--format=%H', '--', path])
+  }
+
+  async lastGood(): Promise<string | undefined> {
+    const { git, path, inside } = this.#options
+    const grep = ['-1', '--format=%H', `--grep=^${TRAILER}`]
+    const commit = await git.ask(['log', ...grep, '--', path])
+    if (commit === '') return undefined
+    const { code, stdout } = await git.run(['show', `${commit}:${inside}`])
+    return code === 0 ? stdout : undefined
+  }
+
+  async write(edit: FlagsEdit, { by, signal }: WriteOptions): Promise<Applied> {
+    const { git, path, inside, file } = this.#options
+    const branch = await requireReady(git, path)
+    if (hashOf(await this.read().catch(() => '')) !== edit.before.hash) {
+      throw new SwitchbackError('SB_FLAGS_CHANGED', `${quote(file)} was changed by somebody else`, {
+        hint: 'nothing was written; look at switchback status and try again',
+      })
+    }
+    const entry = entryOf(edit, by)
+    const lines = await linesOf(this, edit, entry, await this.history())
+    const commit = await this.#commit(edit, messageOf(edit, lines), branch, signal)
+    const at = performance.now()
+    const pushed = await this.#push(commit, branch)
+    const how = ['-m', `switchback ${edit.action}`, `refs/heads/${branch.name}`]
+    const moved = await git.run(['update-ref', ...how, commit, branch.head])
+    const short = commit.slice(0, 9)
+    const warning =
+      moved.code === 0
+        ? await this.#replace(edit.after.text).then(() => slow(short, pushed))
+        : `${slow(short, pushed)}; this branch moved meanwhile, so run git pull`
+    return { file: inside, hash: edit.after.hash, at, history: entry, warning }
+  }
+
+  record(): Promise<boolean> {
+    const what = 'it is a commit already; its line is written with the next change'
+    return Promise.reject(new Error(what))
+  }
+
+  /** A commit of this file alone, which nothing points to yet: index and working tree are untouched. */
+  async #commit(
+    { after }: FlagsEdit,
+    message: string,
+    { head }: Branch,
+    signal: AbortSignal | undefined,
+  ): Promise<string> {
+    const { git, inside, directory } = this.#options
+    const index = join(directory, `index-${randomBytes(6).toString('hex')}`)
+    const own = { env: { GIT_INDEX_FILE: index }, signal }
+    try {
+      const blob = await git.ask(['hash-object', '-w', '--stdin', `--path=${inside}`], {
+        input: after.text,
+        signal,
+      })
+      const [mode = '100644'] = (
+        await git.ask(['ls-tree', '--full-tree', head, '--', inside])
+      ).split(' ')
+      await git.ask(['read-tree', head], own)
+      await git.ask(['update-index', '--add', '--cacheinfo', `${mode},${blob},${inside}`], own)
+      const tree = await git.ask(['write-tree'], own)
+      const { stdout } = await git.run(['config', '--type=bool', 'commit.gpgSign'])
+      const sign = stdout.trim() === 'true' ? ['-S'] : []
+      return await git.ask(['commit-tree', ...sign, '-p', head, '-F', '-', tree], {
+        input: message,
+        signal,
+      })
+    } finally {
+      await rm(index, { force: true })
+    }
+  }
+
+  /** @returns where to, or `''` when there is no remote */
+  async #push(commit: string, { remote, upstream }: Branch): Promise<string> {
+    const { git, inside } = this.#options
+    if (remote === '') return ''
+    const { code, why } = await git.run(['push', '--quiet', remote, `${commit}:${upstream}`])
+    if (code === 0) return `${remote}/${upstream.replace(/^refs\/heads\//, '')}`
+    if (/rejected|fetch first|non-fast-forward/.test(why)) {
+      throw new SwitchbackError('SB_FLAGS_CHANGED', `somebody pushed to ${remote} meanwhile`, {
+        hint: 'nothing was written; run git pull, look at switchback status and try again',
+      })
+    }
+    throw notPushed(inside, remote, why)
+  }
+
+  /** By a rename, for a flagd that watches the working tree. */
+  async #replace(text: string): Promise<void> {
+    const { git, path, inside } = this.#options
+    const temporary = join(
+      dirname(path),
+      `.${basename(path)}.git-${randomBytes(4).toString('hex')}`,
+    )
+    try {
+      const mode = await stat(path).then(
+        (old) => old.mode,
+        () => 0o644,
+      )
+      await writeFile(temporary, text, { mode: mode & 0o777, flag: 'wx' })
+      await rename(temporary, path)
+    } finally {
+      await rm(temporary, { force: true })
+    }
+    await git.ask(['add', '--', `:/${inside}`])
+  }
+}
+
+function messageOf({ action, flag, from, to }: FlagsEdit, lines: readonly HistoryEntry[]): string {
+  const { who = '', via = '', reason } = lines.at(-1) ?? {}
+  const move = to === undefined ? action : `${from ?? '?'} % -> ${to} %`
+  const why = reason === undefined ? '' : `\n${reason}\n`
+  const trailers = lines.map((entry) => TRAILER + JSON.stringify(entry)).join('\n')
+  return `${flag}: ${move} (switchback ${action})\n${why}\nBy ${who}, ${via}.\n\n${trailers}\n`
+}
+
+function slow(commit: string, pushed: string): string {
+  return pushed === ''
+    ? `committed as ${commit}; the branch has no remote, so nobody else has it`
+    : `pushed as ${commit} to ${pushed}; this is slow: the processes have it only after Argo CD or Flux has synced`
+}
+
+function notPushed(file: string, remote: string, why: string): SwitchbackError {
+  return new SwitchbackError('SB_GIT_FAILED', `cannot push ${file} to ${remote}: ${why}`, {
+    hint: 'nothing was written; check the network, your rights and the rules of the branch',
+  })
+}

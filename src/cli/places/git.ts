@@ -1,0 +1,82 @@
+import { spawn } from 'node:child_process'
+import { messageOf, SwitchbackError } from '../../errors.ts'
+import { type Environment, usageError } from '../framework/command.ts'
+
+/** How one git command ended. */
+export interface GitAnswer {
+  readonly code: number
+  readonly stdout: string
+  /** The first line that says what is wrong; `''` when nothing is. */
+  readonly why: string
+}
+
+export interface GitOptions {
+  /** Given to it on its standard input. */
+  readonly input?: string
+  readonly env?: Readonly<Record<string, string>>
+  readonly signal?: AbortSignal | undefined
+}
+
+/** A remote that does not answer must not keep a person waiting for ever. */
+const LONGEST_MS = 60_000
+
+/** The git command in one directory. */
+export class Git {
+  readonly #directory: string
+  readonly #env: Environment
+
+  constructor(directory: string, env: Environment) {
+    this.#directory = directory
+    this.#env = env
+  }
+
+  /** @throws {SwitchbackError} `SB_USAGE` when git is not installed */
+  async run(args: readonly string[], options: GitOptions = {}): Promise<GitAnswer> {
+    const { input = '', env = {}, signal } = options
+    const end = AbortSignal.timeout(LONGEST_MS)
+    const child = spawn('git', args, {
+      cwd: this.#directory,
+      // It asks for no password here, and answers in English, whatever the user's language is.
+      env: { ...this.#env, LC_ALL: 'C', GIT_TERMINAL_PROMPT: '0', ...env },
+      signal: signal === undefined ? end : AbortSignal.any([signal, end]),
+    })
+    let [stdout, stderr] = ['', '']
+    child.stdout.setEncoding('utf8').on('data', (text: string) => (stdout += text))
+    child.stderr.setEncoding('utf8').on('data', (text: string) => (stderr += text))
+    // A command that ends without reading it closes the pipe.
+    child.stdin.on('error', () => {}).end(input)
+    const code = await new Promise<number>((resolve, reject) => {
+      child.on('error', reject)
+      child.on('close', (number) => resolve(number ?? 1))
+    }).catch((error: unknown) => {
+      if (signal?.aborted === true) throw signal.reason
+      if (!end.aborted) throw usageError(`cannot run git: ${messageOf(error)}`, 'install git')
+      stderr = `it does not end within ${LONGEST_MS / 1000} s`
+      return 1
+    })
+    return { code, stdout, why: code === 0 ? '' : reasonOf(stderr) }
+  }
+
+  /**
+   * Its output, without the line break at the end.
+   *
+   * @throws {SwitchbackError} `SB_GIT_FAILED`
+   */
+  async ask(args: readonly string[], options: GitOptions = {}): Promise<string> {
+    const { code, stdout, why } = await this.run(args, options)
+    if (code === 0) return stdout.replace(/\n$/, '')
+    const [command = ''] = args
+    throw new SwitchbackError('SB_GIT_FAILED', `git ${command} failed: ${why}`, {
+      hint: 'nothing was changed; run the git command by hand to see more',
+    })
+  }
+}
+
+function reasonOf(stderr: string): string {
+  const lines = stderr.split('\n').filter((line) => line.trim() !== '')
+  const line = lines.find((each) => /^(fatal|error|remote):|rejected/.test(each)) ?? lines[0] ?? ''
+  return line
+    .replace(/^(fatal|error): /, '')
+    .trim()
+    .slice(0, 200)
+}

@@ -1,0 +1,190 @@
+import { execFileSync } from 'node:child_process'
+import { mkdir, readFile, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { Readable } from 'node:stream'
+import { expect, it } from 'vitest'
+import { main } from '../../src/cli/index.ts'
+import { temporaryDirectory, usual } from '../rollout/support.ts'
+
+interface Team {
+  /** The clone, in which the commands run. */
+  readonly here: string
+  readonly file: string
+  git(args: string, where?: string): string
+  run(argv: readonly string[]): Promise<{ code: number; stdout: string; stderr: string }>
+  json(argv: readonly string[]): Promise<Record<string, any>>
+  /** A colleague with a clone of their own pushes an edit of a file. */
+  push(name: string, text: string): Promise<void>
+}
+
+/** A repository with a remote, and a clone of somebody else. */
+async function team({ remote = true } = {}): Promise<Team> {
+  const root = await temporaryDirectory()
+  const identity = {
+    GIT_AUTHOR_NAME: 'ann',
+    GIT_AUTHOR_EMAIL: 'ann@test',
+    GIT_COMMITTER_NAME: 'ann',
+    GIT_COMMITTER_EMAIL: 'ann@test',
+    GIT_CONFIG_GLOBAL: '/dev/null',
+    GIT_CONFIG_SYSTEM: '/dev/null',
+    HOME: root,
+    PATH: process.env['PATH']!,
+  }
+  const here = join(root, 'here')
+  const git: Team['git'] = (args, where = here) =>
+    execFileSync('git', args.split(' '), { cwd: where, env: identity, stdio: 'pipe' }).toString()
+  git('init -q --bare -b main origin.git', root)
+  git('clone -q origin.git here', root)
+  await mkdir(join(here, 'flags'))
+  const file = join(here, 'flags', 'use-redis.json')
+  await writeFile(file, usual)
+  await writeFile(join(here, 'other.txt'), 'a\n')
+  git('add .')
+  git('commit -q -m first')
+  if (remote) git('push -q -u origin HEAD:main')
+  else git('remote remove origin')
+  if (remote) git('clone -q origin.git there', root)
+  const run: Team['run'] = async (argv) => {
+    const texts = { stdout: '', stderr: '' }
+    const output = (name: keyof typeof texts) => ({
+      write: (text: string) => void (texts[name] += text),
+    })
+    const code = await main({
+      argv: [...argv, '--target', `git:${file}`],
+      env: { ...identity, SWITCHBACK_WHO: 'ann@test' },
+      stdin: Readable.from([]),
+      stdout: output('stdout'),
+      stderr: output('stderr'),
+      signal: new AbortController().signal,
+    })
+    return { code, ...texts }
+  }
+  return {
+    here,
+    file,
+    git,
+    run,
+    async json(argv) {
+      const { stdout, stderr } = await run([...argv, '--json'])
+      expect(stderr).toBe('')
+      return JSON.parse(stdout) as Record<string, any>
+    },
+    async push(name, text) {
+      const there = join(root, 'there')
+      git('pull -q', there)
+      await writeFile(join(there, name), text)
+      git('commit -q -a -m theirs', there)
+      git('push -q', there)
+    },
+  }
+}
+
+it('a change is a pushed commit of the flags file alone, with its history in the message', async () => {
+  const { file, git, run, json } = await team()
+  await writeFile(join(file, '..', '..', 'other.txt'), 'unfinished\n')
+  git('add other.txt')
+  const set = await run(['set', '25', '--reason', 'first step'])
+  expect([set.code, set.stderr]).toEqual([0, ''])
+  expect(set.stdout).toMatch(/pushed as [0-9a-f]{9} to origin\/main; this is slow: .* has synced/)
+  expect(git('rev-parse HEAD')).toBe(git('rev-parse origin/main'))
+  expect(git('show --name-only --format=%s HEAD').trim().split('\n')).toEqual([
+    'use-redis: 10 % -> 25 % (switchback set)',
+    '',
+    'flags/use-redis.json',
+  ])
+  expect(git('log -1 --format=%B')).toContain('first step')
+  // What was under way stays as it was, and the file is as committed.
+  expect(git('status --porcelain')).toBe('M  other.txt\n')
+  expect(await readFile(file, 'utf8')).toContain('["on", 25], ["off", 75]')
+  expect(await json(['status'])).toMatchObject({ share: 25, last: { reason: 'first step' } })
+  expect(await json(['rollback'])).toMatchObject({ ok: true, from: 25, to: 0, written: true })
+  expect(await json(['undo'])).toMatchObject({ to: 25 })
+  const { entries } = await json(['history'])
+  expect(entries.map(({ action }: { action: string }) => action)).toEqual([
+    'undo',
+    'rollback',
+    'set',
+  ])
+  // Nothing is committed that changes nothing.
+  const head = git('rev-parse HEAD')
+  expect(await json(['set', '25'])).toMatchObject({ ok: true, written: false })
+  expect(git('rev-parse HEAD')).toBe(head)
+})
+
+it('sees a commit by hand, and undoes it', async () => {
+  const { file, git, run, json } = await team()
+  await json(['set', '25'])
+  await writeFile(file, usual.replace('10], ["off", 90]', '70], ["off", 30]'))
+  git('commit -q -a -m hand')
+  git('push -q')
+  expect((await run(['status'])).stdout).toContain('by hand: 25 % -> 70 %')
+  expect(await json(['undo'])).toMatchObject({ from: 70, to: 25 })
+  const { entries } = await json(['history'])
+  expect(entries.map(({ action }: { action: string }) => action)).toEqual([
+    'undo',
+    'outside',
+    'set',
+  ])
+})
+
+it('refuses where something else would go along, and changes nothing', async () => {
+  const { file, git, run, push } = await team()
+  const refused = async (why: string, remedy: string): Promise<void> => {
+    const [head, text] = [git('rev-parse HEAD'), await readFile(file, 'utf8')]
+    const { code, stderr } = await run(['rollback'])
+    expect([code, stderr]).toEqual([1, expect.stringContaining(why)])
+    expect(stderr).toContain(remedy)
+    expect([git('rev-parse HEAD'), await readFile(file, 'utf8')]).toEqual([head, text])
+  }
+  await writeFile(file, usual.replace('10], ["off", 90]', '11], ["off", 89]'))
+  await refused('has changes that are not committed', 'git restore')
+  git('checkout -q -- flags')
+  await push('other.txt', 'theirs\n')
+  await refused('"main" is 1 commit behind origin/main', 'git pull')
+  await writeFile(join(file, '..', 'more.json'), '{}')
+  git('add .')
+  git('commit -q -m mine')
+  await refused('have diverged: 1 commit here, 1 there', 'git pull --rebase')
+  git('pull -q --rebase')
+  await refused('1 commit not pushed yet', 'git push')
+  git('push -q')
+  git('checkout -q --detach')
+  await refused('no branch is checked out', 'git switch')
+})
+
+it('of two who push at the same time one is told, and has written nothing', async () => {
+  const { file, git, run, here } = await team()
+  // The remote refuses as it does when somebody pushed between the fetch and the push.
+  const hook = join(here, '..', 'origin.git', 'hooks', 'pre-receive')
+  await writeFile(hook, '#!/bin/sh\necho "! [rejected] non-fast-forward" >&2\nexit 1\n', {
+    mode: 0o755,
+  })
+  const head = git('rev-parse HEAD')
+  const { code, stderr } = await run(['set', '25'])
+  expect([code, stderr]).toEqual([1, expect.stringContaining('git pull')])
+  expect([git('rev-parse HEAD'), await readFile(file, 'utf8')]).toEqual([head, usual])
+  expect(git('status --porcelain')).toBe('')
+})
+
+it('without a remote it commits, and says that nobody else has it', async () => {
+  const { run, git } = await team({ remote: false })
+  const { stdout } = await run(['set', '25'])
+  expect(stdout).toContain('the branch has no remote, so nobody else has it')
+  expect(git('status --porcelain')).toBe('')
+})
+
+it('a file that is not in a repository is bad input', async () => {
+  const directory = await temporaryDirectory()
+  const file = join(directory, 'use-redis.json')
+  await writeFile(file, usual)
+  let told = ''
+  const code = await main({
+    argv: ['status', '--target', `git:${file}`],
+    env: { PATH: process.env['PATH'], HOME: directory },
+    stdin: Readable.from([]),
+    stdout: { write() {} },
+    stderr: { write: (text) => void (told += text) },
+    signal: new AbortController().signal,
+  })
+  expect([code, told]).toEqual([2, expect.stringContaining('is not in a Git repository')])
+})
