@@ -238,8 +238,9 @@ export class CallerView implements CacheView {
       return (await Promise.all(done)).flat()
     }
     // So that no load from before it is stored after it. Both, before either is emptied: until then values move.
+    // What was written in this very millisecond is covered too.
     const fenced = await onEach(Object.values(this.#parts.sides), (side) =>
-      debts.fence(side.side, 'cleared', side.backend.now()),
+      debts.fence(side.side, 'cleared', side.backend.now() + 1),
     )
     if (debts.fencesByEra) {
       // Nothing of another era counts: to delete it only gives the memory back.

@@ -352,9 +352,16 @@ export const mutations = [
     tests: [kinds],
   },
   {
+    name: 'clear does not cover what was written in its millisecond',
+    file: 'src/switch/view.ts',
+    from: "debts.fence(side.side, 'cleared', side.backend.now() + 1),",
+    to: "debts.fence(side.side, 'cleared', side.backend.now() + 1 - 1),",
+    tests: [{ file: 'test/switch/kinds.test.ts', title: 'very millisecond' }],
+  },
+  {
     name: 'clear without the first fence',
     file: 'src/switch/view.ts',
-    from: "debts.fence(side.side, 'cleared', side.backend.now()),",
+    from: "debts.fence(side.side, 'cleared', side.backend.now() + 1),",
     to: 'Promise.resolve(),',
     rule: 'clearFencesFirst',
     tests: [kinds],
@@ -1017,8 +1024,8 @@ export const mutations = [
   {
     name: 'two Redis: clear empties each store when that one alone is fenced',
     file: 'src/switch/view.ts',
-    from: "debts.fence(side.side, 'cleared', side.backend.now()),",
-    to: "debts.fence(side.side, 'cleared', side.backend.now()).then(() => side.backend.clear()),",
+    from: "debts.fence(side.side, 'cleared', side.backend.now() + 1),",
+    to: "debts.fence(side.side, 'cleared', side.backend.now() + 1).then(() => side.backend.clear()),",
     also: [['      await side.backend.clear()\n', '']],
     rule: 'clearEmptiesLast',
     args: PAIR,

@@ -375,9 +375,11 @@ class World {
   ): Promise<unknown> {
     // Who wrote it knows of it, though nobody else could be told.
     const floor = Math.max(this.truth.floor(key), by.alone.get(key) ?? 0)
-    const excused = this.#machine.now < this.#excusedUntil
+    const began = this.#machine.now
     this.#machine.tell(() => `${told} begins`)
     const value = await read()
+    // Also when it had begun before.
+    const excused = began < this.#excusedUntil
     this.#machine.tell(() => `${told} returns ${value === undefined ? 'nothing' : String(value)}`)
     const wrong = this.truth.judge(key, floor, value)
     if (wrong !== undefined && excused) this.truth.excusedReads += 1
