@@ -132,9 +132,11 @@ export const errorCodes = {
   },
   SB_REDIS_CLIENT: {
     group: 'Redis',
-    meaning: 'The client that was passed is not an ioredis client.',
+    meaning:
+      'The client that was passed is none of those that `redisCache` knows, or one that cannot be used.',
     raisedBy: '`redisCache({ client })`',
-    remedy: 'Pass an ioredis `Redis` or `Cluster`, or `url` instead of `client`.',
+    remedy:
+      'Pass a client of ioredis, iovalkey, node-redis or Valkey GLIDE, or `url` instead of `client`.',
   },
   SB_REDIS_CLIENT_UNSAFE: {
     group: 'Redis',

@@ -11,6 +11,11 @@ export { newToken } from './envelope.ts'
 export { type FileCache, fileCache } from './file/file-cache.ts'
 export type { FileCacheOptions } from './file/options.ts'
 export type { RedisClient, RedisCluster, RedisNode } from './redis/connection/client.ts'
+export type { AnyRedisClient } from './redis/clients/given.ts'
+export type { GlideClient } from './redis/clients/glide.ts'
+export type { NodeRedisCluster, NodeRedisMaster } from './redis/clients/node-redis-cluster.ts'
+export type { NodeRedisSentinel } from './redis/clients/node-redis-sentinel.ts'
+export type { NodeRedisClient } from './redis/clients/node-redis.ts'
 export type {
   GivenRedisClient,
   RedisCacheOptions,

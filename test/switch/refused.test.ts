@@ -48,7 +48,7 @@ describe('what cannot work is refused, with the value and what to do', () => {
     [
       'redisCache({})',
       () => api.redisCache({}),
-      'SB_REDIS_OPTIONS: redisCache needs either `client` or `url`; got none. | Pass redisCache({ url: "redis://127.0.0.1:6379" }), or { client } with an ioredis client of yours.',
+      'SB_REDIS_OPTIONS: redisCache needs either `client` or `url`; got none. | Pass redisCache({ url: "redis://127.0.0.1:6379" }), or { client } with a client of yours.',
     ],
     [
       'redisCache({ prefx })',

@@ -1,6 +1,6 @@
 import { quote, SwitchbackError } from '../../errors.ts'
 import { checkNames, type NamesOf } from '../../options.ts'
-import type { RedisClient } from './connection/client.ts'
+import type { AnyRedisClient } from './clients/given.ts'
 
 export type RedisCacheOptions = RedisCacheSettings & RedisConnection
 
@@ -9,11 +9,12 @@ export type RedisConnection = GivenRedisClient | RedisUrl
 
 export interface GivenRedisClient {
   /**
-   * The application's own ioredis client: `Redis` (standalone or Sentinel) or `Cluster`. It stays
-   * yours: `close()` leaves it connected. Unsafe options of it are named in one warning. It
+   * The application's own client, of ioredis 5 or 6 or iovalkey (`Redis`, also with Sentinel, or `Cluster`), of
+   * node-redis 5 or 6 (`createClient`, `createCluster`, `createSentinel`) or of Valkey GLIDE 2 (`GlideClient`).
+   * It stays yours: `close()` leaves it connected. Unsafe options of it are named in one warning. It
    * reconnects when another process of the machine has met another server in the place of its own.
    */
-  readonly client: RedisClient
+  readonly client: AnyRedisClient
   readonly url?: undefined
 }
 
@@ -60,7 +61,7 @@ export function checkOptions(
     const given = options.client === undefined ? 'none' : 'both'
     throw wrong(
       `redisCache needs either \`client\` or \`url\`; got ${given}.`,
-      'Pass redisCache({ url: "redis://127.0.0.1:6379" }), or { client } with an ioredis client of yours.',
+      'Pass redisCache({ url: "redis://127.0.0.1:6379" }), or { client } with a client of yours.',
     )
   }
   if (typeof prefix !== 'string' || prefix === '') {

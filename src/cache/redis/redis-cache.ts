@@ -15,9 +15,10 @@ import { storageKey } from '../storage-key.ts'
 import { type OnWarning, Warnings } from '../warn.ts'
 import { RedisBoard } from './pair/board.ts'
 import { ClusterBoard } from './pair/cluster-board.ts'
-import { checkClient } from './connection/check-client.ts'
+import { unsafeClient } from './connection/check-client.ts'
 import { warnOfLosses } from './connection/client-events.ts'
-import { assertClient, createClient, isCluster, type RedisClient } from './connection/client.ts'
+import { givenClient } from './clients/given.ts'
+import { createClient, isCluster, type RedisClient } from './connection/client.ts'
 import { foreignData, outOfMemory, redisError } from './errors.ts'
 import { canFollow, Follower } from './pair/follower.ts'
 import { checkOptions, checkRedisNames, type RedisCacheOptions } from './options.ts'
@@ -65,9 +66,10 @@ interface Connection {
 /** The application's client, which it closes itself, or one of our own. */
 function connectionOf(options: RedisCacheOptions, onWarning: OnWarning): Connection {
   if (options.url === undefined) {
-    assertClient(options.client)
-    checkClient(options.client, onWarning)
-    return { client: options.client, disconnect: () => undefined }
+    const { client, findings } = givenClient(options.client)
+    const unsafe = unsafeClient(findings)
+    if (unsafe !== undefined) onWarning(unsafe)
+    return { client, disconnect: () => undefined }
   }
   const address = parseRedisUrl(options.url)
   const client = createClient(address)

@@ -17,32 +17,31 @@ interface ClientOptions {
   readonly redisOptions?: ClientOptions
 }
 
-const LONGEST_RETRY_DELAY_MS = 2000
-const LONGEST_CONNECT_TIMEOUT_MS = 2000
+export const LONGEST_RETRY_DELAY_MS = 2000
+export const LONGEST_CONNECT_TIMEOUT_MS = 2000
+export const CONNECT_REMEDY_MS = 1000
+
+/** What is wrong with a client, and the remedy. */
+export type Finding = readonly [string, string]
 
 /**
  * Names, in one warning (`SB_REDIS_CLIENT_UNSAFE`), which options of the application's client
  * prolong an outage or serve stale values, and what to set instead. Coherence does not depend on
  * the client's options, except for reads from replicas.
  */
-export function checkClient(
-  client: RedisClient,
-  onWarning: (warning: SwitchbackError) => void,
-): void {
-  const options = client.options as ClientOptions
-  const findings = [...(isCluster(client) ? ofCluster(options) : ofNode(options))]
-  if (findings.length === 0) return
-  onWarning(
-    new SwitchbackError(
-      'SB_REDIS_CLIENT_UNSAFE',
-      `The Redis client has options that prolong an outage: ${findings.map(([what]) => what).join('; ')}.`,
-      { hint: `Set ${findings.map(([, remedy]) => remedy).join(', ')}.` },
-    ),
+export function unsafeClient(findings: readonly Finding[]): SwitchbackError | undefined {
+  if (findings.length === 0) return undefined
+  return new SwitchbackError(
+    'SB_REDIS_CLIENT_UNSAFE',
+    `The Redis client has options that prolong an outage: ${findings.map(([what]) => what).join('; ')}.`,
+    { hint: `Set ${findings.map(([, remedy]) => remedy).join(', ')}.` },
   )
 }
 
-/** What is wrong, and the remedy. */
-type Finding = readonly [string, string]
+export function findingsOfIoredis(client: RedisClient): readonly Finding[] {
+  const options = client.options as ClientOptions
+  return [...(isCluster(client) ? ofCluster(options) : ofNode(options))]
+}
 
 function* ofNode(options: ClientOptions): Generator<Finding> {
   yield* ofResending(options, '')

@@ -1,0 +1,107 @@
+import type { RedisNode } from '../connection/client.ts'
+import { RawNode, replyError, type Send } from './raw-node.ts'
+import { NodeRedisTracking } from './node-redis-tracking.ts'
+
+/** A client of node-redis 5 or 6 (`redis`, `@redis/client`): what `createClient()` makes. */
+export interface NodeRedisClient {
+  readonly isOpen: boolean
+  readonly isReady: boolean
+  sendCommand(args: string[], options?: object): Promise<unknown>
+  connect(): Promise<unknown>
+  destroy(): void
+  duplicate(overrides?: object): unknown
+  on(event: string, listener: (...args: never[]) => void): unknown
+  off(event: string, listener: (...args: never[]) => void): unknown
+}
+
+/** What its options are called there. */
+export interface NodeRedisOptions {
+  readonly username?: string
+  readonly keyPrefix?: string
+  readonly socket?: object
+}
+
+/** Replies as strings, whatever types the application has chosen for its own. */
+const AS_STRINGS = { typeMapping: {} }
+
+/** How a message of the server begins, and none of the client. */
+const CODE = /^[A-Z][A-Z0-9]+(?: |$)/u
+
+/** The commands are sent as they are: neither the client's cache nor its other transformations touch them. */
+export function sendOf(client: Pick<NodeRedisClient, 'sendCommand'>): Send {
+  return (args) => client.sendCommand(args as string[], AS_STRINGS).catch(refuse)
+}
+
+export function refuse(error: unknown): never {
+  if (!(error instanceof Error)) throw error
+  if (CODE.test(error.message)) throw replyError(error.message, error)
+  // A command that was not sent within `commandOptions.timeout` has an error without a message.
+  if (error.message === '') throw new Error('the command was not sent', { cause: error })
+  throw error
+}
+
+/** What ends a connection: a loss, or the application. */
+const LOSSES = ['error', 'end'] as const
+
+/** A standalone node-redis client, or that of one node of a cluster. */
+export class NodeRedisNode extends RawNode implements RedisNode {
+  readonly #client: NodeRedisClient
+  readonly #events: NodeRedisClient
+
+  /** @param options of the client, or instead of them */
+  constructor(client: NodeRedisClient, options: object = optionsOf(client)) {
+    super(sendOf(client), options)
+    this.#client = client
+    this.#events = emitterOf(client)
+  }
+
+  get status(): string {
+    if (this.#client.isReady) return 'ready'
+    return this.#client.isOpen ? 'connecting' : 'end'
+  }
+
+  /** Nothing else of its interface ends a connection. While it connects anyway, it is left alone. */
+  disconnect(reconnect: boolean): void {
+    if (!this.#client.isReady) return
+    this.#client.destroy()
+    if (reconnect) this.#client.connect().catch(() => undefined)
+  }
+
+  /** `close` is every loss, and told before what was under way fails. */
+  on(event: string, listener: (error: Error) => void): unknown {
+    for (const name of event === 'close' ? LOSSES : [event]) this.#events.on(name, listener)
+    return this
+  }
+
+  off(event: string, listener: (error: Error) => void): unknown {
+    for (const name of event === 'close' ? LOSSES : [event]) this.#events.off(name, listener)
+    return this
+  }
+
+  /** A connection of its own, to follow changes with. */
+  duplicate(): NodeRedisTracking {
+    return new NodeRedisTracking(this.#client)
+  }
+}
+
+export function optionsOf(client: object): NodeRedisOptions {
+  return (client as { readonly options?: NodeRedisOptions }).options ?? {}
+}
+
+const ignore = (): void => undefined
+const watched = new WeakSet<object>()
+
+/**
+ * What a client's events are listened to at. What `createClient` gives is an object derived from the client
+ * proper, and one of an `EventEmitter` loses all listeners when the last one added through it is taken off.
+ * So the client proper is used, and one listener stays for good. It also keeps a loss from ending the process
+ * of an application that does not listen for `error`.
+ */
+export function emitterOf<T extends object>(client: T): T {
+  const proper = (client as { readonly _self?: T })._self ?? client
+  if (!watched.has(proper)) {
+    watched.add(proper)
+    ;(proper as unknown as NodeRedisClient).on('error', ignore)
+  }
+  return proper
+}

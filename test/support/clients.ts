@@ -1,0 +1,87 @@
+import type { AnyRedisClient } from '../../src/cache/index.ts'
+
+/** The ways to have a client of one server, beside ioredis. */
+export const CLIENTS = ['node-redis 6', 'node-redis 5', 'GLIDE'] as const
+
+export type ClientKind = (typeof CLIENTS)[number]
+
+/** A client of another package, and the way to end it. */
+export interface TestClient {
+  readonly client: AnyRedisClient
+  end(): Promise<void>
+}
+
+/** As node-redis makes its own, as far as the tests use it. */
+export interface NodeRedis {
+  readonly options: Readonly<Record<string, unknown>>
+  connect(): Promise<unknown>
+  destroy(): void
+  withTypeMapping(mapping: object): NodeRedis
+  get(key: string): Promise<unknown>
+  ping(): Promise<unknown>
+  on(event: string, listener: (...args: unknown[]) => void): NodeRedis
+  off(event: string, listener: (...args: unknown[]) => void): NodeRedis
+}
+
+interface NodeRedisPackage {
+  createClient(options: object): NodeRedis & AnyRedisClient
+  createClientPool(client: object, options?: object): object
+  createCluster(options: object): NodeRedis & AnyRedisClient
+  createSentinel(options: object): NodeRedis & AnyRedisClient
+  readonly RESP_TYPES: Readonly<Record<string, number>>
+}
+
+interface Glide {
+  readonly GlideClient: {
+    createClient(options: object): Promise<AnyRedisClient & { close(): void }>
+  }
+  readonly GlideClusterClient: {
+    createClient(options: object): Promise<AnyRedisClient & { close(): void }>
+  }
+  readonly Logger: { init(level: string, file?: string): void }
+}
+
+/** By name: three packages whose types would be two of the same and one of a native module. */
+export async function nodeRedis(major: 5 | 6): Promise<NodeRedisPackage> {
+  const name = major === 6 ? 'redis' : 'redis-5'
+  return (await import(name)) as NodeRedisPackage
+}
+
+export async function glide(): Promise<Glide> {
+  const name = '@valkey/valkey-glide'
+  const found = (await import(name)) as Glide
+  found.Logger.init('off')
+  return found
+}
+
+/** Fails and reconnects fast, as the warnings of `redisCache` ask for. */
+export const SAFE_NODE_REDIS = {
+  disableOfflineQueue: true,
+  socket: {
+    connectTimeout: 1000,
+    socketTimeout: 2500,
+    reconnectStrategy: (n: number): number => Math.min(n * 50, 500),
+  },
+} as const
+
+/** Connected, or trying to. */
+export async function clientOf(
+  kind: ClientKind,
+  { port }: { readonly port: number },
+): Promise<TestClient> {
+  if (kind === 'GLIDE') {
+    const { GlideClient } = await glide()
+    const client = await GlideClient.createClient({
+      addresses: [{ host: '127.0.0.1', port }],
+      requestTimeout: 500,
+      advancedConfiguration: { connectionTimeout: 1000 },
+      connectionBackoff: { numberOfRetries: 3, factor: 50, exponentBase: 2 },
+    })
+    return { client, end: () => Promise.resolve(client.close()) }
+  }
+  const { createClient } = await nodeRedis(kind === 'node-redis 6' ? 6 : 5)
+  const url = `redis://127.0.0.1:${port}`
+  const client = createClient({ ...SAFE_NODE_REDIS, socket: { ...SAFE_NODE_REDIS.socket }, url })
+  await client.connect()
+  return { client, end: () => Promise.resolve(client.destroy()) }
+}
