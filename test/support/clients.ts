@@ -55,25 +55,35 @@ export async function glide(): Promise<Glide> {
 }
 
 /** Fails and reconnects fast, as the warnings of `redisCache` ask for. */
-export const SAFE_NODE_REDIS = {
-  disableOfflineQueue: true,
-  socket: {
-    connectTimeout: 1000,
-    socketTimeout: 2500,
-    reconnectStrategy: (n: number): number => Math.min(n * 50, 500),
-  },
-} as const
+export function safeNodeRedis(socketTimeout = 2500): object {
+  return {
+    disableOfflineQueue: true,
+    socket: {
+      connectTimeout: 1000,
+      socketTimeout,
+      reconnectStrategy: (n: number): number => Math.min(n * 50, 500),
+    },
+  }
+}
 
-/** Connected, or trying to. */
+export interface ClientOfOptions {
+  readonly port: number
+  /** A server that says nothing for so long is given up. @default 60_000, for a busy machine */
+  readonly silenceMs?: number
+  /** Of node-redis, instead of those that `redisCache` asks for. */
+  readonly options?: object
+}
+
+/** Connected. */
 export async function clientOf(
   kind: ClientKind,
-  { port }: { readonly port: number },
+  { port, silenceMs = 60_000, options }: ClientOfOptions,
 ): Promise<TestClient> {
   if (kind === 'GLIDE') {
     const { GlideClient } = await glide()
     const client = await GlideClient.createClient({
       addresses: [{ host: '127.0.0.1', port }],
-      requestTimeout: 500,
+      requestTimeout: silenceMs,
       advancedConfiguration: { connectionTimeout: 1000 },
       connectionBackoff: { numberOfRetries: 3, factor: 50, exponentBase: 2 },
     })
@@ -81,7 +91,7 @@ export async function clientOf(
   }
   const { createClient } = await nodeRedis(kind === 'node-redis 6' ? 6 : 5)
   const url = `redis://127.0.0.1:${port}`
-  const client = createClient({ ...SAFE_NODE_REDIS, socket: { ...SAFE_NODE_REDIS.socket }, url })
+  const client = createClient({ ...safeNodeRedis(silenceMs), ...options, url })
   await client.connect()
   return { client, end: () => Promise.resolve(client.destroy()) }
 }

@@ -114,8 +114,11 @@ function nameOf(given: unknown): string {
   if (given === null || typeof given !== 'object') {
     return given === null ? 'null' : `a value of type ${typeof given}`
   }
-  const { constructor } = given as { readonly constructor?: { readonly name?: unknown } }
-  return typeof constructor?.name === 'string' && constructor.name !== ''
-    ? constructor.name
-    : 'an object'
+  // node-redis derives a class from each set of options, and calls them all the same.
+  for (let at: unknown = given; at !== null; at = Object.getPrototypeOf(at)) {
+    const { constructor } = at as { readonly constructor?: { readonly name?: unknown } }
+    const name = constructor?.name
+    if (typeof name === 'string' && name !== '' && name !== 'Class') return name
+  }
+  return 'an object'
 }

@@ -89,19 +89,22 @@ export function optionsOf(client: object): NodeRedisOptions {
 }
 
 const ignore = (): void => undefined
-const watched = new WeakSet<object>()
+const held = new WeakSet<object>()
 
 /**
- * What a client's events are listened to at. What `createClient` gives is an object derived from the client
- * proper, and one of an `EventEmitter` loses all listeners when the last one added through it is taken off.
- * So the client proper is used, and one listener stays for good. It also keeps a loss from ending the process
- * of an application that does not listen for `error`.
+ * Where the events of a client are listened to. What `createClient` gives is an object derived from the client
+ * proper. Both share their listeners, but each counts them itself, and an `EventEmitter` that counts to
+ * nothing drops all of them. So it is the client proper that is listened to, and an event that nobody else
+ * has keeps its count from nothing. The listener for `error` keeps a loss from ending the process of an
+ * application that has none.
  */
 export function emitterOf<T extends object>(client: T): T {
-  const proper = (client as { readonly _self?: T })._self ?? client
-  if (!watched.has(proper)) {
-    watched.add(proper)
-    ;(proper as unknown as NodeRedisClient).on('error', ignore)
+  const { _self: proper = client } = client as { readonly _self?: T }
+  if (!held.has(proper)) {
+    held.add(proper)
+    const events = proper as unknown as NodeRedisClient
+    events.on('switchback', ignore)
+    events.on('error', ignore)
   }
   return proper
 }
