@@ -1,4 +1,8 @@
-import { CONNECT_REMEDY_MS, type Finding, LONGEST_CONNECT_TIMEOUT_MS } from '../connection/check-client.ts'
+import {
+  CONNECT_REMEDY_MS,
+  type Finding,
+  LONGEST_CONNECT_TIMEOUT_MS,
+} from '../connection/check-client.ts'
 import { configOf, type GlideClient } from './glide.ts'
 
 const LONGEST_REQUEST_MS = 1000
