@@ -131,12 +131,14 @@ export class Values {
   /** How long an expired value may be served, and after how long instead of waiting; `undefined`: never. */
   graceOf(options: GetOrSetOptions | undefined): Grace | undefined {
     const { grace, softTimeout } = options ?? {}
+    // The way of a hit ends here.
+    if (grace === undefined && softTimeout === undefined) return undefined
     if (grace !== undefined) {
       const softMs = softTimeout === undefined ? undefined : parseTtl(softTimeout)
       return { graceMs: parseTtl(grace), softMs }
     }
     const hint = 'give a grace too: { grace: "1m", softTimeout: "200ms" }'
-    requireOption(softTimeout === undefined, 'getOrSet', 'softTimeout', softTimeout, hint)
+    requireOption(false, 'getOrSet', 'softTimeout', softTimeout, hint)
     return undefined
   }
 
