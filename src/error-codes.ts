@@ -35,6 +35,12 @@ export const errorCodes = {
     raisedBy: 'every operation of a cache',
     remedy: 'Build the key from a stable id, such as `user:${id}`, and check that the id is set.',
   },
+  SB_COPY_UNSUPPORTED: {
+    group: 'Cache calls',
+    meaning: 'The store cannot say which keys it has.',
+    raisedBy: '`cache.copy()`',
+    remedy: 'Let its values change sides with their users, or copy from another store.',
+  },
   SB_KEY_TOO_LONG: {
     group: 'Cache calls',
     meaning: 'The cache key has more than 64 KiB of UTF-8.',

@@ -134,6 +134,9 @@ export {
   type StoreWarning,
   type SwitchEvent,
   type ViewHooks,
+  type Copied,
+  type CopyOptions,
+  type CopyReport,
 } from './switch/index.ts'
 export {
   type CallComparison,

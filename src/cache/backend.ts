@@ -127,7 +127,19 @@ export interface CacheBackend {
   follow?(listener: ChangeListener): Following
   /** Present on a store that can keep the machine's ledger of pending invalidations. */
   readonly ledger?: Ledger
+  /**
+   * The names (see `storageKey`) of what is there, in bounded pages. What is there from beginning to end is
+   * found, some of it perhaps twice. @param after the {@link NamesPage.cursor} to go on from @default the store
+   * cannot say
+   */
+  names?(after: string, signal?: AbortSignal): AsyncIterable<NamesPage>
   close(): Promise<void>
+}
+
+export interface NamesPage {
+  readonly names: readonly string[]
+  /** Where to go on behind this page, in this era of the store; `''`: only from the beginning. */
+  readonly cursor: string
 }
 
 /**

@@ -5,7 +5,7 @@
 export * from './cell.ts'
 export * from './backend.ts'
 export * from './service.ts'
-export { checkKey, MAX_KEY_BYTES, storageKey } from './storage-key.ts'
+export { checkKey, keyNamed, MAX_KEY_BYTES, storageKey } from './storage-key.ts'
 export { parseTtl } from './ttl.ts'
 export { newToken } from './envelope.ts'
 export { type FileCache, fileCache } from './file/file-cache.ts'
@@ -24,6 +24,7 @@ export type {
   RedisUrl,
 } from './redis/options.ts'
 export { redisCache } from './redis/redis-cache.ts'
+export { FOREIGN } from './redis/scripts.ts'
 // For the command line, which shows and checks what the environment names.
 export { transportFault } from './redis/connection/transport.ts'
 export { parseRedisUrl, type RedisAddress, shownRedisUrl } from './redis/connection/url.ts'
@@ -34,3 +35,4 @@ export { grant, missingRights, userOf } from './redis/rights.ts'
 export { ControlFile } from './file/ledger/control-file.ts'
 export { Database, SCHEMA_VERSION } from './file/sqlite/database.ts'
 export { judgeBoot, readBootId } from './file/opening/machine.ts'
+export { storeFiles } from './file/store.ts'

@@ -1,4 +1,4 @@
-import { hash } from 'node:crypto'
+import { hash, randomUUID } from 'node:crypto'
 import { SwitchbackError, quote } from '../errors.ts'
 
 /** Longest key, in bytes of UTF-8. */
@@ -42,6 +42,7 @@ export function storageKey(key: string): string {
     )
   }
   if (key.length <= MAX_PLAIN_LENGTH && (PLAIN_ASCII.test(key) || PLAIN.test(key))) return key
+  if (key.startsWith(NAMED)) return key.slice(NAMED.length)
   // A UTF-16 code unit takes at most 3 bytes of UTF-8.
   if (key.length * 3 > MAX_KEY_BYTES && Buffer.byteLength(key) > MAX_KEY_BYTES) {
     throw new SwitchbackError(
@@ -51,4 +52,12 @@ export function storageKey(key: string): string {
     )
   }
   return `#${hash('sha256', Buffer.from(key, 'utf16le'), 'base64url')}`
+}
+
+/** Nobody else has a key that begins with it. */
+const NAMED = `#${randomUUID()}`
+
+/** A key of which only the name is known: it stands for whatever key has this name in a store. */
+export function keyNamed(name: string): string {
+  return name.startsWith('#') ? NAMED + name : name
 }

@@ -55,6 +55,11 @@ export const commands: Readonly<Record<string, CommandEntry>> = {
     summary: 'compares both sides, and widens, holds or rolls back by itself',
     load: () => import('./commands/rollout/guard.ts'),
   },
+  copy: {
+    group: groups.rollout,
+    summary: 'copies what is alive on one side to the other, before or after a flip, under traffic',
+    load: () => import('./commands/rollout/copy.ts'),
+  },
   undo: {
     group: groups.rollout,
     summary: 'undoes the last change, as a new change',

@@ -2,8 +2,11 @@ import type { CacheService } from '../cache/index.ts'
 import type { DecisionContext } from '../flags/index.ts'
 import { safeListener } from '../listeners.ts'
 import { checkNames, type NamesOf, requireOption } from '../options.ts'
+import { copy, type CopyOptions, type CopyReport } from './copy/copy.ts'
+import type { Follower } from './truth/follower.ts'
 import type { CacheHealth } from './sides/health.ts'
 import type { OnOperation } from './operation.ts'
+import { closedError } from './background/under-way.ts'
 import { CallerView, type ViewParts } from './view.ts'
 
 /** The operations of a cache, on behalf of one caller. */
@@ -22,9 +25,16 @@ export interface CacheSwitch extends CacheService {
   for(context: DecisionContext | undefined, hooks?: ViewHooks): CacheView
   /** What is degraded and since when. */
   health(): CacheHealth
+  /**
+   * Copies what is alive on one side to the other one, before or after a flip: each key as its user would who
+   * changes sides and reads it, so it is safe beside all other traffic. The values stay on both sides. A store
+   * that can be scanned is needed: `fileCache`, `redisCache`, `memoryCache`.
+   */
+  copy(options: CopyOptions): Promise<CopyReport>
 }
 
 export interface SwitchedCacheParts extends ViewParts {
+  readonly follower: Follower | undefined
   readonly health: () => CacheHealth
   readonly close: () => Promise<void>
 }
@@ -52,6 +62,11 @@ export class SwitchedCache extends CallerView implements CacheSwitch {
 
   health(): CacheHealth {
     return this.#parts.health()
+  }
+
+  async copy(options: CopyOptions): Promise<CopyReport> {
+    if (this.#parts.underWay.closed) throw closedError()
+    return copy(this.#parts, options)
   }
 
   close(): Promise<void> {

@@ -1,3 +1,4 @@
+import type { CacheBackend } from '../cache/index.ts'
 import { deciderOf, type FlagChoice, registerFlagGauges } from '../flags/index.ts'
 import { safeListener } from '../listeners.ts'
 import { otherSide, type Side } from '../side.ts'
@@ -66,9 +67,8 @@ export function createCacheSwitch(options: CacheSwitchOptions & FlagChoice): Cac
   const sides = { off: guard('off'), on: guard('on') }
   const ledger = options.off.ledger ?? options.on.ledger
   const backends = [options.off, options.on]
-  const spaces = backends.map(({ space = '' }) => space).join('')
   const haveBoards = ledger === undefined && backends.every(({ board }) => board !== undefined)
-  const pair = name === 'cache' && spaces === '' ? '' : `${name}\n${spaces}`
+  const pair = pairOf(name, backends)
   for (const side of ['off', 'on'] as const) {
     const backend = options[side]
     backend.onWarning?.(({ code, message, hint = '' }) => {
@@ -193,6 +193,7 @@ export function createCacheSwitch(options: CacheSwitchOptions & FlagChoice): Cac
     values,
     recorder,
     compareShare: options.compareShare ?? 0.01,
+    follower,
     health: () => {
       const [off, on, flags] = [sideHealth('off'), sideHealth('on'), decider.health()]
       const following = follower?.health()
@@ -216,6 +217,12 @@ export function createCacheSwitch(options: CacheSwitchOptions & FlagChoice): Cac
       await Promise.all([options.off.close(), options.on.close()])
     },
   })
+}
+
+/** Under which the two stores know each other; `''`: nothing was named. */
+export function pairOf(name: string, backends: readonly CacheBackend[]): string {
+  const spaces = backends.map(({ space = '' }) => space).join('')
+  return name === 'cache' && spaces === '' ? '' : `${name}\n${spaces}`
 }
 
 function deadlineOf(options: CacheSwitchOptions, side: Side): number {

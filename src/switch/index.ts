@@ -2,8 +2,10 @@
  * The switch: sends each operation to the side that the flag picked, holds it to a deadline, falls
  * back when that side fails, and keeps both sides telling the same truth.
  */
-export { createCacheSwitch } from './create-cache-switch.ts'
+export { createCacheSwitch, pairOf } from './create-cache-switch.ts'
 export type { CacheSwitch, CacheView, ViewHooks } from './cache-switch.ts'
+export type { CopyOptions, CopyReport } from './copy/copy.ts'
+export type { Copied } from './copy/copy-key.ts'
 export { Breaker, type BreakerOptions } from './sides/breaker.ts'
 export { Deadlines, type OutcomeListener } from './sides/deadlines.ts'
 export { isTimeout } from './sides/guarded-side.ts'

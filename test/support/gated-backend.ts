@@ -36,6 +36,7 @@ export class GatedBackend implements CacheBackend {
   readonly ledger?: Ledger
   readonly board?: NonNullable<CacheBackend['board']>
   readonly renew?: () => Promise<void>
+  readonly names?: NonNullable<CacheBackend['names']>
   readonly follow?: (listener: ChangeListener) => Following
   readonly shared: boolean
   readonly onEra?: (listener: (heard: Heard) => MaybePromise<EraVerdict>) => () => void
@@ -48,6 +49,7 @@ export class GatedBackend implements CacheBackend {
     this.shared = inner.shared ?? false
     if (inner.board !== undefined) this.board = inner.board
     if (inner.follow !== undefined) this.follow = inner.follow.bind(inner)
+    if (inner.names !== undefined) this.names = inner.names.bind(inner)
     if (inner.renew !== undefined) this.renew = inner.renew.bind(inner)
     if (inner.onEra !== undefined) this.onEra = inner.onEra.bind(inner)
   }

@@ -37,6 +37,19 @@ export function readCell(database: Database, key: string, now: number, tombstone
   }
 }
 
+/** In one look, so many that a page of them is soon done with. */
+const NAMES = 500
+
+/** The names of values in their order, behind one of them. */
+export function namesBehind(database: Database, name: string): string[] {
+  const rows = database
+    .statement(
+      `SELECT key FROM cells WHERE key > ? AND kind = ${VALUE} ORDER BY key LIMIT ${NAMES}`,
+    )
+    .all(name) as [string][]
+  return rows.map(([key]) => key)
+}
+
 function floorCell(token: string, at: number, now: number, tombstoneTtl: number): Cell {
   return token === '' || now >= at + tombstoneTtl
     ? ABSENT

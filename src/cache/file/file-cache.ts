@@ -9,12 +9,14 @@ import {
   type Ledger,
   type MaybePromise,
   type Membership,
+  type NamesPage,
   type WriteOptions,
   type WriteResult,
 } from '../backend.ts'
 import type { Cell } from '../cell.ts'
 import { storageKey } from '../storage-key.ts'
 import {
+  namesBehind,
   type NewCell,
   peek,
   readCell,
@@ -122,6 +124,20 @@ class SqliteFileCache implements FileCache {
     while ((await this.#store.run(() => this.#clearSome(last))) === CLEARED) {
       await setImmediate()
       signal?.throwIfAborted()
+    }
+  }
+
+  async *names(after: string, signal?: AbortSignal): AsyncGenerator<NamesPage> {
+    let cursor = after
+    for (;;) {
+      signal?.throwIfAborted()
+      const names = await this.#store.run(() =>
+        namesBehind(this.#store.withHeader().database, cursor),
+      )
+      cursor = names.at(-1) ?? ''
+      if (cursor === '') return
+      yield { names, cursor }
+      await setImmediate()
     }
   }
 

@@ -21,6 +21,13 @@ const RETRY_DELAY = 3
 /** How often one operation may meet damage or a replaced database before it gives up. */
 const MAX_REPAIRS = 4
 
+/** The files of a pair's own; the default pair has the plain name. */
+export function storeFiles(directory: string, name: string, pair: string): StoreFiles {
+  if (pair === '') return new StoreFiles(directory, name)
+  const suffix = createHash('sha1').update(pair).digest('hex').slice(0, 8)
+  return new StoreFiles(directory, `${name}-${suffix}`)
+}
+
 /** Runs what reads and writes, and handles all that can be: other processes' locks, damage, files that vanish. */
 export class Store extends OpenStore {
   #pair: string | undefined
@@ -52,8 +59,7 @@ export class Store extends OpenStore {
     }
     this.#pair = pair
     if (pair === '' || this.opened !== undefined) return
-    const suffix = createHash('sha1').update(pair).digest('hex').slice(0, 8)
-    this.files = new StoreFiles(directory, `${name}-${suffix}`)
+    this.files = storeFiles(directory, name, pair)
   }
 
   /** Runs `work` in one transaction. If it returns without having changed anything, nothing is written. */

@@ -7,6 +7,7 @@ import type {
   InvalidateOptions,
   InvalidateResult,
   Membership,
+  NamesPage,
   WriteOptions,
   WriteResult,
 } from '../backend.ts'
@@ -24,7 +25,7 @@ import { canFollow, Follower } from './pair/follower.ts'
 import { checkOptions, checkRedisNames, type RedisCacheOptions } from './options.ts'
 import { missingRights, rightsWarning, userOf } from './rights.ts'
 import { Scripts } from './run-scripts.ts'
-import { keyPrefixOf, scanKeys } from './scan.ts'
+import { keyPrefixOf, scanKeys, scanPages } from './scan.ts'
 import { OUTCOME, PUT_SCRIPT, TOMBSTONE_SCRIPT } from './scripts.ts'
 import type { EraListener } from './servers/servers.ts'
 import { CellReads, STATE_NAME } from './cell-reads.ts'
@@ -164,6 +165,20 @@ class RedisCache extends CellReads implements CacheBackend {
           const cells = batch.filter((name) => !name.startsWith(this.prefix + STATE_NAME))
           await Promise.all(cells.map((name) => this.#bury(name, '', Number.POSITIVE_INFINITY, 0)))
         }
+      }
+    }
+  }
+
+  async *names(after: string, signal?: AbortSignal): AsyncGenerator<NamesPage> {
+    if (this.starting !== undefined) await this.starting
+    const whole = isCluster(this.client)
+    const nodes = whole ? this.client.nodes('master') : [this.client]
+    for (const node of nodes) {
+      const from = whole || after === '' ? '0' : after
+      for await (const page of scanPages(node, this.client, this.prefix, signal, from)) {
+        const cells = page.names.filter((name) => !name.startsWith(this.prefix + STATE_NAME))
+        const names = cells.map((name) => name.slice(this.prefix.length))
+        yield { names, cursor: whole || page.cursor === '0' ? '' : page.cursor }
       }
     }
   }

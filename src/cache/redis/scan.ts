@@ -1,3 +1,4 @@
+import type { NamesPage } from '../backend.ts'
 import type { RedisClient, RedisNode } from './connection/client.ts'
 import { redisError } from './errors.ts'
 
@@ -14,16 +15,27 @@ export async function* scanKeys(
   prefix: string,
   signal: AbortSignal | undefined,
 ): AsyncGenerator<readonly string[]> {
+  for await (const { names } of scanPages(node, client, prefix, signal)) yield names
+}
+
+/** The same from a cursor on, each page with the cursor behind it: `0` behind the last. */
+export async function* scanPages(
+  node: RedisNode,
+  client: RedisClient,
+  prefix: string,
+  signal: AbortSignal | undefined,
+  from: string = '0',
+): AsyncGenerator<NamesPage> {
   // ioredis adds its own key prefix to the keys of commands, but not to the pattern of a scan.
   const clientPrefix = keyPrefixOf(client)
   const pattern = `${escapeGlob(clientPrefix + prefix)}*`
-  let cursor = '0'
+  let cursor = from
   do {
     signal?.throwIfAborted()
     try {
       const [next, names] = await node.scan(cursor, 'MATCH', pattern, 'COUNT', SCAN_COUNT)
       cursor = next
-      yield names.map((name) => name.slice(clientPrefix.length))
+      yield { names: names.map((name) => name.slice(clientPrefix.length)), cursor }
     } catch (error) {
       throw redisError(error)
     }

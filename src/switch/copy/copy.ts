@@ -1,0 +1,173 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import { oneLine, SwitchbackError } from '../../errors.ts'
+import { checkNames, type NamesOf, requireOption } from '../../options.ts'
+import { otherSide, type Side } from '../../side.ts'
+import { type Copied, CopyKey, type CopyKeyParts } from './copy-key.ts'
+
+export interface CopyOptions {
+  readonly from: Side
+  readonly to: Side
+  /** Most keys a second. @default as many as go */
+  readonly rate?: number
+  /** Only keys that match: `*` stands for any text, `?` for one character. @default all */
+  readonly match?: string
+  /** Reads and writes nothing: `copied` says what would be. @default false */
+  readonly dryRun?: boolean
+  /** The `cursor` of an earlier report, to go on from there. @default from the beginning */
+  readonly after?: string
+  /** Ends it behind the keys that are under way. */
+  readonly signal?: AbortSignal
+  /** Called after each batch of keys. */
+  readonly onProgress?: (report: CopyReport) => void
+}
+
+const OPTIONS: NamesOf<CopyOptions> = {
+  from: true,
+  to: true,
+  rate: true,
+  match: true,
+  dryRun: true,
+  after: true,
+  signal: true,
+  onProgress: true,
+}
+
+export interface CopyReport extends Readonly<Record<Copied, number>> {
+  /** `running` only for `onProgress`; `failed`: a side did not answer for long, see `reason`. */
+  readonly ended: 'running' | 'done' | 'aborted' | 'failed'
+  /** Why it failed; else `''`. */
+  readonly reason: string
+  /** Names that were looked at. */
+  readonly scanned: number
+  /** Of them, those that do not match. */
+  readonly skipped: number
+  readonly ms: number
+  /** Where to go on: everything before it has been dealt with. */
+  readonly cursor: string
+}
+
+/** Keys under way at once, at first and at most, and characters of their values. */
+const FIRST_BATCH = 20
+const MOST_KEYS = 500
+const MOST_UNITS = 4_194_304
+/** A key that was refused or failed is tried again, since that often passes: a young era, a restart. */
+const PATIENCE_MS = 10_000
+const PAUSE_MS = 500
+
+/** See {@link CacheSwitch.copy}. */
+export async function copy(parts: CopyKeyParts, options: CopyOptions): Promise<CopyReport> {
+  checkOptions(options)
+  const { from, to, match, rate, dryRun = false, signal, onProgress } = options
+  const { backend } = parts.sides[from]
+  if (backend.names === undefined) {
+    const what = `${backend.name} cannot say which keys it has, so nothing can be copied from it`
+    throw new SwitchbackError('SB_COPY_UNSUPPORTED', what, {
+      hint: 'Its values change sides with their users all the same.',
+    })
+  }
+  const hint = 'the side is retired, and is not read any more'
+  requireOption(parts.retired === undefined, 'copy', 'from', from, hint)
+  const one = new CopyKey(parts, to)
+  const matches = match === undefined ? undefined : globOf(match)
+  const counts = { copied: 0, present: 0, refused: 0, expired: 0, foreign: 0, failed: 0 }
+  let [scanned, skipped, batch, patience] = [0, 0, FIRST_BATCH, PATIENCE_MS]
+  let cursor = options.after ?? ''
+  const startedAt = performance.now()
+  const report = (ended: CopyReport['ended'], reason = ''): CopyReport => {
+    const ms = Math.round(performance.now() - startedAt)
+    return { ended, reason, scanned, skipped, ...counts, ms, cursor }
+  }
+
+  /** The names to try again. */
+  const run = async (names: readonly string[], last: boolean): Promise<string[]> => {
+    const results = await Promise.all(names.map((name) => one.run(name, dryRun)))
+    const again: string[] = []
+    let units = 0
+    for (const [i, { what, size }] of results.entries()) {
+      units += size
+      const mayPass = (what === 'refused' || what === 'failed') && !last
+      if (mayPass) again.push(names[i]!)
+      else counts[what] += 1
+    }
+    const fitting = Math.floor((MOST_UNITS * names.length) / Math.max(units, 1))
+    batch = Math.max(1, Math.min(fitting, MOST_KEYS, batch * 4))
+    return again
+  }
+  const runAll = async (names: readonly string[]): Promise<void> => {
+    let left = await run(names, patience <= 0)
+    while (left.length > 0) {
+      await sleep(PAUSE_MS, undefined, { signal }).catch(() => undefined)
+      patience -= PAUSE_MS
+      left = await run(left, patience <= 0 || signal?.aborted === true)
+    }
+  }
+
+  try {
+    for await (const page of backend.names(cursor, signal)) {
+      const names = matches === undefined ? page.names : page.names.filter(matches)
+      for (let at = 0; at < names.length;) {
+        if (signal?.aborted === true) return report('aborted')
+        const size = rate === undefined ? batch : Math.min(batch, Math.ceil(rate / 10))
+        const some = names.slice(at, at + size)
+        await runAll(some)
+        at += some.length
+        scanned += some.length
+        if (counts.failed > 0) return report('failed', unansweredBy(parts))
+        onProgress?.(report('running'))
+        if (rate !== undefined) await keepTo(rate, scanned, startedAt, signal)
+      }
+      scanned += page.names.length - names.length
+      skipped += page.names.length - names.length
+      cursor = page.cursor
+    }
+  } catch (error) {
+    if (signal?.aborted === true) return report('aborted')
+    return report('failed', oneLine(error))
+  }
+  cursor = ''
+  return report('done')
+}
+
+async function keepTo(
+  rate: number,
+  done: number,
+  startedAt: number,
+  signal: AbortSignal | undefined,
+): Promise<void> {
+  const early = startedAt + (done / rate) * 1000 - performance.now()
+  if (early > 1) await sleep(early, undefined, { signal }).catch(() => undefined)
+}
+
+function unansweredBy({ sides }: CopyKeyParts): string {
+  const out = Object.values(sides).filter(({ usable }) => !usable)
+  const names = (out.length === 0 ? Object.values(sides) : out).map(({ backend }) => backend.name)
+  return `${names.join(' or ')} did not answer for ${PATIENCE_MS / 1000} s`
+}
+
+/** A hashed name is of an unknown key, which nothing but `*` matches. */
+function globOf(glob: string): (name: string) => boolean {
+  if (/^\*+$/.test(glob)) return () => true
+  const source = glob
+    .split('')
+    .map((one) =>
+      one === '*' ? '.*' : one === '?' ? '.' : one.replace(/[\\^$.|+()[\]{}]/, '\\$&'),
+    )
+    .join('')
+  const pattern = new RegExp(`^${source}$`, 'su')
+  return (name) => !name.startsWith('#') && pattern.test(name)
+}
+
+function checkOptions(options: CopyOptions): void {
+  checkNames('copy', options, OPTIONS)
+  const { from, to, rate, match, after } = options
+  const isSide = (side: unknown): boolean => side === 'off' || side === 'on'
+  const sides = 'one is "off", the old side, and the other one "on"'
+  requireOption(isSide(from), 'copy', 'from', from, sides)
+  requireOption(isSide(to) && to === otherSide(from), 'copy', 'to', to, sides)
+  const isRate = rate === undefined || (Number.isFinite(rate) && rate > 0)
+  requireOption(isRate, 'copy', 'rate', rate, 'give keys a second: 2000')
+  const isGlob = match === undefined || (typeof match === 'string' && match !== '')
+  requireOption(isGlob, 'copy', 'match', match, 'give a pattern of keys: "user:*"')
+  const isCursor = after === undefined || typeof after === 'string'
+  requireOption(isCursor, 'copy', 'after', after, 'give the cursor of a report')
+}

@@ -1,0 +1,136 @@
+// @needs redis
+import { type ChildProcess, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { redisCache } from '../../src/cache/index.ts'
+import { licensed, makePairActor, type PairActor } from '../support/pair.ts'
+import { startRedis, type TestRedis } from '../support/redis-server.ts'
+import { until } from '../support/until.ts'
+
+const BIN = fileURLToPath(new URL('../../build/cli/bin.js', import.meta.url))
+const directory = mkdtempSync(join(tmpdir(), 'switchback-copy-'))
+const KEYS = 3000
+let [a, b] = [] as unknown as [TestRedis, TestRedis]
+let actor: PairActor
+
+beforeAll(async () => {
+  ;[a, b] = await Promise.all([startRedis(), startRedis()])
+  actor = makePairActor(redisCache({ url: a.url }), redisCache({ url: b.url }), {
+    deadlineMs: 2000,
+  })
+  await licensed([actor])
+  const keys = Array.from({ length: KEYS }, (_, i) => `k${i}`)
+  await actor.offUser.setMany(keys.map((key) => [key, key] as const))
+})
+afterAll(async () => {
+  await actor.cache.close()
+  await Promise.all([a.stop(), b.stop()])
+  rmSync(directory, { recursive: true, force: true })
+})
+
+interface Running {
+  readonly child: ChildProcess
+  readonly ended: Promise<{
+    readonly code: number | null
+    readonly out: string
+    readonly err: string
+  }>
+}
+
+function copy(args: readonly string[], redis: readonly string[] = sides()): Running {
+  const env = { ...process.env, REDIS_URL: '', NO_COLOR: '1' }
+  delete (env as Record<string, unknown>)['REDIS_URL']
+  const child = spawn(process.execPath, [BIN, 'copy', ...redis, ...args], {
+    cwd: directory,
+    env,
+    stdio: ['ignore', 'pipe', 'pipe'],
+  })
+  let [out, err] = ['', '']
+  child.stdout!.on('data', (part: Buffer) => (out += String(part)))
+  child.stderr!.on('data', (part: Buffer) => (err += String(part)))
+  const ended = once(child, 'close').then(([code]) => ({ code: code as number | null, out, err }))
+  return { child, ended }
+}
+
+const sides = (): string[] => ['--old-redis', a.url, '--redis', b.url]
+const WAY = ['--from', 'off', '--to', 'on']
+
+async function onSide(): Promise<number> {
+  const cells = await Promise.all(Array.from({ length: KEYS }, (_, i) => actor.on.read(`k${i}`)))
+  return cells.filter(({ state }) => state === 'value').length
+}
+
+describe('switchback copy', () => {
+  test('goes on where it was killed or interrupted', async () => {
+    const resume = join(directory, 'copy.json')
+    const slow = [...WAY, '--rate', '1000/s', '--resume', resume, '--json']
+    const cursorOf = (): string =>
+      existsSync(resume)
+        ? (JSON.parse(readFileSync(resume, 'utf8')) as { cursor: string }).cursor
+        : ''
+    const killed = copy(slow)
+    await until('it has saved where it stands', () => cursorOf() !== '')
+    killed.child.kill('SIGKILL')
+    await killed.ended
+    const first = await onSide()
+    expect(first).toBeGreaterThan(0)
+    expect(first).toBeLessThan(KEYS)
+
+    const cursor = cursorOf()
+    const interrupted = copy(slow)
+    await until('it has gone on', () => cursorOf() !== cursor)
+    interrupted.child.kill('SIGINT')
+    const { code, out } = await interrupted.ended
+    expect(code).toBe(130)
+    const report = JSON.parse(out) as Record<string, number>
+    expect(report).toMatchObject({ ok: false, ended: 'aborted', failed: 0, refused: 0 })
+
+    const rest = await copy([...WAY, '--resume', resume, '--json']).ended
+    expect(rest.code).toBe(0)
+    const last = JSON.parse(rest.out) as Record<string, number>
+    expect(last).toMatchObject({ ok: true, ended: 'done', refused: 0, failed: 0, expired: 0 })
+    // It did not begin anew.
+    expect(last['scanned']).toBeLessThan(KEYS - report['scanned']! / 2)
+    expect(await onSide()).toBe(KEYS)
+    expect(existsSync(resume)).toBe(false)
+
+    const again = await copy(WAY).ended
+    expect(again).toMatchObject({ code: 0, err: '' })
+    expect(again.out).toMatch(/copied +0 of 3,000 keys/)
+    expect(again.out).toMatch(/present +3,000: there already/)
+  })
+
+  test.each<[readonly string[], RegExp]>([
+    [[], /a side is not named/],
+    [['--from', 'off', '--to', 'off'], /cannot copy from "off" to "off"/],
+    [[...WAY, '--rate', 'fast'], /"fast" is not a rate/],
+    [[...WAY, '--rate', '0'], /"0" is not a rate/],
+    [[...WAY, '--match='], /--match is empty/],
+    [[...WAY, '--cache-dir', '.'], /cannot be both --old-redis and --cache-dir/],
+    [[...WAY, '--resume', 'other.json'], /"other\.json" is not a file of a copy/],
+    [[...WAY, '--resume', 'nowhere/x.json'], /cannot write "nowhere\/x\.json"/],
+    [[...WAY, 'more'], /copy does not take "more"/],
+  ])('one line says what is wrong with %j', async (args, message) => {
+    writeFileSync(join(directory, 'other.json'), '{}')
+    const { code, out, err } = await copy(args).ended
+    expect(err).toMatch(message)
+    expect(err.trim().split('\n')).toHaveLength(1)
+    expect({ code, out }).toEqual({ code: 2, out: '' })
+  })
+
+  test('files that are not there are not begun, nor is a Redis asked of which none is named', async () => {
+    const wrong = await copy([...WAY, '--cache-dir', 'nowhere'], ['--redis', b.url]).ended
+    expect(wrong.code).toBe(2)
+    expect(wrong.err).toMatch(/there is no file cache of this switch in "nowhere"/)
+    expect(existsSync(join(directory, 'nowhere'))).toBe(false)
+    const unnamed = await copy(WAY, []).ended
+    expect(unnamed.err).toMatch(/the Redis of the new side is not named/)
+    const dead = await copy(WAY, ['--redis', 'redis://127.0.0.1:1', '--old-redis', a.url]).ended
+    expect(dead.code).toBe(1)
+    expect(dead.err).toMatch(/redis:\/\/127\.0\.0\.1:1 does not answer/)
+  })
+})
