@@ -167,7 +167,7 @@ function before(one: Event, other: Event): boolean {
 
 /** Stands for a timer; the code under test only ever clears or unrefs it. */
 class Timer {
-  readonly event: Event
+  event: Event
 
   constructor(event: Event) {
     this.event = event
@@ -196,6 +196,8 @@ const real = {
   performanceNow: performance.now.bind(performance),
   setTimeout: globalThis.setTimeout,
   clearTimeout: globalThis.clearTimeout,
+  setInterval: globalThis.setInterval,
+  clearInterval: globalThis.clearInterval,
   setImmediate: globalThis.setImmediate,
   random: Math.random,
   wait: Atomics.wait,
@@ -241,6 +243,15 @@ export function enter(surroundings: Surroundings): void {
   globalThis.clearTimeout = ((timer: Timer | undefined) => {
     if (timer?.event !== undefined) timer.event.cancelled = true
   }) as never
+  globalThis.setInterval = ((run: () => void, delay: number) => {
+    const timer = new Timer(current!.at(delay, again))
+    function again(): void {
+      timer.event = current!.at(delay, again)
+      run()
+    }
+    return timer
+  }) as never
+  globalThis.clearInterval = globalThis.clearTimeout
   globalThis.setImmediate = ((run: () => void) => new Timer(current!.at(0, run))) as never
   // Blocks the program, and so the whole of simulated time.
   Atomics.wait = ((_: unknown, __: number, ___: number, ms: number) => {
@@ -324,6 +335,8 @@ export function leave(): void {
   Atomics.wait = real.wait
   globalThis.setTimeout = real.setTimeout
   globalThis.clearTimeout = real.clearTimeout
+  globalThis.setInterval = real.setInterval
+  globalThis.clearInterval = real.clearInterval
   globalThis.setImmediate = real.setImmediate
   timers['setTimeout'] = real.delay
   timers['setImmediate'] = real.immediate
