@@ -1,3 +1,4 @@
+import { setMaxListeners } from 'node:events'
 import { setTimeout as sleep } from 'node:timers/promises'
 import {
   type ProcessesOptions,
@@ -84,6 +85,8 @@ export async function confirmProcesses(
   const roll = new RollCall(sources, options)
   const start = performance.now()
   const end = new AbortController()
+  // Each process that is asked listens to it, and Node.js warns from eleven on.
+  setMaxListeners(0, end.signal)
   const stop = (): void => end.abort()
   const timeoutMs = options.timeoutMs ?? (sources.some(({ slow }) => slow) ? 45_000 : 5000)
   const timers = [

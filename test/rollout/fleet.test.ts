@@ -1,0 +1,89 @@
+import { type ChildProcess, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { createInterface } from 'node:readline'
+import { expect, onTestFinished, test } from 'vitest'
+import { startSidecar } from '../../src/sidecar/index.ts'
+import { switchback } from '../cli/support.ts'
+import { until } from '../support/until.ts'
+import { flagsFile } from './support.ts'
+
+const APPS = 20
+const FLAGDS = 5
+
+interface Told {
+  readonly known: number
+  readonly deciding: number
+  readonly lagging: readonly { readonly process: string; readonly cause: string }[]
+}
+
+interface App {
+  readonly child: ChildProcess
+  readonly address: string
+}
+
+async function startApp(port: number): Promise<App> {
+  const child = spawn(process.execPath, ['test/support/fleet-app.mjs'], {
+    stdio: ['pipe', 'pipe', 'ignore'],
+    env: {
+      PATH: process.env['PATH'],
+      FLAGD_HOST: '127.0.0.1',
+      FLAGD_PORT: String(port),
+      FLAGD_RESOLVER: 'in-process',
+      FLAGD_DEADLINE_MS: '30000',
+    },
+  })
+  onTestFinished(() => void child.kill('SIGKILL'))
+  const [line] = await once(createInterface(child.stdout), 'line')
+  return { child, address: `127.0.0.1:${line}` }
+}
+
+test('20 processes behind 5 flagds: all confirm a rollback, and two that hang are named', async () => {
+  const file = await flagsFile()
+  const ports = { evaluation: 0, management: 0, sync: 0, ofrep: 0 }
+  const flagds = await Promise.all(
+    Array.from({ length: FLAGDS }, async () => {
+      const sidecar = await startSidecar({ file, ports })
+      onTestFinished(() => sidecar.close())
+      return sidecar.ports.sync
+    }),
+  )
+  const apps: App[] = []
+  // All at once they would starve each other of their first connection.
+  while (apps.length < APPS) {
+    apps.push(...(await Promise.all([0, 1, 2, 3].map((index) => startApp(flagds[index]!)))))
+    flagds.push(flagds.shift()!)
+  }
+  const named = apps.flatMap(({ address }) => ['--metrics', `http://${address}/metrics`])
+  const command = (...argv: string[]): ReturnType<typeof switchback> =>
+    switchback([...argv, '--file', file, '--no-flagd', ...named])
+
+  // A process that is silent for a second and a half is named, and a busy machine may make it so.
+  await until(
+    'all 20 confirm',
+    async () => {
+      await command('set', '50')
+      const { code, stdout, stderr } = await command('rollback', '--timeout', '60')
+      // Nor does Node.js warn of so many that are asked at once.
+      expect(stderr).toBe('')
+      return code === 0 && /20 of 20 processes after [\d.,]+ ms/.test(stdout)
+    },
+    120_000,
+  )
+
+  const frozen = [apps[3]!, apps[11]!]
+  for (const { child } of frozen) child.kill('SIGSTOP')
+  let share = 50
+  await until(
+    'the two are named, and no other',
+    async () => {
+      const { code, stdout } = await command('set', String(share++), '--json', '--timeout', '60')
+      const { processes } = JSON.parse(stdout) as { processes: Told }
+      expect([code, processes.known]).toEqual([3, APPS])
+      const hang = processes.lagging.filter(({ cause }) => cause.includes('does not answer'))
+      const names = hang.map(({ process: name }) => name).toSorted()
+      const expected = frozen.map(({ address }) => address).toSorted()
+      return processes.deciding === 18 && names.join() === expected.join()
+    },
+    120_000,
+  )
+}, 300_000)
