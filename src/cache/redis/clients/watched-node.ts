@@ -1,14 +1,17 @@
 import { EventEmitter } from 'node:events'
+import { SwitchbackError } from '../../../errors.ts'
 import type { RedisNode } from '../connection/client.ts'
 import { evaluate, script, type Script } from '../scripts.ts'
 import { RawNode, type Send } from './raw-node.ts'
 
-// KEYS: cells
+// KEYS: cells, or none. Nothing but `INFO` tells it inside of a script.
 const READ: Script = script(`
 local info = redis.pcall('INFO', 'server')
 local id = type(info) == 'string' and string.match(info, 'run_id:(%w+)') or ''
-return { id, redis.call('MGET', unpack(KEYS)) }
+return { id, KEYS[1] and redis.call('MGET', unpack(KEYS)) or {} }
 `)
+
+type Reading = readonly [string, (string | null)[]]
 
 /**
  * Over a client that does not tell when it has made another connection. Each reading therefore says which
@@ -19,18 +22,21 @@ return { id, redis.call('MGET', unpack(KEYS)) }
  * when it is asked.
  */
 export class WatchedNode extends RawNode implements RedisNode {
-  readonly #events = new EventEmitter({ captureRejections: false }).setMaxListeners(0)
+  readonly #events = new EventEmitter().setMaxListeners(0)
   readonly #ready: () => boolean
-  /** Its `run_id`; `''` before the first reading, and where the server hides it: then none counts. */
+  /** Its `run_id`; `''` before the first reading. */
   #server = ''
+  #starting = true
 
   constructor(send: Send, options: object, ready: () => boolean) {
     super(send, options)
     this.#ready = ready
+    void this.#start()
   }
 
   get status(): string {
-    return this.#ready() ? 'ready' : 'end'
+    if (!this.#ready()) return 'end'
+    return this.#starting ? 'connecting' : 'ready'
   }
 
   override async get(key: string): Promise<string | null> {
@@ -38,11 +44,11 @@ export class WatchedNode extends RawNode implements RedisNode {
   }
 
   override async mget(keys: readonly string[]): Promise<(string | null)[]> {
-    const reply = await evaluate(this, READ, keys, [])
-    const [server, texts] = reply as [string, (string | null)[]]
-    if (server === '' || server !== this.#server) {
+    const [server, texts] = (await evaluate(this, READ, keys, [])) as Reading
+    if (server === '') throw anonymous()
+    if (server !== this.#server) {
       this.#server = server
-      this.tell('close')
+      this.#events.emit('close')
     }
     return texts
   }
@@ -58,7 +64,25 @@ export class WatchedNode extends RawNode implements RedisNode {
     return this.#events.off(event, listener)
   }
 
-  tell(event: 'close' | 'ready'): void {
-    this.#events.emit(event)
+  /** The first server is known before it is asked, so that asking it is not cut short by the first reading. */
+  async #start(): Promise<void> {
+    try {
+      const [server] = (await evaluate(this, READ, [], [])) as Reading
+      this.#server = server
+    } catch {
+      // What fails here, the next operation meets.
+    }
+    this.#starting = false
+    this.#events.emit(this.#ready() ? 'ready' : 'close')
   }
+}
+
+function anonymous(): SwitchbackError {
+  return new SwitchbackError(
+    'SB_REDIS_RIGHTS',
+    'Redis does not tell its run_id, and without it a restart would not be noticed through this client: nothing of it is used.',
+    {
+      hint: 'Allow the ACL user the command: +info. Clients of ioredis and createClient() of node-redis do without.',
+    },
+  )
 }
