@@ -2,16 +2,24 @@ import { AsyncLocalStorage } from 'node:async_hooks'
 import {
   deciderOf,
   type DecisionContext,
+  type FlagDecider,
   type FlagHealth,
   registerFlagGauges,
 } from '../flags/index.ts'
 import { safeListener } from '../listeners.ts'
+import { checkNames, type NamesOf } from '../options.ts'
 import type { Side } from '../side.ts'
 import { eventOf, logEvent, type Notify, standbySource, UnderWay } from '../switch/index.ts'
-import { type CallRecorder, noTelemetry, registerSideGauges } from '../telemetry/index.ts'
+import {
+  type CallRecorder,
+  noTelemetry,
+  type Recorder,
+  registerSideGauges,
+} from '../telemetry/index.ts'
 import { type Caller, Calls } from './calls.ts'
 import { CallSide } from './call-side.ts'
-import { CALL_STAGES, type SwitchOptions } from './options.ts'
+import { CALL_STAGES, type SwitchBase, type SwitchOptions } from './options.ts'
+import { requireFreeName, takeName } from './names.ts'
 import { type GivenMethod, type MethodPlan, planOf, requireThat } from './plan.ts'
 import { Shadow } from './shadow.ts'
 import { switched } from './switched.ts'
@@ -82,6 +90,7 @@ export function createSwitch<T extends object>(options: SwitchOptions<T>): Switc
   const { off, on, flag, flags, deadlineMs = 1000, isFailure = () => true } = options
   const recorder = options.telemetry ?? noTelemetry
   const name = options.name ?? flag ?? 'switch'
+  requireFreeName(recorder, name)
   const labels = { off: options.names?.off ?? 'old', on: options.names?.on ?? 'new' }
   const listener = safeListener('onEvent', options.onEvent ?? logEvent)
   let closing = false
@@ -136,8 +145,10 @@ export function createSwitch<T extends object>(options: SwitchOptions<T>): Switc
     return { ok: usable, name: called, outSince, detail: usable ? '' : lastFailure }
   }
   const removeGauges = [
+    takeName(recorder, name),
     registerSideGauges(recorder, { switch: name }, labels, (side) => sides[side].outSince),
     registerFlagGauges({ recorder, decider, flag }),
+    tellFlag(recorder, name, decider, flag),
   ]
   const shut = async (): Promise<void> => {
     closing = true
@@ -173,8 +184,40 @@ export function createSwitch<T extends object>(options: SwitchOptions<T>): Switc
   return service as Switched<T>
 }
 
+/** Shows which flag picks the side of a switch, so that a page can offer its way back. */
+function tellFlag(
+  recorder: Recorder,
+  name: string,
+  decider: Partial<FlagDecider>,
+  flag: string | undefined,
+): () => void {
+  const labels = { switch: name, flag: decider.flag ?? flag ?? '' }
+  const help = 'The flag that picks the side of a switch; the value is 1.'
+  return recorder.gauge?.('switchback_switch_info', help, labels, () => 1) ?? (() => {})
+}
+
+const OPTIONS: NamesOf<SwitchBase<object> & { readonly methods: unknown }> = {
+  flag: true,
+  flags: true,
+  decider: true,
+  off: true,
+  on: true,
+  name: true,
+  names: true,
+  methods: true,
+  deadlineMs: true,
+  standby: true,
+  isFailure: true,
+  breaker: true,
+  probe: true,
+  maxBackground: true,
+  telemetry: true,
+  onEvent: true,
+  onCall: true,
+}
+
 function check<T extends object>(options: SwitchOptions<T>): void {
-  requireThat(typeof options === 'object' && options !== null, 'options', options, 'an object')
+  checkNames('createSwitch', options, OPTIONS)
   for (const side of ['off', 'on'] as const) {
     const service: unknown = options[side]
     const isService = typeof service === 'object' && service !== null

@@ -1,4 +1,5 @@
 import { setImmediate as nextTurn } from 'node:timers/promises'
+import { oneLine } from '../errors.ts'
 import type { Notify } from '../switch/index.ts'
 import type { CallSide } from './call-side.ts'
 import { differences } from './differences.ts'
@@ -14,6 +15,8 @@ export interface ShadowParts {
 const NOISE_FIRST = 20
 /** After those, one in so many. */
 const NOISE_EVERY = 5
+/** So many failures in a row are no bad luck: nothing is compared. */
+const FAILING = 10
 /** One mismatch a second is enough to start looking; the counter has them all. */
 const TELL_EVERY_MS = 1000
 
@@ -25,6 +28,8 @@ export class Shadow {
   readonly #parts: ShadowParts
   readonly #underWay = new Set<Promise<void>>()
   readonly #compared = new Map<string, number>()
+  /** Failures in a row, by method and side. */
+  readonly #failures = new Map<string, number>()
   #toldAt = Number.NEGATIVE_INFINITY
 
   constructor(parts: ShadowParts) {
@@ -74,11 +79,23 @@ export class Shadow {
       const seen: unknown = await deadlines[asked.side].hold(Promise.resolve(answer))
       const same = equal(result, seen)
       plan.recorder?.compared(against, same ? 'same' : 'mismatch')
+      this.#failures.delete(`${plan.name} ${asked.side}`)
       if (!same && !itself) this.#tell(plan, result, seen, reveal)
     } catch (error) {
       own?.abort(error)
       plan.recorder?.compared(against, 'failed')
+      this.#failed(plan, asked, error)
     }
+  }
+
+  /** A side that never answers a comparison is told of once, until it answers one. */
+  #failed({ name }: MethodPlan, { side, name: backend }: CallSide, error: unknown): void {
+    const of = `${name} ${side}`
+    const failures = (this.#failures.get(of) ?? 0) + 1
+    this.#failures.set(of, failures)
+    if (failures !== FAILING) return
+    const detail = `${name}: the last ${FAILING} comparisons failed, so nothing is compared: ${oneLine(error)}`
+    this.#parts.notify({ type: 'shadow-failing', side, backend, detail })
   }
 
   #tell(plan: MethodPlan, own: unknown, other: unknown, reveal: boolean): void {

@@ -76,7 +76,9 @@ export async function startControl(options: ControlOptions): Promise<Control> {
   const assets = await loadAssets(options.page ?? builtPage)
   const { replicas = [], guard, guessed = false, prometheus } = options
   const room = new Room({ file, flag, flagd, replicas, guessed, guard })
-  const processes = (): ProcessesOptions => ({ metrics: room.confirming, prometheus })
+  const processes = (of: string): ProcessesOptions =>
+    // Of another switch, those that decide its flag.
+    of === flag ? { metrics: room.confirming(of), prometheus } : { metrics: room.confirming(of) }
   const hub = new EventHub()
   const app = fastify({
     bodyLimit: BODY_LIMIT,
@@ -104,7 +106,14 @@ export async function startControl(options: ControlOptions): Promise<Control> {
     operator,
     boot: room.boot,
   }
-  const changer = new Changer({ file, flag, flagd, operator, processes })
+  const changer = new Changer({
+    file,
+    flag,
+    flagd,
+    operator,
+    processes,
+    knows: (of) => room.knows(of),
+  })
   apiRoutes(app, { room, changer, hub, info })
 
   let closing: Promise<void> | undefined

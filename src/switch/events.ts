@@ -19,6 +19,7 @@ export interface SideChange extends EventText {
     | 'side-back' // and closed again
     | 'fenced' // everything older on that side was distrusted at once
     | 'repaid' // nothing is pending any more
+    | 'shadow-failing' // every comparison with that side fails, so nothing is compared
     | 'write-left' // a write that goes to both sides was done on one only
     | 'debts-left' // the switch was closed before a side was told, and nobody else knows
     | 'follower-out' // the side, this machine's own, does not hear what other machines write

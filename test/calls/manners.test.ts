@@ -89,12 +89,64 @@ describe('to business code', () => {
     [{ standby: 'miror' }, 'standby cannot be "miror"'],
     [{ on: undefined }, 'on cannot be undefined'],
     [{ deadlineMs: -1 }, 'deadlineMs cannot be -1'],
+    [{ deadlinMs: 50 }, 'createSwitch has no option "deadlinMs"'],
   ])('%j is refused', (wrong, message) => {
     const right = { off: new Search('a'), on: new Search('b'), decider: new FixedDecider() }
     const make = (): unknown => createSwitch({ ...right, ...wrong } as never)
     expect(make).toThrow(expect.objectContaining({ code: 'SB_OPTION_INVALID' }))
     expect(make).toThrow(message)
   })
+})
+
+test('two switches of one name would hide each other: the second is refused until the first is closed', async () => {
+  const telemetry = createTelemetry({ meter: false })
+  const make = (name: string, more: object = {}): Switched<Search> => {
+    const [off, on] = [new Search('a'), new Search('b')]
+    return createSwitch({ name, off, on, telemetry, decider: new FixedDecider(), ...more } as never)
+  }
+  // One that could not be made has no name.
+  expect(() => make('search', { methods: { fnid: {} } })).toThrow('methods.fnid')
+  const first = make('search')
+  make('mail')
+  expect(() => make('search')).toThrow('name cannot be "search"')
+  await controlsOf(first).close()
+  make('search')
+  telemetry.close()
+})
+
+test('a side that fails every comparison is told of, once, until it answers one', async () => {
+  const events: SwitchEvent[] = []
+  let works = false
+  const answer = (): Promise<string> => Promise.resolve('same')
+  const find = (): Promise<string> => (works ? answer() : Promise.reject(new Error('no index')))
+  const search = createSwitch<{ find(): Promise<string> }>({
+    off: { find: answer },
+    on: { find },
+    decider: new FixedDecider(),
+    methods: { find: { kind: 'read', compare: { share: 1 } } },
+    onEvent: (event) => events.push(event),
+  })
+  const told = (): number => events.filter(({ type }) => type === 'shadow-failing').length
+  const ask = async (calls: number): Promise<void> => {
+    // Not all at once: comparisons beyond the limit are dropped.
+    for (let i = 0; i < calls; i++) {
+      await search.find()
+      await new Promise((resolve) => setImmediate(resolve))
+    }
+  }
+  // The first comparisons measure the noise of the old side.
+  await ask(80)
+  await until('it is told', () => told() === 1)
+  expect(events[0]).toMatchObject({
+    side: 'on',
+    detail: expect.stringMatching(/^find: .*no index/),
+  })
+  works = true
+  await ask(10)
+  works = false
+  await ask(40)
+  await until('it is told again', () => told() === 2)
+  await controlsOf(search).close()
 })
 
 describe('signals', () => {

@@ -52,6 +52,7 @@ const well: HeadlineInput = {
   fleet,
   guard: undefined,
   processes,
+  switches: [],
   wayBack,
   changedAt: 0,
   lost: { off: { sum: 0, seconds: 0 }, on: { sum: 0, seconds: 0 } },

@@ -3,6 +3,7 @@ import { LATENCY_BOUNDS } from '../../metrics.ts'
 import { ExpositionReader, isProcessMetric, type Series } from '../../scrape/index.ts'
 import type { Side } from '../../side.ts'
 import { type Arms, emptyArms, FIELDS, indexOf } from './vector.ts'
+import { switchesOf, type SwitchScrapes } from './switches.ts'
 import type { Field } from './vector.ts'
 
 /** The content of one scrape: counters since the process began, and a few current values. */
@@ -20,6 +21,8 @@ export interface Scrape {
   readonly eventLoopDelay: number | undefined
   /** What the process decides: read by `processReadingOf`. */
   readonly said: readonly Series[]
+  /** The switches beside the cache. */
+  readonly switches: SwitchScrapes
 }
 
 const READS = new Set(['get', 'getOrSet', 'has'])
@@ -136,7 +139,8 @@ export function scrapeOf(reader: ExpositionReader): Scrape {
     })
   }
   const said = series.filter(({ name }) => isProcessMetric(name))
-  return { instance, arms, owed, backends, outSeconds, eventLoopDelay, said }
+  const switches = switchesOf(series)
+  return { instance, arms, owed, backends, outSeconds, eventLoopDelay, said, switches }
 }
 
 /** Most of the many series by user bucket, for the guard's statistics, are skipped unread. */
@@ -151,6 +155,8 @@ const WANTED: ReadonlySet<string> = new Set([
   'switchback_side_out_seconds',
   'switchback_user_bad_operations_total',
   'switchback_event_loop_delay_seconds',
+  'switchback_switch_info',
+  'switchback_comparisons_total',
 ])
 
 function boundOf(text: string | undefined): number {

@@ -3,6 +3,7 @@ import { LATENCY_BOUNDS } from '../../metrics.ts'
 import { metricsUrl, placesOf, type ProcessAnswer, type Resolve } from '../../scrape/index.ts'
 import type { Side } from '../../side.ts'
 import { Replica, type ReplicaOptions } from './replica.ts'
+import { sumOf, type SwitchScrapes } from './switches.ts'
 import { addTo, type Arms, type ArmVector, bucketsOf, emptyArms, indexOf } from './vector.ts'
 import type { Field } from './vector.ts'
 
@@ -158,6 +159,18 @@ export class Fleet {
   /** What each of them decides about a flag. */
   answers(flag: string): ProcessAnswer[] {
     return this.#expected.map((replica) => replica.answer(flag))
+  }
+
+  /** The addresses of those that report a flag. */
+  knowing(flag: string): readonly string[] {
+    return this.#expected
+      .filter((replica) => replica.answer(flag).reading?.knowsFlag === true)
+      .map(({ address }) => address)
+  }
+
+  /** The switches of all replicas beside the cache, as rates a second. */
+  switches(): SwitchScrapes {
+    return sumOf(this.#replicas.flatMap((replica) => replica.switches() ?? []))
   }
 
   get #expected(): readonly Replica[] {

@@ -7,6 +7,7 @@ import {
   processReadingOf,
 } from '../../scrape/index.ts'
 import { createScrapeReader, type Scrape, scrapeOf } from './exposition.ts'
+import { growthOf, sumOf, type SwitchScrapes } from './switches.ts'
 import { addTo, type Arms, emptyArms, VECTOR_LENGTH } from './vector.ts'
 
 export interface ReplicaOptions {
@@ -34,6 +35,8 @@ interface Point {
   readonly at: number
   /** Since the first scrape, with restarts of the process taken into account. */
   readonly total: Arms
+  /** What the switches did since the scrape before, and what they are. */
+  readonly switches: SwitchScrapes
 }
 
 /**
@@ -117,6 +120,22 @@ export class Replica {
     return rates
   }
 
+  /** What its switches did over the same seconds; `undefined` when that is unknown. */
+  switches(): { readonly switches: SwitchScrapes; readonly seconds: number } | undefined {
+    const newest = this.#points.at(-1)
+    if (newest === undefined || !this.live) return undefined
+    const first = this.#points.findIndex(({ at }) => newest.at - at <= WINDOW_S * 1000 + 500)
+    const seconds = (newest.at - this.#points[first]!.at) / 1000
+    const grown = this.#points.slice(first + 1).map(({ switches }) => ({ switches, seconds: 1 }))
+    // The first scrape says which switches there are, and nothing of what they did.
+    if (grown.length === 0) return { switches: newest.switches, seconds: Infinity }
+    const sum = sumOf(grown)
+    // Whether a side is out is a fact of now.
+    for (const [name, one] of newest.switches)
+      Object.assign(sum.get(name)!.outSeconds, one.outSeconds)
+    return { switches: sum, seconds }
+  }
+
   close(): void {
     this.#stop.abort()
   }
@@ -168,7 +187,8 @@ export class Replica {
     }
     this.#last = scrape
     this.#lastAt = at
-    this.#points.push({ at, total })
+    const switches = growthOf(before?.switches ?? scrape.switches, scrape.switches)
+    this.#points.push({ at, total, switches })
     const first = this.#points.findIndex((point) => at - point.at <= (WINDOW_S + 5) * 1000)
     if (first > 0) this.#points = this.#points.slice(first)
   }

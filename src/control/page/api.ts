@@ -35,8 +35,10 @@ export function setShare(body: {
   return post('/api/share', signed(body))
 }
 
-export function rollBack(disable: boolean): Promise<ChangeAnswer> {
-  return post('/api/rollback', signed(disable ? { disable } : {}))
+/** @param flag of another switch than the page's */
+export function rollBack(disable: boolean, flag?: string): Promise<ChangeAnswer> {
+  const other = flag === undefined ? {} : { flag }
+  return post('/api/rollback', signed({ ...other, ...(disable ? { disable } : {}) }))
 }
 
 export function undo(): Promise<ChangeAnswer> {

@@ -39,6 +39,10 @@ export const html: string = `<!doctype html>
       <div id="last"></div>
     </section>
   </div>
+  <section class="card" id="switches-card" aria-labelledby="switches-title" hidden>
+    <h2 id="switches-title">Other switches of these processes <small>last 5 seconds</small></h2>
+    <div id="switches" class="switches"></div>
+  </section>
   <div class="columns">
     <div class="column">
       <section class="card" id="sides-card" aria-labelledby="sides-title">

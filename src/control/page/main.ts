@@ -13,6 +13,7 @@ import { rollbackButton } from './panels/rollback.ts'
 import { serving } from './panels/serving.ts'
 import { sides } from './panels/sides.ts'
 import { splitControl } from './panels/split.ts'
+import { switches } from './panels/switches.ts'
 
 let info: ControlInfo | undefined
 const data = new PageData()
@@ -21,7 +22,7 @@ const rollback = rollbackButton(() => info)
 const last = lastChange()
 const picture = charts(data)
 const list = historyList()
-const whole = [serving(), sides(), splitControl(), guardPanel(), beneath()]
+const whole = [serving(), sides(), switches(), splitControl(), guardPanel(), beneath()]
 const parts = [rollback, last, picture, list, ...whole]
 let latest: ControlState | undefined
 

@@ -118,6 +118,14 @@ td[data-alarm=true] { color: var(--trouble); font-weight: 650; }
 .key { display: inline-block; width: 18px; height: 0; border-top: 3px solid var(--on); vertical-align: middle; margin-right: 5px; }
 .key.off { border-top: 3px dashed var(--off); }
 
+.switches { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 480px), 1fr)); gap: 14px 28px; }
+.switch { min-width: 0; overflow-x: auto; }
+.switch h3 { margin: 0; font-size: 15px; font-weight: 650; overflow-wrap: anywhere; }
+.switch-head { display: flex; justify-content: space-between; align-items: start; gap: 12px; margin-bottom: 6px; }
+.switch-words { min-width: 0; }
+.rollback.small { min-width: 0; width: auto; flex: none; padding: 7px 14px; font-size: 14px; min-height: 36px; }
+.switch td.num { font-size: 13px; }
+
 .chart { margin-top: 8px; }
 .chart-head { display: flex; justify-content: space-between; align-items: baseline; gap: 10px; font-size: 12px; min-height: 18px; }
 .chart-head b { font-weight: 600; }

@@ -1,5 +1,5 @@
 import type { FastifyRequest } from 'fastify'
-import { SwitchbackError } from '../../errors.ts'
+import { quote, SwitchbackError } from '../../errors.ts'
 import {
   changeBack,
   changedLines,
@@ -22,7 +22,9 @@ export interface ChangerOptions {
   readonly flag: string
   readonly flagd: string | false
   /** The processes that must confirm a change now. */
-  readonly processes: () => ProcessesOptions
+  readonly processes: (flag: string) => ProcessesOptions
+  /** Whether a flag is the page's, or that of a switch. */
+  readonly knows: (flag: string) => boolean
   /** The author of changes without a name. */
   readonly operator: string
 }
@@ -70,10 +72,16 @@ export class Changer {
   }
 
   async rollBack(
-    body: Signed & { readonly disable?: boolean },
+    body: Signed & { readonly disable?: boolean; readonly flag?: string },
     request: FastifyRequest,
   ): Promise<ChangeAnswer> {
-    const options = this.#change(body, request)
+    const { flag = this.#options.flag } = body
+    if (!this.#options.knows(flag)) {
+      throw new SwitchbackError('SB_FLAG_UNKNOWN', `no switch reports the flag ${quote(flag)}`, {
+        hint: 'on the machine with the file, switchback rollback --flag goes back all the same',
+      })
+    }
+    const options = this.#change(body, request, flag)
     return answerOf(await changeBack({ ...options, disable: body.disable === true }))
   }
 
@@ -102,8 +110,12 @@ export class Changer {
     }
   }
 
-  #change({ who, reason }: Signed, request: FastifyRequest): ChangeOptions {
-    const { file, flag, flagd, operator, processes } = this.#options
+  #change(
+    { who, reason }: Signed,
+    request: FastifyRequest,
+    flag: string = this.#options.flag,
+  ): ChangeOptions {
+    const { file, flagd, operator, processes } = this.#options
     const name = who?.trim() ?? ''
     const why = reason?.trim() ?? ''
     const by = {
@@ -111,7 +123,7 @@ export class Changer {
       via: `control, from ${request.ip}`,
       ...(why === '' ? {} : { reason: why }),
     }
-    return { file, flag, flagd, by, processes: processes() }
+    return { file, flag, flagd, by, processes: processes(flag) }
   }
 }
 

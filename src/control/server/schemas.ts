@@ -48,6 +48,13 @@ const hash = {
     'SHA-256 of the file that the change was decided on; refused if the file is another one',
 } as const
 
+const flagKey = {
+  type: 'string',
+  maxLength: 200,
+  description:
+    "The flag of another switch that the processes report; the page's when it is left out",
+} as const
+
 function body(properties: Readonly<Record<string, Schema>>, required: readonly string[]): Schema {
   return { type: 'object', additionalProperties: false, required, properties }
 }
@@ -58,7 +65,7 @@ export const requestSchemas: Readonly<
 > = {
   preview: body({ share }, ['share']),
   share: body({ share, hash, who, reason }, ['share']),
-  rollback: body({ who, reason, disable: { type: 'boolean' } }, []),
+  rollback: body({ who, reason, disable: { type: 'boolean' }, flag: { ...flagKey } }, []),
   undo: body({ who, reason }, []),
   approve: body({ share, who }, ['share']),
   guard: body({ kind: { enum: ['pause', 'unpause', 'promote'] }, to: share, who }, ['kind']),
@@ -163,6 +170,28 @@ export const schemas: Readonly<Record<string, Schema>> = {
         }),
       ),
     }),
+    switches: listOf(
+      object({
+        name: text,
+        flag: text,
+        share: numberOrNull,
+        unknown: { ...text, description: 'why it cannot be rolled back from here' },
+        names: bySide(text),
+        outSince: bySide(numberOrNull),
+        known: number,
+        agreeing: number,
+        methods: listOf(
+          object({
+            name: text,
+            off: ref('CallArm'),
+            on: ref('CallArm'),
+            compared: { ...number, description: 'a second' },
+            mismatches: numberOrNull,
+            shadowFailed: numberOrNull,
+          }),
+        ),
+      }),
+    ),
     wayBack: object({
       state: { enum: ['open', 'waiting', 'back', 'not-back', 'unsure'] },
       sentence: text,
@@ -181,6 +210,12 @@ export const schemas: Readonly<Record<string, Schema>> = {
     ),
   }),
   Arm: arm,
+  CallArm: object({
+    operations: { ...number, description: 'a second' },
+    errors: numberOrNull,
+    fallbacks: numberOrNull,
+    p99: { ...numberOrNull, description: 'milliseconds' },
+  }),
   Guard: object(
     {
       mode: { enum: ['acting', 'advising', 'yielded', 'blind', 'standby', 'stopped'] },

@@ -5,6 +5,7 @@ import type { Side } from '../../side.ts'
 import { guardSilentS } from '../page/guard-silence.ts'
 import { isEnough, sideName } from '../page/side-name.ts'
 import type { ProcessesReading } from './processes.ts'
+import type { SwitchReading } from './switches.ts'
 import type { WayBack } from './way-back.ts'
 
 /** `ok`, `watch` (look at it), `trouble` (act), or `unknown`. */
@@ -26,6 +27,7 @@ export interface HeadlineInput {
   readonly fleet: FleetReading
   readonly guard: GuardReading | undefined
   readonly processes: ProcessesReading
+  readonly switches: readonly SwitchReading[]
   readonly wayBack: WayBack
   /** Epoch milliseconds since when the file is unchanged. */
   readonly changedAt: number
@@ -51,9 +53,10 @@ export function headlineOf(input: HeadlineInput): Headline {
     ...wayBackFindings(input.wayBack),
     ...processFindings(input),
     ...sideFindings(input.fleet, input),
+    ...switchFindings(input.switches),
     ...guardFindings(input),
     ...flagFindings(input),
-    ...fleetFindings(input.fleet),
+    ...fleetFindings(input),
   ].sort((a, b) => RANK[a.level] - RANK[b.level])
   const [worst] = findings
   if (worst !== undefined) return { ...worst, findings }
@@ -157,6 +160,28 @@ function badText({ bad, errors, fallbacks }: ArmReading, name: string): string {
   return `${all} of the operations on ${name} fail or fall back`
 }
 
+/** Of the switches beside the cache. */
+function switchFindings(switches: readonly SwitchReading[]): Finding[] {
+  return switches.flatMap(({ name, outSince, methods }) =>
+    (['on', 'off'] as const).flatMap((side): Finding[] => {
+      const which = side === 'on' ? 'new side' : 'old side'
+      const since = outSince[side]
+      if (since !== null) {
+        const sentence = `Switch ${name}: the ${which} is out${sinceText(since)}`
+        return [{ level: 'trouble', sentence }]
+      }
+      return methods.flatMap((method): Finding[] => {
+        const { operations, errors, fallbacks } = method[side]
+        const bad = (errors ?? 0) + (fallbacks ?? 0)
+        if (bad < WATCH_BAD || !isEnough(bad, operations)) return []
+        const level = bad >= TROUBLE_BAD ? 'trouble' : 'watch'
+        const sentence = `Switch ${name}: ${percent(bad)} of ${method.name} on the ${which} fail or fall back`
+        return [{ level, sentence }]
+      })
+    }),
+  )
+}
+
 /** `the new side` of an unknown store, `Redis (new side)` of a known one. */
 function named(side: Side, backend: string): string {
   const name = sideName(side, backend)
@@ -194,11 +219,14 @@ function rate(value: number): string {
   return value < 10 ? value.toFixed(1) : String(Math.round(value))
 }
 
-function guardFindings({ guard, fleet, now }: HeadlineInput): Finding[] {
+function guardFindings({ guard, fleet, flag, now }: HeadlineInput): Finding[] {
   if (guard === undefined) return []
-  // Whose breaker is open is a finding of its own.
-  const known = fleet.breakersOpen.on > 0 ? /^side-out:/ : /^$/
-  const alarms = guard.alarms.filter((alarm) => !known.test(alarm))
+  // A side that is out, and an edit by hand, are findings of their own.
+  const alarms = guard.alarms.filter(
+    (alarm) =>
+      !(alarm.startsWith('side-out:') && fleet.breakersOpen.on > 0) &&
+      !(alarm.startsWith('edited:') && (flag.edited?.warning ?? '') !== ''),
+  )
   const found: Finding[] = alarms.map((sentence) => ({ level: 'watch', sentence }))
   const silent = guardSilentS(guard, now)
   if (silent > 0) {
@@ -250,7 +278,10 @@ function flagFindings({ now, flag }: HeadlineInput): Finding[] {
   return found
 }
 
-function fleetFindings({ arms, replicas, eventLoopDelay }: FleetReading): Finding[] {
+function fleetFindings({
+  fleet: { arms, replicas, eventLoopDelay },
+  switches,
+}: HeadlineInput): Finding[] {
   if (replicas.length === 0) {
     return [
       {
@@ -270,7 +301,11 @@ function fleetFindings({ arms, replicas, eventLoopDelay }: FleetReading): Findin
   } else if (arms === undefined) {
     found.push({ level: 'unknown', sentence: 'Waiting for the second scrape' })
   } else if (arms.all.operations === 0) {
-    found.push({ level: 'unknown', sentence: 'No traffic' })
+    const busy = switches.some(({ methods }) =>
+      methods.some(({ off, on }) => off.operations + on.operations > 0),
+    )
+    const sentence = busy ? 'No traffic on the cache; the other switches have some' : 'No traffic'
+    found.push({ level: 'unknown', sentence })
   }
   if (eventLoopDelay !== null && eventLoopDelay > WATCH_LOOP_DELAY_MS) {
     const sentence = `The application's event loop is ${Math.round(eventLoopDelay)} ms late`

@@ -9,6 +9,7 @@ import { ProcessJudge } from './processes.ts'
 import { pointOf, Series } from './series.ts'
 import type { FlagsFile } from '../../rollout/index.ts'
 import type { ControlHistory, ControlState } from './state.ts'
+import { Switches } from './switches.ts'
 import { wayBackOf } from './way-back.ts'
 
 export interface RoomOptions {
@@ -41,7 +42,9 @@ export class Room {
   readonly #fleet: Fleet
   readonly #watch: FlagWatch
   readonly #judge: ProcessJudge
+  readonly #switches = new Switches()
   readonly #guard: GuardView | undefined
+  readonly #flag: string
   #listener: RoomListener | undefined
   #timer: NodeJS.Timeout | undefined
   #resolving: NodeJS.Timeout | undefined
@@ -51,6 +54,7 @@ export class Room {
     this.#fleet = new Fleet(replicas, { guessed })
     this.#judge = new ProcessJudge(flag)
     this.#guard = guard
+    this.#flag = flag
     const onChange = (): void => this.#listener?.history(this.history)
     this.#watch = new FlagWatch({ file, flag, flagd, onChange })
   }
@@ -73,9 +77,14 @@ export class Room {
     return this.#watch.history.slice(-200).map(changeReading)
   }
 
-  /** The `/metrics` of the processes that must confirm a change. */
-  get confirming(): readonly string[] {
-    return this.#fleet.confirming
+  /** The `/metrics` of the processes that must confirm a change of a flag. */
+  confirming(flag: string): readonly string[] {
+    return flag === this.#flag ? this.#fleet.confirming : this.#fleet.knowing(flag)
+  }
+
+  /** The flag is the page's, or that of a switch that a process reported. */
+  knows(flag: string): boolean {
+    return flag === this.#flag || this.#switches.flags.has(flag)
   }
 
   /** The guard's own metrics; `''` without a guard. */
@@ -141,15 +150,27 @@ export class Room {
     const lostSince = (since: number | null): { sum: number; seconds: number } =>
       this.series.total('all.lost', (since ?? at) / 1000, at / 1000)
     const lost = { off: lostSince(fleet.outSince.off), on: lostSince(fleet.outSince.on) }
+    const switches = this.#switches.read(this.#fleet, document)
     const wayBack = wayBackOf({ now: at, flag, changedAt, fleet, processes })
     const share = flag.error === null ? shownShare(flag.description) : undefined
     return {
       at,
       boot: this.boot,
-      headline: headlineOf({ now: at, flag, changedAt, fleet, guard, processes, wayBack, lost }),
+      headline: headlineOf({
+        now: at,
+        flag,
+        changedAt,
+        fleet,
+        guard,
+        processes,
+        switches,
+        wayBack,
+        lost,
+      }),
       flag,
       fleet,
       processes,
+      switches,
       wayBack,
       guard: guard ?? null,
       point: pointOf(at, share, fleet.arms),

@@ -5,6 +5,7 @@ import type { Headline } from './headline.ts'
 import type { FleetReading } from '../metrics/index.ts'
 import type { ProcessesReading } from './processes.ts'
 import type { SeriesPoint } from './series.ts'
+import type { SwitchReading } from './switches.ts'
 import type { WayBack } from './way-back.ts'
 
 /** All that the page shows at one moment: what `GET /api/state` answers, and each `tick` event. */
@@ -17,6 +18,8 @@ export interface ControlState {
   readonly flag: FlagReading
   readonly fleet: FleetReading
   readonly processes: ProcessesReading
+  /** Those that `createSwitch` made, beside the cache. */
+  readonly switches: readonly SwitchReading[]
   /** Whether all users are on the old side, when the file says so. */
   readonly wayBack: WayBack
   readonly guard: GuardReading | null
