@@ -138,6 +138,7 @@ export const GROUPS: Readonly<Record<string, readonly string[]>> = {
   ],
   'The state of the two sides': [
     'switchback_side_up',
+    'switchback_switch_info',
     'switchback_side_out_seconds',
     'switchback_owed_invalidations',
     'switchback_foreign_refusals',
