@@ -318,7 +318,10 @@ export interface Word {
 
 /** What a store says of its board. */
 export interface BoardState {
-  /** Names the era that the store is in: when it began, then its name. */
+  /**
+   * Names the board, when it began first: another one when the store may have lost what was noted there. Not with
+   * each era of the store, or two stores that owe each other would begin eras in turn.
+   */
   readonly stamp: string
   /** By the store's clock. */
   readonly now: number
@@ -365,7 +368,7 @@ export interface Board {
   read(key: string, stamp: string): Promise<Cell | undefined>
   /**
    * Notes what the other store owes; without anything, only that it owes.
-   * @param stamp as last heard; `undefined` when this store is in another era by now: nothing was noted
+   * @param stamp as last heard; `undefined` when this store has another board by now: nothing was noted
    * @param most with so many noted, everything counts as owed
    */
   note(owed: OwedOn | undefined, stamp: string, most: number): Promise<NotedOn | undefined>

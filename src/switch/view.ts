@@ -242,14 +242,10 @@ export class CallerView implements CacheView {
     const fenced = await onEach(Object.values(this.#parts.sides), (side) =>
       debts.fence(side.side, 'cleared', side.backend.now() + 1),
     )
-    if (debts.fencesByEra) {
-      // Nothing of another era counts: to delete it only gives the memory back.
-      await Promise.allSettled(fenced.map((side) => side.backend.clear()))
-      return
-    }
     await onEach(fenced, async (side) => {
       await side.backend.clear()
       // What was on its way already may have been stored behind the deletion's back.
+      if (debts.fencesByEra) return
       await debts.fence(side.side, 'cleared')
       await debts.mendFence(side.side)
     })

@@ -166,7 +166,9 @@ interface Store {
   up: boolean
   /** Odd: lost; the first script begins another. */
   era: number
-  /** The era of the other store when it last vouched; -1: it never did. */
+  /** Counts the boards that it has lost: an era that it begins by itself leaves what is pending there. */
+  board: number
+  /** The board of the other store that vouched last; -1: none did. */
   peer: number
   /** 0: none; else the board's turns that were seen, plus one; 'own': it vouches for itself. */
   licence: number | 'own'
@@ -186,7 +188,7 @@ interface Process {
   licence: [Store['licence'], Store['licence']]
   era: [number, number]
   peer: [number, number]
-  /** A tick on its way: what the board of the other store said (-1: indebted), and that store's era. */
+  /** A tick on its way: what the board of the other store said (-1: indebted), and which board that is. */
   tick: [[number, number] | null, [number, number] | null]
   repaid: [string | null, string | null]
   /** What it alone knows to be pending: 0 nothing, 1 it is, 2 when the other store has been told. */
@@ -211,9 +213,9 @@ interface Running {
   from?: number
   legs?: [number, number]
   eras?: [number, number]
-  /** The board on which a debt was noted, its era, the turn that the wait is for, whether contact was lost. */
+  /** The board on which a debt was noted, which one that was, the turn that the wait is for, whether contact was lost. */
   board?: PairPlace
-  boardEra?: number
+  boardNoted?: number
   turn?: number
   broken?: boolean
 }
@@ -258,6 +260,7 @@ const NO_STORE: Store = {
   cell: null,
   up: true,
   era: 0,
+  board: 0,
   peer: 0,
   licence: 1,
   stepped: false,
@@ -476,12 +479,12 @@ class PairModel {
     const noted = (s: State, board: PairPlace): void => {
       const turned = this.#note(s, board)
       const C = mine(s)
-      const { turns, passed, era } = s.stores[board]
+      const { turns, passed, board: present } = s.stores[board]
       const must = turned ? this.#rules.whoTurnsWaits : this.#rules.whoFindsWaits && passed < turns
       C.at = this.#rules.licence && must ? 'wait' : 'ack'
       C.board = board
       C.turn = turns
-      C.boardEra = era
+      C.boardNoted = present
     }
     switch (me.at) {
       case 'own':
@@ -586,7 +589,7 @@ class PairModel {
           return
         }
         add(`p${p}: finds ${NAMES[board]} still there`, (s) => {
-          const lost = s.stores[board].era !== me.boardEra
+          const lost = s.stores[board].board !== me.boardNoted
           mine(s).at = lost && this.#rules.waitLooksForDebt ? `note ${board}` : 'ack'
         })
         return
@@ -778,9 +781,9 @@ class PairModel {
     } else if (!this.#reaches(state, p, board)) {
       add(`p${p}: nobody vouches for ${NAMES[X]}`, no)
     } else {
-      const { indebted, owed, era } = state.stores[board]
+      const { indebted, owed, board: present } = state.stores[board]
       const owes = indebted && owed !== null && this.#rules.asks
-      const stranger = this.#rules.peerRemembered && era !== state.processes[p]!.peer[X]
+      const stranger = this.#rules.peerRemembered && present !== state.processes[p]!.peer[X]
       const denied = owes || stranger
       add(`p${p}: asks ${NAMES[board]} about ${NAMES[X]}: ${denied ? 'owed' : 'clear'}`, (s) =>
         denied ? no(s) : yes(s),
@@ -867,7 +870,7 @@ class PairModel {
     const current =
       store.era % 2 === 0 &&
       board.era % 2 === 0 &&
-      (!this.#rules.peerRemembered || store.peer === board.era) &&
+      (!this.#rules.peerRemembered || store.peer === board.board) &&
       (!reads || (process.era[X] === store.era && process.peer[X] === store.peer))
     if (this.#reaches(state, p, Y) && (sent === null || sent[0] !== word)) {
       const idle = store.licence === word && (!reads || process.licence[X] === word) && current
@@ -878,7 +881,7 @@ class PairModel {
           (s) => {
             if (idle) s.left.lateTicks -= 1
             this.#settleEra(s, Y)
-            s.processes[p]!.tick[X] = [word, s.stores[Y].era]
+            s.processes[p]!.tick[X] = [word, s.stores[Y].board]
           },
         )
       }
@@ -910,15 +913,15 @@ class PairModel {
     store.licence = 0
   }
 
-  #tick(s: State, X: PairPlace, word: number, boardEra: number): void {
+  #tick(s: State, X: PairPlace, word: number, board: number): void {
     this.#settleEra(s, X)
     this.#notice(s, X)
     const store = s.stores[X]
-    if (this.#rules.peerRemembered && store.peer !== boardEra) {
+    if (this.#rules.peerRemembered && store.peer !== board) {
       // Late, or from a board that lost its place.
-      if (boardEra < store.peer) return
+      if (board < store.peer) return
       if (store.peer !== -1 && store.licence === 0) store.era += 2
-      store.peer = boardEra
+      store.peer = board
     }
     if (word === -1) store.licence = 0
     else store.licence = store.licence === 'own' ? word : Math.max(store.licence, word)
@@ -1071,6 +1074,7 @@ class PairModel {
     const loses = (s: State): void => {
       const store = s.stores[X]
       Object.assign(store, { indebted: false, owed: null, licence: 0, stepped: false })
+      if (store.era % 2 === 0) store.board += 1
       store.era |= 1
     }
     if (!(this.#setting.flushed ?? BOTH).includes(X)) return

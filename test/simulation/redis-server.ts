@@ -10,6 +10,8 @@ export const DELAYS: readonly number[] = [
 
 /** A client gives a silent server up after this long. */
 const SILENCE_MS = 1000
+/** Longer than from one tick to the next. */
+const HEARD_MS = 300
 const RECONNECT_MS: readonly number[] = [50, 60, 90, 200, 400]
 
 /** The one Redis of the simulated machine. */
@@ -114,6 +116,11 @@ export class RedisConnection {
 
   isOf(owner: Owner | undefined): boolean {
     return this.#owner === owner && !this.#ended
+  }
+
+  /** Its program has heard of the server of late. */
+  get isHeard(): boolean {
+    return this.status === 'ready' && this.#server.machine.now - this.#heard <= HEARD_MS
   }
 
   /** Its program is no more: nobody waits for answers. What left is on its way. */

@@ -1,4 +1,4 @@
-import type { Due, MaybePromise } from '../../cache/index.ts'
+import type { Due, MaybePromise, Owed } from '../../cache/index.ts'
 import { otherSide, type Side } from '../../side.ts'
 import { Fences } from './fences.ts'
 import type { Reach } from '../operation.ts'
@@ -83,7 +83,7 @@ export class Debts extends Fences {
     const { ledger, boards } = this.parts
     const debts: Debt[] = this.memory.list(side, limit, due).map((owed) => ({
       ...owed,
-      settle: () => this.memory.settle(owed),
+      settle: () => this.#forget(owed),
     }))
     if (debts.length === limit) return debts
     const rest = limit - debts.length
@@ -94,7 +94,10 @@ export class Debts extends Fences {
     } catch (error) {
       this.cannotRead(error)
     }
-    for (const owed of (await boards?.list(side, rest)) ?? []) {
+    // What this process alone knows does not wait for a board that is out.
+    const listed = boards?.list(side, rest)
+    const noted = debts.length === 0 ? await listed : await listed?.catch(() => undefined)
+    for (const owed of noted ?? []) {
       const notBefore = Number(owed.value.split('|')[1])
       const settle = async (): Promise<boolean> => {
         // A new era leaves everything behind.
@@ -112,8 +115,20 @@ export class Debts extends Fences {
     if (boards === undefined) return
     for (const owed of this.memory.list(side, HANDED_OVER)) {
       if (!(await boards.owe(side, owed.key, owed.notBefore))) return
-      this.memory.settle(owed)
+      this.#forget(owed)
     }
+  }
+
+  /**
+   * Of two shared stores that both owe a key, as this process alone knows, the one that is told first may get the
+   * old value from the other one: it is told again, after that.
+   */
+  #forget(owed: Owed): boolean {
+    const { memory } = this
+    if (!memory.settle(owed)) return false
+    if (this.parts.boards !== undefined && memory.owesFirst(otherSide(owed.side), owed.key))
+      memory.oweAfter(owed.side, owed.key)
+    return true
   }
 
   /** Only this process knows what is distrusted here; the ledger's fence is for all of them. */

@@ -30,7 +30,8 @@ export class Fences extends Trust {
     if (boards !== undefined) {
       this.#tellFenced(side, why)
       const told = await boards.distrust(side)
-      if (!told) this.memory.fence(side, covered)
+      // Values have moved meanwhile: until another era lifts it.
+      if (!told) this.memory.fence(side, this.fenceTime(side))
       this.changes += 1
       if (!told) this.parts.notify({ type: 'ledger-failed', detail: untold(side) })
       return

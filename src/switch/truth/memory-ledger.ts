@@ -21,6 +21,11 @@ export class MemoryLedger implements Ledger {
     return this.#owed[side].size > 0 && this.#owed[side].has(key)
   }
 
+  /** As {@link owes}, and that waits for nothing. */
+  owesFirst(side: Side, key: string): boolean {
+    return this.#owed[side].get(key)?.after === false
+  }
+
   owe(side: Side, key: string, notBefore: number): void {
     this.#owe(side, key, notBefore, false)
   }

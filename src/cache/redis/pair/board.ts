@@ -15,23 +15,23 @@ import type { Server } from '../servers/server.ts'
 
 /*
  * What the other store of a pair owes, in the hash beside this store's cells (`tick.ts` lists the fields): lost
- * as a whole or not at all, and its loss begins another era, by which the other store knows that debts may be
+ * as a whole or not at all, and its loss begins another board, by which the other store knows that debts may be
  * forgotten.
  */
 
 /** As many fields of the state are no debts, at most. */
 const OTHER_FIELDS = 16
 
-// KEYS: state; ARGV: field ('' none), `generation|not before`, stamp of the era heard, most debts
+// KEYS: state; ARGV: field ('' none), `generation|not before`, stamp of the board heard, most debts
 const NOTE: Script = script(`
 local K, field, value = KEYS[1], ARGV[1], ARGV[2]
 local t = redis.call('TIME')
 local now = t[1] * 1000 + math.floor(t[2] / 1000)
 local n = string.format('%.0f', now)
-local me = redis.call('HMGET', K, 'since', 'era', 'owing', 'last', 'n', 'all')
-if not me[1] or me[1] .. '.' .. me[2] ~= ARGV[3] then return { 'era' } end
+local me = redis.call('HMGET', K, 'board', 'owing', 'last', 'n', 'all')
+if me[1] ~= ARGV[3] then return { 'era' } end
 if field ~= '' then
-  if me[6] or tonumber(me[5] or 0) >= tonumber(ARGV[4]) then field = 'all' end
+  if me[5] or tonumber(me[4] or 0) >= tonumber(ARGV[4]) then field = 'all' end
   local old = redis.call('HMGET', K, field)[1]
   if old then
     local due = string.match(old, '|(%d+)$')
@@ -41,8 +41,8 @@ if field ~= '' then
   else redis.call('HINCRBY', K, 'n', 1) end
   redis.call('HSET', K, field, value)
 end
-local last, since = tonumber(me[4] or 0), tonumber(me[3] or now)
-if not me[3] or now < last or now - last > ${LICENCE_MS} then
+local last, since = tonumber(me[3] or 0), tonumber(me[2] or now)
+if not me[2] or now < last or now - last > ${LICENCE_MS} then
   since = now
   redis.call('HSET', K, 'owing', n)
 end
@@ -51,7 +51,7 @@ return { n, string.format('%.0f', since) }
 `)
 
 // KEYS: state; ARGV: field
-const ASK: Script = script(`return redis.call('HMGET', KEYS[1], 'since', 'era', 'all', ARGV[1])`)
+const ASK: Script = script(`return redis.call('HMGET', KEYS[1], 'board', 'all', ARGV[1])`)
 
 // KEYS: cell, state
 const READ: Script = script(`
@@ -113,12 +113,12 @@ export abstract class StateBoard implements Board {
 
   async ask(key: string): Promise<BoardAnswer> {
     const { server } = this.#parts
-    const [since, era, all, one] = await this.#run<(string | null)[]>(ASK, [fieldOf(key)])
-    const stamp = `${since}.${era}`
+    const [board, all, one] = await this.#run<(string | null)[]>(ASK, [fieldOf(key)])
+    const stamp = board ?? ''
     // A server that has just taken over begins another era when it is first asked who it is.
     if (!server.trusted || server.heard?.stamp !== stamp) await server.ask()
     const present = server.heard?.stamp === stamp
-    return { stamp, owes: !present || since === null || all !== null || one !== null }
+    return { stamp, owes: !present || all !== null || one !== null }
   }
 
   abstract read(key: string, stamp: string): Promise<Cell | undefined>

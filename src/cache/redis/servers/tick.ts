@@ -37,7 +37,7 @@ before = tonumber(before[1] or 0)
 local last = redis.pcall('HSET', K, 'last', num(now))
 if type(last) == 'table' and last.err and not string.find(last.err, 'OOM', 1, true) then return last end
 local me = redis.call('HMGET', K, 'id', 'era', 'since', 'ttl', 'owner', 'seen',
-  'licence', 'peer', 'said', 'owing', 'noted', 'n', 'others')
+  'licence', 'peer', 'said', 'owing', 'noted', 'n', 'others', 'board')
 local owner, others = ARGV[4], me[13] or ''
 if others == '' then
   local another = owner ~= '' and me[5] and me[5] ~= owner
@@ -53,15 +53,23 @@ local hidden = id == 'unknown' and ARGV[5] == '1'
 local era, since, begun = me[2], me[3], '0'
 local licence, peer, said = tonumber(me[7] or 0), me[8], tonumber(me[9] or 0)
 local owing, noted = me[10] and tonumber(me[10]), tonumber(me[11] or 0)
+local board = me[14]
 local function begin()
   era = ARGV[1] since = num(now) begun = '1' licence = 0
   redis.call('HSET', K, 'id', id, 'era', era, 'since', since)
 end
 if not known or not era or not since then
   if peer then redis.call('HDEL', K, 'peer') end
-  peer = nil
+  peer, board = nil, nil
   begin()
-elseif era == ARGV[2] or hidden then begin() end
+elseif hidden then
+  board = nil
+  begin()
+elseif era == ARGV[2] then begin() end
+if not board then
+  board = since .. '.' .. era
+  redis.call('HSET', K, 'board', board)
+end
 if now < before or now - before > ${LICENCE_MS} then
   licence = 0
   if owing then owing = now noted = now redis.pcall('HSET', K, 'owing', num(now), 'noted', num(now)) end
@@ -97,7 +105,7 @@ if owing and tonumber(me[12] or 0) == 0 and now - math.max(owing, noted) > ${CAL
   redis.call('HDEL', K, 'owing', 'noted')
   owing = nil
 end
-return { num(now), era, since, num(ttl), id, begun, num(left), owing and num(owing) or '', me[12] or '0', peer or '', others }
+return { num(now), era, since, num(ttl), id, begun, num(left), owing and num(owing) or '', me[12] or '0', peer or '', others, board }
 `)
 
 export interface TickAnswer extends Heard, BoardState {
@@ -156,9 +164,20 @@ export async function tick(
       question.lone ? '1' : '0',
     ],
   )
-  const [now, name = '', since, ttl, id = '', begun, left, owing, owed, peer = '', met = ''] = (
-    reply as (string | Buffer)[]
-  ).map(String)
+  const [
+    now,
+    name = '',
+    since,
+    ttl,
+    id = '',
+    begun,
+    left,
+    owing,
+    owed,
+    peer = '',
+    met = '',
+    board = '',
+  ] = (reply as (string | Buffer)[]).map(String)
   if (now === 'foreign' || now === 'cluster') return now
   return {
     era: Number.parseInt(name, 16),
@@ -171,7 +190,7 @@ export async function tick(
     changed: false,
     tombstoneTtl: Number(ttl),
     anonymous: id === 'unknown',
-    stamp: `${since}.${name}`,
+    stamp: board,
     licensedUntil: sentAt + Number(left),
     owing: owing !== '',
     owed: Number(owed),
