@@ -81,13 +81,13 @@ async function run(options: ChaosOptions, site: Site): Promise<Result> {
   const ended = new AbortController()
   flags.write(useRedis(50))
   const scene = await setUp(options, site)
-  const { workers, redis, sidecar, ground } = scene
+  const { workers, redis, old, sidecar, ground } = scene
   const struck: Struck[] = []
   const tally = new Tally({ options, scene, struck, logs })
   await Promise.all(workers.slice(0, -1).map((worker) => worker.start()))
 
-  const faults = faultsFor(profile.topology, profile.faults)
-  const present = { ...scene, workers: workers.slice(0, -1) }
+  const faults = faultsFor(profile.topology, profile.faults, profile.old)
+  const present = { ...scene, workers: workers.slice(0, -1), links: scene.links.slice(0, -1) }
   const leftOut = missing(faults, present)
   tally.began()
   const look = setInterval(() => {
@@ -105,7 +105,7 @@ async function run(options: ChaosOptions, site: Site): Promise<Result> {
       onTrouble: (text) => tally.problem(text),
     }))
   tally.ended(leftOut)
-  await redis.healed()
+  await Promise.all([redis.healed(), old?.healed()])
   if (sidecar?.alive === false) await sidecar.restart()
   flags.write(useRedis(50))
   if (!ended.signal.aborted) await aftermath(present.workers, workers.at(-1)!, tally)
@@ -135,6 +135,11 @@ async function setUp(options: ChaosOptions, site: Site): Promise<Omit<Scene, 'ra
     : undefined
   finallyDo(() => sidecar?.kill())
   const redis = await starting
+  const old =
+    profile.old === undefined
+      ? undefined
+      : await startStage(profile.old, { env, proxied: profile.proxied })
+  finallyDo(() => old?.stop())
 
   const keys = Array.from({ length: profile.keys }, (_, i) => `key ${i}`)
   const processes = profile.sources.length + 1
@@ -147,14 +152,22 @@ async function setUp(options: ChaosOptions, site: Site): Promise<Omit<Scene, 'ra
     'in-process': { FLAGD_RESOLVER: 'in-process', FLAGD_SYNC_PORT: `${sidecar?.ports.sync}` },
     file: { FLAGD_RESOLVER: 'file', FLAGD_OFFLINE_FLAG_SOURCE_PATH: flags.path },
   } as const
-  const { faults: _, sources, keys: __, proxied: ___, foreignBoot, ...drawn } = profile
-  const common: Omit<WorkerOptions, 'id' | 'flags' | 'index'> = {
+  const { faults: _, sources, keys: __, proxied: ___, foreignBoot, old: ____, ...drawn } = profile
+  const linked =
+    profile.proxied &&
+    [...profile.faults].some((name) => name === 'cutLink' || name === 'refuseLink')
+  const ways = await Promise.all(
+    Array.from({ length: linked ? processes : 0 }, () =>
+      Promise.all([redis.link(), ...(old === undefined ? [] : [old.link()])]),
+    ),
+  )
+  const common: Omit<WorkerOptions, 'id' | 'flags' | 'index' | 'directory'> = {
     ...drawn,
     ground: ground.files,
     logs,
     package: resolve(options.package ?? '.'),
-    directory: store,
     connection: redis.connection,
+    old: old?.connection,
     prefix: 'chaos:',
     seed,
     keys,
@@ -162,10 +175,19 @@ async function setUp(options: ChaosOptions, site: Site): Promise<Omit<Scene, 'ra
     planted: options.planted,
     env: clocks?.app.env ?? {},
   }
+  const ownOf = (index: number): Pick<WorkerOptions, 'directory' | 'connection' | 'old'> => {
+    const [way, oldWay] = ways[index] ?? []
+    return {
+      directory: profile.machines === undefined ? store : `${store} ${index}`,
+      connection: way?.connection ?? common.connection,
+      old: oldWay?.connection ?? common.old,
+    }
+  }
   const workers = sources.map(
     (source, index) =>
       new Worker({
         ...common,
+        ...ownOf(index),
         id: `p${index}`,
         index,
         flags: environments[source],
@@ -173,11 +195,28 @@ async function setUp(options: ChaosOptions, site: Site): Promise<Omit<Scene, 'ra
       }),
   )
   const auditor = { id: 'audit', index: processes - 1, flags: 'random', audit: true } as const
-  workers.push(new Worker({ ...common, ...auditor, bootId: boots?.machine, throwing: false }))
+  const audits = { ...common, ...ownOf(auditor.index), ...auditor, throwing: false }
+  workers.push(new Worker({ ...audits, bootId: boots?.machine }))
   finallyDo(() => workers.forEach((worker) => worker.kill()))
   const holder = needed('busyStore', 'frozenWriter') ? await LockHolder.start(store) : undefined
   finallyDo(() => holder?.kill())
-  return { redis, spare, workers, ground, store, holder, keys, flags, sidecar, disk, clocks, boots }
+  const links = ways.map((one) => one.map(({ proxy }) => proxy))
+  return {
+    redis,
+    old,
+    links,
+    spare,
+    workers,
+    ground,
+    store,
+    holder,
+    keys,
+    flags,
+    sidecar,
+    disk,
+    clocks,
+    boots,
+  }
 }
 
 function makeClocks(logs: string): Scene['clocks'] {

@@ -2,6 +2,7 @@ import type { FlagsFile } from '../support/flags-files.ts'
 import type { SmallDisk } from '../support/file-disk.ts'
 import type { TestRedis } from '../support/redis-server.ts'
 import type { SidecarProcess } from '../support/sidecar-process.ts'
+import type { TcpProxy } from '../support/tcp-proxy.ts'
 import type { BootIds } from './boot-ids.ts'
 import type { Ground } from './ground.ts'
 import type { LockHolder } from './lock-holder.ts'
@@ -12,6 +13,10 @@ import type { Worker } from './workers.ts'
 /** Everything that can be broken, and the draws of the fault that is about to break it. */
 export interface Scene {
   readonly redis: RedisStage
+  /** The old side of a pair of two Redis. */
+  readonly old: RedisStage | undefined
+  /** Of each process, its ways to the stores; none where all take the same. */
+  readonly links: readonly (readonly TcpProxy[])[]
   /** Another server, from which the first can be made to copy. Undefined where no fault needs it. */
   readonly spare: TestRedis | undefined
   readonly workers: readonly Worker[]
@@ -31,8 +36,8 @@ export interface Scene {
   readonly random: () => number
 }
 
-/** Faults of one lane never overlap; those of different lanes do. */
-export type Lane = 'redis' | 'host' | 'store' | 'flags'
+/** Faults of one lane never overlap; those of different lanes do. `old`: what befalls Redis, on the old side of a pair. */
+export type Lane = 'redis' | 'old' | 'host' | 'store' | 'flags'
 
 export interface Fault {
   readonly lane: Lane

@@ -2,11 +2,13 @@ import { FAILOVER_FAULTS } from './failover-faults.ts'
 import type { Fault, Faults, Lane, Scene } from './fault.ts'
 import { FLAG_FAULTS } from './flag-faults.ts'
 import { HOST_FAULTS } from './host-faults.ts'
+import { LINK_FAULTS } from './link-faults.ts'
 import { REDIS_FAULTS } from './redis-faults.ts'
 import { STORE_FAULTS } from './store-faults.ts'
 import type { Topology } from './stage.ts'
 
 export const FAULTS: Faults = {
+  ...LINK_FAULTS,
   ...REDIS_FAULTS,
   ...FAILOVER_FAULTS,
   ...HOST_FAULTS,
@@ -17,13 +19,31 @@ export const FAULTS: Faults = {
 /** A fault that stands here twice is dealt twice as often. */
 export type Dealt = readonly (readonly [string, Fault])[]
 
-/** The faults of these names, as far as they concern the topology. */
-export function faultsFor(topology: Topology, wanted: readonly string[]): Dealt {
+/** The faults of these names, as far as they concern the topology; of a pair of two Redis, those of either. */
+export function faultsFor(
+  topology: Topology,
+  wanted: readonly string[],
+  old?: Topology | undefined,
+): Dealt {
   return wanted.flatMap((name) => {
     const fault = FAULTS[name]
     if (fault === undefined) throw new Error(`no such fault: ${name}`)
-    return (fault.topologies?.includes(topology) ?? true) ? [[name, fault] as const] : []
+    const { topologies } = fault
+    const concerns = (one: Topology | undefined): boolean =>
+      one !== undefined && (topologies?.includes(one) ?? true)
+    return [
+      ...(concerns(topology) ? [[name, fault] as const] : []),
+      ...(concerns(old) && fault.lane === 'redis' ? [[name, onTheOldSide(fault)] as const] : []),
+    ]
   })
+}
+
+function onTheOldSide(fault: Fault): Fault {
+  return {
+    ...fault,
+    lane: 'old',
+    strike: (scene) => fault.strike({ ...scene, redis: scene.old! }),
+  }
 }
 
 const REASONS = {
@@ -49,6 +69,7 @@ export function missing(
 /** The longest pause between two faults of a lane, in milliseconds. */
 export const PAUSES: Readonly<Record<Lane, number>> = {
   redis: 1000,
+  old: 1000,
   host: 2500,
   store: 2000,
   flags: 1500,

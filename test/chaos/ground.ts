@@ -30,6 +30,10 @@ export interface Finding {
   readonly from?: number
   /** Version of the newest write that had been acknowledged before. */
   readonly fresh?: number
+  /** When it was acknowledged, if that is still known, */
+  readonly freshAt?: number
+  /** and of those the newest that the process itself had acknowledged. */
+  readonly freshHere?: number
   /** Until when the value may have been the current one. */
   readonly until?: number
   readonly value?: {
@@ -51,6 +55,8 @@ export interface Finding {
 export interface GroundFiles {
   /** A row for each key and each cache, in it a column for each process: see `worker/truth.mjs`. */
   readonly truth: string
+  /** The same: when each of them was acknowledged. */
+  readonly times: string
   readonly columns: number
   readonly rows: number
   /** The counters of one process after those of the other. */
@@ -76,6 +82,7 @@ export class Ground {
     this.#processes = processes
     this.files = {
       truth: join(logs, 'truth'),
+      times: join(logs, 'times'),
       columns: processes,
       rows,
       counters: join(logs, 'counters'),
@@ -83,8 +90,8 @@ export class Ground {
       stops: join(logs, 'stops'),
       acks: Array.from({ length: processes }, (_, i) => join(logs, `acks.${i}`)),
     }
-    const { truth, counters, stops, acks } = this.files
-    writeFileSync(truth, Buffer.alloc(processes * rows * 8))
+    const { truth, times, counters, stops, acks } = this.files
+    for (const path of [truth, times]) writeFileSync(path, Buffer.alloc(processes * rows * 8))
     writeFileSync(counters, Buffer.alloc(processes * COUNTERS.length * 8))
     writeFileSync(stops, Buffer.alloc(processes * 8))
     for (const path of acks) writeFileSync(path, '')

@@ -15,6 +15,7 @@ interface Given {
   readonly stall?: number
   readonly tombstoneTtl?: number
   readonly twoMachines?: boolean
+  readonly machines?: boolean
 }
 
 function circumstances(given: Given): Circumstances {
@@ -34,6 +35,7 @@ function circumstances(given: Given): Circumstances {
     tombstoneTtl,
     twoMachines: given.twoMachines ?? false,
     cluster: false,
+    machines: given.machines ?? false,
   } as unknown as Circumstances
 }
 
@@ -95,6 +97,21 @@ describe('what a finding amounts to', () => {
     expect(judge(staleLoad(), circumstances(frozen)).outcome).toBe('allowed')
     expect(judge(staleLoad(), circumstances({ ...frozen, stall: 300 })).outcome).toBe('stale')
     expect(judge(staleLoad(), circumstances({ stall: 800 })).outcome).toBe('stale')
+  })
+
+  test('machines with an old side of their own see what others wrote a second later, or ten', () => {
+    const old = { ...staleLoad(), servedBy: 'off', freshHere: 0 }
+    const machines = circumstances({ machines: true })
+    const at = (from: number): typeof old => ({ ...old, from: from * SECOND })
+    expect(judge(at(2.9), machines)).toMatchObject({ outcome: 'allowed', lateMs: 900 })
+    expect(judge(at(3.5), machines).outcome).toBe('stale')
+    const freeze = { name: 'freeze', from: 1.9 * SECOND, to: 20 * SECOND }
+    const out = circumstances({ machines: true, struck: [freeze] })
+    expect(judge(at(11), out).outcome).toBe('allowed')
+    expect(judge(at(14), out).outcome).toBe('stale')
+    // From Redis itself, or of what the machine wrote itself: at once.
+    expect(judge({ ...at(2.1), servedBy: 'on' }, out).outcome).toBe('stale')
+    expect(judge({ ...at(2.1), freshHere: 1.5 * SECOND }, out).outcome).toBe('stale')
   })
 
   test('another fault allows nothing', () => {

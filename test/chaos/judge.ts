@@ -15,6 +15,8 @@ export interface Circumstances {
   /** One of the processes is another machine's. */
   readonly twoMachines: boolean
   readonly cluster: boolean
+  /** Each process is a machine with an old side of its own. */
+  readonly machines: boolean
 }
 
 /** The deadline of a side (100 ms), and how far a busy machine is off. */
@@ -24,6 +26,9 @@ const ERA_LOOK_US = 1_500_000
 /** For which the host stops a process, or has no core for it. */
 const LONGEST_STOP_MS = 3000
 const EXPIRY_SLACK_US = 6_000_000
+/** Several machines: for how long one that lost Redis goes by what it knew, and one that has not. */
+const ALONE_US = 10_000_000
+const LIVE_US = 1_000_000
 
 /** Each side of it is a machine of its own, and is told so: nobody promises that they agree. */
 const SHARED_DIRECTORY = 'two machines on one directory, which say so'
@@ -34,9 +39,14 @@ export function judge(finding: Finding, circumstances: Circumstances): Judgement
   if (finding.kind !== 'stale' && finding.kind !== 'unacknowledged') return { outcome: 'failed' }
   const until = finding.kind === 'stale' ? finding.until! : settledBy(finding, circumstances)
   if (until >= finding.fresh!) return { outcome: 'fine' }
-  const row = circumstances.twoMachines ? SHARED_DIRECTORY : rowFor(finding, circumstances)
+  const row = circumstances.twoMachines
+    ? SHARED_DIRECTORY
+    : circumstances.machines
+      ? rowOfMachines(finding, until, circumstances)
+      : rowFor(finding, circumstances)
   if (row === undefined) return { outcome: 'stale' }
-  return { outcome: 'allowed', row, lateMs: (finding.from! - finding.fresh!) / 1000 }
+  const { from = 0, fresh = 0, freshAt = 0 } = finding
+  return { outcome: 'allowed', row, lateMs: (from - (freshAt > 0 ? freshAt : fresh)) / 1000 }
 }
 
 /**
@@ -50,6 +60,29 @@ function settledBy({ value }: Finding, { ground, workers }: Circumstances): numb
   const life = workers.find(({ options }) => options.index === w)?.lifeAt(at)
   return life === undefined ? Number.POSITIVE_INFINITY : life.to + UNANSWERED_US
 }
+
+/**
+ * Users of an old side that each machine has to itself see at once what their own machine wrote, and later what
+ * others did.
+ */
+function rowOfMachines(
+  { from = 0, fresh = 0, freshAt = 0, freshHere = 0, servedBy }: Finding,
+  until: number,
+  { struck }: Circumstances,
+): string | undefined {
+  if (servedBy !== 'off' || until < freshHere) return undefined
+  const late = from - (freshAt > 0 ? freshAt : fresh)
+  if (late <= LIVE_US + UNANSWERED_US) return 'what another machine wrote (1 s)'
+  // As long as Redis or the way to it was out, from before the write on, and until it had answered.
+  const out = struck.some(
+    ({ name, from: began, to }) => !CALM.has(name) && began <= from && to >= from - ALONE_US,
+  )
+  if (out && late <= ALONE_US + LIVE_US) return 'what another machine wrote, Redis being out (10 s)'
+  return undefined
+}
+
+/** Faults that leave the way to Redis alone. */
+const CALM: ReadonlySet<string> = new Set(['killProcess', 'freezeProcess', 'forgetScripts'])
 
 /** The row of docs/guarantees.md that bounds a stale read, if there is one and its bound is kept. */
 function rowFor(

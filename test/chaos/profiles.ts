@@ -22,6 +22,10 @@ export type Source = 'random' | 'rpc' | 'in-process' | 'file'
 /** A way to look for one family of faults. */
 export interface Profile {
   readonly topology: Topology
+  /** The old side is a Redis too, which all share. @default files */
+  readonly old: Topology | undefined
+  /** Each process is a machine of its own, with an old side of its own. @default all are one machine */
+  readonly machines: 'files' | 'memory' | undefined
   readonly faults: readonly string[]
   readonly sources: readonly Source[]
   readonly clients: number
@@ -67,6 +71,8 @@ const MIX: Mix = {
 
 const BASE: Profile = {
   topology: 'standalone',
+  old: undefined,
+  machines: undefined,
   faults: [],
   sources: ['random', 'random', 'random'],
   clients: 6,
@@ -113,6 +119,22 @@ const CONNECTION = [
   'clientPause',
 ]
 const RESTARTS = ['killEmpty', 'killWithOldData', 'flushAll', 'forgetScripts']
+
+/** Two Redis, which all processes share: the first write of an outage waits, up to 5 s. */
+const PAIR: Profile = {
+  ...BASE,
+  old: 'standalone',
+  faults: [...CONNECTION, ...RESTARTS, 'fullMemory', 'killProcess', 'cutLink', 'refuseLink'],
+  stages: [{ standby: 'invalidate' }, { standby: 'invalidate' }, { standby: 'mirror' }],
+  boundMs: 8000,
+}
+
+const MACHINES: Profile = {
+  ...BASE,
+  machines: 'files',
+  faults: [...CONNECTION, 'flushAll', 'killProcess', 'freezeProcess', 'cutLink', 'refuseLink'],
+  stages: [{ standby: 'invalidate' }, { standby: 'invalidate' }, { standby: 'mirror' }],
+}
 
 /** Each is a section of `npm run test:chaos`; `--profile` picks some. */
 export const PROFILES: Readonly<Record<string, Profile>> = {
@@ -298,6 +320,44 @@ export const PROFILES: Readonly<Record<string, Profile>> = {
     sources: ['random', 'random', 'in-process'],
     faults: [...CONNECTION, ...RESTARTS, 'failover', 'splitBrain', 'killProcess', 'hangFlagSource'],
     keys: 24,
+  },
+  /** From one Redis to another, either of them out, cut off from one process, or without what it had. */
+  pairs: PAIR,
+  /** Outages that are as long as a licence lives, processes stopped for as long, or closed just after a write. */
+  pairOutages: {
+    ...PAIR,
+    faults: ['freeze', 'flap', 'killProcess', 'freezeProcess', 'restartAll'],
+    recycleMs: 2000,
+    keys: 40,
+    slowLegs: 0.2,
+    mix: { ...MIX, burst: 20 },
+    proxied: false,
+  },
+  pairLosses: {
+    ...PAIR,
+    faults: [...RESTARTS, 'freeze', 'swapDb', 'killProcess'],
+    keys: 40,
+    clearing: 0.3,
+    mix: { ...MIX, burst: 20, clear: 0.1 },
+  },
+  pairCluster: {
+    ...PAIR,
+    topology: 'cluster',
+    faults: [...CONNECTION, 'killEmpty', 'plannedFailover', 'moveSlot', 'killProcess'],
+    keys: 24,
+  },
+  pairSentinel: {
+    ...PAIR,
+    topology: 'sentinel',
+    faults: [...CONNECTION, ...RESTARTS, 'failover', 'killProcess'],
+    keys: 24,
+  },
+  /** Several machines with files of their own, and one Redis. */
+  machines: MACHINES,
+  machinesInMemory: {
+    ...MACHINES,
+    machines: 'memory',
+    faults: [...CONNECTION, ...RESTARTS, 'killProcess', 'freezeProcess', 'cutLink', 'refuseLink'],
   },
   /** What docs/guarantees.md bounds by the TTL: counted apart, and held to that bound. */
   bounded: {

@@ -30,6 +30,12 @@ export type Connection =
       readonly natMap: Readonly<Record<string, Address>>
     }
 
+/** The way of one process to one store, in whose path all others' is. */
+export interface Link {
+  readonly proxy: TcpProxy
+  readonly connection: Connection
+}
+
 /** The Redis of a run. */
 export interface RedisStage {
   readonly topology: Topology
@@ -38,6 +44,8 @@ export interface RedisStage {
   /** One before each server. */
   readonly proxies: readonly TcpProxy[]
   readonly connection: Connection
+  /** How one process reaches it, through a link of its own; only of a standalone Redis. */
+  link(): Promise<Link>
   /** Resolves when every server is up and the topology is whole again. */
   healed(): Promise<void>
   stop(): Promise<void>
@@ -156,6 +164,7 @@ interface Parts {
 async function stage(parts: Parts): Promise<RedisStage> {
   const { topology, servers, connect, whole, mend, stop } = parts
   const proxies = await Promise.all(servers.map(({ port }) => startTcpProxy(port)))
+  const links: TcpProxy[] = []
   const natMap = Object.fromEntries(
     servers.map(({ port }, i) => [
       `127.0.0.1:${port}`,
@@ -171,13 +180,19 @@ async function stage(parts: Parts): Promise<RedisStage> {
     servers,
     proxies,
     connection: connect(natMap, proxies),
+    async link() {
+      if (topology !== 'standalone') throw new Error(`no link of one process to a ${topology}`)
+      const proxy = await startTcpProxy(proxies[0]!.port)
+      links.push(proxy)
+      return { proxy, connection: connect(natMap, [proxy]) }
+    },
     async healed() {
       for (const server of servers) {
         server.thaw()
         if (!server.alive) await server.restart()
         if (topology === 'standalone') await server.command('REPLICAOF', 'NO', 'ONE')
       }
-      for (const proxy of proxies) {
+      for (const proxy of [...links, ...proxies]) {
         proxy.resume()
         proxy.accept()
         proxy.delay(0)
@@ -190,7 +205,7 @@ async function stage(parts: Parts): Promise<RedisStage> {
       })
     },
     async stop() {
-      await Promise.all(proxies.map((proxy) => proxy.close()))
+      await Promise.all([...links, ...proxies].map((proxy) => proxy.close()))
       await stop()
     },
   }

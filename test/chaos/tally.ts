@@ -85,10 +85,12 @@ export class Tally {
     const { scene, struck, logs, options } = this.#parts
     const twoMachines = options.profile.foreignBoot
     const cluster = options.profile.topology === 'cluster'
+    const machines = options.profile.machines !== undefined
     const tombstoneTtl = Math.max(...options.profile.tombstoneTtls)
     const found = scene.ground.findings(scene.workers.map(({ id }) => id))
     for (const finding of found) {
-      const judgement = judge(finding, { ...scene, struck, tombstoneTtl, twoMachines, cluster })
+      const circumstances = { ...scene, struck, tombstoneTtl, twoMachines, cluster, machines }
+      const judgement = judge(finding, circumstances)
       if (judgement.outcome === 'fine') continue
       if (judgement.outcome === 'allowed') {
         const { row, lateMs } = judgement

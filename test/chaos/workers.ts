@@ -19,6 +19,10 @@ export interface WorkerOptions {
   /** Of the file store. */
   readonly directory: string
   readonly connection: Connection
+  /** The old side, where it is no file store. */
+  readonly old?: Connection | undefined
+  /** It is a machine of its own, with an old side of its own. */
+  readonly machines?: 'files' | 'memory' | undefined
   readonly prefix: string
   /** Names of the caches that it makes over the one directory. */
   readonly names: readonly string[]
@@ -60,7 +64,7 @@ export interface WorkerOptions {
 }
 
 /** Leaves a mechanism out, to show that its absence is found. */
-export type Planted = 'no-tombstones' | 'no-ledger'
+export type Planted = 'no-tombstones' | 'no-ledger' | 'no-licence' | 'no-follower'
 
 const ANSWER_MS = 120_000
 const BOOT_ID = '/proc/sys/kernel/random/boot_id'

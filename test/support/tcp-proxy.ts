@@ -1,14 +1,17 @@
 import { once } from 'node:events'
 import { type AddressInfo, connect, createServer, type Server, type Socket } from 'node:net'
 
+export type Way = 'there' | 'back'
+
 /** A network path that a test can make slow, narrow, silent or broken while it is in use. */
 export interface TcpProxy extends AsyncDisposable {
   readonly port: number
   /**
    * Bytes in both directions wait; nothing is lost. What is in flight arrives after `resume`, even
    * when its sender has hung up meanwhile.
+   * @param way only the bytes to the target, or only those from it. @default both
    */
-  stall(): void
+  stall(way?: Way): void
   resume(): void
   /** Each chunk is passed on this much later, in order. 0 ends it. */
   delay(ms: number): void
@@ -34,7 +37,11 @@ class LoopbackProxy implements TcpProxy {
   readonly #server: Server
   readonly #sockets = new Set<Socket>()
   readonly #pipes = new Set<Pipe>()
-  readonly path: Path = { stalled: false, delayMs: 0, bytesPerSecond: Number.POSITIVE_INFINITY }
+  readonly path: Path = {
+    stalled: new Set(),
+    delayMs: 0,
+    bytesPerSecond: Number.POSITIVE_INFINITY,
+  }
   #refusing = false
 
   constructor(targetPort: number) {
@@ -51,12 +58,12 @@ class LoopbackProxy implements TcpProxy {
     await once(this.#server, 'listening')
   }
 
-  stall(): void {
-    this.path.stalled = true
+  stall(way?: Way): void {
+    for (const one of way === undefined ? WAYS : [way]) this.path.stalled.add(one)
   }
 
   resume(): void {
-    this.path.stalled = false
+    this.path.stalled.clear()
     for (const pipe of this.#pipes) pipe.pump()
   }
 
@@ -98,13 +105,13 @@ class LoopbackProxy implements TcpProxy {
       return
     }
     const target = connect(this.#targetPort, '127.0.0.1')
-    for (const [socket, other] of [
-      [client, target],
-      [target, client],
+    for (const [socket, other, way] of [
+      [client, target, 'there'],
+      [target, client, 'back'],
     ] as const) {
       socket.setNoDelay(true)
       this.#sockets.add(socket)
-      const pipe = new Pipe(socket, other, this.path)
+      const pipe = new Pipe(socket, other, way, this.path)
       this.#pipes.add(pipe)
       socket.on('error', () => {})
       socket.on('close', () => {
@@ -116,8 +123,10 @@ class LoopbackProxy implements TcpProxy {
   }
 }
 
+const WAYS: readonly Way[] = ['there', 'back']
+
 interface Path {
-  stalled: boolean
+  readonly stalled: Set<Way>
   delayMs: number
   bytesPerSecond: number
 }
@@ -125,14 +134,16 @@ interface Path {
 /** One direction of one connection: chunks leave in order, each no sooner than the path allows. */
 class Pipe {
   readonly #to: Socket
+  readonly #way: Way
   readonly #path: Path
   readonly #queue: { readonly chunk: Buffer; readonly due: number }[] = []
   #timer: NodeJS.Timeout | undefined
   #freeAt = 0
   #ended = false
 
-  constructor(from: Socket, to: Socket, path: Path) {
+  constructor(from: Socket, to: Socket, way: Way, path: Path) {
     this.#to = to
+    this.#way = way
     this.#path = path
     from.on('data', (chunk: Buffer) => {
       const now = performance.now()
@@ -155,7 +166,7 @@ class Pipe {
 
   pump(): void {
     clearTimeout(this.#timer)
-    while (this.#queue.length > 0 && !this.#path.stalled) {
+    while (this.#queue.length > 0 && !this.#path.stalled.has(this.#way)) {
       const wait = this.#queue[0]!.due - performance.now()
       if (wait > 0) {
         this.#timer = setTimeout(() => this.pump(), wait)

@@ -1,6 +1,8 @@
 /** A cache whose every answer is held against the truth. */
 import { now } from './truth.mjs'
 
+const FROM_FAR = ['all', 'later', 'machine', 'process']
+
 /** A read may be this much later than its expiry says, in milliseconds: processes are frozen. */
 const EXPIRY_SLACK_MS = 6000
 
@@ -43,9 +45,10 @@ export class CheckedCache {
   /** Counts, times and bounds an operation. `work` gets what the hooks tell. */
   async run(name, key, boundMs, work) {
     const { counters, notes, stopwatch } = this.#parts
-    const seen = { side: '', servedBy: '' }
+    const seen = { side: '', servedBy: '', reach: 'all' }
     const hooks = {
       onOperation: (info) => {
+        if (FROM_FAR.indexOf(info.reach) > FROM_FAR.indexOf(seen.reach)) seen.reach = info.reach
         seen.side = info.side
         seen.servedBy = info.servedBy
       },
@@ -70,6 +73,14 @@ export class CheckedCache {
     }
   }
 
+  /** A write is acknowledged: to all, or as one that nobody else was told of. */
+  #acknowledged(view, row, at, reach) {
+    const { truth, options } = this.#parts
+    if (options.aloneAt?.includes(reach) !== true) truth.publish(row, at)
+    // Its switch was closed meanwhile: nobody knows of it any more.
+    else if (view.current()) truth.keep(row, at)
+  }
+
   async set(view, key, ttl, pad) {
     const { truth, counters, notes, options } = this.#parts
     const at = now()
@@ -79,49 +90,54 @@ export class CheckedCache {
     await this.run('set', key, options.boundMs, async (hooks, seen) => {
       await view.for(hooks).set(key, value, ttl === 0 ? {} : { ttl })
       truth.endSet(n, now())
-      truth.publish(this.#row(view.name, key), at)
+      this.#acknowledged(view, this.#row(view.name, key), at, seen.reach)
       counters.add('writes')
-      notes.log('set', key, `set ${options.index}.${n}`, seen.side, seen.servedBy)
+      notes.log('set', key, `set ${options.index}.${n}`, seen.side, seen.servedBy, seen.reach)
     })
   }
 
   async delete(view, keys) {
-    const { truth, counters, notes, options } = this.#parts
+    const { counters, notes, options } = this.#parts
     const at = now()
     for (const key of keys) notes.log('delete?', key, `v${at}`)
     await this.run('delete', keys[0], options.boundMs, async (hooks, seen) => {
       const cache = view.for(hooks)
       await (keys.length === 1 ? cache.delete(keys[0]) : cache.deleteMany(keys))
-      for (const key of keys) truth.publish(this.#row(view.name, key), at)
+      for (const key of keys) {
+        this.#acknowledged(view, this.#row(view.name, key), at, seen.reach)
+        notes.log('delete', key, `v${at}`, seen.side, seen.servedBy, seen.reach)
+      }
       counters.add('writes')
-      for (const key of keys) notes.log('delete', key, `v${at}`, seen.side, seen.servedBy)
     })
   }
 
   async clear(view) {
-    const { truth, counters, notes, options } = this.#parts
+    const { counters, notes, options } = this.#parts
     const at = now()
+    const untold = view.untold()
     notes.log('clear?', '', `v${at}`)
     await this.run('clear', '', options.boundMs * 4, async (hooks) => {
       await view.for(hooks).clear()
-      truth.publish(this.#row(view.name), at)
+      // Of two Redis an event says that neither was told.
+      const reach = options.old !== undefined && view.untold() > untold ? 'process' : 'all'
+      this.#acknowledged(view, this.#row(view.name), at, reach)
       counters.add('writes')
       notes.log('clear', '', `v${at}`)
     })
   }
 
   async get(view, key, fresh) {
-    const from = now()
+    const [from, freshHere] = [now(), this.freshHere(view.name, key)]
     await this.run('get', key, this.#parts.options.boundMs, async (hooks, seen) => {
       const value = await view.for(hooks).get(key)
-      this.#check(view, key, from, fresh, value, seen)
+      this.#check(view, key, { from, fresh, freshHere }, value, seen)
     })
   }
 
   /** `plan`: how long the load takes, what it does meanwhile, whether it fails */
   async getOrSet(view, key, fresh, plan, signal) {
     const { counters, notes, options } = this.#parts
-    const from = now()
+    const [from, freshHere] = [now(), this.freshHere(view.name, key)]
     const { ttl } = plan
     let mine
     const load = async () => {
@@ -140,7 +156,7 @@ export class CheckedCache {
       try {
         const given = { ...(ttl === 0 ? {} : { ttl }), ...(signal ? { signal } : {}) }
         const value = await view.for(hooks).getOrSet(key, load, given)
-        this.#check(view, key, from, fresh, value, seen, mine)
+        this.#check(view, key, { from, fresh, freshHere }, value, seen, mine)
       } catch (error) {
         // Of this load, or of another's that it joined.
         if (error instanceof OriginDown) counters.add('rejected')
@@ -150,7 +166,9 @@ export class CheckedCache {
     })
   }
 
-  #check(view, key, from, fresh, value, seen, mine) {
+  /** `began`: when the read did, and what it had to respect then. */
+  #check(view, key, began, value, seen, mine) {
+    const { from, fresh } = began
     const { counters, notes, truth } = this.#parts
     counters.add('reads')
     if (value === undefined) {
@@ -158,7 +176,7 @@ export class CheckedCache {
       return
     }
     const { k, c, w, n, at, ms, ttl } = value
-    const read = { key, from, fresh, value: { k, c, w, n, at, ms, ttl }, ...seen }
+    const read = { key, ...began, value: { k, c, w, n, at, ms, ttl }, ...seen }
     notes.log(
       'read',
       key,
@@ -171,6 +189,8 @@ export class CheckedCache {
     if (k !== key || c !== view.name) return notes.find('foreign', read)
     if (ttl > 0 && from > at + (ms + ttl + EXPIRY_SLACK_MS) * 1000) notes.find('outlived', read)
     if (at >= fresh) return
+    const rows = [this.#row(view.name, key), this.#row(view.name)]
+    read.freshAt = Math.max(...rows.map((row) => truth.acknowledgedAt(row, fresh)))
     if (n < 0) return notes.find('stale', { ...read, until: at })
     const end = truth.setEnd(w, n)
     if (end <= 0) notes.find('unacknowledged', read)

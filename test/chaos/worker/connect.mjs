@@ -39,8 +39,9 @@ export function redisClient({ kind, nodes, natMap, name, sentinels }) {
 }
 
 /** Makes caches of one process over `lib` (the built package). */
-export function cacheMaker(lib, options, { notes, source, own, random }) {
-  const { connection, directory, tombstoneTtls, stages, prefix, throwing, planted } = options
+export function cacheMaker(lib, options, { notes, source, own, random, onUntold }) {
+  const { connection, old, machines, directory, tombstoneTtls, stages, prefix, throwing, planted } =
+    options
   const told = (kind, ...words) => {
     notes.log(kind, '', ...words)
     if (throwing && random() < 0.5) throw new Error(`the listener of a ${kind} is broken`)
@@ -48,12 +49,17 @@ export function cacheMaker(lib, options, { notes, source, own, random }) {
   return (name) => {
     const tombstoneTtl = tombstoneTtls[Math.floor(random() * tombstoneTtls.length)]
     const stage = stages[Math.floor(random() * stages.length)]
-    const on = lib.redisCache({
-      ...(own === undefined ? { url: connection.url } : { client: own }),
-      prefix: name === 'cache' ? prefix : `${name}:`,
-      tombstoneTtl,
-    })
-    const off = lib.fileCache({ directory, tombstoneTtl })
+    const redisOf = (where) =>
+      lib.redisCache({
+        ...(where.kind === 'standalone' ? { url: where.url } : { client: own }),
+        prefix: name === 'cache' ? prefix : `${name}:`,
+        tombstoneTtl,
+      })
+    const on = redisOf(connection)
+    let off
+    if (old !== undefined) off = redisOf(old)
+    else if (machines === 'memory') off = lib.memoryCache({ tombstoneTtl })
+    else off = lib.fileCache({ directory, tombstoneTtl })
     plant(planted, on, off)
     loiter(off, options.slowLegs, options.legMs.off, random)
     loiter(on, options.slowLegs, options.legMs.on, random)
@@ -66,6 +72,7 @@ export function cacheMaker(lib, options, { notes, source, own, random }) {
       ...stage,
       originConcurrency: options.originConcurrency,
       onEvent: ({ type, code, side = '', detail }) => {
+        if (type === 'ledger-failed') onUntold()
         if (type === 'warning') told(type, code)
         else told('event', type, side, detail.replaceAll(/\s+/gu, ' '))
       },
@@ -84,6 +91,10 @@ function plant(planted, on, off) {
     off.ledger.owes = () => false
     off.ledger.trustedFrom = () => 0
   }
+  if (planted === 'no-licence') {
+    for (const { board } of [on, off]) Object.defineProperty(board, 'licensed', { value: true })
+  }
+  if (planted === 'no-follower') on.follow = undefined
 }
 
 /**

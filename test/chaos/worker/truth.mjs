@@ -19,6 +19,7 @@ export const now = () => Number(process.hrtime.bigint() / 1000n)
 
 export class Truth {
   #rows
+  #times
   #columns
   #index
   #row
@@ -27,14 +28,17 @@ export class Truth {
   #oneBytes = Buffer.from(this.#one.buffer)
   /** Versions of writes that this process has acknowledged, by key. */
   #own
+  /** Of writes that only this process knows of: the newest version, by row. */
+  #alone = new Map()
   #acks = new Map()
   #files
   #next
 
   constructor({ ground, index }) {
-    const { truth, columns, rows } = ground
+    const { truth, times, columns, rows } = ground
     this.#files = ground.acks
     this.#rows = openSync(truth, 'r+')
+    this.#times = openSync(times, 'r+')
     this.#columns = columns
     this.#index = index
     this.#row = new Float64Array(columns)
@@ -46,18 +50,48 @@ export class Truth {
 
   /** The newest version of a row (a key, or all keys of a cache) that was acknowledged by now. */
   acknowledged(row) {
-    return Math.max(...this.#read(row))
+    return Math.max(...this.#read(row), this.#alone.get(row) ?? 0)
+  }
+
+  /** When a version of a row was acknowledged; 0: not known (any more). */
+  acknowledgedAt(row, version) {
+    const column = this.#read(row).indexOf(version)
+    if (column < 0) return 0
+    this.#one[0] = 0
+    readSync(this.#times, this.#oneBytes, 0, 8, (row * this.#columns + column) * 8)
+    return this.#one[0]
   }
 
   /** The same, as far as this process's own writes are concerned: without a look at the file. */
   acknowledgedHere(row) {
-    return this.#own[row]
+    return Math.max(this.#own[row], this.#alone.get(row) ?? 0)
+  }
+
+  /** A write was acknowledged of which only this process knows. */
+  keep(row, version) {
+    this.#alone.set(row, Math.max(version, this.#alone.get(row) ?? 0))
+  }
+
+  get alone() {
+    return this.#alone.size > 0
+  }
+
+  /** All that only this process knew is known to all by now. */
+  told() {
+    for (const [row, version] of this.#alone) this.publish(row, version)
+    this.#alone.clear()
+  }
+
+  /** The one who knew is no more. */
+  forget() {
+    this.#alone.clear()
   }
 
   /** Publishes a write, delete or clear that was acknowledged. */
   publish(row, version) {
     if (version <= this.#own[row]) return
     this.#own[row] = version
+    this.#write(this.#times, (row * this.#columns + this.#index) * 8, now())
     this.#write(this.#rows, (row * this.#columns + this.#index) * 8, version)
   }
 

@@ -29,7 +29,20 @@ const source =
     : await lib.flagsFromEnvironment(options.flags, {
         onEvent: ({ message }) => notes.log('warning', '', oneLine(message)),
       })
-const make = cacheMaker(lib, options, { notes, source, own, random })
+/** How often the cache said that only this process knows what is pending. */
+let untold = 0
+/** Of how far a write may reach, what only this process (and no other machine) knows. */
+options.aloneAt =
+  options.old !== undefined ? ['process'] : options.machines && ['machine', 'process']
+const make = cacheMaker(lib, options, {
+  notes,
+  source,
+  own,
+  random,
+  onUntold: () => {
+    untold += 1
+  },
+})
 
 /** One switch, or two of different names on one directory. */
 const slots = []
@@ -53,7 +66,12 @@ function view(name, random) {
         : 'off'
       : `user_${Math.floor(random() * options.users)}`
   const { cache } = slot
-  return { name: slot.name, for: (hooks) => cache.for({ targetingKey: user }, hooks) }
+  return {
+    name: slot.name,
+    for: (hooks) => cache.for({ targetingKey: user }, hooks),
+    current: () => slot.cache === cache,
+    untold: () => untold,
+  }
 }
 
 /** A deploy within one process: another switch takes the place of the first, which is closed. */
@@ -61,6 +79,7 @@ async function recycle() {
   const slot = slots[Math.floor(random() * slots.length)]
   const old = slot.cache
   slot.cache = make(slot.name)
+  truth.forget()
   slot.closing = old
   if (random() < 0.5) await delay(random() * 200)
   await old.close()
@@ -106,7 +125,11 @@ async function audit() {
       const fresh = cache.fresh(slots[0].name, key)
       await nextTurn()
       const one = slots[0]
-      const seen = { name: one.name, for: (hooks) => one.cache.for({ targetingKey: side }, hooks) }
+      const seen = {
+        name: one.name,
+        for: (hooks) => one.cache.for({ targetingKey: side }, hooks),
+        current: () => true,
+      }
       await cache.get(seen, key, fresh)
     }
   }
@@ -129,6 +152,10 @@ async function warmth() {
 
 let settled
 function vitals() {
+  if (truth.alone && (options.machines === undefined || !state.running)) {
+    const { off, on } = slots[0].cache.health()
+    if (off.owed + on.owed === 0 && (options.old === undefined || (off.ok && on.ok))) truth.told()
+  }
   const { rss } = process.memoryUsage()
   if (process.uptime() > 5) settled ??= rss
   if (settled !== undefined) counters.atLeast('grownBytes', rss - settled)
