@@ -186,11 +186,11 @@ class World {
     // A fence shows in no count.
     await this.#machine.run(this.#machine.now + FENCE_TOLD_MS, () => false)
     await this.#machine.run(this.#machine.now + TOLD_MS, () => alone.every(told))
-    const untold = alone.filter((owner) => !told(owner))
+    const untold = new Set(alone.filter((owner) => !told(owner)))
     // Licences of the eras before.
     await this.#machine.run(this.#machine.now + 1500, () => false)
     for (const owner of alone) {
-      if (untold.includes(owner))
+      if (untold.has(owner))
         this.problem(`NOT TOLD: ${owner.name} still knows alone of what it wrote`)
       else for (const [key, at] of owner.alone) this.truth.toldLate(key, at)
     }
