@@ -174,7 +174,7 @@ export const LABELS: Readonly<Record<string, string>> = {
   against:
     'of comparisons of a switch: `other` (the other side) or `itself` (the same side once more: how noisy the answers are)',
   outcome:
-    'good: `hit`, `miss`, `stored`, `deleted`; bad: `failed` (the side threw), `timed_out` (no answer within its deadline), `fell_back` (the breaker was open, or an invalidation of the key is pending: the other side or the origin served). Of a switch: `ok`, `failed`, `timed_out`, `fell_back`, `aborted` (by the caller)',
+    'good: `hit`, `miss`, `stored`, `deleted`, `stale` (the loader failed or was slow, and an expired value was served: `grace`); bad: `failed` (the side threw), `timed_out` (no answer within its deadline), `fell_back` (the breaker was open, or an invalidation of the key is pending: the other side or the origin served). Of a switch: `ok`, `failed`, `timed_out`, `fell_back`, `aborted` (by the caller)',
   class: '`read` (get, getOrSet, has), `write` (set, delete, clear)',
   ended: '`failed` the caller got nothing from either side; `fell_back` the other side served',
   event:
