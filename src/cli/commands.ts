@@ -15,6 +15,11 @@ const groups = {
 
 /** Every command of `switchback`, in the order of its help. */
 export const commands: Readonly<Record<string, CommandEntry>> = {
+  init: {
+    group: groups.run,
+    summary: 'begins: a flags file, a compose file, and the code for the framework that it finds',
+    load: () => import('./commands/run/init.ts'),
+  },
   start: {
     group: groups.run,
     summary: 'runs the reference service with the flags and the Redis that it finds',

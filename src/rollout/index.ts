@@ -5,7 +5,7 @@
  */
 export * from './public.ts'
 export { requireSides } from './check/check-sides.ts'
-export { changesNothing, inline } from './file/edit.ts'
+export { changesNothing, editText, inline } from './file/edit.ts'
 export { codeDefault, evaluationError } from './users/evaluate.ts'
 export { expectationOf } from './users/expectation.ts'
 export {

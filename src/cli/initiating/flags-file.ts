@@ -1,0 +1,61 @@
+import { existsSync, readdirSync } from 'node:fs'
+import { join } from 'node:path'
+import { isSwitchbackError, quote } from '../../errors.ts'
+import { editText, flagNames, type JsonValue, loadFlags } from '../../rollout/index.ts'
+import { usageError } from '../framework/command.ts'
+
+/** What is to become of a file; `text` is undefined where it stays as it is. */
+export interface PlannedFile {
+  readonly path: string
+  readonly what: 'new' | 'added' | 'there'
+  readonly text: string | undefined
+}
+
+/** Everybody is on the old side. */
+const FLAG: JsonValue = {
+  state: 'ENABLED',
+  variants: { on: true, off: false },
+  defaultVariant: 'off',
+  targeting: {
+    fractional: [
+      ['on', 0],
+      ['off', 100],
+    ],
+  },
+}
+
+/** A new file, or the flag in the one that is named or the only one in flags/. */
+export async function planFlags(flag: string, named: string | undefined): Promise<PlannedFile> {
+  const path = named ?? (await findFile(flag))
+  if (!existsSync(path)) {
+    const document = { $schema: 'https://flagd.dev/schema/v0/flags.json', flags: { [flag]: FLAG } }
+    return { path, what: 'new', text: `${JSON.stringify(document, undefined, 2)}\n` }
+  }
+  try {
+    const document = await loadFlags(path)
+    if (flagNames(document).includes(flag)) return { path, what: 'there', text: undefined }
+    const change = { path: ['flags', flag], from: undefined, to: FLAG }
+    return { path, what: 'added', text: editText(document, [change]).text }
+  } catch (error) {
+    if (!isSwitchbackError(error)) throw error
+    const remedy = 'correct it by hand, or name another file with --file'
+    const message = error.message.includes(path)
+      ? error.message
+      : `${quote(path)}: ${error.message}`
+    throw usageError(`the flag cannot be added: ${message}`, remedy)
+  }
+}
+
+async function findFile(flag: string): Promise<string> {
+  const names = existsSync('flags') ? readdirSync('flags').filter(isJson).toSorted() : []
+  for (const name of names) {
+    const path = join('flags', name)
+    const flags = await loadFlags(path).then(flagNames, (): string[] => [])
+    if (flags.includes(flag)) return path
+  }
+  return join('flags', names.length === 1 ? names[0]! : `${flag}.json`)
+}
+
+function isJson(name: string): boolean {
+  return name.endsWith('.json')
+}
