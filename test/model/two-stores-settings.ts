@@ -68,6 +68,7 @@ export const PAIR_HELD: readonly PairHeld[] = [
   {
     name: 'a store dies for good, a process is cut off from the other',
     setting: { clients: setAndRead, hangs: 1, cuts: 1, forGood: true },
+    deep: true,
   },
   { name: 'late ticks', setting: { clients: setAndRead, cuts: 1, lateTicks: 1 }, deep: true },
   {
@@ -96,6 +97,7 @@ export const PAIR_HELD: readonly PairHeld[] = [
   {
     name: 'a clock steps during an outage',
     setting: { clients: setAndRead, cuts: 1, steps: 1, forGood: true },
+    deep: true,
   },
   {
     name: 'set and read on either side, a store hangs, the writer is killed',

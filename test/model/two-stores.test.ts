@@ -5,10 +5,22 @@ import { PAIR_HELD, PAIR_REFUTED } from './two-stores-settings.ts'
 /** Enough for every setting here to be explored to its end. */
 const MOST_STATES = 40_000
 
+/** Some rules are refuted in one setting: that it holds with all of them is explored once. */
+const held = new Map<string, ReturnType<typeof checkPair>>()
+function heldOnce(
+  rules: Parameters<typeof checkPair>[0],
+  setting: Parameters<typeof checkPair>[1],
+): ReturnType<typeof checkPair> {
+  const key = JSON.stringify([rules, setting])
+  const known = held.get(key) ?? checkPair(rules, setting, MOST_STATES)
+  held.set(key, known)
+  return known
+}
+
 describe('two shared stores, state by state', () => {
   for (const { name, setting } of PAIR_HELD.filter(({ deep }) => deep !== true)) {
     test(`holds: ${name}`, { timeout: 120_000 }, () => {
-      const { verdict, story } = checkPair({}, setting, MOST_STATES)
+      const { verdict, story } = heldOnce({}, setting)
       expect(story).toEqual([])
       expect(verdict).toBe('HOLDS')
     })
@@ -28,7 +40,7 @@ describe('each rule left out has its story', () => {
     })
     if (deepHold === true) continue
     test(`with ${rule} the same setting holds`, { timeout: 120_000 }, () => {
-      expect(checkPair(off, setting, MOST_STATES)).toMatchObject({ verdict: 'HOLDS', story: [] })
+      expect(heldOnce(off, setting)).toMatchObject({ verdict: 'HOLDS', story: [] })
     })
   }
 })
