@@ -1,4 +1,5 @@
 import { configDefaults, defineConfig } from 'vitest/config'
+import { LongestFirst } from './test/support/longest-first.ts'
 import { missingPrograms } from './test/support/needs.ts'
 
 const everything = ['test/**/*.test.ts']
@@ -33,6 +34,7 @@ export default defineConfig({
     pool: 'forks',
     // On two cores: half of the time tests wait for other processes.
     maxWorkers: 4,
+    sequence: { sequencer: LongestFirst },
     projects: [
       { extends: true, test: { name: 'together', include: together, isolate: false } },
       { extends: true, test: { name: 'alone', include: everything, exclude: together } },

@@ -4,7 +4,7 @@ import { fromFirst } from '../../src/guard/act/store.ts'
 import { World } from './world.ts'
 
 const worlds: World[] = []
-function world(seed = 1, replicas = 2): World {
+function world(seed = 1, replicas = 1): World {
   const made = new World(seed, replicas)
   worlds.push(made)
   return made
@@ -204,7 +204,7 @@ describe('people', () => {
 
 describe('a new side that cannot be reached', () => {
   test('is an alarm with the replica and the time, and no step is taken until it can', async () => {
-    const made = world(22)
+    const made = world(22, 2)
     const guard = await atStep(made)
     made.out = { replica: 1, since: made.now }
     await made.run(guard, 200)
@@ -219,7 +219,7 @@ describe('a new side that cannot be reached', () => {
   })
 
   test('is no side to begin again on, unless it is forced', async () => {
-    const made = world(23)
+    const made = world(23, 2)
     const first = await atStep(made)
     made.on.failed = 1
     await made.until(first, ({ phase }) => phase === 'rolled back')
@@ -326,7 +326,7 @@ describe('beginning again', () => {
 
 describe('blindness', () => {
   test('no metrics: nothing advances, an alarm after 30 s, and by default nobody is moved', async () => {
-    const made = world(10)
+    const made = world(10, 2)
     const guard = await atStep(made)
     made.down.add(0).add(1)
     await made.run(guard, 29)
@@ -343,7 +343,7 @@ describe('blindness', () => {
   })
 
   test('no metrics for long goes back when the plan says so', async () => {
-    const made = world(11)
+    const made = world(11, 2)
     const guard = await atStep(made, 'lost: { giveUpAfter: 2m, then: rollback }')
     made.down.add(0).add(1)
     const seconds = await made.until(guard, ({ phase }) => phase === 'rolled back', 200)
