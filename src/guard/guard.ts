@@ -1,11 +1,11 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { isSwitchbackError, messageOf, SwitchbackError } from '../errors.ts'
-import { Driver } from './act/driver.ts'
+import { RolloutDriver } from './act/driver.ts'
 import { Eyes } from './watch/eyes.ts'
 import { FlagLook } from './watch/flag-look.ts'
 import type { GuardOptions } from './options.ts'
 import { Position } from './act/position.ts'
-import { explain, Records } from './act/records.ts'
+import { problemAndRemedy, Records } from './act/records.ts'
 import { percent } from './rule/index.ts'
 import { statusOf } from './status/status.ts'
 import type { GuardStatus, ToldIncident } from './status/status.ts'
@@ -50,7 +50,7 @@ export class Guard implements RunningGuard {
   readonly #eyes: Eyes
   readonly #records: Records
   readonly #flag: FlagLook
-  readonly #driver: Driver
+  readonly #driver: RolloutDriver
   readonly #incidents: ToldIncident[] = []
   #standbyFor = ''
   /** That metrics stay lost was told. */
@@ -73,7 +73,7 @@ export class Guard implements RunningGuard {
       alarms: this.#records.alarms,
       onMended: () => this.#eyes.shareChanged(),
     })
-    this.#driver = new Driver({ ...parts, records: this.#records, flag: this.#flag })
+    this.#driver = new RolloutDriver({ ...parts, records: this.#records, flag: this.#flag })
   }
 
   get status(): GuardStatus {
@@ -120,7 +120,7 @@ export class Guard implements RunningGuard {
           onStatus(await this.tick(signal))
         } catch (error) {
           if (first) throw error
-          await this.#records.alarms.set('state', explain(error), begun)
+          await this.#records.alarms.set('state', problemAndRemedy(error), begun)
         }
         const rest = this.#options.plan.intervalMs - (this.#now() - begun)
         await sleep(Math.max(0, rest), undefined, { signal }).catch(() => {})

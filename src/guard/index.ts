@@ -5,7 +5,7 @@
 export * from './public.ts'
 export {
   type Actuator,
-  type Effect,
+  type ChangeEffect,
   flagsActuator,
   type FlagsActuatorOptions,
   type Split,

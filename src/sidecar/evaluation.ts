@@ -6,7 +6,7 @@ import type { SidecarMetrics } from './metrics.ts'
 import type { ValueTypeName } from './grpc/protocol.ts'
 import { resolve, resolveAll } from './resolve.ts'
 import type { ErrorCode, Resolution } from './resolve.ts'
-import { parseSelector, SelectorError } from './flags/selector.ts'
+import { parseFlagSelector, SelectorError } from './flags/selector.ts'
 import { toStruct } from './grpc/struct.ts'
 
 export type Version = 'v1' | 'v2'
@@ -34,7 +34,7 @@ const FAILURES: Readonly<Record<ErrorCode, readonly [code: status, message: stri
 }
 
 /** flagd's evaluation services, independent of the protocol. */
-export class Evaluation {
+export class EvaluationCalls {
   readonly #store: FlagStore
   readonly #metrics: SidecarMetrics
 
@@ -70,9 +70,9 @@ export class Evaluation {
 }
 
 /** @throws EvaluationError */
-export function selectorOf(expression: string | undefined): ReturnType<typeof parseSelector> {
+export function selectorOf(expression: string | undefined): ReturnType<typeof parseFlagSelector> {
   try {
-    return parseSelector(expression)
+    return parseFlagSelector(expression)
   } catch (error) {
     if (!(error instanceof SelectorError)) throw error
     throw new EvaluationError(status.INVALID_ARGUMENT, error.message)

@@ -3,7 +3,7 @@ import { setTimeout as delay } from 'node:timers/promises'
 import { connectHandler } from './grpc/connect.ts'
 import { grpcEndpoint, httpEndpoint } from './http/endpoint.ts'
 import type { Endpoint } from './http/endpoint.ts'
-import { Evaluation } from './evaluation.ts'
+import { EvaluationCalls } from './evaluation.ts'
 import { evaluationService } from './grpc/evaluation-service.ts'
 import { FlagStore } from './flags/flag-store.ts'
 import { FlagsFile } from './flags/flags-file.ts'
@@ -78,7 +78,7 @@ export async function startSidecar(options: SidecarOptions): Promise<Sidecar> {
     { name: 'sidecar_flags', help: 'Flags in force.', read: () => store.size },
     { name: 'sidecar_streams', help: 'Open gRPC streams.', read: () => streams.size },
   ])
-  const evaluation = new Evaluation(store, metrics)
+  const evaluation = new EvaluationCalls(store, metrics)
   const serviceOf = (version: 'v1' | 'v2'): UntypedServiceImplementation =>
     evaluationService({ version, store, evaluation, streams, keepAlive })
   const endpoints: Endpoint[] = []

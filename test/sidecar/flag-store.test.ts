@@ -7,7 +7,7 @@ import type { SourceFlags } from '../../src/sidecar/flags/flag-store.ts'
 import type { FlagChange } from '../../src/sidecar/flags/flag-view.ts'
 import { goJson } from '../../src/flagfile/index.ts'
 import { resolve } from '../../src/sidecar/resolve.ts'
-import { parseSelector } from '../../src/sidecar/flags/selector.ts'
+import { parseFlagSelector } from '../../src/sidecar/flags/selector.ts'
 import { fromStruct, toStruct } from '../../src/sidecar/grpc/struct.ts'
 import { isOn, murmur3 } from '../support/flagd-bucket.ts'
 import { sidecarFlags } from '../support/sidecar-flags.ts'
@@ -51,7 +51,7 @@ describe('several sources', () => {
   store.replace(0, [from('a.json', { flags: { x: on, y: on }, metadata: { owner: 'a' } })])
   store.replace(1, [from('b.json', { flags: { x: off } })])
   const ask = (key: string, selector?: string): JsonValue | undefined => {
-    const { value, error } = resolve(store.view(parseSelector(selector)), key, 'Any', {})
+    const { value, error } = resolve(store.view(parseFlagSelector(selector)), key, 'Any', {})
     return value ?? error
   }
 
@@ -68,7 +68,7 @@ describe('several sources', () => {
   test('a selector sees one source', () => {
     expect([ask('y', 'a.json'), ask('y', 'source=a.json')]).toEqual([true, true])
     expect([ask('y', 'source=b.json'), ask('x', 'b.json')]).toEqual(['FLAG_NOT_FOUND', false])
-    expect(() => parseSelector('flagsetid=1')).toThrow(/^invalid selector key "flagsetid"/)
+    expect(() => parseFlagSelector('flagsetid=1')).toThrow(/^invalid selector key "flagsetid"/)
   })
 
   test('a flag that the last one drops comes back when the first one is loaded again', () => {
@@ -92,12 +92,14 @@ describe('flag sets', () => {
     const store = new FlagStore()
     store.replace(0, [from('a.json', list('s1', 's2'))])
     const value = (selector: string): unknown =>
-      resolve(store.view(parseSelector(selector)), 'x', 'Any', {}).value
+      resolve(store.view(parseFlagSelector(selector)), 'x', 'Any', {}).value
     expect([value('flagSetId=s1'), value('flagSetId=s2'), value('')]).toEqual([false, true, true])
-    expect(store.view(parseSelector('flagSetId=')).flags).toEqual([])
-    expect(resolve(store.view(parseSelector('flagSetId=s1')), 'y', 'Any', {}).metadata).toEqual({
-      flagSetId: 's1',
-    })
+    expect(store.view(parseFlagSelector('flagSetId=')).flags).toEqual([])
+    expect(resolve(store.view(parseFlagSelector('flagSetId=s1')), 'y', 'Any', {}).metadata).toEqual(
+      {
+        flagSetId: 's1',
+      },
+    )
   })
 })
 
@@ -110,7 +112,7 @@ describe('changes', () => {
     const store = new FlagStore()
     store.replace(0, [from('a.json', before)])
     const heard: Record<string, FlagChange>[] = []
-    store.subscribe(parseSelector(selector), (changes) => {
+    store.subscribe(parseFlagSelector(selector), (changes) => {
       if (changes.size > 0) heard.push(Object.fromEntries(changes))
     })
     store.replace(0, [from('a.json', after)])

@@ -1,7 +1,7 @@
 import type { ProcessAnswer, ProcessReading } from '../../scrape/index.ts'
 
 /** A step of a migration that every process must be ready for. */
-export interface Step {
+export interface MigrationStep {
   /** Why a process is not ready; `''` when it is. */
   readonly lag: (reading: ProcessReading) => string
   /** What to do about processes that are not. */
@@ -12,7 +12,7 @@ export interface Step {
   readonly next: string
 }
 
-export const STEPS: Readonly<Record<string, Step>> = {
+export const STEPS: Readonly<Record<string, MigrationStep>> = {
   enter: {
     lag: (reading) => {
       const { splits } = reading
@@ -52,7 +52,10 @@ export interface Laggard {
 }
 
 /** The processes that are not ready. One that answers under two names is judged twice, and alike. */
-export function laggardsOf(answers: readonly ProcessAnswer[], step: Step): readonly Laggard[] {
+export function laggardsOf(
+  answers: readonly ProcessAnswer[],
+  step: MigrationStep,
+): readonly Laggard[] {
   return answers.flatMap(({ process, reading, error }): Laggard[] => {
     if (reading === undefined) return [{ process, cause: error, silent: true }]
     const cause = step.lag(reading)

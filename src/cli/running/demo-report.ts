@@ -1,13 +1,13 @@
 import type { Style } from '../framework/style.ts'
 import type { Stack } from './stack.ts'
-import type { Ask, Step, UserStory } from './demo-story.ts'
+import type { Ask, DemoStep, UserStory } from './demo-story.ts'
 
 export interface DemoReport {
   note(line: string): void
   opening(redis: Stack['redis']): void
   users(stories: readonly UserStory[]): void
-  step(step: Step, number: number): void
-  ending(steps: readonly Step[], seconds: number): void
+  step(step: DemoStep, number: number): void
+  ending(steps: readonly DemoStep[], seconds: number): void
 }
 
 /** The story for people, in 80 columns. */

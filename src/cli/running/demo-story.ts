@@ -24,7 +24,7 @@ export interface Ask {
 }
 
 /** One edit of the flags file, and when it had reached all users. */
-export interface Step {
+export interface DemoStep {
   readonly from: number
   readonly to: number
   readonly users: number
@@ -78,7 +78,7 @@ export async function askFiveUsers(stack: Stack): Promise<UserStory[]> {
 /**
  * Edits the flags file to this share and waits until every user's decision follows, under traffic.
  */
-export async function moveTo(stack: Stack, file: string, to: number): Promise<Step> {
+export async function moveTo(stack: Stack, file: string, to: number): Promise<DemoStep> {
   const before = await loadFlags(file)
   const edit = setShare(before, { flag: FLAG, percent: to })
   const wasOn = usersOn(createEvaluator(before, FLAG))

@@ -27,7 +27,7 @@ export function askPreview(share: number, signal: AbortSignal): Promise<PreviewA
   return post('/api/preview', { share }, signal)
 }
 
-export function setShare(body: {
+export function requestShare(body: {
   readonly share: number
   readonly hash: string
   readonly reason: string
@@ -36,12 +36,12 @@ export function setShare(body: {
 }
 
 /** @param flag of another switch than the page's */
-export function rollBack(disable: boolean, flag?: string): Promise<ChangeAnswer> {
+export function requestRollback(disable: boolean, flag?: string): Promise<ChangeAnswer> {
   const other = flag === undefined ? {} : { flag }
   return post('/api/rollback', signed({ ...other, ...(disable ? { disable } : {}) }))
 }
 
-export function undo(): Promise<ChangeAnswer> {
+export function requestUndo(): Promise<ChangeAnswer> {
   return post('/api/undo', signed({}))
 }
 

@@ -1,6 +1,6 @@
 import type { FastifyInstance } from 'fastify'
 import type { AuditLine } from '../audit-line.ts'
-import { problemOf } from './problem.ts'
+import { httpProblemOf } from './problem.ts'
 
 /** Reports each request that would change something, refused ones too. */
 export function audit(app: FastifyInstance, tell: (line: AuditLine) => void): void {
@@ -11,7 +11,7 @@ export function audit(app: FastifyInstance, tell: (line: AuditLine) => void): vo
     askers.set(request, request.ip)
   })
   app.addHook('onError', async (request, _reply, error) => {
-    outcomes.set(request, problemOf(error).code)
+    outcomes.set(request, httpProblemOf(error).code)
   })
   app.addHook('onResponse', async (request, reply) => {
     const action = request.routeOptions.url ?? '(nothing)'

@@ -48,7 +48,7 @@ const STATUS_OF: Readonly<Record<string, number>> = {
   SB_CONTROL_METHOD: 405,
 }
 
-export function statusOf(error: unknown): number {
+export function httpStatusOf(error: unknown): number {
   if (isSwitchbackError(error)) {
     return STATUS_OF[error.code] ?? (CONFLICTS.has(error.code) ? 409 : 500)
   }
@@ -56,8 +56,8 @@ export function statusOf(error: unknown): number {
   return status !== undefined && status >= 400 && status < 500 ? status : 500
 }
 
-export function problemOf(error: unknown): ProblemBody {
-  const status = statusOf(error)
+export function httpProblemOf(error: unknown): ProblemBody {
+  const status = httpStatusOf(error)
   const own = isSwitchbackError(error)
   const message = error instanceof Error ? error.message : ''
   return {
@@ -72,7 +72,7 @@ export function problemOf(error: unknown): ProblemBody {
 }
 
 export function sendProblem(error: unknown, reply: FastifyReply): FastifyReply {
-  const problem = problemOf(error)
+  const problem = httpProblemOf(error)
   if (problem.status === 401) reply.header('www-authenticate', 'Bearer realm="switchback"')
   if (problem.status === 429) reply.header('retry-after', '5')
   return reply.code(problem.status).header('content-type', PROBLEM_CONTENT_TYPE).send(problem)

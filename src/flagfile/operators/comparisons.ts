@@ -48,7 +48,7 @@ function negated(values: JsonValue): boolean {
   return !isTrue(isList(values) && values.length > 0 ? (values[0] as JsonValue) : values)
 }
 
-export const COMPARISONS: Readonly<Record<string, EagerOperator>> = {
+export const COMPARISON_OPERATORS: Readonly<Record<string, EagerOperator>> = {
   '<': chained(less),
   '<=': chained(notMore),
   '>': chained((a, b) => less(b, a)),

@@ -1,6 +1,6 @@
 import { ARITHMETIC } from './arithmetic.ts'
 import { compile } from '../rules/compile.ts'
-import { COMPARISONS } from './comparisons.ts'
+import { COMPARISON_OPERATORS } from './comparisons.ts'
 import { CONTROL } from './control.ts'
 import { splitOf } from '../rules/compile-fractional.ts'
 import { isList } from '../json.ts'
@@ -8,7 +8,7 @@ import type { JsonValue } from '../json.ts'
 import { LISTS } from './lists.ts'
 import { LOOPS } from './loops.ts'
 import { TEXTS } from './texts.ts'
-import { lookUp, partsOf, walk } from './var.ts'
+import { lookUp, partsOf, walkPath } from './var.ts'
 import { semVer } from './versions.ts'
 
 export type Run = (data: JsonValue) => JsonValue
@@ -37,13 +37,13 @@ function lookUpOf(operand: JsonValue, depth: number): Run {
         : ''
   if (named === '') return eagerly(lookUp)(operand, depth)
   const parts = partsOf(named)
-  return (data) => walk(data, parts, null)
+  return (data) => walkPath(data, parts, null)
 }
 
 /** Every operator that flagd knows, by name. A map, since every object knows `constructor`. */
 export const OPERATORS: ReadonlyMap<string, MakeOperator> = new Map([
   ...eager(ARITHMETIC),
-  ...eager(COMPARISONS),
+  ...eager(COMPARISON_OPERATORS),
   ...eager(LISTS),
   ...eager(TEXTS),
   ...eager({ sem_ver: semVer }),

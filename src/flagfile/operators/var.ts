@@ -16,14 +16,18 @@ export function lookUp(operand: JsonValue, data: JsonValue): JsonValue {
     if (path.length === 2) otherwise = path[1] as JsonValue
     path = path[0] as JsonValue
   }
-  return typeof path === 'string' ? walk(data, partsOf(path), otherwise) : panic()
+  return typeof path === 'string' ? walkPath(data, partsOf(path), otherwise) : panic()
 }
 
 export function partsOf(path: string): readonly string[] {
   return path.split('.').filter((part) => part !== '')
 }
 
-export function walk(data: JsonValue, parts: readonly string[], otherwise: JsonValue): JsonValue {
+export function walkPath(
+  data: JsonValue,
+  parts: readonly string[],
+  otherwise: JsonValue,
+): JsonValue {
   if (data === null) return otherwise
   let value: JsonValue = data
   for (const part of parts) {

@@ -2,7 +2,7 @@ import { isList, isObject } from '../json.ts'
 import type { JsonValue } from '../json.ts'
 
 /** A part of a rule that flagd and its JavaScript evaluator decide differently for some users. */
-export interface Difference {
+export interface EvaluatorDifference {
   /** Keys and indices from the rule to the operator. */
   readonly path: readonly (string | number)[]
   readonly operator: string
@@ -14,13 +14,17 @@ export interface Difference {
  * The parts of a rule that flagd decides in one way and `@openfeature/flagd-core`, which other Node.js
  * services evaluate with in-process, in another. Switchback decides as flagd everywhere.
  */
-export function differsInJavaScript(rule: JsonValue): Difference[] {
-  const found: Difference[] = []
+export function differsInJavaScript(rule: JsonValue): EvaluatorDifference[] {
+  const found: EvaluatorDifference[] = []
   look(rule, [], found)
   return found
 }
 
-function look(rule: JsonValue, path: readonly (string | number)[], found: Difference[]): void {
+function look(
+  rule: JsonValue,
+  path: readonly (string | number)[],
+  found: EvaluatorDifference[],
+): void {
   if (isList(rule)) return rule.forEach((part, index) => look(part, [...path, index], found))
   if (!isObject(rule)) return
   const [operator, second] = Object.keys(rule)

@@ -21,9 +21,9 @@ export interface Actuator {
   readonly reachMs?: number
   read(): Promise<Split>
   /** Rejects when the share is no longer `from`: somebody else was faster. */
-  setShare(percent: number, from: number, reason: string): Promise<Effect>
+  setShare(percent: number, from: number, reason: string): Promise<ChangeEffect>
   /** Routes all users to `off`, however many others are editing. */
-  rollBack(reason: string): Promise<Effect>
+  rollBack(reason: string): Promise<ChangeEffect>
   /** Whether flagd and the replicas follow the file; `undefined` when none can be asked. */
   served(): Promise<{ readonly same: boolean | undefined; readonly detail: string }>
 }
@@ -46,7 +46,7 @@ export interface Split {
 }
 
 /** The result of a change. */
-export interface Effect {
+export interface ChangeEffect {
   /** Whether flagd serves it and every replica decides it; undefined when none was asked. */
   readonly confirmed: boolean | undefined
   /** Milliseconds until the last test user had the new answer. */
@@ -76,7 +76,7 @@ export interface FlagsActuatorOptions {
  * A replica of an older version does not report its decisions: it is named, but does not hold the
  * rollout.
  */
-function effectOf({ applied, confirmation, processes, ...result }: ChangeResult): Effect {
+function effectOf({ applied, confirmation, processes, ...result }: ChangeResult): ChangeEffect {
   const missing = (processes?.lagging ?? []).some(
     ({ on, silent, pending }) => on !== undefined || silent || pending,
   )

@@ -1,10 +1,10 @@
-import type { Effect, Split } from './actuator.ts'
+import type { ChangeEffect, Split } from './actuator.ts'
 import type { Alarm } from '../status/alarms.ts'
 import type { Eyes } from '../watch/eyes.ts'
 import type { FlagLook } from '../watch/flag-look.ts'
 import type { GuardOptions } from '../options.ts'
 import type { Position } from './position.ts'
-import { explain } from './records.ts'
+import { problemAndRemedy } from './records.ts'
 import { lasting } from '../rule/index.ts'
 import type { Records } from './records.ts'
 
@@ -21,7 +21,7 @@ export interface DriverOptions extends Pick<GuardOptions, 'plan' | 'actuator' | 
 }
 
 /** Decides after each poll, and moves the split: along the plan, or back. */
-export class Driver {
+export class RolloutDriver {
   readonly #options: DriverOptions
   #approved: number | undefined
   /** Ordered for the next decision. */
@@ -177,7 +177,7 @@ export class Driver {
     if (dryRun) return records.say('advance', to, reason)
     const from = position.percent
     const effect = await this.#act(to, () => actuator.setShare(to, from, reason)).catch(
-      (error: unknown) => records.say('hold', from, explain(error)),
+      (error: unknown) => records.say('hold', from, problemAndRemedy(error)),
     )
     if (effect === undefined) return
     await records.write('advance', to, reason, { from, effect })
@@ -205,7 +205,7 @@ export class Driver {
     if (dryRun) return records.say('rollback', 0, reason)
     const from = position.percent
     const effect = await this.#act(0, () => actuator.rollBack(reason)).catch((error: unknown) =>
-      records.alarms.set('rollback-failed', explain(error), now()),
+      records.alarms.set('rollback-failed', problemAndRemedy(error), now()),
     )
     if (effect === undefined) return
     position.rolledBack(reason, now())
@@ -219,7 +219,7 @@ export class Driver {
    * Notes what is about to be written, so that after a crash our own edit is not mistaken for a
    * person's. Once begun, a change is not interrupted: it ends by its own deadline.
    */
-  async #act(to: number, change: () => Promise<Effect>): Promise<Effect> {
+  async #act(to: number, change: () => Promise<ChangeEffect>): Promise<ChangeEffect> {
     const { position, records } = this.#options
     position.intent = to
     await records.save()

@@ -1,5 +1,5 @@
 import { isSwitchbackError, messageOf } from '../../errors.ts'
-import type { Effect } from './actuator.ts'
+import type { ChangeEffect } from './actuator.ts'
 import { type Alarm, Alarms } from '../status/alarms.ts'
 import { auditNumbers } from '../status/audit.ts'
 import type { AuditAction, AuditEntry } from '../status/audit.ts'
@@ -24,7 +24,7 @@ export interface RecordsOptions extends Pick<
 /** What was done, if it does not concern the share that the guard is at. */
 export interface Deed {
   readonly from?: number
-  readonly effect?: Effect
+  readonly effect?: ChangeEffect
   readonly alarm?: Alarm
 }
 
@@ -115,7 +115,7 @@ export class Records {
       await store.save({ version: 2, flag, ...state })
       await this.alarms.set('state', '', savedAt)
     } catch (error) {
-      await this.alarms.set('state', explain(error), savedAt)
+      await this.alarms.set('state', problemAndRemedy(error), savedAt)
     }
   }
 
@@ -126,7 +126,7 @@ export class Records {
 }
 
 /** The problem and the remedy, on one line. */
-export function explain(error: unknown): string {
+export function problemAndRemedy(error: unknown): string {
   const hint = isSwitchbackError(error) && error.hint !== undefined ? `; ${error.hint}` : ''
   return messageOf(error) + hint
 }

@@ -1,6 +1,6 @@
-import type { Actuator, Effect, Split } from '../act/actuator.ts'
+import type { Actuator, ChangeEffect, Split } from '../act/actuator.ts'
 import type { Alarms } from '../status/alarms.ts'
-import { explain } from '../act/records.ts'
+import { problemAndRemedy } from '../act/records.ts'
 
 const SERVED_EVERY_MS = 10_000
 /** While a process does not follow: the alarm must not outlive its cause. */
@@ -48,7 +48,7 @@ export class FlagLook {
       await alarms.set('moving', split.moving === true ? MOVING : '', now)
       return split
     } catch (error) {
-      await alarms.set('file', explain(error), now)
+      await alarms.set('file', problemAndRemedy(error), now)
       return undefined
     }
   }
@@ -60,7 +60,7 @@ export class FlagLook {
     const { actuator, alarms, onMended } = this.#options
     const { same, detail } = await actuator
       .served()
-      .catch((error: unknown) => ({ same: undefined, detail: explain(error) }))
+      .catch((error: unknown) => ({ same: undefined, detail: problemAndRemedy(error) }))
     // Twice in a row: flagd needs a second for a change made just now.
     if (same !== false && this.#unserved >= 2) onMended()
     this.#unserved = same === false ? this.#unserved + 1 : 0
@@ -70,7 +70,7 @@ export class FlagLook {
   }
 
   /** An unconfirmed change is an alarm at once, or as soon as it is late; the next look may clear it. */
-  async expect({ confirmed, detail }: Effect, now: number): Promise<void> {
+  async expect({ confirmed, detail }: ChangeEffect, now: number): Promise<void> {
     const { actuator, alarms } = this.#options
     const { reachMs = 0 } = actuator
     this.#askedAt = now

@@ -2,8 +2,8 @@ import { setImmediate } from 'node:timers/promises'
 import type { FlagSet } from '../../flagfile/index.ts'
 import { FlagView } from './flag-view.ts'
 import type { FlagChanges } from './flag-view.ts'
-import { parseSelector } from './selector.ts'
-import type { Selector } from './selector.ts'
+import { parseFlagSelector } from './selector.ts'
+import type { FlagSelector } from './selector.ts'
 import { StoredFlag } from './stored-flag.ts'
 
 export type FlagListener = (changes: FlagChanges) => void
@@ -31,7 +31,7 @@ const MAX_VIEWS = 32
  */
 export class FlagStore {
   readonly #rows = new Map<string, StoredFlag>()
-  readonly #listeners = new Map<FlagListener, Selector>()
+  readonly #listeners = new Map<FlagListener, FlagSelector>()
   #views = new Map<string, FlagView>()
   #version = 0
 
@@ -46,7 +46,7 @@ export class FlagStore {
   }
 
   /** @param selector what is left out is everything */
-  view(selector: Selector = parseSelector()): FlagView {
+  view(selector: FlagSelector = parseFlagSelector()): FlagView {
     const name = `${selector.by}=${selector.value}`
     const known = this.#views.get(name)
     if (known !== undefined) return known
@@ -89,12 +89,12 @@ export class FlagStore {
    * @param listener called at every load; without changes when there are none
    * @returns a function that ends the subscription
    */
-  subscribe(selector: Selector, listener: FlagListener): () => void {
+  subscribe(selector: FlagSelector, listener: FlagListener): () => void {
     this.#listeners.set(listener, selector)
     return () => this.#listeners.delete(listener)
   }
 
-  #notify(before: (selector: Selector) => FlagView): void {
+  #notify(before: (selector: FlagSelector) => FlagView): void {
     const changes = new Map<string, FlagChanges>()
     const told: (readonly [FlagListener, FlagChanges])[] = []
     for (const [listener, selector] of this.#listeners) {

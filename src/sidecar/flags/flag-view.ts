@@ -1,6 +1,6 @@
 import { compareTexts } from '../../flagfile/index.ts'
 import { goString } from '../../flagfile/index.ts'
-import type { Selector } from './selector.ts'
+import type { FlagSelector } from './selector.ts'
 import type { StoredFlag } from './stored-flag.ts'
 
 export type FlagChange = 'write' | 'update' | 'delete'
@@ -9,14 +9,14 @@ export type FlagChanges = ReadonlyMap<string, FlagChange>
 
 /** The flags in force that a selector selects, at one time. */
 export class FlagView {
-  readonly selector: Selector
+  readonly selector: FlagSelector
   /** In flagd's order: by flag set, then by key. */
   readonly flags: readonly StoredFlag[]
   readonly #chosen: ReadonlyMap<string, StoredFlag>
   readonly #last: ReadonlyMap<string, StoredFlag>
   #text: string | undefined
 
-  constructor(selector: Selector, rows: Iterable<StoredFlag>) {
+  constructor(selector: FlagSelector, rows: Iterable<StoredFlag>) {
     this.selector = selector
     const { by, value } = selector
     this.flags = [...rows]

@@ -9,7 +9,7 @@ export const SELECTOR_HEADER = 'flagd-selector'
 export const NO_FLAG_SET: string = randomUUID()
 
 /** The selected flags. */
-export interface Selector {
+export interface FlagSelector {
   readonly by: 'all' | 'source' | 'flagSetId'
   readonly value: string
   /** Part of every answer. */
@@ -19,14 +19,14 @@ export interface Selector {
 /** A selector with a key that flagd does not know. */
 export class SelectorError extends Error {}
 
-const EVERYTHING: Selector = { by: 'all', value: '', metadata: {} }
+const EVERYTHING: FlagSelector = { by: 'all', value: '', metadata: {} }
 
 /**
  * Reads `source=NAME`, `flagSetId=ID` (without an id: the flags in no set) or a bare name of a source.
  *
  * @throws SelectorError in flagd's words
  */
-export function parseSelector(expression: string = ''): Selector {
+export function parseFlagSelector(expression: string = ''): FlagSelector {
   if (expression === '') return EVERYTHING
   const equals = expression.indexOf('=')
   const by = equals < 0 ? 'source' : expression.slice(0, equals)

@@ -1,6 +1,6 @@
 import { status } from '@grpc/grpc-js'
 import { EvaluationError, spoken } from '../evaluation.ts'
-import type { Evaluation, ResolveRequest, Version } from '../evaluation.ts'
+import type { EvaluationCalls, ResolveRequest, Version } from '../evaluation.ts'
 import { endOfValue, membersOf, skipBlanks } from '../http/first-json-value.ts'
 import {
   allowedCrossOrigin,
@@ -33,7 +33,7 @@ const ERRORS: Readonly<Partial<Record<status, readonly [code: string, httpStatus
 }
 
 export interface ConnectOptions {
-  readonly evaluation: Evaluation
+  readonly evaluation: EvaluationCalls
   /** Largest request body in bytes. */
   readonly maxRequestBytes: number
 }
@@ -85,7 +85,7 @@ interface Codec {
   /** @throws EvaluationError */
   read(version: Version, method: string, bytes: Buffer): ResolveRequest
   /** @throws EvaluationError */
-  answer(evaluation: Evaluation, call: Call): string | Buffer
+  answer(evaluation: EvaluationCalls, call: Call): string | Buffer
 }
 
 const ACCEPTED = 'application/json, application/json; charset=utf-8, application/proto'

@@ -6,7 +6,7 @@ import type {
   UntypedServiceImplementation,
 } from '@grpc/grpc-js'
 import { EvaluationError, selectorOf, spoken } from '../evaluation.ts'
-import type { Evaluation, ResolveRequest, Version } from '../evaluation.ts'
+import type { EvaluationCalls, ResolveRequest, Version } from '../evaluation.ts'
 import type { FlagStore } from '../flags/flag-store.ts'
 import type { FlagChange, FlagChanges } from '../flags/flag-view.ts'
 import { isObject } from '../../flagfile/index.ts'
@@ -21,7 +21,7 @@ import type { Struct } from './struct.ts'
 export interface EvaluationServiceOptions {
   readonly version: Version
   readonly store: FlagStore
-  readonly evaluation: Evaluation
+  readonly evaluation: EvaluationCalls
   readonly streams: OpenStreams
   /** Milliseconds between keep-alives. */
   readonly keepAlive: number

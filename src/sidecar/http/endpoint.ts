@@ -17,14 +17,17 @@ export interface Endpoint {
   close(deadline: number): Promise<void>
 }
 
-export interface Address {
+export interface ListenAddress {
   readonly host: string
   /** 0 picks a free port. */
   readonly port: number
 }
 
 /** @throws SwitchbackError `SB_SIDECAR_LISTEN` */
-export async function httpEndpoint(address: Address, handler: HttpHandler): Promise<Endpoint> {
+export async function httpEndpoint(
+  address: ListenAddress,
+  handler: HttpHandler,
+): Promise<Endpoint> {
   const server = httpServer(handler)
   await listen(server, address)
   return {
@@ -57,7 +60,7 @@ export interface GrpcEndpointOptions {
 
 /** @throws SwitchbackError `SB_SIDECAR_LISTEN` */
 export async function grpcEndpoint(
-  address: Address,
+  address: ListenAddress,
   { services, maxRequestBytes, pingInterval = 10_000, opens, http1 }: GrpcEndpointOptions,
 ): Promise<Endpoint> {
   const settings = {
@@ -123,7 +126,7 @@ function accept(socket: Socket, then: (isHttp2: boolean) => void): void {
   socket.on('data', look)
 }
 
-function listen(server: Server, { host, port }: Address): Promise<void> {
+function listen(server: Server, { host, port }: ListenAddress): Promise<void> {
   return new Promise((resolve, reject) => {
     server.once('error', (cause) =>
       reject(

@@ -19,7 +19,7 @@ import { contextOfBody } from './request-context.ts'
 import { requestPath } from './request-path.ts'
 import { resolve, resolveAll } from '../resolve.ts'
 import type { ErrorCode, Resolution } from '../resolve.ts'
-import { parseSelector, SELECTOR_HEADER, SelectorError } from '../flags/selector.ts'
+import { parseFlagSelector, SELECTOR_HEADER, SelectorError } from '../flags/selector.ts'
 
 const FLAGS = '/ofrep/v1/evaluate/flags'
 
@@ -91,7 +91,7 @@ async function contextOf(
 
 function viewOf(store: FlagStore, request: IncomingMessage): FlagView | string {
   try {
-    return store.view(parseSelector(request.headersDistinct[SELECTOR_HEADER]?.[0]))
+    return store.view(parseFlagSelector(request.headersDistinct[SELECTOR_HEADER]?.[0]))
   } catch (error) {
     if (error instanceof SelectorError) return `invalid selector: ${error.message}`
     throw error

@@ -6,7 +6,7 @@ import { type Command, type Environment, exitCode } from '../../framework/comman
 import { defineCommand } from '../../framework/define.ts'
 import { Closers } from '../../running/closers.ts'
 import { exampleFlags } from '../../running/default-flags.ts'
-import { askFiveUsers, moveTo, prepareFlags, type Step } from '../../running/demo-story.ts'
+import { askFiveUsers, moveTo, prepareFlags, type DemoStep } from '../../running/demo-story.ts'
 import { demoReport } from '../../running/demo-report.ts'
 import { openStack } from '../../running/stack.ts'
 
@@ -57,7 +57,7 @@ export const command: Command = defineCommand({
 
       const users = await askFiveUsers(stack)
       tell.users(users)
-      const steps: Step[] = []
+      const steps: DemoStep[] = []
       for (const share of SHARES) {
         signal.throwIfAborted()
         const step = await moveTo(stack, file, share)

@@ -1,6 +1,6 @@
 import type { BeforeAfter, ChangeEffect } from '../../state/changes.ts'
 import type { ControlHistory, ControlState } from '../../state/state.ts'
-import { ApiError, undo } from '../api.ts'
+import { ApiError, requestUndo } from '../api.ts'
 import { byId, h, setText, whenChanged } from '../dom.ts'
 import { ago, ms, percent, share } from '../format.ts'
 import { isEnough, isEnoughForP99, WINDOW_S } from '../side-name.ts'
@@ -30,7 +30,7 @@ export function lastChange(): {
   async function takeBack(): Promise<void> {
     back.disabled = true
     try {
-      const answer = await undo()
+      const answer = await requestUndo()
       const move = `${percent(answer.from)} \u2192 ${percent(answer.to)}`
       const missing = answer.confirmed ? '' : `, but NOT everywhere yet: ${answer.cause}`
       setText(outcome, `Undone: ${move}${missing}`)

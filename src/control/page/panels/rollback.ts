@@ -1,5 +1,5 @@
 import type { ChangeAnswer, ControlInfo, ControlState } from '../../state/state.ts'
-import { ApiError, rollBack } from '../api.ts'
+import { ApiError, requestRollback } from '../api.ts'
 import { byId, h, setAttribute, setText } from '../dom.ts'
 import { wholeMs } from '../format.ts'
 
@@ -34,7 +34,7 @@ export function rollbackButton(info: () => ControlInfo | undefined): {
     }, 50)
     setText(label, 'Rolling back')
     try {
-      const answer = await rollBack(disable)
+      const answer = await requestRollback(disable)
       pending = !answer.confirmed
       if (pending) showPending(answer)
       else show(...doneText(answer))

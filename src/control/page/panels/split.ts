@@ -1,5 +1,5 @@
 import type { ChangeAnswer, ControlState, PreviewAnswer } from '../../state/state.ts'
-import { ApiError, askPreview, setShare } from '../api.ts'
+import { ApiError, askPreview, requestShare } from '../api.ts'
 import { confirmChange } from './confirm.ts'
 import { byId, h, setAttribute, setText } from '../dom.ts'
 import { percent, wholeMs } from '../format.ts'
@@ -122,7 +122,7 @@ export function splitControl(): { update(state: ControlState): void } {
     setText(outcome, 'Writing, and waiting until all confirm it \u2026')
     review.disabled = true
     try {
-      const answer = await setShare({ share, hash, reason: agreed.reason })
+      const answer = await requestShare({ share, hash, reason: agreed.reason })
       const [tone, text] = outcomeText(answer)
       // An answer may take as long as flagd does. A choice made since then stays, and the ticks
       // know the share better than an old answer.

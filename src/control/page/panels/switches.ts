@@ -1,7 +1,7 @@
 import type { CallArm, MethodReading } from '../../metrics/switches.ts'
 import type { ControlState } from '../../state/state.ts'
 import type { SwitchReading } from '../../state/switches.ts'
-import { ApiError, rollBack } from '../api.ts'
+import { ApiError, requestRollback } from '../api.ts'
 import { byId, h, setAttribute, setText, whenChanged } from '../dom.ts'
 import { clock, ms, percent, rate, share } from '../format.ts'
 import { isEnough } from '../side-name.ts'
@@ -51,7 +51,7 @@ function switchRow(): Row {
     if (known === undefined || button.disabled) return
     button.disabled = true
     setText(outcome, 'Rolling back \u2026')
-    const [tone, text] = await rollBack(false, known.flag).then(
+    const [tone, text] = await requestRollback(false, known.flag).then(
       (answer): [string, string] =>
         answer.confirmed
           ? [
