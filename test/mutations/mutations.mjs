@@ -272,6 +272,7 @@ export const mutations = [
     from: 'return this.backend.now() + this.deadlineMs + CLOCK_SLACK_MS',
     to: 'return this.backend.now() + CLOCK_SLACK_MS - CLOCK_SLACK_MS',
     rule: 'repaidAfterDeadline',
+    tests: [schedule('is not repaid before it can have landed')],
   },
   {
     name: 'the mirror writes over a fence or a debt',
@@ -305,6 +306,7 @@ export const mutations = [
     from: 'if (loaded.stored || flight.startedAt > op.startedAt) {',
     to: 'if (loaded !== undefined) {',
     rule: 'joinersNeedLandedFill',
+    tests: [kinds],
   },
   {
     name: 'a flight is joined whatever token was missed',
@@ -400,6 +402,7 @@ export const mutations = [
       ],
     ],
     args: ['--faults', 'hang,disconnect,flushall', '--without', ''],
+    tests: [{ file: 'test/switch/parts.test.ts', title: 'does not take it back' }],
   },
   {
     name: 'debts are written off without a fence',
@@ -430,6 +433,7 @@ export const mutations = [
     to: 'return this.changes >= 0 || this.changes === changes ? asked :',
     rule: 'cellsHaveEra',
     args: ['--faults', 'restart-snapshot,restart-empty,flushall,replicaof'],
+    safe: 'a cell names its era, a fill is refused whose fence is another by then, and a read that began before a fence may return what was true then',
   },
   {
     name: 'a fill without the era of its miss',
@@ -502,6 +506,7 @@ export const mutations = [
     to: 'const server = known?.heard === undefined ? await this.servers.trusted(name) : known',
     rule: 'lossBeginsEra',
     args: ['--faults', 'restart-snapshot'],
+    tests: [{ file: 'test/cache/redis/eras.test.ts', title: 'only when its era was noted' }],
   },
   {
     name: 'a server is believed before what it said was noted',
@@ -510,6 +515,7 @@ export const mutations = [
     to: 'this.heard = heard\n      this.connected = true\n      const verdict = await this.#parts.onHeard({ ...heard, again, changed, asked })',
     rule: 'lossBeginsEra',
     args: ['--faults', 'restart-snapshot,restart-empty'],
+    tests: [{ file: 'test/cache/redis/eras.test.ts', title: 'only when its era was noted' }],
   },
   {
     name: 'a process believes a server that its machine has left',
@@ -746,6 +752,7 @@ export const mutations = [
     from: '() =>\n          this.store.exclusively(({ control }) => {\n            if (before < FENCE_UNKNOWN) control.raiseFence(side, before)\n            else control.distrust(side)\n          }),',
     to: '() => this.store.withHeader().control.raiseFence(side, before),',
     files: true,
+    tests: [{ file: 'test/cache/file/frozen-fence.test.ts' }],
   },
   {
     name: 'a fence may take a later one back',
@@ -753,6 +760,7 @@ export const mutations = [
     from: 'if (this.numbers[FENCE[side]]! < before) this.#write',
     to: 'this.#write',
     files: true,
+    tests: [{ file: 'test/cache/file/conformance.test.ts' }],
   },
   {
     name: 'a fence is replaced though another came since',
@@ -768,6 +776,7 @@ export const mutations = [
     from: 'return FENCE_UNKNOWN + randomInt(1, 2 ** 42)',
     to: 'return FENCE_UNKNOWN + 1 + 0 * randomInt(2)',
     files: true,
+    tests: [{ file: 'test/cache/file/frozen-fence.test.ts' }],
   },
   {
     name: 'what was distrusted counts as covered before its fence stands',
@@ -814,6 +823,7 @@ export const mutations = [
     rule: 'debtBeforeAck',
     args: REAL,
     files: true,
+    tests: [{ file: 'test/cache/file/conformance.test.ts' }],
   },
   {
     name: 'what is owed is counted down before the commit',
@@ -830,6 +840,7 @@ export const mutations = [
     rule: 'ledgerIsShared',
     args: REAL,
     files: true,
+    tests: [{ file: 'test/cache/file/conformance.test.ts' }],
   },
   {
     name: 'a tombstone in the files does not keep its token',
@@ -846,6 +857,7 @@ export const mutations = [
     from: 'if now > tonumber(ARGV[2]) then return now * 10 + ${OUTCOME.late} end\n',
     to: '\n',
     rule: 'lateWritesRefused',
+    tests: [{ file: 'test/cache/redis/late-writes.test.ts' }],
   },
   {
     name: 'the script of a write does not compare the token',
@@ -853,6 +865,7 @@ export const mutations = [
     from: '${WRITTEN_AT}) ~= expect then',
     to: '${WRITTEN_AT}) == nil then',
     rule: 'fillIsConditional',
+    tests: [{ file: 'test/cache/redis/conformance.test.ts' }],
   },
   {
     name: "a write replaces another program's text",
@@ -884,6 +897,7 @@ export const mutations = [
     from: 'if now < tonumber(ARGV[2]) then return now * 10 + ${OUTCOME.refused} end\n',
     to: '\n',
     rule: 'repaidAfterDeadline',
+    tests: [{ file: 'test/cache/redis/conformance.test.ts' }],
   },
   {
     name: 'a tombstone that names a successor has no deadline',
@@ -905,6 +919,9 @@ export const mutations = [
     ],
     rule: 'fillIsConditional',
     args: ['--faults', 'oom'],
+    tests: [
+      { file: 'test/cache/redis/outage.test.ts', title: 'an invalidation deletes and says so' },
+    ],
   },
   {
     name: "the server's clock is estimated as late as it can be",
@@ -912,6 +929,7 @@ export const mutations = [
     from: 'this.#offset = lowest',
     to: 'this.#offset = highest',
     rule: 'lateWritesRefused',
+    tests: [{ file: 'test/cache/redis/server-clock.test.ts' }],
   },
   {
     name: 'tombstones in Redis live a millisecond',
@@ -919,6 +937,7 @@ export const mutations = [
     from: "'PX', string.format('%.0f', ttl))\nif reply.err",
     to: "'PX', 1)\nif reply.err",
     rule: 'slowFillsRefused',
+    tests: [{ file: 'test/cache/redis/conformance.test.ts' }],
   },
   {
     name: 'a value in Redis is forgotten with its expiry',

@@ -1,6 +1,8 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
+import type { EraVerdict, Stand } from '../../src/cache/index.ts'
 import { jsonCodec, Values } from '../../src/switch/values.ts'
+import { Debts } from '../../src/switch/truth/debts.ts'
 import { MemoryLedger } from '../../src/switch/truth/memory-ledger.ts'
 import { Origin } from '../../src/switch/reads/origin.ts'
 import { RepeatMisses } from '../../src/telemetry/counts/repeat-misses.ts'
@@ -60,6 +62,28 @@ describe('values', () => {
     }
     expect(encode('ä'.repeat(49))).toHaveLength(51)
     expect(() => encode('ä'.repeat(50))).toThrow('102 bytes; the limit is 100')
+  })
+})
+
+describe('eras', () => {
+  test('an answer from before the present era of the machine does not take it back', async () => {
+    const ledger = new MemoryLedger()
+    const sides = { off: { backend: { name: 'file' } }, on: { backend: { name: 'redis' } } }
+    const parts = { ledger, sides, renews: false, maxOwed: 1, notify: () => {} }
+    const debts = new Debts({ ...parts, recorder: { event: () => {} } } as never)
+    const heard = (era: number, asked: Stand): Promise<EraVerdict> => {
+      const at = { server: 7, since: era, now: 1000, begun: false, again: false, changed: false }
+      return debts.heard('on', { ...at, era, asked })
+    }
+    const stand = (): Stand => debts.stand('on')!
+    const inNone = stand()
+    expect(await heard(11, inNone)).toBeUndefined()
+    const inFirst = stand()
+    // Another question, which is answered late, is sent here.
+    expect(await heard(12, inFirst)).toBeUndefined()
+    expect(await heard(11, inFirst)).toBe('again')
+    expect(await heard(11, inNone)).toBe('again')
+    expect(ledger.era('on')).toBe(12)
   })
 })
 

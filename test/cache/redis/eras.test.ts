@@ -159,6 +159,29 @@ describe('a Redis that may have lost acknowledged deletes begins another era', (
     expect(failures).toBeLessThan(0)
   })
 
+  test('what a replaced server holds is read only when its era was noted, and by that era', async () => {
+    await put('v1')
+    await redis.snapshot()
+    await backend.invalidate('k', { within: WITHIN })
+    const told: string[] = []
+    let read: Promise<unknown> | undefined
+    backend.onEra?.(async ({ changed }) => {
+      if (!changed) return
+      read = Promise.resolve(backend.read('k')).then(
+        ({ state }) => told.push(state),
+        () => told.push('failed'),
+      )
+      // Its answer is there long before.
+      await Promise.race([read, delay(200)])
+      told.push('noted')
+    })
+    await redis.kill()
+    await redis.restart({ keepData: true })
+    await readAgain()
+    await read
+    expect(told).toEqual(['noted', 'absent'])
+  })
+
   test('one that does not say who it is counts as another on every new connection', async () => {
     await put('v1')
     await redis.command('ACL', 'SETUSER', 'default', '-info')
