@@ -16,8 +16,8 @@ export interface NodeRedisCluster {
   ): Promise<unknown>
   connect(): Promise<unknown>
   destroy(): void
-  on(event: string, listener: (...args: never[]) => void): unknown
-  off(event: string, listener: (...args: never[]) => void): unknown
+  on(event: string, listener: (error: Error) => void): unknown
+  off(event: string, listener: (error: Error) => void): unknown
 }
 
 export interface NodeRedisMaster {

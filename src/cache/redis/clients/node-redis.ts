@@ -10,8 +10,8 @@ export interface NodeRedisClient {
   connect(): Promise<unknown>
   destroy(): void
   duplicate(overrides?: object): unknown
-  on(event: string, listener: (...args: never[]) => void): unknown
-  off(event: string, listener: (...args: never[]) => void): unknown
+  on(event: string, listener: (error: Error) => void): unknown
+  off(event: string, listener: (error: Error) => void): unknown
 }
 
 /** What its options are called there. */
