@@ -138,8 +138,7 @@ export const errorCodes = {
   },
   SB_REDIS_CLIENT: {
     group: 'Redis',
-    meaning:
-      'The client that was passed is none of those that `redisCache` knows, or one that cannot be used.',
+    meaning: 'The client that was passed is not one that `redisCache` knows, or it cannot be used.',
     raisedBy: '`redisCache({ client })`',
     remedy:
       'Pass a client of ioredis, iovalkey, node-redis or Valkey GLIDE, or `url` instead of `client`.',
