@@ -1,13 +1,18 @@
 import { fastify, LogController, type FastifyBaseLogger, type FastifyInstance } from 'fastify'
 import type { CacheSwitch } from '../switch/index.ts'
-import { answerBrokenRequest, answerError, answerProblems, refuseOddRequests } from './errors.ts'
-import { readinessOf } from './readiness.ts'
-import { tracedCache } from './request-scope.ts'
-import { reportRequests } from './request-report.ts'
-import { resource } from './resource.ts'
-import type { UserRepository } from './user-repository.ts'
-import { userRoutes } from './user-routes.ts'
-import { Users } from './users.ts'
+import {
+  answerBrokenRequest,
+  answerError,
+  answerProblems,
+  refuseOddRequests,
+} from './http/errors.ts'
+import { readinessOf } from './http/readiness.ts'
+import { tracedCache } from './http/request-scope.ts'
+import { reportRequests } from './http/request-report.ts'
+import { resource } from './http/resource.ts'
+import type { UserRepository } from './users/user-repository.ts'
+import { userRoutes } from './users/user-routes.ts'
+import { Users } from './users/users.ts'
 
 export interface AppOptions {
   readonly cache: CacheSwitch

@@ -4,8 +4,8 @@ import type { FastifyBaseLogger } from 'fastify'
 import type { CacheSwitch } from '../switch/index.ts'
 import { PROMETHEUS_CONTENT_TYPE, type Telemetry } from '../telemetry/index.ts'
 import { createApp } from './create-app.ts'
-import { createMetricsListener } from './metrics-listener.ts'
-import type { UserRepository } from './user-repository.ts'
+import { createMetricsListener } from './http/metrics-listener.ts'
+import type { UserRepository } from './users/user-repository.ts'
 
 export interface ListenOptions {
   readonly host: string

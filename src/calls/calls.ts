@@ -3,12 +3,12 @@ import type { Decider, Decision, DecisionContext } from '../flags/index.ts'
 import { otherSide, type Side } from '../side.ts'
 import { closedError, type Notify, type UnderWay } from '../switch/index.ts'
 import type { Recorder } from '../telemetry/index.ts'
-import { Attempt, Call } from './call.ts'
-import type { CallSide } from './call-side.ts'
+import { Attempt, Call } from './call/call.ts'
+import type { CallSide } from './call/call-side.ts'
 import type { CallInfo, CallStage, IsFailure } from './options.ts'
-import type { MethodPlan } from './plan.ts'
-import type { Shadow } from './shadow.ts'
-import { isStream, overlay, relay } from './streams.ts'
+import type { MethodPlan } from './call/plan.ts'
+import type { Shadow } from './shadow/shadow.ts'
+import { isStream, overlay, relay } from './call/streams.ts'
 
 /** On whose behalf a call is made. */
 export interface Caller {

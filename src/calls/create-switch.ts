@@ -17,11 +17,11 @@ import {
   registerSideGauges,
 } from '../telemetry/index.ts'
 import { type Caller, Calls } from './calls.ts'
-import { CallSide } from './call-side.ts'
+import { CallSide } from './call/call-side.ts'
 import { CALL_STAGES, type SwitchBase, type SwitchOptions } from './options.ts'
 import { requireFreeName, takeName } from './names.ts'
-import { type GivenMethod, type MethodPlan, planOf, requireThat } from './plan.ts'
-import { Shadow } from './shadow.ts'
+import { type GivenMethod, type MethodPlan, planOf, requireThat } from './call/plan.ts'
+import { Shadow } from './shadow/shadow.ts'
 import { switched } from './switched.ts'
 
 export interface CallSideHealth {

@@ -1,5 +1,5 @@
 import type { Caller, Calls } from './calls.ts'
-import type { MethodPlan } from './plan.ts'
+import type { MethodPlan } from './call/plan.ts'
 
 const CALLER = Symbol('caller')
 

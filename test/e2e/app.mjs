@@ -8,7 +8,7 @@ import {
   flagsFromEnvironment,
   memoryCache,
 } from '../../dist/index.mjs'
-import { readinessOf } from '../../build/app/readiness.js'
+import { readinessOf } from '../../build/app/http/readiness.js'
 
 const directory = process.argv[2]
 const users = Array.from({ length: 100 }, (_, index) => `user-${index}`)

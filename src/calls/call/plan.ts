@@ -1,9 +1,9 @@
 import { isDeepStrictEqual } from 'node:util'
-import { requireOption } from '../options.ts'
-import type { CallRecorder } from '../telemetry/index.ts'
-import type { Side } from '../side.ts'
-import { Deadlines, type OutcomeListener } from '../switch/index.ts'
-import type { CompareOptions, PlainCall, ReadCall, WriteCall } from './options.ts'
+import { requireOption } from '../../options.ts'
+import type { CallRecorder } from '../../telemetry/index.ts'
+import type { Side } from '../../side.ts'
+import { Deadlines, type OutcomeListener } from '../../switch/index.ts'
+import type { CompareOptions, PlainCall, ReadCall, WriteCall } from '../options.ts'
 
 /** One method with everything that its calls need, worked out once. */
 export interface MethodPlan {

@@ -1,4 +1,4 @@
-import type { Deadlines } from '../switch/index.ts'
+import type { Deadlines } from '../../switch/index.ts'
 
 export function isStream(value: unknown): value is AsyncIterable<unknown> {
   if (typeof value !== 'object' || value === null) return false

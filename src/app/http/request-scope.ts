@@ -1,6 +1,6 @@
 import { AsyncLocalStorage } from 'node:async_hooks'
-import { runAs } from '../flags/index.ts'
-import type { CacheSwitch, CacheView, OperationInfo } from '../switch/index.ts'
+import { runAs } from '../../flags/index.ts'
+import type { CacheSwitch, CacheView, OperationInfo } from '../../switch/index.ts'
 
 /** What the cache did for one request (the last operation counts), for the response headers. */
 export interface CacheTrace {

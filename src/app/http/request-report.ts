@@ -1,5 +1,5 @@
 import type { FastifyInstance } from 'fastify'
-import type { OperationInfo } from '../switch/index.ts'
+import type { OperationInfo } from '../../switch/index.ts'
 
 /**
  * The report of each request: headers for the caller (which side served it and how) and one log

@@ -1,4 +1,4 @@
-import type { CacheService, Ttl } from '../cache/index.ts'
+import type { CacheService, Ttl } from '../../cache/index.ts'
 import type { UserRepository } from './user-repository.ts'
 
 /** The part of a cache that this code uses. It does not know which cache it is, or who picks it. */

@@ -1,5 +1,5 @@
-import type { FlagConfiguration, FlagHealth, LiveSplit } from '../flags/index.ts'
-import type { CacheHealth } from '../switch/index.ts'
+import type { FlagConfiguration, FlagHealth, LiveSplit } from '../../flags/index.ts'
+import type { CacheHealth } from '../../switch/index.ts'
 
 /** The answer of `/readyz`. */
 export interface Readiness {

@@ -1,10 +1,10 @@
 import { setImmediate as nextTurn } from 'node:timers/promises'
-import { oneLine } from '../errors.ts'
-import type { Notify } from '../switch/index.ts'
-import type { CallSide } from './call-side.ts'
+import { oneLine } from '../../errors.ts'
+import type { Notify } from '../../switch/index.ts'
+import type { CallSide } from '../call/call-side.ts'
 import { differences } from './differences.ts'
-import type { MethodPlan } from './plan.ts'
-import { withoutSignal, withSignal } from './signals.ts'
+import type { MethodPlan } from '../call/plan.ts'
+import { withoutSignal, withSignal } from '../call/signals.ts'
 
 export interface ShadowParts {
   readonly limit: number

@@ -1,6 +1,12 @@
-import type { Side } from '../side.ts'
-import { Breaker, type BreakerOptions, Deadlines, isTimeout, type Notify } from '../switch/index.ts'
-import type { IsFailure } from './options.ts'
+import type { Side } from '../../side.ts'
+import {
+  Breaker,
+  type BreakerOptions,
+  Deadlines,
+  isTimeout,
+  type Notify,
+} from '../../switch/index.ts'
+import type { IsFailure } from '../options.ts'
 import { NOBODY } from './plan.ts'
 
 export interface CallSideParts {

@@ -1,6 +1,6 @@
 import type { FastifyInstance, FastifyRequest } from 'fastify'
-import { resource } from './resource.ts'
-import { asUser, type CacheTrace } from './request-scope.ts'
+import { resource } from '../http/resource.ts'
+import { asUser, type CacheTrace } from '../http/request-scope.ts'
 import { userIdOf } from './user-id.ts'
 import type { Users } from './users.ts'
 

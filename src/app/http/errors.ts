@@ -4,7 +4,7 @@ import {
   brokenRequestHandler,
   expectationHandler,
   type OddRequestOptions,
-} from '../odd-requests.ts'
+} from '../../odd-requests.ts'
 import { Problem, PROBLEM_CONTENT_TYPE, problemBody } from './problem.ts'
 
 /** Messages of our own where the framework's would reveal internals. */
