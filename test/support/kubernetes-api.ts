@@ -52,9 +52,9 @@ const FEATUREFLAGS =
   /^\/apis\/core\.openfeature\.dev\/v1beta1\/namespaces\/([^/]+)\/featureflags\/([^/]+)$/
 
 /**
- * The few calls of the Kubernetes API that Switchback makes, with the answers of kube-apiserver 1.36,
- * against which the same tests were run by hand: GET and PUT of a ConfigMap and a FeatureFlag, with
- * `resourceVersion`, `dryRun=All`, validation, rights. No watch, so no 410.
+ * The few calls of the Kubernetes API that Switchback makes: GET and PUT of a ConfigMap and a
+ * FeatureFlag, with `resourceVersion`, `dryRun=All`, validation, rights. Answers are those of the API's
+ * documentation, of recorded ones and of the operator's schema; no real server was at hand. No watch, so no 410.
  */
 export async function fakeKubernetes(
   options: {
