@@ -99,6 +99,7 @@ async function run(options: ChaosOptions, site: Site): Promise<Result> {
     strikeAll(present, faults, leftOut, {
       seed,
       seconds,
+      calm: profile.calm,
       logs,
       struck,
       signal: ended.signal,

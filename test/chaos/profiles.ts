@@ -53,6 +53,8 @@ export interface Profile {
   /** True: one of the processes finds another boot id than the others. */
   readonly foreignBoot: boolean
   readonly refusals: readonly string[]
+  /** The pauses between two faults are so many times as long. */
+  readonly calm: number
   /** Bytes go through a proxy that can hold them back. */
   readonly proxied: boolean
 }
@@ -99,6 +101,7 @@ const BASE: Profile = {
   recycleMs: 0,
   foreignBoot: false,
   refusals: [],
+  calm: 1,
   proxied: true,
 }
 
@@ -126,6 +129,9 @@ const PAIR: Profile = {
   old: 'standalone',
   faults: [...CONNECTION, ...RESTARTS, 'fullMemory', 'killProcess', 'cutLink', 'refuseLink'],
   stages: [{ standby: 'invalidate' }, { standby: 'invalidate' }, { standby: 'mirror' }],
+  // Seconds until both stores are in use again: with a fault a second nothing would be cached.
+  calm: 6,
+  mix: { ...MIX, clear: 0.002 },
   boundMs: 8000,
 }
 
@@ -330,15 +336,15 @@ export const PROFILES: Readonly<Record<string, Profile>> = {
     recycleMs: 2000,
     keys: 40,
     slowLegs: 0.2,
-    mix: { ...MIX, burst: 20 },
+    mix: { ...MIX, burst: 20, clear: 0.002 },
     proxied: false,
   },
   pairLosses: {
     ...PAIR,
     faults: [...RESTARTS, 'freeze', 'swapDb', 'killProcess'],
     keys: 40,
-    clearing: 0.3,
-    mix: { ...MIX, burst: 20, clear: 0.1 },
+    clearing: 0.02,
+    mix: { ...MIX, burst: 20, clear: 0.01 },
   },
   pairCluster: {
     ...PAIR,
