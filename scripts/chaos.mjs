@@ -3,7 +3,7 @@
  * The chaos harness: real processes on one file store and one Redis under a random schedule of faults, and
  * every read held to what had been acknowledged before it. Usage: npm run test:chaos -- [--minutes 10]
  * [--seed N] [--profile a,b] [--until-found] [--package DIR] (another built copy of this package)
- * [--plant no-tombstones|no-ledger] (a defect that it must find)
+ * [--plant no-tombstones|no-ledger|no-licence|deaf-follower] (a defect that it must find)
  */
 import { spawnSync } from 'node:child_process'
 import { join, resolve } from 'node:path'

@@ -29,6 +29,8 @@ const EXPIRY_SLACK_US = 6_000_000
 /** Several machines: for how long one that lost Redis goes by what it knew, and one that has not. */
 const ALONE_US = 10_000_000
 const LIVE_US = 1_000_000
+/** A breaker asks Redis again so late, once it is back. */
+const BACK_US = 7_000_000
 
 /** Each side of it is a machine of its own, and is told so: nobody promises that they agree. */
 const SHARED_DIRECTORY = 'two machines on one directory, which say so'
@@ -73,9 +75,8 @@ function rowOfMachines(
   if (servedBy !== 'off' || until < freshHere) return undefined
   const late = from - (freshAt > 0 ? freshAt : fresh)
   if (late <= LIVE_US + UNANSWERED_US) return 'what another machine wrote (1 s)'
-  // As long as Redis or the way to it was out, from before the write on, and until it had answered.
   const out = struck.some(
-    ({ name, from: began, to }) => !CALM.has(name) && began <= from && to >= from - ALONE_US,
+    ({ name, from: began, to }) => !CALM.has(name) && began <= from && to >= from - BACK_US,
   )
   if (out && late <= ALONE_US + LIVE_US) return 'what another machine wrote, Redis being out (10 s)'
   return undefined

@@ -139,6 +139,9 @@ const MACHINES: Profile = {
   ...BASE,
   machines: 'files',
   faults: [...CONNECTION, 'flushAll', 'killProcess', 'freezeProcess', 'cutLink', 'refuseLink'],
+  // So that there are times in which a second is the bound, and keys that nobody writes for longer.
+  calm: 20,
+  keys: 100,
   stages: [{ standby: 'invalidate' }, { standby: 'invalidate' }, { standby: 'mirror' }],
 }
 

@@ -64,7 +64,7 @@ export interface WorkerOptions {
 }
 
 /** Leaves a mechanism out, to show that its absence is found. */
-export type Planted = 'no-tombstones' | 'no-ledger' | 'no-licence' | 'no-follower'
+export type Planted = 'no-tombstones' | 'no-ledger' | 'no-licence' | 'deaf-follower'
 
 const ANSWER_MS = 120_000
 const BOOT_ID = '/proc/sys/kernel/random/boot_id'

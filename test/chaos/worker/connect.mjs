@@ -94,7 +94,10 @@ function plant(planted, on, off) {
   if (planted === 'no-licence') {
     for (const { board } of [on, off]) Object.defineProperty(board, 'licensed', { value: true })
   }
-  if (planted === 'no-follower') on.follow = undefined
+  if (planted === 'deaf-follower') {
+    const { follow } = on
+    on.follow = ({ began, refused }) => follow({ began, refused, changed: () => undefined })
+  }
 }
 
 /**
