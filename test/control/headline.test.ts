@@ -16,7 +16,14 @@ const arm = {
   errors: 0,
   fallbacks: 0,
 }
-const replica = { url: 'http://a/metrics', live: true, error: '', operations: 200, bad: 0 }
+const replica = {
+  url: 'http://a/metrics',
+  live: true,
+  error: '',
+  heardAt: now,
+  operations: 200,
+  bad: 0,
+}
 const fleet: FleetReading = {
   arms: { off: arm, on: arm, all: { ...arm, operations: 200 } },
   replicas: [replica],
@@ -239,7 +246,7 @@ const cases: [what: string, input: HeadlineInput, level: string, sentence: RegEx
       },
     },
     'watch',
-    /No metrics of http:\/\/b\/metrics: gone/,
+    /^No metrics of http:\/\/b\/metrics since 00:16:40 UTC: gone; the numbers are those of the others$/,
   ],
   [
     'all replicas silent',
@@ -248,7 +255,7 @@ const cases: [what: string, input: HeadlineInput, level: string, sentence: RegEx
       fleet: { ...fleet, arms: undefined, replicas: [{ ...replica, live: false, error: 'gone' }] },
     },
     'trouble',
-    /No metrics: gone/,
+    /^No metrics since 00:16:40 UTC: gone$/,
   ],
   [
     'no replicas named',

@@ -37,6 +37,8 @@ export interface ReplicaReading {
   readonly live: boolean
   /** The problem with it; `''` when there is none. */
   readonly error: string
+  /** Epoch milliseconds of its last answer; `null` before the first. */
+  readonly heardAt: number | null
   readonly operations: number
   readonly bad: number | null
 }
@@ -116,7 +118,8 @@ export class Fleet {
         addTo(own, rates.on)
       }
       const { operations, bad } = armReading(own)
-      return { url: replica.url, live: replica.live, error: replica.error, operations, bad }
+      const { url, live, error, heardAt } = replica
+      return { url, live, error, heardAt, operations, bad }
     })
     const scrapes = this.#replicas.flatMap(({ latest }) => latest ?? [])
     const open = (side: Side): number =>

@@ -80,6 +80,11 @@ export class Replica {
     return this.#error
   }
 
+  /** Epoch milliseconds of its last answer; `null` before the first. */
+  get heardAt(): number | null {
+    return this.#seen ? Math.round(Date.now() - (performance.now() - this.#lastAt)) : null
+  }
+
   /** The latest scrape, while it is recent enough. */
   get latest(): Scrape | undefined {
     return this.live ? this.#last : undefined

@@ -220,7 +220,7 @@ footer { max-width: 1480px; margin: 0 auto; padding: 0 20px 24px; color: var(--s
   .back { position: fixed; inset: auto 0 0; padding: 10px 12px calc(10px + env(safe-area-inset-bottom)); background: var(--card); border-top: 1px solid var(--rule); z-index: 6; }
   .rollback { width: 100%; }
   dialog .fields { grid-template-columns: 1fr; }
-  td.versus { width: auto; }
+  td.versus { width: auto; white-space: normal; }
   td.num { font-size: 14px; }
 }
 @media (prefers-reduced-motion: reduce) {

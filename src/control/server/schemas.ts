@@ -142,6 +142,7 @@ export const schemas: Readonly<Record<string, Schema>> = {
             url: text,
             live: { type: 'boolean' },
             error: text,
+            heardAt: numberOrNull,
             operations: number,
             bad: numberOrNull,
           }),

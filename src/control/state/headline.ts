@@ -297,7 +297,10 @@ function fleetFindings({
     const all = silent.length === replicas.length
     const who = silent.length === 1 ? first.url : `${silent.length} of ${replicas.length} replicas`
     const what = all ? 'No metrics' : `No metrics of ${who}`
-    found.push({ level: all ? 'trouble' : 'watch', sentence: `${what}: ${first.error}` })
+    const since = sinceText(first.heardAt)
+    const rest = all ? '' : '; the numbers are those of the others'
+    const sentence = `${what}${since}: ${first.error}${rest}`
+    found.push({ level: all ? 'trouble' : 'watch', sentence })
   } else if (arms === undefined) {
     found.push({ level: 'unknown', sentence: 'Waiting for the second scrape' })
   } else if (arms.all.operations === 0) {

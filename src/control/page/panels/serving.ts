@@ -13,14 +13,17 @@ export function serving(): { update(state: ControlState): void } {
   byId('serving').append(h('div', { class: 'serving-numbers' }, on, off), bar, facts)
 
   return {
-    update({ flag, fleet, point, processes }) {
+    update({ flag, fleet, point, processes, wayBack }) {
       const { description, error } = flag
       const disabled = description?.state === 'DISABLED'
       const share = disabled ? 0 : description?.share
       const known = share !== undefined
+      // Not to be taken for what users get.
+      const apart = wayBack.state === 'not-back'
+      const where = apart ? ', in the file' : ''
       const names = {
-        on: sideName('on', fleet.backends.on),
-        off: sideName('off', fleet.backends.off),
+        on: sideName('on', fleet.backends.on) + where,
+        off: sideName('off', fleet.backends.off) + where,
       }
       whenChanged(on, `${share} ${names.on}`, () => [
         known ? `${percent(share)} ` : '? ',
@@ -48,12 +51,18 @@ export function serving(): { update(state: ControlState): void } {
         processes.agreeing,
         processes.known,
         processes.untold,
+        apart,
       ])
       whenChanged(facts, `${key} ${seen === null ? '' : Math.round((seen ?? 0) * 10)}`, () => [
         fileFact(error, disabled),
         servedFact(flag.served),
         ...processFact(processes),
-        h('span', { class: 'fact' }, 'operations on the new side ', h('b', {}, seenText(seen))),
+        h(
+          'span',
+          { class: apart ? 'fact tick-bad' : 'fact' },
+          'operations on the new side ',
+          h('b', {}, seenText(seen)),
+        ),
         ...(pilots > 0
           ? [h('span', { class: 'fact' }, `and ${pilots} pilot${pilots === 1 ? '' : 's'} first`)]
           : []),
@@ -107,12 +116,16 @@ export function servedText({ state, detail, agreeing, probes }: ControlState['fl
 }
 
 /** The text for what the processes decide. */
-export function processText({ known, agreeing, untold }: ControlState['processes']): {
+export function processText({ known, agreeing, untold, list }: ControlState['processes']): {
   readonly tone: 'ok' | 'watch' | 'bad'
   readonly text: string
 } {
   const text = `${agreeing} of ${known} ${known === 1 ? 'process' : 'processes'} decide it`
   if (agreeing === known) return { tone: 'ok', text }
+  const silent = list.filter((each) => each.silent).length
+  if (silent > 0 && agreeing + silent === known) {
+    return { tone: 'watch', text: `${text}, ${silent} ${silent === 1 ? 'does' : 'do'} not answer` }
+  }
   return agreeing + untold === known
     ? { tone: 'watch', text: `${text}, ${untold} do not report it` }
     : { tone: 'bad', text }

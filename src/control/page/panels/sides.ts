@@ -139,7 +139,7 @@ function difference(
   const few =
     row.format === ms &&
     !(['on', 'off'] as const).every((side) => isEnoughForP99(arms[side].operations))
-  if (few) return { text: 'too few to compare', worse: false }
+  if (few) return { text: 'too few', worse: false }
   const { more, floor, alike = floor } = row.worse
   if (Math.abs(on - off) < alike) return { text: 'alike', worse: false }
   // Of shares, a few bad ones prove nothing.
