@@ -186,7 +186,7 @@ describe('copy', () => {
     await Promise.all(clients)
     for (const key of keys) await Promise.all([check(one, key), check(two, key)])
     expect(wrong).toEqual([])
-    expect(copied).toBeGreaterThan(50)
+    expect(copied).toBeGreaterThan(0)
   })
 
   test('what cannot be copied is said', async () => {

@@ -58,5 +58,5 @@ function readManifest(): Manifest {
   } catch (error) {
     throw usageError(`package.json cannot be read: ${oneLine(error)}`, 'correct it first')
   }
-  throw usageError('package.json is no object', 'correct it first')
+  throw usageError('package.json is not an object', 'correct it first')
 }

@@ -10,9 +10,7 @@ import { Moves } from '../reads/moves.ts'
 import { PinnedOperation } from '../operation.ts'
 
 /**
- * What became of a key:
- * - `copied`: the other side has it now (of a dry run: it would);
- * - `present`: the other side had a value;
+ * - `copied`: the other side has it now (of a dry run: it would); `present`: it had a value;
  * - `refused`: nobody can say that the value is the latest;
  * - `expired`: it has expired, was deleted or replaced, or is of an earlier era of the store;
  * - `foreign`: another program's data is under the key, on either side;

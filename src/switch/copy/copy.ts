@@ -161,7 +161,7 @@ function checkOptions(options: CopyOptions): void {
   checkNames('copy', options, OPTIONS)
   const { from, to, rate, match, after } = options
   const isSide = (side: unknown): boolean => side === 'off' || side === 'on'
-  const sides = 'one is "off", the old side, and the other one "on"'
+  const sides = 'name "off" (the old side) and "on" (the new one), each once'
   requireOption(isSide(from), 'copy', 'from', from, sides)
   requireOption(isSide(to) && to === otherSide(from), 'copy', 'to', to, sides)
   const isRate = rate === undefined || (Number.isFinite(rate) && rate > 0)

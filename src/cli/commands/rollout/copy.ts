@@ -93,7 +93,7 @@ failed, skipped and ms.`,
       const resume =
         values.resume === undefined || dryRun ? undefined : new Resume(values.resume, identity)
       if (resume?.isStale === true && !values.json) {
-        stderr.write('the store has another era since: beginning anew\n')
+        stderr.write('the store has another era since: starting again from the beginning\n')
       }
       const show = progressTo(stderr, dryRun)
       const report = await cache.copy({
