@@ -114,6 +114,15 @@ export const errorCodes = {
     remedy: "Read Keyv's `error` event, or set its `throwOnErrors`, to see the reason.",
   },
 
+  SB_STORE_FOREIGN: {
+    group: 'Cache calls',
+    meaning:
+      "A store adapted with `values: 'plain'` has a value that the codec cannot read. It stays as it is; the cache cannot use its key on this side.",
+    raisedBy: 'the event `warning`, once; `foreign` of `cache.health()` counts',
+    remedy:
+      'Pass a `codec` that turns such values into text and back: `adaptCache(store, { codec })`.',
+  },
+
   SB_REDIS_URL: {
     group: 'Redis',
     meaning:

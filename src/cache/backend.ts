@@ -79,6 +79,14 @@ export interface CacheBackend {
   read(key: string): MaybePromise<Cell>
   write(key: string, entry: Entry, options: WriteOptions): MaybePromise<WriteResult>
   invalidate(key: string, options: InvalidateOptions): MaybePromise<InvalidateResult>
+  /**
+   * Before a value that somebody else wrote (`EXPIRY_UNKNOWN`) moves to the other side: when it ends. From now on the
+   * store knows that it was there, so that its deletion by somebody else is seen. `undefined`: it cannot be told, or
+   * the cell has another token by now. @default nobody else writes
+   */
+  claim?(key: string, cell: Cell): MaybePromise<number | undefined>
+  /** Programs without the switch write and delete here too. @default false */
+  readonly outsiders?: boolean
   /** Invalidates every key of this backend's namespace, in bounded batches. */
   clear(options?: { readonly signal?: AbortSignal }): Promise<void>
   /** The clock that stamps this store's cells, in epoch milliseconds. */
@@ -196,6 +204,8 @@ export interface Membership {
   readonly stand?: () => Stand | undefined
   /** Each of the two stores keeps what the other one owes. @default false */
   readonly paired?: boolean
+  /** Whether the application's codec can read a payload. @default whether it is JSON */
+  readonly readable?: (payload: string) => boolean
 }
 
 /** Times of {@link Owed.notBefore} at which an invalidation may be delivered, by the store's clock. */

@@ -17,7 +17,10 @@ export interface Cell {
   readonly payload: string
   /** Epoch milliseconds, by the clock of the store. 0 when absent. */
   readonly writtenAt: number
-  /** Epoch milliseconds; {@link NEVER} when the value does not expire. 0 unless `value` or `expired`. */
+  /**
+   * Epoch milliseconds; {@link NEVER} when the value does not expire, {@link EXPIRY_UNKNOWN} where only the store
+   * knows. 0 unless `value` or `expired`.
+   */
   readonly expiresAt: number
   /**
    * Only on tombstones: the token that the write which superseded this cell left on the *other*
@@ -37,6 +40,12 @@ export type CellState = 'value' | 'expired' | 'tombstone' | 'absent'
 
 /** Expiry of a value that does not expire (13 digits, the year 2286). */
 export const NEVER = 9_999_999_999_999
+
+/**
+ * Expiry of a value that another program wrote into a store that keeps plain values: only the store knows it,
+ * see `CacheBackend.claim`.
+ */
+export const EXPIRY_UNKNOWN = -1
 
 export const ABSENT: Cell = Object.freeze({
   state: 'absent',

@@ -14,10 +14,10 @@ export const FIRST_HEADER_LENGTH = 62
 /** Where the token stands, from 0. */
 export const TOKEN_AT = 2
 export const WRITTEN_AT = 14
-const ERA_AT = 27
+export const ERA_AT = 27
 export const EXPIRES_AT = 39
-const SUCCESSOR_AT = 52
-const LENGTH_AT = 64
+export const SUCCESSOR_AT = 52
+export const LENGTH_AT = 64
 const SEPARATOR_AT = 73
 /** Of a store that has no eras. */
 const NO_ERA = '.'.repeat(EXPIRES_AT - ERA_AT)

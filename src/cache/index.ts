@@ -7,6 +7,7 @@ export * from './backend.ts'
 export * from './service.ts'
 export { checkKey, keyNamed, MAX_KEY_BYTES, storageKey } from './storage-key.ts'
 export { parseTtl } from './ttl.ts'
+export type { PlainCodec } from './plain-value.ts'
 export { newToken } from './envelope.ts'
 export { type FileCache, fileCache } from './file/file-cache.ts'
 export type { FileCacheOptions } from './file/options.ts'
@@ -28,7 +29,13 @@ export { FOREIGN } from './redis/scripts.ts'
 // For the command line, which shows and checks what the environment names.
 export { transportFault } from './redis/connection/transport.ts'
 export { parseRedisUrl, type RedisAddress, shownRedisUrl } from './redis/connection/url.ts'
-export { adaptCache, type AdaptCacheOptions, type KeyValueStore } from './adapter/adapt-cache.ts'
+export {
+  adaptCache,
+  type AdaptCacheOptions,
+  type AdaptPlainOptions,
+  type KeyValueStore,
+  type PlainStore,
+} from './adapter/adapt-cache.ts'
 export { memoryCache, type MemoryCacheOptions } from './adapter/memory-cache.ts'
 // For the doctor, who asks what the user of a connection may do, and looks into the files of a store that is not in use here.
 export { grant, missingRights, userOf } from './redis/rights.ts'

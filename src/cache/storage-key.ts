@@ -51,11 +51,21 @@ export function storageKey(key: string): string {
       { hint: 'Use a digest of the long part as the key.' },
     )
   }
+  return hashedKey(key)
+}
+
+/** The name of a key that a store cannot keep as it is. */
+export function hashedKey(key: string): string {
   return `#${hash('sha256', Buffer.from(key, 'utf16le'), 'base64url')}`
 }
 
 /** Nobody else has a key that begins with it. */
 const NAMED = `#${randomUUID()}`
+
+/** Whether `keyNamed` made it of a name that is not a key. */
+export function isNamedKey(key: string): boolean {
+  return key.startsWith(NAMED)
+}
 
 /** A key of which only the name is known: it stands for whatever key has this name in a store. */
 export function keyNamed(name: string): string {

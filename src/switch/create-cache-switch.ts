@@ -81,6 +81,7 @@ export function createCacheSwitch(options: CacheSwitchOptions & FlagChoice): Cac
       others: () => follower?.others === true,
       stand: () => debts.stand(side),
       paired: haveBoards,
+      readable: (payload) => values.decode(payload) !== undefined,
     })
   }
   const maxOwed = options.maxOwed ?? 10_000

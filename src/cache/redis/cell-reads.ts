@@ -6,6 +6,7 @@ import { tombstoneTtlRaised, type Warnings } from '../warn.ts'
 import { firstAttempt } from './connection/client-events.ts'
 import { isCluster, type RedisClient, type RedisNode } from './connection/client.ts'
 import { isWrongType, redisError } from './errors.ts'
+import type { PlainCells } from './plain/plain-cells.ts'
 import { FOREIGN } from './scripts.ts'
 import type { ServerState } from './servers/server-state.ts'
 import { Servers } from './servers/servers.ts'
@@ -98,6 +99,9 @@ export class CellReads {
   protected readonly prefix: string
   protected readonly warnings: Warnings
   protected readonly servers: Servers
+  /** Where the values have keys of their own. */
+  protected readonly plain: PlainCells | undefined
+  protected readonly stateName: string
   protected owner = (): string => ''
   protected others = (): boolean => false
   protected stand = (): Stand | undefined => undefined
@@ -106,15 +110,24 @@ export class CellReads {
   readonly #single: ServerState | undefined
   readonly #reads: TurnReads | undefined
 
-  constructor(client: RedisClient, prefix: string, tombstoneTtl: number, warnings: Warnings) {
+  constructor(
+    client: RedisClient,
+    prefix: string,
+    tombstoneTtl: number,
+    warnings: Warnings,
+    plain?: PlainCells,
+  ) {
     this.client = client
     this.prefix = prefix
+    this.plain = plain
+    this.stateName = plain?.names.state ?? prefix + STATE_NAME
     this.tombstoneTtl = tombstoneTtl
     this.warnings = warnings
     this.#reads = isCluster(client) ? undefined : new TurnReads(client)
     this.servers = new Servers({
       client,
-      stateName: prefix + STATE_NAME,
+      stateName: this.stateName,
+      plain: plain !== undefined,
       tombstoneTtl: () => this.tombstoneTtl,
       onTombstoneTtl: (ms) => {
         warnings.tell(tombstoneTtlRaised(this.tombstoneTtl, ms, 'this Redis prefix'))
@@ -132,6 +145,7 @@ export class CellReads {
   }
 
   async read(key: string): Promise<Cell> {
+    if (this.plain !== undefined) return this.#readPlain(key, this.plain)
     const name = this.prefix + storageKey(key)
     if (this.starting !== undefined) await this.starting
     let text: string | null | undefined
@@ -157,6 +171,47 @@ export class CellReads {
   era(): number {
     const single = this.#single
     return single === undefined ? this.servers.era : (single.heard?.era ?? 0)
+  }
+
+  /** The companion first: a value read later is at least as new. One command where both fit into it. */
+  async #readPlain(key: string, { names }: PlainCells): Promise<Cell> {
+    const value = names.valueOf(key)
+    const companion = names.companionOf(value)
+    if (this.starting !== undefined) await this.starting
+    const texts = await Promise.all([this.#text(companion), this.#text(value)])
+    const known = this.#single ?? this.servers.of(companion)
+    const server = known?.trusted === true ? known : await this.servers.trusted(companion)
+    return this.openAll(texts, server, server.cellEra)
+  }
+
+  async #text(name: string): Promise<string | null> {
+    try {
+      const batch = this.#reads?.add(name)
+      if (batch === undefined) return await this.client.get(name)
+      const at = batch.names.length - 1
+      return (await batch.texts)[at] ?? null
+    } catch (error) {
+      if (isWrongType(error)) return null
+      throw redisError(error, this.#reads !== undefined)
+    }
+  }
+
+  /** The names of a cell: where it is, and where its value has a key of its own, that. */
+  protected namesOf(key: string): readonly string[] {
+    if (this.plain === undefined) return [this.prefix + storageKey(key)]
+    const { names } = this.plain
+    const value = names.valueOf(key)
+    return [names.companionOf(value), value]
+  }
+
+  /** The cell that the texts under its names stand for. */
+  protected openAll(texts: readonly (string | null)[], server: ServerState, era: string): Cell {
+    const { plain } = this
+    if (plain !== undefined) {
+      return plain.open(texts, server, server.clock.now(), this.tombstoneTtl, era)
+    }
+    const text = texts[0]
+    return typeof text === 'string' ? this.open(text, server, era) : { ...ABSENT, era }
   }
 
   /** The cell that a text stands for. */

@@ -78,6 +78,17 @@ export function foreignData(pattern: string): SwitchbackError {
   )
 }
 
+/** Where values have the application's own keys. */
+export function foreignPlain(pattern: string): SwitchbackError {
+  return new SwitchbackError(
+    'SB_REDIS_FOREIGN',
+    `Redis has data under ${quote(pattern)} that is not a value of this cache: a hash, a list or another type, or a text that the codec cannot read. It stays as it is: a read of such a key loads, and what it loads is kept by the other side only.`,
+    {
+      hint: 'If these keys are of this cache, give redisCache the `codec` of the program that writes them; else call them by other keys. health() counts how often it happens.',
+    },
+  )
+}
+
 /** Two errors of ioredis say what it did with its options instead of what happened. */
 function plainReason(name: string, message: string): string {
   if (name === 'MaxRetriesPerRequestError') return 'the connection was lost before the answer came'

@@ -11,24 +11,42 @@ import type {
   WriteOptions,
   WriteResult,
 } from '../backend.ts'
-import { tombstoneEnvelope, valueEnvelope } from '../envelope.ts'
-import { storageKey } from '../storage-key.ts'
+import { SwitchbackError } from '../../errors.ts'
+import {
+  ENVELOPE_VERSION,
+  isWellFormed,
+  timeDigits,
+  tombstoneEnvelope,
+  valueEnvelope,
+} from '../envelope.ts'
+import type { Cell } from '../cell.ts'
+import { digestOf, type PlainCodec } from '../plain-value.ts'
 import { type OnWarning, Warnings } from '../warn.ts'
-import { RedisBoard } from './pair/board.ts'
+import { BOARD_READ, RedisBoard } from './pair/board.ts'
 import { ClusterBoard } from './pair/cluster-board.ts'
 import { unsafeClient } from './connection/check-client.ts'
 import { warnOfLosses } from './connection/client-events.ts'
 import { givenClient } from './clients/given.ts'
 import { createClient, isCluster, type RedisClient } from './connection/client.ts'
-import { foreignData, outOfMemory, redisError } from './errors.ts'
-import { canFollow, Follower } from './pair/follower.ts'
+import { foreignData, foreignPlain, outOfMemory, redisError } from './errors.ts'
+import { canFollow, Follower, FOLLOWER_ASK } from './pair/follower.ts'
 import { checkOptions, checkRedisNames, type RedisCacheOptions } from './options.ts'
+import { PlainCells } from './plain/plain-cells.ts'
+import { COMPANIONS, PLAIN_SPACE, PlainNames } from './plain/plain-names.ts'
+import {
+  PLAIN_ASK,
+  PLAIN_CLEAR,
+  PLAIN_CLAIM,
+  PLAIN_PUT,
+  PLAIN_READ,
+  PLAIN_TOMBSTONE,
+} from './plain/plain-scripts.ts'
 import { missingRights, rightsWarning, userOf } from './rights.ts'
 import { Scripts } from './run-scripts.ts'
 import { keyPrefixOf, scanKeys, scanPages } from './scan.ts'
-import { OUTCOME, PUT_SCRIPT, TOMBSTONE_SCRIPT } from './scripts.ts'
+import { evaluate, OUTCOME, PUT_SCRIPT, type Script, TOMBSTONE_SCRIPT } from './scripts.ts'
 import type { EraListener } from './servers/servers.ts'
-import { CellReads, STATE_NAME } from './cell-reads.ts'
+import { CellReads } from './cell-reads.ts'
 import { parseRedisUrl } from './connection/url.ts'
 
 const DEFAULT_PREFIX = 'switchback:cache:'
@@ -48,16 +66,22 @@ const CLEAR_BATCH = 200
  */
 export function redisCache(options: RedisCacheOptions): CacheBackend {
   checkRedisNames(options)
+  const plain = options.values === 'plain'
   const {
     name = 'redis',
-    prefix = DEFAULT_PREFIX,
+    prefix = plain ? '' : DEFAULT_PREFIX,
     tombstoneTtl = DEFAULT_TOMBSTONE_TTL_MS,
   } = options
   checkOptions(options, prefix, tombstoneTtl)
   const warnings = new Warnings()
   const connection = connectionOf(options, warnings.tell)
-  return new RedisCache(name, connection, prefix, tombstoneTtl, warnings)
+  const names = plain ? new PlainNames(prefix, keyPrefixOf(connection.client)) : undefined
+  const cells = names && new PlainCells(names, options.codec ?? AS_IT_IS)
+  return new RedisCache(name, connection, prefix, tombstoneTtl, warnings, cells)
 }
+
+/** The application keeps the same text as the switch. */
+const AS_IT_IS: PlainCodec = { encode: (payload) => payload, decode: (stored) => stored }
 
 interface Connection {
   readonly client: RedisClient
@@ -83,6 +107,12 @@ function connectionOf(options: RedisCacheOptions, onWarning: OnWarning): Connect
   return { client, disconnect }
 }
 
+/** Where a cell is; with a key of its own for the value, that, and the value if it is written. */
+interface Place {
+  readonly name: string
+  readonly beside?: { readonly name: string; readonly text: string }
+}
+
 class RedisCache extends CellReads implements CacheBackend {
   readonly name: string
   readonly #disconnect: () => void
@@ -90,6 +120,8 @@ class RedisCache extends CellReads implements CacheBackend {
   readonly shared: boolean = true
   readonly board: Board
   since?: (key: string) => number
+  claim?: (key: string, cell: Cell) => Promise<number | undefined>
+  readonly outsiders: boolean
   /** A cluster cannot be followed: each of its masters would have to be. */
   readonly follow?: (listener: ChangeListener) => Following
   /** How often a key was left alone because another program's data is under it. */
@@ -101,42 +133,54 @@ class RedisCache extends CellReads implements CacheBackend {
     prefix: string,
     tombstoneTtl: number,
     warnings: Warnings,
+    plain: PlainCells | undefined,
   ) {
-    super(client, prefix, tombstoneTtl, warnings)
+    super(client, prefix, tombstoneTtl, warnings, plain)
     this.name = name
     this.#disconnect = disconnect
     this.#scripts = new Scripts(client, this.servers, () => Math.ceil(this.tombstoneTtl))
     const { single, head } = this.servers
-    const boardParts = { client, stateName: prefix + STATE_NAME }
+    if (plain !== undefined) plain.onUnreadable = () => this.#sawForeign()
+    const { stateName } = this
+    const boardParts = { client, stateName }
+    const namesOf = (key: string): readonly string[] => this.namesOf(key)
     this.board =
       single === undefined
         ? new ClusterBoard({ ...boardParts, server: head!, read: (key) => this.read(key) })
         : new RedisBoard({
             ...boardParts,
             server: single,
-            nameOf: (key) => prefix + storageKey(key),
-            open: (text, era) => this.open(text, single, era),
+            namesOf,
+            open: (texts, era) => this.openAll(texts, single, era),
+            script: plain === undefined ? BOARD_READ : PLAIN_READ,
           })
     if (single !== undefined && canFollow(client)) {
       this.follow = (listener) =>
         new Follower({
           client,
           server: single,
-          prefix,
-          stateName: prefix + STATE_NAME,
-          open: (text, era) => this.open(text, single, era),
+          watched: plain?.names.watched ?? [prefix],
+          toldAs: (changed) => this.#toldAs(changed),
+          stateName,
+          namesOf,
+          open: (texts, era) => this.openAll(texts, single, era),
+          script: plain === undefined ? FOLLOWER_ASK : PLAIN_ASK,
           listener,
         })
     }
+    if (plain !== undefined) this.claim = (key, cell) => this.#claim(key, cell)
+    this.outsiders = plain !== undefined
   }
 
   async write(key: string, entry: Entry, options: WriteOptions): Promise<WriteResult> {
-    const envelope = valueEnvelope(entry.payload, entry.expiresAt)
-    const name = this.prefix + storageKey(key)
+    const { name, beside } = this.#placeOf(key, entry.payload)
+    const payload = beside === undefined ? entry.payload : digestOf(beside.text)
+    const envelope = valueEnvelope(payload, entry.expiresAt)
     if (this.starting !== undefined) await this.starting
     const { within, expect: condition, era } = options
-    const script = PUT_SCRIPT
-    const outcome = await this.#scripts.run({ script, name, envelope, within, condition, era })
+    const script = beside === undefined ? PUT_SCRIPT : PLAIN_PUT
+    const run = { script, name, beside, envelope, within, condition, era }
+    const outcome = await this.#scripts.run(run)
     if (outcome === OUTCOME.foreign) {
       this.#sawForeign()
       return { written: false, token: '', foreign: true }
@@ -147,23 +191,26 @@ class RedisCache extends CellReads implements CacheBackend {
 
   async invalidate(key: string, options: InvalidateOptions): Promise<InvalidateResult> {
     const { within, successor = '', notBefore = 0 } = options
-    const name = this.prefix + storageKey(key)
+    const place = this.#placeOf(key)
     if (this.starting !== undefined) await this.starting
     // Only a late tombstone that points at the other side can do harm.
     const limit = successor === '' ? Number.POSITIVE_INFINITY : within
-    return this.#bury(name, successor, limit, notBefore)
+    return this.#bury(place, successor, limit, notBefore)
   }
 
   async clear({ signal }: { readonly signal?: AbortSignal } = {}): Promise<void> {
     if (this.starting !== undefined) await this.starting
     const nodes = isCluster(this.client) ? this.client.nodes('master') : [this.client]
+    const begin = this.plain === undefined ? this.prefix : COMPANIONS
+    const clear = (place: Place): Promise<InvalidateResult> =>
+      this.#bury(place, '', Number.POSITIVE_INFINITY, 0, PLAIN_CLEAR)
     for (const node of nodes) {
-      for await (const names of scanKeys(node, this.client, this.prefix, signal)) {
+      for await (const names of scanKeys(node, this.client, begin, signal)) {
         for (let i = 0; i < names.length; i += CLEAR_BATCH) {
           signal?.throwIfAborted()
           const batch = names.slice(i, i + CLEAR_BATCH)
-          const cells = batch.filter((name) => !name.startsWith(this.prefix + STATE_NAME))
-          await Promise.all(cells.map((name) => this.#bury(name, '', Number.POSITIVE_INFINITY, 0)))
+          const cells = batch.flatMap((name) => this.#cellOf(name) ?? [])
+          await Promise.all(cells.map(clear))
         }
       }
     }
@@ -176,7 +223,7 @@ class RedisCache extends CellReads implements CacheBackend {
     for (const node of nodes) {
       const from = whole || after === '' ? '0' : after
       for await (const page of scanPages(node, this.client, this.prefix, signal, from)) {
-        const cells = page.names.filter((name) => !name.startsWith(this.prefix + STATE_NAME))
+        const cells = page.names.filter((name) => !this.#isOwnName(name))
         const names = cells.map((name) => name.slice(this.prefix.length))
         yield { names, cursor: whole || page.cursor === '0' ? '' : page.cursor }
       }
@@ -196,7 +243,7 @@ class RedisCache extends CellReads implements CacheBackend {
     const client = this.client
     try {
       // No key is empty, so nothing is ever there. Unlike PING it needs a cluster that serves.
-      await client.get(this.prefix)
+      await client.get(this.plain === undefined ? this.prefix : PLAIN_SPACE)
       if (isCluster(client)) {
         await Promise.all(client.nodes('master').map((node) => node.ping()))
         await this.servers.meet()
@@ -207,6 +254,7 @@ class RedisCache extends CellReads implements CacheBackend {
   }
 
   get space(): string {
+    if (this.plain !== undefined) return `${PLAIN_SPACE}${this.prefix}`
     return this.prefix === DEFAULT_PREFIX ? '' : this.prefix
   }
 
@@ -222,14 +270,15 @@ class RedisCache extends CellReads implements CacheBackend {
     return this.servers.renew()
   }
 
-  join({ owner, others = () => false, stand = () => undefined, paired = false }: Membership): void {
+  join({ owner, others, stand, paired = false, readable }: Membership): void {
     this.owner = owner
-    this.others = others
-    this.stand = stand
+    if (others !== undefined) this.others = others
+    if (stand !== undefined) this.stand = stand
+    if (this.plain !== undefined && readable !== undefined) this.plain.readable = readable
     this.#checkRights(paired)
     if (!paired || this.servers.single !== undefined) return
     this.servers.pair()
-    this.since = (key) => this.servers.since(this.prefix + storageKey(key))
+    this.since = (key) => this.servers.since(this.namesOf(key)[0]!)
   }
 
   /** Once, on the first connection: what is refused only in an outage should be known before. */
@@ -237,7 +286,8 @@ class RedisCache extends CellReads implements CacheBackend {
     const client = this.client
     const check = (): void => {
       client.off('ready', check)
-      missingRights(client, { prefix: this.prefix, paired }).then(
+      const prefix = this.plain === undefined ? this.prefix : PLAIN_SPACE
+      missingRights(client, { prefix, paired, plain: this.plain !== undefined }).then(
         (words) => {
           const warning = rightsWarning(userOf(client), words)
           if (warning !== undefined) this.warnings.tell(warning)
@@ -255,16 +305,18 @@ class RedisCache extends CellReads implements CacheBackend {
     this.#disconnect()
   }
 
+  /** @param ofPlain the script for a value under the application's own key */
   async #bury(
-    name: string,
+    { name, beside }: Place,
     successor: string,
     within: number,
     notBefore: number,
+    ofPlain: Script = PLAIN_TOMBSTONE,
   ): Promise<InvalidateResult> {
     const envelope = tombstoneEnvelope(successor)
     const condition = String(Math.ceil(notBefore))
-    const script = TOMBSTONE_SCRIPT
-    const outcome = await this.#scripts.run({ script, name, envelope, within, condition })
+    const script = beside === undefined ? TOMBSTONE_SCRIPT : ofPlain
+    const outcome = await this.#scripts.run({ script, name, beside, envelope, within, condition })
     if (outcome === OUTCOME.deleted) throw outOfMemory()
     if (outcome === OUTCOME.foreign) {
       this.#sawForeign()
@@ -274,9 +326,51 @@ class RedisCache extends CellReads implements CacheBackend {
     return { done, existed: outcome === OUTCOME.existed, token: done ? envelope.token : '' }
   }
 
+  #placeOf(key: string, payload?: string): Place {
+    const [name, value] = this.namesOf(key)
+    if (value === undefined) return { name: name! }
+    const text = payload === undefined ? '' : this.plain!.codec.encode(payload)
+    if (isWellFormed(text)) return { name: name!, beside: { name: value, text } }
+    const what = 'A text with half of a surrogate pair cannot be stored as it is'
+    const hint = 'encode it as JSON, which escapes it, or give redisCache a `codec` that does'
+    throw new SwitchbackError('SB_VALUE_NOT_SERIALIZABLE', what, { hint })
+  }
+
+  /** Of a name that a scan has found; `undefined`: it is not a cell's. */
+  #cellOf(name: string): Place | undefined {
+    if (this.plain === undefined) return name.startsWith(this.stateName) ? undefined : { name }
+    const value = this.plain.names.ofChanged(name)
+    return value === undefined ? undefined : { name, beside: { name: value, text: '' } }
+  }
+
+  /** What a scan finds beside the cells. Of plain values also what another key may be hashed to. */
+  #isOwnName(name: string): boolean {
+    if (this.plain === undefined) return name.startsWith(this.stateName)
+    return name.startsWith(PLAIN_SPACE) || name.startsWith('#', this.prefix.length)
+  }
+
+  #toldAs(name: string): readonly string[] {
+    if (this.plain === undefined) return [name.slice(this.prefix.length)]
+    const value = this.plain.names.ofChanged(name)
+    return value === undefined ? [] : this.plain.names.toldAs(value)
+  }
+
+  async #claim(key: string, { token, writtenAt, era = '' }: Cell): Promise<number | undefined> {
+    const keys = [...this.namesOf(key), ...this.servers.stateKeys]
+    const head = `${ENVELOPE_VERSION}v${token}`
+    const args = [token, '', head, timeDigits(writtenAt), String(Math.ceil(this.tombstoneTtl)), era]
+    try {
+      const reply = await evaluate(this.client, PLAIN_CLAIM, keys, args)
+      return reply === '' ? undefined : Number(reply)
+    } catch (error) {
+      throw redisError(error, !isCluster(this.client))
+    }
+  }
+
   #sawForeign(): void {
     this.foreign += 1
-    if (this.foreign === 1)
-      this.warnings.tell(foreignData(`${keyPrefixOf(this.client)}${this.prefix}*`))
+    if (this.foreign > 1) return
+    const pattern = `${keyPrefixOf(this.client)}${this.prefix}*`
+    this.warnings.tell(this.plain === undefined ? foreignData(pattern) : foreignPlain(pattern))
   }
 }

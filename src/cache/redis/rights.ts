@@ -4,6 +4,7 @@ import { script, type Script } from './scripts.ts'
 
 /** Used inside of scripts, on a lone side and beside another Redis. */
 const IN_SCRIPTS = ['get', 'getrange', 'hmget', 'hset', 'set', 'del', 'time'] as const
+const IN_SCRIPTS_OF_PLAIN = ['pttl'] as const
 const IN_SCRIPTS_OF_PAIRS = ['hdel', 'hkeys', 'hrandfield', 'hincrby'] as const
 
 // KEYS: a key that nobody has. What leaves something there is tried last, and taken away or left for a millisecond.
@@ -19,6 +20,7 @@ try('time', redis.pcall('TIME'))
 try('info', redis.pcall('INFO', 'server'))
 try('get', redis.pcall('GET', K))
 try('getrange', redis.pcall('GETRANGE', K, 0, 0))
+try('pttl', redis.pcall('PTTL', K))
 try('hmget', redis.pcall('HMGET', K, 'f'))
 try('hdel', redis.pcall('HDEL', K, 'f'))
 try('hkeys', redis.pcall('HKEYS', K))
@@ -35,6 +37,8 @@ export interface RightsQuestion {
   readonly prefix: string
   /** The other side is a Redis as well. */
   readonly paired: boolean
+  /** Values are under the application's own keys. @default false */
+  readonly plain?: boolean
 }
 
 /**
@@ -43,7 +47,7 @@ export interface RightsQuestion {
  */
 export async function missingRights(
   client: RedisClient,
-  { prefix, paired }: RightsQuestion,
+  { prefix, paired, plain = false }: RightsQuestion,
 ): Promise<readonly string[]> {
   const key = `${prefix}#rights`
   const missing = new Set<string>()
@@ -65,6 +69,7 @@ export async function missingRights(
   if (!isCluster(client)) await attempt(() => client.mget([key]))
   await attempt(async () => (node as RedisNode | undefined)?.scan('0', 'MATCH', key, 'COUNT', 1))
   const wanted = new Set<string>([...IN_SCRIPTS, 'info', ...(paired ? IN_SCRIPTS_OF_PAIRS : [])])
+  if (plain) for (const name of IN_SCRIPTS_OF_PLAIN) wanted.add(name)
   for (const name of refused ?? []) {
     if (wanted.has(name)) missing.add(`+${name}`)
   }

@@ -3,13 +3,15 @@ import { NEVER } from '../cell.ts'
 import type { Envelope } from '../envelope.ts'
 import { isCluster, type RedisClient } from './connection/client.ts'
 import { isReadOnly, redisError } from './errors.ts'
-import { evaluate, OUTCOME, PUT_SCRIPT, type Script, scriptAnswer } from './scripts.ts'
+import { evaluate, OUTCOME, type Script, scriptAnswer } from './scripts.ts'
 import type { Servers } from './servers/servers.ts'
 import { TurnCork } from './connection/turn-cork.ts'
 
 export interface ScriptRun {
   readonly script: Script
   readonly name: string
+  /** The key of the value, where that has one of its own, and the value if one is written. */
+  readonly beside?: { readonly name: string; readonly text: string } | undefined
   readonly envelope: Envelope
   readonly within: number
   /** The expected token, or for a tombstone the time before which it is too early. */
@@ -39,28 +41,36 @@ export class Scripts {
    *
    * @returns one of `OUTCOME`, never `OUTCOME.era`
    */
-  async run({ script, name, envelope, within, condition, era }: ScriptRun): Promise<number> {
+  async run({
+    script,
+    name,
+    beside,
+    envelope,
+    within,
+    condition,
+    era,
+  }: ScriptRun): Promise<number> {
+    const keys =
+      beside === undefined
+        ? [name, ...this.#servers.stateKeys]
+        : [name, beside.name, ...this.#servers.stateKeys]
     const startedAt = performance.now()
-    const conditional = script === PUT_SCRIPT && condition !== ANY
+    const conditional = script.puts === true && condition !== ANY
     const known = this.#servers.of(name)
     const server = known?.trusted === true ? known : await this.#servers.trusted(name)
     for (let attempt = 1; ; attempt++) {
       const sentAt = performance.now()
       const left = within - (sentAt - startedAt)
       const deadline = String(Math.min(server.clock.now() + left, NEVER))
-      const [first, second] = script === PUT_SCRIPT ? [condition, deadline] : [deadline, condition]
+      const [first, second] = script.puts === true ? [condition, deadline] : [deadline, condition]
       const present = server.cellEra
       if (conditional && era !== undefined && era !== '' && era !== present) return OUTCOME.refused
       try {
         this.#cork.hold()
-        const answer = scriptAnswer(
-          await evaluate(
-            this.#client,
-            script,
-            [name, ...this.#servers.stateKeys],
-            [first, second, envelope.head, envelope.tail, String(this.#tombstoneTtl()), present],
-          ),
-        )
+        const { head, tail } = envelope
+        const args = [first, second, head, tail, String(this.#tombstoneTtl()), present]
+        if (beside !== undefined) args.push(beside.text)
+        const answer = scriptAnswer(await evaluate(this.#client, script, keys, args))
         server.learn(answer.serverTime, sentAt)
         const again = attempt === 1 && !conditional && performance.now() - startedAt < within
         if (answer.outcome === OUTCOME.era || !server.trusted) await server.ask()

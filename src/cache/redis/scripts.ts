@@ -38,15 +38,16 @@ export const OUTCOME = {
 /** The token of another program's data: no cell has it, and it is not that of nothing. */
 export const FOREIGN = '?'
 
-const NOW = `
+export const NOW = `
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 `
 
-const CHECK_ERA = `
+/** @param state which key is the store's state */
+export const checkEra = (state: number): string => `
 local ttl = tonumber(ARGV[5])
-if KEYS[2] then
-  local state = redis.call('HMGET', KEYS[2], 'era', 'ttl')
+if KEYS[${state}] then
+  local state = redis.call('HMGET', KEYS[${state}], 'era', 'ttl')
   if state[1] ~= ARGV[6] then return now * 10 + ${OUTCOME.era} end
   ttl = math.max(ttl, tonumber(state[2] or 0))
 end
@@ -70,7 +71,7 @@ end
 `
 
 // KEYS: cell, state; ARGV: expected token ('*' for any), deadline, head, tail, tombstoneTtl, era
-const PUT = `${NOW}${CHECK_ERA}
+const PUT = `${NOW}${checkEra(2)}
 if now > tonumber(ARGV[2]) then return now * 10 + ${OUTCOME.late} end
 ${CHECK_OWNER}
 local expect = ARGV[1]
@@ -88,7 +89,7 @@ return now * 10 + ${OUTCOME.done}
 `
 
 // KEYS: cell, state; ARGV: deadline, not before, head, tail, tombstoneTtl, era
-const TOMBSTONE = `${NOW}${CHECK_ERA}
+const TOMBSTONE = `${NOW}${checkEra(2)}
 if now < tonumber(ARGV[2]) then return now * 10 + ${OUTCOME.refused} end
 if now > tonumber(ARGV[1]) then return now * 10 + ${OUTCOME.late} end
 ${CHECK_OWNER}
@@ -110,9 +111,11 @@ return now * 10 + outcome
 export interface Script {
   readonly source: string
   readonly sha: string
+  /** It takes the expected token first. */
+  readonly puts?: boolean
 }
 
-export const PUT_SCRIPT: Script = script(PUT)
+export const PUT_SCRIPT: Script = { ...script(PUT), puts: true }
 export const TOMBSTONE_SCRIPT: Script = script(TOMBSTONE)
 
 /** A script as it is run. */

@@ -36,6 +36,11 @@ export interface ConformanceOptions {
    * @default none: the cases that need it fail, and say so
    */
   readonly outOfReach?: MakeBackend | 'never'
+  /**
+   * What the store takes for a payload: `any` string, or `json` texts only, as a store of plain values does.
+   * @default 'any'
+   */
+  readonly payloads?: 'any' | 'json'
   /** Length of the largest payload tried, in characters. @default 1_048_576 */
   readonly largestPayload?: number
 }
@@ -54,6 +59,7 @@ export class Stand {
   readonly #make: MakeBackend
   readonly #shared: boolean
   readonly #outOfReach: ConformanceOptions['outOfReach']
+  readonly #json: boolean
   readonly #witness = new Witness()
   readonly #made: CacheBackend[] = []
   readonly #namespace = `conformance-${randomBytes(6).toString('hex')}`
@@ -62,12 +68,13 @@ export class Stand {
     this.#make = make
     this.#shared = options.shared ?? true
     this.#outOfReach = options.outOfReach
+    this.#json = options.payloads === 'json'
   }
 
   async backend(tombstoneTtl: number = LONG, namespace: string = 'a'): Promise<CacheBackend> {
     const made = await this.#make({ namespace: `${this.#namespace}-${namespace}`, tombstoneTtl })
     this.#made.push(made)
-    return this.#witness.watch(made)
+    return this.#witness.watch(this.#json ? inJson(made) : made)
   }
 
   /** One whose store is not there. */
@@ -79,7 +86,7 @@ export class Stand {
     )
     const made = await make({ namespace: `${this.#namespace}-gone`, tombstoneTtl: LONG })
     this.#made.push(made)
-    return this.#witness.watch(made)
+    return this.#witness.watch(this.#json ? inJson(made) : made)
   }
 
   /** The failure of a case, with its name and the calls that led to it. */
@@ -97,6 +104,27 @@ export class Stand {
   async close(): Promise<void> {
     await Promise.all(this.#made.map((backend) => backend.close()))
   }
+}
+
+/** Each payload as the JSON text of a string. */
+function inJson(backend: CacheBackend): CacheBackend {
+  const open = (cell: Cell): Cell =>
+    cell.state === 'value' ? { ...cell, payload: String(JSON.parse(cell.payload)) } : cell
+  const changed: Partial<CacheBackend> = {
+    read: (key) => {
+      const cell = backend.read(key)
+      return cell instanceof Promise ? cell.then(open) : open(cell)
+    },
+    write: (key, entry, options) =>
+      backend.write(key, { ...entry, payload: JSON.stringify(entry.payload) }, options),
+  }
+  return new Proxy(backend, {
+    get: (target, name) => {
+      const value: unknown =
+        changed[name as keyof CacheBackend] ?? Reflect.get(target, name, target)
+      return typeof value === 'function' ? (value.bind(target) as unknown) : value
+    },
+  })
 }
 
 export type Check = (stand: Stand) => Promise<void>

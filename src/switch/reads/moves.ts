@@ -1,4 +1,9 @@
-import type { Cell, MaybePromise, WriteResult } from '../../cache/index.ts'
+import {
+  type Cell,
+  EXPIRY_UNKNOWN,
+  type MaybePromise,
+  type WriteResult,
+} from '../../cache/index.ts'
 import type { Recorder } from '../../telemetry/index.ts'
 import type { Debts } from '../truth/debts.ts'
 import type { Follower } from '../truth/follower.ts'
@@ -115,8 +120,23 @@ export class Moves {
     return follower?.side !== standby.side || follower.mayMove(key, found)
   }
 
+  /** With the expiry that only its store knows; `undefined`: the store has something else by now. */
+  async #dated({ standby, key }: PinnedOperation, found: Cell): Promise<Cell | undefined> {
+    try {
+      const expiresAt = await standby.hold(Promise.resolve(standby.backend.claim?.(key, found)))
+      return expiresAt === undefined ? undefined : { ...found, expiresAt }
+    } catch {
+      // Its store is out: the value is served all the same.
+      return undefined
+    }
+  }
+
   async #fillFrom(op: PinnedOperation, missed: Cell, found: Cell): Promise<WriteResult> {
     const { active, standby, key } = op
+    let entry: Cell | undefined = found
+    // Asked first: what is checked here must hold at the write.
+    if (found.expiresAt === EXPIRY_UNKNOWN) entry = await this.#dated(op, found)
+    if (entry === undefined) return NOT_WRITTEN
     const fenced = this.#debts.trustedFrom(active.side, key) !== op.fence
     if (fenced || !this.#mayReplace(active, missed) || this.#isYoung(op, missed)) return NOT_WRITTEN
     if (!this.#debts.vouchedFor(standby.side)) return NOT_WRITTEN
@@ -124,7 +144,7 @@ export class Moves {
     if (follower?.changedSince(key, op.heardUntil) === true) return NOT_WRITTEN
     try {
       const stands = this.#debts.stands(active.side, key, op.fence)
-      const result = await active.write(key, found, missed.token, missed.era, stands)
+      const result = await active.write(key, entry, missed.token, missed.era, stands)
       follower?.filled(op, result.token)
       this.#recorder.event(active.side, result.written ? 'backfill' : 'fill_refused')
       return result

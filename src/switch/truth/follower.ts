@@ -1,4 +1,10 @@
-import { type Cell, type Following, type Heard, storageKey } from '../../cache/index.ts'
+import {
+  type Cell,
+  EXPIRY_UNKNOWN,
+  type Following,
+  type Heard,
+  storageKey,
+} from '../../cache/index.ts'
 import type { Side } from '../../side.ts'
 import type { Recorder } from '../../telemetry/index.ts'
 import type { Debts } from './debts.ts'
@@ -69,6 +75,8 @@ export class Follower {
   /** Why the store does not tell; `''`: it does, or may yet. */
   #refused = ''
   #outSince = 0
+  /** The shared store has begun another era while this process ran. */
+  #lost = false
   readonly #timer: NodeJS.Timeout
 
   constructor(parts: FollowerParts) {
@@ -86,7 +94,8 @@ export class Follower {
   }
 
   /** The shared store has reported who uses it. */
-  heard({ others, asked }: Heard): void {
+  heard({ others, asked, changed }: Heard): void {
+    if (changed) this.#lost = true
     if (!this.#alone) return
     if (others === undefined) {
       this.#aloneAt = asked?.at ?? this.#aloneAt
@@ -139,7 +148,7 @@ export class Follower {
   mayMove(key: string, cell: Cell): boolean {
     if (this.#alone) return true
     if (this.knows(key, cell)) return this.#refused === '' || this.#isYoung(this.#ageSince(cell))
-    return this.#isYoung(this.#doubtSince(storageKey(key), cell))
+    return this.#isAdopted(cell) || this.#isYoung(this.#doubtSince(storageKey(key), cell))
   }
 
   /**
@@ -236,8 +245,13 @@ export class Follower {
     }
     if (found === undefined) return undefined
     const named = found.state === 'tombstone' && found.successor === cell.token
-    const nothing = found.state === 'absent' && found.token === '' && this.#isYoung(since)
-    if (!named && !nothing) return found
+    const known = this.#known.get(name)
+    // A program without the switch leaves no tombstone where it deletes.
+    const deleted =
+      shared.backend.outsiders === true && known?.token === cell.token && known.changed
+    const nothing = found.state === 'absent' && found.token === '' && !deleted
+    const latest = named || (nothing && (this.#isAdopted(cell) || this.#isYoung(since)))
+    if (!latest) return found
     if (this.#isLive && !this.changedSince(key, from)) this.put(key, cell.token, askedAt)
     return 'latest'
   }
@@ -247,6 +261,14 @@ export class Follower {
     const { own, shared } = this.#parts
     const life = Math.min(own.backend.tombstoneTtl, shared.backend.tombstoneTtl)
     return since > performance.now() - life / 2 && since > this.#following.eraBeganAt
+  }
+
+  /**
+   * Somebody else's value is as old as it may be without the switch, as long as the shared store has not lost what
+   * it knew of newer ones.
+   */
+  #isAdopted({ expiresAt }: Cell): boolean {
+    return expiresAt === EXPIRY_UNKNOWN && !this.#lost
   }
 
   #doubtSince(name: string, cell: Cell): number {

@@ -7,7 +7,7 @@ import {
   type OwedOn,
   type Word,
 } from '../../backend.ts'
-import { ABSENT, type Cell } from '../../cell.ts'
+import type { Cell } from '../../cell.ts'
 import type { RedisClient } from '../connection/client.ts'
 import { redisError } from '../errors.ts'
 import { evaluate, script, type Script } from '../scripts.ts'
@@ -54,7 +54,7 @@ return { n, string.format('%.0f', since) }
 const ASK: Script = script(`return redis.call('HMGET', KEYS[1], 'board', 'all', ARGV[1])`)
 
 // KEYS: cell, state
-const READ: Script = script(`
+export const BOARD_READ: Script = script(`
 local text = redis.pcall('GET', KEYS[1])
 if type(text) == 'table' then text = false end
 local me = redis.call('HMGET', KEYS[2], 'era', 'peer')
@@ -162,9 +162,12 @@ export abstract class StateBoard implements Board {
 }
 
 export interface RedisBoardParts extends BoardParts {
-  readonly nameOf: (key: string) => string
-  /** The cell that a text stands for. */
-  readonly open: (text: string, era: string) => Cell
+  /** Where a cell is: one name, or several. */
+  readonly namesOf: (key: string) => readonly string[]
+  /** The cell that the texts under its names stand for. */
+  readonly open: (texts: readonly (string | null)[], era: string) => Cell
+  /** Answers with the era, who vouched for it, and the texts. */
+  readonly script: Script
 }
 
 /** Of a lone Redis: its state is beside its cells. */
@@ -177,15 +180,15 @@ export class RedisBoard extends StateBoard {
   }
 
   async read(key: string, stamp: string): Promise<Cell | undefined> {
-    const { server, nameOf, open, client, stateName } = this.#parts
-    const name = nameOf(key)
+    const { server, namesOf, open, script: read, client, stateName } = this.#parts
+    const names = namesOf(key)
     try {
       if (!server.trusted) await server.ask()
-      const reply = await evaluate(client, READ, [name, stateName], [])
-      const [era, peer, text] = reply as [string, string, string | null]
+      const reply = await evaluate(client, read, [...names, stateName], [])
+      const [era, peer, ...texts] = reply as [string, string, ...(string | null)[]]
       if (era !== server.heard?.name) await server.ask()
       if (peer !== stamp || era !== server.heard?.name) return undefined
-      return text === null ? { ...ABSENT, era } : open(text, era)
+      return open(texts, era)
     } catch (error) {
       throw redisError(error)
     }

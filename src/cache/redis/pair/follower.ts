@@ -1,6 +1,5 @@
 import type { ChangeListener, Following } from '../../backend.ts'
-import { ABSENT, type Cell } from '../../cell.ts'
-import { storageKey } from '../../storage-key.ts'
+import type { Cell } from '../../cell.ts'
 import { isCluster, type RedisClient, type RedisNode } from '../connection/client.ts'
 import { redisError } from '../errors.ts'
 import { evaluate, FOREIGN, script, type Script } from '../scripts.ts'
@@ -16,7 +15,7 @@ const SILENCE_MS = 1000
 const MOST_ENDED = 5
 
 // KEYS: cell, state
-const ASK: Script = script(`
+export const FOLLOWER_ASK: Script = script(`
 local text = redis.pcall('GET', KEYS[1])
 if type(text) == 'table' then text = '${FOREIGN}' end
 return { redis.call('HMGET', KEYS[2], 'era')[1] or '', text }
@@ -40,10 +39,17 @@ interface Duplicable extends RedisNode {
 export interface FollowerParts {
   readonly client: RedisNode
   readonly server: Server
-  readonly prefix: string
+  /** What the names of all that belongs to cells begin with. */
+  readonly watched: readonly string[]
+  /** The cells (`storageKey`) that a change of this name may be of. */
+  readonly toldAs: (name: string) => readonly string[]
   readonly stateName: string
-  /** The cell that a text stands for. */
-  readonly open: (text: string, era: string) => Cell
+  /** Where a cell is: one name, or several. */
+  readonly namesOf: (key: string) => readonly string[]
+  /** The cell that the texts under its names stand for. */
+  readonly open: (texts: readonly (string | null)[], era: string) => Cell
+  /** Answers with the era and the texts. */
+  readonly script: Script
   readonly listener: ChangeListener
 }
 
@@ -92,19 +98,17 @@ export class Follower implements Following {
   }
 
   async ask(key: string): Promise<Cell | undefined> {
-    const { client, server, prefix, stateName, open } = this.#parts
-    const name = prefix + storageKey(key)
+    const { client, server, namesOf, stateName, open, script: ask } = this.#parts
+    const names = namesOf(key)
     try {
       if (!server.trusted) await server.ask()
-      const [era, text] = (await evaluate(client, ASK, [name, stateName], [])) as [
-        string,
-        string | null,
-      ]
+      const reply = await evaluate(client, ask, [...names, stateName], [])
+      const [era, ...texts] = reply as [string, ...(string | null)[]]
       if (era !== server.heard?.name) {
         await server.ask()
         return undefined
       }
-      return text === null ? { ...ABSENT, era } : open(text, era)
+      return open(texts, era)
     } catch (error) {
       throw redisError(error)
     }
@@ -123,7 +127,7 @@ export class Follower implements Following {
   }
 
   async #begin(): Promise<void> {
-    const { client, server, prefix, stateName, listener } = this.#parts
+    const { client, server, watched, stateName, listener } = this.#parts
     const { keyPrefix = '' } = client.options as { readonly keyPrefix?: string }
     const connection = (client as Duplicable).duplicate({
       protocol: 2,
@@ -153,8 +157,9 @@ export class Follower implements Following {
       if (!server.trusted) await server.ask()
       const id = await connection.call('CLIENT', 'ID')
       const [era] = (await connection.call('HMGET', keyPrefix + stateName, 'era')) as unknown[]
-      const on = ['TRACKING', 'ON', 'REDIRECT', String(id), 'BCAST', 'PREFIX', keyPrefix + prefix]
-      await connection.call('CLIENT', ...on)
+      const on = ['TRACKING', 'ON', 'REDIRECT', String(id), 'BCAST']
+      const prefixes = watched.flatMap((prefix) => ['PREFIX', keyPrefix + prefix])
+      await connection.call('CLIENT', ...on, ...prefixes)
       await connection.subscribe(CHANNEL)
       if (this.#connection !== connection) return
       if (typeof era !== 'string' || era !== server.heard?.name) {
@@ -192,7 +197,8 @@ export class Follower implements Following {
   }
 
   #changed(name: string, keyPrefix: string): void {
-    this.#parts.listener.changed(name.slice(keyPrefix.length + this.#parts.prefix.length))
+    const { toldAs, listener } = this.#parts
+    for (const cell of toldAs(name.slice(keyPrefix.length))) listener.changed(cell)
   }
 
   #lose(connection: Connection | undefined): void {

@@ -76,6 +76,11 @@ export class ServerState {
     return (head === undefined ? this.heard : this.#mixedWith(head))?.since ?? 0
   }
 
+  /** See {@link TickAnswer.adopted}. */
+  get adopted(): boolean {
+    return this.heard?.adopted === true && this.#head?.()?.adopted !== false
+  }
+
   /** All its cells may be used just now without asking the board in the other store. */
   get licensed(): boolean {
     return this.connected && performance.now() < this.heard!.licensedUntil

@@ -16,6 +16,8 @@ export interface ServerParts {
   /** Of a cluster in a pair: keeps the pair's state, and an era that all cells of the cluster share. */
   readonly head?: () => Server | undefined
   readonly question: () => Pick<TickQuestion, 'key' | 'tombstoneTtl' | 'owner' | 'others'>
+  /** The values of other programs are used too. */
+  readonly plain: boolean
   /** Where the machine stands with the store. */
   readonly stand: () => Stand | undefined
   /** Awaited before the era counts. If it rejects, the connection is not used. */
@@ -76,7 +78,12 @@ export class Server extends ServerState {
     this.#detach?.()
   }
 
-  async #ask(end: string | undefined = this.#outrun, word?: Word): Promise<void> {
+  /** @param keep the era ends for the sake of a newcomer, who has lost nothing of what others wrote here */
+  async #ask(
+    end: string | undefined = this.#outrun,
+    word?: Word,
+    keep: boolean = false,
+  ): Promise<void> {
     this.#askedAt = performance.now()
     const head = this.#parts.head?.()
     if (head?.trusted === false) await head.ask()
@@ -95,6 +102,7 @@ export class Server extends ServerState {
         newConnection,
         lone: this.#parts.lone,
         word,
+        adopt: this.#adoption(keep, asked),
       })
       answered = true
       if (heard === 'cluster') throw nodeOfCluster()
@@ -107,7 +115,7 @@ export class Server extends ServerState {
       const changed = before !== undefined && before !== heard.era
       const verdict = await this.#parts.onHeard({ ...heard, again, changed, asked })
       if (verdict === 'again') return await this.#ask()
-      if (verdict === 'renew') return await this.#ask(heard.name)
+      if (verdict === 'renew') return await this.#ask(heard.name, undefined, true)
       if (verdict === 'leave') {
         this.heard = undefined
         this.connected = false
@@ -125,6 +133,13 @@ export class Server extends ServerState {
       if (!this.connected) attached()
       throw redisError(error, this.#parts.lone)
     }
+  }
+
+  /** Whoever knew an era that is gone knows that something was lost. */
+  #adoption(keep: boolean, asked: Stand | undefined): 'first' | 'keep' | '' {
+    if (!this.#parts.plain || (asked?.era ?? 0) !== 0) return ''
+    if (keep) return 'keep'
+    return this.heard === undefined ? 'first' : ''
   }
 
   /** Until the connection is lost. */

@@ -14,7 +14,8 @@ const OWNER_MS = 3000
  */
 // KEYS: state; ARGV: name of a new era, era to end ('-' none), tombstoneTtl, owner ('' none),
 // '1' on a new connection, word about this store ('-' none), until when it may count, stamp of who gave it,
-// `others` or `new` (`-`: neither), '1' when it must not be of a cluster
+// `others` or `new` (`-`: neither), '1' when it must not be of a cluster, what becomes of the data of other
+// programs in an era that begins: `first` (they count if there was no era before), `keep` (also if they did) or ''
 const TICK: Script = script(`
 local K, WORD, STAMP = KEYS[1], ARGV[6], ARGV[8]
 local t = redis.call('TIME')
@@ -37,7 +38,7 @@ before = tonumber(before[1] or 0)
 local last = redis.pcall('HSET', K, 'last', num(now))
 if type(last) == 'table' and last.err and not string.find(last.err, 'OOM', 1, true) then return last end
 local me = redis.call('HMGET', K, 'id', 'era', 'since', 'ttl', 'owner', 'seen',
-  'licence', 'peer', 'said', 'owing', 'noted', 'n', 'others', 'board')
+  'licence', 'peer', 'said', 'owing', 'noted', 'n', 'others', 'board', 'adopted')
 local owner, others = ARGV[4], me[13] or ''
 if others == '' then
   local another = owner ~= '' and me[5] and me[5] ~= owner
@@ -105,7 +106,13 @@ if owing and tonumber(me[12] or 0) == 0 and now - math.max(owing, noted) > ${CAL
   redis.call('HDEL', K, 'owing', 'noted')
   owing = nil
 end
-return { num(now), era, since, num(ttl), id, begun, num(left), owing and num(owing) or '', me[12] or '0', peer or '', others, board }
+local adopted = me[15]
+if begun == '1' and ARGV[11] ~= '' and (not me[2] or ARGV[11] == 'keep' and known and adopted == me[2]) then
+  adopted = era
+  redis.pcall('HSET', K, 'adopted', era)
+end
+return { num(now), era, since, num(ttl), id, begun, num(left), owing and num(owing) or '', me[12] or '0', peer or '',
+  others, board, adopted == era and '1' or '' }
 `)
 
 export interface TickAnswer extends Heard, BoardState {
@@ -118,6 +125,8 @@ export interface TickAnswer extends Heard, BoardState {
   readonly licensedUntil: number
   /** The stamp of the board that vouched for it last; `''` for none. */
   readonly peer: string
+  /** Values that other programs have there without a trace of the switch may be used: nothing was lost so far. */
+  readonly adopted: boolean
 }
 
 export interface TickQuestion {
@@ -135,6 +144,8 @@ export interface TickQuestion {
   /** It must not be a node of a cluster. */
   readonly lone: boolean
   readonly word: Word | undefined
+  /** See the script. */
+  readonly adopt: 'first' | 'keep' | ''
 }
 
 /**
@@ -162,6 +173,7 @@ export async function tick(
       word?.stamp ?? '',
       others ? 'others' : newcomer ? 'new' : '-',
       question.lone ? '1' : '0',
+      question.adopt,
     ],
   )
   const [
@@ -177,6 +189,7 @@ export async function tick(
     peer = '',
     met = '',
     board = '',
+    adopted,
   ] = (reply as (string | Buffer)[]).map(String)
   if (now === 'foreign' || now === 'cluster') return now
   return {
@@ -195,6 +208,7 @@ export async function tick(
     owing: owing !== '',
     owed: Number(owed),
     peer,
+    adopted: adopted === '1',
     ...(met !== '' && { others: met === 'met' ? 'met' : 'known' }),
   }
 }

@@ -1,0 +1,34 @@
+import { hash } from 'node:crypto'
+import { TOKEN_LENGTH } from './cell.ts'
+
+/**
+ * Between the text that the switch moves from side to side and what the application keeps under its own key.
+ * `decode` throws on what is no value of the application.
+ */
+export interface PlainCodec<Stored = string> {
+  encode(payload: string): Stored
+  decode(stored: Stored): string
+}
+
+export function isJson(text: string): boolean {
+  try {
+    JSON.parse(text)
+    return true
+  } catch {
+    return false
+  }
+}
+
+/** Scripts have no other one. Of the UTF-8 of the text. */
+export function digestOf(text: string): string {
+  return hash('sha1', text, 'hex')
+}
+
+/**
+ * The token of a value that somebody else wrote: another one for another value, and after another write of ours.
+ *
+ * @param before the token that the switch left there last
+ */
+export function tokenOfForeign(digest: string, before: string): string {
+  return hash('sha1', digest + before, 'hex').slice(0, TOKEN_LENGTH)
+}

@@ -1,0 +1,353 @@
+// @needs redis
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { Redis } from 'ioredis'
+import { Keyv } from 'keyv'
+import { LRUCache } from 'lru-cache'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import {
+  adaptCache,
+  type CacheBackend,
+  fileCache,
+  type PlainStore,
+  redisCache,
+} from '../../src/cache/index.ts'
+import { type CacheSwitch, type CacheView, createCacheSwitch } from '../../src/switch/index.ts'
+import { FixedDecider } from '../support/fixed-decider.ts'
+import { startRedis, type TestRedis } from '../support/redis-server.ts'
+import { until } from '../support/until.ts'
+
+// Teams keep the keys and values that they have: see "Plain values" in docs/guarantees.md.
+
+const KEYS = 1000
+let redis: TestRedis
+let second: TestRedis
+let old: Redis
+const directory = mkdtempSync(join(tmpdir(), 'switchback-plain-'))
+const opened: CacheSwitch[] = []
+
+beforeAll(async () => {
+  redis = await startRedis()
+  second = await startRedis()
+  old = new Redis(redis.url)
+})
+
+afterAll(async () => {
+  await Promise.all(opened.map((cache) => cache.close()))
+  old.disconnect()
+  await redis.stop()
+  await second.stop()
+  rmSync(directory, { recursive: true, force: true })
+})
+
+interface Opened {
+  readonly cache: CacheSwitch
+  readonly off: CacheView
+  readonly on: CacheView
+  readonly warnings: string[]
+}
+
+function open(off: CacheBackend, on: CacheBackend): Opened {
+  const decider = new FixedDecider({ on: 'on' })
+  const warnings: string[] = []
+  const cache = createCacheSwitch({
+    off,
+    on,
+    decider,
+    deadlineMs: 5000,
+    onEvent: (event) => {
+      if (event.type === 'warning') warnings.push(event.code ?? '')
+    },
+  })
+  opened.push(cache)
+  const as = (side: 'off' | 'on'): CacheView => cache.for({ targetingKey: side })
+  return { cache, off: as('off'), on: as('on'), warnings }
+}
+
+/** The program that knows nothing of the switch. */
+interface OldCode {
+  get(key: string): Promise<unknown>
+  set(key: string, value: unknown, ttlMs?: number): Promise<unknown>
+  delete(key: string): Promise<unknown>
+}
+
+interface Ground {
+  readonly old: OldCode
+  /** The side that is adopted. */
+  side(): CacheBackend
+}
+
+let names = 0
+const fresh = (): string => `t${(names += 1)}:`
+
+function redisGround(): Ground {
+  return {
+    old: {
+      get: async (key) => JSON.parse((await old.get(key)) ?? 'null') as unknown,
+      set: (key, value, ttlMs) =>
+        ttlMs === undefined
+          ? old.set(key, JSON.stringify(value))
+          : old.set(key, JSON.stringify(value), 'PX', ttlMs),
+      delete: (key) => old.del(key),
+    },
+    side: () => redisCache({ url: redis.url, values: 'plain' }),
+  }
+}
+
+function storeGround(store: PlainStore): Ground {
+  return {
+    old: {
+      get: async (key) => (await store.get(key)) ?? null,
+      set: async (key, value, ttlMs) => store.set(key, value as never, ttlMs),
+      delete: async (key) => store.delete(key),
+    },
+    side: () => adaptCache(store, { values: 'plain' }),
+  }
+}
+
+/** As services have it: a cache of lru-cache behind a few lines. */
+function lruStore(): PlainStore {
+  const lru = new LRUCache<string, object>({ max: 10_000 })
+  return {
+    get: (key) => lru.get(key),
+    set: (key: string, value: object, ttl?: number) =>
+      lru.set(key, value, ttl === undefined ? {} : { ttl }),
+    delete: (key) => lru.delete(key),
+    clear: () => lru.clear(),
+    expiresAt: (key) => Date.now() + lru.getRemainingTTL(key),
+  }
+}
+
+const GROUNDS: readonly (readonly [string, () => Ground])[] = [
+  ['Redis', redisGround],
+  ['Keyv', () => storeGround(new Keyv())],
+  ['Keyv over Redis-like texts', () => storeGround(new Keyv({ namespace: 'app' }))],
+  ['an LRU of this process', () => storeGround(lruStore())],
+]
+
+describe.each(GROUNDS)('what is warm in %s', (kind, makeGround) => {
+  const ground = makeGround()
+  const other = (name: string): CacheBackend =>
+    kind === 'Redis'
+      ? redisCache({ url: second.url, prefix: name })
+      : redisCache({ url: redis.url, prefix: `new ${name}` })
+
+  test('costs no load at 0 %, moves to the new side and back', async () => {
+    const name = fresh()
+    const keys = Array.from({ length: KEYS }, (_, i) => `${name}profile:${i}`)
+    await Promise.all(keys.map((key, i) => ground.old.set(key, { i, name: 'Ada' }, 600_000)))
+    const { off, on } = open(ground.side(), other(name))
+    let loads = 0
+    const readAll = async (view: CacheView): Promise<void> => {
+      const found = await Promise.all(
+        keys.map((key) =>
+          view.getOrSet(key, () => ((loads += 1), { loaded: true }), { ttl: '1h' }),
+        ),
+      )
+      expect(found).toEqual(keys.map((_, i) => ({ i, name: 'Ada' })))
+    }
+    await readAll(off)
+    expect(loads).toBe(0)
+    // The old code's data is as it was.
+    expect(await ground.old.get(keys[7]!)).toEqual({ i: 7, name: 'Ada' })
+    await readAll(on)
+    await readAll(on)
+    expect(loads).toBe(0)
+    await readAll(off)
+    expect(loads).toBe(0)
+    for (const i of [0, 500, 999]) {
+      expect(await ground.old.get(keys[i]!)).toEqual({ i, name: 'Ada' })
+    }
+  })
+
+  test('is written, deleted and read by both programs', async () => {
+    const name = fresh()
+    const key = `${name}a`
+    const { off, on } = open(ground.side(), other(name))
+    await off.set(key, { by: 'switch' }, { ttl: '10m' })
+    expect(await ground.old.get(key)).toEqual({ by: 'switch' })
+    await ground.old.set(key, { by: 'old' }, 60_000)
+    expect(await off.get(key)).toEqual({ by: 'old' })
+    await off.delete(key)
+    expect(await ground.old.get(key)).toBe(null)
+    expect(await off.get(key)).toBe(undefined)
+    await ground.old.set(key, { by: 'old again' })
+    expect(await off.get(key)).toEqual({ by: 'old again' })
+    // A write of the new side takes it from the old code: what it had is not the latest any more.
+    await on.set(key, { by: 'new side' }, { ttl: '10m' })
+    expect(await ground.old.get(key)).toBe(null)
+    expect(await off.get(key)).toEqual({ by: 'new side' })
+    expect(await ground.old.get(key)).toEqual({ by: 'new side' })
+  })
+
+  test('that the old code deleted does not come back from the new side', async () => {
+    const name = fresh()
+    const key = `${name}a`
+    await ground.old.set(key, { v: 1 }, 60_000)
+    const { off, on } = open(ground.side(), other(name))
+    expect(await on.get(key)).toEqual({ v: 1 })
+    await ground.old.delete(key)
+    expect(await off.get(key)).toBe(undefined)
+    expect(await off.getOrSet(key, () => ({ v: 2 }))).toEqual({ v: 2 })
+    expect(await ground.old.get(key)).toEqual({ v: 2 })
+  })
+
+  test('a load that began before the old code wrote is not stored over it', async () => {
+    const name = fresh()
+    const key = `${name}a`
+    const { off } = open(ground.side(), other(name))
+    const loaded = await off.getOrSet(key, async () => {
+      await ground.old.set(key, { v: 2 }, 60_000)
+      return { v: 1 }
+    })
+    expect(loaded).toEqual({ v: 1 })
+    expect(await off.get(key)).toEqual({ v: 2 })
+    expect(await ground.old.get(key)).toEqual({ v: 2 })
+  })
+
+  test('clear() leaves what others wrote, and serves none of it', async () => {
+    const name = fresh()
+    const [mine, theirs] = [`${name}mine`, `${name}theirs`]
+    const { cache, off } = open(ground.side(), other(name))
+    await off.set(mine, { v: 1 })
+    await ground.old.set(theirs, { v: 1 })
+    await cache.clear()
+    expect(await ground.old.get(mine)).toBe(null)
+    expect(await ground.old.get(theirs)).toEqual({ v: 1 })
+    expect(await off.getOrSet(theirs, () => ({ v: 2 }))).toEqual({ v: 2 })
+  })
+})
+
+describe('plain values in Redis', () => {
+  const sides = (): [CacheBackend, CacheBackend] => {
+    const name = fresh()
+    return [
+      redisCache({ url: redis.url, values: 'plain' }),
+      redisCache({ url: second.url, prefix: name }),
+    ]
+  }
+
+  test('keep the expiry that they had, also on the other side', async () => {
+    const [a, b] = [`${fresh()}a`, `${fresh()}b`]
+    await old.set(a, '1')
+    await old.set(b, '2', 'PX', 50_000)
+    const { off, on } = open(...sides())
+    expect(await Promise.all([off.get(a), off.get(b), on.get(a), on.get(b)])).toEqual([1, 2, 1, 2])
+    expect(await old.pttl(a)).toBe(-1)
+    expect(await old.pttl(b)).toBeGreaterThan(0)
+    expect(await old.pttl(b)).toBeLessThanOrEqual(50_000)
+    const other = new Redis(second.url)
+    const [moved] = await other.keys(`*${b}`)
+    // The value's life, and that of its token.
+    expect(await other.pttl(moved!)).toBeLessThanOrEqual(50_000 + 120_000)
+    other.disconnect()
+  })
+
+  test('of another type, and texts that are no JSON, stay as they are', async () => {
+    const name = fresh()
+    const { off, on, warnings } = open(...sides())
+    await old.hset(`${name}hash`, 'a', '1')
+    await old.sadd(`${name}set`, 'a')
+    await old.xadd(`${name}stream`, '*', 'a', '1')
+    await old.set(`${name}text`, 'no JSON')
+    for (const kind of ['hash', 'set', 'stream', 'text']) {
+      const key = `${name}${kind}`
+      const before = await old.dumpBuffer(key)
+      for (const view of [off, on]) {
+        expect(await view.getOrSet(key, () => 'loaded')).toBe('loaded')
+        expect(await view.get(key)).not.toBe(undefined)
+      }
+      if (kind !== 'text') {
+        await off.set(key, 'set')
+        expect(await off.get(key)).toBe('set')
+        await off.delete(key)
+        expect(await off.get(key)).toBe(undefined)
+      }
+      expect(await old.dumpBuffer(key)).toEqual(before)
+    }
+    expect(warnings.filter((code) => code === 'SB_REDIS_FOREIGN')).toHaveLength(1)
+  })
+
+  test('a hit is one command', async () => {
+    const key = `${fresh()}a`
+    await old.set(key, '1')
+    const { off } = open(...sides())
+    await off.get(key)
+    const counted = async (): Promise<Record<string, number>> => {
+      const stats = await old.info('commandstats')
+      return Object.fromEntries(
+        [...stats.matchAll(/cmdstat_(\w+):calls=(\d+)/g)].map(([, name, n]) => [name!, Number(n)]),
+      )
+    }
+    const before = await counted()
+    await off.get(key)
+    const after = await counted()
+    expect(after['mget']! - before['mget']!).toBe(1)
+    expect(after['get'] ?? 0).toBe(before['get'] ?? 0)
+  })
+
+  test('files as the other side: the same, and another process of the machine starts warm', async () => {
+    const name = fresh()
+    const keys = Array.from({ length: 50 }, (_, i) => `${name}${i}`)
+    for (const key of keys) await old.set(key, JSON.stringify({ key }))
+    const path = join(directory, name.replace(':', ''))
+    const make = (): Opened =>
+      open(
+        fileCache({ directory: path }),
+        redisCache({ url: redis.url, values: 'plain', prefix: name }),
+      )
+    const load = (): never => {
+      throw new Error('a load')
+    }
+    const first = make()
+    for (const key of keys.slice(0, 25)) {
+      const short = key.slice(name.length)
+      expect(await first.on.getOrSet(short, load)).toEqual({ key })
+      expect(await first.off.getOrSet(short, load)).toEqual({ key })
+    }
+    const next = make()
+    for (const key of keys) {
+      expect(await next.on.getOrSet(key.slice(name.length), load)).toEqual({ key })
+    }
+    // A second machine: its ledger has lost nothing.
+    const machine = open(
+      fileCache({ directory: `${path}-2` }),
+      redisCache({ url: redis.url, values: 'plain', prefix: name }),
+    )
+    for (const key of keys) {
+      expect(await machine.on.getOrSet(key.slice(name.length), load)).toEqual({ key })
+    }
+  })
+
+  test('after a restart from a snapshot nothing of before is served', async () => {
+    const key = `${fresh()}a`
+    const untouched = `${fresh()}b`
+    const lone = await startRedis()
+    const client = new Redis(lone.url)
+    client.on('error', () => undefined)
+    try {
+      await client.set(key, '"v1"')
+      await client.set(untouched, '"v1"')
+      const { off } = open(
+        redisCache({ url: lone.url, values: 'plain' }),
+        redisCache({ url: second.url, prefix: fresh() }),
+      )
+      expect(await off.get(key)).toBe('v1')
+      await lone.snapshot()
+      await off.delete(key)
+      await lone.kill()
+      await lone.restart({ keepData: true })
+      expect(await client.get(key)).toBe('"v1"')
+      await until('the restart is noticed', async () => (await off.get(key)) === undefined)
+      expect(await off.get(key)).toBe(undefined)
+      expect(await off.getOrSet(untouched, () => 'loaded')).toBe('loaded')
+      // What the old code writes after a trace of the switch counts again.
+      await client.set(untouched, '"v3"')
+      expect(await off.get(untouched)).toBe('v3')
+    } finally {
+      client.disconnect()
+      await lone.stop()
+    }
+  })
+})
