@@ -25,6 +25,7 @@ export interface Cell {
   /**
    * Only on tombstones: the token that the write which superseded this cell left on the *other*
    * side. While the other side still shows that very token, its value is the latest one. `''` if none.
+   * On a value that another program wrote: the token of what the switch had there before.
    */
   readonly successor: string
   /**
@@ -46,6 +47,14 @@ export const NEVER = 9_999_999_999_999
  * see `CacheBackend.claim`.
  */
 export const EXPIRY_UNKNOWN = -1
+
+/** Whether the value is the one that a tombstone names, or was written over that one by another program. */
+export function isNamed(tombstone: Cell, value: Cell): boolean {
+  const { successor } = tombstone
+  if (tombstone.state !== 'tombstone' || successor === '') return false
+  if (value.token === successor) return true
+  return value.expiresAt === EXPIRY_UNKNOWN && value.successor === successor
+}
 
 export const ABSENT: Cell = Object.freeze({
   state: 'absent',

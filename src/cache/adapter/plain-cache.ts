@@ -165,7 +165,8 @@ export class PlainAdaptedCache implements CacheBackend {
     if (!this.#readable(payload)) return this.#unreadable(stored)
     const writtenAt = companion.state === 'absent' ? this.#since : companion.writtenAt
     const token = tokenOfForeign(digest, cell.token)
-    return { ...ABSENT, state: 'value', token, payload, writtenAt, expiresAt: EXPIRY_UNKNOWN }
+    const foreign = { ...ABSENT, token, payload, writtenAt, successor: cell.token }
+    return { ...foreign, state: 'value', expiresAt: EXPIRY_UNKNOWN }
   }
 
   /** What the switch left there last, without the value. */

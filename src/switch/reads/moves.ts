@@ -1,6 +1,7 @@
 import {
   type Cell,
   EXPIRY_UNKNOWN,
+  isNamed,
   type MaybePromise,
   type WriteResult,
 } from '../../cache/index.ts'
@@ -57,8 +58,7 @@ export class Moves {
       const since = this.#debts.trustedSince(standby.side, key, trusted, changes)
       const alive = found.state === 'value' && found.writtenAt >= since
       if (!alive) return 'nothing'
-      const latest =
-        (named && found.token === cell.successor) || (blank && this.#mayMove(op, found))
+      const latest = isNamed(cell, found) || (blank && this.#mayMove(op, found))
       return latest ? this.#take(op, cell, found) : 'nothing'
     }
     let read: MaybePromise<Cell | undefined>
@@ -76,7 +76,7 @@ export class Moves {
     const { written, foreign } = await this.#fillFrom(op, missed, found)
     if (written) return 'moved'
     const follower = this.#follower?.side === op.standby.side ? this.#follower : undefined
-    const named = missed.state === 'tombstone' && missed.successor === found.token
+    const named = isNamed(missed, found)
     // Of a side that other machines do not see: the shared one may have lost what they wrote there, which only its
     // script knows, or they could leave no tombstone there. Nothing says that it is the latest.
     if (follower?.others === true && (foreign === true || !named)) {

@@ -3,6 +3,7 @@ import {
   EXPIRY_UNKNOWN,
   type Following,
   type Heard,
+  isNamed,
   storageKey,
 } from '../../cache/index.ts'
 import type { Side } from '../../side.ts'
@@ -244,7 +245,7 @@ export class Follower {
       return 'out'
     }
     if (found === undefined) return undefined
-    const named = found.state === 'tombstone' && found.successor === cell.token
+    const named = isNamed(found, cell)
     const known = this.#known.get(name)
     // A program without the switch leaves no tombstone where it deletes.
     const deleted =

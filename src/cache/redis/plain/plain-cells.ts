@@ -1,7 +1,15 @@
 import { ABSENT, type Cell, EXPIRY_UNKNOWN } from '../../cell.ts'
-import { ERA_AT, HEADER_LENGTH, isEnvelope, openEnvelope, WRITTEN_AT } from '../../envelope.ts'
+import {
+  ERA_AT,
+  HEADER_LENGTH,
+  isEnvelope,
+  openEnvelope,
+  SUCCESSOR_AT,
+  WRITTEN_AT,
+} from '../../envelope.ts'
 import { digestOf, isJson, type PlainCodec, tokenOfForeign } from '../../plain-value.ts'
 import type { PlainNames } from './plain-names.ts'
+import { CLAIMED } from './plain-scripts.ts'
 import { FOREIGN } from '../scripts.ts'
 import type { ServerState } from '../servers/server-state.ts'
 
@@ -54,12 +62,14 @@ export class PlainCells {
     if (own && cell.state === 'expired' && now > cell.expiresAt + LATE_MS) {
       return this.#read({ ...cell, state: 'value', expiresAt: EXPIRY_UNKNOWN }, value)
     }
-    if (own) return cell
-    const token = tokenOfForeign(digest, cell.token)
+    const claimed = own && trace.startsWith(CLAIMED, SUCCESSOR_AT)
+    if (own && !(claimed && server.adopted)) return cell
+    const token = own ? cell.token : tokenOfForeign(digest, cell.token)
     const traced = left !== undefined && trace.startsWith(era, ERA_AT)
     if (!traced && !server.adopted) return { ...ABSENT, era, token }
     const writtenAt = traced ? Number(trace.slice(WRITTEN_AT, ERA_AT)) : server.since
-    const foreign: Cell = { ...ABSENT, state: 'value', token, writtenAt, era }
+    const successor = cell.token
+    const foreign: Cell = { ...ABSENT, state: 'value', token, writtenAt, era, successor }
     return this.#read({ ...foreign, expiresAt: EXPIRY_UNKNOWN }, value)
   }
 

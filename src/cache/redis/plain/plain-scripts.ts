@@ -61,7 +61,7 @@ return now * 10 + ${OUTCOME.done}
 `
 
 /** In the place of a successor: the value is somebody else's, of which a copy is on the other side. */
-const CLAIMED = 'claimed.....'
+export const CLAIMED = 'claimed.....'
 
 /** @param own an expression: leave what somebody else wrote */
 const bury = (own: string): string => `${NOW}${checkEra(3)}
