@@ -361,10 +361,13 @@ describe('plain values in Redis', () => {
       expect(await client.get(key)).toBe('"v1"')
       await until('the restart is noticed', async () => (await off.get(key)) === undefined)
       expect(await off.get(key)).toBe(undefined)
-      expect(await off.getOrSet(untouched, () => 'loaded')).toBe('loaded')
+      await until('it is loaded into the store that came back', async () => {
+        expect(await off.getOrSet(untouched, () => 'loaded')).toBe('loaded')
+        return (await client.get(untouched)) === '"loaded"'
+      })
       // What the old code writes after a trace of the switch counts again.
       await client.set(untouched, '"v3"')
-      expect(await off.get(untouched)).toBe('v3')
+      await until('v3 is read', async () => (await off.get(untouched)) === 'v3')
     } finally {
       client.disconnect()
       await lone.stop()
