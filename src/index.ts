@@ -40,6 +40,9 @@ export {
 export {
   adaptCache,
   type AdaptCacheOptions,
+  type AdaptPlainOptions,
+  type PlainCodec,
+  type PlainStore,
   type CacheBackend,
   type CacheNamespace,
   type CacheService,
