@@ -114,6 +114,8 @@ function named(format, extension) {
     exports: 'named',
     entryFileNames: `[name].${extension}`,
     chunkFileNames: `[name]-[hash].${extension}`,
+    // The declarations have them, for editors; what bundlers read stays.
+    comments: { jsdoc: false },
   }
 }
 

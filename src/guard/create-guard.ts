@@ -1,6 +1,6 @@
 import { basename, dirname, extname, join } from 'node:path'
 import { SwitchbackError } from '../errors.ts'
-import type { FlagsFile } from '../rollout/index.ts'
+import type { FlagsFile } from '../rollout/public.ts'
 import type { ProcessesOptions } from '../scrape/index.ts'
 import { flagsActuator } from './act/actuator.ts'
 import { fileAudit } from './status/audit.ts'

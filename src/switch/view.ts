@@ -6,8 +6,7 @@ import {
   type SetOptions,
 } from '../cache/index.ts'
 import type { Decider, Decision, DecisionContext } from '../flags/index.ts'
-import { oneLine, quote, SwitchbackError } from '../errors.ts'
-import { requireOption } from '../options.ts'
+import { quote, SwitchbackError } from '../errors.ts'
 import { otherSide, type Side } from '../side.ts'
 import type { Losses, Operation, Recorder } from '../telemetry/index.ts'
 import { abortable } from './reads/abortable.ts'
@@ -15,9 +14,11 @@ import type { Background } from './background/background.ts'
 import type { CacheView } from './cache-switch.ts'
 import type { Coherence } from './truth/coherence.ts'
 import type { Debts } from './truth/debts.ts'
+import { clearBoth } from './clear.ts'
 import { withGrace } from './grace.ts'
 import type { GuardedSide } from './sides/guarded-side.ts'
 import type { Loads } from './reads/loads.ts'
+import { deleteMany, getMany, setMany } from './many.ts'
 import { NamespaceView } from './namespace.ts'
 import { type OnOperation, PinnedOperation } from './operation.ts'
 import type { StandbyPolicy } from './options.ts'
@@ -50,9 +51,6 @@ export interface ViewParts {
   readonly recorder: Recorder
   readonly compareShare: number
 }
-
-/** Writes of one call that are under way at once. */
-const WRITE_BATCH = 256
 
 /** The way of each operation of one caller: which side, run there, miss, failure, record. */
 export class CallerView implements CacheView {
@@ -125,38 +123,18 @@ export class CallerView implements CacheView {
     return this.#write('delete', (view) => view.#delete(key))
   }
 
-  async getMany<T = unknown>(keys: Iterable<string>): Promise<Map<string, T>> {
-    const distinct = distinctKeys('getMany', keys)
-    // Read in one turn, they are one command where the store can do that.
-    const values = await Promise.all(distinct.map((key) => this.get<T>(key)))
-    const found = new Map<string, T>()
-    for (const [i, key] of distinct.entries()) {
-      const value = values[i]
-      if (value !== undefined) found.set(key, value)
-    }
-    return found
+  getMany<T = unknown>(keys: Iterable<string>): Promise<Map<string, T>> {
+    return getMany<T>(keys, (key) => this.get<T>(key))
   }
 
-  async setMany<T>(entries: Iterable<readonly [string, T]>, options?: SetOptions): Promise<void> {
-    const { values } = this.#parts
-    const isList = typeof entries === 'object' && entries !== null && Symbol.iterator in entries
-    const hint = 'pass a list of [key, value], a Map or Object.entries()'
-    requireOption(isList, 'setMany', 'the entries', entries, hint)
-    const payloads = new Map<string, string>()
-    for (const [key, value] of entries) {
-      checkKey(key)
-      payloads.set(key, values.encode(value))
-    }
-    values.ttlOf(options)
-    await inBatches([...payloads], ([key, payload]) =>
+  setMany<T>(entries: Iterable<readonly [string, T]>, options?: SetOptions): Promise<void> {
+    return setMany(entries, options, this.#parts.values, (key, payload) =>
       this.#write('set', (view) => view.#store(key, payload, options)),
     )
   }
 
-  async deleteMany(keys: Iterable<string>): Promise<number> {
-    const distinct = distinctKeys('deleteMany', keys)
-    const deleted = await inBatches(distinct, (key) => this.delete(key))
-    return deleted.filter(Boolean).length
+  deleteMany(keys: Iterable<string>): Promise<number> {
+    return deleteMany(keys, (key) => this.delete(key))
   }
 
   namespace(name: string): CacheNamespace {
@@ -165,7 +143,8 @@ export class CallerView implements CacheView {
 
   /** Empties both sides. A side that cannot be emptied is distrusted instead. */
   clear(): Promise<void> {
-    return this.#write('clear', (view) => view.#clear())
+    const { sides, debts } = this.#parts
+    return this.#write('clear', () => clearBoth(Object.values(sides), debts))
   }
 
   #write<T>(operation: string, work: (view: CallerView) => Promise<T>): Promise<T> {
@@ -217,38 +196,6 @@ export class CallerView implements CacheView {
     losses?.dropped(key)
     this.#finish(op)
     return existed
-  }
-
-  async #clear(): Promise<void> {
-    const { debts } = this.#parts
-    const onEach = async (
-      sides: readonly GuardedSide[],
-      work: (side: GuardedSide) => Promise<void>,
-    ): Promise<readonly GuardedSide[]> => {
-      const done = sides.map(async (side) => {
-        try {
-          if (!side.usable) throw new Error('the side is out')
-          await work(side)
-          return [side]
-        } catch (error) {
-          await debts.fence(side.side, `clear failed: ${oneLine(error)}`)
-          return []
-        }
-      })
-      return (await Promise.all(done)).flat()
-    }
-    // So that no load from before it is stored after it. Both, before either is emptied: until then values move.
-    // What was written in this very millisecond is covered too.
-    const fenced = await onEach(Object.values(this.#parts.sides), (side) =>
-      debts.fence(side.side, 'cleared', side.backend.now() + 1),
-    )
-    await onEach(fenced, async (side) => {
-      await side.backend.clear()
-      // What was on its way already may have been stored behind the deletion's back.
-      if (debts.fencesByEra) return
-      await debts.fence(side.side, 'cleared')
-      await debts.mendFence(side.side)
-    })
   }
 
   async #readOnly<T>(operation: 'get' | 'has', key: string): Promise<T | undefined> {
@@ -314,22 +261,6 @@ export class CallerView implements CacheView {
     }
     return value
   }
-}
-
-function distinctKeys(call: string, keys: Iterable<string>): string[] {
-  // The characters of a text are no list of keys.
-  requireOption(typeof keys !== 'string', call, 'the keys', keys, 'pass a list of keys')
-  const distinct = [...new Set(keys)]
-  for (const key of distinct) checkKey(key)
-  return distinct
-}
-
-async function inBatches<T, R>(all: readonly T[], work: (one: T) => Promise<R>): Promise<R[]> {
-  const results: R[] = []
-  for (let i = 0; i < all.length; i += WRITE_BATCH) {
-    results.push(...(await Promise.all(all.slice(i, i + WRITE_BATCH).map(work))))
-  }
-  return results
 }
 
 function noLoader(given: unknown): SwitchbackError {

@@ -57,8 +57,8 @@ export const mutations = [
   {
     name: 'back-fills are unconditional',
     file: 'src/switch/reads/moves.ts',
-    from: 'await active.write(key, found, missed.token, missed.era, stands)',
-    to: "await active.write(key, found, missed === undefined ? missed : '*')",
+    from: 'await active.write(key, entry, missed.token, missed.era, stands)',
+    to: "await active.write(key, entry, missed === undefined ? missed : '*')",
     rule: 'fillIsConditional',
     tests: [schedule('a back-fill that read v1 lands after v2 was set')],
   },
@@ -73,8 +73,8 @@ export const mutations = [
   {
     name: 'a tombstone that names any successor is believed',
     file: 'src/switch/reads/moves.ts',
-    from: '(named && found.token === cell.successor)',
-    to: '(named && found.token !== "")',
+    from: 'const latest = isNamed(cell, found) ||',
+    to: 'const latest = (named && found.token !== "") ||',
     // Only another machine's file store can hold anything else.
     tests: [schedule('names the machine that holds the value')],
   },
@@ -215,8 +215,8 @@ export const mutations = [
   {
     name: 'expiry is renewed when a value moves',
     file: 'src/switch/reads/moves.ts',
-    from: 'await active.write(key, found, missed.token, missed.era, stands)',
-    to: 'await active.write(key, { ...found, expiresAt: found.expiresAt + 1000 }, missed.token)',
+    from: 'await active.write(key, entry, missed.token, missed.era, stands)',
+    to: 'await active.write(key, { ...entry, expiresAt: entry.expiresAt + 1000 }, missed.token)',
     tests: [schedule('moving over does not renew it')],
   },
   {
@@ -347,7 +347,7 @@ export const mutations = [
   },
   {
     name: 'clear without the second fence',
-    file: 'src/switch/view.ts',
+    file: 'src/switch/clear.ts',
     from: "await debts.fence(side.side, 'cleared')\n",
     to: '',
     rule: 'clearBeginsEra',
@@ -355,14 +355,14 @@ export const mutations = [
   },
   {
     name: 'clear does not cover what was written in its millisecond',
-    file: 'src/switch/view.ts',
+    file: 'src/switch/clear.ts',
     from: "debts.fence(side.side, 'cleared', side.backend.now() + 1),",
     to: "debts.fence(side.side, 'cleared', side.backend.now() + 1 - 1),",
     tests: [{ file: 'test/switch/kinds.test.ts', title: 'very millisecond' }],
   },
   {
     name: 'clear without the first fence',
-    file: 'src/switch/view.ts',
+    file: 'src/switch/clear.ts',
     from: "debts.fence(side.side, 'cleared', side.backend.now() + 1),",
     to: 'Promise.resolve(),',
     rule: 'clearFencesFirst',
@@ -447,8 +447,8 @@ export const mutations = [
   {
     name: 'a move without the era of its miss',
     file: 'src/switch/reads/moves.ts',
-    from: 'await active.write(key, found, missed.token, missed.era, stands)',
-    to: 'await active.write(key, found, missed.token, undefined, stands)',
+    from: 'await active.write(key, entry, missed.token, missed.era, stands)',
+    to: 'await active.write(key, entry, missed.token, undefined, stands)',
     rule: 'fillNamesEra',
     args: ['--faults', 'flushall,restart-empty,restart-snapshot'],
     tests: [order('the era of the miss')],
@@ -585,8 +585,8 @@ export const mutations = [
   {
     name: 'any tombstone confirms',
     file: 'src/switch/truth/follower.ts',
-    from: "found.state === 'tombstone' && found.successor === cell.token",
-    to: "found.state === 'tombstone'",
+    from: 'const named = isNamed(found, cell)',
+    to: "const named = found.state === 'tombstone'",
     rule: 'onlyNamedConfirms',
     tests: [follower],
   },
@@ -1042,10 +1042,10 @@ export const mutations = [
   },
   {
     name: 'two Redis: clear empties each store when that one alone is fenced',
-    file: 'src/switch/view.ts',
+    file: 'src/switch/clear.ts',
     from: "debts.fence(side.side, 'cleared', side.backend.now() + 1),",
     to: "debts.fence(side.side, 'cleared', side.backend.now() + 1).then(() => side.backend.clear()),",
-    also: [['      await side.backend.clear()\n', '']],
+    also: [['    await side.backend.clear()\n', '']],
     rule: 'clearEmptiesLast',
     args: PAIR,
     tests: [twoStores('empties neither store')],

@@ -10,7 +10,7 @@ import {
   loadFlags,
   requireWritable,
 } from '../../rollout/index.ts'
-import type { ChangeResult, FlagsDocument, FlagsFile } from '../../rollout/index.ts'
+import type { ChangeResult, FlagsDocument, FlagsFile } from '../../rollout/public.ts'
 import type { ProcessesOptions } from '../../scrape/index.ts'
 
 /** Everything that the guard can do to the flags file. */

@@ -10,7 +10,7 @@ const FAR_MS = 120_000
 const SETTLE_MS = 1000
 
 const untold = (side: Side): string =>
-  `neither store could be told that all of the ${side} side is distrusted: only this process knows, until one answers`
+  `neither store could note that all of the ${side} side is distrusted: only this process knows, until one answers`
 
 /** What is distrusted as a whole: all that a side had before a fence, or before its era. */
 export class Fences extends Trust {

@@ -79,7 +79,7 @@ function confirmPromotion(guard: GuardReading, to: number): Promise<boolean> {
       { method: 'dialog' },
       h('h2', { id: 'confirm-title' }, `Go to ${to} % without waiting for proof?`),
       h('p', {}, `The guard says: ${guard.sentence}.`),
-      h('p', {}, 'It still takes everybody back when the new side proves to be worse.'),
+      h('p', {}, 'It still rolls back when the new side proves to be worse.'),
       h('div', { class: 'actions' }, agree, cancel),
     )
     form.addEventListener('submit', (event) => {
