@@ -43,7 +43,7 @@ describe('what cannot work is refused, with the value and what to do', () => {
     [
       'redisCache()',
       () => api.redisCache(),
-      `${OPTIONS}redisCache needs an object of options; got undefined | its options are client, url, name, prefix, tombstoneTtl`,
+      `${OPTIONS}redisCache needs an object of options; got undefined | its options are client, url, name, prefix, values, codec, tombstoneTtl`,
     ],
     [
       'redisCache({})',
@@ -58,7 +58,7 @@ describe('what cannot work is refused, with the value and what to do', () => {
     [
       'redisCache(url)',
       () => api.redisCache('redis://127.0.0.1:6379'),
-      `${OPTIONS}redisCache needs an object of options; got "redis://127.0.0.1:6379" | its options are client, url, name, prefix, tombstoneTtl`,
+      `${OPTIONS}redisCache needs an object of options; got "redis://127.0.0.1:6379" | its options are client, url, name, prefix, values, codec, tombstoneTtl`,
     ],
     [
       'fileCache()',
