@@ -83,7 +83,7 @@ describe('what cannot work is refused, with the value and what to do', () => {
     [
       'adaptCache(store, true)',
       () => api.adaptCache(new Map(), true),
-      `${OPTIONS}adaptCache needs an object of options; got true | its options are name, tombstoneTtl, shared`,
+      `${OPTIONS}adaptCache needs an object of options; got true | its options are name, tombstoneTtl, shared, values, codec, maxEntries`,
     ],
     [
       'createCacheSwitch()',
