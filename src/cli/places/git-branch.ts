@@ -43,7 +43,7 @@ export async function requireReady(git: Git, path: string): Promise<Branch> {
   await git.ask(['fetch', '--quiet', remote, upstream])
   const counts = await git.ask(['rev-list', '--left-right', '--count', 'HEAD...FETCH_HEAD'])
   const [ahead = 0, behind = 0] = counts.split(/\s+/).map(Number)
-  const theirs = `${remote}/${upstream.replace(/^refs\/heads\//, '')}`
+  const theirs = nameOf(remote, upstream)
   if (ahead > 0 && behind > 0) {
     throw state(
       `${quote(name)} and ${theirs} have diverged: ${commits(ahead)} here, ${behind} there`,
@@ -63,6 +63,11 @@ export async function requireReady(git: Git, path: string): Promise<Branch> {
     )
   }
   return { name, head, remote, upstream }
+}
+
+/** As people call the branch at the remote, e.g. `origin/main`. */
+export function nameOf(remote: string, upstream: string): string {
+  return `${remote}/${upstream.replace(/^refs\/heads\//, '')}`
 }
 
 function commits(count: number): string {

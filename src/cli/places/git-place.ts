@@ -5,6 +5,7 @@ import { quote, SwitchbackError } from '../../errors.ts'
 import {
   type Applied,
   behindLinks,
+  changedByOthers,
   entryOf,
   type FlagsEdit,
   type FlagsPlace,
@@ -18,7 +19,7 @@ import {
 } from '../../rollout/index.ts'
 import { type Environment, usageError } from '../framework/command.ts'
 import { Git } from './git.ts'
-import { type Branch, requireReady } from './git-branch.ts'
+import { type Branch, nameOf, requireReady } from './git-branch.ts'
 
 const TRAILER = 'Switchback-History: '
 /** More commits of the file than these are not looked through. */
@@ -118,9 +119,7 @@ class GitPlace implements FlagsPlace {
     const { git, path, inside, file } = this.#options
     const branch = await requireReady(git, path)
     if (hashOf(await this.read().catch(() => '')) !== edit.before.hash) {
-      throw new SwitchbackError('SB_FLAGS_CHANGED', `${quote(file)} was changed by somebody else`, {
-        hint: 'nothing was written; look at switchback status and try again',
-      })
+      throw changedByOthers(quote(file))
     }
     const entry = entryOf(edit, by)
     const lines = await linesOf(this, edit, entry, await this.history())
@@ -179,7 +178,7 @@ class GitPlace implements FlagsPlace {
     const { git, inside } = this.#options
     if (remote === '') return ''
     const { code, why } = await git.run(['push', '--quiet', remote, `${commit}:${upstream}`])
-    if (code === 0) return `${remote}/${upstream.replace(/^refs\/heads\//, '')}`
+    if (code === 0) return nameOf(remote, upstream)
     if (/rejected|fetch first|non-fast-forward/.test(why)) {
       throw new SwitchbackError('SB_FLAGS_CHANGED', `somebody pushed to ${remote} meanwhile`, {
         hint: 'nothing was written; run git pull, look at switchback status and try again',

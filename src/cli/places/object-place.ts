@@ -2,6 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { isSwitchbackError, SwitchbackError } from '../../errors.ts'
 import {
   type Applied,
+  changedByOthers,
   entryOf,
   type FlagsEdit,
   type FlagsPlace,
@@ -107,7 +108,7 @@ export class ObjectPlace implements FlagsPlace {
     let warning = ''
     const at = await this.#change(async (object) => {
       const before = this.#textIn(object)
-      if (hashOf(before ?? '') !== edit.before.hash) throw this.#changed()
+      if (hashOf(before ?? '') !== edit.before.hash) throw changedByOthers(String(this))
       const history = historyOf(object)
       warning = keeperOf(object)
       const lines = await linesOf(this, edit, entry, history)
@@ -169,7 +170,7 @@ export class ObjectPlace implements FlagsPlace {
       } catch (error) {
         const lost = isSwitchbackError(error) && error.code === 'SB_KUBERNETES_AWAY'
         if (left === 0 || (!lost && !(error instanceof ConflictError))) {
-          throw error instanceof ConflictError ? this.#changed() : error
+          throw error instanceof ConflictError ? changedByOthers(String(this)) : error
         }
         if (lost) {
           sent = historyOf(changed).at(-1)?.id
@@ -192,12 +193,6 @@ export class ObjectPlace implements FlagsPlace {
       if (isSwitchbackError(error) && error.code === 'SB_FILE_MISSING') return undefined
       throw error
     }
-  }
-
-  #changed(): SwitchbackError {
-    return new SwitchbackError('SB_FLAGS_CHANGED', `${this} was changed by somebody else`, {
-      hint: 'nothing was written; look at switchback status and try again',
-    })
   }
 }
 

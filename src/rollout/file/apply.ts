@@ -10,7 +10,7 @@ import { locate, notWritable } from './location.ts'
 import { type FileLock, isAlive, lockFile, uniqueName } from './lock.ts'
 import { lastGoodFile } from './last-good.ts'
 import { appendHistory } from '../history/record.ts'
-import type { FlagsFile } from '../place/place.ts'
+import { changedByOthers, type FlagsFile } from '../place/place.ts'
 import { refusedError } from './refused.ts'
 import { validate } from '../check/validate.ts'
 
@@ -129,9 +129,7 @@ function keyOf({ code, pointer }: Finding): string {
 
 async function refuseChanged(edit: FlagsEdit, file: string): Promise<void> {
   if (hashOf(await readFile(file)) === edit.before.hash) return
-  throw new SwitchbackError('SB_FLAGS_CHANGED', `${quote(file)} was changed by somebody else`, {
-    hint: 'nothing was written; look at switchback status and try again',
-  })
+  throw changedByOthers(quote(file))
 }
 
 async function writeTemporary(

@@ -1,3 +1,4 @@
+import { SwitchbackError } from '../../errors.ts'
 import type { HistoryEntry, HistoryNote } from '../history/history.ts'
 import type { Applied } from '../file/apply.ts'
 import type { FlagsEdit } from '../file/edit.ts'
@@ -57,3 +58,10 @@ export interface OutsideFound {
 
 /** The path of a file, or another place. */
 export type FlagsFile = string | FlagsPlace
+
+/** @param what as a person calls it; the error is that of every place where flags live */
+export function changedByOthers(what: string): SwitchbackError {
+  return new SwitchbackError('SB_FLAGS_CHANGED', `${what} was changed by somebody else`, {
+    hint: 'nothing was written; look at switchback status and try again',
+  })
+}
