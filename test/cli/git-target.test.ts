@@ -5,13 +5,14 @@ import { Readable } from 'node:stream'
 import { expect, it } from 'vitest'
 import { main } from '../../src/cli/index.ts'
 import { temporaryDirectory, usual } from '../rollout/support.ts'
+import { type Ended, jsonOf, runCommand } from '../support/run-command.ts'
 
 interface Team {
   /** The clone, in which the commands run. */
   readonly here: string
   readonly file: string
   git(args: string, where?: string): string
-  run(argv: readonly string[]): Promise<{ code: number; stdout: string; stderr: string }>
+  run(argv: readonly string[]): Promise<Ended>
   json(argv: readonly string[]): Promise<Record<string, any>>
   /** A colleague with a clone of their own pushes an edit of a file. */
   push(name: string, text: string): Promise<void>
@@ -44,31 +45,14 @@ async function team({ remote = true } = {}): Promise<Team> {
   if (remote) git('push -q -u origin HEAD:main')
   else git('remote remove origin')
   if (remote) git('clone -q origin.git there', root)
-  const run: Team['run'] = async (argv) => {
-    const texts = { stdout: '', stderr: '' }
-    const output = (name: keyof typeof texts) => ({
-      write: (text: string) => void (texts[name] += text),
-    })
-    const code = await main({
-      argv: [...argv, '--target', `git:${file}`],
-      env: { ...identity, SWITCHBACK_WHO: 'ann@test' },
-      stdin: Readable.from([]),
-      stdout: output('stdout'),
-      stderr: output('stderr'),
-      signal: new AbortController().signal,
-    })
-    return { code, ...texts }
-  }
+  const env = { ...identity, SWITCHBACK_WHO: 'ann@test' }
+  const run: Team['run'] = (argv) => runCommand([...argv, '--target', `git:${file}`], { env })
   return {
     here,
     file,
     git,
     run,
-    async json(argv) {
-      const { stdout, stderr } = await run([...argv, '--json'])
-      expect(stderr).toBe('')
-      return JSON.parse(stdout) as Record<string, any>
-    },
+    json: (argv) => jsonOf(run([...argv, '--json'])),
     async push(name, text) {
       const there = join(root, 'there')
       git('pull -q', there)

@@ -1,13 +1,12 @@
 import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { Readable } from 'node:stream'
 import { describe, expect, it, onTestFinished } from 'vitest'
-import { main } from '../../src/cli/index.ts'
 import { openPlace } from '../../src/cli/places/open-place.ts'
 import { changeBack, changeShare } from '../../src/rollout/index.ts'
 import { temporaryDirectory, usual } from '../rollout/support.ts'
 import { fakeProcess } from '../support/fake-process.ts'
 import { addObject, type FakeKubernetes, fakeKubernetes } from '../support/kubernetes-api.ts'
+import { type Ended, jsonOf, runCommand } from '../support/run-command.ts'
 
 const parsed = JSON.parse(usual) as { flags: { 'use-redis': { targeting: object } } }
 const { flags } = parsed
@@ -20,12 +19,6 @@ interface Place {
   readonly path: string
   run(argv: readonly string[], env?: Record<string, string>): Promise<Ended>
   json(argv: readonly string[]): Promise<Record<string, any>>
-}
-
-interface Ended {
-  readonly code: number
-  readonly stdout: string
-  readonly stderr: string
 }
 
 /** The commands in this process, with a kubeconfig and an API with one object. */
@@ -47,32 +40,14 @@ async function place(
     SWITCHBACK_STATE: directory,
     SWITCHBACK_WHO: 'ann@test',
   }
-  const run: Place['run'] = async (argv, more = {}) => {
-    const texts = { stdout: '', stderr: '' }
-    const output = (name: keyof typeof texts) => ({
-      write: (text: string) => void (texts[name] += text),
-    })
-    const code = await main({
-      argv,
-      env: { ...env, ...more },
-      stdin: Readable.from([]),
-      stdout: output('stdout'),
-      stderr: output('stderr'),
-      signal: new AbortController().signal,
-    })
-    return { code, ...texts }
-  }
+  const run: Place['run'] = (argv, more = {}) => runCommand(argv, { env: { ...env, ...more } })
   return {
     api,
     env,
     directory,
     path,
     run,
-    async json(argv) {
-      const { stdout, stderr } = await run([...argv, '--json'])
-      expect(stderr).toBe('')
-      return JSON.parse(stdout) as Record<string, any>
-    },
+    json: (argv) => jsonOf(run([...argv, '--json'])),
   }
 }
 

@@ -1,7 +1,6 @@
 import { execFileSync } from 'node:child_process'
 import { readdirSync, readFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
-import { Ajv } from 'ajv'
 import { describe, expect, it } from 'vitest'
 import { parseAllDocuments } from 'yaml'
 import { findProgram } from '../../src/cli/provision/index.ts'
@@ -12,7 +11,6 @@ import {
   validate as validateFlags,
 } from '../../src/rollout/index.ts'
 import { spoilt } from '../support/strictness.ts'
-import { kustomizationSchema, manifestSchema } from './kubernetes-schema.ts'
 import {
   type Container,
   type Deployment,
@@ -28,11 +26,9 @@ import {
   type Selector,
   type Service,
 } from './manifests.ts'
+import { isKustomization, isManifest } from './strict-manifest.ts'
 
 const ROOT = new URL('../../', import.meta.url)
-const ajv = new Ajv({ strict: false, allErrors: true, discriminator: false })
-const isManifest = ajv.compile(manifestSchema)
-const isKustomization = ajv.compile(kustomizationSchema)
 
 const deployment = manifest<Deployment>('Deployment').spec
 const pod = deployment.template.spec
