@@ -13,6 +13,7 @@ import {
 import { ABSENT, type Cell, NEVER } from '../cell.ts'
 import { newToken } from '../envelope.ts'
 import { storageKey } from '../storage-key.ts'
+import { evictOver } from './evict-over.ts'
 
 export interface MemoryCacheOptions {
   /** In logs, metrics and health. @default 'memory' */
@@ -144,12 +145,5 @@ class MemoryCache implements CacheBackend {
   #drop(name: string): void {
     this.#values.delete(name)
     this.#tombstones.delete(name)
-  }
-}
-
-function evictOver(cells: Map<string, Cell>, limit: number): void {
-  for (const oldest of cells.keys()) {
-    if (cells.size <= limit) return
-    cells.delete(oldest)
   }
 }

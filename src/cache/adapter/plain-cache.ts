@@ -16,6 +16,7 @@ import { checkKey, storageKey } from '../storage-key.ts'
 import { type OnWarning, Warnings } from '../warn.ts'
 import type { AdaptPlainOptions, PlainStore } from './adapt-cache.ts'
 import { after } from './after.ts'
+import { evictOver } from './evict-over.ts'
 import { KeyLock } from './key-lock.ts'
 import { plainJson } from './plain-json.ts'
 
@@ -206,7 +207,7 @@ export class PlainAdaptedCache implements CacheBackend {
       if (answer === false && (ttl ?? 1) > 0) throw refusedWrite(this.name)
       this.#written.delete(key)
       this.#written.add(key)
-      if (this.#written.size > MAX_WRITTEN) this.#written.delete([...this.#written.keys()][0]!)
+      evictOver(this.#written, MAX_WRITTEN)
       return this.#note(key, digest, expiresAt)
     })
   }
