@@ -6,13 +6,10 @@ import { tombstoneTtlRaised, type Warnings } from '../warn.ts'
 import { firstAttempt } from './connection/client-events.ts'
 import { isCluster, type RedisClient, type RedisNode } from './connection/client.ts'
 import { isWrongType, redisError } from './errors.ts'
-import type { PlainCells } from './plain/plain-cells.ts'
+import type { CellLayout } from './layout.ts'
 import { FOREIGN } from './scripts.ts'
 import type { ServerState } from './servers/server-state.ts'
 import { Servers } from './servers/servers.ts'
-
-/** Under the prefix, and no key's name: a key that begins with `#` is always hashed, to 44 characters. */
-export const STATE_NAME = '#state'
 
 /** The server does nothing else while it answers one command: this bounds it to some microseconds. */
 const MAX_NAMES = 100
@@ -96,38 +93,29 @@ export class CellReads {
   /** The longest that any process on this prefix was given. */
   tombstoneTtl: number
   protected readonly client: RedisClient
-  protected readonly prefix: string
+  protected readonly layout: CellLayout
   protected readonly warnings: Warnings
   protected readonly servers: Servers
-  /** Where the values have keys of their own. */
-  protected readonly plain: PlainCells | undefined
-  protected readonly stateName: string
   protected owner = (): string => ''
   protected others = (): boolean => false
   protected stand = (): Stand | undefined => undefined
   /** Until the first attempt to connect has ended: what is asked before waits for it. */
   protected starting: Promise<void> | undefined
+  readonly #prefix: string
   readonly #single: ServerState | undefined
   readonly #reads: TurnReads | undefined
 
-  constructor(
-    client: RedisClient,
-    prefix: string,
-    tombstoneTtl: number,
-    warnings: Warnings,
-    plain?: PlainCells,
-  ) {
+  constructor(client: RedisClient, layout: CellLayout, tombstoneTtl: number, warnings: Warnings) {
     this.client = client
-    this.prefix = prefix
-    this.plain = plain
-    this.stateName = plain?.names.state ?? prefix + STATE_NAME
+    this.layout = layout
+    this.#prefix = layout.prefix
     this.tombstoneTtl = tombstoneTtl
     this.warnings = warnings
     this.#reads = isCluster(client) ? undefined : new TurnReads(client)
     this.servers = new Servers({
       client,
-      stateName: this.stateName,
-      plain: plain !== undefined,
+      stateName: layout.stateName,
+      outsiders: layout.outsiders,
       tombstoneTtl: () => this.tombstoneTtl,
       onTombstoneTtl: (ms) => {
         warnings.tell(tombstoneTtlRaised(this.tombstoneTtl, ms, 'this Redis prefix'))
@@ -145,8 +133,8 @@ export class CellReads {
   }
 
   async read(key: string): Promise<Cell> {
-    if (this.plain !== undefined) return this.#readPlain(key, this.plain)
-    const name = this.prefix + storageKey(key)
+    if (this.layout.outsiders) return this.#readAll(this.layout.namesOf(key))
+    const name = this.#prefix + storageKey(key)
     if (this.starting !== undefined) await this.starting
     let text: string | null | undefined
     try {
@@ -165,7 +153,7 @@ export class CellReads {
     const server = known?.trusted === true ? known : await this.servers.trusted(name)
     const era = server.cellEra
     if (typeof text !== 'string') return { ...ABSENT, era }
-    return this.open(text, server, era)
+    return openText(text, server, this.tombstoneTtl, era)
   }
 
   era(): number {
@@ -174,14 +162,13 @@ export class CellReads {
   }
 
   /** The companion first: a value read later is at least as new. One command where both fit into it. */
-  async #readPlain(key: string, { names }: PlainCells): Promise<Cell> {
-    const value = names.valueOf(key)
-    const companion = names.companionOf(value)
+  async #readAll(names: readonly string[]): Promise<Cell> {
     if (this.starting !== undefined) await this.starting
-    const texts = await Promise.all([this.#text(companion), this.#text(value)])
-    const known = this.#single ?? this.servers.of(companion)
-    const server = known?.trusted === true ? known : await this.servers.trusted(companion)
-    return this.openAll(texts, server, server.cellEra)
+    const texts = await Promise.all(names.map((name) => this.#text(name)))
+    const [first] = names
+    const known = this.#single ?? this.servers.of(first!)
+    const server = known?.trusted === true ? known : await this.servers.trusted(first!)
+    return this.layout.open(texts, server, this.tombstoneTtl, server.cellEra)
   }
 
   async #text(name: string): Promise<string | null> {
@@ -195,32 +182,18 @@ export class CellReads {
       throw redisError(error, this.#reads !== undefined)
     }
   }
+}
 
-  /** The names of a cell: where it is, and where its value has a key of its own, that. */
-  protected namesOf(key: string): readonly string[] {
-    if (this.plain === undefined) return [this.prefix + storageKey(key)]
-    const { names } = this.plain
-    const value = names.valueOf(key)
-    return [names.companionOf(value), value]
-  }
-
-  /** The cell that the texts under its names stand for. */
-  protected openAll(texts: readonly (string | null)[], server: ServerState, era: string): Cell {
-    const { plain } = this
-    if (plain !== undefined) {
-      return plain.open(texts, server, server.clock.now(), this.tombstoneTtl, era)
-    }
-    const text = texts[0]
-    return typeof text === 'string' ? this.open(text, server, era) : { ...ABSENT, era }
-  }
-
-  /** The cell that a text stands for. */
-  protected open(text: string, server: ServerState, era: string): Cell {
-    const now = server.clock.now()
-    const cell = openEnvelope(text, now, this.tombstoneTtl, era)
-    if (cell !== undefined) return cell
-    // Of another version or damaged: it may be replaced. What another program keeps there may not.
-    const token = isEnvelope(text) ? text.slice(TOKEN_AT, WRITTEN_AT) : FOREIGN
-    return { ...ABSENT, era, token }
-  }
+/** The cell that a text stands for. */
+export function openText(
+  text: string,
+  server: ServerState,
+  tombstoneTtl: number,
+  era: string,
+): Cell {
+  const cell = openEnvelope(text, server.clock.now(), tombstoneTtl, era)
+  if (cell !== undefined) return cell
+  // Of another version or damaged: it may be replaced. What another program keeps there may not.
+  const token = isEnvelope(text) ? text.slice(TOKEN_AT, WRITTEN_AT) : FOREIGN
+  return { ...ABSENT, era, token }
 }

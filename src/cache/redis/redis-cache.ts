@@ -11,45 +11,30 @@ import type {
   WriteOptions,
   WriteResult,
 } from '../backend.ts'
-import { SwitchbackError } from '../../errors.ts'
-import {
-  ENVELOPE_VERSION,
-  isWellFormed,
-  timeDigits,
-  tombstoneEnvelope,
-  valueEnvelope,
-} from '../envelope.ts'
+import { ENVELOPE_VERSION, timeDigits, tombstoneEnvelope, valueEnvelope } from '../envelope.ts'
 import type { Cell } from '../cell.ts'
-import { digestOf, type PlainCodec } from '../plain-value.ts'
+import { digestOf } from '../plain-value.ts'
 import { type OnWarning, Warnings } from '../warn.ts'
-import { BOARD_READ, RedisBoard } from './pair/board.ts'
+import { RedisBoard } from './pair/board.ts'
 import { ClusterBoard } from './pair/cluster-board.ts'
 import { unsafeClient } from './connection/check-client.ts'
 import { warnOfLosses } from './connection/client-events.ts'
 import { givenClient } from './clients/given.ts'
 import { createClient, isCluster, type RedisClient } from './connection/client.ts'
-import { foreignData, foreignPlain, outOfMemory, redisError } from './errors.ts'
-import { canFollow, Follower, FOLLOWER_ASK } from './pair/follower.ts'
+import { outOfMemory, redisError } from './errors.ts'
+import { canFollow, Follower } from './pair/follower.ts'
 import { checkOptions, checkRedisNames, type RedisCacheOptions } from './options.ts'
-import { PlainCells } from './plain/plain-cells.ts'
-import { COMPANIONS, PLAIN_SPACE, PlainNames } from './plain/plain-names.ts'
-import {
-  PLAIN_ASK,
-  PLAIN_CLEAR,
-  PLAIN_CLAIM,
-  PLAIN_PUT,
-  PLAIN_READ,
-  PLAIN_TOMBSTONE,
-} from './plain/plain-scripts.ts'
+import type { CellLayout, Place } from './layout.ts'
+import { DEFAULT_PREFIX, OwnLayout } from './own-layout.ts'
+import { PlainLayout } from './plain/plain-layout.ts'
 import { missingRights, rightsWarning, userOf } from './rights.ts'
 import { Scripts } from './run-scripts.ts'
 import { keyPrefixOf, scanKeys, scanPages } from './scan.ts'
-import { evaluate, OUTCOME, PUT_SCRIPT, type Script, TOMBSTONE_SCRIPT } from './scripts.ts'
+import { evaluate, OUTCOME, type Script } from './scripts.ts'
 import type { EraListener } from './servers/servers.ts'
 import { CellReads } from './cell-reads.ts'
 import { parseRedisUrl } from './connection/url.ts'
 
-const DEFAULT_PREFIX = 'switchback:cache:'
 const DEFAULT_TOMBSTONE_TTL_MS = 120_000
 /** Keys tombstoned at once by `clear`. */
 const CLEAR_BATCH = 200
@@ -75,13 +60,11 @@ export function redisCache(options: RedisCacheOptions): CacheBackend {
   checkOptions(options, prefix, tombstoneTtl)
   const warnings = new Warnings()
   const connection = connectionOf(options, warnings.tell)
-  const names = plain ? new PlainNames(prefix, keyPrefixOf(connection.client)) : undefined
-  const cells = names && new PlainCells(names, options.codec ?? AS_IT_IS)
-  return new RedisCache(name, connection, prefix, tombstoneTtl, warnings, cells)
+  const layout = plain
+    ? new PlainLayout(prefix, keyPrefixOf(connection.client), options.codec)
+    : new OwnLayout(prefix)
+  return new RedisCache(name, connection, layout, tombstoneTtl, warnings)
 }
-
-/** The application keeps the same text as the switch. */
-const AS_IT_IS: PlainCodec = { encode: (payload) => payload, decode: (stored) => stored }
 
 interface Connection {
   readonly client: RedisClient
@@ -107,12 +90,6 @@ function connectionOf(options: RedisCacheOptions, onWarning: OnWarning): Connect
   return { client, disconnect }
 }
 
-/** Where a cell is; with a key of its own for the value, that, and the value if it is written. */
-interface Place {
-  readonly name: string
-  readonly beside?: { readonly name: string; readonly text: string }
-}
-
 class RedisCache extends CellReads implements CacheBackend {
   readonly name: string
   readonly #disconnect: () => void
@@ -130,56 +107,44 @@ class RedisCache extends CellReads implements CacheBackend {
   constructor(
     name: string,
     { client, disconnect }: Connection,
-    prefix: string,
+    layout: CellLayout,
     tombstoneTtl: number,
     warnings: Warnings,
-    plain: PlainCells | undefined,
   ) {
-    super(client, prefix, tombstoneTtl, warnings, plain)
+    super(client, layout, tombstoneTtl, warnings)
     this.name = name
+    this.outsiders = layout.outsiders
     this.#disconnect = disconnect
     this.#scripts = new Scripts(client, this.servers, () => Math.ceil(this.tombstoneTtl))
+    layout.onForeign = () => this.#sawForeign()
     const { single, head } = this.servers
-    if (plain !== undefined) plain.onUnreadable = () => this.#sawForeign()
-    const { stateName } = this
-    const boardParts = { client, stateName }
-    const namesOf = (key: string): readonly string[] => this.namesOf(key)
-    this.board =
-      single === undefined
-        ? new ClusterBoard({ ...boardParts, server: head!, read: (key) => this.read(key) })
-        : new RedisBoard({
-            ...boardParts,
-            server: single,
-            namesOf,
-            open: (texts, era) => this.openAll(texts, single, era),
-            script: plain === undefined ? BOARD_READ : PLAIN_READ,
-          })
-    if (single !== undefined && canFollow(client)) {
-      this.follow = (listener) =>
-        new Follower({
-          client,
-          server: single,
-          watched: plain?.names.watched ?? [prefix],
-          toldAs: (changed) => this.#toldAs(changed),
-          stateName,
-          namesOf,
-          open: (texts, era) => this.openAll(texts, single, era),
-          script: plain === undefined ? FOLLOWER_ASK : PLAIN_ASK,
-          listener,
-        })
+    const { scripts, stateName, watched } = layout
+    if (single === undefined) {
+      const read = (key: string): Promise<Cell> => this.read(key)
+      this.board = new ClusterBoard({ client, stateName, server: head!, read })
+    } else {
+      const open = (texts: readonly (string | null)[], era: string): Cell =>
+        layout.open(texts, single, this.tombstoneTtl, era)
+      const namesOf = (key: string): readonly string[] => layout.namesOf(key)
+      const cells = { client, server: single, stateName, namesOf, open }
+      this.board = new RedisBoard({ ...cells, script: scripts.read })
+      if (canFollow(client)) {
+        const toldAs = (changed: string): readonly string[] => layout.toldAs(changed)
+        const asked = { ...cells, client, watched, toldAs, script: scripts.ask }
+        this.follow = (listener) => new Follower({ ...asked, listener })
+      }
     }
-    if (plain !== undefined) this.claim = (key, cell) => this.#claim(key, cell)
-    this.outsiders = plain !== undefined
+    const { claim } = scripts
+    if (claim !== undefined) this.claim = (key, cell) => this.#claim(claim, key, cell)
   }
 
   async write(key: string, entry: Entry, options: WriteOptions): Promise<WriteResult> {
-    const { name, beside } = this.#placeOf(key, entry.payload)
+    const { name, beside } = this.layout.placeOf(key, entry.payload)
     const payload = beside === undefined ? entry.payload : digestOf(beside.text)
     const envelope = valueEnvelope(payload, entry.expiresAt)
     if (this.starting !== undefined) await this.starting
     const { within, expect: condition, era } = options
-    const script = beside === undefined ? PUT_SCRIPT : PLAIN_PUT
-    const run = { script, name, beside, envelope, within, condition, era }
+    const run = { script: this.layout.scripts.put, name, beside, envelope, within, condition, era }
     const outcome = await this.#scripts.run(run)
     if (outcome === OUTCOME.foreign) {
       this.#sawForeign()
@@ -191,7 +156,7 @@ class RedisCache extends CellReads implements CacheBackend {
 
   async invalidate(key: string, options: InvalidateOptions): Promise<InvalidateResult> {
     const { within, successor = '', notBefore = 0 } = options
-    const place = this.#placeOf(key)
+    const place = this.layout.placeOf(key)
     if (this.starting !== undefined) await this.starting
     // Only a late tombstone that points at the other side can do harm.
     const limit = successor === '' ? Number.POSITIVE_INFINITY : within
@@ -201,15 +166,15 @@ class RedisCache extends CellReads implements CacheBackend {
   async clear({ signal }: { readonly signal?: AbortSignal } = {}): Promise<void> {
     if (this.starting !== undefined) await this.starting
     const nodes = isCluster(this.client) ? this.client.nodes('master') : [this.client]
-    const begin = this.plain === undefined ? this.prefix : COMPANIONS
+    const { cleared, scripts } = this.layout
     const clear = (place: Place): Promise<InvalidateResult> =>
-      this.#bury(place, '', Number.POSITIVE_INFINITY, 0, PLAIN_CLEAR)
+      this.#bury(place, '', Number.POSITIVE_INFINITY, 0, scripts.clear)
     for (const node of nodes) {
-      for await (const names of scanKeys(node, this.client, begin, signal)) {
+      for await (const names of scanKeys(node, this.client, cleared, signal)) {
         for (let i = 0; i < names.length; i += CLEAR_BATCH) {
           signal?.throwIfAborted()
           const batch = names.slice(i, i + CLEAR_BATCH)
-          const cells = batch.flatMap((name) => this.#cellOf(name) ?? [])
+          const cells = batch.flatMap((name) => this.layout.cellOf(name) ?? [])
           await Promise.all(cells.map(clear))
         }
       }
@@ -218,13 +183,13 @@ class RedisCache extends CellReads implements CacheBackend {
 
   async *names(after: string, signal?: AbortSignal): AsyncGenerator<NamesPage> {
     if (this.starting !== undefined) await this.starting
+    const { layout } = this
     const whole = isCluster(this.client)
     const nodes = whole ? this.client.nodes('master') : [this.client]
     for (const node of nodes) {
       const from = whole || after === '' ? '0' : after
-      for await (const page of scanPages(node, this.client, this.prefix, signal, from)) {
-        const cells = page.names.filter((name) => !this.#isOwnName(name))
-        const names = cells.map((name) => name.slice(this.prefix.length))
+      for await (const page of scanPages(node, this.client, layout.prefix, signal, from)) {
+        const names = page.names.flatMap((name) => layout.keyOf(name) ?? [])
         yield { names, cursor: whole || page.cursor === '0' ? '' : page.cursor }
       }
     }
@@ -243,19 +208,18 @@ class RedisCache extends CellReads implements CacheBackend {
     const client = this.client
     try {
       // No key is empty, so nothing is ever there. Unlike PING it needs a cluster that serves.
-      await client.get(this.plain === undefined ? this.prefix : PLAIN_SPACE)
+      await client.get(this.layout.ownPrefix)
       if (isCluster(client)) {
         await Promise.all(client.nodes('master').map((node) => node.ping()))
         await this.servers.meet()
-      } else await this.servers.trusted(this.prefix)
+      } else await this.servers.trusted(this.layout.prefix)
     } catch (error) {
       throw redisError(error, !isCluster(client))
     }
   }
 
   get space(): string {
-    if (this.plain !== undefined) return `${PLAIN_SPACE}${this.prefix}`
-    return this.prefix === DEFAULT_PREFIX ? '' : this.prefix
+    return this.layout.space
   }
 
   onEra(listener: EraListener): () => void {
@@ -274,11 +238,11 @@ class RedisCache extends CellReads implements CacheBackend {
     this.owner = owner
     if (others !== undefined) this.others = others
     if (stand !== undefined) this.stand = stand
-    if (this.plain !== undefined && readable !== undefined) this.plain.readable = readable
+    if (readable !== undefined) this.layout.readable = readable
     this.#checkRights(paired)
     if (!paired || this.servers.single !== undefined) return
     this.servers.pair()
-    this.since = (key) => this.servers.since(this.namesOf(key)[0]!)
+    this.since = (key) => this.servers.since(this.layout.namesOf(key)[0]!)
   }
 
   /** Once, on the first connection: what is refused only in an outage should be known before. */
@@ -286,8 +250,8 @@ class RedisCache extends CellReads implements CacheBackend {
     const client = this.client
     const check = (): void => {
       client.off('ready', check)
-      const prefix = this.plain === undefined ? this.prefix : PLAIN_SPACE
-      missingRights(client, { prefix, paired, plain: this.plain !== undefined }).then(
+      const { ownPrefix: prefix, outsiders: plain } = this.layout
+      missingRights(client, { prefix, paired, plain }).then(
         (words) => {
           const warning = rightsWarning(userOf(client), words)
           if (warning !== undefined) this.warnings.tell(warning)
@@ -305,17 +269,15 @@ class RedisCache extends CellReads implements CacheBackend {
     this.#disconnect()
   }
 
-  /** @param ofPlain the script for a value under the application's own key */
   async #bury(
     { name, beside }: Place,
     successor: string,
     within: number,
     notBefore: number,
-    ofPlain: Script = PLAIN_TOMBSTONE,
+    script: Script = this.layout.scripts.tombstone,
   ): Promise<InvalidateResult> {
     const envelope = tombstoneEnvelope(successor)
     const condition = String(Math.ceil(notBefore))
-    const script = beside === undefined ? TOMBSTONE_SCRIPT : ofPlain
     const outcome = await this.#scripts.run({ script, name, beside, envelope, within, condition })
     if (outcome === OUTCOME.deleted) throw outOfMemory()
     if (outcome === OUTCOME.foreign) {
@@ -326,41 +288,16 @@ class RedisCache extends CellReads implements CacheBackend {
     return { done, existed: outcome === OUTCOME.existed, token: done ? envelope.token : '' }
   }
 
-  #placeOf(key: string, payload?: string): Place {
-    const [name, value] = this.namesOf(key)
-    if (value === undefined) return { name: name! }
-    const text = payload === undefined ? '' : this.plain!.codec.encode(payload)
-    if (isWellFormed(text)) return { name: name!, beside: { name: value, text } }
-    const what = 'A text with half of a surrogate pair cannot be stored as it is'
-    const hint = 'encode it as JSON, which escapes it, or give redisCache a `codec` that does'
-    throw new SwitchbackError('SB_VALUE_NOT_SERIALIZABLE', what, { hint })
-  }
-
-  /** Of a name that a scan has found; `undefined`: it is not a cell's. */
-  #cellOf(name: string): Place | undefined {
-    if (this.plain === undefined) return name.startsWith(this.stateName) ? undefined : { name }
-    const value = this.plain.names.ofChanged(name)
-    return value === undefined ? undefined : { name, beside: { name: value, text: '' } }
-  }
-
-  /** What a scan finds beside the cells. Of plain values also what another key may be hashed to. */
-  #isOwnName(name: string): boolean {
-    if (this.plain === undefined) return name.startsWith(this.stateName)
-    return name.startsWith(PLAIN_SPACE) || name.startsWith('#', this.prefix.length)
-  }
-
-  #toldAs(name: string): readonly string[] {
-    if (this.plain === undefined) return [name.slice(this.prefix.length)]
-    const value = this.plain.names.ofChanged(name)
-    return value === undefined ? [] : this.plain.names.toldAs(value)
-  }
-
-  async #claim(key: string, { token, writtenAt, era = '' }: Cell): Promise<number | undefined> {
-    const keys = [...this.namesOf(key), ...this.servers.stateKeys]
+  async #claim(
+    script: Script,
+    key: string,
+    { token, writtenAt, era = '' }: Cell,
+  ): Promise<number | undefined> {
+    const keys = [...this.layout.namesOf(key), ...this.servers.stateKeys]
     const head = `${ENVELOPE_VERSION}v${token}`
     const args = [token, '', head, timeDigits(writtenAt), String(Math.ceil(this.tombstoneTtl)), era]
     try {
-      const reply = await evaluate(this.client, PLAIN_CLAIM, keys, args)
+      const reply = await evaluate(this.client, script, keys, args)
       return reply === '' ? undefined : Number(reply)
     } catch (error) {
       throw redisError(error, !isCluster(this.client))
@@ -370,7 +307,7 @@ class RedisCache extends CellReads implements CacheBackend {
   #sawForeign(): void {
     this.foreign += 1
     if (this.foreign > 1) return
-    const pattern = `${keyPrefixOf(this.client)}${this.prefix}*`
-    this.warnings.tell(this.plain === undefined ? foreignData(pattern) : foreignPlain(pattern))
+    const pattern = `${keyPrefixOf(this.client)}${this.layout.prefix}*`
+    this.warnings.tell(this.layout.foreignData(pattern))
   }
 }

@@ -88,6 +88,15 @@ end
 return now * 10 + ${OUTCOME.done}
 `
 
+// Without memory for a tombstone the key is deleted instead, and `outcome` says so.
+export const SET_TOMBSTONE: string = `local reply = redis.pcall('SET', KEYS[1], text, 'PX', string.format('%.0f', ttl))
+if reply.err then
+  if not string.find(reply.err, 'OOM', 1, true) then return reply end
+  redis.call('DEL', KEYS[1])
+  outcome = ${OUTCOME.deleted}
+end
+`
+
 // KEYS: cell, state; ARGV: deadline, not before, head, tail, tombstoneTtl, era
 const TOMBSTONE = `${NOW}${checkEra(2)}
 if now < tonumber(ARGV[2]) then return now * 10 + ${OUTCOME.refused} end
@@ -99,13 +108,7 @@ if kind == '${ENVELOPE_VERSION}v' or kind == '${ENVELOPE_VERSION}b' then
   local expires = tonumber(string.sub(header, ${EXPIRES_AT + 1}, ${EXPIRES_AT + 13}))
   if expires and expires > now then outcome = ${OUTCOME.existed} end
 end
-local reply = redis.pcall('SET', KEYS[1], text, 'PX', string.format('%.0f', ttl))
-if reply.err then
-  if not string.find(reply.err, 'OOM', 1, true) then return reply end
-  redis.call('DEL', KEYS[1])
-  outcome = ${OUTCOME.deleted}
-end
-return now * 10 + outcome
+${SET_TOMBSTONE}return now * 10 + outcome
 `
 
 export interface Script {

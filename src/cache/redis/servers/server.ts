@@ -17,7 +17,7 @@ export interface ServerParts {
   readonly head?: () => Server | undefined
   readonly question: () => Pick<TickQuestion, 'key' | 'tombstoneTtl' | 'owner' | 'others'>
   /** The values of other programs are used too. */
-  readonly plain: boolean
+  readonly outsiders: boolean
   /** Where the machine stands with the store. */
   readonly stand: () => Stand | undefined
   /** Awaited before the era counts. If it rejects, the connection is not used. */
@@ -63,7 +63,8 @@ export class Server extends ServerState {
    */
   learn(serverTime: number, sentAt: number): void {
     const ahead = this.clock.learn(serverTime, sentAt)
-    if (ahead < this.#parts.question().tombstoneTtl / 4 || this.heard === undefined) return
+    if (ahead <= 0 || this.heard === undefined) return
+    if (ahead < this.#parts.question().tombstoneTtl / 4) return
     this.#outrun = this.heard.name
     this.connected = false
   }
@@ -137,7 +138,7 @@ export class Server extends ServerState {
 
   /** Whoever knew an era that is gone knows that something was lost. */
   #adoption(keep: boolean, asked: Stand | undefined): 'first' | 'keep' | '' {
-    if (!this.#parts.plain || (asked?.era ?? 0) !== 0) return ''
+    if (!this.#parts.outsiders || (asked?.era ?? 0) !== 0) return ''
     if (keep) return 'keep'
     return this.heard === undefined ? 'first' : ''
   }

@@ -27,7 +27,7 @@ export interface ServersOptions {
   readonly stand: () => Stand | undefined
   readonly onWarning: (warning: SwitchbackError) => void
   /** The values of other programs are used too. @default false */
-  readonly plain?: boolean
+  readonly outsiders?: boolean
 }
 
 /** The servers behind a client: one, or the masters of a cluster, each with an era of its own. */
@@ -173,7 +173,7 @@ export class Servers {
     return new Server({
       node: () => client as unknown as RedisNode,
       lone: false,
-      plain: this.#options.plain === true,
+      outsiders: this.#options.outsiders === true,
       question: () => ({ key: stateName, tombstoneTtl: tombstoneTtl(), owner: '', others: false }),
       stand,
       onHeard: (heard) => this.#tell(heard),
@@ -227,7 +227,7 @@ export class Servers {
         owner: owner(),
         others: others(),
       }),
-      plain: this.#options.plain === true,
+      outsiders: this.#options.outsiders === true,
       stand: this.#options.stand,
       onHeard: (heard) => this.#heard(heard),
     })

@@ -1,36 +1,104 @@
+import { SwitchbackError } from '../../../errors.ts'
 import { ABSENT, type Cell, EXPIRY_UNKNOWN } from '../../cell.ts'
 import {
   ERA_AT,
   HEADER_LENGTH,
   isEnvelope,
+  isWellFormed,
   openEnvelope,
   SUCCESSOR_AT,
   WRITTEN_AT,
 } from '../../envelope.ts'
 import { digestOf, isJson, type PlainCodec, tokenOfForeign } from '../../plain-value.ts'
-import type { PlainNames } from './plain-names.ts'
-import { CLAIMED } from './plain-scripts.ts'
+import { foreignPlain } from '../errors.ts'
+import type { CellLayout, LayoutScripts, Place } from '../layout.ts'
+import { COMPANIONS, PLAIN_SPACE, PlainNames } from './plain-names.ts'
+import {
+  CLAIMED,
+  PLAIN_ASK,
+  PLAIN_CLAIM,
+  PLAIN_CLEAR,
+  PLAIN_PUT,
+  PLAIN_READ,
+  PLAIN_TOMBSTONE,
+} from './plain-scripts.ts'
 import { FOREIGN } from '../scripts.ts'
 import type { ServerState } from '../servers/server-state.ts'
+
+/** The application keeps the same text as the switch. */
+const AS_IT_IS: PlainCodec = { encode: (payload) => payload, decode: (stored) => stored }
 
 /** An answer is looked at so much later at most, as a rule: its process was busy. */
 const LATE_MS = 1000
 
-/** As {@link ServerState}, as far as a cell is judged by it. */
-type Server = Pick<ServerState, 'adopted' | 'since'>
-
 /** Values under the application's own keys, each with a companion that has the rest of its cell. */
-export class PlainCells {
-  readonly names: PlainNames
-  readonly codec: PlainCodec
-  /** Whether the application's codec can read it. */
+export class PlainLayout implements CellLayout {
+  readonly scripts: LayoutScripts = {
+    put: PLAIN_PUT,
+    tombstone: PLAIN_TOMBSTONE,
+    clear: PLAIN_CLEAR,
+    ask: PLAIN_ASK,
+    read: PLAIN_READ,
+    claim: PLAIN_CLAIM,
+  }
+  readonly outsiders: boolean = true
+  readonly ownPrefix: string = PLAIN_SPACE
+  /** `clear` deletes what the switch itself wrote. */
+  readonly cleared: string = COMPANIONS
+  readonly prefix: string
   readable: (payload: string) => boolean = isJson
-  /** Called when a value that nobody here can read is left alone. */
-  onUnreadable: () => void = () => undefined
+  onForeign: () => void = () => undefined
+  readonly #names: PlainNames
+  readonly #codec: PlainCodec
 
-  constructor(names: PlainNames, codec: PlainCodec) {
-    this.names = names
-    this.codec = codec
+  constructor(prefix: string, clientPrefix: string, codec: PlainCodec = AS_IT_IS) {
+    this.prefix = prefix
+    this.#names = new PlainNames(prefix, clientPrefix)
+    this.#codec = codec
+  }
+
+  get space(): string {
+    return PLAIN_SPACE + this.prefix
+  }
+
+  get stateName(): string {
+    return this.#names.state
+  }
+
+  get watched(): readonly string[] {
+    return this.#names.watched
+  }
+
+  namesOf(key: string): readonly string[] {
+    const value = this.#names.valueOf(key)
+    return [this.#names.companionOf(value), value]
+  }
+
+  placeOf(key: string, payload?: string): Place {
+    const value = this.#names.valueOf(key)
+    const text = payload === undefined ? '' : this.#codec.encode(payload)
+    if (!isWellFormed(text)) throw halfASurrogate()
+    return { name: this.#names.companionOf(value), beside: { name: value, text } }
+  }
+
+  cellOf(name: string): Place | undefined {
+    const value = this.#names.ofChanged(name)
+    return value === undefined ? undefined : { name, beside: { name: value, text: '' } }
+  }
+
+  keyOf(name: string): string | undefined {
+    const key = name.slice(this.prefix.length)
+    // What another key may be hashed to is told by its companion only.
+    return name.startsWith(PLAIN_SPACE) || key.startsWith('#') ? undefined : key
+  }
+
+  toldAs(name: string): readonly string[] {
+    const value = this.#names.ofChanged(name)
+    return value === undefined ? [] : this.#names.toldAs(value)
+  }
+
+  foreignData(pattern: string): SwitchbackError {
+    return foreignPlain(pattern)
   }
 
   /**
@@ -42,12 +110,12 @@ export class PlainCells {
    */
   open(
     [companion, value]: readonly (string | null)[],
-    server: Server,
-    now: number,
+    server: ServerState,
     tombstoneTtl: number,
     era: string,
   ): Cell {
     const trace = companion ?? ''
+    const now = server.clock.now()
     const left = trace === '' ? ABSENT : openEnvelope(trace, now, tombstoneTtl, era)
     if (left === undefined && !isEnvelope(trace)) return { ...ABSENT, era, token: FOREIGN }
     const cell = { ...ABSENT, ...left, payload: '', era }
@@ -75,12 +143,18 @@ export class PlainCells {
 
   #read(cell: Cell, value: string): Cell {
     try {
-      const payload = this.codec.decode(value)
+      const payload = this.#codec.decode(value)
       if (cell.expiresAt !== EXPIRY_UNKNOWN || this.readable(payload)) return { ...cell, payload }
     } catch {
       // The codec's error: this is no value of the application.
     }
-    this.onUnreadable()
+    this.onForeign()
     return { ...ABSENT, token: FOREIGN, ...(cell.era === undefined ? {} : { era: cell.era }) }
   }
+}
+
+function halfASurrogate(): SwitchbackError {
+  const what = 'A text with half of a surrogate pair cannot be stored as it is'
+  const hint = 'encode it as JSON, which escapes it, or give redisCache a `codec` that does'
+  return new SwitchbackError('SB_VALUE_NOT_SERIALIZABLE', what, { hint })
 }
