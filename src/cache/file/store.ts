@@ -37,8 +37,6 @@ export class Store extends OpenStore {
    * does.
    */
   #stuck: boolean = false
-  /** In which a transaction runs: it must not be closed under it. */
-  #running: Opened | undefined
 
   /** Whether other machines were ever met at a shared store, by any process. */
   get others(): boolean {
@@ -86,14 +84,6 @@ export class Store extends OpenStore {
     }
     if (!isCurrent(opened)) throw MOVED
     return result
-  }
-
-  /** As ever; amid a transaction of the same process it throws if that has become void. */
-  override withHeader(): Opened {
-    const running = this.#running
-    if (running === undefined) return super.withHeader()
-    if (!isCurrent(running)) throw MOVED
-    return running
   }
 
   /**
@@ -158,11 +148,11 @@ export class Store extends OpenStore {
   }
 
   #within<T>(opened: Opened, work: () => T): T {
-    this.#running = opened
+    this.running = opened
     try {
       return work()
     } finally {
-      this.#running = undefined
+      this.running = undefined
     }
   }
 
@@ -185,7 +175,7 @@ export class Store extends OpenStore {
   }
 
   #attempt<T>(work: () => T): T {
-    if (this.#running !== undefined) return work()
+    if (this.running !== undefined) return work()
     for (let tries = 0; ; tries++) {
       try {
         return work()

@@ -21,6 +21,8 @@ export class OpenStore {
   readonly #bootId: string
   protected opened: Opened | undefined
   protected previous: Opened | undefined
+  /** In which a transaction of this process runs: it must not be closed under it. */
+  protected running: Opened | undefined
   protected damage: unknown
   protected lookedAt: number = 0
   #failure: unknown
@@ -52,8 +54,15 @@ export class OpenStore {
     return this.look(now)
   }
 
-  /** The open store, its control file's header read just now. */
+  /**
+   * The open store, its control file's header read just now. Amid a transaction of this process it throws if that
+   * has become void.
+   */
   withHeader(): Opened {
+    if (this.running !== undefined) {
+      if (!isCurrent(this.running)) throw MOVED
+      return this.running
+    }
     for (let tries = 0; tries < 5; tries++) {
       const opened = this.current(Date.now())
       if (isCurrent(opened)) {
