@@ -405,6 +405,14 @@ export const mutations = [
     tests: [{ file: 'test/switch/parts.test.ts', title: 'does not take it back' }],
   },
   {
+    name: 'what one process alone knows of the files is not told to Redis again',
+    file: 'src/switch/truth/debts.ts',
+    from: 'if (this.othersMove && !this.memory.owes(also, key)) this',
+    to: 'if (this.parts.boards !== undefined && !this.memory.owes(also, key)) this',
+    args: ['--policy', 'invalidate', '--faults', 'disk-broken,evict-state'],
+    tests: [fences('neither the file side nor the ledger takes')],
+  },
+  {
     name: 'debts are written off without a fence',
     file: 'src/switch/truth/debts.ts',
     from: 'await this.fence(side, why)\n    this.memory.writeOff(side)',
@@ -1009,8 +1017,8 @@ export const mutations = [
   {
     name: 'two Redis: what one process alone knows is pending on one of them',
     file: 'src/switch/truth/debts.ts',
-    from: 'if (this.parts.boards === undefined || this.memory.owes(also, key)) return',
-    to: 'if (this.parts.boards === undefined || this.memory.count(also) >= 0) return',
+    from: 'if (this.othersMove && !this.memory.owes(also, key)) this',
+    to: 'if (this.parts.boards === undefined && !this.memory.owes(also, key)) this',
     rule: 'alonePendingOnBoth',
     args: PAIR,
     tests: [twoStores('A took a set and lost it')],

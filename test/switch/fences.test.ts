@@ -1,7 +1,7 @@
 // @needs redis
-import { afterAll, beforeAll, expect, test } from 'vitest'
+import { afterAll, beforeAll, expect, test, vi } from 'vitest'
 import { deferred } from '../support/deferred.ts'
-import { until, World } from '../support/world.ts'
+import { type Actor, until, World } from '../support/world.ts'
 
 let world: World
 
@@ -10,6 +10,17 @@ beforeAll(async () => {
 })
 
 afterAll(() => world.close())
+
+/** Not one byte of the file store can be written, for this process. */
+function breakFiles({ off }: Actor): { end(): void } {
+  const broken = new Error('broken')
+  const spies = [
+    vi.spyOn(off.inner, 'invalidate').mockRejectedValue(broken),
+    vi.spyOn(off.ledger!, 'owe').mockRejectedValue(broken),
+    vi.spyOn(off.ledger!, 'fence').mockRejectedValue(broken),
+  ]
+  return { end: () => spies.forEach((spy) => spy.mockRestore()) }
+}
 
 test('a set that a fence covers has reached Redis, not yet the file side: nothing moves over it', async () => {
   const writer = world.actor()
@@ -62,6 +73,36 @@ test.each(['set', 'delete', 'delete by a user of the old side'] as const)(
     }
     await until('all is repaid', () => reader.cache.health().on.owed === 0)
     expect(await reader.onUser.get(key)).toBeUndefined()
+  },
+)
+
+test.each(['set', 'delete'] as const)(
+  'neither the file side nor the ledger takes a %s, and Redis, which took it, gets the old value back',
+  async (act) => {
+    const writer = world.actor()
+    const reader = world.actor()
+    const key = world.key()
+    await writer.offUser.set(key, 'v1')
+    const broken = breakFiles(writer)
+    if (act === 'set') await writer.onUser.set(key, 'v2')
+    else await writer.onUser.delete(key)
+    expect(writer.cache.health()).toMatchObject({ off: { owed: 1 } })
+
+    // Only the writer knows what the files owe: others move it to the Redis that has lost the write.
+    await world.redis.command('FLUSHALL')
+    await until('the old value is in Redis', async () => {
+      await reader.onUser.get(key)
+      return (await reader.on.inner.read(key)).state === 'value'
+    })
+    for (const user of [writer.onUser, writer.offUser]) expect(await user.get(key)).toBeUndefined()
+    broken.end()
+    await until('both sides were told', () => {
+      const { off, on } = writer.cache.health()
+      return off.owed === 0 && on.owed === 0
+    })
+    for (const user of [reader.onUser, reader.offUser, writer.onUser, writer.offUser]) {
+      expect(await user.get(key)).toBeUndefined()
+    }
   },
 )
 

@@ -25,10 +25,7 @@ export class Debts extends Fences {
     const { ledger, boards, recorder } = this.parts
     recorder.event(side, 'owed')
     if (boards !== undefined && (await boards.owe(side, key, notBefore))) return 'all'
-    if (ledger === undefined) {
-      this.#remember(side, key, notBefore)
-      return 'process'
-    }
+    if (ledger === undefined) return this.#remember(side, key, notBefore)
     try {
       await ledger.owe(side, key, notBefore, this.#patienceMs())
       this.ledgerFailed = false
@@ -40,14 +37,14 @@ export class Debts extends Fences {
   }
 
   /**
-   * Nobody else knows. Of two shared stores the other one may have lost the write as well, and the old
-   * value may move there before this process hears of it: the key is pending there too, until after.
+   * Nobody else knows. The other side may lose the write as well, and others may move the old value there
+   * before they are told: the key is pending there too, until after.
    */
-  #remember(side: Side, key: string, notBefore: number): void {
+  #remember(side: Side, key: string, notBefore: number): Reach {
     const also = otherSide(side)
     this.memory.owe(side, key, notBefore)
-    if (this.parts.boards === undefined || this.memory.owes(also, key)) return
-    this.memory.oweAfter(also, key)
+    if (this.othersMove && !this.memory.owes(also, key)) this.memory.oweAfter(also, key)
+    return 'process'
   }
 
   /** Distrusts everything that the side has, in place of all that is pending. */
@@ -120,13 +117,13 @@ export class Debts extends Fences {
   }
 
   /**
-   * Of two shared stores that both owe a key, as this process alone knows, the one that is told first may get the
-   * old value from the other one: it is told again, after that.
+   * Of two sides that both owe a key, as this process alone knows, the one that is told first may get the old
+   * value from the other one: it is told again, after that.
    */
   #forget(owed: Owed): boolean {
     const { memory } = this
     if (!memory.settle(owed)) return false
-    if (this.parts.boards !== undefined && memory.owesFirst(otherSide(owed.side), owed.key))
+    if (this.othersMove && memory.owesFirst(otherSide(owed.side), owed.key))
       memory.oweAfter(owed.side, owed.key)
     return true
   }
@@ -138,8 +135,7 @@ export class Debts extends Fences {
       await this.parts.ledger?.fence(side, before)
       return 'machine'
     } catch {
-      this.memory.owe(side, key, notBefore)
-      return 'process'
+      return this.#remember(side, key, notBefore)
     }
   }
 

@@ -91,6 +91,11 @@ export class Trust {
     return this.changes === changes ? asked : Math.max(asked, this.trustedFrom(side, key))
   }
 
+  /** Whether other processes move values between the two sides, who do not know what this one alone knows. */
+  protected get othersMove(): boolean {
+    return this.parts.ledger !== undefined || this.parts.boards !== undefined
+  }
+
   /** Whether this process and its machine are in the same era of the side's store. */
   protected isCurrent(side: Side): boolean {
     const { backend } = this.parts.sides[side]
