@@ -655,6 +655,20 @@ export const mutations = [
     tests: [follower],
   },
   {
+    name: 'who joins a load takes what was stored on a side that was told nothing',
+    file: 'src/switch/truth/coherence.ts',
+    from: 'const known = follower?.filled(op, token) ?? token',
+    to: 'void follower?.filled(op, token)\n      const known = token',
+    tests: [privateSides('who joins a load from before a write')],
+  },
+  {
+    name: 'a question to Redis serves those who come later, too',
+    file: 'src/switch/truth/follower.ts',
+    from: 'now - open.askedAt < PROOF_MS && ',
+    to: '',
+    tests: [follower],
+  },
+  {
     name: 'the connection of a follower is believed in any era',
     file: 'src/cache/redis/pair/follower.ts',
     from: "return this.#era !== '' && this.#era === this.#parts.server.heard?.name",

@@ -11,6 +11,7 @@ import { Follower, type FollowerParts } from '../../src/switch/truth/follower.ts
 import { NEVER_TRUSTED } from '../../src/switch/truth/trust.ts'
 import { PinnedOperation } from '../../src/switch/operation.ts'
 import { noTelemetry } from '../../src/telemetry/index.ts'
+import { deferred } from '../support/deferred.ts'
 
 /** A tombstone's life. */
 const T = 60_000
@@ -186,6 +187,23 @@ describe('a value that this process has put there', () => {
     stage.listener.changed('k')
     stage.has = undefined
     expect(await stage.uses(cell)).toBe('miss')
+  })
+
+  test('a question serves those who come within a second of it', async () => {
+    const cell = put()
+    stage.listener.changed('k')
+    const answer = deferred<Cell>()
+    stage.following.ask = () => {
+      stage.asked += 1
+      return answer.promise
+    }
+    const [first, soon] = [stage.uses(cell), stage.uses(cell)]
+    expect(stage.asked).toBe(1)
+    vi.advanceTimersByTime(1000)
+    const late = stage.uses(cell)
+    expect(stage.asked).toBe(2)
+    answer.resolve(tombstone('a'))
+    expect(await Promise.all([first, soon, late])).toEqual(Array(3).fill('confirmed'))
   })
 
   test('a change during the question keeps the doubt', async () => {

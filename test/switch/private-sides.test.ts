@@ -1,7 +1,9 @@
 import { connect, createServer, type Server, type Socket } from 'node:net'
+import { setImmediate as nextTurn } from 'node:timers/promises'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { readinessOf } from '../../src/app/index.ts'
 import { createTelemetry } from '../../src/telemetry/index.ts'
+import { deferred } from '../support/deferred.ts'
 import { Fleet, type OldSide, type Pod } from '../support/fleet.ts'
 import { until } from '../support/until.ts'
 
@@ -149,6 +151,27 @@ test('a connection that has become deaf proves nothing: Redis is asked', async (
   } finally {
     await path.close()
     telemetry.close()
+  }
+})
+
+test('who joins a load from before a write that this machine was not told of does not take its value', async () => {
+  const path = await deafPath()
+  try {
+    const [reader, writer] = [await fleet.pod({ port: path.port }), await fleet.pod()]
+    const key = fleet.key()
+    const origin = deferred<string>()
+    const leading = reader.offUser.getOrSet(key, () => origin.promise)
+    path.deafen()
+    await writer.onUser.set(key, 'v2')
+    await until('it has noticed', () => reader.cache.health().follower?.live === false)
+    const joining = reader.offUser.getOrSet(key, () => 'a load of its own')
+    await nextTurn()
+    origin.resolve('v1')
+    expect(await leading).toBe('v1')
+    expect(await joining).toBe('v2')
+    await reader.cache.close()
+  } finally {
+    await path.close()
   }
 })
 

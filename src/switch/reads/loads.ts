@@ -112,7 +112,7 @@ export class Loads {
       const payload = values.encodeLoaded(value)
       if (payload === undefined) return { payload, value, servedBy: 'origin', stored: false }
       const entry = values.entry(payload, ttlMs)
-      const token = await coherence.fill(op, entry)
+      const { token, known } = await coherence.fill(op, entry)
       if (token !== '') {
         if (op.outcome === 'miss') losses?.stored(op.active.side, op.key, ttlMs)
         else losses?.dropped(op.key)
@@ -121,7 +121,7 @@ export class Loads {
           background.mirror(op, entry, token, seen.token)
         }
       }
-      return { payload, value, servedBy: 'origin', stored: token !== '' }
+      return { payload, value, servedBy: 'origin', stored: known }
     } finally {
       this.#flights.ended(place, op.key, flight)
     }
@@ -156,6 +156,6 @@ interface Loaded {
   readonly payload: string | undefined
   readonly value: unknown
   readonly servedBy: Side | 'origin' | 'none'
-  /** It was stored in the cell that was missed, so nothing was written or deleted until then. */
+  /** It was stored in the cell that was missed, so nothing was written or deleted until then, as far as a hit could know. */
   readonly stored: boolean
 }

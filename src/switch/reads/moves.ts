@@ -15,10 +15,15 @@ import { NEVER_TRUSTED } from '../truth/trust.ts'
 /** A write may take so much longer than its deadlines from one side to the other: its process was busy. */
 const LEGS_MS = 1000
 
-/** After `moved` the active side has the value too. */
+/** After `moved` the active side has the value too, as the latest. */
 type Taken = 'nothing' | 'served' | 'moved'
 
-const NOT_WRITTEN: WriteResult = { written: false, token: '' }
+interface Moved extends WriteResult {
+  /** It may be used without asking; `undefined`: as it was written. */
+  readonly known?: boolean | undefined
+}
+
+const NOT_WRITTEN: Moved = { written: false, token: '' }
 
 export interface MovesParts {
   readonly debts: Debts
@@ -73,8 +78,8 @@ export class Moves {
   async #take(op: PinnedOperation, missed: Cell, found: Cell): Promise<Taken> {
     op.cell = found
     op.servedBy = op.standby.side
-    const { written, foreign } = await this.#fillFrom(op, missed, found)
-    if (written) return 'moved'
+    const { written, foreign, known = written } = await this.#fillFrom(op, missed, found)
+    if (written) return known ? 'moved' : 'served'
     const follower = this.#follower?.side === op.standby.side ? this.#follower : undefined
     const named = isNamed(missed, found)
     // Of a side that other machines do not see: the shared one may have lost what they wrote there, which only its
@@ -131,7 +136,7 @@ export class Moves {
     }
   }
 
-  async #fillFrom(op: PinnedOperation, missed: Cell, found: Cell): Promise<WriteResult> {
+  async #fillFrom(op: PinnedOperation, missed: Cell, found: Cell): Promise<Moved> {
     const { active, standby, key } = op
     let entry: Cell | undefined = found
     // Asked first: what is checked here must hold at the write.
@@ -145,9 +150,9 @@ export class Moves {
     try {
       const stands = this.#debts.stands(active.side, key, op.fence)
       const result = await active.write(key, entry, missed.token, missed.era, stands)
-      follower?.filled(op, result.token)
+      const known = follower?.filled(op, result.token)
       this.#recorder.event(active.side, result.written ? 'backfill' : 'fill_refused')
-      return result
+      return { ...result, known }
     } catch {
       // The value is served all the same; the next miss tries again.
       return NOT_WRITTEN

@@ -13,6 +13,16 @@ export interface Written {
   readonly standbyToken: string
 }
 
+/** What a fill left in the place of the miss. */
+export interface Filled {
+  /** `''`: nothing. */
+  readonly token: string
+  /** Nothing was written or deleted until then, as far as a hit could know. */
+  readonly known: boolean
+}
+
+const NOT_FILLED: Filled = { token: '', known: false }
+
 /**
  * The protocol that keeps two caches telling one truth: a read that starts after a write or delete
  * was acknowledged never returns anything older, whichever side either of them used. Its rules and
@@ -79,16 +89,16 @@ export class Coherence extends CoherentReads {
   /**
    * Stores a loaded value where the miss was seen, unless the cell was written or deleted since.
    */
-  async fill(op: PinnedOperation, entry: Entry): Promise<string> {
+  async fill(op: PinnedOperation, entry: Entry): Promise<Filled> {
     const { place, key, cell } = op
-    if (place === undefined) return ''
+    if (place === undefined) return NOT_FILLED
     const slow = performance.now() - op.missedAt > place.backend.tombstoneTtl / 2
     const follower = place.side === this.follower?.side ? this.follower : undefined
     const changed = follower?.changedSince(key, op.heardUntil) === true
     // Another fence than at the miss, or the side is out by now, or an invalidation is pending.
     if (slow || changed || this.debts.trustedFrom(place.side, key) !== op.fence) {
       this.recorder.event(place.side, 'fill_refused')
-      return ''
+      return NOT_FILLED
     }
     try {
       const stands = this.debts.stands(place.side, key, op.fence)
@@ -100,11 +110,11 @@ export class Coherence extends CoherentReads {
         stands,
       )
       this.recorder.event(place.side, written ? 'fill' : 'fill_refused')
-      follower?.filled(op, token)
+      const known = follower?.filled(op, token) ?? token !== ''
       if (foreign === true) await this.#fillOther(op, entry)
-      return token
+      return { token, known }
     } catch {
-      return ''
+      return NOT_FILLED
     }
   }
 

@@ -71,7 +71,7 @@ export class Follower {
   #unknownUntil = 0
   readonly #questions = new Map<
     string,
-    { readonly from: number; readonly answer: Promise<Answer> }
+    { readonly from: number; readonly askedAt: number; readonly answer: Promise<Answer> }
   >()
   /** Why the store does not tell; `''`: it does, or may yet. */
   #refused = ''
@@ -122,7 +122,7 @@ export class Follower {
   }
 
   /** Whether the private side's cell may be used without asking. */
-  knows(key: string, { token }: Cell): boolean {
+  knows(key: string, { token }: Pick<Cell, 'token'>): boolean {
     const known = this.#known.get(storageKey(key))
     if (known !== undefined && known.doubtSince === 0 && known.token === token && this.#isLive) {
       return true
@@ -136,11 +136,14 @@ export class Follower {
     this.#remember(storageKey(key), { token, at, doubtSince: 0, changed: false })
   }
 
-  /** After a fill: the cell counts only if nothing happened since its load began. */
-  filled(op: PinnedOperation, token: string): void {
-    if (token !== '' && !this.changedSince(op.key, op.heardUntil)) {
-      this.put(op.key, token, op.missedAt)
-    }
+  /**
+   * After a fill: the cell counts only if nothing happened since its load began. Whether it may be used without
+   * asking, also by those who waited for the load: the store has taken it, but what others wrote is not there.
+   */
+  filled(op: PinnedOperation, token: string): boolean {
+    if (token === '') return false
+    if (!this.changedSince(op.key, op.heardUntil)) this.put(op.key, token, op.missedAt)
+    return this.knows(op.key, { token })
   }
 
   /**
@@ -219,13 +222,15 @@ export class Follower {
     return follows && performance.now() - provenAt < PROOF_MS
   }
 
-  /** Concurrent callers share a question, unless something happened since it was sent. */
+  /** Concurrent callers share a question, unless something happened since it was sent, or may have. */
   async #ask(key: string, cell: Cell): Promise<Answer> {
     const name = storageKey(key)
     const id = `${cell.token}${name}`
     const open = this.#questions.get(id)
-    if (open !== undefined && !this.changedSince(key, open.from)) return open.answer
-    const question = { from: this.now, answer: this.#askOnce(key, name, cell) }
+    const now = performance.now()
+    if (open !== undefined && now - open.askedAt < PROOF_MS && !this.changedSince(key, open.from))
+      return open.answer
+    const question = { from: this.now, askedAt: now, answer: this.#askOnce(key, name, cell) }
     this.#questions.set(id, question)
     void question.answer.finally(() => {
       if (this.#questions.get(id) === question) this.#questions.delete(id)
