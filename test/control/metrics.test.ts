@@ -4,6 +4,7 @@ import fc from 'fast-check'
 import { afterEach, describe, expect, test } from 'vitest'
 import { readExposition } from '../../src/control/metrics/exposition.ts'
 import { armReading, Fleet } from '../../src/control/metrics/index.ts'
+import { Replica } from '../../src/control/metrics/replica.ts'
 import { FIELDS, indexOf } from '../../src/control/metrics/vector.ts'
 import { LATENCY_BOUNDS } from '../../src/metrics.ts'
 import { createTelemetry } from '../../src/telemetry/index.ts'
@@ -11,7 +12,7 @@ import { startControlApp } from '../support/control-app.ts'
 import { until } from '../support/control-room.ts'
 
 const servers: { close(): unknown; closeAllConnections?(): void }[] = []
-const fleets: Fleet[] = []
+const fleets: { close(): void }[] = []
 
 afterEach(() => {
   for (const fleet of fleets.splice(0)) fleet.close()
@@ -143,6 +144,29 @@ describe('replicas', () => {
       expect(rate).toBeGreaterThanOrEqual(0)
       expect(rate).toBeLessThan(1000)
     }
+  })
+
+  test.each([
+    ['another instance', 'b'],
+    ['a counter of the other side fell', 'a'],
+  ])('a switch counts from zero on both sides after a restart: %s', async (_why, next) => {
+    let now = { instance: 'a', off: 100, on: 3 }
+    let asked = 0
+    const url = await serve((_request, response) => {
+      asked++
+      const line = (side: 'off' | 'on'): string =>
+        `switchback_operations_total{switch="search",method="find",side="${side}",outcome="ok"} ${now[side]}\n`
+      const info = `switchback_instance_info{instance_id="${now.instance}"} 1\n`
+      response.end(info + operations('off', 'hit', 1) + line('off') + line('on'))
+    })
+    const replica = new Replica({ url, intervalMs: 50 })
+    fleets.push(replica)
+    await until('the first scrape', () => replica.live)
+    now = { instance: next, off: 1, on: 50 }
+    const before = asked
+    await until('scrapes of the new process', () => asked > before + 2)
+    const { off, on } = replica.switches()!.switches.get('search')!.methods.get('find')!
+    expect([off[0], on[0]]).toEqual([1, 50])
   })
 
   test('hostile ones are named and bounded; the healthy one beside them is read all the same', async () => {

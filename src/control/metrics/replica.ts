@@ -7,7 +7,7 @@ import {
   processReadingOf,
 } from '../../scrape/index.ts'
 import { createScrapeReader, type Scrape, scrapeOf } from './exposition.ts'
-import { growthOf, sumOf, type SwitchScrapes } from './switches.ts'
+import { anyFell, growthOf, sumOf, type SwitchScrapes } from './switches.ts'
 import { addTo, type Arms, emptyArms, VECTOR_LENGTH } from './vector.ts'
 
 export interface ReplicaOptions {
@@ -182,8 +182,12 @@ export class Replica {
     const before = this.#last
     const total = emptyArms()
     const previous = this.#points.at(-1)
+    const restarted =
+      before !== undefined &&
+      (before.instance !== scrape.instance ||
+        fell(before.arms, scrape.arms) ||
+        anyFell(before.switches, scrape.switches))
     if (before !== undefined && previous !== undefined) {
-      const restarted = before.instance !== scrape.instance || fell(before.arms, scrape.arms)
       for (const side of ['off', 'on'] as const) {
         addTo(total[side], previous.total[side])
         addTo(total[side], scrape.arms[side])
@@ -192,7 +196,7 @@ export class Replica {
     }
     this.#last = scrape
     this.#lastAt = at
-    const switches = growthOf(before?.switches ?? scrape.switches, scrape.switches)
+    const switches = growthOf(before?.switches ?? scrape.switches, scrape.switches, restarted)
     this.#points.push({ at, total, switches })
     const first = this.#points.findIndex((point) => at - point.at <= (WINDOW_S + 5) * 1000)
     if (first > 0) this.#points = this.#points.slice(first)

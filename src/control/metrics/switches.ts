@@ -91,23 +91,38 @@ export function switchesOf(series: readonly Series[]): SwitchScrapes {
   return found
 }
 
-/** What happened between two scrapes; what is smaller than before began again at zero. */
-export function growthOf(before: SwitchScrapes, now: SwitchScrapes): SwitchScrapes {
+/** What happened between two scrapes; a process that restarted began at zero, with all of them. */
+export function growthOf(
+  before: SwitchScrapes,
+  now: SwitchScrapes,
+  restarted: boolean,
+): SwitchScrapes {
   const grown = new Map<string, SwitchScrape>()
   for (const [name, one] of now) {
     const methods = new Map<string, Record<Side, Counters>>()
     for (const [method, arms] of one.methods) {
-      const was = before.get(name)?.methods.get(method)
-      const since = (side: Side): Counters => {
-        const then = was?.[side]
-        const fell = then === undefined || arms[side].some((value, i) => value < then[i]!)
-        return fell ? arms[side] : arms[side].map((value, i) => value - then[i]!)
-      }
+      const was = restarted ? undefined : before.get(name)?.methods.get(method)
+      const since = (side: Side): Counters =>
+        was === undefined ? arms[side] : arms[side].map((value, i) => value - was[side][i]!)
       methods.set(method, { off: since('off'), on: since('on') })
     }
     grown.set(name, { ...one, methods })
   }
   return grown
+}
+
+/** A counter is smaller than before: the process restarted. */
+export function anyFell(before: SwitchScrapes, now: SwitchScrapes): boolean {
+  for (const [name, { methods }] of now) {
+    for (const [method, arms] of methods) {
+      const was = before.get(name)?.methods.get(method)
+      if (was === undefined) continue
+      for (const side of ['off', 'on'] as const) {
+        if (arms[side].some((value, i) => value < was[side][i]!)) return true
+      }
+    }
+  }
+  return false
 }
 
 /** The counts of several processes, each as a rate. */
