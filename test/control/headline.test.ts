@@ -25,6 +25,8 @@ const replica = {
   bad: 0,
 }
 const fleet: FleetReading = {
+  of: 'cache',
+  hasCache: true,
   arms: { off: arm, on: arm, all: { ...arm, operations: 200 } },
   replicas: [replica],
   breakersOpen: { off: 0, on: 0 },

@@ -1,9 +1,12 @@
+import { createServer, type Server } from 'node:http'
+import type { AddressInfo } from 'node:net'
 import { readFile, writeFile } from 'node:fs/promises'
 import type { Browser, Page } from 'playwright-core'
-import { afterAll, beforeAll, expect, test } from 'vitest'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { controlsOf, createSwitch, type Switched } from '../../src/calls/index.ts'
 import type { ControlState } from '../../src/control/index.ts'
 import { flagsFromEnvironment, type FlagsSource } from '../../src/flags/index.ts'
+import { createTelemetry, type Telemetry } from '../../src/telemetry/index.ts'
 import { launchBrowser, openPage, shows, textOf } from '../support/browser.ts'
 import { type ControlApp, startControlApp } from '../support/control-app.ts'
 import { startRoom, type TestRoom, until } from '../support/control-room.ts'
@@ -19,6 +22,9 @@ let source: FlagsSource
 let opened: Switched<Search>[]
 let traffic: NodeJS.Timeout
 let mailFails = false
+/** The metrics of a process that has a switch and no cache. */
+let alone: Telemetry
+let onlySwitch: Server
 
 /** Both flags beside that of the cache, at the same share. */
 async function addFlags(file: string, share: number): Promise<void> {
@@ -55,7 +61,10 @@ beforeAll(async () => {
     FLAGD_RESOLVER: 'file',
     FLAGD_OFFLINE_FLAG_SOURCE_PATH: room.file,
   })
-  const make = (name: string, flag: string, on: Search): Switched<Search> =>
+  alone = createTelemetry({ meter: false })
+  onlySwitch = createServer((_request, response) => void response.end(alone.prometheus()))
+  await new Promise<void>((resolve) => onlySwitch.listen(0, '127.0.0.1', resolve))
+  const make = (telemetry: Telemetry, name: string, flag: string, on: Search): Switched<Search> =>
     createSwitch<Search>({
       name,
       flag,
@@ -64,14 +73,16 @@ beforeAll(async () => {
       on,
       names: { off: 'elastic', on: 'opensearch' },
       methods: { find: { kind: 'read', fallback: true, compare: { share: 1 } } },
-      telemetry: app.telemetry,
+      telemetry,
       onEvent: () => {},
     })
+  const { telemetry } = app
   opened = [
-    make('search', 'use-opensearch', { find: (query) => Promise.resolve(`${query}?`) }),
-    make('mail', 'use-mail', {
+    make(telemetry, 'search', 'use-opensearch', { find: (query) => Promise.resolve(`${query}?`) }),
+    make(telemetry, 'mail', 'use-mail', {
       find: (query) => (mailFails ? Promise.reject(new Error('no')) : Promise.resolve(query)),
     }),
+    make(alone, 'search', 'use-opensearch', { find: (query) => Promise.resolve(query) }),
   ]
   let call = 0
   traffic = setInterval(() => {
@@ -87,6 +98,9 @@ afterAll(async () => {
   await browser?.close()
   for (const each of opened ?? []) await controlsOf(each).close()
   await source?.close()
+  alone?.close()
+  onlySwitch?.closeAllConnections()
+  onlySwitch?.close()
   await room?.[Symbol.asyncDispose]()
   await app?.[Symbol.asyncDispose]()
 })
@@ -134,5 +148,41 @@ test('a flag that no switch reports is not rolled back from here', async () => {
   await until('both are known', async () => {
     const { switches } = await room.get<ControlState>('/api/state')
     return switches.length === 2
+  })
+})
+
+describe('a process with a switch and no cache', () => {
+  const replicas = (): string[] => {
+    const { port } = onlySwitch.address() as AddressInfo
+    return [`http://127.0.0.1:${port}/metrics`]
+  }
+
+  test('the cards of its flag show the switch: split, both sides, charts, processes', async () => {
+    await using own = await startRoom({ replicas: replicas(), flag: 'use-opensearch' })
+    // The switch follows the file of the first room, which was rolled back.
+    await addFlags(room.file, 50)
+    await addFlags(own.file, 50)
+    await using page = await openPage(browser, own.url)
+    const { page: tab } = page
+    await shows(tab, '#share-on', /^50 % opensearch \(new side\)$/)
+    await shows(tab, '#serving', /1 of 1 process decide it\s+operations on the new side\s+[1-9]/i)
+    await shows(tab, '#sides', /opensearch \(new side\)\s+elastic \(old side\)/)
+    await shows(tab, '#sides tbody', /operations \/ s\s+[1-9]\S*\s+[1-9]/)
+    expect(await textOf(tab, '#sides')).not.toContain('hit rate')
+    expect(await textOf(tab, '#charts')).not.toContain('Hit rate')
+    await shows(tab, '#charts', /Operations a second\s+new [1-9]\S*\s+old [1-9]/)
+    expect(await textOf(tab, '#beneath')).not.toContain('pending')
+    await shows(tab, '#headline', /^Healthy: both sides answer, .* the process decides it$/)
+    await shows(tab, '#switches-title', /^Switches of these processes/)
+  })
+
+  test('a page for a flag that nothing there uses says which one to name', async () => {
+    await using own = await startRoom({ replicas: replicas() })
+    await until('it names the flag', async () => {
+      const { headline } = await own.get<ControlState>('/api/state')
+      return headline.findings.some(({ sentence }) =>
+        /Nothing in these processes uses use-redis; .* --flag use-opensearch$/.test(sentence),
+      )
+    })
   })
 })

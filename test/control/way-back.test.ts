@@ -27,6 +27,8 @@ function traffic(on: number, off: number): FleetReading {
   const arm = (operations: number) => ({ ...armReading(new Float64Array(64)), operations })
   return {
     arms: { on: arm(on), off: arm(off), all: arm(on + off) },
+    of: 'cache',
+    hasCache: true,
     replicas: [],
     breakersOpen: { off: 0, on: 0 },
     backends: { off: '', on: '' },

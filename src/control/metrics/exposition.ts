@@ -2,12 +2,15 @@ import { SwitchbackError } from '../../errors.ts'
 import { LATENCY_BOUNDS } from '../../metrics.ts'
 import { ExpositionReader, isProcessMetric, type Series } from '../../scrape/index.ts'
 import type { Side } from '../../side.ts'
+import { armsOfSwitches } from './behind-flag.ts'
 import { type Arms, emptyArms, FIELDS, indexOf } from './vector.ts'
 import { switchesOf, type SwitchScrapes } from './switches.ts'
 import type { Field } from './vector.ts'
 
 /** The content of one scrape: counters since the process began, and a few current values. */
 export interface Scrape {
+  /** What {@link arms} are of: the cache, or switches of `createSwitch` where only they have the flag. */
+  readonly of: 'cache' | 'switch'
   /** Distinguishes one process from the next at the same address; `''` when it is not exported. */
   readonly instance: string
   readonly arms: Arms
@@ -65,8 +68,12 @@ export function createScrapeReader(): ExpositionReader {
   })
 }
 
-/** The reading of all pieces. @throws as {@link readExposition} */
-export function scrapeOf(reader: ExpositionReader): Scrape {
+/**
+ * The reading of all pieces.
+ * @param flag the page's
+ * @throws as {@link readExposition}
+ */
+export function scrapeOf(reader: ExpositionReader, flag?: string): Scrape {
   const arms = emptyArms()
   const owed: Record<Side, number | undefined> = { off: undefined, on: undefined }
   const backends: Record<Side, string> = { off: '', on: '' }
@@ -140,7 +147,10 @@ export function scrapeOf(reader: ExpositionReader): Scrape {
   }
   const said = series.filter(({ name }) => isProcessMetric(name))
   const switches = switchesOf(series)
-  return { instance, arms, owed, backends, outSeconds, eventLoopDelay, said, switches }
+  const shared = { instance, owed, eventLoopDelay, said, switches }
+  const theirs = flag === undefined ? undefined : armsOfSwitches(flag, switches, said)
+  if (theirs !== undefined) return { of: 'switch', ...theirs, ...shared }
+  return { of: 'cache', arms, backends, outSeconds, ...shared }
 }
 
 /** Most of the many series by user bucket, for the guard's statistics, are skipped unread. */

@@ -44,6 +44,10 @@ export interface ReplicaReading {
 }
 
 export interface FleetReading {
+  /** What the numbers are of: `switch` where only switches of `createSwitch` have the page's flag. */
+  readonly of: 'cache' | 'switch'
+  /** Some process has a cache, on whatever flag. */
+  readonly hasCache: boolean
   /** `undefined` while no replica answers. */
   readonly arms: Readonly<Record<Side | 'all', ArmReading>> | undefined
   readonly replicas: readonly ReplicaReading[]
@@ -123,8 +127,10 @@ export class Fleet {
     })
     const scrapes = this.#replicas.flatMap(({ latest }) => latest ?? [])
     const open = (side: Side): number =>
-      scrapes.filter(
-        ({ arms }) => value(arms, side, 'breakerOpened') > value(arms, side, 'breakerClosed'),
+      scrapes.filter(({ of, arms, outSeconds }) =>
+        of === 'switch'
+          ? outSeconds[side] > 0
+          : value(arms, side, 'breakerOpened') > value(arms, side, 'breakerClosed'),
       ).length
     // Processes of one machine share a ledger and report the same number: the sum would count it
     // twice.
@@ -140,7 +146,10 @@ export class Fleet {
     const all = emptyArms().on
     addTo(all, sum.off)
     addTo(all, sum.on)
+    const hasCache = scrapes.some(({ of, backends }) => of === 'cache' && backends.off !== '')
     return {
+      of: !hasCache && scrapes.some(({ of }) => of === 'switch') ? 'switch' : 'cache',
+      hasCache,
       arms:
         told === 0
           ? undefined

@@ -15,6 +15,8 @@ export interface ReplicaOptions {
   readonly url: string
   /** Which of the processes behind the URL's name. @default the only one */
   readonly place?: Place
+  /** The page's: the numbers of both sides are of what it picks. @default the cache's */
+  readonly flag?: string
   /** @default 1000 */
   readonly intervalMs?: number
   /** From the request to the last byte. @default 2000 */
@@ -48,7 +50,8 @@ export class Replica {
   readonly key: string
   readonly url: string
   readonly #target: URL
-  readonly #options: Required<Omit<ReplicaOptions, 'place'>> & Pick<ReplicaOptions, 'place'>
+  readonly #options: Required<Omit<ReplicaOptions, 'place' | 'flag'>> &
+    Pick<ReplicaOptions, 'place' | 'flag'>
   readonly #stop = new AbortController()
   #points: Point[] = []
   #last: Scrape | undefined
@@ -155,7 +158,7 @@ export class Replica {
   }
 
   async #scrape(): Promise<void> {
-    const { timeoutMs, maxBytes, place } = this.#options
+    const { timeoutMs, maxBytes, place, flag } = this.#options
     const at = place?.address === undefined ? {} : { address: place.address }
     try {
       const reader = createScrapeReader()
@@ -166,7 +169,7 @@ export class Replica {
         signal,
         ...at,
       })
-      this.#take(scrapeOf(reader), performance.now())
+      this.#take(scrapeOf(reader, flag), performance.now())
       this.#error = ''
       this.#seen = true
     } catch (error) {
@@ -190,6 +193,8 @@ export class Replica {
     if (before !== undefined && previous !== undefined) {
       for (const side of ['off', 'on'] as const) {
         addTo(total[side], previous.total[side])
+        // Of something else than before: a baseline.
+        if (before.of !== scrape.of) continue
         addTo(total[side], scrape.arms[side])
         if (!restarted) addTo(total[side], before.arms[side], -1)
       }

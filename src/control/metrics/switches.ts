@@ -164,13 +164,28 @@ export function methodReading(name: string, arms: Readonly<Record<Side, Counters
 }
 
 function armOf(counters: Counters): CallArm {
-  const operations = at(counters, 'operations')
-  const seconds = quantile(LATENCY_BOUNDS, counters.subarray(FIELDS.length), 0.99)
+  const { operations, bad, fellBack, latency } = counts(counters)
+  const seconds = quantile(LATENCY_BOUNDS, latency, 0.99)
   return {
     operations,
-    errors: share(at(counters, 'bad'), operations),
-    fallbacks: share(at(counters, 'fellBack'), operations),
+    errors: share(bad, operations),
+    fallbacks: share(fellBack, operations),
     p99: seconds === undefined ? null : seconds * 1000,
+  }
+}
+
+/** The counters of one side of a method that a cache has too. */
+export function counts(counters: Counters): {
+  readonly operations: number
+  readonly bad: number
+  readonly fellBack: number
+  readonly latency: Counters
+} {
+  return {
+    operations: at(counters, 'operations'),
+    bad: at(counters, 'bad'),
+    fellBack: at(counters, 'fellBack'),
+    latency: counters.subarray(FIELDS.length),
   }
 }
 

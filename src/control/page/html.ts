@@ -40,7 +40,7 @@ export const html: string = `<!doctype html>
     </section>
   </div>
   <section class="card" id="switches-card" aria-labelledby="switches-title" hidden>
-    <h2 id="switches-title">Other switches of these processes <small>last 5 seconds</small></h2>
+    <h2 id="switches-title"><span id="switches-of">Other switches</span> of these processes <small>last 5 seconds</small></h2>
     <div id="switches" class="switches"></div>
   </section>
   <div class="columns">

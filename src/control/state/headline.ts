@@ -278,10 +278,8 @@ function flagFindings({ now, flag }: HeadlineInput): Finding[] {
   return found
 }
 
-function fleetFindings({
-  fleet: { arms, replicas, eventLoopDelay },
-  switches,
-}: HeadlineInput): Finding[] {
+function fleetFindings({ fleet, flag, switches }: HeadlineInput): Finding[] {
+  const { arms, replicas, eventLoopDelay } = fleet
   if (replicas.length === 0) {
     return [
       {
@@ -304,17 +302,33 @@ function fleetFindings({
   } else if (arms === undefined) {
     found.push({ level: 'unknown', sentence: 'Waiting for the second scrape' })
   } else if (arms.all.operations === 0) {
-    const busy = switches.some(({ methods }) =>
-      methods.some(({ off, on }) => off.operations + on.operations > 0),
-    )
-    const sentence = busy ? 'No traffic on the cache; the other switches have some' : 'No traffic'
-    found.push({ level: 'unknown', sentence })
+    found.push(silenceFinding(flag.name, fleet, switches))
   }
   if (eventLoopDelay !== null && eventLoopDelay > WATCH_LOOP_DELAY_MS) {
     const sentence = `The application's event loop is ${Math.round(eventLoopDelay)} ms late`
     found.push({ level: 'watch', sentence })
   }
   return found
+}
+
+/** Nothing happens on what the page's flag picks; what else the processes have may say why. */
+function silenceFinding(
+  flag: string,
+  { of, hasCache }: FleetReading,
+  switches: readonly SwitchReading[],
+): Finding {
+  const others = [...new Set(switches.map((one) => one.flag))].filter((name) => name !== '')
+  const [first] = others
+  if (of === 'cache' && !hasCache && first !== undefined && !others.includes(flag)) {
+    const asked = others.length === 1 ? first : `${first} and ${others.length - 1} more`
+    const sentence = `Nothing in these processes uses ${flag}; their switches use ${asked}. Start the page with --flag ${first}`
+    return { level: 'watch', sentence }
+  }
+  const busy = switches.some(({ methods }) =>
+    methods.some(({ off, on }) => off.operations + on.operations > 0),
+  )
+  const sentence = busy ? 'No traffic on the cache; the other switches have some' : 'No traffic'
+  return { level: 'unknown', sentence }
 }
 
 function percent(share: number): string {

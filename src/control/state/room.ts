@@ -51,7 +51,7 @@ export class Room {
   #state: ControlState | undefined
 
   constructor({ file, flag, flagd, replicas, guessed, guard }: RoomOptions) {
-    this.#fleet = new Fleet(replicas, { guessed })
+    this.#fleet = new Fleet(replicas, { guessed, flag })
     this.#judge = new ProcessJudge(flag)
     this.#guard = guard
     this.#flag = flag

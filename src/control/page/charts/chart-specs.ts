@@ -12,6 +12,8 @@ export interface ChartSpec {
   /** Logarithmic: for values that are a hundred times larger in trouble. */
   readonly log?: boolean
   readonly stepped?: boolean
+  /** Nothing that a switch of `createSwitch` has. */
+  readonly ofCache?: boolean
   readonly range: (min: number, max: number) => [number, number]
   readonly axis: (value: number) => string
 }
@@ -67,6 +69,7 @@ export const CHARTS: readonly ChartSpec[] = [
   },
   {
     title: 'Hit rate',
+    ofCache: true,
     height: 92,
     columns: ['on.hitRate', 'off.hitRate'],
     format: share,
@@ -75,6 +78,7 @@ export const CHARTS: readonly ChartSpec[] = [
   },
   {
     title: 'Origin loads a second',
+    ofCache: true,
     height: 108,
     columns: ['on.originLoads', 'off.originLoads'],
     format: rate,

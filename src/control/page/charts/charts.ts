@@ -30,6 +30,7 @@ export function charts(data: PageData): {
   let seconds = Number(localStorage.getItem('switchback-range') ?? 600)
   let changes: ControlHistory = []
   let drawn: DrawnChart[] = []
+  let of: ControlState['fleet']['of'] = 'cache'
   // The server's time, of its last update.
   let now = 0
 
@@ -39,7 +40,15 @@ export function charts(data: PageData): {
   const rebuild = (): void => {
     for (const chart of drawn) chart.destroy()
     root.replaceChildren()
-    drawn = CHARTS.map((spec, index) => drawChart(root, spec, index, () => changes))
+    const shown = CHARTS.filter(({ ofCache }) => ofCache !== true || of === 'cache')
+    drawn = shown.map((spec, index) =>
+      drawChart(
+        root,
+        spec,
+        { first: index === 0, last: index === shown.length - 1 },
+        () => changes,
+      ),
+    )
     draw()
   }
   rangeButtons(seconds, (chosen) => {
@@ -55,7 +64,9 @@ export function charts(data: PageData): {
   return {
     update(state) {
       now = state.at / 1000
-      draw()
+      if (state.fleet.of === of) return draw()
+      of = state.fleet.of
+      rebuild()
     },
     history(history) {
       changes = history
@@ -91,7 +102,7 @@ interface DrawnChart {
 function drawChart(
   root: HTMLElement,
   spec: ChartSpec,
-  index: number,
+  { first, last }: { readonly first: boolean; readonly last: boolean },
   changes: () => ControlHistory,
 ): DrawnChart {
   const [onName, offName] = spec.names ?? ['new', 'old']
@@ -117,8 +128,8 @@ function drawChart(
     setText(off, `${offName} ${spec.format(columns[2]?.[position])}`)
   }
   const plot = new Chart(
-    optionsOf(spec, root.clientWidth, index === CHARTS.length - 1, {
-      markers: (drawn) => drawMarkers(drawn, changes(), index === 0),
+    optionsOf(spec, root.clientWidth, last, {
+      markers: (drawn) => drawMarkers(drawn, changes(), first),
       cursor: (drawn) => tell(drawn.cursor.idx),
     }),
     columns as UPlot.AlignedData,

@@ -51,20 +51,22 @@ function rowsOf({
             'tick-bad',
           ]
     }),
-    ...(['on', 'off'] as const).map((side): [string, string, Tone] => {
-      const name = sideName(side, fleet.backends[side])
-      const owed = fleet.owed[side]
-      if (owed === null) return [`pending, ${name}`, live === 0 ? 'unknown' : 'not exported', '']
-      return [
-        `pending, ${name}`,
-        owed === 0
-          ? 'nothing'
-          : owed === 1
-            ? '1 invalidation'
-            : `${Math.round(owed).toLocaleString('en-US')} invalidations`,
-        owed === 0 ? 'tick-ok' : 'tick-watch',
-      ]
-    }),
+    ...(fleet.of === 'switch' ? [] : (['on', 'off'] as const)).map(
+      (side): [string, string, Tone] => {
+        const name = sideName(side, fleet.backends[side])
+        const owed = fleet.owed[side]
+        if (owed === null) return [`pending, ${name}`, live === 0 ? 'unknown' : 'not exported', '']
+        return [
+          `pending, ${name}`,
+          owed === 0
+            ? 'nothing'
+            : owed === 1
+              ? '1 invalidation'
+              : `${Math.round(owed).toLocaleString('en-US')} invalidations`,
+          owed === 0 ? 'tick-ok' : 'tick-watch',
+        ]
+      },
+    ),
     [
       'event loop delay',
       ms(fleet.eventLoopDelay),

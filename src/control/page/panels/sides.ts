@@ -8,6 +8,8 @@ interface Row {
   readonly name: string
   readonly title: string
   readonly lead?: boolean
+  /** Nothing that a switch of `createSwitch` has. */
+  readonly ofCache?: boolean
   readonly read: (arm: ArmReading) => number | null
   readonly format: (value: number | null | undefined) => string
   /**
@@ -21,7 +23,7 @@ interface Row {
 const ROWS: readonly Row[] = [
   {
     name: 'operations / s',
-    title: 'Cache operations of business code',
+    title: 'Operations of business code',
     lead: true,
     read: (arm) => arm.operations,
     format: rate,
@@ -55,12 +57,14 @@ const ROWS: readonly Row[] = [
   },
   {
     name: 'hit rate',
+    ofCache: true,
     title: 'A smaller share of users hits less often even when all is well: look at repeat misses',
     read: (arm) => arm.hitRate,
     format: share,
   },
   {
     name: 'repeat misses',
+    ofCache: true,
     title: 'Misses on what the same process had stored here recently: the cache loses entries',
     read: (arm) => arm.repeatMisses,
     format: share,
@@ -68,6 +72,7 @@ const ROWS: readonly Row[] = [
   },
   {
     name: 'origin loads / s',
+    ofCache: true,
     title: 'Values loaded from the origin because neither side had them',
     read: (arm) => arm.originLoads,
     format: rate,
@@ -95,10 +100,10 @@ export function sides(): { update(state: ControlState): void } {
     h('th', { scope: 'col', class: 'num' }, h('span', { class: 'key off' }), offName),
     h('th', { scope: 'col', class: 'num' }, 'difference'),
   )
-  const body = cells.map(({ row, on, off, diff }) =>
+  const lines = cells.map(({ row, on, off, diff }) =>
     h('tr', { title: row.title }, h('th', { scope: 'row' }, row.name), on, off, diff),
   )
-  const table = h('table', {}, h('thead', {}, head), h('tbody', {}, ...body))
+  const table = h('table', {}, h('thead', {}, head), h('tbody', {}, ...lines))
   const caption = h('caption', { class: 'sr' }, 'Both sides over the last five seconds')
   table.prepend(caption)
   byId('sides').append(table)
@@ -107,7 +112,8 @@ export function sides(): { update(state: ControlState): void } {
     update({ fleet }) {
       setText(onName, sideName('on', fleet.backends.on))
       setText(offName, sideName('off', fleet.backends.off))
-      for (const { row, on, off, diff } of cells) {
+      for (const [index, { row, on, off, diff }] of cells.entries()) {
+        lines[index]!.hidden = row.ofCache === true && fleet.of === 'switch'
         const [a, b] = (['on', 'off'] as const).map((side) =>
           fleet.arms === undefined ? null : row.read(fleet.arms[side]),
         ) as [number | null, number | null]

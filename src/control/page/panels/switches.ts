@@ -15,10 +15,12 @@ interface Row {
 export function switches(): { update(state: ControlState): void } {
   const card = byId('switches-card')
   const root = byId('switches')
+  const title = byId('switches-of')
   const rows = new Map<string, Row>()
   return {
-    update({ switches: readings }) {
+    update({ switches: readings, fleet }) {
       card.hidden = readings.length === 0
+      setText(title, fleet.hasCache ? 'Other switches' : 'Switches')
       const seen = new Set(readings.map(({ name }) => name))
       for (const [name, row] of rows) {
         if (seen.has(name)) continue
