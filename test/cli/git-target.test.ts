@@ -67,7 +67,7 @@ it('a change is a pushed commit of the flags file alone, with its history in the
   const { file, git, run, json } = await team()
   await writeFile(join(file, '..', '..', 'other.txt'), 'unfinished\n')
   git('add other.txt')
-  const set = await run(['set', '25', '--reason', 'first step'])
+  const set = await run(['set', '25', '--yes', '--reason', 'first step'])
   expect([set.code, set.stderr]).toEqual([0, ''])
   expect(set.stdout).toMatch(/pushed as [0-9a-f]{9} to origin\/main; this is slow: .* has synced/)
   expect(git('rev-parse HEAD')).toBe(git('rev-parse origin/main'))
@@ -82,7 +82,7 @@ it('a change is a pushed commit of the flags file alone, with its history in the
   expect(await readFile(file, 'utf8')).toContain('["on", 25], ["off", 75]')
   expect(await json(['status'])).toMatchObject({ share: 25, last: { reason: 'first step' } })
   expect(await json(['rollback'])).toMatchObject({ ok: true, from: 25, to: 0, written: true })
-  expect(await json(['undo'])).toMatchObject({ to: 25 })
+  expect(await json(['undo', '--yes'])).toMatchObject({ to: 25 })
   const { entries } = await json(['history'])
   expect(entries.map(({ action }: { action: string }) => action)).toEqual([
     'undo',
@@ -91,18 +91,18 @@ it('a change is a pushed commit of the flags file alone, with its history in the
   ])
   // Nothing is committed that changes nothing.
   const head = git('rev-parse HEAD')
-  expect(await json(['set', '25'])).toMatchObject({ ok: true, written: false })
+  expect(await json(['set', '25', '--yes'])).toMatchObject({ ok: true, written: false })
   expect(git('rev-parse HEAD')).toBe(head)
 })
 
 it('sees a commit by hand, and undoes it', async () => {
   const { file, git, run, json } = await team()
-  await json(['set', '25'])
+  await json(['set', '25', '--yes'])
   await writeFile(file, usual.replace('10], ["off", 90]', '70], ["off", 30]'))
   git('commit -q -a -m hand')
   git('push -q')
   expect((await run(['status'])).stdout).toContain('by hand: 25 % -> 70 %')
-  expect(await json(['undo'])).toMatchObject({ from: 70, to: 25 })
+  expect(await json(['undo', '--yes'])).toMatchObject({ from: 70, to: 25 })
   const { entries } = await json(['history'])
   expect(entries.map(({ action }: { action: string }) => action)).toEqual([
     'undo',
@@ -144,7 +144,7 @@ it('of two who push at the same time one is told, and has written nothing', asyn
     mode: 0o755,
   })
   const head = git('rev-parse HEAD')
-  const { code, stderr } = await run(['set', '25'])
+  const { code, stderr } = await run(['set', '25', '--yes'])
   expect([code, stderr]).toEqual([1, expect.stringContaining('git pull')])
   expect([git('rev-parse HEAD'), await readFile(file, 'utf8')]).toEqual([head, usual])
   expect(git('status --porcelain')).toBe('')
@@ -152,7 +152,7 @@ it('of two who push at the same time one is told, and has written nothing', asyn
 
 it('without a remote it commits, and says that nobody else has it', async () => {
   const { run, git } = await team({ remote: false })
-  const { stdout } = await run(['set', '25'])
+  const { stdout } = await run(['set', '25', '--yes'])
   expect(stdout).toContain('the branch has no remote, so nobody else has it')
   expect(git('status --porcelain')).toBe('')
 })

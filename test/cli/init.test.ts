@@ -61,7 +61,7 @@ test('what it writes can be validated, moved and rolled back', async () => {
   expect(first.out).toMatch(/require\('fastify'\)/)
   expect(first.out).toMatch(/npm i openfeature-switchback/)
   expect(await run('validate')).toMatchObject({ code: 0 })
-  expect(await run('set', '5', '--no-flagd')).toMatchObject({ code: 0, err: '' })
+  expect(await run('set', '5', '--yes', '--no-flagd')).toMatchObject({ code: 0, err: '' })
   expect(readFileSync(FLAGS, 'utf8')).toMatch(/\[\s*"on",\s*5\s*\]/)
   expect(await run('rollback', '--no-flagd')).toMatchObject({ code: 0, err: '' })
 
@@ -102,7 +102,7 @@ test('adds the flag to the file that is there, and leaves every other character'
     'other',
     'use-redis',
   ])
-  expect(await run('set', '5', '--no-flagd')).toMatchObject({ code: 0 })
+  expect(await run('set', '5', '--yes', '--no-flagd')).toMatchObject({ code: 0 })
 })
 
 test.each<[string, Readonly<Record<string, string>>, readonly string[], RegExp]>([

@@ -89,14 +89,14 @@ describe.each(TARGETS)('--target %s', (target) => {
   it('set, undo, pilot, rollback, status, history work as on a file', async () => {
     const here = await place(target)
     expect(await here.json(['status'])).toMatchObject({ ok: true, share: 10, file: target })
-    const set = await here.json(['set', '25', '--reason', 'first step'])
+    const set = await here.json(['set', '25', '--yes', '--reason', 'first step'])
     expect(set).toMatchObject({ ok: true, file: target, from: 10, to: 25, written: true })
     expect(await here.json(['status'])).toMatchObject({ share: 25, hash: set['hash'].after })
-    await here.json(['pilot', '--attribute', 'plan', '--in', 'beta'])
+    await here.json(['pilot', '--yes', '--attribute', 'plan', '--in', 'beta'])
     expect(await here.json(['status'])).toMatchObject({ share: 25, shape: 'segment first' })
-    await here.json(['undo'])
-    expect(await here.json(['undo'])).toMatchObject({ action: 'undo', to: 10 })
-    await here.json(['set', '50'])
+    await here.json(['undo', '--yes'])
+    expect(await here.json(['undo', '--yes'])).toMatchObject({ action: 'undo', to: 10 })
+    await here.json(['set', '50', '--yes'])
     expect(await here.json(['rollback'])).toMatchObject({ from: 50, to: 0, written: true })
     const { entries } = await here.json(['history'])
     expect(entries.map(({ action }: { action: string }) => action)).toEqual([
@@ -121,10 +121,10 @@ describe.each(TARGETS)('--target %s', (target) => {
 
   it('sees and undoes an edit that no command made', async () => {
     const here = await place(target)
-    await here.json(['set', '25'])
+    await here.json(['set', '25', '--yes'])
     byHand(here, 70)
     expect((await here.run(['status'])).stdout).toContain('by hand: 25 % -> 70 %')
-    expect(await here.json(['undo'])).toMatchObject({ from: 70, to: 25 })
+    expect(await here.json(['undo', '--yes'])).toMatchObject({ from: 70, to: 25 })
     const { entries } = await here.json(['history'])
     expect(entries.map(({ action }: { action: string }) => action)).toEqual([
       'undo',
@@ -140,14 +140,14 @@ describe.each(TARGETS)('--target %s', (target) => {
     here.api.onPut = () => {
       if (others++ < 3) here.api.edit(here.path, (object) => void (object['note'] = others))
     }
-    expect(await here.json(['set', '25'])).toMatchObject({ ok: true, written: true })
+    expect(await here.json(['set', '25', '--yes'])).toMatchObject({ ok: true, written: true })
     expect(others).toBe(4)
     // Now it changes the flags, after they were read and before they are written.
     here.api.onPut = () => {
       here.api.onPut = undefined
       byHand(here, 26)
     }
-    const lost = await here.run(['set', '40'])
+    const lost = await here.run(['set', '40', '--yes'])
     expect(lost).toMatchObject({ code: 1, stderr: expect.stringContaining('changed by somebody') })
     expect(await here.json(['status'])).toMatchObject({ share: 26 })
   })
@@ -167,9 +167,17 @@ describe.each(TARGETS)('--target %s', (target) => {
   it('an answer that is lost is neither taken for a failure nor written twice', async () => {
     const here = await place(target)
     here.api.faults.PUT.push('cut-after')
-    expect(await here.json(['set', '25'])).toMatchObject({ ok: true, written: true, to: 25 })
+    expect(await here.json(['set', '25', '--yes'])).toMatchObject({
+      ok: true,
+      written: true,
+      to: 25,
+    })
     here.api.faults.PUT.push('cut-before')
-    expect(await here.json(['set', '30'])).toMatchObject({ ok: true, written: true, to: 30 })
+    expect(await here.json(['set', '30', '--yes'])).toMatchObject({
+      ok: true,
+      written: true,
+      to: 30,
+    })
     const { entries } = await here.json(['history'])
     expect(entries).toHaveLength(2)
   })
@@ -178,7 +186,7 @@ describe.each(TARGETS)('--target %s', (target) => {
     const here = await place(target)
     here.api.faults.GET.push({ status: 503, message: 'apiserver is shutting down' })
     here.api.faults.PUT.push({ status: 429, message: 'too many requests' })
-    expect(await here.json(['set', '25'])).toMatchObject({ ok: true, to: 25 })
+    expect(await here.json(['set', '25', '--yes'])).toMatchObject({ ok: true, to: 25 })
   })
 
   it('what is missing or forbidden is told with its remedy', async () => {
@@ -193,7 +201,7 @@ describe.each(TARGETS)('--target %s', (target) => {
     expect(gone).toMatch(/^2 .*"gone" in the namespace "shop" does not exist/)
     expect(gone).toContain('--namespace')
     here.api.rights.delete('update')
-    const forbidden = await told(['set', '20'])
+    const forbidden = await told(['set', '20', '--yes'])
     expect(forbidden).toMatch(/^1 .*403.*cannot update resource/)
     expect(forbidden).toContain(`get and update on the`)
     here.api.rights.clear()
@@ -212,7 +220,7 @@ describe('a ConfigMap', () => {
     const data = { 'use-redis.json': usual, 'other.json': '{}' }
     const here = await place('configmap/flags', { data })
     const before = structuredClone(here.api.objects.get(here.path)!)
-    await here.json(['set', '25'])
+    await here.json(['set', '25', '--yes'])
     const after = here.api.objects.get(here.path)!
     expect(here.api.data(here.path)).toEqual({
       'use-redis.json': usual.replace('["on", 10], ["off", 90]', '["on", 25], ["off", 75]'),
@@ -242,7 +250,7 @@ describe('a ConfigMap', () => {
 
   it('is restored when its flags are broken or gone, and the broken ones are kept', async () => {
     const here = await place()
-    await here.json(['set', '25'])
+    await here.json(['set', '25', '--yes'])
     here.api.edit(here.path, (object) => {
       object['data'] = { 'use-redis.json': '{"flags": {' }
     })
@@ -283,9 +291,11 @@ describe('a ConfigMap', () => {
     here.api.edit(here.path, ({ metadata }) => {
       metadata.annotations = { 'argocd.argoproj.io/tracking-id': 'flags:/ConfigMap:shop/flags' }
     })
-    expect((await here.json(['set', '20']))['warning']).toContain('Argo CD manages this object')
+    expect((await here.json(['set', '20', '--yes']))['warning']).toContain(
+      'Argo CD manages this object',
+    )
     here.api.edit(here.path, (object) => void (object['immutable'] = true))
-    expect(await here.run(['set', '30'])).toMatchObject({
+    expect(await here.run(['set', '30', '--yes'])).toMatchObject({
       code: 1,
       stderr: expect.stringContaining('is immutable'),
     })
@@ -326,7 +336,7 @@ describe('a ConfigMap', () => {
     const here = await place('configmap/flags', {
       data: { 'use-redis.json': usual.replace('"off": false', '"off": false, "off": 1') },
     })
-    const { code, stderr } = await here.run(['set', '25'])
+    const { code, stderr } = await here.run(['set', '25', '--yes'])
     expect([code, stderr.length > 0]).toEqual([1, true])
     expect(here.api.asked.filter((each) => each.startsWith('PUT'))).toEqual([])
   })
@@ -353,7 +363,7 @@ describe('a FeatureFlag', () => {
         variants: { a: 2 ** 60 },
       }
     })
-    const { code, stderr } = await here.run(['set', '20'])
+    const { code, stderr } = await here.run(['set', '20', '--yes'])
     expect([code, stderr]).toEqual([1, expect.stringContaining('would be rounded')])
   })
 })

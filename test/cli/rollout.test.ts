@@ -57,12 +57,12 @@ beforeEach(async () => {
 
 describe('a change', () => {
   it.each([
-    [['set', '78']],
+    [['set', '78', '--yes']],
     [['rollback']],
-    [['undo']],
-    [['pilot', '--attribute', 'plan', '--in', 'beta']],
+    [['undo', '--yes']],
+    [['pilot', '--yes', '--attribute', 'plan', '--in', 'beta']],
   ])('%j writes nothing when the address of flagd is none', async (argv) => {
-    await here.run(['set', '20'])
+    await here.run(['set', '20', '--yes'])
     const before = await readFile(here.file, 'utf8')
     const { code, stderr } = await here.run([...argv, '--flagd', 'foo'])
     expect(stderr).toContain('--flagd: "foo" is not a valid flagd URL')
@@ -73,7 +73,7 @@ describe('a change', () => {
   it('interrupted after the write says that it is written', async () => {
     const stop = new AbortController()
     const ended = switchback(
-      ['set', '78', '--json', '--timeout', '60', '--flagd', await silentAddress()],
+      ['set', '78', '--yes', '--json', '--timeout', '60', '--flagd', await silentAddress()],
       { cwd: here.cwd, signal: stop.signal },
     )
     await vi.waitFor(async () => expect(await readFile(here.file, 'utf8')).toContain('78'), HUNG_MS)
@@ -132,7 +132,7 @@ describe('status', () => {
 
 describe('set', () => {
   it('shows before and after and who moves, writes, and waits for flagd', async () => {
-    const { code, stdout, stderr } = await here.run(['set', '25'])
+    const { code, stdout, stderr } = await here.run(['set', '25', '--yes'])
     expect([code, stderr]).toEqual([0, ''])
     expect(stdout).toContain('share     10 % -> 25 %')
     expect(stdout).toContain('1,512 of 10,000 sample users join, nobody leaves')
@@ -146,7 +146,7 @@ describe('set', () => {
   })
 
   it('says the same to machines', async () => {
-    const result = await here.json(['set', '12.5'])
+    const result = await here.json(['set', '12.5', '--yes'])
     expect(result).toMatchObject({
       ok: true,
       command: 'set',
@@ -158,7 +158,7 @@ describe('set', () => {
       flagd: { confirmed: true, cause: '' },
       warning: '',
     })
-    expect(await here.json(['set', '12.5'])).toMatchObject({ ok: true, written: false })
+    expect(await here.json(['set', '12.5', '--yes'])).toMatchObject({ ok: true, written: false })
   })
 
   it('warns whoever sends users to a new side that is down; a rollback has no need to', async () => {
@@ -166,11 +166,11 @@ describe('set', () => {
     const metrics = ['--metrics', app.url]
     const { host } = new URL(app.url)
     const down = `the new side (Redis) is down at 1 of 1 processes (${host})`
-    const { code, stdout } = await here.run(['set', '25', ...metrics])
+    const { code, stdout } = await here.run(['set', '25', '--yes', ...metrics])
     expect(stdout).toMatch(/served {4}by flagd after .*; 1 of 1 process after/)
     expect(stdout).toContain(`warning   ${down}: its users are served by the old side`)
     expect(code).toBe(0)
-    expect(await here.json(['set', '25', ...metrics])).toMatchObject({
+    expect(await here.json(['set', '25', '--yes', ...metrics])).toMatchObject({
       ok: true,
       written: false,
       warning: expect.stringContaining(down),
@@ -181,7 +181,7 @@ describe('set', () => {
   })
 
   it('refuses when the share is no longer what was seen', async () => {
-    const { code, stdout, stderr } = await here.run(['set', '25', '--from', '5'])
+    const { code, stdout, stderr } = await here.run(['set', '25', '--yes', '--from', '5'])
     expect([code, stdout]).toEqual([1, ''])
     expect(stderr).toContain('the share of "use-redis" is 10 %, not 5 %')
     expect(await readFile(here.file, 'utf8')).toBe(usual)
@@ -192,6 +192,7 @@ describe('set', () => {
     const { code, stdout } = await here.run([
       'set',
       '25',
+      '--yes',
       '--flagd',
       other.flagd.url,
       '--timeout',
@@ -213,14 +214,20 @@ describe('set', () => {
 
   it('refuses comments with the place', async () => {
     await writeFile(here.file, usual.replace('"flags"', '// the split\n  "flags"'))
-    const { code, stderr } = await here.run(['set', '25', '--file', 'flags/use-redis.json'])
+    const { code, stderr } = await here.run([
+      'set',
+      '25',
+      '--yes',
+      '--file',
+      'flags/use-redis.json',
+    ])
     expect(code).toBe(1)
     expect(stderr).toContain('line 3, column 3: comments are not allowed')
   })
 
   it('stops waiting at Ctrl-C', async () => {
     const other = await place()
-    const argv = ['set', '25', '--flagd', other.flagd.url, '--timeout', '600']
+    const argv = ['set', '25', '--yes', '--flagd', other.flagd.url, '--timeout', '600']
     const { code } = await here.run(argv, { signal: AbortSignal.timeout(2500) })
     expect(code).not.toBe(0)
   })
@@ -228,13 +235,13 @@ describe('set', () => {
 
 describe('rollback and undo', () => {
   it('take everybody back, and bring them on again', async () => {
-    await here.run(['set', '50'])
+    await here.run(['set', '50', '--yes'])
     const back = await here.run(['rollback', '--reason', 'redis slow'])
     expect(back.code).toBe(0)
     expect(back.stdout).toContain('share     50 % -> 0 %')
     expect(back.stdout).toMatch(/served {4}by flagd after [\d.,]+ ms\n/)
     expect(await here.json(['status'])).toMatchObject({ share: 0, flagd: { state: 'same' } })
-    expect(await here.json(['undo'])).toMatchObject({ ok: true, from: 0, to: 50 })
+    expect(await here.json(['undo', '--yes'])).toMatchObject({ ok: true, from: 0, to: 50 })
     const history = await here.run(['history'])
     expect(history.stdout.split('\n')[0]).toBe('use-redis  flags/use-redis.history.jsonl')
     const lines = history.stdout.trim().split('\n').slice(1)
@@ -246,8 +253,8 @@ describe('rollback and undo', () => {
     expect(await here.json(['history', '--limit', '1'])).toMatchObject({
       entries: [{ action: 'undo', who: 'ann@test', via: 'cli' }],
     })
-    expect(await here.json(['undo'])).toMatchObject({ to: 10 })
-    const nothing = await here.run(['undo'])
+    expect(await here.json(['undo', '--yes'])).toMatchObject({ to: 10 })
+    const nothing = await here.run(['undo', '--yes'])
     expect(nothing).toMatchObject({
       code: 1,
       stderr: expect.stringContaining('no edit of "use-redis" to undo'),
@@ -277,6 +284,7 @@ describe('pilot', () => {
   it('puts a segment before the split and takes it away, to the same text', async () => {
     const { code, stdout } = await here.run([
       'pilot',
+      '--yes',
       '--attribute',
       'plan',
       '--in',
@@ -291,14 +299,14 @@ describe('pilot', () => {
       pilots: [{ attribute: 'plan', values: ['internal', 'beta'] }],
       flagd: { state: 'same' },
     })
-    expect(await here.json(['pilot', '--feature', 'avatars'])).toMatchObject({
+    expect(await here.json(['pilot', '--yes', '--feature', 'avatars'])).toMatchObject({
       action: 'pilot',
       written: true,
     })
-    expect((await here.run(['pilot', '--feature', 'avatars', '--remove'])).code).toBe(0)
-    expect((await here.run(['pilot', '--attribute', 'plan', '--remove'])).code).toBe(0)
+    expect((await here.run(['pilot', '--yes', '--feature', 'avatars', '--remove'])).code).toBe(0)
+    expect((await here.run(['pilot', '--yes', '--attribute', 'plan', '--remove'])).code).toBe(0)
     expect(await readFile(here.file, 'utf8')).toBe(usual)
-    const missing = await here.run(['pilot', '--attribute', 'plan', '--remove'])
+    const missing = await here.run(['pilot', '--yes', '--attribute', 'plan', '--remove'])
     expect(missing).toMatchObject({
       code: 1,
       stderr: expect.stringContaining('no pilot on "plan"'),
@@ -356,7 +364,7 @@ describe('a file that cannot be read as one', () => {
   ])('%s: the error names it', async (_, content, message) => {
     const bad = join(here.cwd, 'bad.json')
     await writeFile(bad, content)
-    for (const argv of [['status'], ['set', '25']]) {
+    for (const argv of [['status'], ['set', '25', '--yes']]) {
       const { code, stderr } = await here.run([...argv, '--file', bad])
       expect(stderr).toContain(`${bad}${message}`)
       expect(code).toBe(1)

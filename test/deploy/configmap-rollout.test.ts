@@ -95,7 +95,7 @@ test('set and rollback on a ConfigMap that a pod mounts, confirmed by the proces
   const metrics = `http://127.0.0.1:${port}/metrics`
   kubelet(shop.text, () => project(mount, shop.api.data(shop.path)), 300)
   // A second swap of the link is seen as the first one, and the way back is the third.
-  for (const argv of [['set', '50'], ['set', '75'], ['rollback']]) {
+  for (const argv of [['set', '50', '--yes'], ['set', '75', '--yes'], ['rollback']]) {
     const { code, stdout, stderr } = await switchback([...argv, '--metrics', metrics], {
       env: shop.env,
     })

@@ -135,7 +135,7 @@ it('one control group and three apps that hear from it: a step, and the way back
       [200, 'off'],
     ])
   }
-  expect((await command('set', '25', ...flagd, ...metrics, '--timeout', '1'))[0]).toBe(3)
+  expect((await command('set', '25', '--yes', ...flagd, ...metrics, '--timeout', '1'))[0]).toBe(3)
 
   // It comes back on its volume, and every app hears what was changed meanwhile.
   group = await serveFlags(file, group)

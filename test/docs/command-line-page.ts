@@ -72,4 +72,6 @@ const EXIT_CODES = `## Exit codes
 | 3 | written, but not confirmed in time by flagd or by every process |
 | 130, 143 | interrupted by Ctrl-C or SIGTERM |
 
+\`set\`, \`pilot\` and \`undo\` ask before they write, on stderr; \`rollback\` and all others never do. Without a terminal nobody can be asked, whatever stdin has: they write nothing and exit 2, unless \`--yes\` is given.
+
 Messages go to stderr, results to stdout. With \`--json\` the result, and an error too, is one JSON document on stdout: \`{"ok": false, "error": {"code", "message", "hint"}}\`; the codes are in [errors](errors.md). Colours are used in a terminal only, and not with \`NO_COLOR\`.`

@@ -61,7 +61,7 @@ test('20 processes behind 5 flagds: all confirm a rollback, and two that hang ar
   await until(
     'all 20 confirm',
     async () => {
-      await command('set', '50')
+      await command('set', '50', '--yes')
       const { code, stdout, stderr } = await command('rollback', '--timeout', '60')
       // Nor does Node.js warn of so many that are asked at once.
       expect(stderr).toBe('')
@@ -76,7 +76,14 @@ test('20 processes behind 5 flagds: all confirm a rollback, and two that hang ar
   await until(
     'the two are named, and no other',
     async () => {
-      const { code, stdout } = await command('set', String(share++), '--json', '--timeout', '60')
+      const { code, stdout } = await command(
+        'set',
+        String(share++),
+        '--yes',
+        '--json',
+        '--timeout',
+        '60',
+      )
       const { processes } = JSON.parse(stdout) as { processes: Told }
       expect([code, processes.known]).toEqual([3, APPS])
       const hang = processes.lagging.filter(({ cause }) => cause.includes('does not answer'))

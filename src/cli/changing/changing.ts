@@ -34,12 +34,12 @@ processes {confirmed, known, deciding, lastMs, samples, lagging [{process, cause
 newSideDown [{process, newSide}]},
 historyId and warning, on one line.`
 
-/** Asked for on a terminal unless `--yes` is given; a rollback never asks. */
+/** Of the commands that ask before they write; a rollback never asks. */
 export const askOptions = {
   yes: {
     type: 'boolean',
     short: 'y',
-    help: 'skip the confirmation prompt (there is none without a terminal)',
+    help: 'skip the confirmation prompt; needed without a terminal, where nobody can be asked',
   },
 } as const
 
@@ -56,7 +56,7 @@ export interface Changing {
   readonly name: string
   readonly io: CommandIo
   readonly values: ChangeValues
-  /** Preview who moves first, and ask on a terminal. */
+  /** Preview who moves first, and ask. */
   readonly careful: boolean
   /** Skip the prompt. */
   readonly yes: boolean
@@ -69,6 +69,13 @@ const sample = 10_000
 /** Makes the change, prints the result, and resolves to the exit code. */
 export async function runChange(changing: Changing): Promise<number> {
   const { io, values } = changing
+  if (asks(changing) && !hasTerminal(io)) {
+    // Also of a stdin that has a text: whoever wrote it did not see what would change.
+    throw usageError(
+      `${changing.name} asks before it writes, and there is no terminal to ask at; nothing was written`,
+      'add --yes to write without asking, or --print to see the new file',
+    )
+  }
   const target = await findTarget(values, io.env)
   const processes = await findProcesses(values, io.env)
   const told = createTeller(changing, target)
@@ -91,7 +98,7 @@ export async function runChange(changing: Changing): Promise<number> {
           moves = await preview({ ...edit, users: sample, signal: io.signal })
         }
         told.edit(edit, moves)
-        agreed = values.print || changesNothing(edit) || (await ask(changing, edit))
+        agreed = !asks(changing) || changesNothing(edit) || (await ask(io, edit))
         if (!agreed) throw new DeclinedError()
       },
     })
@@ -140,12 +147,7 @@ function createTeller({ name, io, values }: Changing, target: Target): Teller {
         row('share', `${percent(edit.from)}, unchanged in the file`)
         return
       }
-      row(
-        'share',
-        edit.to === undefined && edit.action !== 'undo'
-          ? 'disabled'
-          : `${percent(edit.from)} -> ${percent(edit.to)}`,
-      )
+      row('share', shareText(edit))
       if (edit.pilot !== undefined) row('pilot', pilotText(edit))
       if (moves !== undefined) row('users', movesText(moves, style.red))
       if (moves?.movesByItself === true) row('clock', style.yellow(MOVES_BY_ITSELF))
@@ -176,6 +178,10 @@ function createTeller({ name, io, values }: Changing, target: Target): Teller {
 
 function codeOf({ confirmed }: ChangeResult): number {
   return confirmed === false ? exitCode.unconfirmed : exitCode.done
+}
+
+function shareText({ action, from, to }: FlagsEdit): string {
+  return to === undefined && action !== 'undo' ? 'disabled' : `${percent(from)} -> ${percent(to)}`
 }
 
 function pilotText({ action, pilot }: FlagsEdit): string {
@@ -222,14 +228,20 @@ function jsonOf(
   }
 }
 
-/** Only a terminal gets a prompt. */
-async function ask({ careful, yes, io, values }: Changing, edit: FlagsEdit): Promise<boolean> {
-  const { stdin, stdout, signal } = io
-  const terminal = stdout.isTTY === true && 'isTTY' in stdin && stdin.isTTY === true
-  if (!careful || yes || values.json || !terminal) return true
+function asks({ careful, yes, values }: Changing): boolean {
+  return careful && !yes && !values.print
+}
+
+/** Questions go to stderr, so that stdout may be a pipe or JSON. */
+function hasTerminal({ stdin, stderr }: CommandIo): boolean {
+  return stderr.isTTY === true && 'isTTY' in stdin && stdin.isTTY === true
+}
+
+async function ask({ stdin, stderr, signal }: CommandIo, edit: FlagsEdit): Promise<boolean> {
   // Enter alone widens nothing: more users on the new side are meant, or typed.
   const widens = edit.action === 'pilot' || (edit.to ?? 100) > (edit.from ?? 0)
-  stdout.write(`  write it? ${widens ? '[y/N]' : '[Y/n]'} `)
+  const what = edit.pilot === undefined ? shareText(edit) : pilotText(edit)
+  stderr.write(`  ${edit.flag}: ${what}; write it? ${widens ? '[y/N]' : '[Y/n]'} `)
   // Reads by line, so that the end of the input counts as no.
   for await (const answer of createInterface({ input: stdin, signal })) {
     const typed = answer.trim()
