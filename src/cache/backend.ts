@@ -266,8 +266,11 @@ export interface Ledger {
    * case: that tells the other processes.
    */
   adopt(side: Side, from: number, heard: Heard, before: number): MaybePromise<boolean>
-  /** Forgets all that is owed on the side by now. Only after a fence that covers it. */
-  writeOff(side: Side): MaybePromise<void>
+  /**
+   * Asked before a fence: what it returns forgets all that is owed on the side by now, after that fence. What
+   * is noted or noted again between the two may be of an era that another process has begun behind the fence.
+   */
+  writeOff(side: Side): () => MaybePromise<void>
   /** Cells written before this (store clock) are not trusted. 0 when nothing is fenced. */
   fencedBefore(side: Side): number
   /**

@@ -3,6 +3,7 @@ import {
   ANY,
   type Cell,
   type CellState,
+  type Due,
   type Entry,
   type InvalidateOptions,
   type InvalidateResult,
@@ -275,6 +276,8 @@ class DiskLedger implements Ledger {
       const before = this.#disk.owed[side].get(key)?.notBefore ?? 0
       this.#disk.generations += 1
       const generation = String(this.#disk.generations)
+      // Who is noted again is the last.
+      this.#disk.owed[side].delete(key)
       this.#disk.owed[side].set(key, {
         side,
         key,
@@ -288,9 +291,12 @@ class DiskLedger implements Ledger {
     })
   }
 
-  list(side: Side, limit: number): readonly Owed[] {
+  list(side: Side, limit: number, due?: Due): readonly Owed[] {
     this.#cache.check()
-    return [...this.#disk.owed[side].values()].slice(0, limit)
+    const { now, latest } = due ?? { now: Number.MAX_SAFE_INTEGER, latest: 0 }
+    return [...this.#disk.owed[side].values()]
+      .filter(({ notBefore }) => notBefore <= now || notBefore > latest)
+      .slice(0, limit)
   }
 
   settle({ side, key, generation }: Owed): MaybePromise<boolean> {
@@ -324,11 +330,18 @@ class DiskLedger implements Ledger {
     })
   }
 
-  async writeOff(side: Side): Promise<void> {
-    try {
-      await this.#cache.change(PATIENCE_MS, () => this.#disk.owed[side].clear())
-    } catch {
-      // Still owed.
+  writeOff(side: Side): () => Promise<void> {
+    const last = this.#disk.generations
+    const owed = this.#disk.owed[side]
+    return async () => {
+      try {
+        await this.#cache.change(PATIENCE_MS, () => {
+          for (const { key, generation } of owed.values())
+            if (Number(generation) <= last) owed.delete(key)
+        })
+      } catch {
+        // Still owed.
+      }
     }
   }
 

@@ -1,5 +1,6 @@
 // @needs redis
 import { afterAll, beforeAll, expect, test, vi } from 'vitest'
+import { FENCE_UNKNOWN } from '../../src/cache/index.ts'
 import { deferred } from '../support/deferred.ts'
 import { type Actor, until, World } from '../support/world.ts'
 
@@ -243,5 +244,45 @@ test('a fence in place of what is owed covers what lands after it, however long 
   expect(await loading).toBe('v1')
 
   expect(await loader.onUser.get(key)).toBeUndefined()
+  lost.open()
+})
+
+test('what is noted behind a fence, in the era that another process began there, is not written off', async () => {
+  const machine = 'noted behind a fence'
+  const deleter = world.actor({ machine, deadlineMs: { off: 2000, on: 300 }, maxOwed: 2 })
+  const other = world.actor({ machine })
+  const { on } = other
+  const ledger = other.off.ledger!
+  const [key, before] = [world.key(), world.key()]
+  for (const { onUser } of [deleter, other]) await onUser.get(key)
+  for (const one of [world.key(), world.key()]) await ledger.owe('on', one, on.now() + 60_000)
+  const own = deleter.off.ledger!
+  const raise = own.fence.bind(own)
+  const [raised, goOn] = [deferred<void>(), deferred<void>()]
+  let times = 0
+  own.fence = async (...args) => {
+    await raise(...args)
+    times += 1
+    if (times > 1) return
+    raised.resolve()
+    await goOn.promise
+  }
+  const lost = deleter.on.hold('invalidate', 'before')
+  const deleting = deleter.onUser.delete(before)
+  await raised.promise
+  await until('its upkeep has seen to it that all know of the fence', () => times > 1)
+  await until('an era has begun behind it', async () => {
+    await other.onUser.set(key, 'v1')
+    const isTrusted = ledger.fencedBefore('on') < FENCE_UNKNOWN
+    return isTrusted && (await other.onUser.get(key)) === 'v1'
+  })
+  // Another process deletes it and does not reach Redis.
+  await other.off.invalidate(key, { within: 1000 })
+  await ledger.owe('on', key, on.now() + 60_000)
+  goOn.resolve()
+  await deleting
+
+  expect(ledger.owes('on', key)).toBe(true)
+  for (const { onUser } of [other, deleter]) expect(await onUser.get(key)).toBeUndefined()
   lost.open()
 })

@@ -87,6 +87,62 @@ describe('eras', () => {
   })
 })
 
+test('what is owed is not written off for a fence that the ledger did not take', async () => {
+  const ledger = new MemoryLedger()
+  const guarded = { backend: { name: 'any', ledger, now: () => 1000 }, deadlineMs: 100, met: false }
+  const parts = { sides: { off: guarded, on: guarded }, maxOwed: 0, notify: () => {} }
+  const debts = new Debts({ ...parts, ledger, recorder: { event: () => {} } } as never)
+  ledger.owe('on', 'k', 0)
+  const raise = ledger.fence.bind(ledger)
+  ledger.fence = () => {
+    throw new Error('no space')
+  }
+  await debts.owe('on', 'l', 0)
+  // Others know of no fence.
+  expect(['k', 'l'].map((key) => ledger.owes('on', key))).toEqual([true, true])
+  ledger.fence = raise
+  await debts.owe('on', 'm', 0)
+  expect(ledger.count('on')).toBe(0)
+})
+
+/** Of a process that has no ledger, or one that takes nothing. */
+function debtsInMemory(maxOwed: number, ledger?: object, onFenced = (): void => {}): Debts {
+  const guarded = { backend: { name: 'any', now: () => 1000 }, deadlineMs: 100, met: false }
+  const sides = { off: guarded, on: guarded }
+  const notify = ({ type }: { readonly type: string }): void => {
+    if (type === 'fenced') onFenced()
+  }
+  const recorder = { event: () => {} }
+  return new Debts({ sides, maxOwed, notify, recorder, ledger } as never)
+}
+
+test('what is noted meanwhile is not written off with what was owed before', async () => {
+  const debts = debtsInMemory(1, undefined, () => {
+    void first!.settle()
+    void debts.owe('on', 'again', 0)
+  })
+  await debts.owe('on', 'first', 0)
+  const [first] = await debts.list('on', 1, { now: 1000, latest: 2000 })
+  await debts.owe('on', 'again', 0)
+  expect(debts.count('on')).toBe(1)
+})
+
+test('what waits for the other side is told after it, though this side is written off', async () => {
+  const failing = (): never => {
+    throw new Error('no space')
+  }
+  const reads = { fencedBefore: () => 0, count: () => 0, list: () => [], writeOff: () => failing }
+  const debts = debtsInMemory(1, { ...reads, owe: failing, fence: failing })
+  // The file side did not take it, so Redis is told once more after the file side.
+  await debts.owe('off', 'k', 0)
+  await debts.owe('on', 'l', 0)
+  expect(debts.count('on')).toBe(1)
+  const due = { now: 1000, latest: 2000 }
+  expect(await debts.list('on', 10, due)).toEqual([])
+  for (const { settle } of await debts.list('off', 10, due)) await settle()
+  expect((await debts.list('on', 10, due)).map(({ key }) => key)).toEqual(['k'])
+})
+
 describe('memory ledger', () => {
   test('settles only what has not been owed again, and keeps the latest bound', () => {
     const ledger = new MemoryLedger()
@@ -110,8 +166,12 @@ describe('memory ledger', () => {
     expect(ledger.fencedBefore('on')).toBe(10)
     expect(ledger.fencedBefore('off')).toBe(0)
     expect(ledger.count('on')).toBe(1)
-    ledger.writeOff('on')
-    expect(ledger.count('on')).toBe(0)
+    ledger.owe('on', 'again', 0)
+    const forget = ledger.writeOff('on')
+    ledger.owe('on', 'again', 0)
+    ledger.owe('on', 'new', 0)
+    forget()
+    expect(ledger.list('on', 10).map(({ key }) => key)).toEqual(['again', 'new'])
     expect(ledger.fencedBefore('on')).toBe(10)
   })
 })

@@ -79,7 +79,7 @@ export function ledgerCases(): Cases {
         assert.equal(b.fencedBefore('on'), 5000)
         assert.equal(b.fencedBefore('off'), 0)
         assert.equal(b.owes('on', 'k'), true)
-        await a.writeOff('on')
+        await a.writeOff('on')()
         assert.equal(b.owes('on', 'k'), false)
         assert.equal(b.count('on'), 0)
         assert.equal(b.owes('off', 'k'), true)
@@ -89,6 +89,40 @@ export function ledgerCases(): Cases {
         await a.owe('on', 'k', 0)
         assert.equal(b.owes('on', 'k'), true)
       },
+    'ledger: writing off forgets what was owed when it was asked, not what is noted since, or again':
+      async (stand) => {
+        const [a, b] = (await stand.pair()).map(ledgerOf) as [Ledger, Ledger]
+        for (const key of ['old', 'again', 'settled']) await a.owe('on', key, 0)
+        const forget = a.writeOff('on')
+        await b.settle(b.list('on', 3)[2]!)
+        await b.owe('on', 'again', 0)
+        await b.owe('on', 'new', 0)
+        await a.fence('on', 5000)
+        await forget()
+        assert.deepEqual(
+          b.list('on', 10).map(({ key }) => key),
+          ['again', 'new'],
+        )
+        assert.equal(a.count('on'), 2)
+        await forget()
+        assert.equal(a.count('on'), 2)
+        await b.writeOff('on')()
+        assert.equal(a.count('on'), 0)
+      },
+    'ledger: lists what is due, and what was noted before the clock was set back': async (
+      stand,
+    ) => {
+      const ledger = ledgerOf(await stand.backend())
+      await ledger.owe('on', 'later', 2000)
+      await ledger.owe('on', 'now', 1000)
+      await ledger.owe('on', 'far', 9000)
+      const keys = (limit: number, now: number): string[] =>
+        ledger.list('on', limit, { now, latest: 5000 }).map(({ key }) => key)
+      assert.deepEqual(keys(1, 999), ['far'])
+      assert.deepEqual(keys(1, 1000), ['now'])
+      assert.deepEqual(keys(10, 1000), ['now', 'far'])
+      assert.deepEqual(keys(10, 2000), ['later', 'now', 'far'])
+    },
     'ledger: a fence is replaced only by who knows the present one': async (stand) => {
       const [a, b] = (await stand.pair()).map(ledgerOf) as [Ledger, Ledger]
       await a.fence('on', 5000)

@@ -49,10 +49,16 @@ export class Debts extends Fences {
 
   /** Distrusts everything that the side has, in place of all that is pending. */
   async writeOff(side: Side, why: string): Promise<void> {
+    const { ledger } = this.parts
+    // Without what waits for the other side: a fence on this one does not stand for that.
+    const own = this.memory.list(side, Number.POSITIVE_INFINITY)
+    const forget = ledger?.writeOff(side)
     await this.fence(side, why)
-    this.memory.writeOff(side)
+    for (const owed of own) this.#forget(owed)
+    // While this process alone knows of the fence, the others go by what is owed.
+    if (ledger !== undefined && this.memory.fencedBefore(side) > 0) return
     try {
-      await this.parts.ledger?.writeOff(side)
+      await forget?.()
     } catch (error) {
       this.ledgerIsFailing(error)
     }

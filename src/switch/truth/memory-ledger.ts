@@ -81,8 +81,9 @@ export class MemoryLedger implements Ledger {
     return true
   }
 
-  writeOff(side: Side): void {
-    this.#owed[side].clear()
+  writeOff(side: Side): () => void {
+    const owed = [...this.#owed[side].values()]
+    return () => owed.forEach((one) => this.settle(one))
   }
 
   fencedBefore(side: Side): number {

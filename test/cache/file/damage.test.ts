@@ -183,6 +183,18 @@ test("a newer version's files are left alone, an older one's are replaced", asyn
   expect(here.warnings).toEqual(['SB_FILE_STORE_RESET'])
 })
 
+test('what was owed in a database that is gone is not written off in a new one', async (context) => {
+  const { directory } = new FileStand(context)
+  await using cache = fileCache({ directory })
+  const { ledger } = cache
+  for (const key of ['a', 'b', 'c']) await ledger.owe('on', key, 0)
+  const forget = ledger.writeOff('on')
+  for (const name of readdirSync(directory)) rmSync(join(directory, name))
+  await ledger.owe('on', 'new', 0)
+  await forget()
+  expect(ledger.list('on', 10).map(({ key }) => key)).toEqual(['new'])
+})
+
 async function fill(peer: FilePeer, keys: number = KEYS): Promise<void> {
   for (let i = 0; i < keys; i++) await peer.put(`k${i}`, `${i} ${PAYLOAD}`)
 }

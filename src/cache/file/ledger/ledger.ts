@@ -30,21 +30,22 @@ export class FileLedger extends LedgerReads implements Ledger {
     const name = storageKey(key)
     return this.store.run(() => {
       this.store.transact((tx) => {
+        // The number of the commit: it only grows, so it is the order in which keys became
+        // pending, the last time.
+        const seq = tx.commits + 1
         const { changes } = tx.database
           .statement(
-            `UPDATE owed SET generation = ?, not_before = max(not_before, ?)
+            `UPDATE owed SET seq = ?, generation = ?, not_before = max(not_before, ?)
              WHERE side = ? AND key = ?`,
           )
-          .run(newToken(), notBefore, side, name)
+          .run(seq, newToken(), notBefore, side, name)
         if (changes === 0) {
-          // The number of the commit: it only grows, so it is the order in which keys became
-          // pending.
           tx.database
             .statement(
               `INSERT INTO owed (seq, side, key, raw, generation, not_before)
                VALUES (?, ?, ?, ?, ?, ?)`,
             )
-            .run(tx.commits + 1, side, name, toSql(key), newToken(), notBefore)
+            .run(seq, side, name, toSql(key), newToken(), notBefore)
           tx.owed[side]++
         }
         tx.changed = true
@@ -113,15 +114,18 @@ export class FileLedger extends LedgerReads implements Ledger {
     )
   }
 
-  async writeOff(side: Side): Promise<void> {
-    try {
-      const until = await this.store.run(() => this.#lastOwed(side))
-      while ((await this.store.run(() => this.#drop(side, until))) === DROPPED) {
-        await setImmediate()
+  writeOff(side: Side): () => Promise<void> {
+    const last = this.#lastOwed(side)
+    return async () => {
+      if (last === undefined) return
+      try {
+        while ((await this.store.run(() => this.#drop(side, last))) === DROPPED) {
+          await setImmediate()
+        }
+        this.#noteOwed(side)
+      } catch {
+        // Still pending, and distrusted twice.
       }
-      this.#noteOwed(side)
-    } catch {
-      // Still pending, and distrusted twice.
     }
   }
 
@@ -137,27 +141,41 @@ export class FileLedger extends LedgerReads implements Ledger {
     }
   }
 
-  #lastOwed(side: Side): number {
-    const [last] = this.store
-      .withHeader()
-      .database.statement('SELECT max(seq) FROM owed WHERE side = ?')
-      .get(side) as [number | null]
-    return last ?? 0
+  /** `undefined`: nothing, for all that can be known now. */
+  #lastOwed(side: Side): Last | undefined {
+    try {
+      return this.store.runSync(() => {
+        const { database, generation } = this.store.withHeader()
+        const select = database.statement('SELECT max(seq) FROM owed WHERE side = ?')
+        const [seq] = select.get(side) as [number | null]
+        return seq === null ? undefined : { seq, generation }
+      })
+    } catch {
+      return undefined
+    }
   }
 
-  #drop(side: Side, until: number): number {
+  #drop(side: Side, last: Last): number {
     return this.store.transact((tx) => {
+      // Another database counts its commits anew.
+      if (this.store.withHeader().generation !== last.generation) return 0
       const { changes } = tx.database
         .statement(
           `DELETE FROM owed WHERE seq IN
            (SELECT seq FROM owed WHERE +side = ? AND seq <= ? ORDER BY seq LIMIT ${DROPPED})`,
         )
-        .run(side, until)
+        .run(side, last.seq)
       tx.owed[side] -= changes
       tx.changed = changes > 0
       return changes
     })
   }
+}
+
+/** What was noted last, in which database. */
+interface Last {
+  readonly seq: number
+  readonly generation: number
 }
 
 function isForeign(error: unknown): boolean {
