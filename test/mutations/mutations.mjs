@@ -378,7 +378,7 @@ export const mutations = [
   {
     name: 'what can be noted nowhere its process forgets',
     file: 'src/switch/truth/debts.ts',
-    from: "    } catch {\n      this.memory.owe(side, key, notBefore)\n      return 'process'",
+    from: '    } catch {\n      return this.#remember(side, key, notBefore)',
     to: "    } catch {\n      return 'process'",
     args: ['--faults', 'disk-broken,hang,disconnect'],
   },
