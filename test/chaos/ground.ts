@@ -45,6 +45,7 @@ export interface Finding {
   }
   readonly side?: string
   readonly servedBy?: string
+  readonly outcome?: string
   readonly name?: string
   readonly detail?: string
   readonly boundMs?: number
@@ -67,6 +68,9 @@ export interface GroundFiles {
   /** One for each process: when each of its sets began (below zero), or was acknowledged. */
   readonly acks: readonly string[]
 }
+
+/** The new side is out, back, or new, and questions to it that nobody answers: see `worker/connect.mjs`. */
+const OUTAGES = /^(\d+)\t(event\t\tside-out|event\t\tside-back|made|unanswered)\t(?!off)/gmu
 
 /** The files through which the processes of a run share the truth, seen by their parent. */
 export class Ground {
@@ -137,14 +141,26 @@ export class Ground {
 
   /** The longest time, in milliseconds, for which a process stood still between two moments. */
   longestStall(id: string, from: number, to: number): number {
-    const log = readFileSync(join(this.logs, `${id}.log`), 'utf8')
-    const stalls = [...log.matchAll(/^(\d+)\tstall\t\t(\d+)$/gmu)]
+    const stalls = [...this.#records(id).matchAll(/^(\d+)\tstall\t\t(\d+)$/gmu)]
     return Math.max(
       0,
       ...stalls
         .filter(([, at]) => Number(at) >= from && Number(at) <= to)
         .map(([, , ms]) => Number(ms)),
     )
+  }
+
+  /** Whether a process could not use the new side at some time of that span: it was out, or did not answer. */
+  wasOut(id: string, from: number, to: number): boolean {
+    let out = false
+    for (const [, when, what] of this.#records(id).matchAll(OUTAGES)) {
+      const at = Number(when)
+      if (at > to) break
+      const goesOut = what === 'event\t\tside-out'
+      if (at >= from && (out || goesOut || what === 'unanswered')) return true
+      if (what !== 'unanswered') out = goesOut
+    }
+    return out
   }
 
   /** When a set was acknowledged; not above zero: it was not. */
@@ -158,5 +174,11 @@ export class Ground {
 
   close(): void {
     closeSync(this.#stopsFile)
+  }
+
+  /** What a process has written down, as far as it is kept. */
+  #records(id: string): string {
+    const paths = ['old.log', 'log'].map((ending) => join(this.logs, `${id}.${ending}`))
+    return paths.map((path) => (existsSync(path) ? readFileSync(path, 'utf8') : '')).join('')
   }
 }

@@ -1,6 +1,9 @@
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import type { Struck } from './fault.ts'
-import type { Finding } from './ground.ts'
+import { type Finding, Ground } from './ground.ts'
 import { type Circumstances, judge } from './judge.ts'
 
 const SECOND = 1_000_000
@@ -16,13 +19,19 @@ interface Given {
   readonly tombstoneTtl?: number
   readonly twoMachines?: boolean
   readonly machines?: boolean
+  /** The process that found it could not use the new side just then. */
+  readonly out?: boolean
 }
 
 function circumstances(given: Given): Circumstances {
   const { struck = [], setEnd = 0, killedAt, stall = 0, tombstoneTtl = 120_000 } = given
   const lives = killedAt === undefined ? undefined : { from: 0, to: killedAt }
   return {
-    ground: { setEnd: () => setEnd, longestStall: () => stall },
+    ground: {
+      setEnd: () => setEnd,
+      longestStall: () => stall,
+      wasOut: () => given.out ?? false,
+    },
     workers: [
       {
         id: 'p0',
@@ -51,6 +60,41 @@ function unacknowledged(): Finding {
   const { until: _, ...finding } = staleLoad()
   return { ...finding, kind: 'unacknowledged', value: { ...finding.value!, n: 7 } }
 }
+
+describe('what the records of a process say of an outage', () => {
+  const from = (lines: readonly string[]): ((from: number, to: number) => boolean) => {
+    const logs = mkdtempSync(join(tmpdir(), 'switchback-ground-'))
+    try {
+      const ground = new Ground(logs, 1, 1)
+      writeFileSync(join(logs, 'p0.log'), lines.map((line) => `${line}\n`).join(''))
+      const answers = new Map<string, boolean>()
+      for (let a = 0; a <= 100; a += 10) {
+        for (let b = a; b <= 100; b += 10) answers.set(`${a} ${b}`, ground.wasOut('p0', a, b))
+      }
+      ground.close()
+      return (a, b) => answers.get(`${a} ${b}`)!
+    } finally {
+      rmSync(logs, { recursive: true })
+    }
+  }
+
+  test('it is out from an event to another, or to a new life', () => {
+    const out = from([
+      '15\tevent\t\tside-out\toff\tfull',
+      '25\tevent\t\tside-out\ton\tno answer',
+      '45\tevent\t\tside-back\ton\tafter 20 ms',
+      '65\tevent\t\tside-out\ton\tno answer',
+      '85\tmade\t\tcache\t{}\tT 1',
+    ])
+    expect([out(0, 20), out(20, 30), out(30, 40), out(40, 50)]).toEqual([false, true, true, true])
+    expect([out(50, 60), out(60, 70), out(90, 100)]).toEqual([false, true, false])
+  })
+
+  test('an answer that did not come counts for who was waiting', () => {
+    const out = from(['35\tunanswered\tkey 7', '36\tread\tkey 7\tload 0.-1\toff\toff'])
+    expect([out(0, 30), out(30, 40), out(40, 50)]).toEqual([false, true, false])
+  })
+})
 
 describe('what a finding amounts to', () => {
   test('an old value is stale', () => {
@@ -99,19 +143,67 @@ describe('what a finding amounts to', () => {
     expect(judge(staleLoad(), circumstances({ stall: 800 })).outcome).toBe('stale')
   })
 
-  test('machines with an old side of their own see what others wrote a second later, or ten', () => {
-    const old = { ...staleLoad(), servedBy: 'off', freshHere: 0 }
-    const machines = circumstances({ machines: true })
-    const at = (from: number): typeof old => ({ ...old, from: from * SECOND })
-    expect(judge(at(2.9), machines)).toMatchObject({ outcome: 'allowed', lateMs: 900 })
-    expect(judge(at(3.5), machines).outcome).toBe('stale')
-    const freeze = { name: 'freeze', from: 1.9 * SECOND, to: 20 * SECOND }
-    const out = circumstances({ machines: true, struck: [freeze] })
-    expect(judge(at(11), out).outcome).toBe('allowed')
-    expect(judge(at(14), out).outcome).toBe('stale')
-    // From Redis itself, or of what the machine wrote itself: at once.
-    expect(judge({ ...at(2.1), servedBy: 'on' }, out).outcome).toBe('stale')
-    expect(judge({ ...at(2.1), freshHere: 1.5 * SECOND }, out).outcome).toBe('stale')
+  describe('machines with an old side of their own', () => {
+    const [live, out] = [false, true].map((gone) => circumstances({ machines: true, out: gone }))
+    /** A user of the old side, that long after another machine's write was acknowledged. */
+    const late = (seconds: number, how: Partial<Finding> = {}): Finding => ({
+      ...staleLoad(),
+      side: 'off',
+      servedBy: 'off',
+      outcome: 'hit',
+      freshHere: 0,
+      from: (2 + seconds) * SECOND,
+      foundAt: (2.1 + seconds) * SECOND,
+      ...how,
+    })
+    const outcome = (finding: Finding, where: Circumstances): string =>
+      judge(finding, where).outcome
+
+    test.each(['off', 'origin', 'on'])(
+      'users of the old side see what others wrote a second later, from %s too',
+      (servedBy) => {
+        expect(judge(late(0.9, { servedBy }), live!)).toMatchObject({
+          outcome: 'allowed',
+          lateMs: 900,
+        })
+        expect(outcome(late(1.5, { servedBy }), live!)).toBe('stale')
+      },
+    )
+
+    test('without Redis ten seconds later, and what Redis itself said never', () => {
+      expect(outcome(late(9), out!)).toBe('allowed')
+      expect(outcome(late(9, { servedBy: 'origin' }), out!)).toBe('allowed')
+      expect(outcome(late(9, { servedBy: 'on' }), out!)).toBe('stale')
+      expect(outcome(late(12), out!)).toBe('stale')
+      // That something happened to somebody is no reason: this process has Redis.
+      const freeze = { name: 'freeze', from: 1.9 * SECOND, to: 20 * SECOND }
+      expect(outcome(late(9), circumstances({ machines: true, struck: [freeze] }))).toBe('stale')
+    })
+
+    test('what the machine wrote itself, at once', () => {
+      for (const where of [live!, out!]) {
+        expect(outcome(late(0.1, { freshHere: 1.5 * SECOND }), where)).toBe('stale')
+      }
+    })
+
+    test.each(['off', 'origin', 'on'])('users of Redis see nothing older, from %s', (servedBy) => {
+      for (const missed of ['hit', 'miss']) {
+        const found = late(0.02, { side: 'on', servedBy, outcome: missed })
+        expect(outcome(found, live!)).toBe('stale')
+        expect(outcome(found, out!)).toBe('stale')
+      }
+    })
+
+    test('unless their machine cannot use Redis: as users of the old side', () => {
+      const fallenBack = { side: 'on', outcome: 'fell_back' }
+      expect(outcome(late(0.9, fallenBack), live!)).toBe('allowed')
+      expect(outcome(late(0.9, { ...fallenBack, servedBy: 'origin' }), live!)).toBe('allowed')
+      expect(outcome(late(0.9, { ...fallenBack, servedBy: 'on' }), live!)).toBe('stale')
+      expect(outcome(late(9, fallenBack), live!)).toBe('stale')
+      expect(outcome(late(9, fallenBack), out!)).toBe('allowed')
+      expect(outcome(late(9, { ...fallenBack, outcome: 'timed_out' }), live!)).toBe('allowed')
+      expect(outcome(late(12, fallenBack), out!)).toBe('stale')
+    })
   })
 
   test('another fault allows nothing', () => {

@@ -29,8 +29,8 @@ const EXPIRY_SLACK_US = 6_000_000
 /** Several machines: for how long one that lost Redis goes by what it knew, and one that has not. */
 const ALONE_US = 10_000_000
 const LIVE_US = 1_000_000
-/** A breaker asks Redis again so late, once it is back. */
-const BACK_US = 7_000_000
+/** What a user of Redis is told when it could not be used: they are a user of the old side then. */
+const FALLBACKS: ReadonlySet<string> = new Set(['fell_back', 'timed_out', 'failed'])
 
 /** Each side of it is a machine of its own, and is told so: nobody promises that they agree. */
 const SHARED_DIRECTORY = 'two machines on one directory, which say so'
@@ -64,26 +64,27 @@ function settledBy({ value }: Finding, { ground, workers }: Circumstances): numb
 }
 
 /**
- * Users of an old side that each machine has to itself see at once what their own machine wrote, and later what
- * others did.
+ * "Several machines" of docs/guarantees.md. Users of the old side see at once what their own machine wrote, and later
+ * what others did, whoever gave them the value: the old side, a load or a question to Redis from before that they
+ * joined. Users of Redis are users of the old side while their machine cannot use Redis, and else see nothing older.
  */
 function rowOfMachines(
-  { from = 0, fresh = 0, freshAt = 0, freshHere = 0, servedBy }: Finding,
+  finding: Finding,
   until: number,
-  { struck }: Circumstances,
+  { ground }: Circumstances,
 ): string | undefined {
-  if (servedBy !== 'off' || until < freshHere) return undefined
+  const { from = 0, fresh = 0, freshAt = 0, freshHere = 0, side, servedBy, outcome = '' } = finding
+  if (until < freshHere) return undefined
+  if (side === 'on' && (servedBy === 'on' || !FALLBACKS.has(outcome))) return undefined
   const late = from - (freshAt > 0 ? freshAt : fresh)
   if (late <= LIVE_US + UNANSWERED_US) return 'what another machine wrote (1 s)'
-  const out = struck.some(
-    ({ name, from: began, to }) => !CALM.has(name) && began <= from && to >= from - BACK_US,
-  )
-  if (out && late <= ALONE_US + LIVE_US) return 'what another machine wrote, Redis being out (10 s)'
-  return undefined
+  // Whoever has an answer of Redis is not without it.
+  if (servedBy === 'on' || late > ALONE_US + LIVE_US) return undefined
+  const unanswered = side === 'on' && outcome !== 'fell_back'
+  return unanswered || ground.wasOut(finding.by, from, finding.foundAt)
+    ? 'what another machine wrote, Redis being out (10 s)'
+    : undefined
 }
-
-/** Faults that leave the way to Redis alone. */
-const CALM: ReadonlySet<string> = new Set(['killProcess', 'freezeProcess', 'forgetScripts'])
 
 /** The row of docs/guarantees.md that bounds a stale read, if there is one and its bound is kept. */
 function rowFor(

@@ -45,12 +45,13 @@ export class CheckedCache {
   /** Counts, times and bounds an operation. `work` gets what the hooks tell. */
   async run(name, key, boundMs, work) {
     const { counters, notes, stopwatch } = this.#parts
-    const seen = { side: '', servedBy: '', reach: 'all' }
+    const seen = { side: '', servedBy: '', outcome: '', reach: 'all' }
     const hooks = {
       onOperation: (info) => {
         if (FROM_FAR.indexOf(info.reach) > FROM_FAR.indexOf(seen.reach)) seen.reach = info.reach
         seen.side = info.side
         seen.servedBy = info.servedBy
+        seen.outcome = info.outcome
       },
     }
     const started = stopwatch.start()
@@ -118,8 +119,8 @@ export class CheckedCache {
     notes.log('clear?', '', `v${at}`)
     await this.run('clear', '', options.boundMs * 4, async (hooks) => {
       await view.for(hooks).clear()
-      // Of two Redis an event says that neither was told.
-      const reach = options.old !== undefined && view.untold() > untold ? 'process' : 'all'
+      // An event says that only this process knows, or this machine.
+      const reach = view.untold() > untold ? 'process' : 'all'
       this.#acknowledged(view, this.#row(view.name), at, reach)
       counters.add('writes')
       notes.log('clear', '', `v${at}`)

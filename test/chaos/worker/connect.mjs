@@ -42,6 +42,14 @@ export function redisClient({ kind, nodes, natMap, name, sentinels }) {
 export function cacheMaker(lib, options, { notes, source, own, random, onUntold }) {
   const { connection, old, machines, directory, tombstoneTtls, stages, prefix, throwing, planted } =
     options
+  /** Of a clear() of which only this process knows, or this machine: the other machines hear of it later. */
+  const isUntold = (type, side, detail) =>
+    old === undefined
+      ? machines !== undefined &&
+        side === 'on' &&
+        type === 'fenced' &&
+        detail.startsWith('clear failed')
+      : type === 'ledger-failed'
   const told = (kind, ...words) => {
     notes.log(kind, '', ...words)
     if (throwing && random() < 0.5) throw new Error(`the listener of a ${kind} is broken`)
@@ -61,6 +69,7 @@ export function cacheMaker(lib, options, { notes, source, own, random, onUntold 
     else if (machines === 'memory') off = lib.memoryCache({ tombstoneTtl })
     else off = lib.fileCache({ directory, tombstoneTtl })
     plant(planted, on, off)
+    if (machines !== undefined) noteUnanswered(on, notes)
     loiter(off, options.slowLegs, options.legMs.off, random)
     loiter(on, options.slowLegs, options.legMs.on, random)
     const cache = lib.createCacheSwitch({
@@ -72,7 +81,7 @@ export function cacheMaker(lib, options, { notes, source, own, random, onUntold 
       ...stage,
       originConcurrency: options.originConcurrency,
       onEvent: ({ type, code, side = '', detail }) => {
-        if (type === 'ledger-failed') onUntold()
+        if (isUntold(type, side, detail)) onUntold()
         if (type === 'warning') told(type, code)
         else told('event', type, side, detail.replaceAll(/\s+/gu, ' '))
       },
@@ -97,6 +106,30 @@ function plant(planted, on, off) {
   if (planted === 'deaf-follower') {
     const { follow } = on
     on.follow = ({ began, refused }) => follow({ began, refused, changed: () => undefined })
+  }
+}
+
+/** A little less than the deadline of a side. */
+const UNANSWERED_MS = 95
+
+/** Notes when Redis does not say whether a cell of the own side is the latest: its reader goes on without. */
+function noteUnanswered(on, notes) {
+  const { follow } = on
+  on.follow = (listener) => {
+    const following = follow(listener)
+    const ask = following.ask.bind(following)
+    following.ask = async (key) => {
+      const late = setTimeout(() => notes.log('unanswered', key), UNANSWERED_MS)
+      try {
+        return await ask(key)
+      } catch (error) {
+        notes.log('unanswered', key)
+        throw error
+      } finally {
+        clearTimeout(late)
+      }
+    }
+    return following
   }
 }
 

@@ -29,7 +29,7 @@ const source =
     : await lib.flagsFromEnvironment(options.flags, {
         onEvent: ({ message }) => notes.log('warning', '', oneLine(message)),
       })
-/** How often the cache said that only this process knows what is pending. */
+/** How often the cache said that only this process, or this machine, knows what is pending. */
 let untold = 0
 /** Of how far a write may reach, what only this process (and no other machine) knows. */
 options.aloneAt =
@@ -154,7 +154,7 @@ let settled
 function vitals() {
   if (truth.alone && (options.machines === undefined || !state.running)) {
     const { off, on } = slots[0].cache.health()
-    if (off.owed + on.owed === 0 && (options.old === undefined || (off.ok && on.ok))) truth.told()
+    if (off.owed + on.owed === 0 && off.ok && on.ok) truth.told()
   }
   const { rss } = process.memoryUsage()
   if (process.uptime() > 5) settled ??= rss
