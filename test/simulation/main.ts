@@ -6,7 +6,7 @@ import { parseArgs } from 'node:util'
 import { type StandbyPolicy, STANDBY_POLICIES } from '../../src/switch/options.ts'
 import { realNow } from './machine.ts'
 import { makePairPlan, PAIR_FAULTS } from './pair-plan.ts'
-import { FAULTS, type FaultKind, makePlan, type PlanOptions, withGrace } from './plan.ts'
+import { FAULTS, type FaultKind, makePlan, type PlanOptions, withGrace, withPlain } from './plan.ts'
 import { run } from './run.ts'
 import { shorten } from './shorten.ts'
 
@@ -19,9 +19,11 @@ const { values } = parseArgs({
     faults: { type: 'string' },
     without: { type: 'string', default: '' },
     'real-files': { type: 'string', default: '0' },
-    /** Two Redis that all share, instead of files and a Redis. */
     /** Callers who accept expired values. */
     grace: { type: 'boolean', default: false },
+    /** `plain`: under the application's own keys, which programs without the switch write too. */
+    values: { type: 'string', default: 'own' },
+    /** Two Redis that all share, instead of files and a Redis. */
     pair: { type: 'boolean', default: false },
     failures: { type: 'string', default: '1' },
     'as-is': { type: 'boolean', default: false },
@@ -52,7 +54,8 @@ let [reads, writes, excused, failures, done] = [0, 0, 0, 0, 0]
 for (let seed = first; seed < first + count; seed += 1) {
   if (until > 0 && realNow() - started > until) break
   const made = values.pair ? makePairPlan(seed, options.faults) : makePlan(seed, options)
-  const plan = values.grace ? withGrace(made, seed) : made
+  const graced = values.grace ? withGrace(made, seed) : made
+  const plan = values.values === 'plain' ? withPlain(graced, seed) : graced
   const outcome = await run(plan, { seed })
   done += 1
   events += outcome.events

@@ -56,6 +56,18 @@ export interface FaultPlan {
   readonly pick: number
 }
 
+/** What a program without the switch does to plain values. */
+export interface OutsiderPlan {
+  /** 0: before any process with the switch starts. */
+  readonly at: number
+  /** `repeat`: sets the text that is there. */
+  readonly act: 'set' | 'repeat' | 'delete' | 'expire'
+  readonly key: string
+  readonly side: Side
+  /** 0: none. */
+  readonly ttl: number
+}
+
 export interface ProcessPlan {
   readonly policy: StandbyPolicy
   /** Leaves a migration: the old side is still told, and read no more. */
@@ -80,6 +92,9 @@ export interface Plan {
   readonly realFiles: boolean
   /** Two Redis that all share, and no files. @default a file store and a Redis */
   readonly pair?: boolean
+  /** Sides that keep plain values. @default none */
+  readonly plain?: readonly Side[]
+  readonly outsiders?: readonly OutsiderPlan[]
 }
 
 export interface PlanOptions {
@@ -119,6 +134,38 @@ export function withGrace(plan: Plan, seed: number): Plan {
     ...plan,
     clients: plan.clients.map((client) => ({ ...client, ops: client.ops.map(op) })),
   }
+}
+
+/** The same plan over plain values, which others write too. */
+export function withPlain(plan: Plan, seed: number): Plan {
+  const random = seeded(seed * 2 + 9)
+  const pick = <T>(from: readonly T[]): T => from[Math.floor(random() * from.length)]!
+  const sides = plan.pair === true ? (['off', 'on'] as const) : (['on'] as const)
+  const plain = plan.pair === true ? pick([['off'], ['on'], ['off', 'on']] as const) : sides
+  const span = pick([300, 1000, 2500])
+  const warm = plain.flatMap((side) =>
+    ['k', 'l']
+      .filter(() => random() < 0.6)
+      .map((key) => ({ at: 0, act: 'set', key, side, ttl: pick([0, 0, 0, 30, 1000]) }) as const),
+  )
+  const acts = Array.from({ length: pick([0, 1, 2, 3, 5, 8]) }, () => ({
+    at: 1 + Math.floor(random() * span),
+    act: pick([
+      'set',
+      'set',
+      'set',
+      'set',
+      'delete',
+      'delete',
+      'delete',
+      'expire',
+      'repeat',
+    ] as const),
+    key: pick(KEYS),
+    side: pick(plain),
+    ttl: random() < 0.25 ? pick(TTLS) : 0,
+  }))
+  return { ...plan, plain, outsiders: [...warm, ...acts] }
 }
 
 /** A random plan: who does what, and what goes wrong when. */

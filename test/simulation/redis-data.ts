@@ -23,6 +23,7 @@ export class RedisData {
   /** Refuses every write, as a replica does. */
   readonly = false
   readonly #clock: () => number
+  #watchers: Map<string, (text: string) => void> | undefined
 
   /** @param clock the server's, in milliseconds */
   constructor(clock: () => number) {
@@ -49,6 +50,12 @@ export class RedisData {
     this.readonly = false
     this.#scripts.clear()
     this.replace(data)
+  }
+
+  /** Called with each text, before it is set. */
+  watch(key: string, saw: (text: string) => void): void {
+    this.#watchers ??= new Map()
+    this.#watchers.set(key, saw)
   }
 
   delete(key: string): boolean {
@@ -224,6 +231,7 @@ export class RedisData {
       else if (option === 'EX') expires = this.#clock() + number * 1000
       else expires = number
     }
+    this.#watchers?.get(key)?.(value)
     this.#data.set(key, { value, expires })
     return 'OK'
   }

@@ -6,13 +6,14 @@ import type { RedisCacheOptions } from '../../src/cache/index.ts'
 import { newToken } from '../../src/cache/envelope.ts'
 import { SwitchbackError } from '../../src/errors.ts'
 import type { Side } from '../../src/side.ts'
-import { type CacheSwitch, type CacheView, createCacheSwitch } from '../../src/switch/index.ts'
+import { type CacheSwitch, createCacheSwitch } from '../../src/switch/index.ts'
 import { FixedDecider } from '../support/fixed-decider.ts'
 import { seeded } from '../support/simulation.ts'
 import { Choices, type Taken } from './choices.ts'
 import { Disk, DiskCache } from './file-store.ts'
 import { enter, Machine, type Owner, type TraceEvent, untilDrawn } from './machine.ts'
 import type { ClientPlan, FaultPlan, OpPlan, Plan, ProcessPlan } from './plan.ts'
+import { Outsiders, PLAIN_STATE, PREFIX } from './outsiders.ts'
 import { RedisConnection, RedisServer } from './redis-server.ts'
 import { Truth } from './truth.ts'
 
@@ -46,7 +47,6 @@ class Process implements Owner {
   frozenUntil = 0
   readonly plan: ProcessPlan
   cache: CacheSwitch | undefined
-  views: Record<Side, CacheView> | undefined
   closed = false
   /** How often it said that it alone knows of something. */
   untold = 0
@@ -111,6 +111,8 @@ class World {
   /** The old side of a pair of two Redis. */
   readonly #old: RedisServer | undefined
   readonly #disk: Disk
+  /** Programs without the switch, where values are plain. */
+  readonly #outsiders: Outsiders | undefined
   readonly #directory: string | undefined
   readonly #processes: Process[] = []
   readonly #runners: Runner[]
@@ -132,6 +134,10 @@ class World {
     this.#redis = new RedisServer(machine, plan.plainly, plan.span)
     this.#old = plan.pair === true ? new RedisServer(machine, plan.plainly, plan.span) : undefined
     this.#disk = new Disk(machine, plan.diskPlainly, plan.span)
+    if (plan.plain !== undefined) {
+      this.#outsiders = new Outsiders(machine, this.truth, (text) => this.problem(text))
+      for (const side of plan.plain) this.#outsiders.adopt(side, this.#serverOf(side))
+    }
     this.#directory = plan.realFiles ? freshDirectory() : undefined
     this.#runners = plan.clients.map((client, i) => ({
       plan: client,
@@ -148,13 +154,22 @@ class World {
 
   async run(): Promise<void> {
     const machine = this.#machine
+    for (const act of this.#plan.outsiders ?? []) {
+      if (act.at === 0) this.#outsiders?.act(act)
+      else machine.at(act.at, () => this.#outsiders?.act(act), undefined)
+    }
     this.#plan.processes.forEach((plan, i) => this.#start(i, plan))
     for (const fault of this.#plan.faults)
       machine.at(fault.at, () => this.#strike(fault), undefined)
     for (const at of [0, 150, 400, 900, 1800])
       machine.at(at, () => this.#servers.forEach((one) => one.remember()), undefined)
     if (this.#old !== undefined) this.#watchSplit()
-    const lastFault = Math.max(0, ...this.#plan.faults.map(({ at, ms }) => at + ms))
+    const { faults, outsiders = [] } = this.#plan
+    const lastFault = Math.max(
+      0,
+      ...faults.map(({ at, ms }) => at + ms),
+      ...outsiders.map(({ at }) => at),
+    )
     const wrong = (): boolean => this.problems.length > 0
     await machine.run(LONGEST_MS, () => wrong() || (this.#quiet() && machine.now > lastFault))
     if (wrong()) return
@@ -169,6 +184,26 @@ class World {
     for (const owner of this.#processes) this.#lookAround(owner)
     await machine.run(machine.now + 5000, () => wrong() || this.#underWay === 0)
     if (!wrong()) this.#compareSides()
+    if (!wrong()) this.#askOutsiders()
+  }
+
+  /** What programs without the switch were promised. */
+  #askOutsiders(): void {
+    const outsiders = this.#outsiders
+    if (outsiders === undefined) return
+    const { clients, faults } = this.#plan
+    const clears = clients.some(({ ops }) => ops.some(({ op }) => op === 'clear'))
+    const quiet = faults.every(({ kind }) => LOSES_NOTHING.has(kind))
+    const wrong = outsiders.wrong(quiet && !clears && this.#old === undefined).next()
+    if (wrong.done === false) this.problem(wrong.value)
+    const owing = this.#processes.some(({ dead, closed, cache }) => {
+      if (dead || closed || cache === undefined) return false
+      const { off, on } = cache.health()
+      return off.owed > 0 || on.owed > 0
+    })
+    if (!quiet || owing || this.#alone) return
+    const left = outsiders.leftBehind().next()
+    if (left.done === false) this.problem(left.value)
   }
 
   /** What a process alone knew it tells as soon as it can, if it lives; then it counts for all. */
@@ -203,6 +238,14 @@ class World {
     rmSync(this.#directory, { recursive: true, force: true })
   }
 
+  #serverOf(side: Side): RedisServer {
+    return side === 'off' && this.#old !== undefined ? this.#old : this.#redis
+  }
+
+  #sideOf(server: RedisServer): Side {
+    return server === this.#old ? 'off' : 'on'
+  }
+
   get #servers(): readonly RedisServer[] {
     return this.#old === undefined ? [this.#redis] : [this.#redis, this.#old]
   }
@@ -226,11 +269,6 @@ class World {
             `${owner.name} starts (standby: ${plan.policy}${plan.retire ? ', retires the old side' : ''})`,
         )
         owner.cache = this.#assemble(owner)
-        const cache = owner.cache
-        owner.views = {
-          off: cache.for({ targetingKey: 'off-user' }),
-          on: cache.for({ targetingKey: 'on-user' }),
-        }
         for (const runner of this.#runners) {
           if (runner.plan.process === i && !runner.done) void this.#client(runner, owner)
         }
@@ -248,8 +286,9 @@ class World {
         client: new RedisConnection(server, owner) as unknown as NonNullable<
           RedisCacheOptions['client']
         >,
-        prefix: 'sim:',
+        prefix: PREFIX,
         tombstoneTtl,
+        ...(this.#plan.plain?.includes(this.#sideOf(server)) === true && { values: 'plain' }),
       })
     const on = redisOf(this.#redis)
     let off: CacheBackend
@@ -266,6 +305,7 @@ class World {
       compareShare: 1,
       onEvent: (event) => {
         if (event.type === 'ledger-failed') owner.untold += 1
+        if (event.type === 'fenced') this.#outsiders?.fenced(event.side)
         this.#machine.tell(() => `${owner.name} says: ${JSON.stringify(event)}`)
       },
       ...rest,
@@ -298,10 +338,17 @@ class World {
     const machine = this.#machine
     let everywhere = true
     const began = machine.now
+    let outcome = ''
     const cache = owner.cache!.for(
       { targetingKey: `${op.side}-user` },
-      { onOperation: ({ reach }) => void (everywhere &&= reach !== 'process') },
+      {
+        onOperation: (info) => {
+          everywhere &&= info.reach !== 'process'
+          outcome = info.outcome
+        },
+      },
     )
+    const outcomeOf = (): string => outcome
     const { key } = op
     const options = op.ttl === 0 ? {} : { ttl: op.ttl }
     const begin = (
@@ -344,7 +391,7 @@ class World {
         break
       }
       case 'get':
-        await this.#read(key, told, owner, () => cache.get(key))
+        await this.#read(op, told, owner, outcomeOf, () => cache.get(key))
         return
       default: {
         const load = async (): Promise<string> => {
@@ -359,7 +406,7 @@ class World {
         }
         const { softMs } = op.grace ?? {}
         const grace = op.grace && { grace: '1d' as const, ...(softMs && { softTimeout: softMs }) }
-        const value = await this.#read(key, told, owner, () =>
+        const value = await this.#read(op, told, owner, outcomeOf, () =>
           cache.getOrSet(key, load, { ...options, ...grace }).catch((error: unknown) => {
             if (error !== LOADER_FAILED) throw error
             return undefined
@@ -377,21 +424,29 @@ class World {
   }
 
   async #read(
-    key: string,
+    { key, side }: Pick<OpPlan, 'key' | 'side'>,
     told: string,
     by: Process,
+    outcomeOf: () => string,
     read: () => Promise<unknown>,
   ): Promise<unknown> {
     // Who wrote it knows of it, though nobody else could be told.
     const floor = Math.max(this.truth.floor(key), by.alone.get(key) ?? 0)
     const began = this.#machine.now
     this.#machine.tell(() => `${told} begins`)
+    const plain = this.#outsiders?.look(side, key)
     const value = await read()
+    const outcome = outcomeOf()
+    // Of an answer from the other side nothing is known of what others did on this one.
+    if (plain !== undefined && ANSWERED.has(outcome)) {
+      this.#outsiders!.judge(side, key, plain, value, outcome)
+    }
     // Also when it had begun before.
     const excused = began < this.#excusedUntil
     this.#machine.tell(() => `${told} returns ${value === undefined ? 'nothing' : String(value)}`)
     const wrong = this.truth.judge(key, floor, value)
-    if (wrong !== undefined && (excused || this.#isSplit())) this.truth.excusedReads += 1
+    const lost = wrong !== undefined && this.#outsiders?.mayComeBack(value) === true
+    if (wrong !== undefined && (excused || lost || this.#isSplit())) this.truth.excusedReads += 1
     else if (wrong !== undefined) this.problem(wrong)
     return value
   }
@@ -436,6 +491,7 @@ class World {
    * two crossing writes than the caches kept, and a write that was cut off may have reached one side.)
    */
   #compareSides(): void {
+    if ((this.#outsiders?.writes ?? 0) > 0) return
     if (this.#alone || this.#plan.faults.some(({ kind }) => !HARMLESS.has(kind))) return
     for (const key of ['k', 'l']) {
       const [off, on] = [this.#last.get(`off ${key}`), this.#last.get(`on ${key}`)]
@@ -453,18 +509,24 @@ class World {
   }
 
   #lookAround(owner: Process): void {
-    if (owner.dead || owner.closed || owner.views === undefined) return
+    if (owner.dead || owner.closed || owner.cache === undefined) return
     for (const side of ['on', 'off'] as const) {
       for (const key of ['k', 'l']) {
         this.#underWay += 1
+        let outcome = ''
+        const view = owner.cache!.for(
+          { targetingKey: `${side}-user` },
+          { onOperation: (info) => void (outcome = info.outcome) },
+        )
         this.#machine.at(
           0.5,
           () =>
             void this.#read(
-              key,
+              { key, side },
               `${owner.name} in the end: get ${key} as a user of ${side}`,
               owner,
-              () => owner.views![side].get(key),
+              () => outcome,
+              () => view.get(key),
             )
               .then((value) => {
                 if (typeof value === 'string') this.#last.set(`${side} ${key}`, value)
@@ -485,6 +547,8 @@ class World {
     const redis = this.#servers[pick % this.#servers.length]!
     const owner = this.#processes[fault.process]
     const later = (work: () => void): void => void machine.at(ms, work, undefined)
+    const side = this.#sideOf(redis)
+    const plain = this.#plan.plain?.includes(side) === true
     const snapshot = redis.snapshots[pick % Math.max(1, redis.snapshots.length)] ?? new Map()
     machine.tell(() => `--- ${kind} (${ms} ms, p${fault.process}, ${fault.key})`)
     switch (kind) {
@@ -498,7 +562,8 @@ class World {
         for (const client of redis.clients) if (client.isOf(owner)) client.cut(ms)
         return
       case 'evict-state':
-        redis.data.delete('sim:#state')
+        redis.data.delete(plain ? PLAIN_STATE : `${PREFIX}#state`)
+        if (plain) this.#outsiders!.lost(side)
         return
       case 'restart-empty':
       case 'restart-snapshot':
@@ -506,6 +571,7 @@ class World {
         redis.stop()
         later(() => {
           redis.start(kind === 'restart-empty' ? new Map() : snapshot)
+          if (plain) this.#outsiders!.lost(side)
           machine.tell(
             () => `Redis is up again, ${kind === 'restart-empty' ? 'empty' : 'from a snapshot'}`,
           )
@@ -513,9 +579,11 @@ class World {
         return
       case 'flushall':
         redis.data.replace(new Map())
+        if (plain) this.#outsiders!.lost(side)
         return
       case 'replicaof':
         redis.data.replace(snapshot)
+        if (plain) this.#outsiders!.lost(side)
         redis.data.readonly = true
         // Readers see the copy until their next tick, which may itself be slow.
         this.#excusedUntil = machine.now + TICK_MS
@@ -525,7 +593,12 @@ class World {
         })
         return
       case 'evict':
-        if (redis.data.delete(`sim:${fault.key}`)) this.truth.excused.add(fault.key)
+        if (plain) {
+          // That a value is gone shows: it counts as deleted by somebody.
+          const whole = pick % 3 > 0
+          if (this.#outsiders!.evict(side, fault.key, whole) && !whole)
+            this.truth.excused.add(fault.key)
+        } else if (redis.data.delete(PREFIX + fault.key)) this.truth.excused.add(fault.key)
         return
       case 'oom':
       case 'readonly': {
@@ -587,6 +660,19 @@ const HARMLESS: ReadonlySet<string> = new Set([
   'readonly',
   'writer-frozen',
 ])
+
+/** A store has all that it ever took, and nothing of it is distrusted. */
+const LOSES_NOTHING: ReadonlySet<string> = new Set([
+  ...HARMLESS,
+  'kill',
+  'start',
+  'close',
+  'freeze',
+  'cut',
+])
+
+/** The side of the user has answered. */
+const ANSWERED: ReadonlySet<string> = new Set(['hit', 'miss', 'stale'])
 
 /** A breaker asks its side every 5 s, a quarter more or less; then what is pending is delivered. */
 const TOLD_MS = 60_000

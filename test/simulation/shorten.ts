@@ -77,6 +77,10 @@ function* smaller(plan: Plan): Generator<Plan> {
   for (let i = 0; i < faults.length; i += 1) {
     yield { ...plan, faults: faults.filter((_, j) => j !== i) }
   }
+  const { outsiders } = plan
+  for (let i = 0; i < (outsiders?.length ?? 0); i += 1) {
+    yield { ...plan, outsiders: outsiders!.filter((_, j) => j !== i) }
+  }
   for (let i = 0; i < clients.length; i += 1) {
     const { ops } = clients[i]!
     for (let j = ops.length - 1; j >= 0; j -= 1) {

@@ -1,7 +1,7 @@
 import { afterEach, describe, expect, test } from 'vitest'
 import { leave } from './machine.ts'
 import { makePairPlan, PAIR_FAULTS } from './pair-plan.ts'
-import { makePlan, type PlanOptions } from './plan.ts'
+import { FAULTS, makePlan, type PlanOptions, withPlain } from './plan.ts'
 import { run } from './run.ts'
 
 const OPTIONS: PlanOptions = {
@@ -35,6 +35,7 @@ const OPTIONS: PlanOptions = {
   overflow: true,
 }
 
+const PLAIN_SEEDS = 40
 const SEEDS = Number(process.env['SWITCHBACK_RUNS'] ?? 120)
 
 afterEach(leave)
@@ -64,6 +65,21 @@ describe('the shipped assembly under one scheduler', () => {
     for (const seed of seeds) {
       const { problems } = await run(makePairPlan(seed, PAIR_FAULTS), { seed })
       expect(problems, `npm run test:simulation -- --pair --seed ${seed}`).toEqual([])
+    }
+  })
+
+  test('some schedules of plain values, which others write too', { timeout: 600_000 }, async () => {
+    // 17: a copy over a newer value of theirs; 210: a value of theirs that was deleted before Redis was heard.
+    const options: PlanOptions = { ...OPTIONS, faults: FAULTS }
+    for (const seed of [17, 210, ...Array.from({ length: PLAIN_SEEDS }, (_, i) => i + 1000)]) {
+      const { problems } = await run(withPlain(makePlan(seed, options), seed), { seed })
+      expect(problems, `npm run test:simulation -- --values plain --seed ${seed}`).toEqual([])
+    }
+    for (let seed = 1; seed <= 12; seed += 1) {
+      const { problems } = await run(withPlain(makePairPlan(seed, PAIR_FAULTS), seed), { seed })
+      expect(problems, `npm run test:simulation -- --values plain --pair --seed ${seed}`).toEqual(
+        [],
+      )
     }
   })
 

@@ -28,10 +28,20 @@ export class Truth {
   }
 
   /** A value that a write gives to the caches. Each is unique. */
-  valueOf(key: string, version: number): string {
-    const value = `${key}.v${version}`
+  valueOf(key: string, version: number, by: string = ''): string {
+    const value = `${key}.v${version}${by}`
     this.#known.add(value)
     return value
+  }
+
+  /** Whoever looks finds it from now on. */
+  born(value: string): void {
+    this.#clock += 1
+    this.#born.set(value, this.#clock)
+  }
+
+  isOlder(value: unknown, floor: number): boolean {
+    return (this.#born.get(value as string) ?? Number.POSITIVE_INFINITY) < floor
   }
 
   /** What a loader finds at the origin just now. */
@@ -66,7 +76,7 @@ export class Truth {
     if (value === undefined) return undefined
     if (typeof value !== 'string' || !this.#known.has(value))
       return `${key}: nobody wrote ${String(value)}`
-    if ((this.#born.get(value) ?? Number.POSITIVE_INFINITY) >= floor) return undefined
+    if (!this.isOlder(value, floor)) return undefined
     if (this.excused.has(key)) {
       this.excusedReads += 1
       return undefined

@@ -340,6 +340,50 @@ describe('plain values in Redis', () => {
     }
   })
 
+  test('files as the other side: what was deleted before Redis was met, or is newer than a copy, stays so', async () => {
+    const name = fresh()
+    const lone = await startRedis()
+    const { port } = new URL(lone.url)
+    await lone.kill()
+    const cache = createCacheSwitch({
+      off: fileCache({ directory: join(directory, name.replace(':', '')) }),
+      on: redisCache({ url: lone.url, values: 'plain' }),
+      decider: new FixedDecider({ on: 'on' }),
+      maxOwed: 1,
+      onEvent: () => undefined,
+    })
+    opened.push(cache)
+    const on = cache.for({ targetingKey: 'on' })
+    await on.deleteMany(['a', 'b'])
+    await lone.restart({ keepData: false })
+    const client = new Redis(Number(port))
+    client.on('error', () => undefined)
+    try {
+      await client.mset('a', '"v1"', 'b', '"v1"')
+      await until('Redis is used', async () => {
+        expect(await on.get('a')).toBe(undefined)
+        return cache.health().on.ok
+      })
+      expect(await on.getOrSet('b', () => 'v2')).toBe('v2')
+      // A copy on the other side is older than what the old code writes into a Redis that came back.
+      await on.set('c', 'v1')
+      expect(await cache.for({ targetingKey: 'off' }).get('c')).toBe('v1')
+      await lone.kill()
+      await lone.restart({ keepData: false })
+      const written = (): Promise<boolean> => client.set('c', '"v2"').then(Boolean, () => false)
+      await until('the old code writes', written)
+      await until('Redis is used again', async () => {
+        await on.get('d')
+        return cache.health().on.ok
+      })
+      expect(await on.getOrSet('c', () => 'v2 or later')).toBe('v2 or later')
+      expect(await client.get('c')).toBe('"v2 or later"')
+    } finally {
+      client.disconnect()
+      await lone.stop()
+    }
+  })
+
   test('after a restart from a snapshot nothing of before is served', async () => {
     const key = `${fresh()}a`
     const untouched = `${fresh()}b`

@@ -92,9 +92,13 @@ export class Moves {
     return 'served'
   }
 
-  /** Whether the side knows nothing of the key: it has nothing, or what it has is distrusted. */
-  #isBlank(op: PinnedOperation): boolean {
-    return op.cell.state === 'absent' || (op.cell.state === 'value' && op.cell.writtenAt < op.fence)
+  /**
+   * Whether the side knows nothing of the key: it has nothing, or what it has is distrusted. What another program
+   * wrote there may be newer than all that the other side has.
+   */
+  #isBlank({ cell, fence }: PinnedOperation): boolean {
+    if (cell.state === 'absent') return true
+    return cell.state === 'value' && cell.writtenAt < fence && cell.expiresAt !== EXPIRY_UNKNOWN
   }
 
   /**

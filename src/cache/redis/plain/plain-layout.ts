@@ -106,7 +106,7 @@ export class PlainLayout implements CellLayout {
    *
    * A value that somebody else wrote is as old as the last trace of the switch in the present era, or else as the
    * era itself; where values may have been lost since the adoption, one without such a trace may be one that came
-   * back: it counts as absent (docs/guarantees.md).
+   * back: it counts as deleted (docs/guarantees.md).
    */
   open(
     [companion, value]: readonly (string | null)[],
@@ -131,10 +131,11 @@ export class PlainLayout implements CellLayout {
       return this.#read({ ...cell, state: 'value', expiresAt: EXPIRY_UNKNOWN }, value)
     }
     const claimed = own && trace.startsWith(CLAIMED, SUCCESSOR_AT)
-    if (own && !(claimed && server.adopted)) return cell
+    if (own && !(claimed && (server.adopted || cell.state === 'absent'))) return cell
     const token = own ? cell.token : tokenOfForeign(digest, cell.token)
     const traced = left !== undefined && trace.startsWith(era, ERA_AT)
-    if (!traced && !server.adopted) return { ...ABSENT, era, token }
+    // Not absent: what the other side has may be older, and must not be put over it.
+    if (!traced && !server.adopted) return { ...ABSENT, state: 'tombstone', era, token }
     const writtenAt = traced ? Number(trace.slice(WRITTEN_AT, ERA_AT)) : server.since
     const successor = cell.token
     const foreign: Cell = { ...ABSENT, state: 'value', token, writtenAt, era, successor }

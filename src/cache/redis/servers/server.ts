@@ -136,9 +136,12 @@ export class Server extends ServerState {
     }
   }
 
-  /** Whoever knew an era that is gone knows that something was lost. */
+  /**
+   * Whoever knew an era that is gone knows that something was lost, and what was distrusted before the store was
+   * heard first was deleted from it.
+   */
   #adoption(keep: boolean, asked: Stand | undefined): 'first' | 'keep' | '' {
-    if (!this.#parts.outsiders || (asked?.era ?? 0) !== 0) return ''
+    if (!this.#parts.outsiders || (asked?.era ?? 0) !== 0 || (asked?.fence ?? 0) > 0) return ''
     if (keep) return 'keep'
     return this.heard === undefined ? 'first' : ''
   }
