@@ -418,6 +418,7 @@ export const mutations = [
     from: 'await this.fence(side, why)\n    for',
     to: 'if (why === "") await this.fence(side, why)\n    for',
     args: ['--without', ''],
+    tests: [fences('in place of what is owed')],
   },
   {
     name: 'what is noted behind a fence is written off with what was owed before',
