@@ -405,6 +405,14 @@ export const mutations = [
     tests: [{ file: 'test/switch/parts.test.ts', title: 'does not take it back' }],
   },
   {
+    name: 'a fence that the ledger did not take is for its side alone',
+    file: 'src/switch/truth/fences.ts',
+    from: 'if (ledger !== undefined) this.#distrustBoth()',
+    to: '',
+    args: ['--faults', 'disk-broken,evict-state,hang'],
+    tests: [fences('too much to note')],
+  },
+  {
     name: 'what one process alone knows of the files is not told to Redis again',
     file: 'src/switch/truth/debts.ts',
     from: 'if (this.othersMove && !this.memory.owes(also, key)) this',

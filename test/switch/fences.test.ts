@@ -17,6 +17,7 @@ function breakFiles({ off }: Actor): { end(): void } {
   const broken = new Error('broken')
   const spies = [
     vi.spyOn(off.inner, 'invalidate').mockRejectedValue(broken),
+    vi.spyOn(off.inner, 'clear').mockRejectedValue(broken),
     vi.spyOn(off.ledger!, 'owe').mockRejectedValue(broken),
     vi.spyOn(off.ledger!, 'fence').mockRejectedValue(broken),
   ]
@@ -106,6 +107,63 @@ test.each(['set', 'delete'] as const)(
     }
   },
 )
+
+test('a clear reaches neither side nor the ledger, and the old value changes sides before that is over', async () => {
+  // The files keep nothing new for a deadline after it.
+  const writer = world.actor({ machine: 'cleared' })
+  const reader = world.actor({ machine: 'cleared' })
+  const key = world.key()
+  for (const { onUser } of [writer, reader]) await onUser.get(world.key())
+  await writer.onUser.set(key, 'v1')
+  const broken = breakFiles(writer)
+  const cleared = vi.spyOn(writer.on.inner, 'clear').mockRejectedValue(new Error('cut off'))
+  await writer.cache.clear()
+  cleared.mockRestore()
+  const fence = reader.off.now() + 2200
+  await until('what may land has landed', () => reader.off.now() > fence)
+  await until('the old value has moved to the files', async () => {
+    await reader.offUser.get(key)
+    return (await reader.off.inner.read(key)).state === 'value'
+  })
+  expect(await writer.offUser.get(key)).toBeUndefined()
+  broken.end()
+  await until('all know', () => reader.off.ledger!.fencedBefore('off') > fence)
+  await until('Redis is in another era', () => {
+    return reader.off.ledger!.fencedBefore('on') < reader.on.now() + 60_000
+  })
+  for (const user of [reader.onUser, reader.offUser, writer.onUser, writer.offUser]) {
+    expect(await user.get(key)).toBeUndefined()
+  }
+})
+
+test('too much to note, which the ledger does not take: the other side is distrusted with it', async () => {
+  const writer = world.actor({ maxOwed: 0, machine: 'too much' })
+  const reader = world.actor({ machine: 'too much' })
+  const key = world.key()
+  // The first meeting distrusts what was there before.
+  for (const { onUser } of [writer, reader]) await onUser.get(world.key())
+  await writer.offUser.set(key, 'v1')
+  const broken = breakFiles(writer)
+  await writer.onUser.delete(key)
+  await until('Redis was told', () => writer.cache.health().on.owed === 0)
+  await world.redis.command('FLUSHALL')
+  await until('the old value is in Redis', async () => {
+    await reader.onUser.get(key)
+    return (await reader.on.inner.read(key)).state === 'value'
+  })
+  for (const user of [writer.onUser, writer.offUser]) expect(await user.get(key)).toBeUndefined()
+  broken.end()
+  await until('all know', () => {
+    const { off, on } = writer.cache.health()
+    return off.ok && on.ok
+  })
+  await until('Redis is in another era', () => {
+    return reader.off.ledger!.fencedBefore('on') < reader.on.now() + 60_000
+  })
+  for (const user of [reader.onUser, reader.offUser, writer.onUser, writer.offUser]) {
+    expect(await user.get(key)).toBeUndefined()
+  }
+})
 
 test('a value read before Redis lost its successor is not moved there after', async () => {
   const mover = world.actor()

@@ -1,5 +1,11 @@
 import { oneLine } from '../../errors.ts'
-import { type EraVerdict, FENCE_UNKNOWN, type Heard, type Stand } from '../../cache/index.ts'
+import {
+  type EraVerdict,
+  FENCE_UNKNOWN,
+  type Heard,
+  type Ledger,
+  type Stand,
+} from '../../cache/index.ts'
 import { otherSide, type Side } from '../../side.ts'
 import { ONE_STORE } from './boards.ts'
 import { Trust } from './trust.ts'
@@ -47,6 +53,7 @@ export class Fences extends Trust {
       if (ledger !== undefined) this.memory.replaceFence(side, before, 0)
     } catch (error) {
       this.ledgerIsFailing(error)
+      if (ledger !== undefined) this.#distrustBoth()
     }
     this.#tellFenced(side, why)
   }
@@ -140,12 +147,8 @@ export class Fences extends Trust {
    */
   async mendFence(side: Side): Promise<void> {
     const { backend } = this.parts.sides[side]
-    const own = this.memory.fencedBefore(side)
-    if (own > 0 && this.parts.ledger !== undefined) {
-      // The ledger did not take it then.
-      await this.parts.ledger.fence(side, own)
-      this.memory.replaceFence(side, own, 0)
-    }
+    if (this.parts.ledger !== undefined && this.memory.fencedBefore(side) > 0)
+      await this.#tellLedger(side, this.parts.ledger)
     const fence = this.ledger.fencedBefore(side)
     if (fence <= backend.now() + FAR_MS) return
     await this.parts.sides[side].meet()
@@ -156,6 +159,22 @@ export class Fences extends Trust {
     // An older value may bear a later time than a fence of now.
     if (fence < FENCE_UNKNOWN) await backend.clear()
     await this.ledger.replaceFence(side, fence, this.parts.sides[side].mayLandUntil() + 1)
+  }
+
+  /** Others, who do not know of a fence, move values that it covers to either side, until they are told. */
+  #distrustBoth(): void {
+    for (const side of ['off', 'on'] as const) {
+      this.memory.fence(side, Math.max(FENCE_UNKNOWN, this.memory.fencedBefore(side) + 1))
+    }
+    this.changes += 1
+  }
+
+  /** What moves before the other side is fenced too is left behind by the second fence. */
+  async #tellLedger(side: Side, ledger: Ledger): Promise<void> {
+    const also = otherSide(side)
+    const own = { off: this.memory.fencedBefore('off'), on: this.memory.fencedBefore('on') }
+    for (const each of [side, also, side]) await ledger.fence(each, FENCE_UNKNOWN)
+    for (const each of [side, also]) this.memory.replaceFence(each, own[each], 0)
   }
 
   /**
