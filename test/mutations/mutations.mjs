@@ -14,6 +14,8 @@ const cluster = (title) => ({ file: 'test/switch/two-stores-cluster.test.ts', ti
 const PAIR_FAULTS = 'hang,cut,kill,flushall,evict-state,restart-empty,restart-snapshot,freeze,close'
 const PAIR = ['--pair', '--faults', PAIR_FAULTS]
 const REAL = ['--real-files', '1']
+const PLAIN = ['--values', 'plain']
+const plainValues = (title) => ({ file: 'test/switch/plain-values.test.ts', title })
 
 export const mutations = [
   // ---- src/switch
@@ -65,8 +67,8 @@ export const mutations = [
   {
     name: 'back-fill over a tombstone',
     file: 'src/switch/reads/moves.ts',
-    from: "return op.cell.state === 'absent' ||",
-    to: "return op.cell.state === 'absent' || op.cell.state === 'tombstone' ||",
+    from: "if (cell.state === 'absent') return true",
+    to: "if (cell.state === 'absent' || cell.state === 'tombstone') return true",
     rule: 'movesOnlyOverNothing',
     tests: [schedule('a delete has marked one side, not yet the other')],
   },
@@ -1180,5 +1182,106 @@ export const mutations = [
     from: 'await server.askAnew()\n    return server.heard?.stamp',
     to: 'return server.heard?.stamp',
     tests: [cluster('a master that has just taken over says nothing of what is pending')],
+  },
+  // ---- src/cache/redis/plain
+  {
+    name: 'plain: what others wrote, and left no trace, counts as nothing',
+    file: 'src/cache/redis/plain/plain-layout.ts',
+    from: "return { ...ABSENT, state: 'tombstone', era, token }",
+    to: 'return { ...ABSENT, era, token }',
+    args: PLAIN,
+    tests: [plainValues('or is newer than a copy')],
+  },
+  {
+    name: 'plain: what others wrote on a side that is distrusted gives way to a copy',
+    file: 'src/switch/reads/moves.ts',
+    from: ' && cell.expiresAt !== EXPIRY_UNKNOWN\n',
+    to: '\n',
+    args: PLAIN,
+  },
+  {
+    name: 'plain: values are adopted that were deleted before Redis was heard',
+    file: 'src/cache/redis/servers/server.ts',
+    from: ' || (asked?.fence ?? 0) > 0) return',
+    to: ') return',
+    args: PLAIN,
+    tests: [plainValues('what was deleted before Redis was met')],
+  },
+  {
+    name: 'plain: a value that another program deleted counts as nothing',
+    file: 'src/cache/redis/plain/plain-layout.ts',
+    from: "return cell.state === 'value' ? { ...cell, state: 'tombstone', expiresAt: 0 } : cell",
+    to: "return cell.state === 'value' ? { ...ABSENT, token: cell.token, era } : cell",
+    args: PLAIN,
+    tests: [plainValues('does not come back from the new side')],
+  },
+  {
+    name: 'plain: a value of others that moves leaves no trace',
+    file: 'src/cache/redis/plain/plain-scripts.ts',
+    from: "if left < 0 then redis.call('SET', KEYS[1], mark)\nelse redis.call('SET', KEYS[1], mark, 'PX', string.format('%.0f', left + ttl)) end\n",
+    to: '',
+    args: PLAIN,
+    tests: [plainValues('does not come back from the new side')],
+  },
+  {
+    name: 'plain: a tombstone leaves the value',
+    file: 'src/cache/redis/plain/plain-scripts.ts',
+    from: "${SET_TOMBSTONE}redis.call('DEL', KEYS[2])\n",
+    to: '${SET_TOMBSTONE}',
+    args: PLAIN,
+  },
+  {
+    name: 'plain: clear() deletes what others wrote',
+    file: 'src/cache/redis/plain/plain-scripts.ts',
+    from: "PLAIN_CLEAR: Script = script(bury('true'))",
+    to: "PLAIN_CLEAR: Script = script(bury('false'))",
+    args: PLAIN,
+    tests: [plainValues('leaves what others wrote')],
+  },
+  {
+    name: 'plain: what others wrote is as young as the look at it',
+    file: 'src/cache/redis/plain/plain-layout.ts',
+    from: 'traced ? Number(trace.slice(WRITTEN_AT, ERA_AT)) : server.since',
+    to: 'server.clock.now()',
+    args: PLAIN,
+    tests: [plainValues('leaves what others wrote')],
+  },
+  {
+    name: 'plain: a trace of any era counts',
+    file: 'src/cache/redis/plain/plain-layout.ts',
+    from: 'const traced = left !== undefined && trace.startsWith(era, ERA_AT)',
+    to: 'const traced = left !== undefined && trace.length > ERA_AT',
+    args: PLAIN,
+  },
+  {
+    name: 'plain: what a store came back with counts as adopted',
+    file: 'src/cache/redis/plain/plain-layout.ts',
+    from: 'if (!traced && !server.adopted) return',
+    to: 'if (!traced && server.since === 0) return',
+    args: PLAIN,
+    tests: [plainValues('after a restart from a snapshot')],
+  },
+  {
+    name: 'plain: fills are unconditional',
+    file: 'src/cache/redis/plain/plain-scripts.ts',
+    from: "if expect ~= '*' and token ~= expect then",
+    to: "if expect == '!' and token ~= expect then",
+    args: PLAIN,
+    tests: [plainValues('a load that began before the old code wrote')],
+  },
+  {
+    name: 'plain: Redis takes what others wrote for its own',
+    file: 'src/cache/redis/plain/plain-scripts.ts',
+    from: "own = companion and string.sub(companion, 2, 2) == 'v' and string.sub(companion, ${HEADER_LENGTH + 1}) == digest",
+    to: 'own = companion and digest',
+    args: PLAIN,
+    tests: [plainValues('a load that began before the old code wrote')],
+  },
+  {
+    name: 'plain: the expiry of what others wrote is not asked for',
+    file: 'src/cache/redis/plain/plain-scripts.ts',
+    from: 'local ends = left < 0 and ${NEVER} or now + left',
+    to: 'local ends = ${NEVER}',
+    tests: [plainValues('keep the expiry that they had')],
   },
 ]

@@ -50,6 +50,8 @@ export class Disk {
   brokenUntil = 0
   readonly machine: Machine
   plainly: number
+  /** A side is distrusted. */
+  onFence: (side: Side) => void = () => undefined
   #tokens = 0
   readonly #span: number
 
@@ -319,6 +321,7 @@ class DiskLedger implements Ledger {
   fence(side: Side, before: number): void {
     this.#cache.check()
     const { machine, fences, distrusts } = this.#disk
+    this.#disk.onFence(side)
     if (before < FENCE_UNKNOWN) fences[side] = Math.max(fences[side], before)
     else {
       this.#disk.generations += 1

@@ -51,6 +51,8 @@ export class Outsiders {
   /** By side and key: what companions have seen of theirs. */
   readonly #traced = new Map<string, number>()
   readonly #changes = new Map<string, number>()
+  /** How many writes of the switch are under way. */
+  readonly #writing = new Map<string, number>()
   readonly #fenced = new Set<Side>()
   readonly #suspects: Suspect[] = []
   /** Keys whose expiry they have changed. */
@@ -118,6 +120,18 @@ export class Outsiders {
     }
   }
 
+  /** A process with the switch writes: what it notes as pending meanwhile, a read may come to hear of. */
+  async writing<T>(keys: readonly string[], write: () => Promise<T>): Promise<T> {
+    const count = (by: number): void => {
+      for (const key of keys) this.#writing.set(key, (this.#writing.get(key) ?? 0) + by)
+      for (const key of keys) for (const side of this.#servers.keys()) this.#changed(side, key)
+    }
+    count(1)
+    const result = await write()
+    count(-1)
+    return result
+  }
+
   /** Redis gives a value or a companion up by itself. */
   evict(side: Side, key: string, whole: boolean): boolean {
     const [value, companion] = namesOf(key)
@@ -162,7 +176,8 @@ export class Outsiders {
     }
     const stood =
       before.changes === after.changes && before.raw !== undefined && before.raw === after.raw
-    if (outcome !== 'miss' || !stood || this.#dated.has(key)) return
+    const written = (this.#writing.get(key) ?? 0) > 0
+    if (outcome !== 'miss' || !stood || written || this.#dated.has(key)) return
     const problem = `BLIND: a read of ${key} by a user of the plain ${side} side misses ${String(before.raw)}`
     this.#suspects.push({ side, problem })
   }

@@ -137,6 +137,7 @@ class World {
     if (plan.plain !== undefined) {
       this.#outsiders = new Outsiders(machine, this.truth, (text) => this.problem(text))
       for (const side of plan.plain) this.#outsiders.adopt(side, this.#serverOf(side))
+      this.#disk.onFence = (side) => this.#outsiders!.fenced(side)
     }
     this.#directory = plan.realFiles ? freshDirectory() : undefined
     this.#runners = plan.clients.map((client, i) => ({
@@ -322,7 +323,10 @@ class World {
       this.#note(owner, 'begins', op, op.op)
       const told = `${runner.name} in ${owner.name}: ${op.op} ${op.op === 'clear' ? '' : op.key} as a user of ${op.side}`
       try {
-        await this.#perform(op, owner, told)
+        const perform = (): Promise<void> => this.#perform(op, owner, told)
+        const outsiders = WRITES.has(op.op) ? this.#outsiders : undefined
+        const keys = op.op === 'set' || op.op === 'delete' ? [op.key] : ['k', 'l']
+        await (outsiders === undefined ? perform() : outsiders.writing(keys, perform))
       } catch (error) {
         this.#machine.tell(() => `${told} fails: ${String(error)}`)
         this.failed += 1
@@ -642,6 +646,8 @@ class World {
         return
       case 'redis-clock':
         redis.clockOffset += this.#stepOf(pick)
+        // What it stamps now may be from before its last fence.
+        this.#outsiders?.fenced(side)
         return
       case 'host-clock':
         machine.wallOffset += STEPS[pick % STEPS.length]!
@@ -670,6 +676,8 @@ const LOSES_NOTHING: ReadonlySet<string> = new Set([
   'freeze',
   'cut',
 ])
+
+const WRITES: ReadonlySet<string> = new Set(['set', 'delete', 'deleteMany', 'clear'])
 
 /** The side of the user has answered. */
 const ANSWERED: ReadonlySet<string> = new Set(['hit', 'miss', 'stale'])
