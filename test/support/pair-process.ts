@@ -5,17 +5,34 @@ import { FixedDecider } from './fixed-decider.ts'
 
 const [off = '', on = ''] = process.argv.slice(2)
 const events: string[] = []
+const sides = {
+  off: off.includes('://') ? redisCache({ url: off, name: 'A' }) : fileCache({ directory: off }),
+  on: redisCache({ url: on, name: 'B' }),
+}
+plant(process.env['SWITCHBACK_PLANT'])
 const cache = createCacheSwitch({
   flag: 'use-redis',
   decider: new FixedDecider({ 'off-user': 'off', 'on-user': 'on' }),
-  off: off.includes('://') ? redisCache({ url: off, name: 'A' }) : fileCache({ directory: off }),
-  on: redisCache({ url: on, name: 'B' }),
+  ...sides,
   // A busy test machine is no outage.
   deadlineMs: 500,
   onEvent({ type, side = '', detail }) {
     if (type !== 'warning') events.push(`${type} ${side}: ${detail}`)
   },
 })
+
+/** A planted defect, to show that it is found. */
+function plant(defect: string | undefined): void {
+  const { follow } = sides.on
+  if (defect === 'no-licence') {
+    for (const { board } of Object.values(sides)) {
+      if (board !== undefined) Object.defineProperty(board, 'licensed', { value: true })
+    }
+  } else if (defect === 'deaf-follower' && follow !== undefined) {
+    const follows: typeof follow = (listener) => follow({ ...listener, changed: () => undefined })
+    Object.assign(sides.on, { follow: follows })
+  }
+}
 
 export interface PairQuestion {
   readonly op: 'get' | 'set' | 'delete' | 'load' | 'clear' | 'close' | 'health' | 'told'
