@@ -1,5 +1,5 @@
 import { afterEach, describe, expect, test } from 'vitest'
-import type { GuardState, GuardStatus } from '../../src/guard/index.ts'
+import { type GuardState, type GuardStatus, viewOf } from '../../src/guard/index.ts'
 import { fromFirst } from '../../src/guard/act/store.ts'
 import { World } from './world.ts'
 
@@ -47,6 +47,41 @@ describe('a rollout', () => {
     expect(numbers?.safety).toBeGreaterThan(2.996)
     expect(JSON.parse(JSON.stringify(made.audit))).toEqual(made.audit)
   }, 30_000)
+
+  test('without traffic it says what it waits for, at what rate, and what is missing', async () => {
+    const made = world(3)
+    made.perSecond = 0
+    const guard = made.guard('')
+    const said = (): string => viewOf(guard.status).sentence
+    await made.run(guard, 20)
+    expect(said()).toMatch(
+      /^at 0 %, next 1 %: the baseline of the old side is being taken: failed 0 of 3000 operations \(degraded, repeat-misses too\); no operations on either side for (19|20) s: the app has no traffic \(switchback start sends some\), or these are not its metrics \(--metrics\)$/,
+    )
+    made.perSecond = 50
+    await made.run(guard, 20)
+    expect(said()).toMatch(
+      /failed 1\d\d\d of 3000 operations .* too\), about \d+ (s|min) at \d\d\/s$/,
+    )
+    made.perSecond = 2000
+    await made.run(guard, 3)
+    expect(said()).not.toContain('of 3000')
+    await made.until(guard, ({ phase }) => phase === 'step', 60)
+    made.perSecond = 0
+    await made.run(guard, 125)
+    expect(guard.status.verdict?.answer).toBe('starved')
+    expect(said()).toMatch(
+      /^at 1 %, next 5 %: failed 0 of \d+ \(degraded, repeat-misses too\) cannot be decided: no operations on either side for (59|60) s: the app has no traffic/,
+    )
+  })
+
+  test('a baseline that has its operations says how long it lasts', async () => {
+    const made = world(4)
+    const guard = made.guard('baselineTime: 2m')
+    await made.run(guard, 30)
+    expect(viewOf(guard.status).sentence).toMatch(
+      /^at 0 %, next 1 %: the baseline of the old side is being taken: it lasts (90|91) s more$/,
+    )
+  })
 
   test.each([
     ['failed', 0.02],

@@ -34,7 +34,8 @@ export function answerOf(
   settings: ResolvedSettings,
   context: {
     readonly held: number
-    readonly unready: readonly string[]
+    /** Metrics without a baseline, and the operations of the old side that they have. */
+    readonly unready: readonly { readonly id: string; readonly seen: number }[]
     readonly step: Step | undefined
   },
 ): Verdict {
@@ -50,9 +51,9 @@ export function answerOf(
     return make('regressed', `worse than tolerated: ${what}`, regressed)
   }
   if (context.unready.length > 0) {
-    const missing = metrics.filter(({ id }) => context.unready.includes(id))
-    const names = context.unready.join(', ')
-    return make('undecided', `the baseline of the old side is being taken: ${names}`, missing)
+    const missing = metrics.filter(({ id }) => context.unready.some((one) => one.id === id))
+    const text = baselineText(missing, context.unready, settings.baselineOperations)
+    return make('undecided', `the baseline of the old side is being taken: ${text}`, missing)
   }
   if (context.step?.next === undefined) return make('undecided', 'no wider step to decide on', [])
   const blocking = metrics.filter((metric) => !metric.safe)
@@ -63,9 +64,50 @@ export function answerOf(
   }
   const stuck = blocking.filter(({ waits }) => waits !== undefined && !comes(waits))
   if (stuck.length > 0 && context.held >= PACE_S) {
-    return make('starved', stuck.map((metric) => stuckText(metric)).join('; '), stuck)
+    return make('starved', stuckTexts(stuck), stuck)
   }
   return make('undecided', waitText(blocking, left), blocking)
+}
+
+/** `failed 1240 of 3000 operations, about 35 s at 50/s (degraded too)`. */
+function baselineText(
+  missing: readonly MetricVerdict[],
+  unready: readonly { readonly id: string; readonly seen: number }[],
+  need: number,
+): string {
+  const [first] = [...unready].sort((a, b) => a.seen - b.seen)
+  const metric = missing.find(({ id }) => id === first?.id)
+  if (first === undefined || metric === undefined) return ''
+  const { recent } = metric
+  const others = unready.filter((one) => one !== first).map(({ id }) => id)
+  const also = others.length === 0 ? '' : ` (${others.join(', ')} too)`
+  const seen = `${first.id} ${Math.round(first.seen)} of ${need} ${countedOf(metric)}${also}`
+  if (recent.control.total > 0) {
+    const left = (need - first.seen) / (recent.control.total / recent.seconds)
+    return `${seen}, about ${lasting(left)} at ${pace(recent.control, recent.seconds)}`
+  }
+  if (recent.seconds < PACE_S / 4) return `${seen} so far`
+  if (recent.treatment.total === 0) return `${seen}; ${silenceText(metric)}`
+  return `${seen}; none on the old side for ${lasting(recent.seconds)}, ${pace(recent.treatment, recent.seconds)} on the new side`
+}
+
+/** Where nothing happens, how long it takes is no answer: what is missing is. */
+function silenceText(metric: MetricVerdict): string {
+  const { recent } = metric
+  const none = `no ${countedOf(metric)}`
+  const over = `for ${lasting(recent.seconds)}`
+  if (recent.control.total > 0) {
+    return `${none} on the new side ${over}, ${pace(recent.control, recent.seconds)} on the old side`
+  }
+  return `${none} on either side ${over}: the app has no traffic (switchback start sends some), or these are not its metrics (--metrics)`
+}
+
+function countedOf({ id }: MetricVerdict): string {
+  return id === 'mismatched' ? 'comparisons' : 'operations'
+}
+
+function pace({ total }: MetricVerdict['treatment'], seconds: number): string {
+  return `${Number((seconds > 0 ? total / seconds : 0).toPrecision(2))}/s`
 }
 
 function comes({ seconds }: Waits): boolean {
@@ -99,7 +141,8 @@ function waitOf({ waits }: MetricVerdict): number {
 }
 
 /** `failed 0 of 193: about 110 more operations on the new side, 40 to 85 s at 1.5/s`. */
-export function metricText({ id, treatment, recent, waits, harm }: MetricVerdict): string {
+export function metricText(metric: MetricVerdict): string {
+  const { id, treatment, recent, waits, harm } = metric
   const seen = `${id} ${treatment.bad} of ${treatment.total}`
   if (waits === undefined) return seen
   const { seconds, operations } = waits
@@ -108,17 +151,31 @@ export function metricText({ id, treatment, recent, waits, harm }: MetricVerdict
   const threat = back ? `; would be taken back ${inAbout(harm.seconds!)} if this goes on` : ''
   if (seconds === undefined || operations === undefined) {
     if (recent.seconds < PACE_S / 4) return `${seen} so far${threat}`
+    if (recent.treatment.total === 0) return `${seen}: ${silenceText(metric)}${threat}`
     if (waits.for === 'users') return `${seen}: too few users so far${threat}`
     return `${seen}: not at the present rates (${CAUSES[waits.cause]})${threat}`
   }
-  const perSecond = recent.seconds > 0 ? recent.treatment.total / recent.seconds : 0
-  const pace = `${Number(perSecond.toPrecision(2))}/s`
   const time = between(0.6 * seconds, 1.2 * seconds)
-  return `${seen}: ${about(operations)} more operations on the new side, ${time} at ${pace}${threat}`
+  const at = pace(recent.treatment, recent.seconds)
+  return `${seen}: ${about(operations)} more operations on the new side, ${time} at ${at}${threat}`
 }
 
 function inAbout(seconds: number): string {
   return `in about ${lasting(seconds)}`
+}
+
+/** Without operations all metrics lack the same. */
+function stuckTexts(stuck: readonly MetricVerdict[]): string {
+  const silent = stuck.filter(({ recent }) => recent.treatment.total === 0)
+  const texts = stuck.filter((metric) => !silent.includes(metric)).map((one) => stuckText(one))
+  const [first, ...others] = silent
+  if (first === undefined) return texts.join('; ')
+  const { bad, total } = first.treatment
+  const also = others.length === 0 ? '' : ` (${others.map(({ id }) => id).join(', ')} too)`
+  return [
+    `${first.id} ${bad} of ${total}${also} cannot be decided: ${silenceText(first)}`,
+    ...texts,
+  ].join('; ')
 }
 
 function stuckText(metric: MetricVerdict): string {

@@ -88,7 +88,12 @@ export class Judge {
     const metrics = this.#metrics.map((metric) =>
       metricVerdict(metric, this.settings, this.#step, estimates),
     )
-    return answerOf(metrics, this.settings, { held, unready: this.unready, step: this.#step })
+    const seen = new Map(this.#metrics.map(({ rule, baseline }) => [rule.id, baseline.seen]))
+    return answerOf(metrics, this.settings, {
+      held,
+      unready: this.unready.map((id) => ({ id, seen: seen.get(id) ?? 0 })),
+      step: this.#step,
+    })
   }
 
   /** Seconds that a step would take by the pace of the last minute, all sides served by control; undefined: for ever. */

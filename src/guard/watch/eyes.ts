@@ -3,7 +3,7 @@ import { LimitWatch } from './limit-watch.ts'
 import type { Breach } from './limit-watch.ts'
 import { Observer } from './observer.ts'
 import type { Plan } from '../plan/plan.ts'
-import { disagreements, Judge, look, unseen } from '../rule/index.ts'
+import { disagreements, Judge, lasting, look, unseen } from '../rule/index.ts'
 import type {
   BlindnessState,
   Disagreement,
@@ -136,13 +136,22 @@ export class Eyes {
     this.#baselineS += elapsedS
     for (const reading of poll.readings) this.#share.add(reading)
     this.incidents = this.#judge.observe(at, elapsedS, strata)
-    this.verdict = this.#judge.verdict(at)
+    this.verdict = this.#timed(this.#judge.verdict(at))
     this.out = sidesOut(poll.readings)
     const heard = poll.readings.map(({ replica }) => replica)
     this.sight = look(this.sight.state, at, heard, this.#plan.blindness, this.#named())
     this.broken = this.#limits.add(at, differences)
     this.disagreements = disagreements(this.#observer.replicas)
     return at
+  }
+
+  /** The judge counts the operations of a baseline; how long it lasts is the plan's. */
+  #timed(verdict: Verdict): Verdict {
+    const left = this.#plan.baselineS - this.#baselineS
+    if (this.judging || left <= 0 || this.#judge.unready.length > 0) return verdict
+    if (verdict.answer !== 'undecided') return verdict
+    const reason = `the baseline of the old side is being taken: it lasts ${lasting(left)} more`
+    return { ...verdict, reason }
   }
 
   beginStep(step: Step): void {
