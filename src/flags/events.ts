@@ -10,9 +10,9 @@ export type OnFlagsEvent = (event: FlagsEvent) => void
 /**
  * Calls a handler in such a way that its error cannot fail a decision.
  *
- * @param onEvent without it, warnings go to console.warn: flags that are off need a reason
+ * @param onEvent without it, warnings go to console.warn: flags that are off need a reason, and their end
  */
-export function safely(onEvent: OnFlagsEvent = toConsole): OnFlagsEvent {
+export function safely(onEvent: OnFlagsEvent = toConsole()): OnFlagsEvent {
   return (event) => {
     try {
       onEvent(event)
@@ -22,6 +22,12 @@ export function safely(onEvent: OnFlagsEvent = toConsole): OnFlagsEvent {
   }
 }
 
-function toConsole({ level, message }: FlagsEvent): void {
-  if (level === 'warn') console.warn(`switchback: ${message}`)
+/** Good news only of what was warned of before. */
+function toConsole(): OnFlagsEvent {
+  let warned = false
+  return ({ level, message }) => {
+    if (level !== 'warn' && !warned) return
+    warned = level === 'warn'
+    console.warn(`switchback: ${message}`)
+  }
 }

@@ -1,4 +1,4 @@
-import { OpenFeature } from '@openfeature/server-sdk'
+import { OpenFeature, ProviderEvents } from '@openfeature/server-sdk'
 import type { Client, Provider } from '@openfeature/server-sdk'
 import { quote } from '../../errors.ts'
 import { checkNames, type NamesOf, requireOption } from '../../options.ts'
@@ -92,14 +92,23 @@ export async function flagsFromEnvironment(
   const domain = options.domain ?? ownDomain()
   const closeDomain = openDomain(domain)
   noteMode(provider, mode)
+  const begun = performance.now()
   await within(startMs, OpenFeature.setProviderAndWait(domain, provider), {
     missed: 'not ready',
     ref: true,
     onProblem: (problem) => {
       noteProblem(provider, problem)
       // The provider of a file says most of its problems itself.
-      if (told.includes(problem)) return
-      onEvent({ level: 'warn', message: `${description}: ${problem}; retrying` })
+      if (!told.includes(problem)) {
+        onEvent({ level: 'warn', message: `${description}: ${problem}; retrying` })
+      }
+      tellReady(OpenFeature.getClient(domain), () => {
+        const seconds = Math.round((performance.now() - begun) / 1000)
+        onEvent({
+          level: 'info',
+          message: `${description}: it answers, ${seconds} s after the start; the flags decide`,
+        })
+      })
     },
   })
 
@@ -228,6 +237,15 @@ const END_MS = 2_000
 
 async function ended(provider: Provider): Promise<void> {
   await provider.onClose?.()
+}
+
+/** Once, when flags that were missing at the start are there. */
+function tellReady(client: Client, tell: () => void): void {
+  const ready = (): void => {
+    client.removeHandler(ProviderEvents.Ready, ready)
+    tell()
+  }
+  client.addHandler(ProviderEvents.Ready, ready)
 }
 
 interface Wait {
