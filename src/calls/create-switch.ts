@@ -14,6 +14,7 @@ import {
   type CallRecorder,
   noTelemetry,
   type Recorder,
+  FLAGS_UP,
   registerSideGauges,
 } from '../telemetry/index.ts'
 import { type Caller, Calls } from './calls.ts'
@@ -148,7 +149,7 @@ export function createSwitch<T extends object>(options: SwitchOptions<T>): Switc
     takeName(recorder, name),
     registerSideGauges(recorder, { switch: name }, labels, (side) => sides[side].outSince),
     registerFlagGauges({ recorder, decider, flag }),
-    tellFlag(recorder, name, decider, flag),
+    tellFlag(recorder, name, decider, flag, () => decider.health().ok),
   ]
   const shut = async (): Promise<void> => {
     closing = true
@@ -184,16 +185,23 @@ export function createSwitch<T extends object>(options: SwitchOptions<T>): Switc
   return service as Switched<T>
 }
 
-/** Shows which flag picks the side of a switch, so that a page can offer its way back. */
+/** Shows which flag picks the side of a switch, so that a page can offer its way back, and whether it is up. */
 function tellFlag(
   recorder: Recorder,
   name: string,
   decider: Partial<FlagDecider>,
   flag: string | undefined,
+  flagsAreUp: () => boolean,
 ): () => void {
   const labels = { switch: name, flag: decider.flag ?? flag ?? '' }
   const help = 'The flag that picks the side of a switch; the value is 1.'
-  return recorder.gauge?.('switchback_switch_info', help, labels, () => 1) ?? (() => {})
+  const removals = [
+    recorder.gauge?.('switchback_switch_info', help, labels, () => 1),
+    recorder.gauge?.('switchback_flags_up', FLAGS_UP, labels, () => (flagsAreUp() ? 1 : 0)),
+  ]
+  return () => {
+    for (const remove of removals) remove?.()
+  }
 }
 
 const OPTIONS: NamesOf<SwitchBase<object> & { readonly methods: unknown }> = {

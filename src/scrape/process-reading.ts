@@ -93,7 +93,12 @@ export function processReadingOf(series: readonly Series[], flag: string): Proce
   for (const { name, labels, value } of series) {
     if (name === 'switchback_instance_info') instance = (labels['instance_id'] ?? '').slice(0, 64)
     // Of another implementation than the cache.
-    if (labels['switch'] !== undefined) continue
+    if (labels['switch'] !== undefined) {
+      if (name === 'switchback_flags_up' && labels['flag'] === flag) {
+        up = value === 1 && up !== false
+      }
+      continue
+    }
     const of = labels['flag']
     if (of !== undefined && of !== flag) {
       others.add(of.slice(0, LONGEST))

@@ -5,4 +5,4 @@
 export * from './public.ts'
 export { registerCoherenceGauges, type Stage } from './gauges/coherence-gauges.ts'
 export { Comparisons } from './counts/comparisons.ts'
-export { registerHealthGauges, registerSideGauges } from './gauges/health-gauges.ts'
+export { FLAGS_UP, registerHealthGauges, registerSideGauges } from './gauges/health-gauges.ts'

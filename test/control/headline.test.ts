@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest'
+import { FlagOutages } from '../../src/control/state/flag-outages.ts'
 import { effectOf } from '../../src/control/state/changes.ts'
 import type { FlagReading } from '../../src/control/state/flag-watch.ts'
 import { headlineOf, type HeadlineInput } from '../../src/control/state/headline.ts'
@@ -6,6 +7,7 @@ import { armReading, type FleetReading } from '../../src/control/metrics/index.t
 import { COLUMNS } from '../../src/control/page/charts/columns.ts'
 import type { ProcessesReading } from '../../src/control/state/processes.ts'
 import { Series } from '../../src/control/state/series.ts'
+import type { ProcessAnswer, ProcessReading } from '../../src/scrape/index.ts'
 import type { WayBack } from '../../src/control/state/way-back.ts'
 
 const now = 1_000_000
@@ -61,6 +63,7 @@ const well: HeadlineInput = {
   fleet,
   guard: undefined,
   processes,
+  flagOutages: { told: 0, down: 0, process: '', since: null, backAt: null },
   switches: [],
   wayBack,
   changedAt: 0,
@@ -260,6 +263,15 @@ const cases: [what: string, input: HeadlineInput, level: string, sentence: RegEx
     /^No metrics since 00:16:40 UTC: gone$/,
   ],
   [
+    'processes without flags',
+    {
+      ...well,
+      flagOutages: { told: 2, down: 2, process: 'a:1', since: now - 9000, backAt: null },
+    },
+    'watch',
+    /^2 of 2 processes do not reach the source of their flags since 00:16:31 UTC\. They keep/,
+  ],
+  [
     'no replicas named',
     { ...well, fleet: { ...fleet, arms: undefined, replicas: [] } },
     'unknown',
@@ -318,4 +330,25 @@ test('the effect of a change: the minute before against what came after, the mix
   expect(effect.p99).toEqual({ before: 4, after: null })
   expect(effect.seconds).toBe(94)
   expect(effectOf(change, series, 203_000)).toMatchObject({ seconds: 0, bad: { after: null } })
+})
+
+test('flags of processes: since when they are out, that they are back, and for how long they were not', () => {
+  const outages = new FlagOutages()
+  const answer = (process: string, up: boolean | undefined): ProcessAnswer => ({
+    process,
+    at: 0,
+    error: '',
+    reading: up === undefined ? undefined : ({ up } as ProcessReading),
+  })
+  const nothing = { told: 2, down: 0, process: '', since: null, backAt: null }
+  expect(outages.read(1000, [answer('a', true), answer('b', true)])).toEqual(nothing)
+  outages.read(2000, [answer('a', false), answer('b', true)])
+  const both = outages.read(3000, [answer('a', false), answer('b', false)])
+  expect(both).toEqual({ told: 2, down: 2, process: 'a', since: 2000, backAt: null })
+  // A process that gives no answer has not said that its flags are back.
+  const silent = outages.read(4000, [answer('a', undefined), answer('b', true)])
+  expect(silent).toEqual({ told: 1, down: 1, process: 'a', since: 2000, backAt: null })
+  const back = outages.read(5000, [answer('a', true), answer('b', true)])
+  expect(back).toEqual({ told: 2, down: 0, process: 'a', since: 2000, backAt: 5000 })
+  expect(outages.read(5000 + 31 * 60_000, [answer('a', true), answer('b', true)])).toEqual(nothing)
 })

@@ -7,7 +7,7 @@ import { controlsOf, createSwitch, type Switched } from '../../src/calls/index.t
 import type { ControlState } from '../../src/control/index.ts'
 import { flagsFromEnvironment, type FlagsSource } from '../../src/flags/index.ts'
 import { createTelemetry, type Telemetry } from '../../src/telemetry/index.ts'
-import { launchBrowser, openPage, shows, textOf } from '../support/browser.ts'
+import { launchBrowser, openPage, shows, textOf, type WatchedPage } from '../support/browser.ts'
 import { type ControlApp, startControlApp } from '../support/control-app.ts'
 import { startRoom, type TestRoom, until } from '../support/control-room.ts'
 
@@ -24,6 +24,7 @@ let traffic: NodeJS.Timeout
 let mailFails = false
 /** The metrics of a process that has a switch and no cache. */
 let alone: Telemetry
+let flagsAreUp = true
 let onlySwitch: Server
 
 /** Both flags beside that of the cache, at the same share. */
@@ -62,7 +63,10 @@ beforeAll(async () => {
     FLAGD_OFFLINE_FLAG_SOURCE_PATH: room.file,
   })
   alone = createTelemetry({ meter: false })
-  onlySwitch = createServer((_request, response) => void response.end(alone.prometheus()))
+  onlySwitch = createServer((_request, response) => {
+    const text = alone.prometheus()
+    response.end(flagsAreUp ? text : text.replace(/^(switchback_flags_up\{.*\}) 1$/m, '$1 0'))
+  })
   await new Promise<void>((resolve) => onlySwitch.listen(0, '127.0.0.1', resolve))
   const make = (telemetry: Telemetry, name: string, flag: string, on: Search): Switched<Search> =>
     createSwitch<Search>({
@@ -157,12 +161,21 @@ describe('a process with a switch and no cache', () => {
     return [`http://127.0.0.1:${port}/metrics`]
   }
 
-  test('the cards of its flag show the switch: split, both sides, charts, processes', async () => {
-    await using own = await startRoom({ replicas: replicas(), flag: 'use-opensearch' })
+  let own: TestRoom
+  let page: WatchedPage
+  beforeAll(async () => {
+    own = await startRoom({ replicas: replicas(), flag: 'use-opensearch' })
     // The switch follows the file of the first room, which was rolled back.
     await addFlags(room.file, 50)
     await addFlags(own.file, 50)
-    await using page = await openPage(browser, own.url)
+    page = await openPage(browser, own.url)
+  })
+  afterAll(async () => {
+    await page?.[Symbol.asyncDispose]()
+    await own?.[Symbol.asyncDispose]()
+  })
+
+  test('the cards of its flag show the switch: split, both sides, charts, processes', async () => {
     const { page: tab } = page
     await shows(tab, '#share-on', /^50 % opensearch \(new side\)$/)
     await shows(tab, '#serving', /1 of 1 process decide it\s+operations on the new side\s+[1-9]/i)
@@ -174,6 +187,21 @@ describe('a process with a switch and no cache', () => {
     expect(await textOf(tab, '#beneath')).not.toContain('pending')
     await shows(tab, '#headline', /^Healthy: both sides answer, .* the process decides it$/)
     await shows(tab, '#switches-title', /^Switches of these processes/)
+  })
+
+  test('that its flag source is gone, and that it is back, is told with the time', async () => {
+    const { page: tab } = page
+    await shows(tab, '#beneath', /flags of the processes\s+reached/)
+    flagsAreUp = false
+    await shows(tab, '#headline', /does not reach the source of its flags since \d\d:\d\d:\d\d UTC/)
+    await shows(tab, '#beneath', /1 of 1 without since \d\d:\d\d:\d\d UTC: 127\.0\.0\.1:\d+/)
+    flagsAreUp = true
+    await shows(
+      tab,
+      '#beneath',
+      /reached again since \d\d:\d\d:\d\d UTC; \S+ was without for \d+ s/,
+    )
+    await shows(tab, '#headline', /^Healthy: /)
   })
 
   test('a page for a flag that nothing there uses says which one to name', async () => {

@@ -24,7 +24,10 @@ export function armsOfSwitches(
   const own = [...switches].filter(([, one]) => one.flag === flag)
   const names = new Set(own.map(([name]) => name))
   const cacheHasIt = said.some(
-    ({ labels }) => labels['flag'] === flag && !names.has(labels['feature'] ?? ''),
+    ({ labels }) =>
+      labels['flag'] === flag &&
+      labels['switch'] === undefined &&
+      !names.has(labels['feature'] ?? ''),
   )
   if (own.length === 0 || cacheHasIt) return undefined
   const sum = {

@@ -136,6 +136,8 @@ export const schemas: Readonly<Record<string, Schema>> = {
     }),
     fleet: object(
       {
+        of: { enum: ['cache', 'switch'] },
+        hasCache: { type: 'boolean' },
         arms: object({ off: ref('Arm'), on: ref('Arm'), all: ref('Arm') }),
         replicas: listOf(
           object({
@@ -170,6 +172,13 @@ export const schemas: Readonly<Record<string, Schema>> = {
           onShare: numberOrNull,
         }),
       ),
+    }),
+    flagOutages: object({
+      told: { ...number, description: 'processes that say whether they reach their flags' },
+      down: number,
+      process: text,
+      since: numberOrNull,
+      backAt: numberOrNull,
     }),
     switches: listOf(
       object({

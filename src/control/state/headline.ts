@@ -1,3 +1,4 @@
+import type { FlagOutagesReading } from './flag-outages.ts'
 import type { FlagReading } from './flag-watch.ts'
 import type { GuardReading } from '../guard-view.ts'
 import type { ArmReading, FleetReading } from '../metrics/index.ts'
@@ -27,6 +28,7 @@ export interface HeadlineInput {
   readonly fleet: FleetReading
   readonly guard: GuardReading | undefined
   readonly processes: ProcessesReading
+  readonly flagOutages: FlagOutagesReading
   readonly switches: readonly SwitchReading[]
   readonly wayBack: WayBack
   /** Epoch milliseconds since when the file is unchanged. */
@@ -56,6 +58,7 @@ export function headlineOf(input: HeadlineInput): Headline {
     ...switchFindings(input.switches),
     ...guardFindings(input),
     ...flagFindings(input),
+    ...flagOutageFindings(input.flagOutages),
     ...fleetFindings(input),
   ].sort((a, b) => RANK[a.level] - RANK[b.level])
   const [worst] = findings
@@ -276,6 +279,14 @@ function flagFindings({ now, flag }: HeadlineInput): Finding[] {
     found.push({ level: 'watch', sentence: 'flagd does not answer: changes cannot be confirmed' })
   }
   return found
+}
+
+function flagOutageFindings({ down, told, process, since }: FlagOutagesReading): Finding[] {
+  if (down === 0) return []
+  const who = down === 1 ? process : `${down} of ${told} processes`
+  const [does, its, keep] = down === 1 ? ['does', 'its', 'It keeps'] : ['do', 'their', 'They keep']
+  const sentence = `${who} ${does} not reach the source of ${its} flags${sinceText(since)}. ${keep} the side of known users, and others get the old side`
+  return [{ level: 'watch', sentence }]
 }
 
 function fleetFindings({ fleet, flag, switches }: HeadlineInput): Finding[] {

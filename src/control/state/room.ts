@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import { messageOf, SwitchbackError } from '../../errors.ts'
 import { type ChangeEffect, changeReading, effectOf } from './changes.ts'
+import { FlagOutages } from './flag-outages.ts'
 import { FlagWatch } from './flag-watch.ts'
 import type { Evidence, GuardOrder, GuardReading, GuardView } from '../guard-view.ts'
 import { headlineOf } from './headline.ts'
@@ -42,6 +43,7 @@ export class Room {
   readonly #fleet: Fleet
   readonly #watch: FlagWatch
   readonly #judge: ProcessJudge
+  readonly #flagOutages = new FlagOutages()
   readonly #switches = new Switches()
   readonly #guard: GuardView | undefined
   readonly #flag: string
@@ -146,7 +148,9 @@ export class Room {
     const fleet = this.#fleet.read()
     const guard = this.#readGuard()
     const { document, changedAt } = this.#watch
-    const processes = this.#judge.read(document, this.#fleet.answers(flag.name))
+    const answers = this.#fleet.answers(flag.name)
+    const processes = this.#judge.read(document, answers)
+    const flagOutages = this.#flagOutages.read(at, answers)
     const lostSince = (since: number | null): { sum: number; seconds: number } =>
       this.series.total('all.lost', (since ?? at) / 1000, at / 1000)
     const lost = { off: lostSince(fleet.outSince.off), on: lostSince(fleet.outSince.on) }
@@ -163,6 +167,7 @@ export class Room {
         fleet,
         guard,
         processes,
+        flagOutages,
         switches,
         wayBack,
         lost,
@@ -170,6 +175,7 @@ export class Room {
       flag,
       fleet,
       processes,
+      flagOutages,
       switches,
       wayBack,
       guard: guard ?? null,

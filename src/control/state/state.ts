@@ -1,4 +1,5 @@
 import type { ChangeEffect, ChangeReading } from './changes.ts'
+import type { FlagOutagesReading } from './flag-outages.ts'
 import type { FlagReading } from './flag-watch.ts'
 import type { GuardReading } from '../guard-view.ts'
 import type { Headline } from './headline.ts'
@@ -18,6 +19,7 @@ export interface ControlState {
   readonly flag: FlagReading
   readonly fleet: FleetReading
   readonly processes: ProcessesReading
+  readonly flagOutages: FlagOutagesReading
   /** Those that `createSwitch` made, beside the cache. */
   readonly switches: readonly SwitchReading[]
   /** Whether all users are on the old side, when the file says so. */

@@ -10,6 +10,9 @@ interface SideState {
   readonly foreign: number
 }
 
+/** Help of a gauge that caches and switches have. */
+export const FLAGS_UP = '1 while the flag source answers and its latest configuration is in force.'
+
 type Names = Readonly<Record<Side, string>>
 
 /**
@@ -36,12 +39,7 @@ export function registerHealthGauges(
     ...ofSide(recorder, labels, backends, 'switchback_foreign_refusals', foreign, (side) => {
       return stateOf(side).foreign
     }),
-    recorder.gauge?.(
-      'switchback_flags_up',
-      '1 while the flag source answers and its latest configuration is in force.',
-      labels,
-      () => (flagsAreUp() ? 1 : 0),
-    ),
+    recorder.gauge?.('switchback_flags_up', FLAGS_UP, labels, () => (flagsAreUp() ? 1 : 0)),
   ]
   return () => {
     for (const remove of removals) remove?.()

@@ -24,6 +24,7 @@ function rowsOf({
   flag,
   fleet,
   processes,
+  flagOutages,
   at,
 }: ControlState): [name: string, text: string, tone: Tone][] {
   const { served, description } = flag
@@ -34,6 +35,7 @@ function rowsOf({
   const rows: [string, string, Tone][] = [
     ['flagd, compared with the file', `${text}${since}`, `tick-${tone}`],
     ...processRow(processes),
+    ...flagOutageRow(flagOutages),
     [
       'rule',
       description === null ? 'unknown' : `${description.shape}, ${description.state.toLowerCase()}`,
@@ -94,6 +96,19 @@ function rowsOf({
 
 function sinceText(since: number | null): string {
   return since === null ? '' : ` since ${new Date(since).toISOString().slice(11, 19)} UTC`
+}
+
+function flagOutageRow(reading: ControlState['flagOutages']): [string, string, Tone][] {
+  const { told, down, process, since, backAt } = reading
+  if (told === 0) return []
+  const name = 'flags of the processes'
+  if (down > 0) {
+    return [[name, `${down} of ${told} without${sinceText(since)}: ${process}`, 'tick-bad']]
+  }
+  if (since === null || backAt === null) return [[name, 'reached', 'tick-ok']]
+  const seconds = Math.max(1, Math.round((backAt - since) / 1000))
+  const text = `reached again${sinceText(backAt)}; ${process} was without for ${seconds} s`
+  return [[name, text, 'tick-ok']]
 }
 
 function processRow(processes: ControlState['processes']): [string, string, Tone][] {
