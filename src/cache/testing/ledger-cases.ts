@@ -89,7 +89,7 @@ export function ledgerCases(): Cases {
         await a.owe('on', 'k', 0)
         assert.equal(b.owes('on', 'k'), true)
       },
-    'ledger: writing off forgets what was owed when it was asked, not what is noted since, or again':
+    'ledger: writing off forgets what was pending when it was asked, not what is noted since, or again':
       async (stand) => {
         const [a, b] = (await stand.pair()).map(ledgerOf) as [Ledger, Ledger]
         for (const key of ['old', 'again', 'settled']) await a.owe('on', key, 0)
