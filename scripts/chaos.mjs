@@ -4,6 +4,8 @@
  * every read held to what had been acknowledged before it. Usage: npm run test:chaos -- [--minutes 10]
  * [--seed N] [--profile a,b] [--until-found] [--package DIR] (another built copy of this package)
  * [--plant no-tombstones|no-ledger|no-licence|deaf-follower] (a defect that it must find)
+ *
+ * The server is `redis-server`, or what REDIS_SERVER_BIN names: REDIS_SERVER_BIN=valkey-server.
  */
 import { spawnSync } from 'node:child_process'
 import { join, resolve } from 'node:path'
@@ -19,6 +21,9 @@ if (redis.path === undefined) {
   console.error(`test:chaos: ${redis.reason}`)
   process.exit(1)
 }
+const { stdout: version } = spawnSync(redis.path, ['--version'], { encoding: 'utf8' })
+const [, product = redis.path, release = ''] = /^(\w+) server v=(\S+)/u.exec(version ?? '') ?? []
+console.log(`chaos: ${product} ${release}`)
 // Node 20 runs no TypeScript.
 const compiler = join(root, 'node_modules', 'typescript', 'bin', 'tsc')
 const options = ['-p', join(root, 'test', 'chaos', 'tsconfig.json'), '--outDir', out]

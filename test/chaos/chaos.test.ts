@@ -32,7 +32,7 @@ for (const name of SLICES) {
 }
 
 /** Those that take longer than a slice. */
-const LONG_FAULTS = new Set(['splitBrain', 'failover'])
+const LONG_FAULTS = new Set(['splitBrain', 'failover', 'demote'])
 
 const PLANTED: readonly Planted[] = ['no-tombstones', 'no-ledger']
 

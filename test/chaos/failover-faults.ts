@@ -3,7 +3,7 @@ import { until } from '../support/until.ts'
 import type { Faults } from './fault.ts'
 import { clusterMasters, moveSlot } from './cluster-slots.ts'
 import { pick } from './random.ts'
-import type { RedisStage } from './stage.ts'
+import { onServer, type RedisStage } from './stage.ts'
 
 const PROMOTION_MS = 10_000
 
@@ -37,6 +37,27 @@ export const FAILOVER_FAULTS: Faults = {
       const draw = random()
       const replicas = await serversSaying(redis, 'role:slave')
       await replicas[Math.floor(draw * replicas.length)]?.command('CLUSTER', 'FAILOVER')
+    },
+  },
+  /** A planned failover: the master is demoted, and still answers. */
+  demote: {
+    lane: 'redis',
+    topologies: ['sentinel'],
+    async strike({ redis }) {
+      const { connection } = redis
+      const [master] = await serversSaying(redis, 'role:master')
+      if (connection.kind !== 'sentinel' || master === undefined) return
+      const { name, sentinels } = connection
+      // It refuses while another failover is under way, and for some seconds after one.
+      const agreed = await onServer(sentinels[0]!.port, (sentinel) =>
+        sentinel.call('SENTINEL', 'FAILOVER', name),
+      ).catch(() => undefined)
+      if (agreed === undefined) return
+      await until(
+        'it is demoted',
+        async () => (await serversSaying(redis, 'role:slave')).includes(master),
+        PROMOTION_MS,
+      ).catch(() => undefined)
     },
   },
   moveSlot: {

@@ -327,7 +327,15 @@ export const PROFILES: Readonly<Record<string, Profile>> = {
     ...BASE,
     topology: 'sentinel',
     sources: ['random', 'random', 'in-process'],
-    faults: [...CONNECTION, ...RESTARTS, 'failover', 'splitBrain', 'killProcess', 'hangFlagSource'],
+    faults: [
+      ...CONNECTION,
+      ...RESTARTS,
+      'failover',
+      'demote',
+      'splitBrain',
+      'killProcess',
+      'hangFlagSource',
+    ],
     keys: 24,
   },
   /** From one Redis to another, either of them out, cut off from one process, or without what it had. */
@@ -358,7 +366,7 @@ export const PROFILES: Readonly<Record<string, Profile>> = {
   pairSentinel: {
     ...PAIR,
     topology: 'sentinel',
-    faults: [...CONNECTION, ...RESTARTS, 'failover', 'killProcess'],
+    faults: [...CONNECTION, ...RESTARTS, 'failover', 'demote', 'demote', 'killProcess'],
     keys: 24,
   },
   /** Several machines with files of their own, and one Redis. */

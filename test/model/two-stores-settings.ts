@@ -178,6 +178,7 @@ export const PAIR_REFUTED: readonly PairRefuted[] = [
       cuts: 2,
       crashes: 1,
       forGood: true,
+      unsplit: true,
     },
     deep: true,
   },

@@ -142,6 +142,11 @@ export interface PairSetting {
   readonly steps?: number
   /** What hangs or is cut off stays so. */
   readonly forGood?: boolean
+  /**
+   * Never do some processes reach only A, others only B, and nobody both: nothing is promised then ("a split fleet"
+   * of docs/guarantees.md).
+   */
+  readonly unsplit?: boolean
   readonly a?: PairCell
   readonly b?: PairCell
   /** In the beginning B owes the key, which was acknowledged; nobody has a licence for B. */
@@ -1017,12 +1022,15 @@ class PairModel {
     }
     state.processes.forEach(({ up, links }, p) => {
       if (!up) return
-      if (left.crashes > 0) add(`p${p} is killed`, (s) => this.#kill(s, p))
+      const splits = (change: (s: State) => void): boolean => this.#splits(state, change)
+      if (left.crashes > 0 && !splits((s) => void (s.processes[p]!.up = false)))
+        add(`p${p} is killed`, (s) => this.#kill(s, p))
       for (const X of BOTH) {
-        if (links[X] && left.cuts > 0) {
+        const cut = (s: State): void => void (s.processes[p]!.links[X] = false)
+        if (links[X] && left.cuts > 0 && !splits(cut)) {
           add(`p${p} is cut off from ${NAMES[X]}`, (s) => {
             s.left.cuts -= 1
-            s.processes[p]!.links[X] = false
+            cut(s)
             lose(s, X, p)
           })
         }
@@ -1067,6 +1075,18 @@ class PairModel {
         add(`the deadline of p${p}'s write to ${NAMES[X]} passes`, (s) => void s.late.splice(i, 1))
       }
     })
+  }
+
+  /** Whether the change would split the fleet where that is left out. */
+  #splits({ processes }: State, change: (s: State) => void): boolean {
+    if (this.#setting.unsplit !== true) return false
+    const after = { processes: structuredClone(processes) } as State
+    change(after)
+    const reached = after.processes.flatMap(({ up, links }) => (up ? [links.join()] : []))
+    const [onlyA, onlyB, both] = ['true,false', 'false,true', 'true,true'].map((links) =>
+      reached.includes(links),
+    )
+    return onlyA === true && onlyB === true && both !== true
   }
 
   #losses(state: State, X: PairPlace, add: Add): void {

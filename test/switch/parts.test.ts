@@ -1,7 +1,8 @@
 import fc from 'fast-check'
-import { describe, expect, test } from 'vitest'
+import { describe, expect, test, vi } from 'vitest'
 import type { EraVerdict, Stand } from '../../src/cache/index.ts'
 import { jsonCodec, Values } from '../../src/switch/values.ts'
+import { Boards } from '../../src/switch/truth/boards.ts'
 import { Debts } from '../../src/switch/truth/debts.ts'
 import { MemoryLedger } from '../../src/switch/truth/memory-ledger.ts'
 import { Origin } from '../../src/switch/reads/origin.ts'
@@ -127,12 +128,32 @@ test('what is noted meanwhile is not written off with what was owed before', asy
   expect(debts.count('on')).toBe(1)
 })
 
-test('what waits for the other side is told after it, though this side is written off', async () => {
+/** A ledger that takes nothing. */
+function failingLedger(): object {
   const failing = (): never => {
     throw new Error('no space')
   }
   const reads = { fencedBefore: () => 0, count: () => 0, list: () => [], writeOff: () => failing }
-  const debts = debtsInMemory(1, { ...reads, owe: failing, fence: failing })
+  return { ...reads, owe: failing, fence: failing }
+}
+
+test('of two sides that neither took nor could note it, the one that is told first is told again', async () => {
+  const debts = debtsInMemory(10, failingLedger())
+  const due = { now: 1000, latest: 2000 }
+  const listed = async (side: 'off' | 'on'): Promise<readonly (string | undefined)[]> =>
+    (await debts.list(side, 10, due)).map(({ key }) => key)
+  await debts.owe('off', 'k', 0)
+  await debts.owe('on', 'k', 0)
+  const [first] = await debts.list('off', 10, due)
+  expect(await first!.settle()).toBe(true)
+  // It may get the old value from the other side until that is told, too.
+  expect([await listed('off'), await listed('on')]).toEqual([[], ['k']])
+  for (const { settle } of await debts.list('on', 10, due)) await settle()
+  expect([await listed('off'), await listed('on')]).toEqual([['k'], []])
+})
+
+test('what waits for the other side is told after it, though this side is written off', async () => {
+  const debts = debtsInMemory(1, failingLedger())
   // The file side did not take it, so Redis is told once more after the file side.
   await debts.owe('off', 'k', 0)
   await debts.owe('on', 'l', 0)
@@ -141,6 +162,37 @@ test('what waits for the other side is told after it, though this side is writte
   expect(await debts.list('on', 10, due)).toEqual([])
   for (const { settle } of await debts.list('off', 10, due)) await settle()
   expect((await debts.list('on', 10, due)).map(({ key }) => key)).toEqual(['k'])
+})
+
+test('of two stores that are out, whichever answers within five seconds is told of what is distrusted', async () => {
+  vi.useFakeTimers({ toFake: ['performance', 'setTimeout', 'clearTimeout'] })
+  let answers = false
+  const reply = async <T>(value: T): Promise<T> => {
+    if (answers) return value
+    throw new Error('no answer')
+  }
+  const sideOf = (side: 'off' | 'on'): object => {
+    const board = { tick: () => reply({ stamp: side }), note: () => reply(undefined) }
+    const backend = { now: () => 0, renew: () => reply(undefined), board }
+    const hold = <T>(result: T): T => result
+    return { side, usable: true, deadlineMs: 100, mayLandUntil: () => 200, hold, backend }
+  }
+  const sides = { off: sideOf('off'), on: sideOf('on') }
+  const boards = new Boards({ sides, maxOwed: 10, recorder: {}, notify: () => {} } as never)
+  try {
+    const isTold = boards.distrust('on')
+    await vi.advanceTimersByTimeAsync(3000)
+    answers = true
+    await vi.advanceTimersByTimeAsync(3000)
+    expect(await isTold).toBe(true)
+    answers = false
+    const isLost = boards.distrust('on')
+    await vi.advanceTimersByTimeAsync(6000)
+    expect(await isLost).toBe(false)
+  } finally {
+    boards.close()
+    vi.useRealTimers()
+  }
 })
 
 describe('memory ledger', () => {
