@@ -1,5 +1,4 @@
 import { type ChildProcess, spawn } from 'node:child_process'
-import { once } from 'node:events'
 import { join } from 'node:path'
 import type { CacheHealth } from '../../src/switch/index.ts'
 import { now } from './clock.ts'
@@ -70,6 +69,11 @@ const ANSWER_MS = 120_000
 const BOOT_ID = '/proc/sys/kernel/random/boot_id'
 const KEPT_OUTPUT = 2000
 
+interface Answer {
+  readonly number: number
+  readonly answer: unknown
+}
+
 export interface Life {
   readonly from: number
   /** When it was seen to be dead. */
@@ -86,6 +90,7 @@ export class Worker {
   #child: ChildProcess | undefined
   #bornAt = 0
   #started = 0
+  #asked = 0
   #output = ''
   #gone: Promise<unknown> = Promise.resolve()
   #tail: Promise<unknown> = Promise.resolve()
@@ -175,8 +180,9 @@ export class Worker {
   async #askNow(question: string): Promise<unknown> {
     const child = this.#child!
     if (!child.connected) throw new Error(this.died[0] ?? `${this.id} is gone`)
-    const answer = this.#answer(child)
-    child.send(question)
+    this.#asked += 1
+    const answer = this.#answer(child, this.#asked)
+    child.send({ number: this.#asked, question })
     const got = await answer
     if (typeof got === 'object' && got !== null && 'failed' in got) {
       throw new Error(`${this.id}, asked for ${question}: ${String(got.failed)}`)
@@ -184,10 +190,22 @@ export class Worker {
     return got
   }
 
-  async #answer(child: ChildProcess): Promise<unknown> {
-    const answer = once(child, 'message', { signal: AbortSignal.timeout(ANSWER_MS) })
-    const message = await Promise.race([answer.then(([first]) => first as unknown), this.#gone])
-    if (message instanceof Error) throw message
-    return message
+  /** Of the question with this number, since an answer to an earlier one may come late; 0: that it is ready. */
+  async #answer(child: ChildProcess, number = 0): Promise<unknown> {
+    let hear: (message: Answer) => void = () => {}
+    const answered = new Promise<unknown>((resolve, reject) => {
+      const late = (): void => reject(new Error(`no answer within ${ANSWER_MS / 1000} s`))
+      const timer = setTimeout(late, ANSWER_MS)
+      hear = (message) => {
+        if (message.number !== number) return
+        clearTimeout(timer)
+        resolve(message.answer)
+      }
+      child.on('message', hear)
+      void this.#gone.then(() => clearTimeout(timer))
+    })
+    const got = await Promise.race([answered, this.#gone]).finally(() => child.off('message', hear))
+    if (got instanceof Error) throw got
+    return got
   }
 }

@@ -766,7 +766,7 @@ export const mutations = [
     from: 'const again = attempt === 1 && !conditional && performance.now() - startedAt < within',
     to: 'const again = attempt === 1 && performance.now() - startedAt < within',
     args: ['--faults', 'redis-clock'],
-    tests: [{ file: 'test/cache/redis/eras.test.ts', title: 'its clock is set ahead' }],
+    safe: 'the refusal tells of a step that ends tombstones early, and that ends the era before the second attempt',
   },
   {
     name: 'a value that is born expired in the files has no token',

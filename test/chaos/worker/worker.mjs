@@ -206,11 +206,11 @@ const answers = {
     return 'ended'
   },
 }
-process.on('message', async (question) => {
+process.on('message', async ({ number, question }) => {
   const answer = await Promise.resolve()
     .then(() => answers[question]())
     .catch((error) => ({ failed: oneLine(error.stack) }))
-  process.send(answer)
+  process.send({ number, answer })
 })
 process.on('disconnect', () => process.exit(0))
-process.send('ready')
+process.send({ number: 0, answer: 'ready' })
