@@ -1082,11 +1082,9 @@ class PairModel {
     if (this.#setting.unsplit !== true) return false
     const after = { processes: structuredClone(processes) } as State
     change(after)
-    const reached = after.processes.flatMap(({ up, links }) => (up ? [links.join()] : []))
-    const [onlyA, onlyB, both] = ['true,false', 'false,true', 'true,true'].map((links) =>
-      reached.includes(links),
-    )
-    return onlyA === true && onlyB === true && both !== true
+    const someReach = (a: boolean, b: boolean): boolean =>
+      after.processes.some(({ up, links }) => up && links[A] === a && links[B] === b)
+    return someReach(true, false) && someReach(false, true) && !someReach(true, true)
   }
 
   #losses(state: State, X: PairPlace, add: Add): void {
