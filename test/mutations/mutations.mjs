@@ -1252,7 +1252,7 @@ export const mutations = [
     from: "if left < 0 then redis.call('SET', KEYS[1], mark)\nelse redis.call('SET', KEYS[1], mark, 'PX', string.format('%.0f', left + ttl)) end\n",
     to: '',
     args: PLAIN,
-    tests: [plainValues('does not come back from the new side')],
+    tests: [plainValues('both programs go on')],
   },
   {
     name: 'plain: a tombstone leaves the value',

@@ -14,6 +14,7 @@ import {
   redisCache,
 } from '../../src/cache/index.ts'
 import { type CacheSwitch, type CacheView, createCacheSwitch } from '../../src/switch/index.ts'
+import { adoptsWarm } from '../support/adopts-warm.ts'
 import { FixedDecider } from '../support/fixed-decider.ts'
 import { startRedis, type TestRedis } from '../support/redis-server.ts'
 import { until } from '../support/until.ts'
@@ -227,6 +228,7 @@ describe.each(GROUNDS)('what is warm in %s', (kind, makeGround) => {
     const [mine, theirs] = [`${name}mine`, `${name}theirs`]
     const { cache, off } = await open(ground.side(), other(name))
     await off.set(mine, { v: 1 })
+    await off.set(theirs, { v: 0 })
     await ground.old.set(theirs, { v: 1 })
     await cache.clear()
     expect(await ground.old.get(mine)).toBe(null)
@@ -337,6 +339,24 @@ describe('plain values in Redis', () => {
     )
     for (const key of keys) {
       expect(await machine.on.getOrSet(key.slice(name.length), load)).toEqual({ key })
+    }
+  })
+
+  test('files as the other side: both programs go on, also after a restart', async () => {
+    const lone = await startRedis()
+    const client = new Redis(lone.url)
+    client.on('error', () => undefined)
+    const prefix = fresh()
+    const side = redisCache({ url: lone.url, values: 'plain', prefix })
+    const trouble = async (): Promise<void> => {
+      await lone.kill()
+      await lone.restart({ keepData: false })
+    }
+    try {
+      await adoptsWarm({ side, prefix, old: client, trouble })
+    } finally {
+      client.disconnect()
+      await lone.stop()
     }
   })
 

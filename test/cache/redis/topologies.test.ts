@@ -11,6 +11,7 @@ import {
 } from '../../../src/cache/index.ts'
 import { keySlot } from '../../../src/cache/redis/servers/key-slot.ts'
 import { backendConformance } from '../../../src/cache/testing/index.ts'
+import { adoptsWarm } from '../../support/adopts-warm.ts'
 import { startRedisCluster, type TestCluster } from '../../support/redis-cluster.ts'
 import { startRedisSentinel, type TestSentinel } from '../../support/redis-sentinel.ts'
 import { withWarnings } from '../../support/with-warnings.ts'
@@ -62,6 +63,29 @@ describe('Redis Cluster', () => {
     for (const { name, run } of cases) test.concurrent(name, run)
   })
 
+  describe('conformance of plain values', () => {
+    const cases = backendConformance(
+      ({ namespace, tombstoneTtl }) =>
+        withWarnings(
+          redisCache({ client, values: 'plain', prefix: `${namespace}:`, tombstoneTtl }),
+          onWarning,
+        ),
+      {
+        largestPayload: 10_000,
+        payloads: 'json',
+        outOfReach: () => withWarnings(redisCache({ url: 'redis://127.0.0.1:1' })),
+      },
+    )
+    for (const { name, run } of cases) test.concurrent(name, run)
+  })
+
+  test('plain values are adopted warm on every master, also under braces', async () => {
+    for (const prefix of ['warm:', '{warm}:', 'odd}{:']) {
+      const side = redisCache({ client, values: 'plain', prefix })
+      await adoptsWarm({ side, prefix, old: client })
+    }
+  })
+
   test('finds the slot of a key as Redis does', async () => {
     const keys = ['', 'k', 'foo', '{a}b', 'x{a}', '{}a', '{a', 'a}{b}', '日本{語}', '{{a}}', 'é']
     for (const key of keys) {
@@ -95,6 +119,14 @@ describe('Redis Cluster', () => {
     expect(heard.slice(before)).toContainEqual(expect.objectContaining({ begun: true }))
     await put(backend, 'k', 'v2')
     await backend.close()
+  })
+
+  test('plain values are adopted warm, and a replica that takes over brings nothing old', async () => {
+    const prefix = '{plain}:'
+    const side = redisCache({ client, values: 'plain', prefix })
+    const address = client.slots[keySlot('plain')]?.[0] ?? ''
+    const master = cluster.masters.find(({ port }) => address.endsWith(`:${port}`))!
+    await adoptsWarm({ side, prefix, old: client, trouble: () => master.kill() })
   })
 })
 
@@ -137,7 +169,7 @@ describe('Redis Sentinel', () => {
     for (const { name, run } of cases) test.concurrent(name, run)
   })
 
-  test('fails over to the replica, and says so before anything is read from it', async () => {
+  test('fails over to the replica, and says so before anything is read from it, of plain values too', async () => {
     const backend = withWarnings(redisCache({ client, prefix: 'failover:' }), onWarning)
     const heard: Heard[] = []
     backend.onEra?.((one) => void heard.push(one))
@@ -145,7 +177,9 @@ describe('Redis Sentinel', () => {
     await expect
       .poll(() => sentinel.replica.command('EXISTS', 'failover:k'), { timeout: 60_000 })
       .toBe('1')
-    await sentinel.master.kill()
+    const side = redisCache({ client, values: 'plain', prefix: 'plain:' })
+    const trouble = (): Promise<void> => sentinel.master.kill()
+    await adoptsWarm({ side, prefix: 'plain:', old: client, trouble })
     expect(await readAgain(backend, 'k')).toMatchObject({ state: 'absent', payload: '' })
     expect(heard.at(-1)).toMatchObject({ begun: true, changed: true })
     await put(backend, 'k', 'v2')
