@@ -51,6 +51,8 @@ export interface GuardReading {
   readonly elsewhere?: string
   /** Things that need a person, one sentence each. */
   readonly alarms: readonly string[]
+  /** Alarms that are over, with their times, the newest first. */
+  readonly ended?: readonly string[]
   /** Epoch milliseconds of the last poll. */
   readonly at: number
 }

@@ -92,6 +92,7 @@ export class Guard implements RunningGuard {
       paused,
       reason,
       alarms: this.#records.alarms.list,
+      ended: this.#records.alarms.ended(this.#now()),
       expected: this.#flag.expected,
       messages: this.#options.notifier?.counts ?? { sent: 0, failed: 0 },
       plan: {

@@ -3,7 +3,7 @@
  *
  * @packageDocumentation
  */
-export type { Alarm, AlarmCode } from './status/alarms.ts'
+export type { Alarm, AlarmCode, EndedAlarm } from './status/alarms.ts'
 export type { AuditAction, AuditEntry, AuditNumbers } from './status/audit.ts'
 export { createGuard, guardFiles } from './create-guard.ts'
 export type { CreateGuardOptions, GuardFiles } from './create-guard.ts'

@@ -1,6 +1,7 @@
 import { afterEach, describe, expect, test } from 'vitest'
 import { type GuardState, type GuardStatus, viewOf } from '../../src/guard/index.ts'
 import { fromFirst } from '../../src/guard/act/store.ts'
+import { Alarms } from '../../src/guard/status/alarms.ts'
 import { World } from './world.ts'
 
 const worlds: World[] = []
@@ -145,6 +146,42 @@ describe('a rollout', () => {
     made.on.failed = made.off.failed = 0.0005
     expect(made.find('rollback')).toBeUndefined()
     await made.until(guard, ({ percent }) => percent > 25)
+  })
+
+  test('a replica that was sick: the alarm ends soon after it is well, and when it was is kept', async () => {
+    const made = world(6, 3)
+    const guard = await atStep(made, 'hold: 2h')
+    const alarms = (): string[] => guard.status.alarms.map(({ code }) => code)
+    await made.run(guard, 30)
+    expect(viewOf(guard.status).ended).toEqual([])
+    made.sick = { replica: 1, side: 'off', failed: 0.2 }
+    await made.until(guard, () => alarms().includes('replica-disagrees'), 30)
+    await made.run(guard, 60)
+    expect(alarms()).toEqual(['replica-disagrees'])
+    made.sick = undefined
+    expect(await made.until(guard, () => alarms().length === 0, 600)).toBeLessThan(30)
+    await made.run(guard, 60)
+    expect(alarms()).toEqual([])
+    expect(viewOf(guard.status).ended).toEqual([
+      expect.stringMatching(
+        /^replica-disagrees: app-1:9464 fails .* \(over: \d\d:\d\d:\d\d to \d\d:\d\d:\d\d UTC\)$/,
+      ),
+    ])
+    // It is on again while it is sick again, and is not over then.
+    made.sick = { replica: 1, side: 'off', failed: 0.2 }
+    await made.until(guard, () => alarms().includes('replica-disagrees'), 60)
+    expect(viewOf(guard.status).ended).toEqual([])
+  })
+
+  test('alarms that are over are kept for half an hour, each code once', async () => {
+    const alarms = new Alarms(async () => {})
+    for (const at of [1000, 5000]) {
+      await alarms.set('limit', `at ${at}`, at)
+      await alarms.set('limit', '', at + 2000)
+    }
+    const last = { code: 'limit', message: 'at 5000', since: 5000, until: 7000 }
+    expect(alarms.ended(8000)).toEqual([last])
+    expect(alarms.ended(7001 + 30 * 60_000)).toEqual([])
   })
 
   test('a replica that restarts, comes or goes changes nothing', async () => {

@@ -35,6 +35,10 @@ export class World {
   readonly on: SideWorld = { failed: 0.0005, fellBack: 0.0005, slow: 0.001, repeatMisses: 0.001 }
   /** The backend of the new side cannot be reached from this replica, since then. */
   out: { readonly replica: number; readonly since: number } | undefined
+  /** One replica fails more on a side than the others. */
+  sick:
+    | { readonly replica: number; readonly side: 'off' | 'on'; readonly failed: number }
+    | undefined
   /** What the file says; what flagd serves follows unless it is stuck. */
   percent = 0
   served = 0
@@ -79,8 +83,10 @@ export class World {
     for (let i = 0; i < this.perSecond; i++) {
       const user = this.#random.below(USERS)
       const side = this.#rank[user]! < this.served ? 'on' : 'off'
-      const world = this[side]
-      const replica = this.replicas[this.#random.below(this.replicas.length)]!
+      const index = this.#random.below(this.replicas.length)
+      const sick = this.sick !== undefined && this.sick.replica === index && this.sick.side === side
+      const world = sick ? { ...this[side], failed: this.sick!.failed } : this[side]
+      const replica = this.replicas[index]!
       const mark = replica.bucketOf(`user-${user}`)
       const draw = this.#random.next()
       const fellBack = draw >= world.failed && draw < world.failed + world.fellBack

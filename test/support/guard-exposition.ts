@@ -19,6 +19,7 @@ export function guardExposition(): string {
     awaiting: undefined,
     paused: undefined,
     reason: '',
+    ended: [],
     alarms: ALARMS.map((code) => ({ code, message: code, since: 1 })),
     expected: 0.25,
     messages: { sent: 3, failed: 1 },

@@ -24,8 +24,10 @@ export function statusText(
     ({ at, sentence }) => `  ${style.dim(clock(at))}  incident: ${sentence}`,
   )
   const alarms = summary.alarms.map((alarm) => `  ${style.red('alarm')} ${alarm}`)
+  // An older guard does not publish it.
+  const ended = (summary.ended ?? []).map((text) => `  ${style.dim(text)}`)
   const lines = [head, `  ${summary.sentence}`, ...attempt, ...waits, ...metrics]
-  return `${[...lines, ...incidents, ...alarms].join('\n')}\n`
+  return `${[...lines, ...incidents, ...alarms, ...ended].join('\n')}\n`
 }
 
 function metricLine(

@@ -253,13 +253,16 @@ export const schemas: Readonly<Record<string, Schema>> = {
       epoch: number,
       elsewhere: { ...text, description: 'who acts, when it is not the guard beside the page' },
       alarms: lines,
+      ended: { ...lines, description: 'alarms that are over' },
       awaiting: { ...number, description: 'a share that waits for approval' },
       next: { ...number, description: 'the share of the next step' },
       paused: object({ who: text, since: number }),
       holding: { ...text, description: 'the alarm in which it takes no step' },
       at: number,
     },
-    'answer plan awaiting next paused holding waits lateMs incidents epoch elsewhere'.split(' '),
+    'answer plan awaiting next paused holding waits lateMs incidents epoch elsewhere ended'.split(
+      ' ',
+    ),
   ),
   History: listOf(
     object({

@@ -34,6 +34,16 @@ export interface Alarm {
   readonly since: number
 }
 
+/** An alarm that is over. */
+export interface EndedAlarm extends Alarm {
+  /** Epoch milliseconds. */
+  readonly until: number
+}
+
+/** So many alarms that are over are kept, for so long. */
+const KEPT = 5
+const KEPT_MS = 30 * 60_000
+
 /** Alarms in which no step is taken. */
 export const HOLDING: ReadonlySet<AlarmCode> = new Set([
   'metrics-lost',
@@ -51,6 +61,7 @@ export const HOLDING: ReadonlySet<AlarmCode> = new Set([
 /** Alarms that are on, each reported once when it begins and once when it ends. */
 export class Alarms {
   readonly #on = new Map<AlarmCode, Alarm>()
+  #ended: readonly EndedAlarm[] = []
   readonly #tell: (alarm: Alarm, on: boolean) => Promise<void>
 
   constructor(tell: (alarm: Alarm, on: boolean) => Promise<void>) {
@@ -59,6 +70,11 @@ export class Alarms {
 
   get list(): readonly Alarm[] {
     return [...this.#on.values()]
+  }
+
+  /** Those that ended within the last half hour and are not on again, the newest first. */
+  ended(now: number): readonly EndedAlarm[] {
+    return this.#ended.filter(({ code, until }) => now - until <= KEPT_MS && !this.#on.has(code))
   }
 
   /** Alarms that prevent the next step. */
@@ -71,7 +87,10 @@ export class Alarms {
     const before = this.#on.get(code)
     if (message === '') {
       this.#on.delete(code)
-      if (before !== undefined) await this.#tell(before, false)
+      if (before === undefined) return
+      const others = this.#ended.filter((one) => one.code !== code)
+      this.#ended = [{ ...before, until: now }, ...others].slice(0, KEPT)
+      await this.#tell(before, false)
       return
     }
     const alarm = { code, message, since: before?.since ?? now }

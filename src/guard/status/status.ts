@@ -1,4 +1,4 @@
-import type { Alarm } from './alarms.ts'
+import type { Alarm, EndedAlarm } from './alarms.ts'
 import type { Eyes } from '../watch/eyes.ts'
 import type { Disagreement, Sight, Verdict } from '../rule/index.ts'
 import type { Failure } from '../samples/source.ts'
@@ -34,6 +34,8 @@ export interface GuardPosition {
   /** Why it rolled back or yielded; else `''`. */
   readonly reason: string
   readonly alarms: readonly Alarm[]
+  /** Alarms that are over, the newest first. */
+  readonly ended: readonly EndedAlarm[]
   /** Share of the probe users that each process must send to the new side; undefined: unknown. */
   readonly expected: number | undefined
   /** Messages to people that were accepted, and given up. */

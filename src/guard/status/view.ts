@@ -1,4 +1,4 @@
-import { type Alarm, HOLDING } from './alarms.ts'
+import { type Alarm, type EndedAlarm, HOLDING } from './alarms.ts'
 import { metricText } from '../rule/index.ts'
 import type { Answer, MetricVerdict } from '../rule/index.ts'
 import type { GuardStatus, ToldIncident } from './status.ts'
@@ -33,6 +33,8 @@ export interface GuardSummary {
   /** Which attempt this is; each resume begins one. */
   readonly epoch: number
   readonly alarms: readonly string[]
+  /** Alarms that are over, with their times, the newest first. */
+  readonly ended: readonly string[]
   /** Share of the new side in percent. */
   readonly percent: number
   /** A share that waits for an approval. */
@@ -90,6 +92,12 @@ function alarmText({ code, message, since }: Alarm): string {
   return `${code}: ${message} (since ${new Date(since).toISOString().slice(11, 19)} UTC)`
 }
 
+/** What was the matter, from when to when. */
+function endedText({ code, message, since, until }: EndedAlarm): string {
+  const [from, to] = [since, until].map((at) => new Date(at).toISOString().slice(11, 19))
+  return `${code}: ${message} (over: ${from} to ${to} UTC)`
+}
+
 /** What a person should know of the guard at a glance. */
 export function viewOf(status: GuardStatus): GuardSummary {
   return {
@@ -103,6 +111,7 @@ export function viewOf(status: GuardStatus): GuardSummary {
     incidents: status.incidents,
     epoch: status.epoch,
     alarms: status.alarms.map((alarm) => alarmText(alarm)),
+    ended: status.ended.map((alarm) => endedText(alarm)),
     percent: status.percent,
     awaiting: status.awaiting,
     next: status.next,

@@ -141,7 +141,7 @@ export class Eyes {
     const heard = poll.readings.map(({ replica }) => replica)
     this.sight = look(this.sight.state, at, heard, this.#plan.blindness, this.#named())
     this.broken = this.#limits.add(at, differences)
-    this.disagreements = disagreements(this.#observer.replicas)
+    this.disagreements = this.#observer.lasting(disagreements(this.#observer.replicas))
     return at
   }
 

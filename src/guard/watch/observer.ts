@@ -1,6 +1,6 @@
 import type { Plan } from '../plan/plan.ts'
-import { sum } from '../rule/index.ts'
-import type { ArmPair, Stratum } from '../rule/index.ts'
+import { likelihoodOfWell, sum } from '../rule/index.ts'
+import type { ArmPair, Disagreement, Stratum } from '../rule/index.ts'
 import { difference } from '../samples/difference.ts'
 import type { Difference } from '../samples/difference.ts'
 import type { ArmReading, Reading } from '../samples/reading.ts'
@@ -13,6 +13,8 @@ export interface Observation {
   readonly strata: ReadonlyMap<string, ReadonlyMap<string, ArmPair>>
 }
 
+/** Evidence of a thousand to one that a replica is as the others again. */
+const SURE = Math.log(1000)
 /** What a replica did is forgotten with this time constant, in seconds: an alarm must not outlive its cause. */
 const FORGET_S = 120
 
@@ -24,6 +26,10 @@ export class Observer {
   readonly replicas: Map<string, Counts> = new Map()
   readonly #plan: Plan
   readonly #before = new Map<string, Reading>()
+  /** What each replica did in the latest poll. */
+  #latest: ReadonlyMap<string, Stratum> = new Map()
+  /** Evidence that a disagreement is over, by what it is about. */
+  readonly #well = new Map<string, number>()
 
   constructor(plan: Plan) {
     this.#plan = plan
@@ -31,6 +37,7 @@ export class Observer {
 
   beginStep(): void {
     this.replicas.clear()
+    this.#well.clear()
   }
 
   observe(readings: readonly Reading[]): Observation {
@@ -42,11 +49,34 @@ export class Observer {
     }
     const elapsedS = Math.max(0, ...differences.map((one) => one.elapsedS))
     this.#forget(Math.exp(-elapsedS / FORGET_S))
-    for (const one of differences) this.#count(one)
+    this.#latest = new Map(differences.map((one) => [one.replica, countsOf(one)]))
+    for (const [replica, counts] of this.#latest) this.#count(replica, counts)
     const strata = new Map(
       this.#plan.metrics.map(({ id }) => [id, this.#byReplica(id, differences)]),
     )
     return { elapsedS, differences, strata }
+  }
+
+  /**
+   * The disagreements that last. Of one that is over its counts are forgotten, which alone would take minutes.
+   */
+  lasting(found: readonly Disagreement[]): Disagreement[] {
+    const keys = new Set(found.map(({ replica, of }) => `${of} ${replica}`))
+    for (const key of this.#well.keys()) if (!keys.has(key)) this.#well.delete(key)
+    return found.filter((one) => {
+      const { replica, of } = one
+      const key = `${of} ${replica}`
+      const poll = this.#latest.get(replica)
+      if (poll === undefined) return true
+      const [bad, total] = operationsOf(of, poll)
+      const well = Math.max(0, (this.#well.get(key) ?? 0) + likelihoodOfWell(one, bad, total))
+      this.#well.set(key, well)
+      if (well < SURE) return true
+      this.#well.delete(key)
+      // All of it: half of its counts would not be comparable with the others'.
+      this.replicas.delete(replica)
+      return false
+    })
   }
 
   #forget(kept: number): void {
@@ -98,17 +128,33 @@ export class Observer {
     return { control: one('off'), treatment: one('on') }
   }
 
-  #count({ replica, arms }: Difference): void {
+  #count(replica: string, latest: Stratum): void {
     const counts = this.replicas.get(replica) ?? {
       badTreatment: 0,
       treatment: 0,
       badControl: 0,
       control: 0,
     }
-    counts.badTreatment += sum(arms.on.failed) + sum(arms.on.fellBack)
-    counts.treatment += sum(arms.on.operations)
-    counts.badControl += sum(arms.off.failed) + sum(arms.off.fellBack)
-    counts.control += sum(arms.off.operations)
+    counts.badTreatment += latest.badTreatment
+    counts.treatment += latest.treatment
+    counts.badControl += latest.badControl
+    counts.control += latest.control
     this.replicas.set(replica, counts)
   }
+}
+
+function countsOf({ arms: { off, on } }: Difference): Stratum {
+  return {
+    badTreatment: sum(on.failed) + sum(on.fellBack),
+    treatment: sum(on.operations),
+    badControl: sum(off.failed) + sum(off.fellBack),
+    control: sum(off.operations),
+  }
+}
+
+/** What a disagreement counts, and of how many. */
+function operationsOf(of: Disagreement['of'], counts: Stratum): readonly [number, number] {
+  const { badTreatment, treatment, badControl, control } = counts
+  if (of === 'share') return [treatment, treatment + control]
+  return of === 'on' ? [badTreatment, treatment] : [badControl, control]
 }

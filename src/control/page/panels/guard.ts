@@ -48,8 +48,19 @@ export function guardPanel(): { update(state: ControlState): void } {
   const alarms = h('ul', { class: 'alarms' })
   const waits = h('ul', { class: 'waits' })
   const incidents = h('ul', { class: 'waits' })
+  const ended = h('ul', { class: 'waits', id: 'ended-alarms' })
   const orders = guardOrders()
-  byId('guard').append(sentence, alarms, orders.element, plan, waits, metrics, scale, incidents)
+  byId('guard').append(
+    sentence,
+    alarms,
+    ended,
+    orders.element,
+    plan,
+    waits,
+    metrics,
+    scale,
+    incidents,
+  )
   const chip = byId('guard-mode')
 
   return {
@@ -62,7 +73,8 @@ export function guardPanel(): { update(state: ControlState): void } {
         )
         sentence.className = 'empty'
         setText(chip, 'none')
-        for (const part of [plan, waits, metrics, scale, incidents, alarms]) part.replaceChildren()
+        for (const part of [plan, waits, metrics, scale, incidents, alarms, ended])
+          part.replaceChildren()
         orders.update(null)
         return
       }
@@ -86,6 +98,8 @@ export function guardPanel(): { update(state: ControlState): void } {
       whenChanged(alarms, guard.alarms.join('\n'), () =>
         guard.alarms.map((text) => h('li', {}, text)),
       )
+      const over = guard.ended ?? []
+      whenChanged(ended, over.join('\n'), () => over.map((text) => h('li', {}, text)))
     },
   }
 }

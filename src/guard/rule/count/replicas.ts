@@ -4,6 +4,11 @@ import type { Stratum } from './increment.ts'
 export interface Disagreement {
   readonly replica: string
   readonly what: string
+  /** The side that fails more, or the share of operations on the new side. */
+  readonly of: 'on' | 'off' | 'share'
+  /** Of this replica, and of the others. */
+  readonly rate: number
+  readonly others: number
 }
 
 /** Errors cluster: the variance is assumed to be this many times that of independent ones. */
@@ -15,6 +20,20 @@ function deviations(x: number, n: number, othersX: number, othersN: number): num
   const pooled = (x + othersX) / (n + othersN)
   const variance = EFFECT * pooled * (1 - pooled) * (1 / n + 1 / othersN)
   return variance === 0 ? 0 : (x / n - othersX / othersN) / Math.sqrt(variance)
+}
+
+/**
+ * How much more likely the latest operations are of a replica that is as the others again, as a logarithm; it may be
+ * negative. Errors cluster, so they say less than independent ones.
+ */
+export function likelihoodOfWell(
+  { rate, others }: Pick<Disagreement, 'rate' | 'others'>,
+  bad: number,
+  total: number,
+): number {
+  const [odd, well] = [rate, others].map((p) => Math.min(0.999, Math.max(0.001, p)))
+  const good = (total - bad) * Math.log((1 - well!) / (1 - odd!))
+  return (bad * Math.log(well! / odd!) + good) / EFFECT
 }
 
 function percent(x: number, n: number): string {
@@ -48,13 +67,14 @@ export function disagreements(counts: ReadonlyMap<string, Stratum>): Disagreemen
     for (const [side, x, n, othersX, othersN] of sides) {
       if (deviations(x, n, othersX, othersN) < MIN_DEVIATIONS) continue
       const what = `fails ${percent(x, n)} on the ${side === 'on' ? 'new' : 'old'} side, the others ${percent(othersX, othersN)}`
-      found.push({ replica, what })
+      found.push({ replica, what, of: side, rate: x / n, others: othersX / othersN })
     }
     const n = one.treatment + one.control
     const others = rest.treatment + rest.control
     if (Math.abs(deviations(one.treatment, n, rest.treatment, others)) >= 2 * MIN_DEVIATIONS) {
       const what = `sends ${percent(one.treatment, n)} of its operations to the new side, the others ${percent(rest.treatment, others)}`
-      found.push({ replica, what })
+      const [rate, theirs] = [one.treatment / n, rest.treatment / others]
+      found.push({ replica, what, of: 'share', rate, others: theirs })
     }
   }
   return found
