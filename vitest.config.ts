@@ -5,22 +5,21 @@ import { missingPrograms } from './test/support/needs.ts'
 const everything = ['test/**/*.test.ts']
 
 /**
- * Tests that leave nothing behind in their process, no variable, global provider or timer: they share one,
- * and what they import is loaded once. Half a second of processor time a file is saved. Whoever changes
- * more than its own objects and files belongs outside.
+ * Tests that change their process (a global provider, the environment, a fake clock, the modules), need a
+ * heap of their own to measure, or hold something against it. All others share a few processes, in which
+ * what they import is loaded once: a second of processor time a file.
  */
-const together = [
-  'test/cache/{*,adapter/*,file/conformance-suite}.test.ts',
-  'test/control/{deploy,headline,way-back,walls}.test.ts',
-  'test/deploy/*.test.ts',
-  'test/flagd/{differences,recorded/flagfile}.test.ts',
-  'test/flagfile/*.test.ts',
-  'test/flags/{environment,memory}.test.ts',
-  'test/guard/{evidence,flag-look,guard,judge,plan,samples,simulation,watching}.test.ts',
-  'test/packaging/{check-imports,compose,lockfile}.test.ts',
-  'test/rollout/*.test.ts',
-  'test/sidecar/{flags-files,request-context,start}.test.ts',
-  'test/switch/{deadlines,fences,loads,manners,parts}.test.ts',
+const alone = [
+  'test/cache/file/turn-look.test.ts',
+  'test/chaos/chaos.test.ts',
+  'test/cli/init.test.ts',
+  'test/flags/domain.test.ts',
+  'test/fuzz/*.test.ts',
+  'test/provision/*.test.ts',
+  'test/sidecar/default-flags.test.ts',
+  'test/switch/{breaker,follower}.test.ts',
+  'test/telemetry/open-telemetry.test.ts',
+  'test/vendors/*.test.ts',
 ]
 
 export default defineConfig({
@@ -36,8 +35,11 @@ export default defineConfig({
     maxWorkers: 4,
     sequence: { sequencer: LongestFirst },
     projects: [
-      { extends: true, test: { name: 'together', include: together, isolate: false } },
-      { extends: true, test: { name: 'alone', include: everything, exclude: together } },
+      {
+        extends: true,
+        test: { name: 'together', include: everything, exclude: alone, isolate: false },
+      },
+      { extends: true, test: { name: 'alone', include: alone } },
     ],
   },
 })

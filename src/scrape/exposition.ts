@@ -18,6 +18,8 @@ const ONE_PROCESS = 'name the metrics URL of one app process, not of an aggregat
 const NAME = /^[a-zA-Z_:][a-zA-Z0-9_:]*/
 // Sticky, so that nothing is copied to go on behind a label.
 const LABEL = /([a-zA-Z_][a-zA-Z0-9_]*)\s*=\s*"([^"\\]*(?:\\.[^"\\]*)*)"\s*(?:,\s*|(?=\}))/y
+// No digit may match in two ways: a text of 16,000 digits that is not a number would take a quarter of a second.
+const NUMBER = /^[+-]?(\d+(\.\d*)?|\.\d+)(e[+-]?\d+)?$/i
 
 /**
  * Reads Prometheus text (format 0.0.4) in pieces, and keeps only the wanted series. The input is
@@ -79,9 +81,8 @@ export class ExpositionReader {
       }
       at++
     }
-    const [text = '', , extra] = line.slice(at).trim().split(/\s+/)
-    const value = valueOf(text)
-    if (value === undefined || extra !== undefined) return this.#refuse(line)
+    const value = valueOf(line.slice(at).trim()) ?? beforeTimestamp(line.slice(at))
+    if (value === undefined) return this.#refuse(line)
     if (this.series.length >= this.#maxSeries) {
       throw new SwitchbackError('SB_METRICS_TOO_LARGE', `more than ${this.#maxSeries} series`, {
         hint: ONE_PROCESS,
@@ -115,11 +116,15 @@ function unescape(text: string): string {
     : text
 }
 
+/** A value may be followed by the time that it was taken at, which nobody reads. */
+function beforeTimestamp(text: string): number | undefined {
+  const [value = '', , extra] = text.trim().split(/\s+/)
+  return extra === undefined ? valueOf(value) : undefined
+}
+
 function valueOf(text: string): number | undefined {
   if (text === '+Inf' || text === 'Inf') return Infinity
   if (text === '-Inf') return -Infinity
   if (text === 'NaN') return Number.NaN
-  // No digit may match in two ways: a text of 16,000 digits that is not a number would take a
-  // quarter of a second.
-  return /^[+-]?(\d+(\.\d*)?|\.\d+)(e[+-]?\d+)?$/i.test(text) ? Number(text) : undefined
+  return NUMBER.test(text) ? Number(text) : undefined
 }

@@ -3,7 +3,7 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
-import { switchback } from './support.ts'
+import { runCommand } from '../support/run-command.ts'
 
 /** Whether a shell is installed here. */
 function has(shell: string): boolean {
@@ -29,7 +29,7 @@ async function check(shell: string, script: string): Promise<void> {
 
 describe('completion', () => {
   it.skipIf(!has('bash'))('completes commands and options in bash', async () => {
-    const { stdout } = await switchback(['completion', 'bash'])
+    const { stdout } = await runCommand(['completion', 'bash'])
     const complete = (...line: string[]) => {
       const text = line.map((word) => `'${word}'`).join(' ')
       const script = `${stdout}\nCOMP_WORDS=(switchback ${text}); COMP_CWORD=${line.length}; _switchback; echo "\${COMPREPLY[@]}"`
@@ -46,7 +46,7 @@ describe('completion', () => {
   })
 
   it.each(['zsh', 'fish'])('is sound %s', async (shell) => {
-    const { code, stdout } = await switchback(['completion', shell])
+    const { code, stdout } = await runCommand(['completion', shell])
     expect(code).toBe(0)
     expect(stdout).toContain('rollback')
     expect(stdout).toContain('keep-pilots')
@@ -54,7 +54,7 @@ describe('completion', () => {
   })
 
   it('names the shells that it knows', async () => {
-    const { code, stderr } = await switchback(['completion', 'ksh'])
+    const { code, stderr } = await runCommand(['completion', 'ksh'])
     expect([code, stderr]).toEqual([
       2,
       'error: completion for "ksh" is not supported: name bash, zsh or fish\n',

@@ -9,9 +9,10 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { redisCache } from '../../src/cache/index.ts'
 import { licensed, makePairActor, type PairActor } from '../support/pair.ts'
 import { startRedis, type TestRedis } from '../support/redis-server.ts'
+import { runCommand } from '../support/run-command.ts'
 import { until } from '../support/until.ts'
 
-const BIN = fileURLToPath(new URL('../../build/cli/bin.js', import.meta.url))
+const BIN = fileURLToPath(new URL('../../dist/cli/bin.js', import.meta.url))
 const directory = mkdtempSync(join(tmpdir(), 'switchback-copy-'))
 const KEYS = 3000
 let [a, b] = [] as unknown as [TestRedis, TestRedis]
@@ -82,7 +83,10 @@ describe('switchback copy', () => {
 
     const cursor = cursorOf()
     const interrupted = copy(slow)
-    await until('it has gone on', () => cursorOf() !== cursor)
+    await until(
+      'it has gone on',
+      () => interrupted.child.exitCode !== null || cursorOf() !== cursor,
+    )
     interrupted.child.kill('SIGINT')
     const { code, out } = await interrupted.ended
     expect(code).toBe(130)
@@ -116,10 +120,11 @@ describe('switchback copy', () => {
     [[...WAY, 'more'], /copy does not take "more"/],
   ])('one line says what is wrong with %j', async (args, message) => {
     writeFileSync(join(directory, 'other.json'), '{}')
-    const { code, out, err } = await copy(args).ended
-    expect(err).toMatch(message)
-    expect(err.trim().split('\n')).toHaveLength(1)
-    expect({ code, out }).toEqual({ code: 2, out: '' })
+    const argv = ['copy', ...sides(), ...args]
+    const { code, stdout, stderr } = await runCommand(argv, { cwd: directory })
+    expect(stderr).toMatch(message)
+    expect(stderr.trim().split('\n')).toHaveLength(1)
+    expect({ code, stdout }).toEqual({ code: 2, stdout: '' })
   })
 
   test('files that are not there are not begun, nor is a Redis asked of which none is named', async () => {

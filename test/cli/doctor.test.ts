@@ -4,7 +4,7 @@ import { describe, expect, it } from 'vitest'
 import { temporaryDirectory, usual } from '../rollout/support.ts'
 import { startFlagd } from '../support/flagd.ts'
 import { redisServerAvailable, startRedis } from '../support/redis-server.ts'
-import { switchback } from './support.ts'
+import { runCommand } from '../support/run-command.ts'
 
 interface Finding {
   readonly check: string
@@ -23,7 +23,7 @@ async function place(text = usual) {
   const { evaluation, management, sync } = flagd.ports
   const argv = ['doctor', '--flagd', flagd.url, '--ports', `${evaluation},${management},${sync}`]
   const run = (more: readonly string[] = [], env: Record<string, string> = {}) =>
-    switchback([...argv, ...more], { cwd, env })
+    runCommand([...argv, ...more], { cwd, env })
   return {
     file,
     flagd,

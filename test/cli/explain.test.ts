@@ -8,7 +8,7 @@ import { expectationOf, readFlags } from '../../src/rollout/index.ts'
 import { temporaryDirectory } from '../rollout/support.ts'
 import { fakeProcess, type FakeSays } from '../support/fake-process.ts'
 import { startFlagd } from '../support/flagd.ts'
-import { switchback } from './support.ts'
+import { runCommand } from '../support/run-command.ts'
 
 const text = `{
   "flags": {
@@ -33,7 +33,7 @@ async function place() {
   await mkdir(join(cwd, 'flags'))
   const file = join(cwd, 'flags', 'use-redis.json')
   await writeFile(file, text)
-  const run = (...argv: string[]) => switchback(['explain', ...argv], { cwd })
+  const run = (...argv: string[]) => runCommand(['explain', ...argv], { cwd })
   const json = async (...argv: string[]): Promise<Record<string, unknown>> =>
     JSON.parse((await run(...argv, '--json')).stdout) as Record<string, unknown>
   return { file, run, json }
@@ -111,7 +111,7 @@ it('status asks the processes too: who does not decide what the file says, and w
   const same = await app({ on: 50, hash })
   const behind = await app({ on: 100, hash: 'deadbeefdeadbeef' })
   const status = (...argv: string[]) =>
-    switchback(['status', '--file', file, '--no-flagd', ...argv])
+    runCommand(['status', '--file', file, '--no-flagd', ...argv])
   expect((await status()).stdout).toMatch(/apps +not asked: no app process is known; name each/)
   const well = await status('--metrics', same)
   expect(well.stdout).toMatch(/apps +1 of 1 process decides what the file says/)
@@ -145,7 +145,7 @@ it('an address that is not of a process of ours is told as such, with what to do
   const { port } = server.address() as AddressInfo
   const rollback = (path: string) => {
     const metrics = ['--metrics', `http://127.0.0.1:${port}${path}`, '--timeout', '0.5']
-    return switchback(['rollback', '--file', file, '--no-flagd', ...metrics])
+    return runCommand(['rollback', '--file', file, '--no-flagd', ...metrics])
   }
   const page = await rollback('/page')
   expect(page.code).toBe(3)

@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import { expect, it } from 'vitest'
 import { changeShare, readHistory } from '../../src/rollout/index.ts'
 import { temporaryDirectory, usual } from '../rollout/support.ts'
-import { switchback } from './support.ts'
+import { runCommand } from '../support/run-command.ts'
 
 /** A file that a command has set to 50 %, and an editor of it. */
 async function place() {
@@ -18,7 +18,7 @@ async function place() {
     await rename(`${file}.new`, file)
   }
   const run = (...argv: string[]) =>
-    switchback(argv[0] === 'history' ? argv : [...argv, '--no-flagd'], { cwd })
+    runCommand(argv[0] === 'history' ? argv : [...argv, '--no-flagd'], { cwd })
   return { file, edit, run }
 }
 

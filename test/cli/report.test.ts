@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import { expect, it } from 'vitest'
 import { useRedis } from '../support/flags-files.ts'
 import { temporaryDirectory } from '../provision/support.ts'
-import { switchback } from './support.ts'
+import { runCommand } from '../support/run-command.ts'
 
 const hash = { before: 'a', after: 'b' }
 const change = (at: string, from: number, to: number, more: object = {}): string =>
@@ -73,7 +73,7 @@ it('writes down what is known of the last rollout, and leaves open what people k
       '{"at":"2026',
     ].join('\n'),
   )
-  const { code, stdout } = await switchback(['report', '--file', file])
+  const { code, stdout } = await runCommand(['report', '--file', file])
   expect(code).toBe(0)
   expect(stdout).not.toContain('earlier')
   for (const line of [
@@ -91,14 +91,14 @@ it('writes down what is known of the last rollout, and leaves open what people k
   ]) {
     expect(stdout.split('\n')).toContain(line)
   }
-  const earlier = await switchback(['report', '--file', file, '--since', '2026-11-26T07:00Z'])
+  const earlier = await runCommand(['report', '--file', file, '--since', '2026-11-26T07:00Z'])
   expect(earlier.stdout).toContain('an earlier rollout')
-  expect((await switchback(['report', '--file', file, '--since', 'soon'])).code).toBe(2)
+  expect((await runCommand(['report', '--file', file, '--since', 'soon'])).code).toBe(2)
 })
 
 it('says that nothing is recorded, where nothing is', async () => {
   const file = join(await temporaryDirectory(), 'use-redis.json')
   await writeFile(file, JSON.stringify(useRedis(0)))
-  const { code, stdout } = await switchback(['report', '--file', file])
+  const { code, stdout } = await runCommand(['report', '--file', file])
   expect([code, stdout]).toEqual([0, expect.stringContaining('**from**: nothing is recorded')])
 })

@@ -7,7 +7,8 @@ import { temporaryDirectory, usual } from '../rollout/support.ts'
 import { HUNG_MS } from '../support/until.ts'
 import { fakeProcess } from '../support/fake-process.ts'
 import { type Flagd, startFlagd } from '../support/flagd.ts'
-import { type Ended, type RunOptions, switchback } from './support.ts'
+import { type Ended, runCommand, type RunOptions } from '../support/run-command.ts'
+import { switchback } from './support.ts'
 
 /** A directory with `flags/use-redis.json`, and a flagd that serves it. */
 interface Place {
@@ -26,7 +27,7 @@ async function place(): Promise<Place> {
   const flagd = await startFlagd(file)
   const env = { SWITCHBACK_FLAGD: flagd.url, SWITCHBACK_WHO: 'ann@test' }
   const run: Place['run'] = (argv, options = {}) =>
-    switchback(argv, { cwd, ...options, env: { ...env, ...options.env } })
+    runCommand(argv, { cwd, ...options, env: { ...env, ...options.env } })
   return {
     cwd,
     file,
@@ -228,8 +229,11 @@ describe('set', () => {
   it('stops waiting at Ctrl-C', async () => {
     const other = await place()
     const argv = ['set', '25', '--yes', '--flagd', other.flagd.url, '--timeout', '600']
-    const { code } = await here.run(argv, { signal: AbortSignal.timeout(2500) })
-    expect(code).not.toBe(0)
+    const stop = new AbortController()
+    const ended = switchback(argv, { cwd: here.cwd, signal: stop.signal })
+    await vi.waitFor(async () => expect(await readFile(here.file, 'utf8')).toContain('25'), HUNG_MS)
+    stop.abort()
+    expect((await ended).code).not.toBe(0)
   })
 })
 

@@ -2,7 +2,7 @@ import { mkdir, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { expect, it } from 'vitest'
 import { temporaryDirectory, usual } from '../rollout/support.ts'
-import { switchback } from './support.ts'
+import { runCommand } from '../support/run-command.ts'
 
 const text = usual.replace('"on": true, "off": false', '"on": "true", "off": "false"')
 const words = 'the variants of flag "use-redis" are not true and false ("on = \\"true\\""'
@@ -12,7 +12,7 @@ it('variants that are text: nobody could move, so validate, doctor, preview, set
   await mkdir(join(cwd, 'flags'))
   const file = join(cwd, 'flags', 'use-redis.json')
   await writeFile(file, text)
-  const run = (...argv: string[]) => switchback(argv, { cwd })
+  const run = (...argv: string[]) => runCommand(argv, { cwd })
   const checked = await run('validate')
   expect([checked.code, checked.stdout]).toEqual([1, expect.stringContaining(words)])
   expect((await run('validate', '--flag', 'other')).code).toBe(0)

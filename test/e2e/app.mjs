@@ -26,7 +26,7 @@ let next = 0
 setInterval(() => {
   const user = users[next++ % users.length]
   void cache.for({ targetingKey: user }).getOrSet(`profile:${user}`, () => 'x', { ttl: '1m' })
-}, 20)
+}, 100)
 
 async function sides() {
   const decisions = await Promise.all(users.map((targetingKey) => decider.decide({ targetingKey })))

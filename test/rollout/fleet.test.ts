@@ -1,5 +1,4 @@
 import { type ChildProcess, spawn } from 'node:child_process'
-import { once } from 'node:events'
 import { createInterface } from 'node:readline'
 import { expect, onTestFinished, test } from 'vitest'
 import { startSidecar } from '../../src/sidecar/index.ts'
@@ -7,6 +6,8 @@ import { switchback } from '../cli/support.ts'
 import { until } from '../support/until.ts'
 import { flagsFile } from './support.ts'
 
+/** Two that can be stopped, and processes that play six each. */
+const PLAYED = [1, 6, 1, 6, 6]
 const APPS = 20
 const FLAGDS = 5
 
@@ -21,8 +22,8 @@ interface App {
   readonly address: string
 }
 
-async function startApp(port: number): Promise<App> {
-  const child = spawn(process.execPath, ['test/support/fleet-app.mjs'], {
+async function startApps(port: number, count: number): Promise<App[]> {
+  const child = spawn(process.execPath, ['test/support/fleet-app.mjs', String(count)], {
     stdio: ['pipe', 'pipe', 'ignore'],
     env: {
       PATH: process.env['PATH'],
@@ -33,8 +34,12 @@ async function startApp(port: number): Promise<App> {
     },
   })
   onTestFinished(() => void child.kill('SIGKILL'))
-  const [line] = await once(createInterface(child.stdout), 'line')
-  return { child, address: `127.0.0.1:${line}` }
+  const apps: App[] = []
+  for await (const line of createInterface(child.stdout)) {
+    apps.push({ child, address: `127.0.0.1:${line}` })
+    if (apps.length === count) return apps
+  }
+  throw new Error('the application has ended')
 }
 
 test('20 processes behind 5 flagds: all confirm a rollback, and two that hang are named', async () => {
@@ -47,12 +52,8 @@ test('20 processes behind 5 flagds: all confirm a rollback, and two that hang ar
       return sidecar.ports.sync
     }),
   )
-  const apps: App[] = []
-  // All at once they would starve each other of their first connection.
-  while (apps.length < APPS) {
-    apps.push(...(await Promise.all([0, 1, 2, 3].map((index) => startApp(flagds[index]!)))))
-    flagds.push(flagds.shift()!)
-  }
+  const started = PLAYED.map((count, index) => startApps(flagds[index]!, count))
+  const apps = (await Promise.all(started)).flat()
   const named = apps.flatMap(({ address }) => ['--metrics', `http://${address}/metrics`])
   const command = (...argv: string[]): ReturnType<typeof switchback> =>
     switchback([...argv, '--file', file, '--no-flagd', ...named])
@@ -70,7 +71,7 @@ test('20 processes behind 5 flagds: all confirm a rollback, and two that hang ar
     120_000,
   )
 
-  const frozen = [apps[3]!, apps[11]!]
+  const frozen = [apps[0]!, apps[7]!]
   for (const { child } of frozen) child.kill('SIGSTOP')
   let share = 50
   await until(

@@ -6,9 +6,9 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { onTestFinished } from 'vitest'
 
-/** The built room, for child processes. */
+/** What is published, for child processes: one file, not sixty. */
 export const builtRollout: string = fileURLToPath(
-  new URL('../../build/rollout/index.js', import.meta.url),
+  new URL('../../dist/rollout.mjs', import.meta.url),
 )
 
 /** A flags file as this repository ships it. */

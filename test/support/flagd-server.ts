@@ -6,10 +6,9 @@ import { createServer } from 'node:net'
 import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
-import { setTimeout as delay } from 'node:timers/promises'
 import { startSidecar } from '../../src/sidecar/index.ts'
 import type { SidecarPorts } from '../../src/sidecar/index.ts'
-import { HUNG_MS } from './until.ts'
+import { HUNG_MS, pause } from './until.ts'
 
 /** Something that serves flags over flagd's protocols: the sidecar, or a real flagd. */
 export interface FlagServer extends AsyncDisposable {
@@ -145,9 +144,10 @@ export async function until(
   what: string,
   condition: () => boolean | Promise<boolean>,
 ): Promise<void> {
-  const deadline = performance.now() + HUNG_MS
+  const begun = performance.now()
   let last: unknown
   for (;;) {
+    const looked = performance.now()
     try {
       if (await condition()) return
       last = undefined
@@ -155,9 +155,9 @@ export async function until(
       if (error instanceof Error && error.message.startsWith('flagd exited')) throw error
       last = error
     }
-    if (performance.now() > deadline)
+    if (performance.now() - begun > HUNG_MS)
       throw new Error(`not within ${HUNG_MS} ms: ${what}`, { cause: last })
-    await delay(10)
+    await pause(begun, looked)
   }
 }
 

@@ -2,7 +2,7 @@
 // with a switch for each way in which a provider can misbehave.
 import { OpenFeature, OpenFeatureEventEmitter, ProviderEvents } from '@openfeature/server-sdk'
 import type { EvaluationContext, Provider, ResolutionDetails } from '@openfeature/server-sdk'
-import { HUNG_MS } from './until.ts'
+import { HUNG_MS, until as untilNamed } from './until.ts'
 
 type Rule = (context: EvaluationContext) => ResolutionDetails<unknown>
 
@@ -85,13 +85,9 @@ export async function domainOf(provider: Provider): Promise<string> {
 }
 
 /** Polls until the condition holds; fails after the deadline. */
-export async function until(
+export function until(
   condition: () => boolean | Promise<boolean>,
   deadlineMs: number = HUNG_MS,
 ): Promise<void> {
-  const end = performance.now() + deadlineMs
-  while (!(await condition())) {
-    if (performance.now() > end) throw new Error(`not within ${deadlineMs} ms: ${condition}`)
-    await new Promise((resolve) => setTimeout(resolve, 5))
-  }
+  return untilNamed(String(condition), condition, deadlineMs)
 }

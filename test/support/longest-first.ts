@@ -26,13 +26,18 @@ const LONGEST = [
 
 /**
  * A long file that begins last keeps one process busy while the others have nothing left to do. Vitest
- * learns the order only from an earlier run, which a fresh clone does not have.
+ * learns the order only from an earlier run, which a fresh clone does not have. Files that have a process
+ * of their own come first: one between two others ends the process that those would have shared.
  */
 export class LongestFirst extends BaseSequencer {
   override async sort(files: TestSpecification[]): Promise<TestSpecification[]> {
     const sorted = await super.sort(files)
-    return sorted.toSorted((one, other) => rank(one) - rank(other))
+    return sorted.toSorted((one, other) => shares(one) - shares(other) || rank(one) - rank(other))
   }
+}
+
+function shares({ project }: TestSpecification): number {
+  return project.config.isolate ? 0 : 1
 }
 
 function rank({ moduleId }: TestSpecification): number {

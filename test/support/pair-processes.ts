@@ -1,7 +1,13 @@
 import { type ChildProcess, fork } from 'node:child_process'
 import { once } from 'node:events'
-import type { PairQuestion } from './pair-process.ts'
 import type { TestRedis } from './redis-server.ts'
+
+export interface PairQuestion {
+  readonly op: 'get' | 'set' | 'delete' | 'load' | 'clear' | 'close' | 'health' | 'told'
+  readonly user: 'off-user' | 'on-user'
+  readonly keys: readonly string[]
+  readonly value: string
+}
 
 export interface PairAnswer<T> {
   readonly result: T
@@ -9,7 +15,7 @@ export interface PairAnswer<T> {
   readonly events: readonly string[]
 }
 
-/** A process of its own with a switch between two Redis: see `pair-process.ts`. */
+/** A process of its own with a switch between two Redis: see `pair-process.mjs`. */
 export class PairProcess {
   readonly #child: ChildProcess
 
@@ -27,8 +33,8 @@ export class PairProcess {
   }
 
   static async #fork(sides: readonly string[]): Promise<PairProcess> {
-    const child = fork(new URL('pair-process.ts', import.meta.url).pathname, sides, {
-      execArgv: ['--import', new URL('../simulation/ts-loader.mjs', import.meta.url).pathname],
+    const child = fork(new URL('pair-process.mjs', import.meta.url).pathname, sides, {
+      execArgv: [],
     })
     const first = await Promise.race([once(child, 'message'), once(child, 'exit')])
     if (first[0] !== 'ready') throw new Error(`the process ended at its start: ${String(first[0])}`)

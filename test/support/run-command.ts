@@ -14,18 +14,42 @@ export interface RunOptions {
   readonly onOutput?: (text: string) => void
   /** @default none */
   readonly signal?: AbortSignal
+  /** Where it runs; a directory of one command at a time. @default where the tests run */
+  readonly cwd?: string
+  /** What it reads from stdin. @default nothing */
+  readonly input?: string
 }
 
-/** `switchback ...` in this process. */
+/**
+ * `switchback ...` in this process: a tenth of what a process of its own costs, for tests of what a
+ * command says and writes.
+ */
 export async function runCommand(
   argv: readonly string[],
-  { env = {}, onOutput = () => {}, signal = new AbortController().signal }: RunOptions = {},
+  { cwd, ...options }: RunOptions = {},
 ): Promise<Ended> {
+  if (cwd === undefined) return run(argv, options)
+  const before = process.cwd()
+  if (within !== undefined) throw new Error(`another command runs in ${within}`)
+  process.chdir(cwd)
+  within = cwd
+  try {
+    return await run(argv, options)
+  } finally {
+    within = undefined
+    process.chdir(before)
+  }
+}
+
+let within: string | undefined
+
+async function run(argv: readonly string[], options: Omit<RunOptions, 'cwd'>): Promise<Ended> {
+  const { env = {}, onOutput = () => {}, signal = new AbortController().signal, input } = options
   const texts = { stdout: '', stderr: '' }
   const code = await main({
     argv,
     env,
-    stdin: Readable.from([]),
+    stdin: Readable.from(input === undefined ? [] : [input]),
     stdout: {
       write: (text: string) => {
         texts.stdout += text

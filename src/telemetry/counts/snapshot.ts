@@ -76,7 +76,7 @@ const POSSIBLE: Readonly<Record<Operation, readonly Outcome[]>> = {
 }
 
 function zeros(): number[] {
-  return Array.from({ length: BOUNDS }, () => 0)
+  return Array<number>(BOUNDS).fill(0)
 }
 
 function histogram(counts: number[], sumMs: number): HistogramSnapshot {

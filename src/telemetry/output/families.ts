@@ -25,6 +25,8 @@ export function formatBound(seconds: number): string {
   return seconds === Infinity ? '+Inf' : String(seconds)
 }
 
+const LATENCY_NAMES: readonly string[] = LATENCY_BOUNDS.map(formatBound)
+
 /** Below this, slowness of single users is not exported: nothing so fast is late. */
 const SLOWEST_USEFUL = 0.000_5
 
@@ -51,7 +53,7 @@ function slowSamples(latency: readonly number[], labels: Labels): Sample[] {
     above += latency[b + 1]!
     const bound = LATENCY_BOUNDS[b]!
     if (above > 0 && bound >= SLOWEST_USEFUL) {
-      over.push({ labels: { ...labels, over: formatBound(bound) }, value: above })
+      over.push({ labels: { ...labels, over: LATENCY_NAMES[b]! }, value: above })
     }
   }
   return over.toReversed()
