@@ -17,6 +17,7 @@ const NAMES = [
   'esbuild',
   'typescript',
   'nestjs',
+  'keyv-unstorage',
   'examples',
   'managers',
   'drivers',

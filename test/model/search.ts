@@ -53,9 +53,20 @@ export function explore<S>(
   return { verdict: 'HOLDS', states: seen.size, depth, story: [] }
 }
 
+/** The state as text, its tokens named by their order. Most texts have them in order, and cost no look at a pattern. */
 function canonical(state: unknown): string {
+  const text = JSON.stringify(state)
+  let next = 0
+  for (const number of tokens(text)) {
+    if (number > next) return renamed(text)
+    if (number === next) next += 1
+  }
+  return text
+}
+
+function renamed(text: string): string {
   const names = new Map<string, string>()
-  return JSON.stringify(state).replaceAll(/t\d+/gu, (token) => {
+  return text.replaceAll(/t\d+/gu, (token) => {
     let name = names.get(token)
     if (name === undefined) names.set(token, (name = `t${names.size}`))
     return name
@@ -64,9 +75,25 @@ function canonical(state: unknown): string {
 
 /** A token that stands nowhere in the state. */
 export function fresh(state: unknown): string {
-  let highest = -1
-  for (const [, number] of JSON.stringify(state).matchAll(/t(\d+)/gu)) {
-    highest = Math.max(highest, Number(number))
+  return `t${Math.max(-1, ...tokens(JSON.stringify(state))) + 1}`
+}
+
+/** The numbers of the tokens in a text, in their order. */
+function tokens(text: string): number[] {
+  const numbers: number[] = []
+  for (let at = text.indexOf('t'); at !== -1; at = text.indexOf('t', at + 1)) {
+    let number = -1
+    for (let digit = digitAt(text, at + 1); digit >= 0; digit = digitAt(text, at + 1)) {
+      number = Math.max(number, 0) * 10 + digit
+      at += 1
+    }
+    if (number >= 0) numbers.push(number)
   }
-  return `t${highest + 1}`
+  return numbers
+}
+
+/** Anything outside 0 to 9 is no digit. */
+function digitAt(text: string, at: number): number {
+  const digit = text.charCodeAt(at) - 48
+  return digit <= 9 ? digit : -1
 }

@@ -8,7 +8,7 @@ import { missingPrograms } from './needs.ts'
  */
 export default function setup(): void {
   if (process.env['SWITCHBACK_BUILT'] !== '1') {
-    spawnSync(process.execPath, ['scripts/build.mjs', '--keep-going'], { stdio: 'inherit' })
+    spawnSync(process.execPath, ['scripts/build.mjs', '--unchecked'], { stdio: 'inherit' })
   }
   for (const { program, files } of missingPrograms()) {
     const lack = `no ${program} on PATH, and ${files.length} test files need it`
