@@ -16,7 +16,7 @@ if (!(times > 0 && perOutage > 0)) {
   console.error('test:known: --times and --per-outage are numbers above 0')
   process.exit(2)
 }
-// For the processes that it starts: see test/support/pair-process.ts.
+// For the processes that it starts: see test/support/pair-process.mjs.
 if (values.plant !== undefined) process.env['SWITCHBACK_PLANT'] = values.plant
 const held = [await writerGone(times, perOutage), await rollback(times)]
 process.exit(held.every(Boolean) ? 0 : 1)
