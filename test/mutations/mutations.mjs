@@ -1151,7 +1151,7 @@ export const mutations = [
     file: 'src/cache/redis/servers/tick.ts',
     from: 'elseif era == ARGV[2] then begin() end',
     to: 'elseif era == ARGV[2] then board = nil begin() end',
-    tests: [{ file: 'test/cache/redis/board.test.ts' }],
+    tests: [{ file: 'test/cache/redis/board.test.ts', title: 'leaves the board as it is' }],
   },
   {
     name: 'two Redis: a store that came back from a snapshot has the board that it had',

@@ -134,6 +134,14 @@ describe('the licence of a store', () => {
     expect(await licensed()).toBe(true)
   })
 
+  test('an era that its store was asked to begin leaves the board as it is', async () => {
+    const { stamp } = await tick('c')
+    const era = await field('era')
+    await backend.renew!()
+    expect((await tick()).stamp).toBe(stamp)
+    expect(await field('era')).not.toBe(era)
+  })
+
   test('an older board is not heard while the newer one speaks', async () => {
     await tick('c', { stamp: stampOf(5) })
     const era = await field('era')
