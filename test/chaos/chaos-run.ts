@@ -11,6 +11,7 @@ import { faultsFor, missing } from './faults.ts'
 import { Ground } from './ground.ts'
 import { LockHolder } from './lock-holder.ts'
 import { aftermath } from './aftermath.ts'
+import { watchMasters } from './masters.ts'
 import type { Profile } from './profiles.ts'
 import { strikeAll } from './schedule.ts'
 import { startStage } from './stage.ts'
@@ -95,6 +96,7 @@ async function run(options: ChaosOptions, site: Site): Promise<Result> {
     if (options.untilFound === true && tally.broken) ended.abort()
   }, LOOK_MS)
   site.finallyDo(() => clearInterval(look))
+  site.finallyDo(watchMasters(old === undefined ? [redis] : [redis, old], struck))
   await (options.during?.(present) ??
     strikeAll(present, faults, leftOut, {
       seed,

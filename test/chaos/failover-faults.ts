@@ -79,7 +79,7 @@ export const FAILOVER_FAULTS: Faults = {
 }
 
 /** Of themselves, as to replication. */
-async function serversSaying(
+export async function serversSaying(
   { servers }: RedisStage,
   words: string,
 ): Promise<readonly TestRedis[]> {

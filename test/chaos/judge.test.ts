@@ -19,6 +19,7 @@ interface Given {
   readonly tombstoneTtl?: number
   readonly twoMachines?: boolean
   readonly machines?: boolean
+  readonly pair?: boolean
   /** The process that found it could not use the new side just then. */
   readonly out?: boolean
 }
@@ -45,6 +46,7 @@ function circumstances(given: Given): Circumstances {
     twoMachines: given.twoMachines ?? false,
     cluster: false,
     machines: given.machines ?? false,
+    pair: given.pair ?? false,
   } as unknown as Circumstances
 }
 
@@ -134,6 +136,18 @@ describe('what a finding amounts to', () => {
     expect(judge(staleLoad(), circumstances({ struck: [copied] })).outcome).toBe('allowed')
     const before = { ...copied, from: 0, to: SECOND }
     expect(judge(staleLoad(), circumstances({ struck: [before] })).outcome).toBe('stale')
+  })
+
+  test('of a pair, what one of two masters of a store was given is lost when it steps down', () => {
+    const two = { name: 'twoMasters', from: 1.5 * SECOND, to: 2.1 * SECOND }
+    expect(judge(staleLoad(), circumstances({ pair: true, struck: [two] })).outcome).toBe('allowed')
+    // Files have a ledger of their own.
+    expect(judge(staleLoad(), circumstances({ struck: [two] })).outcome).toBe('stale')
+    const before = { ...two, to: 1.9 * SECOND }
+    const after = { ...two, from: 2.2 * SECOND, to: 9 * SECOND }
+    for (const struck of [[before], [after]]) {
+      expect(judge(staleLoad(), circumstances({ pair: true, struck })).outcome).toBe('stale')
+    }
   })
 
   test('a process that stood still for more than T/2 may store an old load', () => {

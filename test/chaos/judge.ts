@@ -17,6 +17,8 @@ export interface Circumstances {
   readonly cluster: boolean
   /** Each process is a machine with an old side of its own. */
   readonly machines: boolean
+  /** Two Redis, and no files. */
+  readonly pair: boolean
 }
 
 /** The deadline of a side (100 ms), and how far a busy machine is off. */
@@ -89,14 +91,18 @@ function rowOfMachines(
 /** The row of docs/guarantees.md that bounds a stale read, if there is one and its bound is kept. */
 function rowFor(
   finding: Finding,
-  { ground, workers, struck, tombstoneTtl, cluster }: Circumstances,
+  { ground, workers, struck, tombstoneTtl, cluster, pair }: Circumstances,
 ): string | undefined {
-  const { from = 0, fresh = 0, value } = finding
+  const { from = 0, fresh = 0, freshAt = fresh, value } = finding
   const { at, ms, ttl } = value!
   const expired = ttl > 0 && from > at + (ms + ttl) * 1000 + EXPIRY_SLACK_US
   const during = (name: string, since: number, until: number): boolean =>
     struck.some((one) => one.name === name && one.from <= until && one.to >= since)
   const alive = fresh + tombstoneTtl * 1000
+  // What was noted on the one that steps down is lost with it.
+  if (pair && during('twoMasters', fresh, freshAt) && !expired) {
+    return 'the write went to one of two masters of a store (the TTL)'
+  }
   if (during('evict', fresh, alive) && !expired) return 'a young tombstone was evicted (the TTL)'
   if (
     struck.some(

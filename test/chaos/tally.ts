@@ -86,10 +86,11 @@ export class Tally {
     const twoMachines = options.profile.foreignBoot
     const cluster = options.profile.topology === 'cluster'
     const machines = options.profile.machines !== undefined
+    const pair = options.profile.old !== undefined
     const tombstoneTtl = Math.max(...options.profile.tombstoneTtls)
     const found = scene.ground.findings(scene.workers.map(({ id }) => id))
     for (const finding of found) {
-      const circumstances = { ...scene, struck, tombstoneTtl, twoMachines, cluster, machines }
+      const circumstances = { ...scene, struck, tombstoneTtl, twoMachines, cluster, machines, pair }
       const judgement = judge(finding, circumstances)
       if (judgement.outcome === 'fine') continue
       if (judgement.outcome === 'allowed') {
