@@ -812,6 +812,17 @@ export const mutations = [
     tests: [{ file: 'test/cache/file' }],
   },
   {
+    name: 'a distrust that came and went leaves the fence the number that it was',
+    file: 'src/cache/file/ledger/control-file.ts',
+    from: 'this.raiseFence(side, Math.max(before, this.numbers[FENCE[side]]! + 1))',
+    to: 'this.raiseFence(side, before)',
+    args: [...REAL, '--faults', 'disk-broken,hang'],
+    tests: [
+      { file: 'test/cache/file/conformance.test.ts', title: 'distrust' },
+      fences('missed before a distrust'),
+    ],
+  },
+  {
     name: 'a debt noted again in the files is as old as it was',
     file: 'src/cache/file/ledger/ledger.ts',
     from: 'SET seq = ?, generation',
@@ -861,11 +872,11 @@ export const mutations = [
   {
     name: 'what was distrusted counts as covered before its fence stands',
     file: 'src/cache/file/ledger/control-file.ts',
-    from: `    this.raiseFence(side, before)
+    from: `    this.raiseFence(side, Math.max(before, this.numbers[FENCE[side]]! + 1))
     this.#write(COVERED[side], distrust)
 `,
     to: `    this.#write(COVERED[side], distrust)
-    this.raiseFence(side, before)
+    this.raiseFence(side, Math.max(before, this.numbers[FENCE[side]]! + 1))
 `,
     files: true,
     tests: [{ file: 'test/cache/file/frozen-fence.test.ts' }],

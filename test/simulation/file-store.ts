@@ -361,8 +361,8 @@ class DiskLedger implements Ledger {
     this.#cache.check()
     if (this.fencedBefore(side) !== from) return false
     const { fences, distrusts } = this.#disk
-    // What was raised meanwhile stays.
-    fences[side] = distrusts[side] === 0 ? before : Math.max(fences[side], before)
+    // What was raised meanwhile stays, as another number.
+    fences[side] = distrusts[side] === 0 ? before : Math.max(fences[side] + 1, before)
     distrusts[side] = 0
     return true
   }

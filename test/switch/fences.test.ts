@@ -344,3 +344,25 @@ test('what is noted behind a fence, in the era that another process began there,
   for (const { onUser } of [other, deleter]) expect(await onUser.get(key)).toBeUndefined()
   lost.open()
 })
+
+test('a load that missed before a distrust, which is over when it comes, is not stored beneath a later fence', async () => {
+  const { offUser, off } = world.actor({ machine: 'came and went' })
+  const ledger = off.ledger!
+  const key = world.key()
+  // A fence reaches as far as the deadline of who raised it.
+  const before = off.now() + 300
+  await ledger.fence('off', before)
+  const [load, started] = [deferred<string>(), deferred<void>()]
+  const loading = offUser.getOrSet(key, () => {
+    started.resolve(undefined)
+    return load.promise
+  })
+  await started.promise
+  // Stands for a clear on a broken disk, and for another process that has a shorter one.
+  await ledger.fence('off', FENCE_UNKNOWN)
+  await ledger.replaceFence('off', ledger.fencedBefore('off'), off.now() + 1)
+  await until('the fence has passed', () => off.now() > ledger.fencedBefore('off') + 1)
+  load.resolve('v1')
+  expect(await loading).toBe('v1')
+  expect(await offUser.get(key)).toBeUndefined()
+})

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import type { CacheBackend, Ledger } from '../backend.ts'
+import { type CacheBackend, FENCE_UNKNOWN, type Ledger } from '../backend.ts'
 import type { Cases } from './stand.ts'
 
 /** The machine's ledger of pending invalidations. */
@@ -131,6 +131,17 @@ export function ledgerCases(): Cases {
       assert.equal(b.fencedBefore('on'), 6000)
       assert.equal(await a.replaceFence('on', 6000, 1000), true)
       assert.equal(b.fencedBefore('on'), 1000)
+    },
+    'ledger: what replaces a distrust of all is another fence than the one before': async (
+      stand,
+    ) => {
+      const [a, b] = (await stand.pair()).map(ledgerOf) as [Ledger, Ledger]
+      await a.fence('on', 5000)
+      await a.fence('on', FENCE_UNKNOWN)
+      assert.ok(b.fencedBefore('on') >= FENCE_UNKNOWN)
+      assert.equal(await b.replaceFence('on', b.fencedBefore('on'), 1000), true)
+      // What has missed before the distrust, and comes late, sees that there was one.
+      assert.ok(a.fencedBefore('on') > 5000 && a.fencedBefore('on') < FENCE_UNKNOWN)
     },
   }
 }

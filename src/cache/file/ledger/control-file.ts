@@ -83,12 +83,13 @@ export class ControlFile extends ControlReader {
   /**
    * While holding the store's lock, after {@link read}: the side is trusted from the fence on,
    * which is the lower one unless one was raised while the side was distrusted. A distrust from
-   * then on counts.
+   * then on counts. Behind one the fence is another number than before it: who missed before and
+   * stores later must see that there was one.
    */
   replaceFence(side: Side, before: number): void {
     const distrust = this.numbers[DISTRUST[side]]!
     if (distrust === this.numbers[COVERED[side]]) return this.#write(FENCE[side], before)
-    this.raiseFence(side, before)
+    this.raiseFence(side, Math.max(before, this.numbers[FENCE[side]]! + 1))
     this.#write(COVERED[side], distrust)
   }
 
