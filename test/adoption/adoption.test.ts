@@ -1,5 +1,7 @@
 // @needs redis
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { createTelemetry } from '../../src/telemetry/index.ts'
+import { badOf } from '../support/adopts-warm.ts'
 import { startRedis, type TestRedis } from '../support/redis-server.ts'
 import { until } from '../support/until.ts'
 import { type App, createApp, type Env, patchOf, Scene, type SceneOptions } from './harness.ts'
@@ -55,42 +57,51 @@ describe.each(APPS)('an app with %s', (name, options) => {
     expect(added.length, added.join('\n')).toBeLessThanOrEqual(10)
   })
 
-  test('starts warm, moves its users and back beside its old version', async () => {
-    await Promise.all([older.command('FLUSHALL'), newer.command('FLUSHALL')])
-    const seed = 1 + APPS.findIndex(([app]) => app === name)
-    const scene = new Scene({ seed, keys: KEYS, ...options })
-    const env: Env = {
-      redisUrl: older.url,
-      newRedisUrl: newer.url,
-      origin: scene,
-      // A busy machine is no outage.
-      switch: { decider: scene.decider, deadlineMs: 10_000, onEvent: () => undefined },
-    }
-    const old = await createApp(name, 'old', env)
-    const readAll = (app: App, by: 'old' | 'new'): Promise<void[]> =>
-      Promise.all(scene.ids.map((id) => scene.request(app, by, id, 'read')))
-    await readAll(old, 'old')
-    expect(scene.loads).toBe(KEYS)
-    const app = await createApp(name, 'new', env)
-    try {
-      await meet(scene, app, options)
-      const { loads } = scene
-      for (const share of [0, 1, 0]) {
-        scene.share = share
-        await readAll(app, 'new')
+  test(
+    'starts warm, moves its users and back beside its old version',
+    { timeout: 180_000 },
+    async () => {
+      await Promise.all([older.command('FLUSHALL'), newer.command('FLUSHALL')])
+      const seed = 1 + APPS.findIndex(([app]) => app === name)
+      const scene = new Scene({ seed, keys: KEYS, ...options })
+      const telemetry = createTelemetry()
+      const env: Env = {
+        redisUrl: older.url,
+        newRedisUrl: newer.url,
+        origin: scene,
+        // A busy machine is no outage.
+        switch: { decider: scene.decider, deadlineMs: 10_000, telemetry, onEvent: () => undefined },
       }
-      expect(scene.violations).toEqual([])
-      expect(scene.loads - loads, 'loads of what was there').toBe(0)
-      for (const share of STEPS) {
-        scene.share = share
-        await scene.traffic({ old, new: app }, REQUESTS)
+      const old = await createApp(name, 'old', env)
+      const readAll = (app: App, by: 'old' | 'new'): Promise<void[]> =>
+        Promise.all(scene.ids.map((id) => scene.request(app, by, id, 'read')))
+      await readAll(old, 'old')
+      expect(scene.loads).toBe(KEYS)
+      const app = await createApp(name, 'new', env)
+      try {
+        await meet(scene, app, options)
+        const { loads } = scene
+        const bad = badOf(telemetry)
+        /** On a busy machine a side may not answer. */
+        const explained = (): number => badOf(telemetry) - bad
+        for (const share of [0, 1, 0]) {
+          scene.share = share
+          await readAll(app, 'new')
+        }
+        expect(scene.violations).toEqual([])
+        // Of a side that answered; on a busy machine one may not.
+        expect(scene.loads - loads, 'loads of what was there').toBeLessThanOrEqual(explained())
+        for (const share of STEPS) {
+          scene.share = share
+          await scene.traffic({ old, new: app }, REQUESTS)
+        }
+        expect(scene.violations).toEqual([])
+        expect(scene.renames).toBeGreaterThan(10)
+        // Each rename costs a load, or one for each side and version.
+        expect(scene.loads - loads).toBeLessThanOrEqual(3 * scene.renames + explained())
+      } finally {
+        await Promise.all([app.close(), old.close()])
       }
-      expect(scene.violations).toEqual([])
-      expect(scene.renames).toBeGreaterThan(10)
-      // Each rename costs a load, or one for each side and version.
-      expect(scene.loads - loads).toBeLessThanOrEqual(3 * scene.renames)
-    } finally {
-      await Promise.all([app.close(), old.close()])
-    }
-  })
+    },
+  )
 })

@@ -20,6 +20,8 @@ export interface PlainView {
   /** Counts whatever changed the value. */
   readonly changes: number
   readonly raw: string | undefined
+  /** Of {@link Outsiders.writes}. */
+  readonly acts: number
 }
 
 interface Floor {
@@ -51,6 +53,10 @@ export class Outsiders {
   /** By side and key: what companions have seen of theirs. */
   readonly #traced = new Map<string, number>()
   readonly #changes = new Map<string, number>()
+  /** By side and text: what they deleted, as which of their acts. */
+  readonly #deleted = new Map<string, number>()
+  /** A side has lost traces that no fence tells. */
+  readonly #forgot = new Set<Side>()
   /** How many writes of the switch are under way. */
   readonly #writing = new Map<string, number>()
   readonly #fenced = new Set<Side>()
@@ -105,6 +111,9 @@ export class Outsiders {
         const { at } = this.#truth.begin(key)
         server.data.execute('DEL', [name])
         if (traced) this.#see(side, key, at)
+        if (before !== undefined && this.#texts.has(before)) {
+          this.#deleted.set(`${side} ${before}`, this.writes)
+        }
         this.#told(side, `deletes ${key} (${before ?? 'nothing'})`)
       } else {
         this.#dated.add(key)
@@ -136,11 +145,13 @@ export class Outsiders {
   evict(side: Side, key: string, whole: boolean): boolean {
     const [value, companion] = namesOf(key)
     this.#changed(side, key)
+    if (!whole) this.#forgot.add(side)
     return this.#servers.get(side)!.data.delete(whole ? value : companion)
   }
 
   /** The side has another past now. */
   lost(side: Side): void {
+    this.#forgot.add(side)
     for (const key of KEYS) {
       this.#traced.delete(`${side} ${key}`)
       this.#changed(side, key)
@@ -157,7 +168,8 @@ export class Outsiders {
     if (server === undefined) return undefined
     const at = `${side} ${key}`
     const raw = server.data.peek(namesOf(key)[0])
-    return { floor: this.#floor(side, key), changes: this.#changes.get(at) ?? 0, raw }
+    const changes = this.#changes.get(at) ?? 0
+    return { floor: this.#floor(side, key), changes, raw, acts: this.writes }
   }
 
   /** A read of the side, by its own users, that the side itself answered. */
@@ -173,6 +185,12 @@ export class Outsiders {
         const problem = `STALE (traced): ${older}, which is older than what another program did there`
         this.#suspects.push({ side, problem })
       }
+    }
+    const deleted =
+      this.#deleted.get(`${side} ${JSON.stringify(value)}`) ?? Number.POSITIVE_INFINITY
+    if (deleted < before.acts && !this.#forgot.has(side)) {
+      const problem = `RETURNED: a read of ${key} by a user of the plain ${side} side found ${String(value)}, which another program has deleted there`
+      this.#suspects.push({ side, problem })
     }
     const stood =
       before.changes === after.changes && before.raw !== undefined && before.raw === after.raw

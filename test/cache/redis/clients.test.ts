@@ -1,7 +1,9 @@
+import { Redis } from 'ioredis'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { ANY, type CacheBackend, NEVER, redisCache } from '../../../src/cache/index.ts'
 import type { SwitchbackError } from '../../../src/errors.ts'
 import { backendConformance } from '../../../src/cache/testing/index.ts'
+import { adoptsWarm } from '../../support/adopts-warm.ts'
 import {
   type ClientKind,
   CLIENTS,
@@ -51,6 +53,14 @@ describe.each(CLIENTS)('conformance over a client of %s', (kind) => {
     if (kind === 'node-redis 5' && ONCE.test(name)) continue
     test.concurrent(name, run)
   }
+})
+
+test.each(CLIENTS)('plain values are adopted warm over a client of %s', async (kind) => {
+  const prefix = `${kind} plain:`
+  const options = { client: await clientFor(kind), values: 'plain', prefix } as const
+  const old = new Redis(redis.url)
+  await adoptsWarm({ side: withWarnings(redisCache(options)), prefix, old })
+  old.disconnect()
 })
 
 async function roundTrip(backend: CacheBackend): Promise<void> {
