@@ -23,7 +23,7 @@ function named<T extends { readonly name: string }>(list: readonly T[], name: st
 test.each(ROWS.map((row) => [row.name, row] as const))(
   'healthy rollouts go on: %s',
   (_, row) => {
-    const runs = 24
+    const runs = 12
     const rolledBack = new Map([
       ['failed', 0],
       ['degraded', 0],
@@ -47,11 +47,12 @@ test.each(ROWS.map((row) => [row.name, row] as const))(
       })
       for (const name of fired.keys()) rolledBack.set(name, rolledBack.get(name)! + 1)
     }
-    // At a third of 1 %, two of 24 would be an accident of one in three hundred.
-    expect(rolledBack.get('failed')).toBeLessThanOrEqual(1)
-    expect(rolledBack.get('degraded')).toBeLessThanOrEqual(1)
+    // At a third of 1 %, one of 12 would be an accident of one in twenty-five. A threshold of ln 1.5 in
+    // place of ln 300 is found by the same rows as when one of 24 was allowed.
+    expect(rolledBack.get('failed')).toBe(0)
+    expect(rolledBack.get('degraded')).toBe(0)
     // The same traffic is a trap: a test that may not be peeked at walks into it.
-    expect(rolledBack.get('z 0.01 peeked')).toBeGreaterThanOrEqual(3)
+    expect(rolledBack.get('z 0.01 peeked')).toBeGreaterThanOrEqual(1)
   },
   60_000,
 )
