@@ -48,7 +48,8 @@ export interface InvalidateOptions {
   readonly successor?: string
   /**
    * Refuse (result `done: false`) while the store's own clock is before this time in epoch
-   * milliseconds: an unanswered write may still land until then. @default 0
+   * milliseconds: an unanswered write may still land until then. Given: this is a repayment, which must
+   * not take away what was written since then, unless by a tombstone. @default 0
    */
   readonly notBefore?: number
 }

@@ -407,6 +407,20 @@ export const mutations = [
     tests: [{ file: 'test/switch/parts.test.ts', title: 'does not take it back' }],
   },
   {
+    name: 'the standby is not looked at once more where the active side did not take the write',
+    file: 'src/switch/truth/coherence.ts',
+    from: '    await this.#oweIfFenced(op, standby, fence)\n',
+    to: '',
+    tests: [fences('Redis takes a set, and the files do not')],
+  },
+  {
+    name: 'a late repayment deletes what is newer, where Redis has no memory',
+    file: 'src/cache/redis/scripts.ts',
+    from: '  if due > 0 and written and written >= due then return reply end\n',
+    to: '',
+    tests: [{ file: 'test/cache/redis/outage.test.ts', title: 'a repayment that comes late' }],
+  },
+  {
     name: 'a fence that the ledger did not take is for its side alone',
     file: 'src/switch/truth/fences.ts',
     from: 'if (ledger !== undefined) this.#distrustBoth()',
@@ -1268,8 +1282,8 @@ export const mutations = [
   {
     name: 'plain: a tombstone leaves the value',
     file: 'src/cache/redis/plain/plain-scripts.ts',
-    from: "${SET_TOMBSTONE}redis.call('DEL', KEYS[2])\n",
-    to: '${SET_TOMBSTONE}',
+    from: "${setTombstone('companion')}redis.call('DEL', KEYS[2])\n",
+    to: "${setTombstone('companion')}",
     args: PLAIN,
   },
   {

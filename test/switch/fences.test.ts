@@ -108,6 +108,36 @@ test.each(['set', 'delete'] as const)(
   },
 )
 
+test('Redis takes a set, and the files do not: before that is noted, Redis loses it and gets their old value', async () => {
+  const writer = world.actor()
+  const reader = world.actor()
+  const key = world.key()
+  await writer.offUser.set(key, 'v1')
+  const ledger = writer.off.ledger!
+  const [noting, noted] = [deferred<void>(), deferred<void>()]
+  const refused = vi.spyOn(writer.off.inner, 'write').mockRejectedValue(new Error('broken'))
+  const owe = ledger.owe.bind(ledger)
+  const owing = vi.spyOn(ledger, 'owe').mockImplementationOnce(async (...debt) => {
+    noting.resolve()
+    await noted.promise
+    await owe(...debt)
+  })
+  const setting = writer.offUser.set(key, 'v2')
+  await noting.promise
+  await world.redis.command('FLUSHALL')
+  await until('the old value is in Redis', async () => {
+    await reader.onUser.get(key)
+    return (await reader.on.inner.read(key)).state === 'value'
+  })
+  noted.resolve()
+  await setting
+  refused.mockRestore()
+  owing.mockRestore()
+  for (const user of [reader.onUser, reader.offUser, writer.onUser, writer.offUser]) {
+    expect(await user.get(key)).toBeUndefined()
+  }
+})
+
 test('a clear reaches neither side nor the ledger, and the old value changes sides before that is over', async () => {
   // The files keep nothing new for a deadline after it.
   const writer = world.actor({ machine: 'cleared' })

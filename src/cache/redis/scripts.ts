@@ -88,10 +88,20 @@ end
 return now * 10 + ${OUTCOME.done}
 `
 
-// Without memory for a tombstone the key is deleted instead, and `outcome` says so.
-export const SET_TOMBSTONE: string = `local reply = redis.pcall('SET', KEYS[1], text, 'PX', string.format('%.0f', ttl))
+/**
+ * Without memory for a tombstone the key is deleted instead, and `outcome` says so. A repayment leaves what was
+ * written since it became due: somebody else may have settled the debt, and nothing would be pending any more.
+ *
+ * @param cell the variable that holds it
+ */
+export const setTombstone = (
+  cell: string,
+): string => `local reply = redis.pcall('SET', KEYS[1], text, 'PX', string.format('%.0f', ttl))
 if reply.err then
   if not string.find(reply.err, 'OOM', 1, true) then return reply end
+  local due = tonumber(ARGV[2])
+  local written = tonumber(string.sub(${cell} or '', ${WRITTEN_AT + 1}, ${WRITTEN_AT + 13}))
+  if due > 0 and written and written >= due then return reply end
   redis.call('DEL', KEYS[1])
   outcome = ${OUTCOME.deleted}
 end
@@ -108,7 +118,7 @@ if kind == '${ENVELOPE_VERSION}v' or kind == '${ENVELOPE_VERSION}b' then
   local expires = tonumber(string.sub(header, ${EXPIRES_AT + 1}, ${EXPIRES_AT + 13}))
   if expires and expires > now then outcome = ${OUTCOME.existed} end
 end
-${SET_TOMBSTONE}return now * 10 + outcome
+${setTombstone('header')}return now * 10 + outcome
 `
 
 export interface Script {

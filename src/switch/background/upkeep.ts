@@ -91,7 +91,8 @@ export class Upkeep {
       const batch = await debts.list(side.side, BATCH, { now, latest })
       const settled = await Promise.all(
         batch.map(async ({ key, notBefore, settle }) => {
-          const due = notBefore > latest ? 0 : notBefore
+          // Never 0: that is a write's own.
+          const due = notBefore > latest ? 1 : Math.max(1, notBefore)
           if (key === undefined) return side.backend.now() >= due && settle()
           // The tombstone names no successor: the other side's value may be the very one to delete.
           const { done, foreign } = await side.invalidate(key, '', due)

@@ -63,9 +63,11 @@ export class Coherence extends CoherentReads {
     }
     // The value first, then what is pending: a process that delivers it does so after the value is
     // in place.
+    const fence = this.debts.fencedBefore(standby.side, key)
     if (op.retired) await this.#supersede(op, '')
     else await this.#storeOnStandby(op, entry)
     await this.#owe(op, active, pendingUntil)
+    await this.#oweIfFenced(op, standby, fence)
     return NOTHING_WRITTEN
   }
 

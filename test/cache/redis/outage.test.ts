@@ -208,6 +208,26 @@ describe('Redis out of memory, nothing to be evicted', () => {
     await redis.command('CONFIG', 'SET', 'maxmemory', '0')
     expect(await backend.invalidate('k', { within: WITHIN })).toMatchObject({ done: true })
   })
+
+  test('a repayment that comes late deletes nothing that was written since it became due', async () => {
+    const backend = open()
+    await put(backend, 'older', 'v')
+    await backend.invalidate('gone', { within: WITHIN })
+    await put(backend, 'newer', 'v')
+    const { writtenAt } = await backend.read('newer')
+    const { writtenAt: due } = await backend.read('gone')
+    const repay = (key: string, notBefore: number): Promise<unknown> =>
+      outcome(backend.invalidate(key, { within: WITHIN, notBefore }))
+    await redis.command('CONFIG', 'SET', 'maxmemory-policy', 'noeviction')
+    await redis.command('CONFIG', 'SET', 'maxmemory', '1')
+    for (const key of ['gone', 'newer']) expect(await repay(key, due)).toMatch(/MEMORY/u)
+    expect(await backend.read('gone')).toMatchObject({ state: 'tombstone' })
+    expect(await backend.read('newer')).toMatchObject({ payload: 'v' })
+    while (backend.now() < writtenAt + 100) await new Promise((resolve) => setTimeout(resolve, 20))
+    expect(await repay('older', writtenAt + 1)).toMatch(/MEMORY/u)
+    expect(await backend.read('older')).toMatchObject({ state: 'absent', token: '' })
+    await redis.command('CONFIG', 'SET', 'maxmemory', '0')
+  })
 })
 
 test.each([

@@ -1,6 +1,6 @@
 import { HEADER_LENGTH, LENGTH_AT, SUCCESSOR_AT, TOKEN_AT, WRITTEN_AT } from '../../envelope.ts'
 import { NEVER, TOKEN_LENGTH } from '../../cell.ts'
-import { checkEra, FOREIGN, NOW, OUTCOME, type Script, script, SET_TOMBSTONE } from '../scripts.ts'
+import { checkEra, FOREIGN, NOW, OUTCOME, type Script, script, setTombstone } from '../scripts.ts'
 
 /*
  * A value under the application's own key, and in its own text; beside it in the same slot a companion, which is a
@@ -71,7 +71,7 @@ ${look(own)}
 if value and ${own} and (not own or string.sub(companion, ${SUCCESSOR_AT + 1}, ${LENGTH_AT}) == '${CLAIMED}') then return now * 10 + ${OUTCOME.refused} end
 local outcome = ${OUTCOME.done}
 if value and value ~= '' or redis.call('GET', KEYS[2]) then outcome = ${OUTCOME.existed} end
-${SET_TOMBSTONE}redis.call('DEL', KEYS[2])
+${setTombstone('companion')}redis.call('DEL', KEYS[2])
 return now * 10 + outcome
 `
 
