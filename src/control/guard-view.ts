@@ -15,7 +15,8 @@ export interface GuardView {
 
 /** What a person wants of a guard that runs. */
 export type GuardOrder =
-  | { readonly kind: 'pause' | 'unpause'; readonly who: string }
+  /** `resume`: act again after a rollback or an edit by hand, with evidence that begins at nothing. */
+  | { readonly kind: 'pause' | 'unpause' | 'resume'; readonly who: string }
   /** The next step now, if it is still this one. */
   | { readonly kind: 'promote'; readonly who: string; readonly to: number }
 

@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { isSwitchbackError, messageOf, SwitchbackError } from '../errors.ts'
+import type { Split } from './act/actuator.ts'
 import { RolloutDriver } from './act/driver.ts'
 import { Eyes } from './watch/eyes.ts'
 import { FlagLook } from './watch/flag-look.ts'
@@ -16,6 +17,9 @@ import { whoIsOut } from './watch/sides-out.ts'
 const KEPT_INCIDENTS = 5
 /** A guard that ends waits so long for messages that are on their way. */
 const DRAIN_MS = 5000
+
+/** Why and since when a guard does nothing more. */
+type Stopped = Pick<GuardState, 'phase' | 'reason' | 'stoppedAt'>
 
 /** A guard that `createGuard` made. */
 export interface RunningGuard extends AsyncDisposable {
@@ -150,7 +154,7 @@ export class Guard implements RunningGuard {
       return this.status
     }
     if (!this.#started) await this.#start(signal)
-    if (!this.#dryRun) await this.#obey()
+    if (!this.#dryRun) await this.#obey(signal)
     const split = await this.#flag.split(now)
     if (split !== undefined) {
       if (split.percent !== this.#position.percent) await this.#driver.yieldTo(split)
@@ -220,7 +224,7 @@ export class Guard implements RunningGuard {
     if (known?.plan === undefined && known !== undefined) {
       await this.#epoch('the state is of an older version; evidence begins at nothing')
     } else if (known?.plan !== undefined) await this.#records.tellPlan(known.plan)
-    if (resumed) await this.#epoch(this.#resumedText(known!))
+    if (resumed) await this.#epoch(this.#resumedText(known!, '--resume'))
     else if (anew.length > 0) {
       const what = anew.join(', ')
       await this.#epoch(`another measure of ${what}: its evidence and baseline begin at nothing`)
@@ -233,11 +237,11 @@ export class Guard implements RunningGuard {
     await this.#records.write('epoch', percent, `epoch ${this.#eyes.epoch}: ${what}`)
   }
 
-  #resumedText(known: GuardState): string {
+  #resumedText(known: Stopped, by: string): string {
     const { epoch } = this.#eyes
     const alpha = this.#options.plan.judge.alpha ?? 0.01
     const most = percent(Math.min(1, epoch * alpha))
-    return `${resumedText(known)}; of ${epoch} attempts of a healthy rollout at most ${most} are taken back`
+    return `${resumedText(known, by)}; of ${epoch} attempts of a healthy rollout at most ${most} are taken back`
   }
 
   /** What keeps it from acting is said at the start, not when it is needed. */
@@ -279,11 +283,34 @@ export class Guard implements RunningGuard {
   }
 
   /** A person's order, left by another process. */
-  async #obey(): Promise<void> {
+  async #obey(signal: AbortSignal | undefined): Promise<void> {
     const order = await this.#options.store.takeOrder?.().catch(() => undefined)
     if (order === undefined) return
-    if (order.kind === 'promote') this.#driver.promote(order.to, order.who)
+    if (order.kind === 'resume') await this.#resume(order.who, signal)
+    else if (order.kind === 'promote') this.#driver.promote(order.to, order.who)
     else await this.#driver.pause(order.kind === 'pause', order.who)
+  }
+
+  /** As `--resume` at a start, of a guard that runs. */
+  async #resume(who: string, signal: AbortSignal | undefined): Promise<void> {
+    const position = this.#position
+    const { stopped, percent: before } = position
+    if (!stopped) return
+    const refuse = (why: string): Promise<void> =>
+      this.#records.write('hold', before, `not resumed by ${who}: ${why}`)
+    const split = await this.#options.actuator.read().catch((error: unknown) => error)
+    if (typeof split !== 'object' || split === null || !('percent' in split)) {
+      return refuse(messageOf(split))
+    }
+    const { percent: share, detail } = split as Split
+    if (share === undefined) return refuse(`the rule is not a split (${detail})`)
+    const out = whoIsOut(this.#eyes.look(await this.#options.source.poll(signal)))
+    if (out !== '') return refuse(out)
+    const known = position.state()
+    this.#eyes.beginEpoch()
+    position.begin(share, undefined, true)
+    await this.#epoch(this.#resumedText(known, who))
+    await this.#records.save()
   }
 
   /** `lost.then: page`: the alarm has lasted for so long that a person has to look. */
@@ -314,8 +341,8 @@ export class Guard implements RunningGuard {
 }
 
 /** How the new attempt came about. */
-function resumedText({ phase, reason, stoppedAt }: GuardState): string {
+function resumedText({ phase, reason, stoppedAt }: Stopped, by: string): string {
   const when = stoppedAt === 0 ? '' : ` of ${new Date(stoppedAt).toISOString().slice(11, 16)}`
   const after = phase === 'rolled back' ? `the rollback${when} (${reason})` : `it yielded${when}`
-  return `begun by --resume after ${after}; evidence begins at nothing`
+  return `begun by ${by} after ${after}; evidence begins at nothing`
 }

@@ -43,6 +43,8 @@ describe('completion', () => {
     expect(complete('guard', '--metrics', '')).toBe('')
     expect(complete('guard', '--plan', 'package.js')).toBe('package.json')
     expect(complete('completion', 'z')).toBe('zsh')
+    expect(complete('migrate', '')).toBe('enter leave return')
+    expect(complete('migrate', 'r')).toBe('return')
   })
 
   it.each(['zsh', 'fish'])('is sound %s', async (shell) => {

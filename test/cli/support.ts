@@ -16,6 +16,8 @@ export interface RunOptions {
   readonly env?: Readonly<Record<string, string>>
   readonly input?: string
   readonly signal?: AbortSignal
+  /** Ctrl-C when stdout has this. */
+  readonly until?: string
 }
 
 /** Runs `switchback` as its users do: the built bin in a process of its own. */
@@ -30,7 +32,14 @@ export async function switchback(
   })
   options.signal?.addEventListener('abort', () => child.kill('SIGINT'))
   let [stdout, stderr] = ['', '']
-  child.stdout.on('data', (chunk) => (stdout += chunk))
+  const { until } = options
+  let asked = false
+  child.stdout.on('data', (chunk) => {
+    stdout += chunk
+    if (asked || until === undefined || !stdout.includes(until)) return
+    asked = true
+    child.kill('SIGINT')
+  })
   child.stderr.on('data', (chunk) => (stderr += chunk))
   child.stdin.end(options.input ?? '')
   const [code] = await once(child, 'close')

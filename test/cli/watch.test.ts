@@ -60,6 +60,15 @@ describe('watch', () => {
       flagd: { state: 'same', detail: '' },
       metrics: { on: { bad: 0.5, hits: 0.9 } },
     })
+    // A file that cannot be read is an error in the same form, and no sentence of success.
+    await writeFile(join(here.cwd, 'flags', 'use-redis.json'), '{')
+    const broken = await switchback([...argv, '--count', '1', '--json'], here)
+    expect(JSON.parse(broken.stdout)).toMatchObject({
+      ok: false,
+      share: null,
+      error: { code: 'SB_FLAGS_SYNTAX' },
+    })
+    expect(JSON.parse(json.stdout)).toMatchObject({ ok: true, error: null })
   })
 
   it('shows the processes that answer, and names the one that does not', async () => {
@@ -97,7 +106,7 @@ describe('watch', () => {
   it('goes on without the application, and Ctrl-C ends it with 0', async () => {
     const here = await place()
     const argv = ['watch', '--metrics', 'http://127.0.0.1:1/metrics', '--interval', '0.05']
-    const { code, stdout } = await switchback(argv, { ...here, signal: AbortSignal.timeout(1500) })
+    const { code, stdout } = await switchback(argv, { ...here, until: '127.0.0.1:1 refuses' })
     expect(code).toBe(0)
     expect(stdout).toContain('127.0.0.1:1 refuses the connection')
     expect(stdout).toContain('serves what the file says')

@@ -129,7 +129,20 @@ describe('the API, with everything alive', () => {
     ])
     guard = { ...guard, mode: 'stopped', holding: '' }
     expect(await refused({ kind: 'unpause' })).toEqual([409, expect.stringMatching(/does not act/)])
-    guard = { ...guard, mode: 'acting' }
+    orders.length = 0
+    expect((await room.post('/api/guard', { kind: 'resume', who: 'Ann' })).status).toBe(200)
+    expect(orders).toEqual([{ kind: 'resume', who: 'Ann' }])
+    const { plan } = guard
+    guard = { ...guard, plan: undefined }
+    expect(await refused({ kind: 'resume' })).toEqual([
+      409,
+      expect.stringMatching(/nothing to resume/),
+    ])
+    guard = { ...guard, plan, mode: 'acting' }
+    expect(await refused({ kind: 'resume' })).toEqual([
+      409,
+      expect.stringMatching(/^the guard has not stopped, so that there is nothing to resume: /),
+    ])
     orders.length = 0
     await room.post('/api/guard', { kind: 'promote', to: 50 })
     expect(orders).toEqual([{ kind: 'promote', to: 50, who: 'ann@test' }])

@@ -1,6 +1,6 @@
 import type { Browser, Page } from 'playwright-core'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import type { GuardReading } from '../../src/control/index.ts'
+import type { GuardOrder, GuardReading } from '../../src/control/index.ts'
 import { launchBrowser, openPage, shows, textOf } from '../support/browser.ts'
 import { type ControlApp, startControlApp } from '../support/control-app.ts'
 import { deferred } from '../support/deferred.ts'
@@ -11,6 +11,7 @@ let app: ControlApp
 let room: TestRoom
 let guard: GuardReading
 const approved: number[] = []
+const orders: GuardOrder[] = []
 
 const quiet: GuardReading = {
   mode: 'acting',
@@ -45,6 +46,7 @@ beforeAll(async () => {
     guard: {
       read: () => ({ ...guard, at: Date.now() }),
       approve: (percent) => void approved.push(percent),
+      order: (order) => void orders.push(order),
     },
   })
   app.follows = room.file
@@ -314,6 +316,28 @@ describe('the page in Chromium', () => {
     expect(approved).toEqual([25])
     guard = quiet
     await page.waitForSelector('#approve', { state: 'hidden' })
+  })
+
+  test('a guard that has stopped is resumed by a button, after a question', async () => {
+    guard = { ...quiet, mode: 'stopped', sentence: 'rolled back, all users are on the old side' }
+    await using opened = await openPage(browser, room.url)
+    const { page } = opened
+    await page.click('#resume')
+    await shows(
+      page,
+      '#confirm',
+      /act again\?[^]*rolled back, all users[^]*first step of the plan, 1 %/,
+    )
+    await page.click('#confirm button:has-text("Cancel")')
+    expect(orders).toEqual([])
+    await page.click('#resume')
+    await page.click('#agree')
+    await shows(page, '#guard .actions', /It begins again at its next look/)
+    expect(orders).toEqual([{ kind: 'resume', who: 'ann@test' }])
+    guard = { ...quiet, ended: ['replica-disagrees: app-1 fails (over: 14:03:12 to 14:05:00 UTC)'] }
+    await page.waitForSelector('#resume', { state: 'hidden' })
+    await shows(page, '#ended-alarms', /^replica-disagrees: .* \(over: 14:03:12 to 14:05:00 UTC\)$/)
+    guard = quiet
   })
 
   test('trouble is seen: the sentence, the colour, the numbers', async () => {

@@ -107,6 +107,49 @@ describe('a promotion', () => {
   })
 })
 
+describe('a resume of a guard that runs', () => {
+  test('begins again with no evidence, once the new side can be reached, and is told', async () => {
+    const here = world(6)
+    const guard = here.guard(PLAN)
+    await here.until(guard, ({ percent }) => percent === 10)
+    // Of a guard that acts there is nothing to resume.
+    here.order = { kind: 'resume', who: 'ann@host' }
+    await here.run(guard, 1)
+    expect([guard.status.epoch, guard.status.phase]).toEqual([1, 'step'])
+    here.on.failed = 0.3
+    await here.until(guard, ({ phase }) => phase === 'rolled back')
+    here.on.failed = 0.0005
+    here.out = { replica: 0, since: here.now }
+    here.order = { kind: 'resume', who: 'ann@host' }
+    await here.run(guard, 1)
+    expect(guard.status.phase).toBe('rolled back')
+    expect(here.audit.findLast(({ action }) => action === 'hold')?.reason).toMatch(
+      /^not resumed by ann@host: \S+ cannot be reached from/,
+    )
+    here.out = undefined
+    here.order = { kind: 'resume', who: 'ann@host' }
+    await here.run(guard, 1)
+    expect(guard.status).toMatchObject({ phase: 'step', percent: 10, epoch: 2, reason: '' })
+    expect(here.audit.findLast(({ action }) => action === 'epoch')?.reason).toMatch(
+      /^epoch 2: begun by ann@host after the rollback of \d\d:\d\d \(worse than tolerated: failed .*\); evidence begins at nothing; of 2 attempts/,
+    )
+    // The old evidence takes nobody back.
+    await here.until(guard, ({ percent }) => percent === 50, 600)
+    expect(here.changes).toEqual(['10', '0', '10', '50'])
+  })
+
+  test('after an edit by hand it takes over at the share that the person set', async () => {
+    const here = world(7)
+    const guard = here.guard(PLAN)
+    await here.until(guard, ({ percent }) => percent === 10)
+    here.percent = 20
+    await here.until(guard, ({ phase }) => phase === 'yielded')
+    here.order = { kind: 'resume', who: 'ann@host' }
+    await here.until(guard, ({ percent }) => percent === 50, 600)
+    expect(here.find('epoch')?.reason).toMatch(/begun by ann@host after it yielded/)
+  })
+})
+
 test('orders reach the guard that runs, by another process', async () => {
   const { file, flagd, plan: text, share } = await deploy(0)
   const plan = join(file, '..', 'rollout.yaml')

@@ -89,6 +89,11 @@ compdef _switchback switchback
       ...(takesFile(usage)
         ? []
         : [`complete -c switchback -n '__fish_seen_subcommand_from ${name}' -f`]),
+      ...(wordsOf(usage) === ''
+        ? []
+        : [
+            `complete -c switchback -n '__fish_seen_subcommand_from ${name}' -a '${wordsOf(usage)}'`,
+          ]),
       ...Object.entries(options).map(([option, { type, short, help, value: its = '' }]) => {
         const letter = short === undefined ? '' : ` -s ${short}`
         const value = type === 'boolean' ? '' : isFile({ type, value: its }) ? ' -r -F' : ' -x'
@@ -122,12 +127,20 @@ function takesFile(usage: string): boolean {
 /** What may stand where no option does: files only where the command takes one. */
 function placeInBash(usage: string): string {
   if (takesFile(usage)) return 'COMPREPLY=($(compgen -f -- "$word"))'
-  return usage.includes('SHELL') ? 'COMPREPLY=($(compgen -W "bash zsh fish" -- "$word"))' : ':'
+  const words = wordsOf(usage)
+  return words === '' ? ':' : `COMPREPLY=($(compgen -W "${words}" -- "$word"))`
 }
 
 function placeInZsh(usage: string): string {
   if (takesFile(usage)) return "'*:file:_files'"
-  return usage.includes('SHELL') ? "'1:shell:(bash zsh fish)'" : "'*: : '"
+  const words = wordsOf(usage)
+  return words === '' ? "'*: : '" : `'1: :(${words})'`
+}
+
+/** The words that a usage line lets one choose from, e.g. `migrate enter|leave|return`. */
+function wordsOf(usage: string): string {
+  if (usage.includes('SHELL')) return 'bash zsh fish'
+  return (/^\S+ ([a-z]+(?:\|[a-z]+)+)/.exec(usage)?.[1] ?? '').replaceAll('|', ' ')
 }
 
 function words(options: OptionTable): string {

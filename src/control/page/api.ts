@@ -50,7 +50,9 @@ export function approve(share: number): Promise<unknown> {
 }
 
 export function orderGuard(
-  order: { readonly kind: 'pause' | 'unpause' } | { readonly kind: 'promote'; readonly to: number },
+  order:
+    | { readonly kind: 'pause' | 'unpause' | 'resume' }
+    | { readonly kind: 'promote'; readonly to: number },
 ): Promise<unknown> {
   return post('/api/guard', signed(order))
 }

@@ -75,7 +75,7 @@ export function openApi(version: string): Schema {
       '/api/undo': changing('Undo the last change', 'undo', 'Change'),
       '/api/approve': changing('Approve the step that the guard waits for', 'approve', 'Approved'),
       '/api/guard': changing(
-        'Tell the guard to pause, to go on (unpause), or to take the next step now (promote, to)',
+        'Tell the guard to pause, to go on (unpause), to act again after it has stopped (resume), or to take the next step now (promote, to)',
         'guard',
         'Ordered',
       ),

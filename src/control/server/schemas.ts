@@ -68,7 +68,9 @@ export const requestSchemas: Readonly<
   rollback: body({ who, reason, disable: { type: 'boolean' }, flag: { ...flagKey } }, []),
   undo: body({ who, reason }, []),
   approve: body({ share, who }, ['share']),
-  guard: body({ kind: { enum: ['pause', 'unpause', 'promote'] }, to: share, who }, ['kind']),
+  guard: body({ kind: { enum: ['pause', 'unpause', 'resume', 'promote'] }, to: share, who }, [
+    'kind',
+  ]),
 }
 
 const arm = object({

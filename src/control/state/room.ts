@@ -202,9 +202,18 @@ export class Room {
   }
 }
 
+/** It runs, and took everybody back or left the split to a person. A guard that cannot be read has no plan. */
+function isStopped({ mode, plan }: GuardReading): boolean {
+  return (mode === 'stopped' || mode === 'yielded') && plan !== undefined
+}
+
 /** Why a guard cannot take an order; `''` when it can. */
 function refusalOf(order: GuardOrder, guard: GuardReading | undefined): string {
   if (guard === undefined) return 'no guard that takes orders is known here'
+  if (order.kind === 'resume') {
+    if (isStopped(guard)) return ''
+    return `the guard has not stopped, so that there is nothing to resume: ${guard.sentence}`
+  }
   if (guard.mode !== 'acting') return `the guard does not act: ${guard.sentence}`
   if (order.kind !== 'promote') return ''
   if ((guard.holding ?? '') !== '') return `an alarm holds the rollout: ${guard.holding}`

@@ -21,7 +21,8 @@ export interface Paused {
 
 /** What a person wants of a running guard, besides an approval. */
 export type Order =
-  | { readonly kind: 'pause' | 'unpause'; readonly who: string }
+  /** `resume`: act again after a rollback or an edit by hand, with evidence that begins at nothing. */
+  | { readonly kind: 'pause' | 'unpause' | 'resume'; readonly who: string }
   /** The next step now, if it is still this one. */
   | { readonly kind: 'promote'; readonly who: string; readonly to: number }
 
@@ -140,7 +141,7 @@ function orderOf(text: string): Order | undefined {
   try {
     const { kind, who, to } = JSON.parse(text) as Partial<Record<string, unknown>>
     if (typeof who !== 'string') return undefined
-    if (kind === 'pause' || kind === 'unpause') return { kind, who }
+    if (kind === 'pause' || kind === 'unpause' || kind === 'resume') return { kind, who }
     if (kind === 'promote' && typeof to === 'number') return { kind, who, to }
   } catch {
     // Not an order.

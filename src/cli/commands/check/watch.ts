@@ -32,7 +32,8 @@ export const command: Command = defineCommand({
   details: `Reads the flags file, what flagd serves, and the application's /metrics. switchback control shows
 the same and more in a browser. A change of the file that no command made is written into the history.
 
---json prints one line a look: at, flag, share, sentence, flagd {state, detail}, last {action, from, to, who, via,
+--json prints one line a look: ok (false while the file cannot be read: error {code, message, hint}, else null), at,
+flag, share, sentence, flagd {state, detail}, last {action, from, to, who, via,
 at, warning}, guard {name, mode, answer, percent, awaiting, holding, alarms, waits, sentence} (last and guard may be null)
 and metrics {off, on, missing}: of each side perSecond, hits, bad, p50 and p99, and the addresses that did not answer.`,
   options: {
@@ -69,7 +70,7 @@ and metrics {off, on, missing}: of each side perSecond, hits, bad, p50 and p99, 
       if (values.json) {
         const metrics = { ...rates, missing: now.missing }
         printJson(stdout, {
-          ok: true,
+          ok: view.error === null,
           command: 'watch',
           at: new Date().toISOString(),
           ...viewJson(view),
@@ -90,6 +91,8 @@ interface View {
   readonly flag: string
   readonly share: number | null
   readonly sentence: string
+  /** Why the file could not be read; `null` where it was. */
+  readonly error: { readonly code: string; readonly message: string; readonly hint: string } | null
   readonly flagd: {
     readonly state: 'same' | 'different' | 'unreachable' | 'not asked'
     readonly detail: string
@@ -101,12 +104,13 @@ interface View {
 
 const NOT_ASKED = { state: 'not asked', detail: '' } as const
 
-function viewJson({ flag, share, sentence, flagd, last, guard }: View): object {
+function viewJson({ flag, share, sentence, error, flagd, last, guard }: View): object {
   const summary = guard?.summary
   return {
     flag,
     share,
     sentence,
+    error,
     flagd,
     last:
       last === undefined
@@ -156,6 +160,7 @@ async function takeView(
       flag,
       share: share ?? null,
       sentence,
+      error: null,
       flagd: served === undefined ? NOT_ASKED : { state: served.state, detail: served.detail },
       last,
       guard: await actingGuard(file, flag),
@@ -165,7 +170,8 @@ async function takeView(
     if (signal.aborted) return undefined
     if (!isSwitchbackError(error)) throw error
     const nothing = { flagd: NOT_ASKED, last: undefined, guard: undefined }
-    return { flag, share: null, sentence: error.message, ...nothing }
+    const { code, message, hint = '' } = error
+    return { flag, share: null, sentence: message, error: { code, message, hint }, ...nothing }
   }
 }
 

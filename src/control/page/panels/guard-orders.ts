@@ -8,8 +8,9 @@ export function guardOrders(): { element: HTMLElement; update(guard: GuardReadin
   const agree = h('button', { class: 'primary', type: 'button', id: 'approve' })
   const pause = h('button', { class: 'plain', type: 'button', id: 'pause' })
   const promote = h('button', { class: 'plain', type: 'button', id: 'promote' })
+  const resume = h('button', { class: 'plain', type: 'button', id: 'resume' }, 'Resume')
   const outcome = h('span', { class: 'soft', role: 'status' })
-  const element = h('p', { class: 'actions', hidden: true }, agree, pause, promote, outcome)
+  const element = h('p', { class: 'actions', hidden: true }, agree, pause, promote, resume, outcome)
   let known: GuardReading | null = null
   let asked = ''
 
@@ -34,9 +35,16 @@ export function guardOrders(): { element: HTMLElement; update(guard: GuardReadin
   })
   promote.addEventListener('click', () => void askPromotion())
 
+  resume.addEventListener('click', () => void askResume())
+  async function askResume(): Promise<void> {
+    if (known === null || !(await confirmOrder(resumeQuestion(known)))) return
+    await told(() => orderGuard({ kind: 'resume' }), 'It begins again at its next look.')
+  }
+
   async function askPromotion(): Promise<void> {
     const to = known?.next
-    if (known === null || to === undefined || !(await confirmPromotion(known, to))) return
+    if (known === null || to === undefined || !(await confirmOrder(promotionQuestion(known, to))))
+      return
     await told(() => orderGuard({ kind: 'promote', to }), `It moves to ${to} % at its next look.`)
   }
 
@@ -51,7 +59,10 @@ export function guardOrders(): { element: HTMLElement; update(guard: GuardReadin
       agree.hidden = guard?.awaiting === undefined
       pause.hidden = !acting
       promote.hidden = !acting || guard.next === undefined || (guard.holding ?? '') !== ''
-      element.hidden = agree.hidden && pause.hidden && promote.hidden
+      const stopped = guard?.mode === 'stopped' || guard?.mode === 'yielded'
+      // One that cannot be read has no plan.
+      resume.hidden = !stopped || guard.plan === undefined
+      element.hidden = agree.hidden && pause.hidden && promote.hidden && resume.hidden
       setText(agree, `Approve ${guard?.awaiting ?? ''} %`)
       setText(pause, guard?.paused === undefined ? 'Pause' : 'Go on')
       pause.title =
@@ -63,23 +74,50 @@ export function guardOrders(): { element: HTMLElement; update(guard: GuardReadin
   }
 }
 
-/** The next step without proof is a risk that a person takes: it is asked for once more. */
-function confirmPromotion(guard: GuardReading, to: number): Promise<boolean> {
+interface Question {
+  readonly title: string
+  readonly lines: readonly string[]
+  readonly agree: string
+}
+
+function promotionQuestion({ sentence }: GuardReading, to: number): Question {
+  return {
+    title: `Go to ${to} % without waiting for proof?`,
+    lines: [
+      `The guard says: ${sentence}.`,
+      'It still rolls back when the new side proves to be worse.',
+    ],
+    agree: `Go to ${to} % now`,
+  }
+}
+
+function resumeQuestion({ sentence, plan, mode }: GuardReading): Question {
+  const where =
+    mode === 'stopped'
+      ? `It begins with the first step of the plan, ${plan?.steps[0] ?? ''} %, and the evidence begins at nothing.`
+      : 'It takes over at the present share, and the evidence begins at nothing.'
+  return {
+    title: 'Let the guard act again?',
+    lines: [
+      `The guard says: ${sentence}.`,
+      `${where} While the new side cannot be reached it does not begin.`,
+    ],
+    agree: 'Resume',
+  }
+}
+
+/** What a person takes the risk of is asked for once more. */
+function confirmOrder({ title, lines, agree: text }: Question): Promise<boolean> {
   const dialog = byId('confirm') as HTMLDialogElement
   return new Promise((resolve) => {
-    const agree = h(
-      'button',
-      { class: 'primary', type: 'submit', id: 'agree' },
-      `Go to ${to} % now`,
-    )
+    const agree = h('button', { class: 'primary', type: 'submit', id: 'agree' }, text)
     const cancel = h('button', { class: 'plain', type: 'button' }, 'Cancel')
     cancel.addEventListener('click', () => dialog.close(''))
     const form = h(
       'form',
       { method: 'dialog' },
-      h('h2', { id: 'confirm-title' }, `Go to ${to} % without waiting for proof?`),
-      h('p', {}, `The guard says: ${guard.sentence}.`),
-      h('p', {}, 'It still rolls back when the new side proves to be worse.'),
+      h('h2', { id: 'confirm-title' }, title),
+      ...lines.map((line) => h('p', {}, line)),
       h('div', { class: 'actions' }, agree, cancel),
     )
     form.addEventListener('submit', (event) => {
