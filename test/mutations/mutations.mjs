@@ -1253,7 +1253,7 @@ export const mutations = [
     file: 'src/switch/reads/moves.ts',
     from: ' && cell.expiresAt !== EXPIRY_UNKNOWN\n',
     to: '\n',
-    args: PLAIN,
+    args: [...PLAIN, '--faults', 'hang,cut'],
   },
   {
     name: 'plain: values are adopted that were deleted before Redis was heard',
