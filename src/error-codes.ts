@@ -162,7 +162,8 @@ export const errorCodes = {
     group: 'Redis',
     meaning: 'There is no connection to Redis, or it was lost before the answer arrived.',
     raisedBy: 'the event `warning`, once per lost connection; the detail of `side-out`',
-    remedy: 'Check that Redis runs and that this host reaches it. The client reconnects by itself.',
+    remedy:
+      'Check that Redis runs and that this host reaches it. The client reconnects by itself, but for one of node-redis that is closed: `await client.connect()` before `createCacheSwitch`, and close it only after the cache.',
   },
   SB_REDIS_TIMEOUT: {
     group: 'Redis',

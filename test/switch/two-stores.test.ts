@@ -126,6 +126,10 @@ describe('two Redis, A and B', () => {
     await other.cache.clear()
     expect(await reader.onUser.get(key)).toBeUndefined()
     expect(await reader.offUser.get(key)).toBeUndefined()
+    // Who hears of the new era cannot know of what it came, and does not say that something was lost.
+    const told = other.events.filter(({ type }) => type === 'fenced').map(({ detail }) => detail)
+    expect(told.length).toBeGreaterThan(0)
+    expect(told.filter((detail) => !/cleared/.test(detail ?? ''))).toEqual([])
   })
 
   // A process that stops between the two eras lets values move from B into A's new one: see the model.

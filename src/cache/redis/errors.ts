@@ -30,6 +30,7 @@ export function redisError(error: unknown, lone = false): SwitchbackError {
       hint: 'Look for a hung server, a slow command (SLOWLOG) or a stalled event loop.',
     })
   }
+  if (/^the client is closed\.?$/iu.test(message)) return closedClient(cause)
   const reason = plainReason(name, message)
   const { code = '' } = error as NodeJS.ErrnoException
   return new SwitchbackError('SB_REDIS_UNREACHABLE', `Redis cannot be reached: ${reason}`, {
@@ -38,6 +39,18 @@ export function redisError(error: unknown, lone = false): SwitchbackError {
       ? 'Its certificate is not trusted: set NODE_EXTRA_CA_CERTS to the certificate of its authority, or pass a client with `tls: { ca }`.'
       : 'Check that Redis runs and that this host can reach it; the client reconnects by itself.',
   })
+}
+
+/** What node-redis answers before `connect()`, after `close()` and when it has given up: it stays so. */
+function closedClient(cause: unknown): SwitchbackError {
+  return new SwitchbackError(
+    'SB_REDIS_UNREACHABLE',
+    'Redis cannot be reached: the client is closed. `await client.connect()` before createCacheSwitch, and close it only after the cache.',
+    {
+      cause,
+      hint: 'This client does not connect by itself: it was never connected, its owner has closed it, or its reconnectStrategy has given up. `await client.connect()` before createCacheSwitch (also now: it is used as soon as it is connected), and at the end `await cache.close()` first, then close the client.',
+    },
+  )
 }
 
 /** A client of one server is connected to a node of a Cluster. */

@@ -10,7 +10,8 @@ import { otherSide, type Side } from '../../side.ts'
 import { ONE_STORE } from './boards.ts'
 import { Trust } from './trust.ts'
 
-const RESET_REASON = 'the store was replaced or restarted and may have lost acknowledged deletes'
+const RESET_REASON =
+  'the store has begun another era, being cleared, replaced or restarted: what is older in it is not trusted'
 /** Further ahead of its store's clock than any fence can be. */
 const FAR_MS = 120_000
 const SETTLE_MS = 1000

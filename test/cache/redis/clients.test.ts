@@ -89,6 +89,32 @@ describe.each([5, 6] as const)('node-redis %i', (major) => {
     await backend.close()
   })
 
+  test('of a client that is closed, the failure says how it comes back; the others come back by themselves', async () => {
+    const { createClient } = await nodeRedis(major)
+    const client = createClient({ url: redis.url })
+    const backend = withWarnings(redisCache({ client, prefix: `${kind} closed:` }))
+    const failure = async (): Promise<SwitchbackError> => {
+      try {
+        await backend.ping()
+      } catch (error) {
+        return error as SwitchbackError
+      }
+      return expect.unreachable()
+    }
+    const { code, message, hint } = await failure()
+    expect(code).toBe('SB_REDIS_UNREACHABLE')
+    expect(message).toMatch(/the client is closed\. `await client\.connect\(\)` before/)
+    // All of it is shown in the detail of an event.
+    expect(`${code}: ${message}`.length).toBeLessThanOrEqual(200)
+    expect(hint).toMatch(/then close the client/)
+    expect(hint).not.toMatch(/reconnects by itself/)
+    await client.connect()
+    await backend.ping()
+    client.destroy()
+    expect((await failure()).message).toBe(message)
+    await backend.close()
+  })
+
   test.each([2, 3])('RESP %i, and a database of its own', async (RESP) => {
     const client = (await clientFor(kind, { RESP, database: 3 })) as NodeRedis
     const prefix = `${kind} RESP${RESP}:`
