@@ -6,7 +6,7 @@
 export interface Cell {
   /**
    * - `value`: alive.
-   * - `expired`: a value past its expiry whose token is still known.
+   * - `expired`: a value past its expiry that still has a token: as a rule that of the value.
    * - `tombstone`: deleted, or superseded by a write on the other side.
    * - `absent`: the store knows nothing (token `''`), or only a remnant dead for longer than the
    *   tombstone lifetime (token of the remnant).

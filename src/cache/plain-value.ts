@@ -32,3 +32,11 @@ export function digestOf(text: string): string {
 export function tokenOfForeign(digest: string, before: string): string {
   return hash('sha1', digest + before, 'hex').slice(0, TOKEN_LENGTH)
 }
+
+/**
+ * The token of a value that is gone, though its companion is not: not that of the value, since another program may
+ * write the very same text again, and what was missed before must not be stored over it.
+ */
+export function tokenOfGone(before: string): string {
+  return tokenOfForeign('', before)
+}

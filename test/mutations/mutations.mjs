@@ -1326,6 +1326,13 @@ export const mutations = [
     tests: [plainValues('a load that began before the old code wrote')],
   },
   {
+    name: 'plain: what is gone has the token of the value',
+    file: 'src/cache/plain-value.ts',
+    from: "return tokenOfForeign('', before)",
+    to: 'return before',
+    tests: [plainValues('nor over the same text')],
+  },
+  {
     name: 'plain: Redis takes what others wrote for its own',
     file: 'src/cache/redis/plain/plain-scripts.ts',
     from: "own = companion and string.sub(companion, 2, 2) == 'v' and string.sub(companion, ${HEADER_LENGTH + 1}) == digest",

@@ -222,6 +222,29 @@ describe.each(GROUNDS)('what is warm in %s', (kind, makeGround) => {
     expect(await ground.old.get(key)).toEqual({ v: 2 })
   })
 
+  test.each(['deleted it', 'let it expire'])(
+    'nor over the same text, written again after the old code %s',
+    async (how) => {
+      const name = fresh()
+      const ground = makeGround(name)
+      const key = `${name}a`
+      const { off } = await open(ground.side(), other(name))
+      if (how === 'deleted it') {
+        await off.set(key, { v: 1 })
+        await ground.old.delete(key)
+      } else {
+        await off.set(key, { v: 1 }, { ttl: '20ms' })
+        await until('it has expired', async () => (await ground.old.get(key)) === null)
+      }
+      const loaded = await off.getOrSet(key, async () => {
+        await ground.old.set(key, { v: 1 }, 60_000)
+        return { v: 0 }
+      })
+      expect(loaded).toEqual({ v: 0 })
+      expect(await ground.old.get(key)).toEqual({ v: 1 })
+    },
+  )
+
   test('clear() leaves what others wrote, and serves none of it', async () => {
     const name = fresh()
     const ground = makeGround(name)

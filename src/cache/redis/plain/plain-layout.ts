@@ -9,7 +9,13 @@ import {
   SUCCESSOR_AT,
   WRITTEN_AT,
 } from '../../envelope.ts'
-import { digestOf, isJson, type PlainCodec, tokenOfForeign } from '../../plain-value.ts'
+import {
+  digestOf,
+  isJson,
+  type PlainCodec,
+  tokenOfForeign,
+  tokenOfGone,
+} from '../../plain-value.ts'
 import { foreignPlain } from '../errors.ts'
 import type { CellLayout, LayoutScripts, Place } from '../layout.ts'
 import { COMPANIONS, PLAIN_SPACE, PlainNames } from './plain-names.ts'
@@ -119,15 +125,18 @@ export class PlainLayout implements CellLayout {
     const left = trace === '' ? ABSENT : openEnvelope(trace, now, tombstoneTtl, era)
     if (left === undefined && !isEnvelope(trace)) return { ...ABSENT, era, token: FOREIGN }
     const cell = { ...ABSENT, ...left, payload: '', era }
+    const isOfValue = trace.charAt(1) === 'v'
     if (value === null || value === undefined) {
+      const gone = isOfValue ? { ...cell, token: tokenOfGone(cell.token) } : cell
       // Somebody else has deleted it, or evicted: the other side must not bring it back.
-      return cell.state === 'value' ? { ...cell, state: 'tombstone', expiresAt: 0 } : cell
+      return cell.state === 'value' ? { ...gone, state: 'tombstone', expiresAt: 0 } : gone
     }
     const digest = digestOf(value)
-    const own = trace.charAt(1) === 'v' && trace.slice(HEADER_LENGTH) === digest
+    const own = isOfValue && trace.slice(HEADER_LENGTH) === digest
     if (own && cell.state === 'value') return this.#read(cell, value)
     // Somebody else has given it another expiry; or it was read just before it ended.
-    if (own && cell.state === 'expired' && now > cell.expiresAt + LATE_MS) {
+    if (own && cell.state === 'expired') {
+      if (now <= cell.expiresAt + LATE_MS) return { ...cell, token: tokenOfGone(cell.token) }
       return this.#read({ ...cell, state: 'value', expiresAt: EXPIRY_UNKNOWN }, value)
     }
     const claimed = own && trace.startsWith(CLAIMED, SUCCESSOR_AT)

@@ -9,7 +9,7 @@ import { checkEra, FOREIGN, NOW, OUTCOME, type Script, script, setTombstone } fr
  */
 
 /**
- * `token` becomes that of the cell: see `tokenOfForeign`.
+ * `token` becomes that of the cell: see `tokenOfForeign`, `tokenOfGone`.
  *
  * @param whole an expression: whether the value is needed, or only whether there is one
  */
@@ -33,6 +33,8 @@ if value and ${whole} then
   local digest = redis.sha1hex(value)
   own = companion and string.sub(companion, 2, 2) == 'v' and string.sub(companion, ${HEADER_LENGTH + 1}) == digest
   if not own then token = string.sub(redis.sha1hex(digest .. token), 1, ${TOKEN_LENGTH}) end
+elseif not value and companion and string.sub(companion, 2, 2) == 'v' then
+  token = string.sub(redis.sha1hex(token), 1, ${TOKEN_LENGTH})
 end
 `
 
