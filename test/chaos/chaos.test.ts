@@ -42,12 +42,12 @@ for (const planted of PLANTED) {
       name: 'outage',
       profile: { ...PROFILES['outage']!, faults: ['flap'], sources: ['random', 'random'] },
       seed,
-      seconds: 20,
+      seconds: 90,
       planted,
       untilFound: true,
     })
-    rmSync(result.logs, { recursive: true })
     expect(result.stale).toBeGreaterThan(0)
+    rmSync(result.logs, { recursive: true })
     expect(result.stories[0]).toMatch(/FOUND stale/u)
   }, 240_000)
 }

@@ -1,6 +1,7 @@
 import { readFile } from 'node:fs/promises'
 import { describe, expect, test } from 'vitest'
 import { parse } from 'yaml'
+import { createSwitch } from '../../src/calls/index.ts'
 import type { FlagDecider } from '../../src/flags/index.ts'
 import { registerFlagGauges } from '../../src/flags/gauges.ts'
 import { registerCoherenceGauges } from '../../src/telemetry/gauges/coherence-gauges.ts'
@@ -70,6 +71,16 @@ function exposition(): string {
     { off: 'A', on: 'B' },
     { stage: 'both', licensed: () => true, following: () => ({ live: true, lagMs: 0 }) },
   )
+  const engine = { find: async (): Promise<string> => 'found' }
+  const methods = { find: { kind: 'read' } } as const
+  createSwitch({
+    name: 'search',
+    decider: refusing,
+    off: engine,
+    on: { ...engine },
+    methods,
+    telemetry,
+  })
   const calls = telemetry.calls?.('search', 'find')
   calls?.ended('on', 'failed', 5, bucket, false)
   calls?.compared('itself', 'mismatch')

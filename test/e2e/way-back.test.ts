@@ -147,9 +147,7 @@ describe('rollback, and what everybody says of it', () => {
       expect(stdout).toMatch(
         /NOT back yet \(the file is written\): flagd serves it; [0-2] of 3 processes/,
       )
-      expect(stdout).toContain(
-        `lagging   ${new URL(stopped!.url).host} does not answer within 1.5 s`,
-      )
+      expect(stdout).toContain(`lagging   ${new URL(stopped!.url).host} does not answer`)
       expect(stdout).toMatch(/next {6}a process that does not answer keeps its side/)
     } finally {
       stopped?.thaw()

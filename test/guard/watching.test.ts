@@ -77,9 +77,8 @@ describe('replicas that disagree', () => {
         ['c', normal],
       ]),
     )
-    expect(found).toEqual([
-      { replica: 'b', what: 'fails 9.0 % on the new side, the others 0.20 %' },
-    ])
+    const what = 'fails 9.0 % on the new side, the others 0.20 %'
+    expect(found).toEqual([{ replica: 'b', of: 'on', rate: 0.09, others: 0.002, what }])
     const old = { ...normal, badControl: 3000 }
     expect(
       disagreements(
