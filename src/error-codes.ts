@@ -369,12 +369,14 @@ export const errorCodes = {
     group: 'Flags file',
     meaning:
       'The repository is not ready for a commit of the flags file: uncommitted changes of it, a branch that is behind, ahead or has diverged, or none. Nothing was written.',
-    raisedBy: 'every command that writes with `--target git`',
+    raisedBy:
+      'every command that writes with `--target git`, also when the file here says already what is wanted',
     remedy: 'Commit, pull or push, as the message says, then try again.',
   },
   SB_GIT_FAILED: {
     group: 'Flags file',
-    meaning: 'A git command failed, e.g. the push. Nothing was written.',
+    meaning:
+      'A git command failed, e.g. the push, or a hook refused it: its words are in the message. Nothing was written.',
     raisedBy: 'every command with `--target git`',
     remedy: 'Run the git command of the message by hand to see more.',
   },

@@ -226,7 +226,8 @@ async function write(options: ChangeOptions, make: Make): Promise<Written> {
       : undefined
   try {
     // An editor does not use the lock, and other places have none, hence a few attempts.
-    for (let left = lock === undefined ? 50 : 5; ; left--) {
+    const most = typeof file === 'string' ? 5 : (file.retries ?? 50)
+    for (let left = most; ; left--) {
       try {
         return await attempt(options, make, lock)
       } catch (error) {
@@ -243,13 +244,14 @@ async function attempt(options: ChangeOptions, make: Make, lock?: FileLock): Pro
   const { file, by, signal } = options
   const edit = await make(file)
   if (options.dryRun !== true) requireTaken(edit.after)
+  const again = changesNothing(edit)
+  if (again && options.dryRun !== true && typeof file !== 'string') await file.requireCurrent?.()
   await options.onEdit?.(edit)
   const none = { confirmation: undefined, processes: undefined }
   if (options.dryRun === true) {
     return { edit, applied: undefined, questions: nobody, answers: none }
   }
   const questions = await questionsFor(edit, options)
-  const again = changesNothing(edit)
   if (again) {
     const answers = await ask(questions, options, undefined, true)
     if (resultOf(edit, undefined, answers).confirmed !== false) {

@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process'
-import { mkdir, readFile, writeFile } from 'node:fs/promises'
+import { mkdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { Readable } from 'node:stream'
 import { expect, it } from 'vitest'
@@ -63,6 +63,12 @@ async function team({ remote = true } = {}): Promise<Team> {
   }
 }
 
+/** @param directory the working tree, or with `inside` `''` the repository itself */
+function hook(directory: string, name: string, script: string, inside = '.git'): Promise<void> {
+  const file = join(directory, inside, 'hooks', name)
+  return writeFile(file, `#!/bin/sh\n${script}\n`, { mode: 0o755 })
+}
+
 it('a change is a pushed commit of the flags file alone, with its history in the message', async () => {
   const { file, git, run, json } = await team()
   await writeFile(join(file, '..', '..', 'other.txt'), 'unfinished\n')
@@ -83,8 +89,13 @@ it('a change is a pushed commit of the flags file alone, with its history in the
   expect(await json(['status'])).toMatchObject({ share: 25, last: { reason: 'first step' } })
   expect(await json(['rollback'])).toMatchObject({ ok: true, from: 25, to: 0, written: true })
   expect(await json(['undo', '--yes'])).toMatchObject({ to: 25 })
+  // What the hands are used to is no error.
+  expect(await json(['rollback', '--yes'])).toMatchObject({ ok: true, to: 0 })
+  await json(['undo', '--yes'])
   const { entries } = await json(['history'])
   expect(entries.map(({ action }: { action: string }) => action)).toEqual([
+    'undo',
+    'rollback',
     'undo',
     'rollback',
     'set',
@@ -136,18 +147,119 @@ it('refuses where something else would go along, and changes nothing', async () 
   await refused('no branch is checked out', 'git switch')
 })
 
-it('of two who push at the same time one is told, and has written nothing', async () => {
-  const { file, git, run, here } = await team()
-  // The remote refuses as it does when somebody pushed between the fetch and the push.
-  const hook = join(here, '..', 'origin.git', 'hooks', 'pre-receive')
-  await writeFile(hook, '#!/bin/sh\necho "! [rejected] non-fast-forward" >&2\nexit 1\n', {
-    mode: 0o755,
-  })
+it('a file that says so already counts only when the remote has it too', async () => {
+  const { file, git, run, json, push } = await team()
+  await json(['rollback'])
+  const back = await readFile(file, 'utf8')
+  // What nobody else has: a clone that is behind, then an edit that is not committed.
+  await push('flags/use-redis.json', usual)
+  const behind = await run(['rollback'])
+  expect([behind.code, behind.stdout]).toEqual([1, ''])
+  expect(behind.stderr).toMatch(/"main" is 1 commit behind origin\/main\n.*run git pull/)
+  const status = await run(['status'])
+  expect([status.code, status.stdout]).toEqual([1, expect.stringContaining('run git pull')])
+  git('pull -q')
+  await writeFile(file, back)
+  const dirty = await run(['rollback'])
+  expect([dirty.code, dirty.stdout]).toEqual([1, ''])
+  expect(dirty.stderr).toMatch(/changes that are not committed\n.*git restore/)
+  expect((await json(['status']))['stale']).toContain('not committed')
+  git('checkout -q -- flags')
+  expect(await json(['rollback'])).toMatchObject({ ok: true, from: 10, written: true })
+  // Commits of other files do not matter: the remote is back.
+  await push('other.txt', 'theirs\n')
+  expect(await json(['rollback'])).toMatchObject({ ok: true, to: 0, written: false })
+  expect((await json(['status']))['stale']).toBeUndefined()
+})
+
+it.each([
+  ['another git holds the index', 'touch .git/index.lock', 'rm .git/index.lock', /index\.lock/],
+  [
+    'the file cannot be replaced',
+    'rm flags/use-redis.json; mkdir -p flags/use-redis.json/x',
+    'rm -r flags; git checkout -q -- flags',
+    /directory/,
+  ],
+])('what is pushed is told as made, although %s', async (_, meanwhile, mend, cause) => {
+  const { here, file, git, run } = await team()
+  await hook(here, 'pre-push', meanwhile)
+  const { code, stdout, stderr } = await run(['rollback'])
+  expect([code, stderr]).toEqual([0, ''])
+  expect(stdout).toMatch(
+    /pushed as [0-9a-f]{9} to origin\/main.* does not have it yet, so run git pull/,
+  )
+  expect(stdout).toMatch(cause)
+  expect(git('show origin/main:flags/use-redis.json')).toContain('["on", 0], ["off", 100]')
+  execFileSync('sh', ['-c', mend], { cwd: here })
+  git('pull -q')
+  expect([git('status --porcelain'), git('rev-parse HEAD')]).toEqual([
+    '',
+    git('rev-parse origin/main'),
+  ])
+  expect(await readFile(file, 'utf8')).toContain('["on", 0], ["off", 100]')
+})
+
+it.each([
+  [
+    'of the server',
+    '../origin.git',
+    'pre-receive',
+    '[remote rejected] (pre-receive hook declined)',
+  ],
+  ['before the push', '.git', 'pre-push', 'cannot push'],
+])('a refusing hook %s is told in its own words, and asked once', async (_, where, name, also) => {
+  const { here, file, git, run } = await team()
+  const asked = join(here, '..', 'asked')
+  const words = 'Push rejected: cannot lock ref, key needed'
+  await hook(join(here, where), name, `echo x >> ${asked}; echo "${words}" >&2; exit 1`, '')
   const head = git('rev-parse HEAD')
-  const { code, stderr } = await run(['set', '25', '--yes'])
-  expect([code, stderr]).toEqual([1, expect.stringContaining('git pull')])
+  const { code, stderr } = await run(['rollback'])
+  expect([code, stderr]).toEqual([1, expect.stringContaining(words)])
+  expect(stderr).toContain(also)
+  expect(stderr).toContain('nothing was written; check')
+  expect(await readFile(asked, 'utf8')).toBe('x\n')
   expect([git('rev-parse HEAD'), await readFile(file, 'utf8')]).toEqual([head, usual])
-  expect(git('status --porcelain')).toBe('')
+})
+
+it('of two who push at the same time one is told, and has written nothing', async () => {
+  const { here, file, git, run } = await team()
+  const theirs = `unset GIT_DIR; cd ${join(here, '..', 'there')}; git pull -q; git commit -q --allow-empty -m x; git push -q`
+  const lost = async (argv: readonly string[], why: string): Promise<void> => {
+    const head = git('rev-parse HEAD')
+    const { code, stderr } = await run(argv)
+    expect([code, stderr]).toEqual([1, expect.stringContaining(why)])
+    expect(stderr).toContain('nothing was written; run git pull')
+    expect([git('rev-parse HEAD'), await readFile(file, 'utf8')]).toEqual([head, usual])
+    expect(git('status --porcelain')).toBe('')
+    git('pull -q')
+  }
+  // While our push is under way.
+  await hook(here, 'pre-push', theirs)
+  await lost(
+    ['set', '25', '--yes'],
+    'somebody pushed to origin at the same moment: cannot lock ref',
+  )
+  // A rollback tries again, and sees why it cannot.
+  await lost(['rollback'], 'is 1 commit behind origin/main')
+  await rm(join(here, '.git', 'hooks', 'pre-push'))
+  // Between our fetch and our push.
+  const fetched = join(here, '..', 'fetched.sh')
+  await writeFile(fetched, `git-upload-pack "$@"; ${theirs}\n`)
+  git(`config remote.origin.uploadpack sh\t${fetched}`)
+  const { stderr } = await run(['set', '25', '--yes'])
+  expect(stderr).toContain('somebody pushed to origin meanwhile\n')
+})
+
+it('a lock that is left at the remote is not tried for ever', async () => {
+  const { here, run, git } = await team()
+  const asked = join(here, '..', 'asked')
+  await hook(here, 'pre-push', `echo x >> ${asked}`)
+  await writeFile(join(here, '..', 'origin.git', 'refs', 'heads', 'main.lock'), '')
+  const head = git('rev-parse HEAD')
+  const { code, stderr } = await run(['rollback'])
+  expect([code, stderr]).toEqual([1, expect.stringContaining('cannot lock ref')])
+  expect((await readFile(asked, 'utf8')).length / 2).toBeLessThanOrEqual(5)
+  expect(git('rev-parse HEAD')).toBe(head)
 })
 
 it('without a remote it commits, and says that nobody else has it', async () => {

@@ -1,14 +1,17 @@
 import { quote, SwitchbackError } from '../../errors.ts'
 import type { Git } from './git.ts'
 
-/** Where a commit goes. */
-export interface Branch {
+interface Upstream {
   readonly name: string
-  readonly head: string
   /** `''`: it is not pushed. */
   readonly remote: string
   /** The branch at the remote, e.g. `refs/heads/main`. */
   readonly upstream: string
+}
+
+/** Where a commit goes. */
+export interface Branch extends Upstream {
+  readonly head: string
 }
 
 /**
@@ -17,11 +20,7 @@ export interface Branch {
  * @throws {SwitchbackError} `SB_GIT_STATE`, `SB_GIT_FAILED`
  */
 export async function requireReady(git: Git, path: string): Promise<Branch> {
-  const symbolic = await git.run(['symbolic-ref', '--short', 'HEAD'])
-  if (symbolic.code !== 0) {
-    throw state('no branch is checked out', 'run git switch BRANCH')
-  }
-  const name = symbolic.stdout.trim()
+  const name = await checkedOut(git)
   const dirty = await git.ask(['status', '--porcelain', '--', path])
   if (dirty !== '') {
     throw state(
@@ -30,17 +29,8 @@ export async function requireReady(git: Git, path: string): Promise<Branch> {
     )
   }
   const head = await git.ask(['rev-parse', 'HEAD'])
-  if ((await git.ask(['remote'])) === '') return { name, head, remote: '', upstream: '' }
-  const [remote, upstream] = await Promise.all(
-    ['remote', 'merge'].map(async (part) => {
-      const { stdout } = await git.run(['config', `branch.${name}.${part}`])
-      return stdout.trim()
-    }),
-  )
-  if (!remote || !upstream || remote === '.') {
-    throw state(`the branch ${quote(name)} has no upstream`, `run git push -u origin ${name}`)
-  }
-  await git.ask(['fetch', '--quiet', remote, upstream])
+  const { remote, upstream } = await fetchUpstream(git, name)
+  if (remote === '') return { name, head, remote, upstream }
   const counts = await git.ask(['rev-list', '--left-right', '--count', 'HEAD...FETCH_HEAD'])
   const [ahead = 0, behind = 0] = counts.split(/\s+/).map(Number)
   const theirs = nameOf(remote, upstream)
@@ -63,6 +53,43 @@ export async function requireReady(git: Git, path: string): Promise<Branch> {
     )
   }
   return { name, head, remote, upstream }
+}
+
+/**
+ * Fetches, and refuses when the file here is not what the branch has at the remote. Commits of other
+ * files do not matter.
+ *
+ * @throws {SwitchbackError} `SB_GIT_STATE`, `SB_GIT_FAILED`
+ */
+export async function requireSame(git: Git, path: string): Promise<void> {
+  const { remote } = await fetchUpstream(git, await checkedOut(git))
+  if (remote !== '') {
+    const { code } = await git.run(['diff', '--quiet', 'FETCH_HEAD', '--', path])
+    if (code === 0) return
+  }
+  await requireReady(git, path)
+}
+
+async function checkedOut(git: Git): Promise<string> {
+  const { code, stdout } = await git.run(['symbolic-ref', '--short', 'HEAD'])
+  if (code !== 0) throw state('no branch is checked out', 'run git switch BRANCH')
+  return stdout.trim()
+}
+
+/** Fetches it, into FETCH_HEAD. */
+async function fetchUpstream(git: Git, name: string): Promise<Upstream> {
+  if ((await git.ask(['remote'])) === '') return { name, remote: '', upstream: '' }
+  const [remote, upstream] = await Promise.all(
+    ['remote', 'merge'].map(async (part) => {
+      const { stdout } = await git.run(['config', `branch.${name}.${part}`])
+      return stdout.trim()
+    }),
+  )
+  if (!remote || !upstream || remote === '.') {
+    throw state(`the branch ${quote(name)} has no upstream`, `run git push -u origin ${name}`)
+  }
+  await git.ask(['fetch', '--quiet', remote, upstream])
+  return { name, remote, upstream }
 }
 
 /** As people call the branch at the remote, e.g. `origin/main`. */

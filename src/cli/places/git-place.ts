@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import { mkdir, rename, rm, stat, writeFile } from 'node:fs/promises'
 import { basename, dirname, extname, join } from 'node:path'
-import { quote, SwitchbackError } from '../../errors.ts'
+import { messageOf as textOf, quote } from '../../errors.ts'
 import {
   type Applied,
   behindLinks,
@@ -19,7 +19,8 @@ import {
 } from '../../rollout/index.ts'
 import { type Environment, usageError } from '../framework/command.ts'
 import { Git } from './git.ts'
-import { type Branch, nameOf, requireReady } from './git-branch.ts'
+import { type Branch, nameOf, requireReady, requireSame } from './git-branch.ts'
+import { push } from './git-push.ts'
 
 const TRAILER = 'Switchback-History: '
 /** More commits of the file than these are not looked through. */
@@ -64,6 +65,8 @@ class GitPlace implements FlagsPlace {
   readonly byHand: string
   /** Argo CD looks every three minutes, Flux as it is told. */
   readonly reachMs = 300_000
+  /** A push takes seconds, and after a lost one the branch is behind. */
+  readonly retries = 3
   readonly #options: GitPlaceOptions
 
   constructor(options: GitPlaceOptions) {
@@ -85,8 +88,11 @@ class GitPlace implements FlagsPlace {
     const { git, path, inside } = this.#options
     const { remote, upstream } = await requireReady(git, path)
     if (remote === '') return
-    const { code, why } = await git.run(['push', '--dry-run', remote, `HEAD:${upstream}`])
-    if (code !== 0) throw notPushed(inside, remote, why)
+    await push(git, { remote, refspec: `HEAD:${upstream}`, file: inside, dryRun: true })
+  }
+
+  requireCurrent(): Promise<void> {
+    return requireSame(this.#options.git, this.#options.path)
   }
 
   read(options?: ReadOptions): Promise<string> {
@@ -125,15 +131,20 @@ class GitPlace implements FlagsPlace {
     const lines = await linesOf(this, edit, entry, await this.history())
     const commit = await this.#commit(edit, messageOf(edit, lines), branch, signal)
     const at = performance.now()
-    const pushed = await this.#push(commit, branch)
-    const how = ['-m', `switchback ${edit.action}`, `refs/heads/${branch.name}`]
-    const moved = await git.run(['update-ref', ...how, commit, branch.head])
+    const { remote, upstream } = branch
+    const pushed = remote === '' ? '' : nameOf(remote, upstream)
+    if (pushed !== '') await push(git, { remote, refspec: `${commit}:${upstream}`, file: inside })
     const short = commit.slice(0, 9)
-    const warning =
-      moved.code === 0
-        ? await this.#replace(edit.after.text).then(() => slow(short, pushed))
-        : `${slow(short, pushed)}; this branch moved meanwhile, so run git pull`
-    return { file: inside, hash: edit.after.hash, at, history: entry, warning }
+    const done = { file: inside, hash: edit.after.hash, at, history: entry }
+    try {
+      await this.#follow(commit, edit, branch)
+      return { ...done, warning: slow(short, pushed) }
+    } catch (error) {
+      // All others have it once it is pushed, whatever fails here.
+      if (pushed === '') throw error
+      const left = `this clone does not have it yet, so run git pull (${textOf(error)})`
+      return { ...done, warning: `${slow(short, pushed)}; ${left}` }
+    }
   }
 
   record(): Promise<boolean> {
@@ -173,23 +184,27 @@ class GitPlace implements FlagsPlace {
     }
   }
 
-  /** @returns where to, or `''` when there is no remote */
-  async #push(commit: string, { remote, upstream }: Branch): Promise<string> {
-    const { git, inside } = this.#options
-    if (remote === '') return ''
-    const { code, why } = await git.run(['push', '--quiet', remote, `${commit}:${upstream}`])
-    if (code === 0) return nameOf(remote, upstream)
-    if (/rejected|fetch first|non-fast-forward/.test(why)) {
-      throw new SwitchbackError('SB_FLAGS_CHANGED', `somebody pushed to ${remote} meanwhile`, {
-        hint: 'nothing was written; run git pull, look at switchback status and try again',
-      })
+  /** Moves the branch, the index and the file to the commit: all of them, or none. */
+  async #follow(commit: string, edit: FlagsEdit, { name, head }: Branch): Promise<void> {
+    const { git, inside, file } = this.#options
+    const move = ['update-ref', '-m', `switchback ${edit.action}`, `refs/heads/${name}`]
+    const moved = await git.run([...move, commit, head])
+    if (moved.code !== 0) throw changedByOthers(`the branch of ${quote(file)}`)
+    const index = ['reset', '--quiet', 'HEAD', '--', `:/${inside}`]
+    try {
+      await git.ask(index)
+      await this.#replace(edit.after.text)
+    } catch (error) {
+      // Else git pull would find nothing to do, and the next commit would take the change back.
+      await git.run([...move, head, commit])
+      await git.run(index)
+      throw error
     }
-    throw notPushed(inside, remote, why)
   }
 
   /** By a rename, for a flagd that watches the working tree. */
   async #replace(text: string): Promise<void> {
-    const { git, path, inside } = this.#options
+    const { path } = this.#options
     const temporary = join(
       dirname(path),
       `.${basename(path)}.git-${randomBytes(4).toString('hex')}`,
@@ -204,7 +219,6 @@ class GitPlace implements FlagsPlace {
     } finally {
       await rm(temporary, { force: true })
     }
-    await git.ask(['add', '--', `:/${inside}`])
   }
 }
 
@@ -220,10 +234,4 @@ function slow(commit: string, pushed: string): string {
   return pushed === ''
     ? `committed as ${commit}; the branch has no remote, so nobody else has it`
     : `pushed as ${commit} to ${pushed}; this is slow: the processes have it only after Argo CD or Flux has synced`
-}
-
-function notPushed(file: string, remote: string, why: string): SwitchbackError {
-  return new SwitchbackError('SB_GIT_FAILED', `cannot push ${file} to ${remote}: ${why}`, {
-    hint: 'nothing was written; check the network, your rights and the rules of the branch',
-  })
 }

@@ -6,6 +6,7 @@ import { type Environment, usageError } from '../framework/command.ts'
 export interface GitAnswer {
   readonly code: number
   readonly stdout: string
+  readonly stderr: string
   /** The first line that says what is wrong; `''` when nothing is. */
   readonly why: string
 }
@@ -54,7 +55,7 @@ export class Git {
       stderr = `it does not end within ${LONGEST_MS / 1000} s`
       return 1
     })
-    return { code, stdout, why: code === 0 ? '' : reasonOf(stderr) }
+    return { code, stdout, stderr, why: code === 0 ? '' : reasonOf(stderr) }
   }
 
   /**

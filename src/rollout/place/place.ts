@@ -20,10 +20,17 @@ export interface FlagsPlace {
   readonly byHand: string
   /** How long a change may need until the processes have it, in ms. @default 5000 */
   readonly reachMs?: number
+  /** How often a change that must go through starts over when another editor was faster. @default 50 */
+  readonly retries?: number
   /** Rejects when nothing can be changed there. */
   check(): Promise<void>
   /** @throws {SwitchbackError} `SB_FILE_MISSING` when there is no text */
   read(options?: ReadOptions): Promise<string>
+  /**
+   * Rejects when the text that is read is not what all others have, e.g. in a clone that is behind.
+   * Asked before a change counts as made already.
+   */
+  requireCurrent?(): Promise<void>
   /** Oldest first. */
   history(): Promise<HistoryEntry[]>
   /** Another one when the text or the history may have changed. */

@@ -1,5 +1,5 @@
 import { changeBack } from '../../../rollout/index.ts'
-import { changeJson, changeOptions, runChange } from '../../changing/changing.ts'
+import { askOptions, changeJson, changeOptions, runChange } from '../../changing/changing.ts'
 import type { Command } from '../../framework/command.ts'
 import { defineCommand } from '../../framework/define.ts'
 import { processHelp, processOptions } from '../../changing/processes-option.ts'
@@ -23,6 +23,7 @@ ${changeJson}`,
     ...targetOptions,
     ...processOptions,
     ...changeOptions,
+    yes: { ...askOptions.yes, help: 'as for switchback set; a rollback never asks' },
     'keep-pilots': { type: 'boolean', help: 'leave pilots on the new side' },
     restore: {
       type: 'boolean',

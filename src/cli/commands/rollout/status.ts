@@ -11,10 +11,12 @@ import {
   loadFlags,
   behindLinks,
   type Finding,
+  type FlagsFile,
   readHistory,
   refusalIn,
   type ServedComparison,
 } from '../../../rollout/index.ts'
+import { isSwitchbackError } from '../../../errors.ts'
 import { type Command, exitCode } from '../../framework/command.ts'
 import { defineCommand } from '../../framework/define.ts'
 import { ago, createRows, percent, printJson } from '../../framework/format.ts'
@@ -34,13 +36,14 @@ export const command: Command = defineCommand({
   usage: 'status [options]',
   summary: 'shows the split, and whether flagd and the processes follow it',
   details: `Exit code 1 when flagd or a process decides something other than the file says, flagd refuses the
-file, or the rule is not understood; 3 when flagd or a process does not answer. Name the processes as
-for switchback rollback.
+file, the rule is not understood, or the file of --target git is not what the remote has; 3 when flagd or a
+process does not answer. Name the processes as for switchback rollback.
 
 --json prints ok, command, file, hash, flag, state, shape, share, weights {on, off}, defaultVariant,
 pilots, sentence, refused (why flagd does not take the file), flagd {url, state, probes, agreeing, detail},
-processes {confirmed, known, deciding, lagging [{process, cause, on, probes}]}, last, and outside (what was changed
-by hand since the last line of the history: from, to, warning), on one line.`,
+processes {confirmed, known, deciding, lagging [{process, cause, on, probes}]}, last, outside (what was changed
+by hand since the last line of the history: from, to, warning), and stale (why the file of --target git is not what
+the remote has), on one line.`,
   options: {
     ...targetOptions,
     ...processOptions,
@@ -80,8 +83,10 @@ by hand since the last line of the history: from, to, warning), on one line.`,
             once: true,
             signal,
           })
+    const stale = await staleness(file)
     signal.throwIfAborted()
-    const code = refusal === undefined ? codeOf(description, served, decided) : exitCode.refused
+    const good = refusal === undefined && stale === undefined
+    const code = good ? codeOf(description, served, decided) : exitCode.refused
     if (values.json) {
       printJson(stdout, {
         ok: code === exitCode.done,
@@ -95,6 +100,7 @@ by hand since the last line of the history: from, to, warning), on one line.`,
         ...(decided === undefined ? {} : { processes: processesJson(decided) }),
         ...(last === undefined ? {} : { last }),
         ...(outside === undefined ? {} : { outside }),
+        ...(stale === undefined ? {} : { stale }),
       })
       return code
     }
@@ -105,6 +111,7 @@ by hand since the last line of the history: from, to, warning), on one line.`,
     stdout.write(`${style.bold(flag)}  ${file}\n`)
     row('share', `${style.bold(percent(description.share))}${ratio}`)
     row('shape', reason === undefined ? shape : style.red(`${shape}: ${reason}${place}`))
+    if (stale !== undefined) row('stale', style.red(stale))
     row('state', `${state}, default ${defaultVariant ?? 'of the code'}`)
     row('who', description.sentence)
     if (refusal !== undefined) row('refused', style.red(refusalText(refusal)))
@@ -115,6 +122,18 @@ by hand since the last line of the history: from, to, warning), on one line.`,
     return code
   },
 })
+
+/** Why the text may not be what all others have; `undefined` where it is. */
+async function staleness(file: FlagsFile): Promise<string | undefined> {
+  if (typeof file === 'string') return undefined
+  try {
+    await file.requireCurrent?.()
+    return undefined
+  } catch (error) {
+    if (!isSwitchbackError(error)) throw error
+    return `this may not be what all others have: ${error.message} (${error.hint?.replace(/^nothing was \w+; /, '')})`
+  }
+}
 
 function codeOf(
   description: Description,
