@@ -23,7 +23,7 @@ export function timeCases(options: ConformanceOptions): Cases {
       const backend = await stand.backend(400)
       const expiresAt = backend.now() + 150
       await put(backend, 'k', '1', expiresAt)
-      await await readUntil(backend, 'k', (cell) => {
+      await readUntil(backend, 'k', (cell) => {
         const now = backend.now()
         if (cell.state === 'value') assert.equal(cell.expiresAt, expiresAt)
         else assert.ok(now >= expiresAt - 5, `${cell.state} ${expiresAt - now} ms early`)
