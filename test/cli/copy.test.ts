@@ -5,8 +5,11 @@ import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'no
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { Redis } from 'ioredis'
+import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
 import { redisCache } from '../../src/cache/index.ts'
+import { type OpenStore, reach } from '../../src/cli/copying/stores.ts'
+import { SwitchbackError } from '../../src/errors.ts'
 import { licensed, makePairActor, type PairActor } from '../support/pair.ts'
 import { startRedis, type TestRedis } from '../support/redis-server.ts'
 import { runCommand } from '../support/run-command.ts'
@@ -114,6 +117,7 @@ describe('switchback copy', () => {
     [[...WAY, '--rate', 'fast'], /"fast" is not a rate/],
     [[...WAY, '--rate', '0'], /"0" is not a rate/],
     [[...WAY, '--match='], /--match is empty/],
+    [[...WAY, '--old-values', 'raw'], /--old-values cannot be "raw"/],
     [[...WAY, '--cache-dir', '.'], /cannot be both --old-redis and --cache-dir/],
     [[...WAY, '--resume', 'other.json'], /"other\.json" is not a file of a copy/],
     [[...WAY, '--resume', 'nowhere/x.json'], /cannot write "nowhere\/x\.json"/],
@@ -137,5 +141,68 @@ describe('switchback copy', () => {
     const dead = await copy(WAY, ['--redis', 'redis://127.0.0.1:1', '--old-redis', a.url]).ended
     expect(dead.code).toBe(1)
     expect(dead.err).toMatch(/redis:\/\/127\.0\.0\.1:1 does not answer/)
+  })
+
+  test('plain values are copied with the option, whose lack is a failure that changes nothing', async () => {
+    const [from, to] = [`${a.url}/1`, `${b.url}/1`]
+    const old = new Redis(from)
+    for (const key of ['user:1', 'user:2', '#not a key of the switch'])
+      await old.set(key, '{"v":1}')
+    const pair = makePairActor(
+      redisCache({ url: from, values: 'plain' }),
+      redisCache({ url: to, prefix: 'new:' }),
+      { deadlineMs: 2000 },
+    )
+    try {
+      await licensed([pair])
+      const argv = ['copy', ...WAY, '--old-redis', from, '--redis', to, '--prefix', 'new:']
+      const before = await old.keys('*')
+      const without = await runCommand(argv)
+      expect(without).toMatchObject({ code: 2, stdout: '' })
+      expect(without.stderr).toMatch(
+        /nothing of this switch under the prefix "new:", but other keys/,
+      )
+      expect(without.stderr).toMatch(/add --old-values plain/)
+      expect((await old.keys('*')).toSorted()).toEqual(before.toSorted())
+
+      // A state that is there although nothing else is, as an earlier version left one.
+      await old.hset('new:#state', 'last', '1')
+      const left = await runCommand(argv)
+      expect(left.code).toBe(2)
+      expect(left.stderr).toMatch(/add --old-values plain/)
+
+      const { code, stdout, stderr } = await runCommand([
+        ...argv,
+        '--old-values',
+        'plain',
+        '--old-prefix=',
+        '--json',
+      ])
+      expect({ code, stderr }).toEqual({ code: 0, stderr: '' })
+      const [report] = stdout.trim().split('\n')
+      expect(JSON.parse(report!)).toMatchObject({ ok: true, copied: 2 })
+      expect(await pair.on.read('user:2')).toMatchObject({ state: 'value', payload: '{"v":1}' })
+    } finally {
+      await pair.cache.close()
+      old.disconnect()
+    }
+  })
+
+  test('it waits at the start for a store that is not there yet, and names the one that stays away', async () => {
+    const backend = redisCache({ url: a.url })
+    const store = { backend, shown: 'redis://here', close: () => undefined } as OpenStore
+    const away = new SwitchbackError('SB_REDIS_UNREACHABLE', 'not connected')
+    const { signal } = new AbortController()
+    const ping = vi.spyOn(backend, 'ping').mockRejectedValueOnce(away).mockRejectedValueOnce(away)
+    await reach(store, 'off', signal)
+    expect(ping).toHaveBeenCalledTimes(3)
+    const refusal = new SwitchbackError('SB_REDIS_REFUSED', 'NOAUTH', { hint: 'Check it.' })
+    ping.mockRejectedValueOnce(refusal)
+    await expect(reach(store, 'off', signal)).rejects.toMatchObject({
+      code: 'SB_REDIS_REFUSED',
+      message: 'old side, redis://here: NOAUTH',
+      hint: 'Check it.',
+    })
+    await backend.close()
   })
 })

@@ -2,7 +2,7 @@ import { quote } from '../../../errors.ts'
 import type { Side } from '../../../side.ts'
 import { type CopyReport, createCacheSwitch, type SwitchEvent } from '../../../switch/index.ts'
 import { Resume } from '../../copying/resume.ts'
-import { openStores } from '../../copying/stores.ts'
+import { openStores, reach } from '../../copying/stores.ts'
 import { type Command, exitCode, type Output, usageError } from '../../framework/command.ts'
 import { defineCommand } from '../../framework/define.ts'
 import { count, createRows, printJson } from '../../framework/format.ts'
@@ -19,7 +19,9 @@ export const command: Command = defineCommand({
   details: `Copies each key as its user would who changes sides and reads it: by the protocol's own conditional writes, so it
 is safe while services read, write, delete and flip. Nothing is taken from the side that is copied. Every process
 must have the switch (switchback migrate enter). Name the sides as the service does: the new side with --redis,
-the old one with --old-redis, or --cache-dir if it is files (on their machine).
+the old one with --old-redis, or --cache-dir if it is files (on their machine); a side of plain values with
+--values plain or --old-values plain. Of plain values, a key that begins with # is not copied, nor is it counted; where
+redisCache has a codec, use cache.copy() in a program.
 
 What is refused is not known to be the latest value: it stays where it is, and is loaded or changes sides with its
 users. Ctrl-C ends it with a report of what is done (130); with --resume the same command goes on from there, also
@@ -49,7 +51,26 @@ failed, skipped and ms.`,
       value: 'DIR',
       help: 'directory of the file cache of the old side (SWITCHBACK_CACHE_DIR, .cache/switchback)',
     },
-    prefix: { type: 'string', value: 'PREFIX', help: "redisCache's prefix (switchback:cache:)" },
+    prefix: {
+      type: 'string',
+      value: 'PREFIX',
+      help: "redisCache's prefix (switchback:cache:, with plain values none)",
+    },
+    'old-prefix': {
+      type: 'string',
+      value: 'PREFIX',
+      help: 'that of the old side, if it is another one (--prefix)',
+    },
+    values: {
+      type: 'string',
+      value: 'KIND',
+      help: "plain, if the new side is redisCache({ values: 'plain' }) (cells)",
+    },
+    'old-values': {
+      type: 'string',
+      value: 'KIND',
+      help: 'the same of the old side',
+    },
     name: { type: 'string', value: 'NAME', help: "createCacheSwitch's name (cache)" },
     json: { type: 'boolean', help: 'print JSON' },
   },
@@ -62,13 +83,23 @@ failed, skipped and ms.`,
       'switchback copy --from off --to on --old-redis redis://a:6379 --redis redis://b:6379 --dry-run',
       'says what would be copied from Redis A to Redis B',
     ],
+    [
+      'switchback copy --from off --to on --old-redis redis://a:6379 --old-values plain --redis redis://b:6379',
+      "copies the application's own keys",
+    ],
   ],
   async run({ values, env, stdout, stderr, style, signal }) {
     const [from, to] = sidesOf(values.from, values.to)
     const rate = rateOf(values.rate)
-    const { name = 'cache', match, prefix = '', 'dry-run': dryRun } = values
+    const {
+      name = 'cache',
+      match,
+      prefix = '',
+      'old-prefix': oldPrefix,
+      'dry-run': dryRun,
+    } = values
     if (match === '') throw usageError('--match is empty', "write --match 'user:*'")
-    const stores = await openStores({ ...values, name }, env)
+    const stores = await openStores({ ...values, name }, env, from)
     const events: SwitchEvent[] = []
     const cache = createCacheSwitch({
       flag: 'switchback-copy',
@@ -81,12 +112,12 @@ failed, skipped and ms.`,
       onEvent: (event) => events.push(event),
     })
     try {
-      for (const { backend } of Object.values(stores)) await backend.ping()
+      await Promise.all((['off', 'on'] as const).map((side) => reach(stores[side], side, signal)))
       const { era } = stores[from].backend
       const identity = {
         from: `${from}: ${stores[from].shown}`,
         to: `${to}: ${stores[to].shown}`,
-        prefix,
+        prefix: oldPrefix === undefined ? prefix : `${oldPrefix} ${prefix}`,
         match: match ?? '',
         era: era?.call(stores[from].backend) ?? 0,
       }
@@ -110,6 +141,10 @@ failed, skipped and ms.`,
         },
       })
       show(undefined)
+      if (report.ended === 'done' && report.scanned === 0 && (resume?.cursor ?? '') === '') {
+        const why = await stores[from].whyNothing()
+        if (why !== undefined) throw why
+      }
       if (report.ended === 'done') resume?.remove()
       else resume?.save(report.cursor, true)
       const { cursor: _, ...told } = report

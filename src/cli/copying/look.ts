@@ -1,0 +1,101 @@
+import { Redis } from 'ioredis'
+import { parseRedisUrl, shownRedisUrl, stateNameOf } from '../../cache/index.ts'
+import { quote, SwitchbackError } from '../../errors.ts'
+import type { Side } from '../../side.ts'
+import { usageError } from '../framework/command.ts'
+
+/** A Redis as the command line names it. */
+export interface NamedRedis {
+  readonly side: Side
+  readonly url: string
+  /** Without a password. */
+  readonly shown: string
+  /** As `redisCache` takes them. */
+  readonly settings: { readonly prefix?: string; readonly values?: 'cells' | 'plain' }
+}
+
+/** What is found in a Redis before a switch opens it, which would begin a state of its own there. */
+export interface Look {
+  readonly isCluster: boolean
+  /** A switch with these settings has used it. Not looked for in a Cluster, where each master has a state. */
+  readonly used: boolean
+  readonly hasOthers: boolean
+}
+
+/** The part of a client that looks for keys. */
+interface Scanned {
+  scan(cursor: string, count: 'COUNT', keys: number): Promise<[string, string[]]>
+}
+
+/** What a switch keeps for itself, under any prefix. */
+const OF_A_SWITCH = /#state|^switchback:plain:/
+
+export async function look({ url, settings }: NamedRedis): Promise<Look> {
+  return connected(url, async (redis) => {
+    const info = await redis.info('cluster').catch(() => '')
+    if (/^cluster_enabled:1/m.test(info)) return { isCluster: true, used: true, hasOthers: false }
+    // With the commands that its user may use for the cache too. Where it may not: as if it were there.
+    const [last] = await redis.hmget(stateNameOf(settings), 'last').catch(() => [''])
+    const used = last !== null
+    return { isCluster: false, used, hasOthers: !used && (await hasOthers([redis])) }
+  })
+}
+
+/** Whether there is any key that no switch keeps for itself. */
+export async function hasOthers(nodes: readonly Scanned[]): Promise<boolean> {
+  for (const node of nodes) {
+    let cursor = '0'
+    do {
+      const [next, names] = await node.scan(cursor, 'COUNT', 500).catch(() => ['0', []] as const)
+      if (names.some((name) => !OF_A_SWITCH.test(name))) return true
+      cursor = next
+    } while (cursor !== '0')
+  }
+  return false
+}
+
+/** Nothing could be copied, and a report of 0 keys would look as if all of it were done. */
+export function nothingThere({ side, shown, settings }: NamedRedis, others: boolean): Error {
+  const old = side === 'off' ? 'old-' : ''
+  const plain = settings.values === 'plain'
+  const prefix = quote(settings.prefix ?? (plain ? '' : 'switchback:cache:'))
+  const what = `${shown} has nothing of this switch under the prefix ${prefix}${others ? ', but other keys' : ''}: there is nothing to copy`
+  if (plain || !others) {
+    const service = `give --${old}redis and --${old}prefix as the service has them`
+    return usageError(
+      what,
+      `${service}; it has to run with the switch before (switchback migrate enter)`,
+    )
+  }
+  const remedy = `if they are its values (redisCache({ values: 'plain' })), add --${old}values plain; else give --${old}prefix as the service has it`
+  return usageError(what, remedy)
+}
+
+export async function connected<T>(url: string, use: (redis: Redis) => Promise<T>): Promise<T> {
+  const redis = new Redis({
+    ...parseRedisUrl(url),
+    lazyConnect: true,
+    connectTimeout: 2000,
+    commandTimeout: 5000,
+    maxRetriesPerRequest: 0,
+    retryStrategy: () => null,
+  })
+  let refused: Error | undefined
+  redis.on('error', (error: Error) => (refused ??= error))
+  try {
+    await redis.connect()
+    return await use(redis)
+  } catch (cause) {
+    const why = (refused ?? (cause as Error)).message
+    throw new SwitchbackError(
+      'SB_REDIS_UNREACHABLE',
+      `${shownRedisUrl(url)} does not answer: ${why}`,
+      {
+        cause,
+        hint: 'Check the URL and the server: switchback doctor --redis URL',
+      },
+    )
+  } finally {
+    redis.disconnect()
+  }
+}
