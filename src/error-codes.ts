@@ -117,7 +117,7 @@ export const errorCodes = {
   SB_STORE_FOREIGN: {
     group: 'Cache calls',
     meaning:
-      "A store adapted with `values: 'plain'` has a value that the codec cannot read. It stays as it is; the cache cannot use its key on this side.",
+      "A store adapted with `values: 'plain'` has a value that the codec cannot read. Loads, moves and `clear()` leave it as it is, and the cache cannot use its key on this side until it is set or deleted through the switch.",
     raisedBy: 'the event `warning`, once; `foreign` of `cache.health()` counts',
     remedy:
       'Pass a `codec` that turns such values into text and back: `adaptCache(store, { codec })`.',
@@ -199,10 +199,10 @@ export const errorCodes = {
   SB_REDIS_FOREIGN: {
     group: 'Redis',
     meaning:
-      'Redis has data of another program under the prefix. It stays as it is; the cache cannot use these keys on this side.',
+      "Redis has data of another program under the prefix. It stays as it is; the cache cannot use these keys on this side. With `values: 'plain'`: a key of another type, which stays, or a text that the codec cannot read, which stays until its key is set or deleted through the switch.",
     raisedBy: 'the event `warning`, once; `foreign` of `cache.health()` counts',
     remedy:
-      'Give the cache a prefix of its own, under which no other program writes: `redisCache({ prefix })`.',
+      "Give the cache a prefix of its own, under which no other program writes: `redisCache({ prefix })`. With `values: 'plain'`: the codec of the program that writes these texts, `redisCache({ codec })`; or other keys.",
   },
   SB_TOMBSTONE_TTL_RAISED: {
     group: 'Redis',

@@ -283,7 +283,7 @@ describe('plain values in Redis', () => {
     other.disconnect()
   })
 
-  test('of another type, and texts that are no JSON, stay as they are', async () => {
+  test('of another type, and texts that are no JSON until they are set, stay as they are', async () => {
     const name = fresh()
     const { off, on, warnings } = await open(
       redisCache({ url: redis.url, values: 'plain', prefix: name }),
@@ -309,6 +309,14 @@ describe('plain values in Redis', () => {
       expect(await old.dumpBuffer(name + key)).toEqual(before)
     }
     expect(warnings.filter((code) => code === 'SB_REDIS_FOREIGN')).toHaveLength(1)
+    // Who sets or deletes the key means it.
+    await off.set('text', 'set')
+    expect(await old.get(`${name}text`)).toBe('"set"')
+    for (const view of [off, on]) {
+      await old.set(`${name}text`, 'no JSON')
+      await view.delete('text')
+      expect(await old.get(`${name}text`)).toBe(null)
+    }
   })
 
   test('a hit is one command', async () => {

@@ -241,7 +241,7 @@ function foreignValue(name: string, stored: unknown): SwitchbackError {
   const kind = typeof stored === 'object' ? (stored?.constructor.name ?? 'null') : typeof stored
   return new SwitchbackError(
     'SB_STORE_FOREIGN',
-    `The store of ${name} has values that the codec cannot read, such as a ${quote(kind)}. They stay as they are: a read of such a key loads, and what it loads is kept by the other side only.`,
+    `The store of ${name} has values that the codec cannot read, such as a ${quote(kind)}. Reads leave them as they are: a read of such a key loads, and what it loads is kept by the other side only. A set or delete of the key replaces or deletes what is there.`,
     {
       hint: 'Give adaptCache a `codec` that turns them into text and back. health() counts how often it happens.',
     },

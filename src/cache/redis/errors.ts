@@ -95,7 +95,7 @@ export function foreignData(pattern: string): SwitchbackError {
 export function foreignPlain(pattern: string): SwitchbackError {
   return new SwitchbackError(
     'SB_REDIS_FOREIGN',
-    `Redis has data under ${quote(pattern)} that is not a value of this cache: a hash, a list or another type, or a text that the codec cannot read. It stays as it is: a read of such a key loads, and what it loads is kept by the other side only.`,
+    `Redis has data under ${quote(pattern)} that is not a value of this cache: a hash, a list or another type, or a text that the codec cannot read. Reads leave it as it is: a read of such a key loads, and what it loads is kept by the other side only. A set or delete of the key replaces or deletes such a text; another type stays.`,
     {
       hint: 'If these keys are of this cache, give redisCache the `codec` of the program that writes them; else call them by other keys. health() counts how often it happens.',
     },
