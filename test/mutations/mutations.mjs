@@ -1266,8 +1266,8 @@ export const mutations = [
   {
     name: 'plain: a value that another program deleted counts as nothing',
     file: 'src/cache/redis/plain/plain-layout.ts',
-    from: "return cell.state === 'value' ? { ...cell, state: 'tombstone', expiresAt: 0 } : cell",
-    to: "return cell.state === 'value' ? { ...ABSENT, token: cell.token, era } : cell",
+    from: "return cell.state === 'value' ? { ...gone, state: 'tombstone', expiresAt: 0 } : gone",
+    to: "return cell.state === 'value' ? { ...ABSENT, token: gone.token, era } : gone",
     args: PLAIN,
     tests: [plainValues('does not come back from the new side')],
   },
