@@ -99,8 +99,8 @@ export const mutations = [
   {
     name: 'the ledger is written after the acknowledgement (a write that fell back)',
     file: 'src/switch/truth/coherence.ts',
-    from: 'await this.#owe(op, active, pendingUntil)\n    return NOTHING_WRITTEN',
-    to: 'void this.#owe(op, active, pendingUntil)\n    return NOTHING_WRITTEN',
+    from: 'await this.#owe(op, active, pendingUntil)\n    await this.#oweIfFenced(op, standby, fence)',
+    to: 'void this.#owe(op, active, pendingUntil)\n    await this.#oweIfFenced(op, standby, fence)',
     rule: 'debtBeforeAck',
     tests: [order('a set that fell back')],
   },
