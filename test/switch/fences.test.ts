@@ -217,7 +217,8 @@ test('a value read before Redis lost its successor is not moved there after', as
   found.open()
   expect(await moving).toBe('v1')
   for (const user of [mover.onUser, mover.offUser, writer.onUser, writer.offUser]) {
-    expect(await user.get(key)).toBeUndefined()
+    // On a busy machine the set may reach the new Redis as well.
+    expect(await user.get(key)).not.toBe('v1')
   }
 })
 
