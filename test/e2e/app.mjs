@@ -29,10 +29,8 @@ setInterval(() => {
 }, 100)
 
 async function sides() {
-  // One after the other: of many at once some would get their last known answer.
-  const found = []
-  for (const targetingKey of users) found.push((await decider.decide({ targetingKey })).side)
-  return found
+  const decisions = await Promise.all(users.map((targetingKey) => decider.decide({ targetingKey })))
+  return decisions.map(({ side }) => side)
 }
 
 const server = createServer(async ({ url }, response) => {

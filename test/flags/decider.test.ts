@@ -86,6 +86,20 @@ describe('remembering', () => {
     expect(await decider.decide(user)).toMatchObject({ side: 'off', source: 'live' })
   })
 
+  it('asks about every user after a change, also about hundreds in one turn', async () => {
+    const provider = new ScriptedProvider()
+    const decider = await deciderOn(provider, { ...LONG, deadlineMs: 60_000 })
+    const users = Array.from({ length: 500 }, (_, i) => ({ targetingKey: `user_${i}` }))
+    const sides = async (): Promise<Set<string>> =>
+      new Set(
+        (await Promise.all(users.map((each) => decider.decide(each)))).map(({ side }) => side),
+      )
+    expect(await sides()).toEqual(new Set(['on']))
+    provider.rule = off
+    provider.emit(ProviderEvents.ConfigurationChanged)
+    expect(await sides()).toEqual(new Set(['off']))
+  })
+
   it('does not take an answer of before a change for one of after it', async () => {
     const provider = new ScriptedProvider()
     const decider = await deciderOn(provider, { ...LONG, deadlineMs: 60_000 })

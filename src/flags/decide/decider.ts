@@ -17,7 +17,7 @@ import { evaluationBegins, evaluationEnds } from './pressure.ts'
 import { suitableRememberMs } from '../source/provider-facts.ts'
 import { ServiceWatch } from '../watch/service-watch.ts'
 
-/** Most evaluations under way for users who have a last known answer. */
+/** Most evaluations under way for users whose last known answer nothing has changed since. */
 const MAX_REFRESHES = 64
 /** Most evaluations under way in all. */
 const MAX_EVALUATIONS = 1_024
@@ -102,7 +102,9 @@ class RememberingDecider extends RememberedDecisions implements FlagDecider {
     }
     const flight = this.#flights.get(key)
     if (flight !== undefined) return flight
-    if (this.#underWay >= (known === undefined ? MAX_EVALUATIONS : MAX_REFRESHES)) return instead
+    // After a change the last known answer is another side's, perhaps: such a user is asked about as a new one.
+    const most = known?.epoch === this.epoch ? MAX_REFRESHES : MAX_EVALUATIONS
+    if (this.#underWay >= most) return instead
     return this.#start(key, context)
   }
 
