@@ -397,3 +397,26 @@ test('a load that missed before a distrust, which is over when it comes, is not 
   expect(await loading).toBe('v1')
   expect(await offUser.get(key)).toBeUndefined()
 })
+
+test('a distrust beneath the last fence is another fence all the same: a load that missed before it is not stored', async () => {
+  const [reader, writer] = [world.actor(), world.actor()]
+  const key = world.key()
+  // Of a process that waits for longer.
+  const fence = reader.off.inner.now() + 4000
+  await writer.off.ledger!.fence('off', fence)
+  const origin = deferred<string>()
+  const load = vi.fn(() => origin.promise)
+  const loading = reader.offUser.getOrSet(key, load)
+  await until('it loads', () => load.mock.calls.length === 1)
+  const broken = new Error('the disk is full')
+  const spies = [
+    vi.spyOn(writer.off.inner, 'invalidate').mockRejectedValue(broken),
+    vi.spyOn(writer.off.ledger!, 'owe').mockRejectedValue(broken),
+  ]
+  await writer.onUser.delete(key)
+  spies.forEach((spy) => spy.mockRestore())
+  await until('the fence is past', () => reader.off.inner.now() > fence + 1)
+  origin.resolve('old')
+  await loading
+  expect(await reader.offUser.get(key)).not.toBe('old')
+})

@@ -136,7 +136,7 @@ export class Debts extends Fences {
 
   /** Only this process knows what is distrusted here; the ledger's fence is for all of them. */
   async #distrust(side: Side, key: string, notBefore: number): Promise<Reach> {
-    const before = this.fenceTime(side)
+    const before = this.aboveLast(side, this.fenceTime(side))
     try {
       await this.parts.ledger?.fence(side, before)
       return 'machine'

@@ -43,9 +43,7 @@ export class Fences extends Trust {
       if (!told) this.parts.notify({ type: 'ledger-failed', detail: untold(side) })
       return
     }
-    // Above the last one by any clock: other processes notice that it moved.
-    const last = this.fencedBefore(side)
-    const before = Number.isFinite(last) ? Math.max(covered, last + 1) : covered
+    const before = this.aboveLast(side, covered)
     // At once for what this process reads just now, and for good where the ledger does not take it.
     this.memory.fence(side, before)
     this.changes += 1
@@ -210,6 +208,12 @@ export class Fences extends Trust {
   protected fenceTime(side: Side): number {
     const guarded = this.parts.sides[side]
     return guarded.met && !this.#hasEra(side) ? guarded.mayLandUntil() + 1 : FENCE_UNKNOWN
+  }
+
+  /** Above the last fence by any clock: other processes, and loads that missed before, notice that it moved. */
+  protected aboveLast(side: Side, covered: number): number {
+    const last = this.fencedBefore(side)
+    return Number.isFinite(last) ? Math.max(covered, last + 1) : covered
   }
 
   /** Beside a file store, a cluster has only those of its masters, which their scripts cannot check. */
