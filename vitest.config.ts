@@ -10,6 +10,7 @@ const everything = ['test/**/*.test.ts']
  * what they import is loaded once: a second of processor time a file.
  */
 const alone = [
+  'test/adoption/*.test.ts',
   'test/cache/file/turn-look.test.ts',
   'test/chaos/chaos.test.ts',
   'test/cli/init.test.ts',
