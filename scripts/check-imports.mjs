@@ -27,6 +27,7 @@ const ROOMS = {
 /** What every room may use. */
 const KERNEL = new Set([
   'side.ts',
+  'clock.ts',
   'closest.ts',
   'errors.ts',
   'error-codes.ts',

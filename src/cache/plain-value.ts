@@ -1,5 +1,5 @@
 import { hash } from 'node:crypto'
-import { TOKEN_LENGTH } from './cell.ts'
+import { type Cell, TOKEN_LENGTH } from './cell.ts'
 
 /**
  * Between the text that the switch moves from side to side and what the application keeps under its own key.
@@ -39,4 +39,11 @@ export function tokenOfForeign(digest: string, before: string): string {
  */
 export function tokenOfGone(before: string): string {
   return tokenOfForeign('', before)
+}
+
+/** What is left of a cell whose value is not there any more. */
+export function goneOf(cell: Cell, isOfValue: boolean): Cell {
+  const gone = isOfValue ? { ...cell, token: tokenOfGone(cell.token) } : cell
+  // Somebody else has deleted it, or evicted: the other side must not bring it back.
+  return cell.state === 'value' ? { ...gone, state: 'tombstone', expiresAt: 0 } : gone
 }

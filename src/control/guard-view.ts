@@ -58,6 +58,11 @@ export interface GuardReading {
   readonly at: number
 }
 
+/** It runs, and took everybody back or left the split to a person. A guard that cannot be read has no plan. */
+export function isStopped({ mode, plan }: GuardReading): boolean {
+  return (mode === 'stopped' || mode === 'yielded') && plan !== undefined
+}
+
 export interface GuardMetric {
   /** E.g. `failed`, `degraded`, `repeat-misses`. */
   readonly id: string

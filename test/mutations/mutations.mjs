@@ -1265,9 +1265,9 @@ export const mutations = [
   },
   {
     name: 'plain: a value that another program deleted counts as nothing',
-    file: 'src/cache/redis/plain/plain-layout.ts',
+    file: 'src/cache/plain-value.ts',
     from: "return cell.state === 'value' ? { ...gone, state: 'tombstone', expiresAt: 0 } : gone",
-    to: "return cell.state === 'value' ? { ...ABSENT, token: gone.token, era } : gone",
+    to: "return cell.state === 'value' ? { ...gone, state: 'absent', expiresAt: 0 } : gone",
     args: PLAIN,
     tests: [plainValues('does not come back from the new side')],
   },

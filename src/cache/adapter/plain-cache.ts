@@ -11,7 +11,7 @@ import {
   type WriteResult,
 } from '../backend.ts'
 import { ABSENT, type Cell, EXPIRY_UNKNOWN, NEVER } from '../cell.ts'
-import { digestOf, isJson, type PlainCodec, tokenOfForeign, tokenOfGone } from '../plain-value.ts'
+import { digestOf, goneOf, isJson, type PlainCodec, tokenOfForeign } from '../plain-value.ts'
 import { checkKey, storageKey } from '../storage-key.ts'
 import { type OnWarning, Warnings } from '../warn.ts'
 import type { AdaptPlainOptions, PlainStore } from './adapt-cache.ts'
@@ -150,7 +150,7 @@ export class PlainAdaptedCache implements CacheBackend {
 
   #open(companion: Cell, stored: unknown): Cell {
     const { cell, digest: ours } = this.#left(companion)
-    if (stored === undefined) return goneOf(cell, ours)
+    if (stored === undefined) return goneOf(cell, ours !== '')
     let payload: string
     try {
       payload = this.#codec.decode(stored)
@@ -160,7 +160,7 @@ export class PlainAdaptedCache implements CacheBackend {
     const digest = digestOf(payload)
     if (ours === digest) return cell.state === 'value' ? { ...cell, payload } : cell
     // Some stores answer so for what they do not have.
-    if (stored === null) return goneOf(cell, ours)
+    if (stored === null) return goneOf(cell, ours !== '')
     if (!this.#readable(payload)) return this.#unreadable(stored)
     const writtenAt = companion.state === 'absent' ? this.#since : companion.writtenAt
     const token = tokenOfForeign(digest, cell.token)
@@ -246,13 +246,6 @@ function foreignValue(name: string, stored: unknown): SwitchbackError {
       hint: 'Give adaptCache a `codec` that turns them into text and back. health() counts how often it happens.',
     },
   )
-}
-
-/** What is left of a value that the store does not have any more. */
-function goneOf(cell: Cell, digest: string): Cell {
-  const gone = digest === '' ? cell : { ...cell, token: tokenOfGone(cell.token) }
-  // Somebody else has deleted it, or evicted: the other side must not bring it back.
-  return cell.state === 'value' ? { ...gone, state: 'tombstone', expiresAt: 0 } : gone
 }
 
 /** @throws SwitchbackError `SB_KEY_INVALID`, `SB_KEY_TOO_LONG` */

@@ -25,7 +25,8 @@ import { outOfMemory, redisError } from './errors.ts'
 import { canFollow, Follower } from './pair/follower.ts'
 import { checkOptions, checkRedisNames, type RedisCacheOptions } from './options.ts'
 import type { CellLayout, Place } from './layout.ts'
-import { DEFAULT_PREFIX, OwnLayout } from './own-layout.ts'
+import { OwnLayout } from './own-layout.ts'
+import { prefixOf } from './state-name.ts'
 import { PlainLayout } from './plain/plain-layout.ts'
 import { missingRights, rightsWarning, userOf } from './rights.ts'
 import { Scripts } from './run-scripts.ts'
@@ -52,11 +53,8 @@ const CLEAR_BATCH = 200
 export function redisCache(options: RedisCacheOptions): CacheBackend {
   checkRedisNames(options)
   const plain = options.values === 'plain'
-  const {
-    name = 'redis',
-    prefix = plain ? '' : DEFAULT_PREFIX,
-    tombstoneTtl = DEFAULT_TOMBSTONE_TTL_MS,
-  } = options
+  const { name = 'redis', tombstoneTtl = DEFAULT_TOMBSTONE_TTL_MS } = options
+  const prefix = prefixOf(options)
   checkOptions(options, prefix, tombstoneTtl)
   const warnings = new Warnings()
   const connection = connectionOf(options, warnings.tell)

@@ -1,3 +1,4 @@
+import { clock } from '../../clock.ts'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { messageOf } from '../../errors.ts'
 import type { GuardReading, GuardView } from '../../control/index.ts'
@@ -116,10 +117,7 @@ export function guardBeside(
 }
 
 function goneText(name: string, heard: PublishedStatus | undefined): string {
-  const when =
-    heard?.name === name
-      ? `, heard last at ${new Date(heard.summary.at).toISOString().slice(11, 19)} UTC`
-      : ''
+  const when = heard?.name === name ? `, heard last at ${clock(heard.summary.at)} UTC` : ''
   return `guard-gone: ${name} has ended without a word${when}; nobody rolls back by itself: start it again (switchback guard)`
 }
 

@@ -1,5 +1,5 @@
 import { Redis } from 'ioredis'
-import { parseRedisUrl, shownRedisUrl, stateNameOf } from '../../cache/index.ts'
+import { parseRedisUrl, prefixOf, shownRedisUrl, stateNameOf } from '../../cache/index.ts'
 import { quote, SwitchbackError } from '../../errors.ts'
 import type { Side } from '../../side.ts'
 import { usageError } from '../framework/command.ts'
@@ -58,7 +58,7 @@ export async function hasOthers(nodes: readonly Scanned[]): Promise<boolean> {
 export function nothingThere({ side, shown, settings }: NamedRedis, others: boolean): Error {
   const old = side === 'off' ? 'old-' : ''
   const plain = settings.values === 'plain'
-  const prefix = quote(settings.prefix ?? (plain ? '' : 'switchback:cache:'))
+  const prefix = quote(prefixOf(settings))
   const what = `${shown} has nothing of this switch under the prefix ${prefix}${others ? ', but other keys' : ''}: there is nothing to copy`
   if (plain || !others) {
     const service = `give --${old}redis and --${old}prefix as the service has them`

@@ -3,6 +3,7 @@ import {
   grant,
   missingRights,
   parseRedisUrl,
+  prefixOf,
   shownRedisUrl,
   transportFault,
   type RedisAddress,
@@ -14,8 +15,6 @@ import { type DoctorFinding, ok, problem, skipped, warning } from './finding.ts'
 
 const check = 'redis'
 
-const DEFAULT_PREFIX = 'switchback:cache:'
-
 export interface RedisQuestion {
   readonly prefix?: string | undefined
   /** The other side is a Redis as well. */
@@ -25,7 +24,7 @@ export interface RedisQuestion {
 /** Checks Redis: reachable, what its user may do, its memory policy, and its clock. */
 export async function checkRedis(
   url: string | undefined,
-  { prefix = DEFAULT_PREFIX, paired }: RedisQuestion,
+  { prefix = prefixOf({}), paired }: RedisQuestion,
 ): Promise<DoctorFinding[]> {
   if (url === undefined)
     return [skipped(check, 'REDIS_URL is not set; name a Redis with --redis URL')]

@@ -1,3 +1,4 @@
+import { clock } from '../../clock.ts'
 import type { MetricVerdict, PublishedStatus } from '../../guard/index.ts'
 import { ago } from '../framework/format.ts'
 import type { Style } from '../framework/style.ts'
@@ -39,8 +40,4 @@ function metricLine(
   const minute = `of the last minute on ${of(recent.treatment)}, off ${of(recent.control)}`
   const harm = `allowed ${Number((allowed * 100).toPrecision(3))} %`
   return `  ${id.padEnd(14)} on ${of(treatment)}, off ${of(control)}; ${minute}; ${harm}${late}`
-}
-
-function clock(at: number): string {
-  return new Date(at).toISOString().slice(11, 19)
 }

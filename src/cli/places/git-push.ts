@@ -23,17 +23,12 @@ export async function push(git: Git, { remote, refspec, file, dryRun }: Push): P
   const why = reasonOf(answer)
   // The line of --porcelain is of git itself; what a hook prints cannot be taken for it.
   const line = answer.stdout.split('\n').find((each) => each.startsWith('!')) ?? ''
-  if (line.includes('\t[rejected] (')) {
-    throw new SwitchbackError('SB_FLAGS_CHANGED', `somebody pushed to ${remote} meanwhile`, {
+  const isBehind = line.includes('\t[rejected] (')
+  if (isBehind || isRace(line, answer.stderr)) {
+    const when = isBehind ? 'meanwhile' : `at the same moment: ${why}`
+    throw new SwitchbackError('SB_FLAGS_CHANGED', `somebody pushed to ${remote} ${when}`, {
       hint: 'nothing was written; run git pull, look at switchback status and try again',
     })
-  }
-  if (isRace(line, answer.stderr)) {
-    throw new SwitchbackError(
-      'SB_FLAGS_CHANGED',
-      `somebody pushed to ${remote} at the same moment: ${why}`,
-      { hint: 'nothing was written; run git pull, look at switchback status and try again' },
-    )
   }
   throw new SwitchbackError('SB_GIT_FAILED', `cannot push ${file} to ${remote}: ${why}`, {
     hint: 'nothing was written; check the network, your rights and the rules of the branch',

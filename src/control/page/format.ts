@@ -36,11 +36,6 @@ export function digits(value: number): string {
   return size < 100 ? value.toFixed(1) : value.toFixed(0)
 }
 
-/** `07:52:35`, in UTC: the page has no other clock than the server's. */
-export function clock(at: number): string {
-  return new Date(at).toISOString().slice(11, 19)
-}
-
 /** `Nov 26` */
 export function day(at: number): string {
   return new Date(at).toLocaleDateString('en-US', {

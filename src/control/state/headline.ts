@@ -1,3 +1,4 @@
+import { sinceText } from '../since-text.ts'
 import type { FlagOutagesReading } from './flag-outages.ts'
 import type { FlagReading } from './flag-watch.ts'
 import type { GuardReading } from '../guard-view.ts'
@@ -193,10 +194,6 @@ function named(side: Side, backend: string): string {
 
 function upper(text: string): string {
   return text.charAt(0).toUpperCase() + text.slice(1)
-}
-
-function sinceText(since: number | null): string {
-  return since === null ? '' : ` since ${new Date(since).toISOString().slice(11, 19)} UTC`
 }
 
 /** What callers notice of it: the first question of a person on call. */

@@ -3,7 +3,13 @@ import { messageOf, SwitchbackError } from '../../errors.ts'
 import { type ChangeEffect, changeReading, effectOf } from './changes.ts'
 import { FlagOutages } from './flag-outages.ts'
 import { FlagWatch } from './flag-watch.ts'
-import type { Evidence, GuardOrder, GuardReading, GuardView } from '../guard-view.ts'
+import {
+  type Evidence,
+  type GuardOrder,
+  type GuardReading,
+  type GuardView,
+  isStopped,
+} from '../guard-view.ts'
 import { headlineOf } from './headline.ts'
 import { Fleet } from '../metrics/index.ts'
 import { ProcessJudge } from './processes.ts'
@@ -200,11 +206,6 @@ export class Room {
     const last = this.#watch.history.at(-1)
     return last === undefined ? null : effectOf(changeReading(last), this.series, at)
   }
-}
-
-/** It runs, and took everybody back or left the split to a person. A guard that cannot be read has no plan. */
-function isStopped({ mode, plan }: GuardReading): boolean {
-  return (mode === 'stopped' || mode === 'yielded') && plan !== undefined
 }
 
 /** Why a guard cannot take an order; `''` when it can. */

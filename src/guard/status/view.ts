@@ -1,3 +1,4 @@
+import { clock } from '../../clock.ts'
 import { type Alarm, type EndedAlarm, HOLDING } from './alarms.ts'
 import { metricText } from '../rule/index.ts'
 import type { Answer, MetricVerdict } from '../rule/index.ts'
@@ -60,7 +61,7 @@ function sentenceOf(status: GuardStatus): string {
   const { standbyFor, phase, percent, reason, awaiting, verdict, next, alarms, paused } = status
   if (standbyFor !== '') {
     const { standbyUntil: until } = status
-    const time = until === undefined ? '' : ` (${new Date(until).toISOString().slice(11, 19)}Z now)`
+    const time = until === undefined ? '' : ` (${clock(until)}Z now)`
     return `${standbyFor} acts; this guard stands by until that one ends, or its lease is not renewed${time}`
   }
   if (phase === 'yielded') return `at ${percent} %: ${reason}`
@@ -89,13 +90,12 @@ function waitsOf({ verdict, phase, standbyFor }: GuardStatus): string[] {
 function alarmText({ code, message, since }: Alarm): string {
   // It says itself since when.
   if (code === 'side-out') return `${code}: ${message}`
-  return `${code}: ${message} (since ${new Date(since).toISOString().slice(11, 19)} UTC)`
+  return `${code}: ${message} (since ${clock(since)} UTC)`
 }
 
 /** What was the matter, from when to when. */
 function endedText({ code, message, since, until }: EndedAlarm): string {
-  const [from, to] = [since, until].map((at) => new Date(at).toISOString().slice(11, 19))
-  return `${code}: ${message} (over: ${from} to ${to} UTC)`
+  return `${code}: ${message} (over: ${clock(since)} to ${clock(until)} UTC)`
 }
 
 /** What a person should know of the guard at a glance. */

@@ -1,3 +1,4 @@
+import { clock } from '../../clock.ts'
 import type { Verdict } from '../rule/index.ts'
 import type { Reading, SideOut } from '../samples/reading.ts'
 
@@ -19,8 +20,7 @@ export function whoIsOut(out: readonly SideOutOn[]): string {
   const replicas = [...new Set(out.map(({ replica }) => replica))]
   const since = Math.min(...out.map((one) => one.since))
   const where = replicas.length > 3 ? `${replicas.length} replicas` : replicas.join(', ')
-  const time = new Date(since * 1000).toISOString().slice(11, 19)
-  return `${first.backend} cannot be reached from ${where} since ${time} UTC`
+  return `${first.backend} cannot be reached from ${where} since ${clock(since * 1000)} UTC`
 }
 
 /** The alarm: what is the matter, and what callers notice of it. */

@@ -11,6 +11,7 @@ import {
 } from '../../envelope.ts'
 import {
   digestOf,
+  goneOf,
   isJson,
   type PlainCodec,
   tokenOfForeign,
@@ -126,11 +127,7 @@ export class PlainLayout implements CellLayout {
     if (left === undefined && !isEnvelope(trace)) return { ...ABSENT, era, token: FOREIGN }
     const cell = { ...ABSENT, ...left, payload: '', era }
     const isOfValue = trace.charAt(1) === 'v'
-    if (value === null || value === undefined) {
-      const gone = isOfValue ? { ...cell, token: tokenOfGone(cell.token) } : cell
-      // Somebody else has deleted it, or evicted: the other side must not bring it back.
-      return cell.state === 'value' ? { ...gone, state: 'tombstone', expiresAt: 0 } : gone
-    }
+    if (value === null || value === undefined) return goneOf(cell, isOfValue)
     const digest = digestOf(value)
     const own = isOfValue && trace.slice(HEADER_LENGTH) === digest
     if (own && cell.state === 'value') return this.#read(cell, value)

@@ -1,3 +1,4 @@
+import { clock } from '../../../clock.ts'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { isSwitchbackError, quote } from '../../../errors.ts'
 import {
@@ -195,7 +196,7 @@ function viewLines(view: View, target: Target, style: Style): string[] {
     (view.last?.warning ?? '') === '' ? text : style.red(text)
   const flagd = flagdText(view.flagd)
   return [
-    `${style.bold(view.flag)}  ${target.file}  ${style.dim(new Date().toISOString().slice(11, 19))}Z`,
+    `${style.bold(view.flag)}  ${target.file}  ${style.dim(clock(Date.now()))}Z`,
     `${label('share')}${percent(view.share ?? undefined).padEnd(9)} ${bar}`,
     `${label('who')}${view.sentence}`,
     `${label('flagd')}${view.flagd.state === 'same' ? style.green(flagd) : style.yellow(flagd)}`,

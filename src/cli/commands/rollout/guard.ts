@@ -1,3 +1,4 @@
+import { clock } from '../../../clock.ts'
 import { readFile } from 'node:fs/promises'
 import { quote, SwitchbackError } from '../../../errors.ts'
 import {
@@ -287,7 +288,6 @@ function narrator(stdout: Output, style: Style): (status: GuardStatus) => void {
     if (news === said && at - saidAt < 60_000) return
     said = news
     saidAt = at
-    const time = new Date(at).toISOString().slice(11, 19)
-    stdout.write(style.dim(`${time}  ${sentence}\n`))
+    stdout.write(style.dim(`${clock(at)}  ${sentence}\n`))
   }
 }

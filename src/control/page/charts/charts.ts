@@ -4,7 +4,7 @@ import type { PageData } from './data.ts'
 import { drawMarkers } from './chart-markers.ts'
 import { CHARTS, type ChartSpec } from './chart-specs.ts'
 import { byId, h, setAttribute, setText } from '../dom.ts'
-import { clock } from '../format.ts'
+import { clock } from '../../../clock.ts'
 
 type Options = UPlot.Options
 type Plot = UPlot

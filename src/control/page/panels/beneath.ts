@@ -1,3 +1,4 @@
+import { sinceText } from '../../since-text.ts'
 import type { ControlState } from '../../state/state.ts'
 import { isEnough, sideName } from '../side-name.ts'
 import { byId, h, whenChanged } from '../dom.ts'
@@ -92,10 +93,6 @@ function rowsOf({
   }
   if (total > 12) rows.push(['', `and ${total - 12} more`, ''])
   return rows
-}
-
-function sinceText(since: number | null): string {
-  return since === null ? '' : ` since ${new Date(since).toISOString().slice(11, 19)} UTC`
 }
 
 function flagOutageRow(reading: ControlState['flagOutages']): [string, string, Tone][] {

@@ -1,7 +1,7 @@
-import type { GuardReading } from '../../guard-view.ts'
+import { type GuardReading, isStopped } from '../../guard-view.ts'
 import { approve, orderGuard } from '../api.ts'
 import { byId, h, setText } from '../dom.ts'
-import { clock } from '../format.ts'
+import { clock } from '../../../clock.ts'
 
 /** What a person may tell the guard: the step that waits for an approval, a pause, the next step now. */
 export function guardOrders(): { element: HTMLElement; update(guard: GuardReading | null): void } {
@@ -59,9 +59,7 @@ export function guardOrders(): { element: HTMLElement; update(guard: GuardReadin
       agree.hidden = guard?.awaiting === undefined
       pause.hidden = !acting
       promote.hidden = !acting || guard.next === undefined || (guard.holding ?? '') !== ''
-      const stopped = guard?.mode === 'stopped' || guard?.mode === 'yielded'
-      // One that cannot be read has no plan.
-      resume.hidden = !stopped || guard.plan === undefined
+      resume.hidden = guard === null || !isStopped(guard)
       element.hidden = agree.hidden && pause.hidden && promote.hidden && resume.hidden
       setText(agree, `Approve ${guard?.awaiting ?? ''} %`)
       setText(pause, guard?.paused === undefined ? 'Pause' : 'Go on')

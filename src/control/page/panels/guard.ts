@@ -1,7 +1,8 @@
 import type { GuardMetric, GuardPlan, GuardReading } from '../../guard-view.ts'
 import type { ControlState } from '../../state/state.ts'
 import { byId, h, setAttribute, setText, whenChanged } from '../dom.ts'
-import { clock, odds, share } from '../format.ts'
+import { clock } from '../../../clock.ts'
+import { odds, share } from '../format.ts'
 import { guardOrders } from './guard-orders.ts'
 import { guardSilentS } from '../guard-silence.ts'
 

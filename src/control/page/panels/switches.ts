@@ -3,7 +3,8 @@ import type { ControlState } from '../../state/state.ts'
 import type { SwitchReading } from '../../state/switches.ts'
 import { ApiError, requestRollback } from '../api.ts'
 import { byId, h, setAttribute, setText, whenChanged } from '../dom.ts'
-import { clock, ms, percent, rate, share } from '../format.ts'
+import { clock } from '../../../clock.ts'
+import { ms, percent, rate, share } from '../format.ts'
 import { isEnough } from '../side-name.ts'
 
 interface Row {
