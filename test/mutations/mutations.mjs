@@ -461,6 +461,14 @@ export const mutations = [
     tests: [{ file: 'test/switch/parts.test.ts', title: 'noted meanwhile' }],
   },
   {
+    name: 'a distrust by the control file alone leaves the number of a later fence',
+    file: 'src/switch/truth/debts.ts',
+    from: 'this.aboveLast(side, this.fenceTime(side))',
+    to: 'this.fenceTime(side)',
+    args: ['--without', '', '--faults', 'hang,disk-full,evict-state', '--policy', 'compare'],
+    tests: [fences('beneath the last fence')],
+  },
+  {
     name: 'what waits for the other side is written off with this one',
     file: 'src/switch/truth/debts.ts',
     from: 'for (const owed of own) this.#forget(owed)',
