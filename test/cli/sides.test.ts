@@ -2,7 +2,7 @@ import { mkdir, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { expect, it } from 'vitest'
 import { temporaryDirectory, usual } from '../rollout/support.ts'
-import { runCommand } from '../support/run-command.ts'
+import { jsonOf, runCommand } from '../support/run-command.ts'
 
 const text = usual.replace('"on": true, "off": false', '"on": "true", "off": "false"')
 const words = 'the variants of flag "use-redis" are not true and false ("on = \\"true\\""'
@@ -24,6 +24,20 @@ it('variants that are text: nobody could move, so validate, doctor, preview, set
     expect([argv[0], code, stderr]).toEqual([argv[0], 1, expect.stringContaining(words)])
   }
   expect(await readFile(file, 'utf8')).toBe(text)
+  // What looks only names it as well, and still prints what it can.
+  const status = await run('status', '--no-flagd')
+  expect([status.code, status.stdout]).toEqual([1, expect.stringContaining(words)])
+  expect(status.stdout).toContain('(on 10 : off 90)')
+  expect(status.stdout).not.toContain('10 % of users get')
+  const looks = ['--no-flagd', '--json', '--count', '1', '--interval', '0.001']
+  for (const argv of [
+    ['status', '--no-flagd', '--json'],
+    ['watch', ...looks],
+  ]) {
+    const problem = { code: 'SB_VARIANTS_NOT_BOOLEAN', hint: expect.stringContaining('true') }
+    expect(await jsonOf(run(...argv))).toMatchObject({ ok: false, share: 10, problem })
+  }
+  expect((await run('watch', ...looks.filter((each) => each !== '--json'))).stdout).toContain(words)
   // The way back is never refused.
   expect((await run('rollback', '--no-flagd')).code).toBe(0)
   expect(await readFile(file, 'utf8')).toContain('["on", 0]')

@@ -45,6 +45,7 @@ const description = {
   defaultVariant: 'off',
   sentence: '',
   pilots: 0,
+  problem: '',
 } as const
 const flag: FlagReading = {
   name: 'use-redis',
@@ -103,6 +104,12 @@ function withBad(bad: number, operations = 100): HeadlineInput {
 const cases: [what: string, input: HeadlineInput, level: string, sentence: RegExp][] = [
   ['all is well', well, 'ok', /both sides answer/],
   ['0.9 % bad is nothing yet', withBad(0.009), 'ok', /both sides/],
+  [
+    'variants that no app can use',
+    { ...well, flag: { ...flag, description: { ...description, problem: 'they are text' } } },
+    'trouble',
+    /No app can use the flag: they are text/,
+  ],
   ['2 % bad', withBad(0.02), 'watch', /2 % of the operations on the new side/],
   ['20 % bad', withBad(0.2), 'trouble', /20 % of the operations on the new side/],
   ['20 % of hardly anything', withBad(0.2, 0.4), 'ok', /both sides/],

@@ -17,6 +17,7 @@ const flag: FlagReading = {
     defaultVariant: 'off',
     sentence: '',
     pilots: 0,
+    problem: '',
   },
   error: null,
   served,

@@ -121,6 +121,7 @@ export const schemas: Readonly<Record<string, Schema>> = {
             defaultVariant: text,
             sentence: text,
             pilots: number,
+            problem: { ...text, description: 'why no app can use the flag' },
           },
           ['share', 'defaultVariant'],
         ),

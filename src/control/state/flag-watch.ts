@@ -51,7 +51,11 @@ export interface EditedReading {
 export type FlagDescription = Pick<
   Description,
   'state' | 'shape' | 'share' | 'defaultVariant' | 'sentence'
-> & { readonly pilots: number }
+> & {
+  readonly pilots: number
+  /** Why no app can use the flag, and what to write instead; `''` where one can. */
+  readonly problem: string
+}
 
 export interface ServedReading {
   /** `unknown`: not asked yet; `unasked`: flagd is not used. */
@@ -181,9 +185,7 @@ export class FlagWatch {
       const known = this.#document
       const document = known?.text === text ? known : readFlags(text)
       if (document !== known) this.#replace(document)
-      const { pilots, ...description } = describe(document, flag)
-      const { state, shape, share, defaultVariant, sentence } = description
-      this.#description = { state, shape, share, defaultVariant, sentence, pilots: pilots.length }
+      this.#description = shortOf(describe(document, flag))
       this.#error = this.#refused
       await this.#readHistory(document)
     } catch (error) {
@@ -261,6 +263,13 @@ export class FlagWatch {
       if (document === this.#document) this.#askAt = now + Math.min(SLOWEST_MS, 9 * (now - started))
     }
   }
+}
+
+function shortOf(description: Description): FlagDescription {
+  const { state, shape, share, defaultVariant, sentence, pilots, problem } = description
+  const why = problem === undefined ? '' : `${problem.message}; ${problem.hint}`
+  const known = { state, shape, share, defaultVariant, sentence }
+  return { ...known, pilots: pilots.length, problem: why }
 }
 
 function errorOf({ line, column, message, fix }: Finding): FlagReading['error'] {

@@ -257,6 +257,10 @@ function flagFindings({ now, flag }: HeadlineInput): Finding[] {
       sentence: 'The rule of the flag is not a split that can be changed here',
     })
   }
+  const problem = description?.problem ?? ''
+  if (error === null && problem !== '') {
+    found.push({ level: 'trouble', sentence: `No app can use the flag: ${problem}` })
+  }
   if (edited !== null && edited.warning !== '') {
     const sentence = `The file was edited by hand: ${edited.warning}. Undo it under "Last change"`
     found.push({ level: 'trouble', sentence })

@@ -134,7 +134,7 @@ export function flagsActuator(options: FlagsActuatorOptions): Actuator {
         percent: state === 'DISABLED' ? 0 : share,
         plain,
         ...(expected === undefined ? {} : { expected }),
-        detail: description.reason ?? sentence,
+        detail: description.reason ?? description.problem?.message ?? sentence,
         moving: description.movesByItself,
         edited: editedOutside(entries, flag)?.warning ?? '',
       }

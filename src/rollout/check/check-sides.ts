@@ -14,8 +14,10 @@ const fix = 'write "variants": { "on": true, "off": false }'
 /** Finds variants that no app can use as a side: it asks for true or false. */
 export function checkSides(document: FlagsDocument, flag: string, report: Report): void {
   const definition = property(property(document.root, 'flags'), flag)
-  const message = definition === undefined ? '' : problemOf(flag, definition)
-  if (message === '') return
+  if (definition === undefined) return
+  const problem = sidesProblem(flag, definition)
+  if (problem === undefined) return
+  const { message } = problem
   const node = property(definition, 'variants') ?? document.root
   report({ code: 'variants-not-boolean', flag, node, message, fix })
 }
@@ -27,15 +29,17 @@ export function checkSides(document: FlagsDocument, flag: string, report: Report
  * @throws {SwitchbackError} `SB_VARIANTS_NOT_BOOLEAN`; `SB_FLAG_UNKNOWN`
  */
 export function requireSides(document: FlagsDocument, flag: string): void {
-  const message = problemOf(flag, flagNode(document, flag))
-  if (message !== '') throw new SwitchbackError('SB_VARIANTS_NOT_BOOLEAN', message, { hint: fix })
+  const problem = sidesProblem(flag, flagNode(document, flag))
+  if (problem !== undefined) throw problem
 }
 
-function problemOf(flag: string, definition: JsonNode): string {
+/** `SB_VARIANTS_NOT_BOOLEAN` of a flag that no app can use; `undefined` when all variants are true or false. */
+export function sidesProblem(flag: string, definition: JsonNode): SwitchbackError | undefined {
   const odd = entriesOf(property(definition, 'variants')).filter(
     ([, { type }]) => type !== 'boolean',
   )
-  if (odd.length === 0) return ''
+  if (odd.length === 0) return undefined
   const names = someOf(odd.map(([name, node]) => `${name} = ${JSON.stringify(valueOf(node))}`))
-  return `the variants of flag ${quote(flag)} are not true and false (${names}): every app asks for a boolean, gets TYPE_MISMATCH and serves the old side, whatever the share is`
+  const message = `the variants of flag ${quote(flag)} are not true and false (${names}): every app asks for a boolean, gets TYPE_MISMATCH and serves the old side, whatever the share is`
+  return new SwitchbackError('SB_VARIANTS_NOT_BOOLEAN', message, { hint: fix })
 }

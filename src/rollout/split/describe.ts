@@ -1,4 +1,5 @@
-import { quote } from '../../errors.ts'
+import { quote, type SwitchbackError } from '../../errors.ts'
+import { sidesProblem } from '../check/check-sides.ts'
 import { readsTime } from '../../flagfile/index.ts'
 import { type FlagsDocument, flagNode, type Position, property, valueOf } from '../file/document.ts'
 import type { Pilot } from '../file/edit.ts'
@@ -26,6 +27,8 @@ export interface Description {
   readonly pilots: readonly Pilot[]
   /** The rule depends on the time, so that its result changes without an edit. */
   readonly movesByItself: boolean
+  /** Why no app can use the flag, as `validate` says it: its variants are not true and false. */
+  readonly problem?: { readonly code: string; readonly message: string; readonly hint: string }
   /** Who gets what and why, in one sentence. */
   readonly sentence: string
 }
@@ -57,16 +60,24 @@ export function describe(document: FlagsDocument, flag: string): Description {
       segment.variant === sides.on ? (readPilot(segment) ?? []) : [],
     ),
   }
+  const unusable = sidesProblem(flag, definition)
   const sentence = disabled
     ? 'Disabled: every caller takes the default of its own code, which is off in Switchback.'
-    : sentenceOf(shape, { ...common, share, segments }) + (moving ? MOVING : '')
+    : unusable !== undefined
+      ? 'Everyone gets the old side, whatever the rule says: the variants are not true and false.'
+      : sentenceOf(shape, { ...common, share, segments }) + (moving ? MOVING : '')
   return {
     ...common,
     share: share === undefined ? undefined : percentOf(share),
     ...(split === undefined ? {} : { weights: { on: split.on.weight, off: split.off.weight } }),
     ...(shape.kind === 'unknown' ? { reason: shape.reason, at: shape.at } : {}),
+    ...(unusable === undefined ? {} : { problem: problemFrom(unusable) }),
     sentence,
   }
+}
+
+function problemFrom({ code, message, hint = '' }: SwitchbackError): Description['problem'] {
+  return { code, message, hint }
 }
 
 const MOVING = ' This changes without an edit: the rule depends on the time.'

@@ -5,6 +5,7 @@ import {
   compareServed,
   concerns,
   describe,
+  type Description,
   type HistoryEntry,
   type FlagsFile,
   HistoryWatch,
@@ -33,8 +34,8 @@ export const command: Command = defineCommand({
   details: `Reads the flags file, what flagd serves, and the application's /metrics. switchback control shows
 the same and more in a browser. A change of the file that no command made is written into the history.
 
---json prints one line a look: ok (false while the file cannot be read: error {code, message, hint}, else null), at,
-flag, share, sentence, flagd {state, detail}, last {action, from, to, who, via,
+--json prints one line a look: ok (false while the file cannot be read: error {code, message, hint}, else null; or no app can use the flag), at,
+flag, share, sentence, problem {code, message, hint} (why no app can use the flag, or null), flagd {state, detail}, last {action, from, to, who, via,
 at, warning}, guard {name, mode, answer, percent, awaiting, holding, alarms, waits, sentence} (last and guard may be null)
 and metrics {off, on, missing}: of each side perSecond, hits, bad, p50 and p99, and the addresses that did not answer.`,
   options: {
@@ -71,7 +72,7 @@ and metrics {off, on, missing}: of each side perSecond, hits, bad, p50 and p99, 
       if (values.json) {
         const metrics = { ...rates, missing: now.missing }
         printJson(stdout, {
-          ok: view.error === null,
+          ok: view.error === null && view.problem === null,
           command: 'watch',
           at: new Date().toISOString(),
           ...viewJson(view),
@@ -92,6 +93,8 @@ interface View {
   readonly flag: string
   readonly share: number | null
   readonly sentence: string
+  /** Why no app can use the flag; `null` where one can. */
+  readonly problem: NonNullable<Description['problem']> | null
   /** Why the file could not be read; `null` where it was. */
   readonly error: { readonly code: string; readonly message: string; readonly hint: string } | null
   readonly flagd: {
@@ -105,12 +108,13 @@ interface View {
 
 const NOT_ASKED = { state: 'not asked', detail: '' } as const
 
-function viewJson({ flag, share, sentence, error, flagd, last, guard }: View): object {
+function viewJson({ flag, share, sentence, problem, error, flagd, last, guard }: View): object {
   const summary = guard?.summary
   return {
     flag,
     share,
     sentence,
+    problem,
     error,
     flagd,
     last:
@@ -150,7 +154,7 @@ async function takeView(
   const { flag, file, flagd } = target
   try {
     const document = await loadFlags(file)
-    const { share, sentence } = describe(document, flag)
+    const { share, sentence, problem = null } = describe(document, flag)
     const served =
       flagd === false
         ? undefined
@@ -161,6 +165,7 @@ async function takeView(
       flag,
       share: share ?? null,
       sentence,
+      problem,
       error: null,
       flagd: served === undefined ? NOT_ASKED : { state: served.state, detail: served.detail },
       last,
@@ -170,7 +175,7 @@ async function takeView(
     // Ctrl-C in the middle of an update.
     if (signal.aborted) return undefined
     if (!isSwitchbackError(error)) throw error
-    const nothing = { flagd: NOT_ASKED, last: undefined, guard: undefined }
+    const nothing = { problem: null, flagd: NOT_ASKED, last: undefined, guard: undefined }
     const { code, message, hint = '' } = error
     return { flag, share: null, sentence: message, error: { code, message, hint }, ...nothing }
   }
@@ -199,10 +204,17 @@ function viewLines(view: View, target: Target, style: Style): string[] {
     `${style.bold(view.flag)}  ${target.file}  ${style.dim(clock(Date.now()))}Z`,
     `${label('share')}${percent(view.share ?? undefined).padEnd(9)} ${bar}`,
     `${label('who')}${view.sentence}`,
+    ...(view.problem === null
+      ? []
+      : [`${label('problem')}${style.red(problemText(view.problem))}`]),
     `${label('flagd')}${view.flagd.state === 'same' ? style.green(flagd) : style.yellow(flagd)}`,
     ...(view.guard === undefined ? [] : [`${label('guard')}${view.guard.summary.sentence}`]),
     ...(view.last === undefined ? [] : [`${label('last')}${loud(lastText(view.last))}`]),
   ]
+}
+
+function problemText({ code, message, hint }: NonNullable<View['problem']>): string {
+  return `${code}: ${message}; ${hint}`
 }
 
 function lastText(last: HistoryEntry): string {

@@ -36,11 +36,11 @@ export const command: Command = defineCommand({
   usage: 'status [options]',
   summary: 'shows the split, and whether flagd and the processes follow it',
   details: `Exit code 1 when flagd or a process decides something other than the file says, flagd refuses the
-file, the rule is not understood, or the file of --target git is not what the remote has; 3 when flagd or a
+file, the rule is not understood, no app can use the variants, or the file of --target git is not what the remote has; 3 when flagd or a
 process does not answer. Name the processes as for switchback rollback.
 
 --json prints ok, command, file, hash, flag, state, shape, share, weights {on, off}, defaultVariant,
-pilots, sentence, refused (why flagd does not take the file), flagd {url, state, probes, agreeing, detail},
+pilots, problem {code, message, hint} (why no app can use the flag), sentence, refused (why flagd does not take the file), flagd {url, state, probes, agreeing, detail},
 processes {confirmed, known, deciding, lagging [{process, cause, on, probes}]}, last, outside (what was changed
 by hand since the last line of the history: from, to, warning), and stale (why the file of --target git is not what
 the remote has), on one line.`,
@@ -105,12 +105,13 @@ the remote has), on one line.`,
       return code
     }
     const row = createRows(stdout, style)
-    const { shape, weights, reason, at, state, defaultVariant } = description
+    const { shape, weights, reason, at, problem, state, defaultVariant } = description
     const ratio = weights === undefined ? '' : `  (on ${weights.on} : off ${weights.off})`
     const place = at === undefined ? '' : `, line ${at.line}, column ${at.column}`
     stdout.write(`${style.bold(flag)}  ${file}\n`)
     row('share', `${style.bold(percent(description.share))}${ratio}`)
     row('shape', reason === undefined ? shape : style.red(`${shape}: ${reason}${place}`))
+    if (problem !== undefined) row('problem', style.red(problemText(problem)))
     if (stale !== undefined) row('stale', style.red(stale))
     row('state', `${state}, default ${defaultVariant ?? 'of the code'}`)
     row('who', description.sentence)
@@ -141,9 +142,16 @@ function codeOf(
   decided: ProcessConfirmation | undefined,
 ): number {
   const others = decided?.lagging ?? []
-  if (served?.state === 'different' || description.shape === 'unknown') return exitCode.refused
+  const { shape, problem } = description
+  if (served?.state === 'different' || shape === 'unknown' || problem !== undefined) {
+    return exitCode.refused
+  }
   if (others.some(({ silent }) => !silent)) return exitCode.refused
   return served?.state === 'unreachable' || others.length > 0 ? exitCode.unconfirmed : exitCode.done
+}
+
+function problemText({ code, message, hint }: NonNullable<Description['problem']>): string {
+  return `${code}: ${message}\n-> ${hint}`
 }
 
 /** `3 of 3 processes decide what the file says`, or which do not and why. */

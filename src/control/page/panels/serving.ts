@@ -20,7 +20,8 @@ export function serving(): { update(state: ControlState): void } {
       const known = share !== undefined
       // Not to be taken for what users get.
       const apart = wayBack.state === 'not-back'
-      const where = apart ? ', in the file' : ''
+      const problem = description?.problem ?? ''
+      const where = apart || problem !== '' ? ', in the file' : ''
       const names = {
         on: sideName('on', fleet.backends.on) + where,
         off: sideName('off', fleet.backends.off) + where,
@@ -46,6 +47,7 @@ export function serving(): { update(state: ControlState): void } {
         flag.served.state,
         flag.served.detail,
         error?.code,
+        problem,
         disabled,
         pilots,
         processes.agreeing,
@@ -54,7 +56,7 @@ export function serving(): { update(state: ControlState): void } {
         apart,
       ])
       whenChanged(facts, `${key} ${seen === null ? '' : Math.round((seen ?? 0) * 10)}`, () => [
-        fileFact(error, disabled),
+        fileFact(error, problem, disabled),
         servedFact(flag.served),
         ...processFact(processes),
         h(
@@ -76,14 +78,10 @@ function seenText(seen: number | null | undefined): string {
   return seen === null || seen === undefined ? '\u2013' : `${seen.toFixed(1)} %`
 }
 
-function fileFact(error: ControlState['flag']['error'], disabled: boolean): Node {
-  if (error !== null) {
-    return h(
-      'span',
-      { class: 'fact tick-bad' },
-      h('b', {}, '\u2717 '),
-      `the file cannot be read: ${error.message}`,
-    )
+function fileFact(error: ControlState['flag']['error'], problem: string, disabled: boolean): Node {
+  const wrong = error === null ? problem : `the file cannot be read: ${error.message}`
+  if (wrong !== '') {
+    return h('span', { class: 'fact tick-bad' }, h('b', {}, '\u2717 '), wrong)
   }
   return disabled
     ? h('span', { class: 'fact tick-watch' }, 'the flag is disabled: all users are on the old side')
