@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest'
+import { redisCache } from '../../src/cache/index.ts'
 import { redisServerAvailable, startRedis } from '../support/redis-server.ts'
 import { findingsOf } from './doctor-findings.ts'
 
@@ -42,6 +43,56 @@ describe.skipIf(!redisServerAvailable())('doctor and a Redis that several machin
       text: expect.stringMatching(/CLIENT TRACKING is refused .*only when their copy expires$/u),
       remedy: expect.stringMatching(/\+client\|tracking/u),
     })
+  })
+})
+
+describe.skipIf(!redisServerAvailable())('doctor and plain values', () => {
+  it('checks what they need, and names the option that is missing', async () => {
+    await using redis = await startRedis()
+    const user = ['ACL', 'SETUSER', 'app', 'on', '>secret', '+@all', '&*']
+    await redis.command(...user, '~app:*', '~switchback:cache:*')
+    const url = redis.url.replace('redis://', 'redis://app:secret@')
+    const plain = ['--redis', url, '--values', 'plain', '--prefix', 'app:']
+    const found = async (check: string, ...args: readonly string[]) =>
+      (await findingsOf(...args)).find((each) => each.check === check)
+    // Its companions and its state are elsewhere than its values.
+    expect(await found('redis rights', ...plain)).toMatchObject({
+      state: 'problem',
+      remedy: 'run on Redis: ACL SETUSER app ~switchback:plain:*',
+    })
+    await redis.command(...user, 'resetkeys', '~switchback:plain:*')
+    expect(await found('redis rights', ...plain)).toMatchObject({
+      remedy: 'run on Redis: ACL SETUSER app ~app:*',
+    })
+    await redis.command(...user, '~app:*', '~switchback:cache:*')
+    expect(await found('redis rights', ...plain)).toBeUndefined()
+    expect(await found('redis tracking', ...plain)).toMatchObject({ state: 'ok' })
+    expect(await found('redis state', ...plain)).toMatchObject({
+      state: 'ok',
+      text: expect.stringContaining('no switch has used'),
+    })
+    const cache = redisCache({ url, values: 'plain', prefix: 'app:' })
+    await cache.ping()
+    await cache.close()
+    expect(await found('redis state', ...plain)).toMatchObject({
+      state: 'ok',
+      text: expect.stringContaining('a switch with plain values under the prefix "app:"'),
+    })
+    expect(await found('redis state', '--redis', url, '--prefix', 'app:')).toMatchObject({
+      state: 'warning',
+      text: expect.stringMatching(/no switch with cells .*, but one with plain values/),
+      remedy: 'if that is the service, give --values plain',
+    })
+    const all = ['--redis', redis.url, '--values', 'plain']
+    expect(await found('redis tracking', ...all)).toMatchObject({ state: 'ok' })
+    expect(await found('redis rights', ...all)).toBeUndefined()
+    // The old side has options of its own.
+    const pair = ['--redis', url, '--old-redis', url, '--old-prefix', 'app:']
+    const told = await findingsOf(...pair, '--old-values', 'plain', '--values', 'cells')
+    expect(told.filter(({ check }) => check === 'redis state')).toMatchObject([
+      { text: expect.stringMatching(/no switch has used/) },
+      { text: expect.stringMatching(/plain values under the prefix "app:"/) },
+    ])
   })
 })
 

@@ -1,4 +1,5 @@
 // @needs redis
+import { Redis } from 'ioredis'
 import { afterEach, describe, expect, it } from 'vitest'
 import { redisCache } from '../../src/cache/index.ts'
 import { main } from '../../src/cli/index.ts'
@@ -119,6 +120,74 @@ describe('switchback migrate', () => {
     }
     await store.close()
   })
+
+  it.skipIf(!redisServerAvailable())(
+    'of plain values: return begins their era, enter leaves them adopted, and what is not known is refused',
+    async () => {
+      await using redis = await startRedis()
+      const client = new Redis(redis.url)
+      const at = (step: string, ...args: readonly string[]) =>
+        migrate([step === 'enter' ? BOTH : RETIRED], step, ...args)
+      const named = ['--old-redis', redis.url]
+      try {
+        // One line says what is to be added; nothing is begun in a Redis that no switch has used.
+        const unused = await at('return', ...named, '--old-values', 'plain')
+        expect(unused).toMatchObject({ code: 2, text: expect.stringMatching(/^[^\n]+\n$/) })
+        expect(unused.text).toMatch(
+          /no new era was begun: no switch with plain values .* --old-redis/,
+        )
+        await client.set('user:1', '{"v":1}')
+        const reads = async (): Promise<string> => {
+          const store = redisCache({ url: redis.url, values: 'plain' })
+          await store.ping()
+          const { payload } = await store.read('user:1')
+          await store.close()
+          return payload
+        }
+        expect(await reads()).toBe('{"v":1}')
+        expect((await at('return', ...named)).text).toMatch(
+          /but one with plain.* --old-values plain/,
+        )
+        const wrong = ['--old-values', 'plain', '--old-prefix', 'x:']
+        expect((await at('return', ...named, ...wrong)).text).toMatch(/give --old-prefix=/)
+        expect(await client.keys('*')).not.toContain('switchback:cache:#state')
+
+        // Warm at 0 %: what other programs have there is not thrown away.
+        const fresh = redisCache({ url: redis.url, prefix: 'new:' })
+        await fresh.ping()
+        await fresh.close()
+        const enter = [
+          '--redis',
+          redis.url,
+          '--values',
+          'cells',
+          '--prefix',
+          'new:',
+          ...named,
+          '--old-prefix=',
+        ]
+        const entered = await at('enter', ...enter, '--old-values', 'plain')
+        expect(entered).toMatchObject({
+          code: 0,
+          text: expect.stringContaining('on the new side,'),
+        })
+        expect(await reads()).toBe('{"v":1}')
+
+        // An era of cells that somebody began by mistake: which one is meant is not guessed.
+        await client.hset('switchback:cache:#state', 'last', '1')
+        expect(await at('return', ...named)).toMatchObject({
+          code: 2,
+          text: expect.stringMatching(/two switches: .* --old-values cells, or --old-values plain/),
+        })
+        const returned = await at('return', ...named, '--old-values', 'plain')
+        expect(returned).toMatchObject({ code: 0, text: expect.stringContaining('(plain values)') })
+        expect(await reads()).toBe('')
+        expect(await client.get('user:1')).toBe('{"v":1}')
+      } finally {
+        client.disconnect()
+      }
+    },
+  )
 
   it('reads where a real cache stands', async () => {
     for (const [retire, stage] of [

@@ -1,32 +1,18 @@
-import { Cluster } from 'ioredis'
 import { existsSync } from 'node:fs'
 import { resolve } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
-import {
-  type CacheBackend,
-  fileCache,
-  parseRedisUrl,
-  redisCache,
-  shownRedisUrl,
-  storeFiles,
-} from '../../cache/index.ts'
+import { type CacheBackend, fileCache, storeFiles } from '../../cache/index.ts'
 import { quote, SwitchbackError } from '../../errors.ts'
 import type { Side } from '../../side.ts'
 import { pairOf } from '../../switch/index.ts'
 import { type Environment, usageError } from '../framework/command.ts'
-import { connected, hasOthers, look, type NamedRedis, nothingThere } from './look.ts'
+import { connected, hasOthers, look, nothingThere } from '../stores/look.ts'
+import { openRedis } from '../stores/open-redis.ts'
+import { type NamedRedis, namedRedis, type RedisValues } from '../stores/options.ts'
 
 /** As the command line names the two sides. */
-export interface StoreNames {
-  readonly redis: string | undefined
-  readonly 'old-redis': string | undefined
+export interface StoreNames extends RedisValues {
   readonly 'cache-dir': string | undefined
-  readonly prefix: string | undefined
-  /** Of the old side, where it is another one. */
-  readonly 'old-prefix': string | undefined
-  /** `plain` or `cells`, as `redisCache` has it. */
-  readonly values: string | undefined
-  readonly 'old-values': string | undefined
   /** Of the switch. */
   readonly name: string
 }
@@ -55,42 +41,29 @@ export async function openStores(
   env: Environment,
   from: Side,
 ): Promise<Readonly<Record<Side, OpenStore>>> {
-  const { 'old-redis': old, 'cache-dir': directory, prefix, name } = names
-  const redis = names.redis ?? env['REDIS_URL']
-  if (redis === undefined) {
-    throw usageError('the Redis of the new side is not named', 'name it with --redis or REDIS_URL')
-  }
+  const { 'old-redis': old, 'cache-dir': directory, name } = names
   if (old !== undefined && directory !== undefined) {
     const remedy = 'give --old-redis URL, or --cache-dir DIR for files'
     throw usageError('the old side cannot be both --old-redis and --cache-dir', remedy)
   }
-  if (old === undefined) {
-    const alone = (['old-values', 'old-prefix'] as const).find(
-      (option) => names[option] !== undefined,
-    )
-    if (alone !== undefined) {
-      throw usageError(`--${alone} is of an old side in Redis`, 'name that with --old-redis')
-    }
+  const { on: onRedis, off: offRedis } = namedRedis(names, env)
+  if (onRedis === undefined) {
+    throw usageError('the Redis of the new side is not named', 'name it with --redis or REDIS_URL')
   }
-  const onRedis = named('on', redis, prefix, names.values)
-  const offRedis =
-    old === undefined
-      ? undefined
-      : named('off', old, names['old-prefix'] ?? prefix, names['old-values'])
-  if (old === redis) {
+  if (offRedis?.url === onRedis.url) {
     throw usageError('both sides are the same Redis', 'name another one with --old-redis')
   }
   const [onLook, offLook] = await Promise.all([look(onRedis), offRedis && look(offRedis)])
   const source = from === 'on' ? onRedis : offRedis
   const found = from === 'on' ? onLook : offLook
   if (source !== undefined && found?.used === false) throw nothingThere(source, found.hasOthers)
-  const on = openRedis(onRedis, onLook.isCluster)
+  const on = openSide(onRedis, onLook.isCluster)
   try {
     const files = directory ?? env['SWITCHBACK_CACHE_DIR'] ?? '.cache/switchback'
     const off =
       offRedis === undefined
         ? openFiles(files, name, on)
-        : openRedis(offRedis, offLook?.isCluster === true)
+        : openSide(offRedis, offLook?.isCluster === true)
     return { off, on }
   } catch (error) {
     await on.backend.close()
@@ -138,53 +111,20 @@ function openFiles(directory: string, name: string, on: OpenStore): OpenStore {
   }
 }
 
-function openRedis(redis: NamedRedis, isCluster: boolean): OpenStore {
+function openSide(redis: NamedRedis, isCluster: boolean): OpenStore {
   const { url, shown: address, settings } = redis
-  const whyNothing = async (others: Promise<boolean>): Promise<Error | undefined> =>
-    (await others) ? nothingThere(redis, true) : undefined
+  const { backend, cluster, close } = openRedis(redis, isCluster)
   const shown = settings.values === 'plain' ? `${address} (plain values)` : address
-  const { host, port, username, password, tls } = parseRedisUrl(url)
-  if (!isCluster) {
-    return {
-      backend: redisCache({ url, ...settings }),
-      shown,
-      whyNothing: () => whyNothing(connected(url, (client) => hasOthers([client]))),
-      close: () => undefined,
-    }
-  }
-  const redisOptions = {
-    ...(username !== undefined && { username }),
-    ...(password !== undefined && { password }),
-    ...(tls !== undefined && { tls }),
-  }
-  const client = new Cluster([{ host, port }], { redisOptions, slotsRefreshTimeout: 5000 })
-  client.on('error', () => undefined)
   return {
-    backend: redisCache({ client, ...settings }),
-    shown: `${shown} (Cluster)`,
-    whyNothing: () => whyNothing(hasOthers(client.nodes('master'))),
-    close: () => client.disconnect(),
-  }
-}
-
-function named(
-  side: Side,
-  url: string,
-  prefix: string | undefined,
-  values: string | undefined,
-): NamedRedis {
-  parseRedisUrl(url)
-  if (values !== undefined && values !== 'plain' && values !== 'cells') {
-    const option = side === 'off' ? '--old-values' : '--values'
-    throw usageError(
-      `${option} cannot be ${quote(values)}`,
-      `write ${option} plain for redisCache({ values: 'plain' }), else leave it out`,
-    )
-  }
-  return {
-    side,
-    url,
-    shown: shownRedisUrl(url),
-    settings: { ...(prefix !== undefined && { prefix }), ...(values !== undefined && { values }) },
+    backend,
+    shown: cluster === undefined ? shown : `${shown} (Cluster)`,
+    async whyNothing() {
+      const others =
+        cluster === undefined
+          ? connected(url, (client) => hasOthers([client]))
+          : hasOthers(cluster.nodes('master'))
+      return (await others) ? nothingThere(redis, true) : undefined
+    },
+    close,
   }
 }

@@ -10,11 +10,14 @@ interface Connection {
 }
 
 /** Whether machines with an old side of their own can follow this Redis. */
-export async function checkFollow(redis: Connection, prefix: string): Promise<DoctorFinding> {
+export async function checkFollow(
+  redis: Connection,
+  prefixes: readonly string[],
+): Promise<DoctorFinding> {
   try {
     const id = await redis.call('CLIENT', 'ID')
-    const on = ['TRACKING', 'ON', 'REDIRECT', String(id), 'BCAST', 'PREFIX', prefix]
-    await redis.call('CLIENT', ...on)
+    const on = ['TRACKING', 'ON', 'REDIRECT', String(id), 'BCAST']
+    await redis.call('CLIENT', ...on, ...prefixes.flatMap((prefix) => ['PREFIX', prefix]))
     await redis.subscribe('__redis__:invalidate')
     return ok(check, 'several machines can follow what the others write')
   } catch (error) {

@@ -10,22 +10,26 @@ import {
   userOf,
 } from '../../cache/index.ts'
 import { messageOf, type SwitchbackError } from '../../errors.ts'
+import type { Side } from '../../side.ts'
+import { doubtAbout, type KnownState, stateText, statesIn } from '../stores/known-state.ts'
+import { type NamedRedis, PLAIN_SPACE, type RedisSettings } from '../stores/options.ts'
 import { checkFollow } from './check-follow.ts'
 import { type DoctorFinding, ok, problem, skipped, warning } from './finding.ts'
 
 const check = 'redis'
 
 export interface RedisQuestion {
-  readonly prefix?: string | undefined
+  readonly side: Side
+  /** `undefined`: none is named. */
+  readonly url: string | undefined
+  readonly settings: RedisSettings
   /** The other side is a Redis as well. */
   readonly paired: boolean
 }
 
 /** Checks Redis: reachable, what its user may do, its memory policy, and its clock. */
-export async function checkRedis(
-  url: string | undefined,
-  { prefix = prefixOf({}), paired }: RedisQuestion,
-): Promise<DoctorFinding[]> {
+export async function checkRedis(question: RedisQuestion): Promise<DoctorFinding[]> {
+  const { url, settings, paired } = question
   if (url === undefined)
     return [skipped(check, 'REDIS_URL is not set; name a Redis with --redis URL')]
   const shown = shownRedisUrl(url)
@@ -51,7 +55,8 @@ export async function checkRedis(
     await redis.connect()
     const mode = await redis.info('server').catch(() => '')
     if (/^redis_mode:cluster/m.test(mode)) return [nodeOfCluster(shown)]
-    const rights = checkRights(userOf(redis), await missingRights(redis, { prefix, paired }))
+    const prefixes = prefixesOf(settings)
+    const rights = checkRights(userOf(redis), await rightsMissing(redis, prefixes, question))
     // A refused SELECT leaves a connection that works, on database 0.
     if (refused !== undefined) return [unusable(shown, refused, address)]
     if (rights !== undefined) return [ok(check, `${shown} answers`), rights]
@@ -63,7 +68,8 @@ export async function checkRedis(
       ok(check, `${shown} answers, version ${version}`),
       ...checkMemory(info),
       ...checkClock(skew),
-      ...(paired ? [] : [await checkFollow(redis, prefix)]),
+      checkState({ ...question, url, shown }, await statesIn(redis, settings)),
+      ...(paired ? [] : [await checkFollow(redis, prefixes)]),
     ]
   } catch (error) {
     const mute = /RESET|TIMEDOUT|EPROTO|EPIPE|SSL/.test(refused ?? '')
@@ -73,6 +79,36 @@ export async function checkRedis(
   } finally {
     redis.disconnect()
   }
+}
+
+/** What the names of all that the cache uses begin with. */
+function prefixesOf(settings: RedisSettings): readonly string[] {
+  const prefix = prefixOf(settings)
+  if (settings.values !== 'plain') return [prefix]
+  return PLAIN_SPACE.startsWith(prefix) ? [prefix] : [prefix, PLAIN_SPACE]
+}
+
+async function rightsMissing(
+  redis: Redis,
+  prefixes: readonly string[],
+  { paired, settings }: RedisQuestion,
+): Promise<readonly string[]> {
+  const missing = new Set<string>()
+  const plain = settings.values === 'plain'
+  // All keys need not be its own, where no prefix tells which are.
+  for (const prefix of plain && prefixes.includes('') ? [PLAIN_SPACE] : prefixes) {
+    for (const word of await missingRights(redis, { prefix, paired, plain })) missing.add(word)
+  }
+  return [...missing]
+}
+
+/** Other values, or another prefix, than the service has: all else was checked for another cache. */
+function checkState(named: NamedRedis, found: readonly KnownState[]): DoctorFinding {
+  const name = 'redis state'
+  if (found.length === 0) return ok(name, `no switch has used ${named.shown} yet`)
+  const doubt = doubtAbout(named, found)
+  if (doubt !== undefined) return warning(name, doubt.what, doubt.remedy)
+  return ok(name, `a switch with ${stateText(named.settings)} has used ${named.shown}`)
 }
 
 function checkRights(user: string, missing: readonly string[]): DoctorFinding | undefined {

@@ -76,7 +76,11 @@ export function describe(document: FlagsDocument, flag: string): Description {
   }
 }
 
-function problemFrom({ code, message, hint = '' }: SwitchbackError): Description['problem'] {
+function problemFrom({
+  code,
+  message,
+  hint = '',
+}: SwitchbackError): NonNullable<Description['problem']> {
   return { code, message, hint }
 }
 

@@ -9,13 +9,14 @@ import { checkRedis } from '../../doctor/check-redis.ts'
 import { type DoctorFinding, problem, skipped } from '../../doctor/finding.ts'
 import { printJson } from '../../framework/format.ts'
 import type { Style } from '../../framework/style.ts'
+import { redisOptions, settingsOf } from '../../stores/options.ts'
 import { findWhatIsThere, whatIsThereOptions } from '../../changing/target.ts'
 
 export const command: Command = defineCommand({
   usage: 'doctor [options]',
   summary: 'checks the setup for common problems, and prints the remedy of each',
   details: `Checks the flags file and its permissions, flagd's ports and what it serves, the provider's options in the
-environment, Redis, what its user may do and its memory policy, the directory of the file cache, the clocks. Exit code 1 when it finds a problem.
+environment, Redis, which switch has used it, what its user may do and its memory policy, the directory of the file cache, the clocks. Exit code 1 when it finds a problem.
 
 --json prints ok, command, flag, file and findings [{check, state, text, remedy}].`,
   options: {
@@ -25,17 +26,7 @@ environment, Redis, what its user may do and its memory policy, the directory of
       value: 'E,M,S',
       help: "flagd's evaluation, management and sync port (8013,8014,8015)",
     },
-    redis: { type: 'string', value: 'URL', help: 'the Redis to check (REDIS_URL)' },
-    'old-redis': {
-      type: 'string',
-      value: 'URL',
-      help: 'the Redis of the old side, if both sides are Redis: both are checked',
-    },
-    prefix: {
-      type: 'string',
-      value: 'PREFIX',
-      help: "redisCache's prefix (switchback:cache:)",
-    },
+    ...redisOptions,
     'cache-dir': {
       type: 'string',
       value: 'DIR',
@@ -49,18 +40,29 @@ environment, Redis, what its user may do and its memory policy, the directory of
       'switchback doctor --old-redis redis://a:6379 --redis redis://b:6379',
       'checks two Redis sides',
     ],
+    [
+      'switchback doctor --redis redis://cache:6379 --values plain',
+      "the new side is redisCache({ values: 'plain' })",
+    ],
   ],
   async run({ values, env, stdout, style }) {
     const { flag, file, flagd } = await findWhatIsThere(values, env)
     const ports = readPorts(values.ports, env)
-    const { prefix, 'old-redis': old } = values
+    const settings = settingsOf(values)
+    const { 'old-redis': old } = values
+    const paired = old !== undefined
     const findings = (
       await Promise.all([
         typeof file === 'string' ? checkFile(file, flag) : [missing(file)],
         flagd === false ? [skipped('served', '--no-flagd')] : checkFlagd(flagd, ports, file, flag),
         checkEnvironment(env),
-        checkRedis(values.redis ?? env['REDIS_URL'], { prefix, paired: old !== undefined }),
-        old === undefined ? [] : checkRedis(old, { prefix, paired: true }),
+        checkRedis({
+          side: 'on',
+          url: values.redis ?? env['REDIS_URL'],
+          settings: settings.on,
+          paired,
+        }),
+        paired ? checkRedis({ side: 'off', url: old, settings: settings.off, paired }) : [],
         checkCache(values['cache-dir'] ?? env['SWITCHBACK_CACHE_DIR'] ?? '.cache/switchback'),
       ])
     ).flat()

@@ -3,6 +3,7 @@ import type { Side } from '../../../side.ts'
 import { type CopyReport, createCacheSwitch, type SwitchEvent } from '../../../switch/index.ts'
 import { Resume } from '../../copying/resume.ts'
 import { openStores, reach } from '../../copying/stores.ts'
+import { redisOptions } from '../../stores/options.ts'
 import { type Command, exitCode, type Output, usageError } from '../../framework/command.ts'
 import { defineCommand } from '../../framework/define.ts'
 import { count, createRows, printJson } from '../../framework/format.ts'
@@ -44,32 +45,11 @@ failed, skipped and ms.`,
       value: 'FILE',
       help: 'keep in this file where it stands, and go on from there',
     },
-    redis: { type: 'string', value: 'URL', help: 'the Redis of the new side (REDIS_URL)' },
-    'old-redis': { type: 'string', value: 'URL', help: 'the Redis of the old side, if it is one' },
+    ...redisOptions,
     'cache-dir': {
       type: 'string',
       value: 'DIR',
       help: 'directory of the file cache of the old side (SWITCHBACK_CACHE_DIR, .cache/switchback)',
-    },
-    prefix: {
-      type: 'string',
-      value: 'PREFIX',
-      help: "redisCache's prefix (switchback:cache:, with plain values none)",
-    },
-    'old-prefix': {
-      type: 'string',
-      value: 'PREFIX',
-      help: 'that of the old side, if it is another one (--prefix)',
-    },
-    values: {
-      type: 'string',
-      value: 'KIND',
-      help: "plain, if the new side is redisCache({ values: 'plain' }) (cells)",
-    },
-    'old-values': {
-      type: 'string',
-      value: 'KIND',
-      help: 'the same of the old side',
     },
     name: { type: 'string', value: 'NAME', help: "createCacheSwitch's name (cache)" },
     json: { type: 'boolean', help: 'print JSON' },

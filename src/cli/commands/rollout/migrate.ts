@@ -1,12 +1,20 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import { LICENCE_MS, redisCache } from '../../../cache/index.ts'
+import { LICENCE_MS } from '../../../cache/index.ts'
 import { quote } from '../../../errors.ts'
 import { processSources } from '../../../scrape/index.ts'
-import { type Command, exitCode, usageError } from '../../framework/command.ts'
+import { type Command, type Environment, exitCode, usageError } from '../../framework/command.ts'
 import { defineCommand } from '../../framework/define.ts'
 import { createRows, printJson } from '../../framework/format.ts'
 import { laggardsOf, STEPS } from '../../migrating/steps.ts'
 import { findProcesses, processOptions } from '../../changing/processes-option.ts'
+import { doubtAbout, knownStates } from '../../stores/known-state.ts'
+import { openRedis } from '../../stores/open-redis.ts'
+import {
+  type NamedRedis,
+  namedRedis,
+  redisOptions,
+  type RedisValues,
+} from '../../stores/options.ts'
 
 /** A little more than the life of a licence: see docs/guarantees.md, `clear()`. */
 const SETTLED_MS = LICENCE_MS + 200
@@ -19,10 +27,15 @@ process does not answer).
 
   enter   before the first user: every process has the switch, and none sends anybody to the new side. Begins
           a new era on the new side (--redis), and on the old one if that is a Redis too (--old-redis), so
-          that nothing that was left there is ever served
+          that nothing that was left there is ever served. An old side of plain values keeps its era: what
+          other programs have there is served from the first minute
   leave   before the switch is taken out: every process has retire: 'off', and nothing is pending
   return  after a process ran without the switch: every process has the switch with retire: 'off' again. Begins
-          a new era on the old side (--old-redis); if that is files, delete their directory with the next deploy
+          a new era on the old side (--old-redis); if that is files, delete their directory with the next deploy.
+          Plain values stay for programs without the switch; those with it load each key once
+
+Name each Redis as the service has it: a side of plain values with --values plain or --old-values plain. A Redis in
+which no such switch has a state is refused (exit 2), as a new era there would be one that nobody looks at.
 
 Name every process: with --metrics, a --prometheus, the guard's --plan, or in SWITCHBACK_METRICS. docs/roll-out.md
 says what to deploy between the steps.
@@ -31,15 +44,17 @@ says what to deploy between the steps.
   options: {
     ...processOptions,
     flag: { type: 'string', value: 'NAME', help: 'the flag (use-redis, or SWITCHBACK_FLAG)' },
-    redis: { type: 'string', value: 'URL', help: 'the Redis of the new side (REDIS_URL)' },
-    'old-redis': { type: 'string', value: 'URL', help: 'the Redis of the old side, if it is one' },
-    prefix: { type: 'string', value: 'PREFIX', help: "redisCache's prefix (switchback:cache:)" },
+    ...redisOptions,
     json: { type: 'boolean', help: 'print JSON' },
   },
   examples: [
     [
       'switchback migrate enter --metrics http://app.shop:3002/metrics --redis redis://cache:6379',
       'before the first user',
+    ],
+    [
+      'switchback migrate return --old-redis redis://cache:6379 --old-values plain',
+      "the old side is redisCache({ values: 'plain' })",
     ],
     ['switchback migrate leave', 'before the first process without the switch'],
   ],
@@ -50,7 +65,7 @@ says what to deploy between the steps.
     if (step === undefined) {
       throw usageError(`${quote(name)} is not a step`, 'write migrate enter, leave or return')
     }
-    const stores = storesOf(step.renews, values.redis ?? env['REDIS_URL'], values['old-redis'])
+    const stores = storesOf(step.renews, values, env)
     const processes = await findProcesses(values, env)
     if (processes === undefined) {
       throw usageError(
@@ -64,7 +79,7 @@ says what to deploy between the steps.
     const lagging = laggardsOf(answers, step)
     const ready = answers.length - lagging.length
     const ok = answers.length > 0 && lagging.length === 0
-    for (const url of ok ? stores : []) await beginEra(url, values.prefix)
+    if (ok) await beginEras(stores)
     const told = { step: name, known: answers.length, ready }
     if (values.json) {
       const renewed = ok ? stores.length : 0
@@ -76,8 +91,7 @@ says what to deploy between the steps.
       const head = `${ready} of ${answers.length} ${answers.length === 1 ? 'process is' : 'processes are'} ready`
       const causes = lagging.map(({ process, cause }) => `${process} ${cause}`)
       row('apps', ok ? style.green(head) : style.red([head, ...causes].join('\n')))
-      if (ok && stores.length > 0)
-        row('era', `a new one on ${stores.length === 1 ? 'the store' : 'both stores'}`)
+      if (ok && stores.length > 0) row('era', eraText(stores))
       row(ok ? 'next' : 'refused', ok ? step.next : step.remedy)
     }
     if (ok) return exitCode.done
@@ -85,21 +99,39 @@ says what to deploy between the steps.
   },
 })
 
+/** Those that begin a new era. */
 function storesOf(
   renews: 'old' | 'new' | undefined,
-  redis: string | undefined,
-  oldRedis: string | undefined,
-): readonly string[] {
+  values: RedisValues,
+  env: Environment,
+): readonly NamedRedis[] {
+  const { on, off } = namedRedis(values, env)
   if (renews === undefined) return []
-  const old = oldRedis === undefined ? [] : [oldRedis]
+  const old = off === undefined ? [] : [off]
   if (renews === 'old') return old
-  if (redis !== undefined) return [redis, ...old]
-  throw usageError('the Redis of the new side is not named', 'name it with --redis or REDIS_URL')
+  if (on === undefined) {
+    throw usageError('the Redis of the new side is not named', 'name it with --redis or REDIS_URL')
+  }
+  // In a new era what other programs have there would count as deleted, and each key be loaded at once.
+  return [on, ...old.filter(({ settings }) => settings.values !== 'plain')]
 }
 
-/** From now on nothing that the store has is used, by anybody who has the switch. */
-async function beginEra(url: string, prefix: string | undefined): Promise<void> {
-  const backend = redisCache({ url, ...(prefix === undefined ? {} : { prefix }) })
+/** From now on nothing that the stores have is used, by anybody who has the switch. */
+async function beginEras(stores: readonly NamedRedis[]): Promise<void> {
+  const clusters: boolean[] = []
+  for (const store of stores) {
+    const { isCluster, found } = await knownStates(store)
+    const doubt = doubtAbout(store, found)
+    if (doubt !== undefined) {
+      throw usageError(`no new era was begun: ${doubt.what}`, doubt.remedy)
+    }
+    clusters.push(isCluster)
+  }
+  for (const [index, store] of stores.entries()) await beginEra(store, clusters[index] === true)
+}
+
+async function beginEra(store: NamedRedis, isCluster: boolean): Promise<void> {
+  const { backend, close } = openRedis(store, isCluster)
   try {
     await backend.ping()
     await backend.renew?.()
@@ -107,5 +139,15 @@ async function beginEra(url: string, prefix: string | undefined): Promise<void> 
     await sleep(SETTLED_MS)
   } finally {
     await backend.close()
+    close()
   }
+}
+
+/** `a new one on the old side, redis://cache:6379 (plain values)` */
+function eraText(stores: readonly NamedRedis[]): string {
+  const texts = stores.map(({ side, shown, settings }) => {
+    const kind = settings.values === 'plain' ? ' (plain values)' : ''
+    return `${side === 'off' ? 'the old side' : 'the new side'}, ${shown}${kind}`
+  })
+  return `a new one on ${texts.join('; and on ')}`
 }

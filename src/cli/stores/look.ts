@@ -1,18 +1,8 @@
 import { Redis } from 'ioredis'
 import { parseRedisUrl, prefixOf, shownRedisUrl, stateNameOf } from '../../cache/index.ts'
 import { quote, SwitchbackError } from '../../errors.ts'
-import type { Side } from '../../side.ts'
 import { usageError } from '../framework/command.ts'
-
-/** A Redis as the command line names it. */
-export interface NamedRedis {
-  readonly side: Side
-  readonly url: string
-  /** Without a password. */
-  readonly shown: string
-  /** As `redisCache` takes them. */
-  readonly settings: { readonly prefix?: string; readonly values?: 'cells' | 'plain' }
-}
+import { type NamedRedis, optionOf, PLAIN_SPACE } from './options.ts'
 
 /** What is found in a Redis before a switch opens it, which would begin a state of its own there. */
 export interface Look {
@@ -28,17 +18,20 @@ interface Scanned {
 }
 
 /** What a switch keeps for itself, under any prefix. */
-const OF_A_SWITCH = /#state|^switchback:plain:/
+const OF_A_SWITCH: RegExp = new RegExp(`#state|^${PLAIN_SPACE}`)
 
 export async function look({ url, settings }: NamedRedis): Promise<Look> {
   return connected(url, async (redis) => {
-    const info = await redis.info('cluster').catch(() => '')
-    if (/^cluster_enabled:1/m.test(info)) return { isCluster: true, used: true, hasOthers: false }
+    if (await isClusterNode(redis)) return { isCluster: true, used: true, hasOthers: false }
     // With the commands that its user may use for the cache too. Where it may not: as if it were there.
     const [last] = await redis.hmget(stateNameOf(settings), 'last').catch(() => [''])
     const used = last !== null
     return { isCluster: false, used, hasOthers: !used && (await hasOthers([redis])) }
   })
+}
+
+export async function isClusterNode(redis: Redis): Promise<boolean> {
+  return /^cluster_enabled:1/m.test(await redis.info('cluster').catch(() => ''))
 }
 
 /** Whether there is any key that no switch keeps for itself. */
@@ -56,18 +49,20 @@ export async function hasOthers(nodes: readonly Scanned[]): Promise<boolean> {
 
 /** Nothing could be copied, and a report of 0 keys would look as if all of it were done. */
 export function nothingThere({ side, shown, settings }: NamedRedis, others: boolean): Error {
-  const old = side === 'off' ? 'old-' : ''
+  const [url, before, values] = (['redis', 'prefix', 'values'] as const).map((name) =>
+    optionOf(side, name),
+  )
   const plain = settings.values === 'plain'
   const prefix = quote(prefixOf(settings))
   const what = `${shown} has nothing of this switch under the prefix ${prefix}${others ? ', but other keys' : ''}: there is nothing to copy`
   if (plain || !others) {
-    const service = `give --${old}redis and --${old}prefix as the service has them`
+    const service = `give ${url} and ${before} as the service has them`
     return usageError(
       what,
       `${service}; it has to run with the switch before (switchback migrate enter)`,
     )
   }
-  const remedy = `if they are its values (redisCache({ values: 'plain' })), add --${old}values plain; else give --${old}prefix as the service has it`
+  const remedy = `if they are its values (redisCache({ values: 'plain' })), add ${values} plain; else give ${before} as the service has it`
   return usageError(what, remedy)
 }
 
