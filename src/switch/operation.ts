@@ -67,6 +67,10 @@ export class PinnedOperation {
   loadMs = 0
   /** Latest time at which the missed cell was requested: a much later fill is not stored. */
   missedAt: number = this.startedAt
+  /** Then, by the clock of the place. */
+  missedOn = 0
+  /** When the standby was read on a miss, by its own clock. */
+  standbyMissedOn = 0
   /** What was heard of the shared store then, where the other side follows it. */
   heardUntil = 0
   /** The side whose cell was read and to which a fill goes; none when neither can be trusted. */
@@ -107,6 +111,14 @@ export class PinnedOperation {
   again(): PinnedOperation {
     const { operation, key, decision, active, standby, policy, retired, bucket } = this
     return new PinnedOperation(operation, key, decision, active, standby, policy, retired, bucket)
+  }
+
+  /**
+   * Whether what was written on the side since the miss shows: if it was removed again, its tombstone still stands.
+   * A conditional write compares with the cell of the miss, and would not see more.
+   */
+  isRecent(side: GuardedSide): boolean {
+    return !side.outlived(this.missedAt, side === this.place ? this.missedOn : this.standbyMissedOn)
   }
 
   /** Whether the standby is kept written too. */

@@ -50,6 +50,8 @@ export class Disk {
   brokenUntil = 0
   readonly machine: Machine
   plainly: number
+  /** What is over is removed at once, as by a round of the shipped store's sweeper. */
+  sweeps = false
   /** A side is distrusted. */
   onFence: (side: Side) => void = () => undefined
   #tokens = 0
@@ -230,7 +232,11 @@ export class DiskCache implements FileCache {
   #cell(key: string): Cell {
     const now = this.now()
     const ttl = this.tombstoneTtl
-    const row = this.#disk.rows.get(key)
+    let row = this.#disk.rows.get(key)
+    if (row !== undefined && this.#disk.sweeps && stateOf(row, now, ttl) === 'absent') {
+      this.#disk.rows.delete(key)
+      row = undefined
+    }
     if (row === undefined) {
       const { token, at } = this.#disk.floor
       const over = token === '' || now >= at + ttl

@@ -88,6 +88,8 @@ export interface Plan {
   readonly diskPlainly: number
   /** How many of the delays of messages there are, the fastest first. @default all */
   readonly span?: number
+  /** What is over is removed from the files at once; if not, it leaves its token. */
+  readonly sweeps?: boolean
   /** The shipped file store on real files, instead of the simulated disk. */
   readonly realFiles: boolean
   /** Two Redis that all share, and no files. @default a file store and a Redis */
@@ -247,5 +249,6 @@ export function makePlan(seed: number, options: PlanOptions): Plan {
     plainly: pick(storm ? [0.95, 0.85] : [0.98, 0.9, 0.7]),
     diskPlainly: pick(storm ? [0.5, 0.7] : [0.98, 0.9, 0.6]),
     realFiles: chance(options.realFiles),
+    sweeps: chance(0.5),
   }
 }

@@ -134,6 +134,7 @@ class World {
     this.#redis = new RedisServer(machine, plan.plainly, plan.span)
     this.#old = plan.pair === true ? new RedisServer(machine, plan.plainly, plan.span) : undefined
     this.#disk = new Disk(machine, plan.diskPlainly, plan.span)
+    this.#disk.sweeps = plan.sweeps === true
     if (plan.plain !== undefined) {
       this.#outsiders = new Outsiders(machine, this.truth, (text) => this.problem(text))
       for (const side of plan.plain) this.#outsiders.adopt(side, this.#serverOf(side))

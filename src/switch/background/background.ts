@@ -35,11 +35,12 @@ export class Background {
       if (own.token !== activeToken) return
       // A later delete may have left a fence or a pending invalidation there instead of a
       // tombstone.
-      if (debts.trustedFrom(standby.side, key) !== op.standbyFence) {
+      const fenced = debts.trustedFrom(standby.side, key) !== op.standbyFence
+      if (fenced || !op.isRecent(standby)) {
         this.#parts.recorder.event(standby.side, 'mirror_refused')
         return
       }
-      const stands = debts.stands(standby.side, key, op.standbyFence)
+      const stands = debts.stands(op, standby, op.standbyFence)
       const { written } = await standby.write(key, entry, standbyToken, era, stands)
       this.#parts.recorder.event(standby.side, written ? 'mirrored' : 'mirror_refused')
     })

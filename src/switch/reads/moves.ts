@@ -56,6 +56,7 @@ export class Moves {
     const trusted = this.#debts.trustedFrom(standby.side, key)
     if (trusted === NEVER_TRUSTED) return 'nothing'
     op.standbyFence = trusted
+    op.standbyMissedOn = standby.backend.now()
     const { changes } = this.#debts
     const saw = (found: Cell | undefined): MaybePromise<Taken> => {
       op.standbyCell = found
@@ -147,12 +148,13 @@ export class Moves {
     if (found.expiresAt === EXPIRY_UNKNOWN) entry = await this.#dated(op, found)
     if (entry === undefined) return NOT_WRITTEN
     const fenced = this.#debts.trustedFrom(active.side, key) !== op.fence
-    if (fenced || !this.#mayReplace(active, missed) || this.#isYoung(op, missed)) return NOT_WRITTEN
+    if (fenced || !op.isRecent(active)) return NOT_WRITTEN
+    if (!this.#mayReplace(active, missed) || this.#isYoung(op, missed)) return NOT_WRITTEN
     if (!this.#debts.vouchedFor(standby.side)) return NOT_WRITTEN
     const follower = active.side === this.#follower?.side ? this.#follower : undefined
     if (follower?.changedSince(key, op.heardUntil) === true) return NOT_WRITTEN
     try {
-      const stands = this.#debts.stands(active.side, key, op.fence)
+      const stands = this.#debts.stands(op, active, op.fence)
       const result = await active.write(key, entry, missed.token, missed.era, stands)
       const known = follower?.filled(op, result.token)
       this.#recorder.event(active.side, result.written ? 'backfill' : 'fill_refused')

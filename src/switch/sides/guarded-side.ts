@@ -128,6 +128,19 @@ export class GuardedSide {
   }
 
   /**
+   * Whether a tombstone from then may have ended: half its life has passed by the clock of this process, or by the
+   * store's own, which may have been set.
+   *
+   * @param at by `performance.now()`
+   * @param on by the store's clock
+   */
+  outlived(at: number, on: number): boolean {
+    const { backend } = this
+    const life = backend.tombstoneTtl / 2
+    return performance.now() - at > life || backend.now() - on > life
+  }
+
+  /**
    * How long an invalidation that was not taken must stay pending. Beside another program's data there is no
    * tombstone to stop a fill that has seen nothing there: until the slowest one is refused.
    */

@@ -37,6 +37,7 @@ export class Coherence extends CoherentReads {
     const meeting = active.meet()
     if (meeting !== undefined) await meeting
     const trusted = this.debts.trustedFrom(active.side, key)
+    const begun = active.backend.now()
     if (op.mirrored) {
       await standby.meet()
       op.standbyFence = this.debts.fencedBefore(standby.side, key)
@@ -49,7 +50,7 @@ export class Coherence extends CoherentReads {
           op.servedBy = active.side
           this.#put(op, active, token)
           const standbyToken = await this.#supersede(op, token)
-          const lost = await this.#oweIfFenced(op, active, trusted)
+          const lost = await this.#oweIfLost(op, active, trusted, begun)
           return lost ? NOTHING_WRITTEN : { activeToken: token, standbyToken }
         }
         op.outcome = refusal(foreign)
@@ -64,10 +65,11 @@ export class Coherence extends CoherentReads {
     // The value first, then what is pending: a process that delivers it does so after the value is
     // in place.
     const fence = this.debts.fencedBefore(standby.side, key)
+    const onStandby = standby.backend.now()
     if (op.retired) await this.#supersede(op, '')
     else await this.#storeOnStandby(op, entry)
     await this.#owe(op, active, pendingUntil)
-    await this.#oweIfFenced(op, standby, fence)
+    await this.#oweIfLost(op, standby, fence, onStandby)
     return NOTHING_WRITTEN
   }
 
@@ -76,12 +78,13 @@ export class Coherence extends CoherentReads {
     const { active, standby, key } = op
     op.reach = this.follower?.reach ?? 'all'
     const fences = [active, standby].map(({ side }) => this.debts.fencedBefore(side, key))
+    const begun = [active, standby].map(({ backend }) => backend.now())
     const onActive = this.#eraseOn(op, active)
     const onStandby = this.#eraseOn(op, standby)
     const erased = await onActive
     const alsoErased = await onStandby
-    await this.#oweIfFenced(op, active, fences[0]!)
-    await this.#oweIfFenced(op, standby, fences[1]!)
+    await this.#oweIfLost(op, active, fences[0]!, begun[0]!)
+    await this.#oweIfLost(op, standby, fences[1]!, begun[1]!)
     op.outcome = erased.outcome
     if (erased.outcome === 'deleted') op.servedBy = active.side
     else op.servedBy = alsoErased.outcome === 'deleted' ? standby.side : 'none'
@@ -94,16 +97,15 @@ export class Coherence extends CoherentReads {
   async fill(op: PinnedOperation, entry: Entry): Promise<Filled> {
     const { place, key, cell } = op
     if (place === undefined) return NOT_FILLED
-    const slow = performance.now() - op.missedAt > place.backend.tombstoneTtl / 2
     const follower = place.side === this.follower?.side ? this.follower : undefined
     const changed = follower?.changedSince(key, op.heardUntil) === true
     // Another fence than at the miss, or the side is out by now, or an invalidation is pending.
-    if (slow || changed || this.debts.trustedFrom(place.side, key) !== op.fence) {
+    if (!op.isRecent(place) || changed || this.debts.trustedFrom(place.side, key) !== op.fence) {
       this.recorder.event(place.side, 'fill_refused')
       return NOT_FILLED
     }
     try {
-      const stands = this.debts.stands(place.side, key, op.fence)
+      const stands = this.debts.stands(op, place, op.fence)
       const { written, token, foreign } = await place.write(
         key,
         entry,
@@ -134,17 +136,27 @@ export class Coherence extends CoherentReads {
     const { standby, standbyCell: seen, key } = op
     if (op.place !== op.active || seen === undefined || this.follower?.others === true) return
     if (this.debts.trustedFrom(standby.side, key) !== op.standbyFence) return
-    const stands = this.debts.stands(standby.side, key, op.standbyFence)
+    if (!op.isRecent(standby)) return
+    const stands = this.debts.stands(op, standby, op.standbyFence)
     const { written } = await standby.write(key, entry, seen.token, seen.era, stands)
     this.recorder.event(standby.side, written ? 'fill' : 'fill_refused')
   }
 
   /**
-   * Checked before a write is acknowledged: a side that was fenced since may have lost what it took
-   * (its store restarted), and the old value of the other side may have been moved there.
+   * Checked before a write is acknowledged: a side that was fenced since may have lost what it took (its store
+   * restarted), and a tombstone that has ended before the other side was told, whose writer was stopped or its
+   * clock set, is lost too. The old value of the other side may have been moved there.
+   *
+   * @param begun before the write, by the side's clock
    */
-  async #oweIfFenced(op: PinnedOperation, side: GuardedSide, fence: number): Promise<boolean> {
-    if (this.debts.fencedBefore(side.side, op.key) === fence) return false
+  async #oweIfLost(
+    op: PinnedOperation,
+    side: GuardedSide,
+    fence: number,
+    begun: number,
+  ): Promise<boolean> {
+    const fenced = this.debts.fencedBefore(side.side, op.key) !== fence
+    if (!fenced && !side.outlived(op.startedAt, begun)) return false
     await this.#owe(op, side, 0)
     return true
   }

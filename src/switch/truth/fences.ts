@@ -7,6 +7,8 @@ import {
   type Stand,
 } from '../../cache/index.ts'
 import { otherSide, type Side } from '../../side.ts'
+import type { PinnedOperation } from '../operation.ts'
+import type { GuardedSide } from '../sides/guarded-side.ts'
 import { ONE_STORE } from './boards.ts'
 import { Trust } from './trust.ts'
 
@@ -71,10 +73,11 @@ export class Fences extends Trust {
 
   /**
    * For a store that writes when its turn has come (`WriteOptions.stands`): whether the side's fence is still
-   * the one of the miss. Who raised another one reckoned with its own deadline, and others may wait for longer.
+   * the one of the miss, and that still counts. Who raised another one reckoned with its own deadline, and others
+   * may wait for longer.
    */
-  stands(side: Side, key: string, fence: number): () => boolean {
-    return () => this.#fenceOf(side, key) === fence
+  stands(op: PinnedOperation, place: GuardedSide, fence: number): () => boolean {
+    return () => op.isRecent(place) && this.#fenceOf(place.side, op.key) === fence
   }
 
   #fenceOf(side: Side, key?: string): number {

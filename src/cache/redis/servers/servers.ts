@@ -117,7 +117,7 @@ export class Servers {
   /** Epoch milliseconds; of a cluster, the latest of its masters' clocks: deadlines must hold on each. */
   now(): number {
     const times = [...this.#servers.values()].map(({ clock }) => (clock.known ? clock.now() : 0))
-    return Math.floor(Math.max(...times) || Date.now())
+    return Math.floor(Math.max(0, ...times) || Date.now())
   }
 
   /** The server that has the key, once it has reported its era. */
