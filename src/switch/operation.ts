@@ -69,7 +69,7 @@ export class PinnedOperation {
   missedAt: number = this.startedAt
   /** Then, by the clock of the place. */
   missedOn = 0
-  /** When the standby was read on a miss, by its own clock. */
+  /** Before the standby was read on a miss, or told of a set: by its own clock. */
   standbyMissedOn = 0
   /** What was heard of the shared store then, where the other side follows it. */
   heardUntil = 0

@@ -84,6 +84,56 @@ test('trust is asked before the read: what was pending then is not served though
   expect(await reading).toBeUndefined()
 })
 
+describe("when the host's clock is set an hour ahead", () => {
+  /** A file store never goes back, so each test has one of its own. */
+  const anHourLater = (): void => {
+    const now = Date.now()
+    vi.spyOn(Date, 'now').mockReturnValue(now + 3_600_000)
+  }
+
+  test.each(['delete', 'set'] as const)(
+    'what a %s left has ended before the other side was told: the old value was moved there, and goes',
+    async (act) => {
+      const machine = `ahead after a ${act}`
+      const [writer, reader] = [world.actor({ machine }), world.actor({ machine })]
+      const key = world.key()
+      await writer.onUser.set(key, 'v1')
+      const told = writer.on.hold('invalidate', 'before')
+      const { offUser } = writer
+      const writing = act === 'delete' ? offUser.delete(key) : offUser.set(key, 'v2', { ttl: '1s' })
+      await told.reached
+      anHourLater()
+      try {
+        expect(await reader.offUser.get(key)).toBe('v1')
+        told.open()
+        await writing
+        expect(await reader.offUser.get(key)).not.toBe('v1')
+        expect(await reader.onUser.get(key)).not.toBe('v1')
+      } finally {
+        vi.restoreAllMocks()
+      }
+    },
+  )
+
+  test('what was missed before counts no more: its miss is as long ago', async () => {
+    const actor = world.actor({ machine: 'ahead amid a load' })
+    const key = world.key()
+    try {
+      expect(
+        await actor.offUser.getOrSet(key, () => {
+          anHourLater()
+          return 'v1'
+        }),
+      ).toBe('v1')
+      expect(await actor.offUser.get(key)).toBeUndefined()
+      expect(await actor.offUser.getOrSet(key, () => 'v2')).toBe('v2')
+      expect(await actor.offUser.get(key)).toBe('v2')
+    } finally {
+      vi.restoreAllMocks()
+    }
+  })
+})
+
 describe('the era of the miss goes with what is stored for it', () => {
   test.each(['load', 'move'] as const)(
     'a %s on its way to Redis does not land in the era after',

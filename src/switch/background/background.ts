@@ -35,8 +35,7 @@ export class Background {
       if (own.token !== activeToken) return
       // A later delete may have left a fence or a pending invalidation there instead of a
       // tombstone.
-      const fenced = debts.trustedFrom(standby.side, key) !== op.standbyFence
-      if (fenced || !op.isRecent(standby)) {
+      if (debts.trustedFrom(standby.side, key) !== op.standbyFence) {
         this.#parts.recorder.event(standby.side, 'mirror_refused')
         return
       }

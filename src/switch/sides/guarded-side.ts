@@ -92,7 +92,7 @@ export class GuardedSide {
     }
   }
 
-  /** @param stands see `WriteOptions.stands` */
+  /** @param stands see `WriteOptions.stands`; asked here too, for stores that do not */
   write(
     key: string,
     entry: Entry,
@@ -101,6 +101,7 @@ export class GuardedSide {
     stands: () => boolean = MAY_BE,
   ): MaybePromise<WriteResult> {
     try {
+      if (!stands()) return NOT_WRITTEN
       const options = { expect, within: this.deadlineMs, era, stands }
       return this.#watch(this.backend.write(key, entry, options))
     } catch (error) {
@@ -195,6 +196,8 @@ export class GuardedSide {
     if (pinged instanceof Promise) await this.#deadlines.hold(pinged)
   }
 }
+
+const NOT_WRITTEN: WriteResult = { written: false, token: '' }
 
 const MAY_BE = (): boolean => true
 

@@ -41,6 +41,7 @@ export class Coherence extends CoherentReads {
     if (op.mirrored) {
       await standby.meet()
       op.standbyFence = this.debts.fencedBefore(standby.side, key)
+      op.standbyMissedOn = standby.backend.now()
     }
     if (trusted !== NEVER_TRUSTED) {
       try {
@@ -100,7 +101,7 @@ export class Coherence extends CoherentReads {
     const follower = place.side === this.follower?.side ? this.follower : undefined
     const changed = follower?.changedSince(key, op.heardUntil) === true
     // Another fence than at the miss, or the side is out by now, or an invalidation is pending.
-    if (!op.isRecent(place) || changed || this.debts.trustedFrom(place.side, key) !== op.fence) {
+    if (changed || this.debts.trustedFrom(place.side, key) !== op.fence) {
       this.recorder.event(place.side, 'fill_refused')
       return NOT_FILLED
     }
@@ -136,7 +137,6 @@ export class Coherence extends CoherentReads {
     const { standby, standbyCell: seen, key } = op
     if (op.place !== op.active || seen === undefined || this.follower?.others === true) return
     if (this.debts.trustedFrom(standby.side, key) !== op.standbyFence) return
-    if (!op.isRecent(standby)) return
     const stands = this.debts.stands(op, standby, op.standbyFence)
     const { written } = await standby.write(key, entry, seen.token, seen.era, stands)
     this.recorder.event(standby.side, written ? 'fill' : 'fill_refused')
