@@ -3,7 +3,10 @@
  * The chaos harness: real processes on one file store and one Redis under a random schedule of faults, and
  * every read held to what had been acknowledged before it. Usage: npm run test:chaos -- [--minutes 10]
  * [--seed N] [--profile a,b] [--until-found] [--package DIR] (another built copy of this package)
- * [--plant no-tombstones|no-ledger|no-licence|deaf-follower] (a defect that it must find)
+ * [--plant no-tombstones|no-ledger|no-licence|deaf-follower|trusting-follower] (a defect that it must find)
+ *
+ * Profiles whose name begins with `net` put each process and store into a network namespace of its own, where that is
+ * permitted (root); else they say so and cut links with proxies.
  *
  * The server is `redis-server`, or what REDIS_SERVER_BIN names: REDIS_SERVER_BIN=valkey-server.
  */

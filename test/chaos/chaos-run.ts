@@ -12,6 +12,7 @@ import { Ground } from './ground.ts'
 import { LockHolder } from './lock-holder.ts'
 import { aftermath } from './aftermath.ts'
 import { watchMasters } from './masters.ts'
+import { type Host, netLink, Nets } from './nets.ts'
 import type { Profile } from './profiles.ts'
 import { strikeAll } from './schedule.ts'
 import { startStage } from './stage.ts'
@@ -37,6 +38,9 @@ export interface ChaosOptions {
 
 const DISK_MIB = 256
 const LOOK_MS = 500
+const EXPIRY_SLACK_MS = 6000
+/** Of `clocksApartMs`. Who is behind by more than a value lives stores nothing that anybody can read: expiries are dates. */
+const APART = [1, 0, -1 / 180]
 
 /** Runs processes under a random schedule of faults and holds all they are told to the truth. */
 export async function runChaos(options: ChaosOptions): Promise<Result> {
@@ -102,12 +106,14 @@ async function run(options: ChaosOptions, site: Site): Promise<Result> {
       seed,
       seconds,
       calm: profile.calm,
+      hostCalm: profile.hostCalm ?? profile.calm,
       logs,
       struck,
       signal: ended.signal,
       onTrouble: (text) => tally.problem(text),
     }))
   tally.ended(leftOut)
+  await scene.nets?.mend()
   await Promise.all([redis.healed(), old?.healed()])
   if (sidecar?.alive === false) await sidecar.restart()
   flags.write(useRedis(50))
@@ -128,7 +134,10 @@ async function setUp(options: ChaosOptions, site: Site): Promise<Omit<Scene, 'ra
     : undefined
   finallyDo(() => [clocks?.app, clocks?.redis].forEach((clock) => clock?.close()))
   const env = clocks?.redis.env ?? {}
-  const starting = startStage(profile.topology, { env, proxied: profile.proxied })
+  const nets = profile.nets ? await Nets.make() : undefined
+  finallyDo(() => nets?.close())
+  const { proxied } = profile
+  const starting = startStage(profile.topology, { env, proxied, host: await nets?.host() })
   starting.catch(() => undefined)
   finallyDo(async () => (await starting).stop())
   const spare = needed('replicaOf') ? await startRedis({ env }) : undefined
@@ -141,7 +150,7 @@ async function setUp(options: ChaosOptions, site: Site): Promise<Omit<Scene, 'ra
   const old =
     profile.old === undefined
       ? undefined
-      : await startStage(profile.old, { env, proxied: profile.proxied })
+      : await startStage(profile.old, { env, proxied, host: await nets?.host() })
   finallyDo(() => old?.stop())
 
   const keys = Array.from({ length: profile.keys }, (_, i) => `key ${i}`)
@@ -156,14 +165,22 @@ async function setUp(options: ChaosOptions, site: Site): Promise<Omit<Scene, 'ra
     file: { FLAGD_RESOLVER: 'file', FLAGD_OFFLINE_FLAG_SOURCE_PATH: flags.path },
   } as const
   const { faults: _, sources, keys: __, proxied: ___, foreignBoot, old: ____, ...drawn } = profile
-  const linked =
-    profile.proxied &&
-    [...profile.faults].some((name) => name === 'cutLink' || name === 'refuseLink')
+  const linked = nets === undefined && proxied && needed('cutLink', 'refuseLink')
   const ways = await Promise.all(
     Array.from({ length: linked ? processes : 0 }, () =>
       Promise.all([redis.link(), ...(old === undefined ? [] : [old.link()])]),
     ),
   )
+  const hosts: Host[] = []
+  if (nets !== undefined) {
+    for (let i = 0; i < processes; i += 1) hosts.push(await nets.host())
+  }
+  const apart = Array.from({ length: profile.clocksApartMs > 0 ? processes : 0 }, (_, i) => {
+    const clock = WallClock.make(logs, `p${i}`)
+    clock?.step(APART[i % APART.length]! * profile.clocksApartMs)
+    return clock
+  })
+  finallyDo(() => apart.forEach((clock) => clock?.close()))
   const common: Omit<WorkerOptions, 'id' | 'flags' | 'index' | 'directory'> = {
     ...drawn,
     ground: ground.files,
@@ -176,14 +193,19 @@ async function setUp(options: ChaosOptions, site: Site): Promise<Omit<Scene, 'ra
     keys,
     users: 2000,
     planted: options.planted,
-    env: clocks?.app.env ?? {},
+    // What one stores by its clock, the others read by theirs.
+    expirySlackMs: EXPIRY_SLACK_MS + 2 * profile.clocksApartMs,
   }
-  const ownOf = (index: number): Pick<WorkerOptions, 'directory' | 'connection' | 'old'> => {
+  const ownOf = (
+    index: number,
+  ): Pick<WorkerOptions, 'directory' | 'connection' | 'old' | 'host' | 'env'> => {
     const [way, oldWay] = ways[index] ?? []
     return {
       directory: profile.machines === undefined ? store : `${store} ${index}`,
       connection: way?.connection ?? common.connection,
       old: oldWay?.connection ?? common.old,
+      host: hosts[index],
+      env: (apart[index] ?? clocks?.app)?.env ?? {},
     }
   }
   const workers = sources.map(
@@ -203,11 +225,16 @@ async function setUp(options: ChaosOptions, site: Site): Promise<Omit<Scene, 'ra
   finallyDo(() => workers.forEach((worker) => worker.kill()))
   const holder = needed('busyStore', 'frozenWriter') ? await LockHolder.start(store) : undefined
   finallyDo(() => holder?.kill())
-  const links = ways.map((one) => one.map(({ proxy }) => proxy))
+  const stores = [redis.host, old?.host].filter((host) => host !== undefined)
+  const links =
+    nets === undefined
+      ? ways.map((one) => one.map(({ link }) => link))
+      : hosts.map((host) => stores.map((store) => netLink(host, store)))
   return {
     redis,
     old,
     links,
+    nets,
     spare,
     workers,
     ground,

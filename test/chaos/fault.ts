@@ -2,10 +2,10 @@ import type { FlagsFile } from '../support/flags-files.ts'
 import type { SmallDisk } from '../support/file-disk.ts'
 import type { TestRedis } from '../support/redis-server.ts'
 import type { SidecarProcess } from '../support/sidecar-process.ts'
-import type { TcpProxy } from '../support/tcp-proxy.ts'
 import type { BootIds } from './boot-ids.ts'
 import type { Ground } from './ground.ts'
 import type { LockHolder } from './lock-holder.ts'
+import type { Link, Nets } from './nets.ts'
 import type { RedisStage, Topology } from './stage.ts'
 import type { WallClock } from './wall-clock.ts'
 import type { Worker } from './workers.ts'
@@ -16,7 +16,9 @@ export interface Scene {
   /** The old side of a pair of two Redis. */
   readonly old: RedisStage | undefined
   /** Of each process, its ways to the stores; none where all take the same. */
-  readonly links: readonly (readonly TcpProxy[])[]
+  readonly links: readonly (readonly Link[])[]
+  /** In which each process and store is a machine; undefined where no fault needs it, or it cannot be made. */
+  readonly nets: Nets | undefined
   /** Another server, from which the first can be made to copy. Undefined where no fault needs it. */
   readonly spare: TestRedis | undefined
   readonly workers: readonly Worker[]
@@ -44,7 +46,7 @@ export interface Fault {
   /** @default all */
   readonly topologies?: readonly Topology[]
   /** What the machine must offer for it. */
-  readonly needs?: 'disk' | 'clocks' | 'boots' | 'spare' | 'sidecar'
+  readonly needs?: 'disk' | 'clocks' | 'boots' | 'spare' | 'sidecar' | 'nets'
   /** Ends with the system able to recover, so that the next one meets it at any stage of that. */
   readonly strike: (scene: Scene) => Promise<void>
 }

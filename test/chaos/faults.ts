@@ -3,12 +3,14 @@ import type { Fault, Faults, Lane, Scene } from './fault.ts'
 import { FLAG_FAULTS } from './flag-faults.ts'
 import { HOST_FAULTS } from './host-faults.ts'
 import { LINK_FAULTS } from './link-faults.ts'
+import { NET_FAULTS } from './net-faults.ts'
 import { REDIS_FAULTS } from './redis-faults.ts'
 import { STORE_FAULTS } from './store-faults.ts'
 import type { Topology } from './stage.ts'
 
 export const FAULTS: Faults = {
   ...LINK_FAULTS,
+  ...NET_FAULTS,
   ...REDIS_FAULTS,
   ...FAILOVER_FAULTS,
   ...HOST_FAULTS,
@@ -52,6 +54,7 @@ const REASONS = {
   boots: 'a process cannot be shown another boot id',
   spare: 'there is no second server',
   sidecar: 'there is no flag source',
+  nets: 'network namespaces cannot be made (root and `ip` of iproute2 are needed); links are cut by proxies',
 } as const
 
 /** Those that this machine cannot have, with the reason. */

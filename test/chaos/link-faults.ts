@@ -12,20 +12,20 @@ export const LINK_FAULTS: Faults = {
     async strike({ links, random }) {
       const link = pick(pick(links, random), random)
       const way = pick([undefined, 'there', 'back'] as const, random)
-      link.stall(way)
+      await link.stall(way)
       await delay(random() ** 2 * 4000)
       // What was on the way is lost, or arrives late.
-      if (random() < 0.5) link.cut()
-      link.resume()
+      if (random() < 0.5) await link.cut()
+      await link.resume()
     },
   },
   refuseLink: {
     lane: 'host',
     async strike({ links, random }) {
       const link = pick(pick(links, random), random)
-      link.refuse()
+      await link.refuse()
       await delay(random() ** 2 * 4000)
-      link.accept()
+      await link.accept()
     },
   },
 }

@@ -55,8 +55,14 @@ export interface Profile {
   readonly refusals: readonly string[]
   /** The pauses between two faults are so many times as long. */
   readonly calm: number
+  /** The same of those of the processes and their network. @default as `calm` */
+  readonly hostCalm?: number
   /** Bytes go through a proxy that can hold them back. */
   readonly proxied: boolean
+  /** Each process and store is a machine of a network of its own, if that can be made; else links are proxies. */
+  readonly nets: boolean
+  /** The clock of one process is ahead by so much from the start, and one a little behind. */
+  readonly clocksApartMs: number
 }
 
 const MIX: Mix = {
@@ -103,6 +109,8 @@ const BASE: Profile = {
   refusals: [],
   calm: 1,
   proxied: true,
+  nets: false,
+  clocksApartMs: 0,
 }
 
 /** No breaker opens: each operation finds out for itself, and what is owed is repaid at once. */
@@ -143,6 +151,34 @@ const MACHINES: Profile = {
   calm: 20,
   keys: 100,
   stages: [{ standby: 'invalidate' }, { standby: 'invalidate' }, { standby: 'mirror' }],
+}
+
+const NETS = ['cutLink', 'cutLink', 'refuseLink', 'unplug', 'killProcess', 'freezeProcess']
+
+const NET_PAIRS: Profile = {
+  ...PAIR,
+  nets: true,
+  clocksApartMs: 3_600_000,
+  faults: [
+    ...NETS,
+    'freeze',
+    'freeze',
+    'unplugStore',
+    'unplugStore',
+    'killEmpty',
+    'killWithOldData',
+  ],
+  calm: 14,
+  hostCalm: 1.5,
+}
+
+const NET_MACHINES: Profile = {
+  ...MACHINES,
+  nets: true,
+  clocksApartMs: 3_600_000,
+  faults: [...NETS, 'replaceMachine', 'unplugStore', 'freeze', 'flushAll', 'killWithOldData'],
+  calm: 20,
+  hostCalm: 2,
 }
 
 /** Each is a section of `npm run test:chaos`; `--profile` picks some. */
@@ -376,6 +412,11 @@ export const PROFILES: Readonly<Record<string, Profile>> = {
     machines: 'memory',
     faults: [...CONNECTION, ...RESTARTS, 'killProcess', 'freezeProcess', 'cutLink', 'refuseLink'],
   },
+  /** As `pairs`, on a network of its own: each process and store is a machine, and packets vanish without a word. */
+  netPairs: NET_PAIRS,
+  /** As `machines` and `machinesInMemory`, there; machines are deleted too, and one has a clock that is an hour ahead. */
+  netMachines: NET_MACHINES,
+  netMachinesInMemory: { ...NET_MACHINES, machines: 'memory' },
   /** What docs/guarantees.md bounds by the TTL: counted apart, and held to that bound. */
   bounded: {
     ...BASE,

@@ -10,6 +10,7 @@ export interface Schedule {
   readonly seed: number
   readonly seconds: number
   readonly calm: number
+  readonly hostCalm: number
   readonly logs: string
   /** Takes the faults as they begin and end. */
   readonly struck: Struck[]
@@ -24,7 +25,7 @@ export async function strikeAll(
   scene: Omit<Scene, 'random'>,
   faults: Dealt,
   leftOut: ReadonlyMap<string, string>,
-  { seed, seconds, calm, logs, struck, signal, onTrouble }: Schedule,
+  { seed, seconds, calm, hostCalm, logs, struck, signal, onTrouble }: Schedule,
 ): Promise<void> {
   const end = performance.now() + seconds * 1000
   const play = async (lane: Lane): Promise<void> => {
@@ -32,7 +33,8 @@ export async function strikeAll(
     const names = [...faults].filter(([name, fault]) => fault.lane === lane && !leftOut.has(name))
     let deck: Dealt[number][] = []
     for (let i = 0; performance.now() < end && !signal.aborted; i += 1) {
-      await delay(Math.min(random() * PAUSES[lane] * calm, Math.max(0, end - performance.now())))
+      const pause = random() * PAUSES[lane] * (lane === 'host' ? hostCalm : calm)
+      await delay(Math.min(pause, Math.max(0, end - performance.now())))
       if (performance.now() >= end || signal.aborted) break
       if (deck.length === 0) deck = shuffled(names, random)
       const next = deck.pop()

@@ -4,6 +4,7 @@ import { startRedisSentinel, type TestSentinel } from '../support/redis-sentinel
 import { startRedis, type TestRedis } from '../support/redis-server.ts'
 import { startTcpProxy, type TcpProxy } from '../support/tcp-proxy.ts'
 import { mendSlots } from './cluster-slots.ts'
+import type { Host, Link } from './nets.ts'
 import { until } from '../support/until.ts'
 
 export const TOPOLOGIES = ['standalone', 'cluster', 'sentinel'] as const
@@ -30,9 +31,9 @@ export type Connection =
       readonly natMap: Readonly<Record<string, Address>>
     }
 
-/** The way of one process to one store, in whose path all others' is. */
-export interface Link {
-  readonly proxy: TcpProxy
+/** How one process reaches a store by a way of its own. */
+export interface LinkTo {
+  readonly link: Link
   readonly connection: Connection
 }
 
@@ -45,7 +46,9 @@ export interface RedisStage {
   readonly proxies: readonly TcpProxy[]
   readonly connection: Connection
   /** How one process reaches it, through a link of its own; only of a standalone Redis. */
-  link(): Promise<Link>
+  link(): Promise<LinkTo>
+  /** Where it runs, if not on this machine: its proxies do nothing then. */
+  readonly host?: Host | undefined
   /** Resolves when every server is up and the topology is whole again. */
   healed(): Promise<void>
   stop(): Promise<void>
@@ -56,6 +59,8 @@ export interface StageOptions {
   readonly args?: readonly string[]
   /** False: the server itself is reached, and `proxies` do nothing. @default true */
   readonly proxied?: boolean
+  /** Runs there; only of a standalone Redis. @default this machine */
+  readonly host?: Host | undefined
 }
 
 const HEAL_MS = 20_000
@@ -66,13 +71,17 @@ export async function startStage(
 ): Promise<RedisStage> {
   if (topology === 'cluster') return clusterStage(options)
   if (topology === 'sentinel') return sentinelStage(options)
-  const redis = await startRedis(options)
+  const { host } = options
+  const redis = await startRedis(host === undefined ? options : { ...options, within: host.enter })
+  const at = host?.address ?? '127.0.0.1'
+  const direct = host !== undefined || options.proxied === false
   return stage({
     topology,
+    host,
     servers: [redis],
     connect: (_, [proxy]) => ({
       kind: 'standalone',
-      url: `redis://127.0.0.1:${options.proxied === false ? redis.port : proxy!.port}`,
+      url: `redis://${at}:${direct ? redis.port : proxy!.port}`,
     }),
     whole: async () => true,
     stop: () => redis.stop(),
@@ -150,6 +159,7 @@ function isLinked(info: string): boolean {
 
 interface Parts {
   readonly topology: Topology
+  readonly host?: Host | undefined
   readonly servers: readonly TestRedis[]
   readonly connect: (
     natMap: Readonly<Record<string, Address>>,
@@ -162,7 +172,7 @@ interface Parts {
 }
 
 async function stage(parts: Parts): Promise<RedisStage> {
-  const { topology, servers, connect, whole, mend, stop } = parts
+  const { topology, host, servers, connect, whole, mend, stop } = parts
   const proxies = await Promise.all(servers.map(({ port }) => startTcpProxy(port)))
   const links: TcpProxy[] = []
   const natMap = Object.fromEntries(
@@ -177,6 +187,7 @@ async function stage(parts: Parts): Promise<RedisStage> {
   }
   return {
     topology,
+    host,
     servers,
     proxies,
     connection: connect(natMap, proxies),
@@ -184,7 +195,7 @@ async function stage(parts: Parts): Promise<RedisStage> {
       if (topology !== 'standalone') throw new Error(`no link of one process to a ${topology}`)
       const proxy = await startTcpProxy(proxies[0]!.port)
       links.push(proxy)
-      return { proxy, connection: connect(natMap, [proxy]) }
+      return { link: proxy, connection: connect(natMap, [proxy]) }
     },
     async healed() {
       for (const server of servers) {

@@ -3,6 +3,7 @@ import { join } from 'node:path'
 import type { CacheHealth } from '../../src/switch/index.ts'
 import { now } from './clock.ts'
 import type { GroundFiles } from './ground.ts'
+import type { Host } from './nets.ts'
 import type { Connection } from './stage.ts'
 import type { Mix } from './profiles.ts'
 
@@ -60,10 +61,19 @@ export interface WorkerOptions {
   readonly env?: Readonly<Record<string, string>>
   /** A file that it finds in the place of the boot id of the system. */
   readonly bootId?: string | undefined
+  /** Runs there. @default this machine */
+  readonly host?: Host | undefined
+  /** A read may be this much later than its expiry says, in milliseconds. */
+  readonly expirySlackMs: number
 }
 
 /** Leaves a mechanism out, to show that its absence is found. */
-export type Planted = 'no-tombstones' | 'no-ledger' | 'no-licence' | 'deaf-follower'
+export type Planted =
+  | 'no-tombstones'
+  | 'no-ledger'
+  | 'no-licence'
+  | 'deaf-follower'
+  | 'trusting-follower'
 
 const ANSWER_MS = 120_000
 const BOOT_ID = '/proc/sys/kernel/random/boot_id'
@@ -110,16 +120,17 @@ export class Worker {
 
   async start(): Promise<void> {
     this.#started += 1
-    const { env, bootId, ...options } = this.options
+    const { env, bootId, host, ...options } = this.options
     const parameters = JSON.stringify({ ...options, life: this.#started })
     const node = [process.execPath, join('test', 'chaos', 'worker', 'worker.mjs'), parameters]
     const disguise = ['-m', 'sh', '-c', 'mount --bind "$1" "$2"; shift 2; exec "$@"', 'sh']
-    const [program, args] =
-      bootId === undefined
-        ? [node[0]!, node.slice(1)]
-        : ['unshare', [...disguise, bootId, BOOT_ID, ...node]]
+    const [program, ...args] = [
+      ...(host?.enter ?? []),
+      ...(bootId === undefined ? [] : ['unshare', ...disguise, bootId, BOOT_ID]),
+      ...node,
+    ]
     this.#bornAt = now()
-    const child = spawn(program, args, {
+    const child = spawn(program!, args, {
       stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
       env: { ...process.env, ...env },
     })

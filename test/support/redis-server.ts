@@ -18,6 +18,8 @@ export interface StartRedisOptions {
   readonly dir?: string
   /** Added to the environment of the process. */
   readonly env?: Readonly<Record<string, string>>
+  /** A program and its arguments that start it in another network: commands go through a Unix socket in `dir`. */
+  readonly within?: readonly string[]
 }
 
 /** A real redis-server on loopback, which dies with this process whatever kills it. */
@@ -93,7 +95,8 @@ class RedisProcess implements TestRedis {
   }
 
   async start(): Promise<void> {
-    const child = spawn(BINARY, this.#arguments(), {
+    const [program, ...args] = [...(this.#options.within ?? []), BINARY, ...this.#arguments()]
+    const child = spawn(program!, args, {
       stdio: ['ignore', 'pipe', 'pipe'],
       env: { ...process.env, ...this.#options.env },
     })
@@ -126,13 +129,20 @@ class RedisProcess implements TestRedis {
     }
   }
 
+  get #socket(): string {
+    return join(this.dir, 'redis.sock')
+  }
+
   get #ownsDir(): boolean {
     return this.#options.dir === undefined
   }
 
   #arguments(): readonly string[] {
     const address = ['--port', String(this.port), '--bind', '127.0.0.1', '--dir', this.dir]
-    const { sentinel, args = [] } = this.#options
+    const { sentinel, args = [], within } = this.#options
+    if (within !== undefined) {
+      address.push('--bind', '0.0.0.0', '--protected-mode', 'no', '--unixsocket', this.#socket)
+    }
     if (sentinel === undefined) return [...address, '--save', '', '--appendonly', 'no', ...args]
     const file = join(this.dir, 'sentinel.conf')
     writeFileSync(file, `${sentinel.join('\n')}\n`)
@@ -177,7 +187,7 @@ class RedisProcess implements TestRedis {
   }
 
   command(...args: readonly string[]): Promise<string> {
-    return sendCommand(this.port, args)
+    return sendCommand(this.#options.within === undefined ? this.port : this.#socket, args)
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -242,9 +252,12 @@ export function redisServerAvailable(): boolean {
   return (process.env['PATH'] ?? '').split(':').some((path) => existsSync(join(path, BINARY)))
 }
 
-/** The reply as text, without its type mark; of an array, only its length. */
-export async function sendCommand(port: number, args: readonly string[]): Promise<string> {
-  const socket = connect(port, '127.0.0.1')
+/**
+ * The reply as text, without its type mark; of an array, only its length.
+ * @param to a port of this machine, or the path of a Unix socket
+ */
+export async function sendCommand(to: number | string, args: readonly string[]): Promise<string> {
+  const socket = typeof to === 'number' ? connect(to, '127.0.0.1') : connect(to)
   try {
     await once(socket, 'connect')
     const parts = args.map((arg) => `$${Buffer.byteLength(arg)}\r\n${arg}\r\n`)
@@ -260,7 +273,7 @@ export async function sendCommand(port: number, args: readonly string[]): Promis
       if (reply.length >= from + Number(line))
         return reply.toString('utf8', from, from + Number(line))
     }
-    throw new Error(`connection to port ${port} closed`)
+    throw new Error(`connection to ${to} closed`)
   } finally {
     socket.destroy()
   }

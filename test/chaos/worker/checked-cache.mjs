@@ -3,9 +3,6 @@ import { now } from './truth.mjs'
 
 const FROM_FAR = ['all', 'later', 'machine', 'process']
 
-/** A read may be this much later than its expiry says, in milliseconds: processes are frozen. */
-const EXPIRY_SLACK_MS = 6000
-
 export class OriginDown extends Error {}
 
 export class CheckedCache {
@@ -170,7 +167,7 @@ export class CheckedCache {
   /** `began`: when the read did, and what it had to respect then. */
   #check(view, key, began, value, seen, mine) {
     const { from, fresh } = began
-    const { counters, notes, truth } = this.#parts
+    const { counters, notes, truth, options } = this.#parts
     counters.add('reads')
     if (value === undefined) {
       counters.add('misses')
@@ -188,7 +185,8 @@ export class CheckedCache {
     if (mine === undefined || mine.n !== n) counters.add('checked')
     if (seen.side !== seen.servedBy) counters.add('moved')
     if (k !== key || c !== view.name) return notes.find('foreign', read)
-    if (ttl > 0 && from > at + (ms + ttl + EXPIRY_SLACK_MS) * 1000) notes.find('outlived', read)
+    const expiry = at + (ms + ttl + options.expirySlackMs) * 1000
+    if (ttl > 0 && from > expiry) notes.find('outlived', read)
     if (at >= fresh) return
     const rows = [this.#row(view.name, key), this.#row(view.name)]
     read.freshAt = Math.max(...rows.map((row) => truth.acknowledgedAt(row, fresh)))
