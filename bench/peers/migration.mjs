@@ -11,11 +11,14 @@ import {
   createMigration,
 } from '@launchdarkly/node-server-sdk'
 import { createCacheSwitch, createSwitch, createTelemetry } from '../../dist/index.mjs'
-import { compare } from '../measure.mjs'
+import { compare, cpuOver } from '../measure.mjs'
 import { aim, costTable, named } from './report.mjs'
 import { FLAG, flagsSource, usersOf, withStage } from './stage.mjs'
 
 const USERS = 1000
+const DIRECT = 'the implementation, called directly'
+/** Few enough that a round ends before the flag is asked about these users again. */
+const COUNT = 5000
 const CELL = {
   state: 'value',
   token: 'abcdefghijkl',
@@ -72,8 +75,8 @@ export const measure = ({ rounds }) =>
       'Switchback, counting': open(asyncNoop, { telemetry: createTelemetry() }),
       'Switchback, backends that answer at once': open(noop),
     }
+    const [off, on] = [0, 1].map(() => ({ read: async () => 7, write: async () => 7 }))
     const service = (telemetry = {}) => {
-      const [off, on] = [0, 1].map(() => ({ read: async () => 7, write: async () => 7 }))
       const methods = {
         read: { kind: 'read', fallback: true },
         write: { kind: 'write', to: 'both' },
@@ -94,6 +97,7 @@ export const measure = ({ rounds }) =>
 
     const reads = await compare(
       [
+        { name: DIRECT, run: () => on.read() },
         ...Object.entries(switches).map(([name, cache]) => ({
           name,
           prepare,
@@ -110,7 +114,7 @@ export const measure = ({ rounds }) =>
         // Both sides are read.
         ld('live', 'read'),
       ],
-      { rounds, count: 20_000, inFlight: 1 },
+      { rounds, count: COUNT, inFlight: 1 },
     )
     const writes = await compare(
       [
@@ -130,7 +134,7 @@ export const measure = ({ rounds }) =>
         // One side is written.
         ld('complete', 'write'),
       ],
-      { rounds, count: 20_000, inFlight: 1 },
+      { rounds, count: COUNT, inFlight: 1 },
     )
     const against = (results, ours, theirs, what) => {
       const [one, other] = [named(results, ours), named(results, theirs)]
@@ -141,6 +145,7 @@ export const measure = ({ rounds }) =>
         one.cpuUs < other.cpuUs,
       )
     }
+    const overhead = cpuOver(named(reads, 'createSwitch'), named(reads, DIRECT))
     return {
       tables: [
         costTable('Read over backends that do nothing', reads, 'LaunchDarkly, stage complete'),
@@ -155,10 +160,10 @@ export const measure = ({ rounds }) =>
           'read of a switch',
         ),
         aim(
-          'migration read of a switch over no-op implementations',
+          'migration read of a switch, beyond the no-op implementation itself',
           '<= 1 us',
-          `${named(reads, 'createSwitch').cpuUs.toFixed(2)} us`,
-          named(reads, 'createSwitch').cpuUs <= 1,
+          `${overhead.toFixed(2)} us`,
+          overhead <= 1,
         ),
         against(
           writes,

@@ -77,81 +77,117 @@ export class Calls {
     return decided instanceof Promise ? UNKNOWN : decided
   }
 
-  async #promise(plan: MethodPlan, caller: Caller, args: readonly unknown[]): Promise<unknown> {
-    const decided = this.decide(caller)
-    const decision = decided instanceof Promise ? await decided : decided
-    const call = this.#begin(plan, caller, args, decision)
-    const { underWay } = this.#parts
-    underWay.enter()
-    let result: unknown
+  #promise(plan: MethodPlan, caller: Caller, args: readonly unknown[]): Promise<unknown> {
     try {
-      result = await this.#answer(call)
+      const decided = this.decide(caller)
+      return decided instanceof Promise
+        ? this.#askLater(plan, caller, args, decided)
+        : this.#ask(plan, caller, args, decided)
     } catch (error) {
-      this.#end(call)
-      throw error
-    } finally {
-      underWay.leave()
+      return Promise.reject(error)
     }
+  }
+
+  async #askLater(
+    plan: MethodPlan,
+    caller: Caller,
+    args: readonly unknown[],
+    decided: Promise<Decision>,
+  ): Promise<unknown> {
+    return this.#ask(plan, caller, args, await decided)
+  }
+
+  /** One promise for nearly every call: each `async` function on its way would cost a third of all of it. */
+  #ask(
+    plan: MethodPlan,
+    caller: Caller,
+    args: readonly unknown[],
+    decision: Decision,
+  ): Promise<unknown> {
+    const call = this.#begin(plan, caller, args, decision)
+    this.#parts.underWay.enter()
+    if (call.passesBy) {
+      call.outcome = 'fell_back'
+      return this.#askOther(call).then(
+        (result) => this.#answered(call, result),
+        (error: unknown) => this.#failed(call, error),
+      )
+    }
+    const attempt = new Attempt(call, call.own, this.#parts.isFailure)
+    return attempt.ask(
+      call.startedAt,
+      (result) => {
+        attempt.succeeded()
+        if (plan.toBoth && call.paired) return this.#askBoth(call, result)
+        const answer = this.#answered(call, result)
+        this.#compare(call, result)
+        return answer
+      },
+      (error) => {
+        attempt.failed(error)
+        return call.mayFallBack ? this.#fallBack(call, error) : this.#failed(call, error)
+      },
+    )
+  }
+
+  #askOther(call: Call): Promise<unknown> {
+    const attempt = new Attempt(call, call.other, this.#parts.isFailure)
+    return attempt.ask(
+      performance.now(),
+      (result) => {
+        attempt.succeeded()
+        return result
+      },
+      (error) => {
+        attempt.failed(error)
+        throw error
+      },
+    )
+  }
+
+  /** What the picked side said is what matters when neither can serve. */
+  #fallBack(call: Call, failure: unknown): Promise<unknown> {
+    return this.#askOther(call).then(
+      (result) => this.#answered(call, result),
+      () => this.#failed(call, failure),
+    )
+  }
+
+  #failed(call: Call, error: unknown): never {
+    this.#parts.underWay.leave()
+    this.#end(call)
+    throw error
+  }
+
+  #answered(call: Call, result: unknown): unknown {
+    this.#parts.underWay.leave()
     if (!isStream(result)) {
       this.#end(call)
       return result
     }
     const side = call.servedBy === call.own.side ? call.own : call.other
-    const stream = result
     return overlay(
-      stream,
-      () => this.#relay(call, side, () => stream),
+      result,
+      () => this.#relay(call, side, () => result),
       () => this.#end(call),
     )
   }
 
-  async #answer(call: Call): Promise<unknown> {
-    if (call.passesBy) {
-      call.outcome = 'fell_back'
-      return this.#ask(call, call.other)
-    }
-    const attempt = new Attempt(call, call.own, this.#parts.isFailure)
-    let result: unknown
-    try {
-      result = await attempt.answer()
-      attempt.succeeded()
-    } catch (error) {
-      attempt.failed(error)
-      if (!call.mayFallBack) throw error
-      // What the picked side said is what matters when neither can serve.
-      return this.#ask(call, call.other).catch(() => Promise.reject(error))
-    }
-    if (call.plan.toBoth && call.paired) await this.#askBoth(call)
-    this.#compare(call, result)
-    return result
-  }
-
-  /** Asks a side, within the deadline. */
-  async #ask(call: Call, side: CallSide): Promise<unknown> {
-    const attempt = new Attempt(call, side, this.#parts.isFailure)
-    try {
-      const result = await attempt.answer()
-      attempt.succeeded()
-      return result
-    } catch (error) {
-      attempt.failed(error)
-      throw error
-    }
-  }
-
   /** The second leg of a write: what it does not take is told, and the write stands. */
-  async #askBoth(call: Call): Promise<void> {
+  async #askBoth(call: Call, result: unknown): Promise<unknown> {
     const { own, other } = call
     // While it is out, no write waits for it.
-    if (!other.usable) return this.#other(call, 'it is out')
-    try {
-      await this.#ask(call, other)
-      this.#other(call)
-    } catch (error) {
-      this.#other(call, oneLine(error))
-    } finally {
+    if (!other.usable) this.#other(call, 'it is out')
+    else {
+      try {
+        await this.#askOther(call)
+        this.#other(call)
+      } catch (error) {
+        this.#other(call, oneLine(error))
+      }
       call.servedBy = own.side
     }
+    return this.#answered(call, result)
   }
 
   #other(call: Call, failure?: string): void {
@@ -224,12 +260,12 @@ export class Calls {
     opened?: () => AsyncIterable<unknown>,
     instead = false,
   ): AsyncGenerator<unknown> {
-    const deadlines = call.plan.deadlines[side.side]
+    const patience = call.plan.patience[side.side]
     const attempt = (opened && call.attempt) ?? new Attempt(call, side, this.#parts.isFailure)
     let [failed, reader] = [false, false]
     try {
       const source = opened?.() ?? ((await attempt.begin()) as AsyncIterable<unknown>)
-      for await (const item of relay(source, deadlines)) {
+      for await (const item of relay(source, patience)) {
         call.answeredAt ??= performance.now()
         call.servedBy = side.side
         reader = true
@@ -271,9 +307,12 @@ export class Calls {
     if (call.ended) return
     call.ended = true
     const { plan, own, outcome, servedBy, decision, otherTook: other } = call
-    const ms = (call.answeredAt ?? performance.now()) - call.startedAt
-    const elsewhere = servedBy !== 'none' && servedBy !== own.side
-    plan.recorder?.ended(own.side, outcome, ms, call.bucket, elsewhere)
+    const { recorder } = plan
+    if (recorder !== undefined) {
+      const ms = (call.answeredAt ?? performance.now()) - call.startedAt
+      const elsewhere = servedBy !== 'none' && servedBy !== own.side
+      recorder.ended(own.side, outcome, ms, call.bucket, elsewhere)
+    }
     const { onCall } = this.#parts
     if (onCall === undefined) return
     onCall({ method: plan.name, side: own.side, outcome, servedBy, other, decision })

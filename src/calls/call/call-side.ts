@@ -1,13 +1,7 @@
 import type { Side } from '../../side.ts'
-import {
-  Breaker,
-  type BreakerOptions,
-  Deadlines,
-  isTimeout,
-  type Notify,
-} from '../../switch/index.ts'
+import { Breaker, type BreakerOptions, isTimeout, type Notify } from '../../switch/index.ts'
 import type { IsFailure } from '../options.ts'
-import { NOBODY } from './plan.ts'
+import { Patience } from './patience.ts'
 
 export interface CallSideParts {
   readonly side: Side
@@ -27,14 +21,14 @@ export class CallSide {
   readonly service: object
   readonly name: string
   readonly #breaker: Breaker
-  readonly #probes: Deadlines
+  readonly #probes: Patience
 
   constructor({ side, service, name, breaker, ...parts }: CallSideParts) {
     const { deadlineMs, probe, isFailure, notify } = parts
     this.side = side
     this.service = service
     this.name = name
-    this.#probes = new Deadlines(deadlineMs, `the probe of ${name}`, NOBODY)
+    this.#probes = new Patience(deadlineMs, `the probe of ${name}`)
     this.#breaker = new Breaker({
       ...breaker,
       probe: () =>

@@ -67,7 +67,8 @@ export class Call {
 export class Attempt {
   readonly #call: Call
   readonly #side: CallSide
-  readonly #signalled: Signalled
+  /** Undefined where the method takes no signal. */
+  readonly #signalled: Signalled | undefined
   readonly #isFailure: IsFailure
 
   constructor(call: Call, side: CallSide, isFailure: IsFailure) {
@@ -77,18 +78,30 @@ export class Attempt {
     this.#isFailure = isFailure
   }
 
-  /** The side's answer, within the deadline. */
-  answer(): unknown {
-    const begun = this.begin()
-    if (!isThenable(begun)) return begun
+  /**
+   * What comes of the side's answer or failure, `SB_DEADLINE` among them.
+   * @param since `performance.now()` from which on it is waited for
+   */
+  ask(
+    since: number,
+    answered: (result: unknown) => unknown,
+    failed: (error: unknown) => unknown,
+  ): Promise<unknown> {
+    let begun: unknown
+    try {
+      begun = this.begin()
+    } catch (error) {
+      begun = Promise.reject(error)
+    }
     const promise = begun instanceof Promise ? begun : Promise.resolve(begun)
-    return this.#call.plan.deadlines[this.#side.side].hold(promise)
+    return this.#call.plan.patience[this.#side.side].wait(promise, since, answered, failed)
   }
 
   /** What the side's method returns, or throws. */
   begin(): unknown {
     const { service } = this.#side
-    return Reflect.apply(service[this.#call.plan.name as never], service, this.#signalled.args)
+    const { plan, args } = this.#call
+    return Reflect.apply(service[plan.name as never], service, this.#signalled?.args ?? args)
   }
 
   succeeded(): void {
@@ -99,10 +112,10 @@ export class Attempt {
 
   /** Tells apart what is an outage, what is an answer and what the caller wanted. */
   failed(error: unknown): void {
-    const { caller, own } = this.#signalled
+    const signalled = this.#signalled
     const late = isTimeout(error)
-    if (late) own?.abort(error)
-    const aborted = caller?.aborted === true
+    if (late) signalled?.own.abort(error)
+    const aborted = signalled?.caller?.aborted === true
     const failure = !aborted && (late || this.#means(error))
     if (failure) this.#side.failed(error)
     else if (!aborted) this.#side.succeeded()
@@ -120,9 +133,4 @@ export class Attempt {
       return true
     }
   }
-}
-
-function isThenable(value: unknown): value is PromiseLike<unknown> {
-  if (typeof value !== 'object' || value === null) return false
-  return typeof (value as { readonly then?: unknown }).then === 'function'
 }

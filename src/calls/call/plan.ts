@@ -2,8 +2,8 @@ import { isDeepStrictEqual } from 'node:util'
 import { requireOption } from '../../options.ts'
 import type { CallRecorder } from '../../telemetry/index.ts'
 import type { Side } from '../../side.ts'
-import { Deadlines, type OutcomeListener } from '../../switch/index.ts'
 import type { CompareOptions, PlainCall, ReadCall, WriteCall } from '../options.ts'
+import { Patience } from './patience.ts'
 
 /** One method with everything that its calls need, worked out once. */
 export interface MethodPlan {
@@ -13,13 +13,13 @@ export interface MethodPlan {
   readonly fallsBack: boolean
   readonly toBoth: boolean
   readonly signal: number | undefined
-  readonly deadlines: Readonly<Record<Side, Deadlines>>
+  readonly patience: Readonly<Record<Side, Patience>>
   readonly compare: ComparePlan | undefined
   readonly recorder: CallRecorder | undefined
 }
 
 export interface ComparePlan extends Required<Omit<CompareOptions, 'deadlineMs'>> {
-  readonly deadlines: Readonly<Record<Side, Deadlines>>
+  readonly patience: Readonly<Record<Side, Patience>>
 }
 
 export interface PlanParts {
@@ -48,20 +48,22 @@ export function planOf(
   const returns = (given.returns ?? 'promise') as MethodPlan['returns']
   const read = given.kind === 'read' ? given : undefined
   const write = given.kind === 'write' ? given : undefined
-  const deadlines = deadlinesOf(name, ms, labels)
+  const patience = patienceOf(name, ms, labels)
   const compare = read?.compare && comparePlan(name, read.compare, ms, labels)
   let counts: CallRecorder | undefined
+  let asked = false
   return {
     name,
     returns,
     fallsBack: read?.fallback === true || write?.idempotent === true,
     toBoth: write?.to === 'both',
     signal: given.signal,
-    deadlines,
+    patience,
     compare,
     // A method that is never called has no series.
     get recorder() {
-      counts ??= recorder()
+      if (!asked) counts = recorder()
+      asked = true
       return counts
     },
   }
@@ -78,20 +80,13 @@ function comparePlan(
   requireThat(typeof equal === 'function', `${name}.compare.equal`, equal, 'a function')
   const ms = given.deadlineMs ?? deadlineMs
   requireThat(ms > 0, `${name}.compare.deadlineMs`, ms, 'milliseconds above 0')
-  return { share, equal, reveal, deadlines: deadlinesOf(name, ms, labels) }
+  return { share, equal, reveal, patience: patienceOf(name, ms, labels) }
 }
 
-/** Who failed is told apart from what is an answer later, by the call. */
-export const NOBODY: OutcomeListener = { succeeded: () => {}, failed: () => {} }
-
-function deadlinesOf(
-  name: string,
-  ms: number,
-  labels: PlanParts['labels'],
-): MethodPlan['deadlines'] {
+function patienceOf(name: string, ms: number, labels: PlanParts['labels']): MethodPlan['patience'] {
   return {
-    off: new Deadlines(ms, `${name} on ${labels.off}`, NOBODY),
-    on: new Deadlines(ms, `${name} on ${labels.on}`, NOBODY),
+    off: new Patience(ms, `${name} on ${labels.off}`),
+    on: new Patience(ms, `${name} on ${labels.on}`),
   }
 }
 

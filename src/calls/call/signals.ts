@@ -3,8 +3,8 @@ export interface Signalled {
   readonly args: readonly unknown[]
   /** The caller's own; undefined where there is none. */
   readonly caller: AbortSignal | undefined
-  /** Aborted at the deadline; undefined where there is no place for a signal. */
-  readonly own: AbortController | undefined
+  /** Aborted at the deadline. */
+  readonly own: AbortController
 }
 
 /**
@@ -13,12 +13,16 @@ export interface Signalled {
  * of anything else would be something else.
  *
  * @param index the argument that holds it; undefined: the first that does
+ * @returns undefined where there is no place for a signal
  */
-export function withSignal(args: readonly unknown[], index: number | undefined): Signalled {
+export function withSignal(
+  args: readonly unknown[],
+  index: number | undefined,
+): Signalled | undefined {
   const at = index ?? placeOf(args)
   const given = at < 0 ? undefined : args[at]
   const isPlace = at >= 0 && (given === undefined || given instanceof AbortSignal || isPlain(given))
-  if (!isPlace) return { args, caller: undefined, own: undefined }
+  if (!isPlace) return undefined
   const caller = signalIn(given)
   const own = new AbortController()
   const signal = caller === undefined ? own.signal : AbortSignal.any([caller, own.signal])

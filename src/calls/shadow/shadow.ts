@@ -68,21 +68,23 @@ export class Shadow {
     args: readonly unknown[],
     result: unknown,
   ): Promise<void> {
-    const { equal, reveal, deadlines } = plan.compare!
+    const { equal, reveal, patience } = plan.compare!
     const against = itself ? 'itself' : 'other'
     // The caller's signal is not for this.
-    const { args: given, own } = withSignal(withoutSignal(args), plan.signal)
+    const bare = withoutSignal(args)
+    const signalled = withSignal(bare, plan.signal)
+    const given = signalled?.args ?? bare
     try {
       // The caller has the answer first.
       await nextTurn()
       const answer = Reflect.apply(asked.service[plan.name as never], asked.service, given)
-      const seen: unknown = await deadlines[asked.side].hold(Promise.resolve(answer))
+      const seen: unknown = await patience[asked.side].hold(Promise.resolve(answer))
       const same = equal(result, seen)
       plan.recorder?.compared(against, same ? 'same' : 'mismatch')
       this.#failures.delete(`${plan.name} ${asked.side}`)
       if (!same && !itself) this.#tell(plan, result, seen, reveal)
     } catch (error) {
-      own?.abort(error)
+      signalled?.own.abort(error)
       plan.recorder?.compared(against, 'failed')
       this.#failed(plan, asked, error)
     }

@@ -28,6 +28,25 @@ class BoundedLabel {
 
 const WIDTH = MAX_VALUES + 1
 
+class Latest {
+  index = -1
+  #variant = ''
+  #reason = ''
+  #source = ''
+
+  is(variant: string, reason: string, source: string): boolean {
+    const same = variant === this.#variant && reason === this.#reason && source === this.#source
+    return same && this.index >= 0
+  }
+
+  set(variant: string, reason: string, source: string, index: number): void {
+    this.#variant = variant
+    this.#reason = reason
+    this.#source = source
+    this.index = index
+  }
+}
+
 /**
  * Counts decisions by side, variant, reason and source. These names come from a flags file and a
  * provider, so their number is bounded: a file with a thousand variants must not create a thousand
@@ -38,13 +57,17 @@ export class DecisionCounts {
   readonly #reasons = new BoundedLabel()
   readonly #sources = new BoundedLabel()
   readonly #counts = new Float64Array(2 * WIDTH ** 3)
+  /** Of each side: most decisions are like the one before, and need not be looked up. */
+  readonly #latest: readonly [Latest, Latest] = [new Latest(), new Latest()]
 
   add(side: number, variant: string, reason: string, source: string): void {
-    const index =
-      ((side * WIDTH + this.#variants.index(variant)) * WIDTH + this.#reasons.index(reason)) *
-        WIDTH +
-      this.#sources.index(source)
-    this.#counts[index]!++
+    const latest = this.#latest[side as 0 | 1]
+    if (!latest.is(variant, reason, source)) {
+      const at =
+        (side * WIDTH + this.#variants.index(variant)) * WIDTH + this.#reasons.index(reason)
+      latest.set(variant, reason, source, at * WIDTH + this.#sources.index(source))
+    }
+    this.#counts[latest.index]!++
   }
 
   list(): DecisionCount[] {
