@@ -6,14 +6,14 @@ import { Redis } from 'ioredis'
 
 /**
  * Runs with the Redis at `url`, or with a redis-server of its own for the time, whose process is then
- * the second argument.
+ * the second argument. `args` are added to its command line.
  */
-export async function withRedis(url, run) {
+export async function withRedis(url, run, args = []) {
   if (url !== undefined) return run(url)
   const port = await freePort()
   const server = spawn(
     'redis-server',
-    ['--port', String(port), '--save', '', '--bind', '127.0.0.1'],
+    ['--port', String(port), '--save', '', '--bind', '127.0.0.1', ...args],
     {
       stdio: 'ignore',
     },

@@ -1,8 +1,8 @@
 #!/usr/bin/env node
 /**
  * Switchback beside its peers: everything in one run, section by section.
- * Usage: npm run bench [-- --rounds 9] [--only redis-hits,decision] [--write]
- * `--write` puts the tables into bench/README.md.
+ * Usage: npm run bench [-- --rounds 9] [--only redis-hits,decision] [--write] [growth]
+ * `--write` puts the tables into bench/README.md, those of `growth` alone into a place of their own.
  */
 import { fork } from 'node:child_process'
 import { once } from 'node:events'
@@ -24,6 +24,8 @@ const SECTIONS = [
   'start-up',
   'memory',
 ]
+/** Which are run when they are asked for: they take minutes. */
+const MORE = ['growth']
 const README = join(import.meta.dirname, '../README.md')
 
 const values = readOptions()
@@ -60,21 +62,24 @@ const rows = aims.map((one) => [
   one.figure,
   one.met ? 'met' : '**missed**',
 ])
-say(`\n### Aims\n\n${table(['measure', 'aim', 'figure', ''], rows)}`)
+if (rows.length > 0) say(`\n### Aims\n\n${table(['measure', 'aim', 'figure', ''], rows)}`)
 if (values.write) write([...report, '', tables.join('\n\n')].join('\n'))
 
 function readOptions() {
   try {
-    const { values } = parseArgs({
+    const { values, positionals } = parseArgs({
+      allowPositionals: true,
       options: {
         rounds: { type: 'string', default: '9' },
         only: { type: 'string', default: SECTIONS.join(',') },
         write: { type: 'boolean', default: false },
       },
     })
-    const unknown = values.only.split(',').find((name) => !SECTIONS.includes(name))
+    if (positionals.length > 0) values.only = positionals.join(',')
+    const known = [...SECTIONS, ...MORE]
+    const unknown = values.only.split(',').find((name) => !known.includes(name))
     if (unknown !== undefined)
-      throw new Error(`no section "${unknown}"; there are: ${SECTIONS.join(', ')}`)
+      throw new Error(`no section "${unknown}"; there are: ${known.join(', ')}`)
     if (!/^[1-9]\d{0,3}$/.test(values.rounds))
       throw new Error(`--rounds must be a whole number from 1 up, not "${values.rounds}"`)
     return values
@@ -99,7 +104,8 @@ async function section(name) {
 
 /** Between the two marks; what stands around them is written by people. */
 function write(text) {
-  const [begin, end] = ['<!-- measured -->', '<!-- /measured -->']
+  const mark = MORE.includes(values.only) ? values.only : 'measured'
+  const [begin, end] = [`<!-- ${mark} -->`, `<!-- /${mark} -->`]
   const page = readFileSync(README, 'utf8')
   const before = page.slice(0, page.indexOf(begin) + begin.length)
   writeFileSync(README, `${before}\n\n${text}\n\n${page.slice(page.indexOf(end))}`)

@@ -1,0 +1,219 @@
+/** What 1, 10, 50 and 100 machines cost one Redis: at rest, and for each write of one of them. */
+import { fork } from 'node:child_process'
+import { once } from 'node:events'
+import { join } from 'node:path'
+import { setTimeout as delay } from 'node:timers/promises'
+import { Redis } from 'ioredis'
+import { median } from '../measure.mjs'
+import { withRedis } from '../with-redis.mjs'
+import { between, look } from './redis-info.mjs'
+import { number, paced } from './sides.mjs'
+
+const MACHINES = [1, 10, 50, 100]
+/** In each process: a Redis sees connections, and not who has them. */
+const TOGETHER = 25
+const MS = 2000
+const PER_SECOND = 200
+const RATES = [200, 500, 1000, 2000]
+const TEXT = 'x'.repeat(990)
+
+export async function machines({ rounds }) {
+  return withRedis(undefined, async (url) => {
+    const redis = new Redis(url)
+    const fleet = new Fleet([url])
+    const samples = []
+    let bend
+    try {
+      for (const n of MACHINES) {
+        await fleet.grow(n)
+        const measured = []
+        for (let round = 0; round < Math.min(rounds, 3); round += 1) {
+          measured.push(await atWork(redis, fleet, PER_SECOND))
+        }
+        const { clientBytes, clients, trackedKeys } = await look(redis)
+        samples.push({ n, measured, clientBytes, clients, trackedKeys })
+      }
+      bend = []
+      for (const rate of RATES) bend.push({ rate, ...(await atWork(redis, fleet, rate)) })
+    } finally {
+      fleet.end()
+      redis.disconnect()
+    }
+    return [grown(samples), bent(bend, MACHINES.at(-1))]
+  })
+}
+
+/** Twice as many stores: five scripts a second of each process in each of them. */
+export async function pairs({ rounds }) {
+  return withRedis(undefined, (a) =>
+    withRedis(undefined, async (b) => {
+      const redis = new Redis(b)
+      const fleet = new Fleet([b, a])
+      const rows = []
+      try {
+        for (const n of MACHINES) {
+          await fleet.grow(n)
+          const measured = []
+          for (let round = 0; round < Math.min(rounds, 3); round += 1) {
+            measured.push(await atWork(redis, fleet, PER_SECOND))
+          }
+          const of = (value) => median(measured.map(value))
+          rows.push([
+            n,
+            number(of((one) => one.idle.commands / one.idle.seconds)),
+            percent(of((one) => one.idle.cpuUs / one.idle.seconds / 1e6)),
+            us(of((one) => one.writeUs)),
+            `${of((one) => one.writeUs / one.bareUs).toFixed(1)} x`,
+            number(of((one) => one.writeBytes)),
+          ])
+        }
+      } finally {
+        fleet.end()
+        redis.disconnect()
+      }
+      return {
+        title: 'Processes between two Redis: what the new one does; its own CPU (INFO)',
+        headings: [
+          'processes',
+          'commands/s at rest',
+          'of a core at rest',
+          'CPU us a write',
+          'beside a SET of ioredis',
+          'bytes out a write',
+        ],
+        rows,
+      }
+    }),
+  )
+}
+
+/** At rest, then while one machine writes, then while a bare client does: all in Redis' own figures. */
+async function atWork(redis, fleet, rate) {
+  const [before, began] = [await fleet.cpuUs(), await look(redis)]
+  await delay(MS)
+  const [rested, rest] = [await fleet.cpuUs(), await look(redis)]
+  const writes = await fleet.write(rate, MS)
+  const [wrote, written] = [await fleet.cpuUs(), await look(redis)]
+  const set = (i) => redis.set(`bare:${i % 1000}`, TEXT, 'PX', 60_000)
+  const bareWrites = await paced(set, rate, MS)
+  const bare = between(written, await look(redis))
+  const idle = between(began, rest)
+  const busy = between(rest, written)
+  // What it does at rest it does then too.
+  const less = (name) => (busy[name] - (idle[name] / idle.seconds) * busy.seconds) / writes
+  const idleCpu = (rested - before) / idle.seconds
+  return {
+    idle,
+    busy,
+    perSecond: writes / busy.seconds,
+    writeUs: less('cpuUs'),
+    writeBytes: less('sentBytes'),
+    bareUs: (bare.cpuUs - (idle.cpuUs / idle.seconds) * bare.seconds) / bareWrites,
+    clientIdleUs: idleCpu,
+    clientWriteUs: (wrote - rested - idleCpu * busy.seconds) / writes,
+  }
+}
+
+function grown(samples) {
+  const rows = samples.map(({ n, measured, clientBytes, clients }) => {
+    const of = (value) => median(measured.map(value))
+    const idle = of((one) => one.idle.cpuUs / one.idle.seconds)
+    const write = of((one) => one.writeUs)
+    return [
+      n,
+      number(of((one) => one.idle.commands / one.idle.seconds)),
+      percent(idle / 1e6),
+      us(write),
+      `${of((one) => one.writeUs / one.bareUs).toFixed(1)} x`,
+      number(of((one) => one.writeBytes)),
+      us(of((one) => one.clientWriteUs)),
+      `${(clientBytes / clients / 1024).toFixed(1)} KiB`,
+      number((1e6 - idle) / write),
+    ]
+  })
+  return {
+    title: `Machines with old sides of their own on one Redis; ${PER_SECOND} sets of 1 KiB a second by one of them; Redis' own CPU and bytes (INFO)`,
+    headings: [
+      'machines',
+      'commands/s at rest',
+      'of a core at rest',
+      'Redis: CPU us a write',
+      'beside a SET of ioredis',
+      'bytes out a write',
+      'all machines: CPU us a write',
+      'Redis: memory a connection',
+      'computed: writes/s that fill a core of Redis',
+    ],
+    rows,
+  }
+}
+
+function bent(bend, n) {
+  return {
+    title: `${n} machines, more writes a second: until it bends`,
+    headings: [
+      'sets/s wanted',
+      'sets/s done',
+      'pushes/s',
+      'Redis: of a core',
+      'CPU us a write',
+      'MB/s out',
+    ],
+    rows: bend.map(({ rate, perSecond, busy, writeUs }) => [
+      number(rate),
+      number(perSecond),
+      number(perSecond * (n - 1)),
+      percent(busy.cpuUs / busy.seconds / 1e6),
+      us(writeUs),
+      (busy.sentBytes / busy.seconds / 1e6).toFixed(1),
+    ]),
+  }
+}
+
+const us = (value) => value.toFixed(value < 10 ? 1 : 0)
+const percent = (share) => `${(share * 100).toFixed(share < 0.1 ? 1 : 0)} %`
+
+/** Processes with machines in them. */
+class Fleet {
+  #urls
+  #workers = []
+  #count = 0
+
+  constructor(urls) {
+    this.#urls = urls
+  }
+
+  async grow(count) {
+    while (this.#count < count) {
+      if (this.#count % TOGETHER === 0 || this.#count === 1) {
+        const worker = fork(join(import.meta.dirname, 'machines-worker.mjs'), this.#urls)
+        await once(worker, 'message')
+        this.#workers.push(worker)
+      }
+      const room = this.#count === 0 ? 1 : TOGETHER - (this.#count % TOGETHER)
+      const added = Math.min(room, count - this.#count)
+      await ask(this.#workers.at(-1), { what: 'add', count: added })
+      this.#count += added
+    }
+  }
+
+  write(perSecond, ms) {
+    return ask(this.#workers[0], { what: 'write', perSecond, ms })
+  }
+
+  async cpuUs() {
+    const all = await Promise.all(this.#workers.map((worker) => ask(worker, { what: 'cpu' })))
+    return all.reduce((sum, { user, system }) => sum + user + system, 0)
+  }
+
+  end() {
+    for (const worker of this.#workers) worker.kill('SIGKILL')
+  }
+}
+
+async function ask(worker, question) {
+  const answered = once(worker, 'message')
+  worker.send(question)
+  const [{ result }] = await answered
+  return result
+}

@@ -1,0 +1,17 @@
+/**
+ * How the cost of an operation grows: with what is in flight, with entries, with processes on one file store, with
+ * machines on one Redis; and what the first write of an outage costs. Not part of a run of everything: it takes minutes.
+ */
+import { entries } from '../growth/entries.mjs'
+import { inFlight } from '../growth/in-flight.mjs'
+import { machines, pairs } from '../growth/machines.mjs'
+import { outage } from '../growth/outage.mjs'
+import { processes } from '../growth/processes.mjs'
+
+const PARTS = { inFlight, entries, processes, machines, pairs, outage }
+
+export async function measure({ rounds, parts = Object.keys(PARTS).join(',') }) {
+  const tables = []
+  for (const name of parts.split(',')) tables.push(await PARTS[name]({ rounds }))
+  return { tables: tables.flat(), aims: [] }
+}
