@@ -242,6 +242,7 @@ async function write(options: ChangeOptions, make: Make): Promise<Written> {
 
 async function attempt(options: ChangeOptions, make: Make, lock?: FileLock): Promise<Written> {
   const { file, by, signal } = options
+  if (options.dryRun !== true && typeof file !== 'string') await file.update?.()
   const edit = await make(file)
   if (options.dryRun !== true) requireTaken(edit.after)
   const again = changesNothing(edit)

@@ -1,67 +1,11 @@
-import { execFileSync } from 'node:child_process'
-import { mkdir, readFile, rm, writeFile } from 'node:fs/promises'
+import { execFileSync, spawnSync } from 'node:child_process'
+import { readFile, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { Readable } from 'node:stream'
 import { expect, it } from 'vitest'
 import { main } from '../../src/cli/index.ts'
 import { temporaryDirectory, usual } from '../rollout/support.ts'
-import { type Ended, jsonOf, runCommand } from '../support/run-command.ts'
-
-interface Team {
-  /** The clone, in which the commands run. */
-  readonly here: string
-  readonly file: string
-  git(args: string, where?: string): string
-  run(argv: readonly string[]): Promise<Ended>
-  json(argv: readonly string[]): Promise<Record<string, any>>
-  /** A colleague with a clone of their own pushes an edit of a file. */
-  push(name: string, text: string): Promise<void>
-}
-
-/** A repository with a remote, and a clone of somebody else. */
-async function team({ remote = true } = {}): Promise<Team> {
-  const root = await temporaryDirectory()
-  const identity = {
-    GIT_AUTHOR_NAME: 'ann',
-    GIT_AUTHOR_EMAIL: 'ann@test',
-    GIT_COMMITTER_NAME: 'ann',
-    GIT_COMMITTER_EMAIL: 'ann@test',
-    GIT_CONFIG_GLOBAL: '/dev/null',
-    GIT_CONFIG_SYSTEM: '/dev/null',
-    HOME: root,
-    PATH: process.env['PATH']!,
-  }
-  const here = join(root, 'here')
-  const git: Team['git'] = (args, where = here) =>
-    execFileSync('git', args.split(' '), { cwd: where, env: identity, stdio: 'pipe' }).toString()
-  git('init -q --bare -b main origin.git', root)
-  git('clone -q origin.git here', root)
-  await mkdir(join(here, 'flags'))
-  const file = join(here, 'flags', 'use-redis.json')
-  await writeFile(file, usual)
-  await writeFile(join(here, 'other.txt'), 'a\n')
-  git('add .')
-  git('commit -q -m first')
-  if (remote) git('push -q -u origin HEAD:main')
-  else git('remote remove origin')
-  if (remote) git('clone -q origin.git there', root)
-  const env = { ...identity, SWITCHBACK_WHO: 'ann@test' }
-  const run: Team['run'] = (argv) => runCommand([...argv, '--target', `git:${file}`], { env })
-  return {
-    here,
-    file,
-    git,
-    run,
-    json: (argv) => jsonOf(run([...argv, '--json'])),
-    async push(name, text) {
-      const there = join(root, 'there')
-      git('pull -q', there)
-      await writeFile(join(there, name), text)
-      git('commit -q -a -m theirs', there)
-      git('push -q', there)
-    },
-  }
-}
+import { gitTeam } from '../support/git-team.ts'
 
 /** @param directory the working tree, or with `inside` `''` the repository itself */
 function hook(directory: string, name: string, script: string, inside = '.git'): Promise<void> {
@@ -70,7 +14,7 @@ function hook(directory: string, name: string, script: string, inside = '.git'):
 }
 
 it('a change is a pushed commit of the flags file alone, with its history in the message', async () => {
-  const { file, git, run, json } = await team()
+  const { file, git, run, json } = await gitTeam()
   await writeFile(join(file, '..', '..', 'other.txt'), 'unfinished\n')
   git('add other.txt')
   const set = await run(['set', '25', '--yes', '--reason', 'first step'])
@@ -107,7 +51,7 @@ it('a change is a pushed commit of the flags file alone, with its history in the
 })
 
 it('sees a commit by hand, and undoes it', async () => {
-  const { file, git, run, json } = await team()
+  const { file, git, run, json } = await gitTeam()
   await json(['set', '25', '--yes'])
   await writeFile(file, usual.replace('10], ["off", 90]', '70], ["off", 30]'))
   git('commit -q -a -m hand')
@@ -123,7 +67,7 @@ it('sees a commit by hand, and undoes it', async () => {
 })
 
 it('refuses where something else would go along, and changes nothing', async () => {
-  const { file, git, run, push } = await team()
+  const { file, git, run, push } = await gitTeam()
   const refused = async (why: string, remedy: string): Promise<void> => {
     const [head, text] = [git('rev-parse HEAD'), await readFile(file, 'utf8')]
     const { code, stderr } = await run(['rollback'])
@@ -135,7 +79,6 @@ it('refuses where something else would go along, and changes nothing', async () 
   await refused('has changes that are not committed', 'git restore')
   git('checkout -q -- flags')
   await push('other.txt', 'theirs\n')
-  await refused('"main" is 1 commit behind origin/main', 'git pull')
   await writeFile(join(file, '..', 'more.json'), '{}')
   git('add .')
   git('commit -q -m mine')
@@ -147,23 +90,96 @@ it('refuses where something else would go along, and changes nothing', async () 
   await refused('no branch is checked out', 'git switch')
 })
 
+it('a rollback in a clone that is merely behind catches up by itself', async () => {
+  const { here, file, git, run, push } = await gitTeam()
+  await push('flags/use-redis.json', usual.replace('10], ["off", 90]', '50], ["off", 50]'))
+  // What is under way in other files stays.
+  await writeFile(join(here, 'other.txt'), 'unfinished\n')
+  const { code, stdout, stderr } = await run(['rollback'])
+  expect([code, stderr]).toEqual([0, ''])
+  expect(stdout).toMatch(/50 % -> 0 %/)
+  expect(git('show origin/main:flags/use-redis.json')).toContain('["on", 0], ["off", 100]')
+  expect(git('rev-parse HEAD')).toBe(git('rev-parse origin/main'))
+  expect(await readFile(file, 'utf8')).toContain('["on", 0], ["off", 100]')
+  expect(git('status --porcelain')).toBe(' M other.txt\n')
+  // So does whoever writes what a person has confirmed, where nothing of it changed.
+  await push('flags/use-redis.json', usual)
+  expect((await run(['set', '25', '--yes'])).code).toBe(0)
+  expect(git('show origin/main:flags/use-redis.json')).toContain('["on", 25]')
+})
+
+const ours = usual.replace('10], ["off", 90]', '11], ["off", 89]')
+const theirs = usual.replace('10], ["off", 90]', '50], ["off", 50]')
+
+const REFUSALS: readonly (readonly [string, string, RegExp])[] = [
+  [
+    'a rebase',
+    'git commit -qam mine; git pull -q --rebase',
+    /a git rebase is in progress in this clone, with conflicts in ".*use-redis.json"\n.*git rebase --continue.*git rebase --abort/,
+  ],
+  [
+    'a merge',
+    'git commit -qam mine; git pull -q --no-rebase',
+    /a git merge is in progress in this clone, with conflicts in .*\n.*git merge --abort/,
+  ],
+  [
+    'a merge of other files',
+    'git restore flags; git switch -qc side; echo b > other.txt; git commit -qam b; git switch -q main; echo c > other.txt; git commit -qam c; git merge -q side',
+    /a git merge is in progress in this clone\n/,
+  ],
+  [
+    'conflict markers alone',
+    'git stash -q; git pull -q; git stash pop',
+    /use-redis.json" has conflict markers \(line 8\) that are not committed\n.*git restore --source=HEAD --staged --worktree \S+use-redis.json/,
+  ],
+  [
+    'other files that the fast-forward would overwrite',
+    'git restore flags; echo unfinished > other.txt; cd ../there; echo theirs > other.txt; git commit -qam o; git push -q',
+    /"main" is 2 commits behind origin\/main and cannot be fast-forwarded: .*other\.txt\n.*git pull/,
+  ],
+  ['no network', 'mv ../origin.git ../gone', /git fetch failed: .*\n.*git command by hand/],
+]
+
+it('a rollback refuses what needs a person, names it and the remedy, and changes nothing', async () => {
+  const { here, file, git, run, push, env } = await gitTeam()
+  const first = git('rev-parse HEAD').trim()
+  await push('flags/use-redis.json', theirs)
+  for (const [what, script, why] of REFUSALS) {
+    const clean = `git merge --abort; git rebase --abort; git reset -q --hard ${first}`
+    spawnSync('sh', ['-c', clean], { cwd: here, env, stdio: 'ignore' })
+    await writeFile(file, ours)
+    spawnSync('sh', ['-c', script], { cwd: here, env, stdio: 'ignore' })
+    const state = async () => [
+      git('rev-parse HEAD'),
+      await readFile(file, 'utf8'),
+      git('status -s'),
+    ]
+    const before = await state()
+    const { code, stdout, stderr } = await run(['rollback'])
+    expect([what, code, stdout, stderr]).toEqual([what, 1, '', expect.stringMatching(why)])
+    expect([what, stderr]).toEqual([what, expect.stringContaining('nothing was written; ')])
+    expect([what, ...(await state())]).toEqual([what, ...before])
+  }
+})
+
 it('a file that says so already counts only when the remote has it too', async () => {
-  const { file, git, run, json, push } = await team()
+  const { file, git, run, json, push } = await gitTeam()
   await json(['rollback'])
   const back = await readFile(file, 'utf8')
-  // What nobody else has: a clone that is behind, then an edit that is not committed.
+  // What nobody else has: a clone that is behind. Status says so, and a rollback goes and makes it.
   await push('flags/use-redis.json', usual)
-  const behind = await run(['rollback'])
-  expect([behind.code, behind.stdout]).toEqual([1, ''])
-  expect(behind.stderr).toMatch(/"main" is 1 commit behind origin\/main\n.*run git pull/)
   const status = await run(['status'])
   expect([status.code, status.stdout]).toEqual([1, expect.stringContaining('run git pull')])
-  git('pull -q')
-  await writeFile(file, back)
+  expect(status.stdout).toMatch(/stale .*: "main" is 1 commit behind origin\/main \(run git pull, /)
+  expect(await json(['rollback'])).toMatchObject({ ok: true, from: 10, to: 0, written: true })
+  expect(git('show origin/main:flags/use-redis.json')).toContain('["on", 0]')
+  // Then an edit that is not committed.
+  await push('flags/use-redis.json', usual)
+  await writeFile(file, `${back}\n`)
   const dirty = await run(['rollback'])
   expect([dirty.code, dirty.stdout]).toEqual([1, ''])
   expect(dirty.stderr).toMatch(/changes that are not committed\n.*git restore/)
-  expect((await json(['status']))['stale']).toContain('not committed')
+  expect((await json(['status']))['stale']).toMatch(/not committed \(commit them/)
   git('checkout -q -- flags')
   expect(await json(['rollback'])).toMatchObject({ ok: true, from: 10, written: true })
   // Commits of other files do not matter: the remote is back.
@@ -181,7 +197,7 @@ it.each([
     /directory/,
   ],
 ])('what is pushed is told as made, although %s', async (_, meanwhile, mend, cause) => {
-  const { here, file, git, run } = await team()
+  const { here, file, git, run } = await gitTeam()
   await hook(here, 'pre-push', meanwhile)
   const { code, stdout, stderr } = await run(['rollback'])
   expect([code, stderr]).toEqual([0, ''])
@@ -208,7 +224,7 @@ it.each([
   ],
   ['before the push', '.git', 'pre-push', 'cannot push'],
 ])('a refusing hook %s is told in its own words, and asked once', async (_, where, name, also) => {
-  const { here, file, git, run } = await team()
+  const { here, file, git, run } = await gitTeam()
   const asked = join(here, '..', 'asked')
   const words = 'Push rejected: cannot lock ref, key needed'
   await hook(join(here, where), name, `echo x >> ${asked}; echo "${words}" >&2; exit 1`, '')
@@ -222,7 +238,7 @@ it.each([
 })
 
 it('of two who push at the same time one is told, and has written nothing', async () => {
-  const { here, file, git, run } = await team()
+  const { here, file, git, run } = await gitTeam()
   const theirs = `unset GIT_DIR; cd ${join(here, '..', 'there')}; git pull -q; git commit -q --allow-empty -m x; git push -q`
   const lost = async (argv: readonly string[], why: string): Promise<void> => {
     const head = git('rev-parse HEAD')
@@ -239,8 +255,10 @@ it('of two who push at the same time one is told, and has written nothing', asyn
     ['set', '25', '--yes'],
     'somebody pushed to origin at the same moment: cannot lock ref',
   )
-  // A rollback tries again, and sees why it cannot.
-  await lost(['rollback'], 'is 1 commit behind origin/main')
+  // A rollback starts over from what they pushed, a few times.
+  const { code, stderr: told } = await run(['rollback'])
+  expect([code, told]).toEqual([1, expect.stringContaining('at the same moment')])
+  expect([await readFile(file, 'utf8'), git('status --porcelain')]).toEqual([usual, ''])
   await rm(join(here, '.git', 'hooks', 'pre-push'))
   // Between our fetch and our push.
   const fetched = join(here, '..', 'fetched.sh')
@@ -251,7 +269,7 @@ it('of two who push at the same time one is told, and has written nothing', asyn
 })
 
 it('a lock that is left at the remote is not tried for ever', async () => {
-  const { here, run, git } = await team()
+  const { here, run, git } = await gitTeam()
   const asked = join(here, '..', 'asked')
   await hook(here, 'pre-push', `echo x >> ${asked}`)
   await writeFile(join(here, '..', 'origin.git', 'refs', 'heads', 'main.lock'), '')
@@ -263,7 +281,7 @@ it('a lock that is left at the remote is not tried for ever', async () => {
 })
 
 it('without a remote it commits, and says that nobody else has it', async () => {
-  const { run, git } = await team({ remote: false })
+  const { run, git } = await gitTeam({ remote: false })
   const { stdout } = await run(['set', '25', '--yes'])
   expect(stdout).toContain('the branch has no remote, so nobody else has it')
   expect(git('status --porcelain')).toBe('')

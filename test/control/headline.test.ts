@@ -53,6 +53,7 @@ const flag: FlagReading = {
   hash: '',
   description,
   error: null,
+  trouble: '',
   edited: null,
   served,
 }

@@ -20,6 +20,7 @@ const flag: FlagReading = {
     problem: '',
   },
   error: null,
+  trouble: '',
   served,
   edited: null,
 }

@@ -115,6 +115,13 @@ export async function findTarget(values: TargetValues, env: Environment): Promis
   return { flag, file, flagd: flagdOf(values, env), fileMode: isFileMode(values, env) }
 }
 
+/** For a command that runs for long: another place is read as all others have it. */
+export function followed(target: Target, signal: AbortSignal): Target {
+  const { file } = target
+  if (typeof file === 'string' || file.follow === undefined) return target
+  return { ...target, file: file.follow(signal) }
+}
+
 /** Of a target, what the options of {@link fileOptions} tell. */
 export async function findFlagsFile(
   values: FileValues,

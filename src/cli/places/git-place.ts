@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import { mkdir, rename, rm, stat, writeFile } from 'node:fs/promises'
 import { basename, dirname, extname, join } from 'node:path'
-import { messageOf as textOf, quote } from '../../errors.ts'
+import { messageOf as textOf, quote, SwitchbackError } from '../../errors.ts'
 import {
   type Applied,
   behindLinks,
@@ -19,12 +19,17 @@ import {
 } from '../../rollout/index.ts'
 import { type Environment, usageError } from '../framework/command.ts'
 import { Git } from './git.ts'
-import { type Branch, nameOf, requireReady, requireSame } from './git-branch.ts'
+import { type Branch, catchUp, nameOf, requireReady, requireSame } from './git-branch.ts'
+import { requireNoConflict } from './git-operation.ts'
 import { push } from './git-push.ts'
+import { GitRemote } from './git-remote.ts'
+import { unwritten } from './git-state.ts'
 
 const TRAILER = 'Switchback-History: '
 /** More commits of the file than these are not looked through. */
 const MOST_COMMITS = 200
+/** A push is refused when the remote has something newer, so a write need not ask again right after. */
+const FRESH_MS = 5000
 
 /**
  * The flags file in a Git repository, for teams that let Argo CD or Flux apply what Git says. A change
@@ -44,9 +49,10 @@ export async function gitPlace(file: string, env: Environment): Promise<FlagsPla
       'run where it is, or add and commit it first (git add)',
     )
   }
-  const directory = join(await git.ask(['rev-parse', '--absolute-git-dir']), 'switchback')
+  const directory = join(await git.directory(), 'switchback')
   await mkdir(directory, { recursive: true })
-  return new GitPlace({ git, path, inside, directory, file })
+  const remote = new GitRemote(git, path)
+  return new GitPlace({ git, path, inside, directory, file, remote })
 }
 
 interface GitPlaceOptions {
@@ -58,6 +64,9 @@ interface GitPlaceOptions {
   readonly directory: string
   /** As it was named. */
   readonly file: string
+  readonly remote: GitRemote
+  /** The text is read as the remote has it, until this ends. @default as the working tree has it */
+  readonly following?: AbortSignal
 }
 
 class GitPlace implements FlagsPlace {
@@ -65,9 +74,11 @@ class GitPlace implements FlagsPlace {
   readonly byHand: string
   /** Argo CD looks every three minutes, Flux as it is told. */
   readonly reachMs = 300_000
-  /** A push takes seconds, and after a lost one the branch is behind. */
+  /** A push takes seconds. */
   readonly retries = 3
   readonly #options: GitPlaceOptions
+  /** Of the last commit that was read. */
+  #known: { readonly tip: string; readonly text: string } | undefined
 
   constructor(options: GitPlaceOptions) {
     const { directory, path, file } = options
@@ -85,55 +96,79 @@ class GitPlace implements FlagsPlace {
   }
 
   async check(): Promise<void> {
-    const { git, path, inside } = this.#options
-    const { remote, upstream } = await requireReady(git, path)
+    const { git, path, inside, remote: fetched } = this.#options
+    const { remote, upstream } = await requireReady(git, path, await fetched.within(0))
     if (remote === '') return
     await push(git, { remote, refspec: `HEAD:${upstream}`, file: inside, dryRun: true })
   }
 
-  requireCurrent(): Promise<void> {
-    return requireSame(this.#options.git, this.#options.path)
+  async requireCurrent(): Promise<void> {
+    const { git, path, remote, following } = this.#options
+    const fetched = await remote.within(following === undefined ? 0 : FRESH_MS)
+    if (following === undefined || fetched.tip === '') await requireSame(git, path, fetched)
   }
 
-  read(options?: ReadOptions): Promise<string> {
-    return readText(this.#options.path, options)
+  async update(): Promise<void> {
+    const { git, path, remote } = this.#options
+    try {
+      const text = await readText(path).catch(() => '')
+      await requireNoConflict(git, path, text)
+      await catchUp(git, path, await remote.within(0))
+    } catch (error) {
+      throw unwritten(error)
+    }
+  }
+
+  follow(signal: AbortSignal): FlagsPlace {
+    return new GitPlace({ ...this.#options, following: signal })
+  }
+
+  get trouble(): string {
+    const { following, remote } = this.#options
+    return following === undefined ? '' : remote.trouble
+  }
+
+  async read(options?: ReadOptions): Promise<string> {
+    const { git, path } = this.#options
+    const tip = await this.#tip()
+    if (tip !== '') return this.#textAt(tip)
+    const text = await readText(path, options)
+    await requireNoConflict(git, path, text)
+    return text
   }
 
   async history(): Promise<HistoryEntry[]> {
-    const { git, path } = this.#options
     const format = ['--reverse', '--format=%B', `-${MOST_COMMITS}`]
-    const log = await git.ask(['log', ...format, '--', path])
+    const log = await this.#log(format)
     const lines = log.split('\n').filter((line) => line.startsWith(TRAILER))
     return parseHistory(lines.map((line) => line.slice(TRAILER.length)).join('\n'))
   }
 
   async stamp(): Promise<string> {
-    const { git, path } = this.#options
-    return git.ask(['log', '-1', '--format=%H', '--', path])
+    return (await this.#tip()) || this.#log(['-1', '--format=%H'])
   }
 
   async lastGood(): Promise<string | undefined> {
-    const { git, path, inside } = this.#options
-    const grep = ['-1', '--format=%H', `--grep=^${TRAILER}`]
-    const commit = await git.ask(['log', ...grep, '--', path])
+    const { git, inside } = this.#options
+    const commit = await this.#log(['-1', '--format=%H', `--grep=^${TRAILER}`])
     if (commit === '') return undefined
     const { code, stdout } = await git.run(['show', `${commit}:${inside}`])
     return code === 0 ? stdout : undefined
   }
 
   async write(edit: FlagsEdit, { by, signal }: WriteOptions): Promise<Applied> {
-    const { git, path, inside, file } = this.#options
-    const branch = await requireReady(git, path)
-    if (hashOf(await this.read().catch(() => '')) !== edit.before.hash) {
-      throw changedByOthers(quote(file))
-    }
+    const { git, inside, remote: fetched } = this.#options
     const entry = entryOf(edit, by)
-    const lines = await linesOf(this, edit, entry, await this.history())
-    const commit = await this.#commit(edit, messageOf(edit, lines), branch, signal)
+    const { branch, commit } = await this.#prepare(edit, entry, signal).catch((error: unknown) => {
+      throw unwritten(error)
+    })
     const at = performance.now()
     const { remote, upstream } = branch
     const pushed = remote === '' ? '' : nameOf(remote, upstream)
-    if (pushed !== '') await push(git, { remote, refspec: `${commit}:${upstream}`, file: inside })
+    if (pushed !== '') {
+      await push(git, { remote, refspec: `${commit}:${upstream}`, file: inside })
+      fetched.pushed(commit)
+    }
     const short = commit.slice(0, 9)
     const done = { file: inside, hash: edit.after.hash, at, history: entry }
     try {
@@ -150,6 +185,45 @@ class GitPlace implements FlagsPlace {
   record(): Promise<boolean> {
     const what = 'it is a commit already; its line is written with the next change'
     return Promise.reject(new Error(what))
+  }
+
+  /** The commit, if the file is still what the edit was made from. */
+  async #prepare(
+    edit: FlagsEdit,
+    entry: HistoryEntry,
+    signal: AbortSignal | undefined,
+  ): Promise<{ readonly branch: Branch; readonly commit: string }> {
+    const { git, path, file, remote } = this.#options
+    const branch = await requireReady(git, path, await remote.within(FRESH_MS, signal))
+    if (hashOf(await readText(path).catch(() => '')) !== edit.before.hash) {
+      throw changedByOthers(quote(file))
+    }
+    const lines = await linesOf(this, edit, entry, await this.history())
+    return { branch, commit: await this.#commit(edit, messageOf(edit, lines), branch, signal) }
+  }
+
+  /** The commit that is read, of who follows the remote; `''`: what is checked out. */
+  async #tip(): Promise<string> {
+    const { following, remote } = this.#options
+    return following === undefined ? '' : ((await remote.look(following))?.tip ?? '')
+  }
+
+  async #textAt(tip: string): Promise<string> {
+    const { git, inside } = this.#options
+    if (this.#known?.tip !== tip) {
+      const { code, stdout, why } = await git.run(['show', `${tip}:${inside}`])
+      if (code !== 0) {
+        const what = `the remote has no ${quote(inside)}: ${why}`
+        throw new SwitchbackError('SB_FILE_MISSING', what, { hint: this.byHand })
+      }
+      this.#known = { tip, text: stdout }
+    }
+    return this.#known.text
+  }
+
+  async #log(args: readonly string[]): Promise<string> {
+    const { git, path } = this.#options
+    return git.ask(['log', ...args, (await this.#tip()) || 'HEAD', '--', path])
   }
 
   /** A commit of this file alone, which nothing points to yet: index and working tree are untouched. */

@@ -25,6 +25,7 @@ const LONGEST_MS = 60_000
 export class Git {
   readonly #directory: string
   readonly #env: Environment
+  #own: string | undefined
 
   constructor(directory: string, env: Environment) {
     this.#directory = directory
@@ -34,28 +35,45 @@ export class Git {
   /** @throws {SwitchbackError} `SB_USAGE` when git is not installed */
   async run(args: readonly string[], options: GitOptions = {}): Promise<GitAnswer> {
     const { input = '', env = {}, signal } = options
-    const end = AbortSignal.timeout(LONGEST_MS)
+    // Not AbortSignal.any: what that attaches to a long-lived signal is never removed.
+    const end = new AbortController()
+    const stop = (): void => end.abort()
+    const timer = setTimeout(stop, LONGEST_MS)
+    signal?.addEventListener('abort', stop, { once: true })
+    if (signal?.aborted === true) stop()
     const child = spawn('git', args, {
       cwd: this.#directory,
       // It asks for no password here, and answers in English, whatever the user's language is.
       env: { ...this.#env, LC_ALL: 'C', GIT_TERMINAL_PROMPT: '0', ...env },
-      signal: signal === undefined ? end : AbortSignal.any([signal, end]),
+      signal: end.signal,
     })
     let [stdout, stderr] = ['', '']
     child.stdout.setEncoding('utf8').on('data', (text: string) => (stdout += text))
     child.stderr.setEncoding('utf8').on('data', (text: string) => (stderr += text))
     // A command that ends without reading it closes the pipe.
     child.stdin.on('error', () => {}).end(input)
-    const code = await new Promise<number>((resolve, reject) => {
-      child.on('error', reject)
-      child.on('close', (number) => resolve(number ?? 1))
-    }).catch((error: unknown) => {
+    try {
+      const code = await new Promise<number>((resolve, reject) => {
+        child.on('error', reject)
+        child.on('close', (number) => resolve(number ?? 1))
+      })
+      return { code, stdout, stderr, why: code === 0 ? '' : reasonOf(stderr) }
+    } catch (error) {
       if (signal?.aborted === true) throw signal.reason
-      if (!end.aborted) throw usageError(`cannot run git: ${messageOf(error)}`, 'install git')
+      if (!end.signal.aborted)
+        throw usageError(`cannot run git: ${messageOf(error)}`, 'install git')
       stderr = `it does not end within ${LONGEST_MS / 1000} s`
-      return 1
-    })
-    return { code, stdout, stderr, why: code === 0 ? '' : reasonOf(stderr) }
+      return { code: 1, stdout, stderr, why: stderr }
+    } finally {
+      clearTimeout(timer)
+      signal?.removeEventListener('abort', stop)
+    }
+  }
+
+  /** Its own directory, of this working tree. */
+  async directory(): Promise<string> {
+    this.#own ??= await this.ask(['rev-parse', '--absolute-git-dir'])
+    return this.#own
   }
 
   /**
@@ -68,7 +86,7 @@ export class Git {
     if (code === 0) return stdout.replace(/\n$/, '')
     const [command = ''] = args
     throw new SwitchbackError('SB_GIT_FAILED', `git ${command} failed: ${why}`, {
-      hint: 'nothing was changed; run the git command by hand to see more',
+      hint: 'run the git command by hand to see more',
     })
   }
 }

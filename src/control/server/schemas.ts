@@ -127,6 +127,7 @@ export const schemas: Readonly<Record<string, Schema>> = {
         ),
       ),
       error: orNull(object({ code: text, message: text, hint: text })),
+      trouble: text,
       served: object({
         state: { enum: ['same', 'different', 'unreachable', 'unknown', 'unasked'] },
         url: text,

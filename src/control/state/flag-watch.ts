@@ -34,6 +34,8 @@ export interface FlagReading {
   readonly description: FlagDescription | null
   /** Why the file cannot be read or understood, or flagd refuses it; `null` when all is well. */
   readonly error: { readonly code: string; readonly message: string; readonly hint: string } | null
+  /** Why what was read may not be what all others have, or could not be changed; `''` where all is well. */
+  readonly trouble: string
   readonly served: ServedReading
   /** The last change, when it was made by hand or by another tool; `null` when a command made it. */
   readonly edited: EditedReading | null
@@ -127,6 +129,7 @@ export class FlagWatch {
       hash: this.#document?.hash ?? '',
       description: this.#description,
       error: this.#error,
+      trouble: typeof file === 'string' ? '' : (file.trouble ?? ''),
       served: this.#heard(),
       edited: this.#edited(),
     }

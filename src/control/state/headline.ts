@@ -249,7 +249,7 @@ function guardFindings({ guard, fleet, flag, now }: HeadlineInput): Finding[] {
 
 function flagFindings({ now, flag }: HeadlineInput): Finding[] {
   const found: Finding[] = []
-  const { error, served, description, edited } = flag
+  const { error, served, description, edited, trouble } = flag
   if (error !== null) found.push({ level: 'trouble', sentence: `The flags file: ${error.message}` })
   else if (description?.shape === 'unknown') {
     found.push({
@@ -260,6 +260,12 @@ function flagFindings({ now, flag }: HeadlineInput): Finding[] {
   const problem = description?.problem ?? ''
   if (error === null && problem !== '') {
     found.push({ level: 'trouble', sentence: `No app can use the flag: ${problem}` })
+  }
+  if (trouble !== '') {
+    found.push({
+      level: 'watch',
+      sentence: `The flags shown may be old, or cannot be changed: ${trouble}`,
+    })
   }
   if (edited !== null && edited.warning !== '') {
     const sentence = `The file was edited by hand: ${edited.warning}. Undo it under "Last change"`

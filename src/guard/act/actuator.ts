@@ -20,6 +20,8 @@ export interface Actuator {
   /** How long a change may need until the processes have it, in ms. @default none: it is confirmed or late */
   readonly reachMs?: number
   read(): Promise<Split>
+  /** Why what is read may not be what all others have, or could not be changed; `''` where all is well. */
+  trouble?(): string
   /** Rejects when the share is no longer `from`: somebody else was faster. */
   setShare(percent: number, from: number, reason: string): Promise<ChangeEffect>
   /** Routes all users to `off`, however many others are editing. */
@@ -139,6 +141,7 @@ export function flagsActuator(options: FlagsActuatorOptions): Actuator {
         edited: editedOutside(entries, flag)?.warning ?? '',
       }
     },
+    trouble: () => (typeof file === 'string' ? '' : (file.trouble ?? '')),
     async setShare(percent, from, reason) {
       const change = { ...base, by: by(reason), percent, from }
       return effectOf(await changeShare(change))

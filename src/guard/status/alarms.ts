@@ -18,6 +18,8 @@ export type AlarmCode =
   | 'limit'
   // The flags file cannot be read.
   | 'file'
+  // The file may not be what all others have, or could not be changed.
+  | 'stale'
   // The guard's own state cannot be saved.
   | 'state'
   // The most urgent one.
@@ -55,6 +57,7 @@ export const HOLDING: ReadonlySet<AlarmCode> = new Set([
   'moving',
   'limit',
   'file',
+  'stale',
   'rollback-failed',
 ])
 

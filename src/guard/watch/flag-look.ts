@@ -50,6 +50,8 @@ export class FlagLook {
     } catch (error) {
       await alarms.set('file', problemAndRemedy(error), now)
       return undefined
+    } finally {
+      await alarms.set('stale', actuator.trouble?.() ?? '', now)
     }
   }
 

@@ -27,10 +27,20 @@ export interface FlagsPlace {
   /** @throws {SwitchbackError} `SB_FILE_MISSING` when there is no text */
   read(options?: ReadOptions): Promise<string>
   /**
-   * Rejects when the text that is read is not what all others have, e.g. in a clone that is behind.
-   * Asked before a change counts as made already.
+   * Rejects when the text that is read is not what all others have, e.g. in a clone that is behind;
+   * the hint of its error is what to do. Asked before a change counts as made already.
    */
   requireCurrent?(): Promise<void>
+  /**
+   * Takes what all others have into the copy here, where that loses nothing, before a change is made.
+   *
+   * @throws {SwitchbackError} when they cannot be asked
+   */
+  update?(): Promise<void>
+  /** For who runs for long: the same place, read as all others have it, without waiting for them. */
+  follow?(signal: AbortSignal): FlagsPlace
+  /** Why what is read may not be what all others have, or could not be changed; `''` where all is well. @default '' */
+  readonly trouble?: string
   /** Oldest first. */
   history(): Promise<HistoryEntry[]>
   /** Another one when the text or the history may have changed. */

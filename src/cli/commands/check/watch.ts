@@ -25,7 +25,7 @@ import { METRICS, metricsOption } from '../../changing/metrics-option.ts'
 import { outsideText } from '../../changing/outside.ts'
 import { namedMetrics } from '../../changing/processes-option.ts'
 import type { Style } from '../../framework/style.ts'
-import { findTarget, targetOptions, type Target } from '../../changing/target.ts'
+import { findTarget, followed, targetOptions, type Target } from '../../changing/target.ts'
 import { type ArmRate, ratesOf, readArms } from '../../watching/arms.ts'
 
 export const command: Command = defineCommand({
@@ -35,7 +35,7 @@ export const command: Command = defineCommand({
 the same and more in a browser. A change of the file that no command made is written into the history.
 
 --json prints one line a look: ok (false while the file cannot be read: error {code, message, hint}, else null; or no app can use the flag), at,
-flag, share, sentence, problem {code, message, hint} (why no app can use the flag, or null), flagd {state, detail}, last {action, from, to, who, via,
+flag, share, sentence, stale (why the file of --target git may not be what the remote has, or ''), problem {code, message, hint} (why no app can use the flag, or null), flagd {state, detail}, last {action, from, to, who, via,
 at, warning}, guard {name, mode, answer, percent, awaiting, holding, alarms, waits, sentence} (last and guard may be null)
 and metrics {off, on, missing}: of each side perSecond, hits, bad, p50 and p99, and the addresses that did not answer.`,
   options: {
@@ -49,12 +49,14 @@ and metrics {off, on, missing}: of each side perSecond, hits, bad, p50 and p99, 
     ['switchback watch --count 1 --interval 5 --json', 'one update over five seconds, as JSON'],
   ],
   async run({ values, env, stdout, style, signal }) {
-    const target = await findTarget(values, env)
+    const found = await findTarget(values, env)
     const seconds = positive('interval', values.interval ?? '1')
     const looks = values.count === undefined ? Infinity : positive('count', values.count)
     const named = namedMetrics(values.metrics, env)
     const metrics = named.length > 0 ? named : [METRICS]
     const urls = metrics.map(metricsUrl)
+    const over = new AbortController()
+    const target = followed(found, AbortSignal.any([signal, over.signal]))
     const history = new HistoryWatch({ file: target.file })
     let before = await readArms(urls, signal)
     let drawn = 0
@@ -85,6 +87,7 @@ and metrics {off, on, missing}: of each side perSecond, hits, bad, p50 and p99, 
       stdout.write(`${lines.join('\n')}\n`)
       drawn = lines.length
     }
+    over.abort()
     return exitCode.done
   },
 })
@@ -93,6 +96,8 @@ interface View {
   readonly flag: string
   readonly share: number | null
   readonly sentence: string
+  /** Why what was read may not be what all others have; `''` where it is. */
+  readonly stale: string
   /** Why no app can use the flag; `null` where one can. */
   readonly problem: NonNullable<Description['problem']> | null
   /** Why the file could not be read; `null` where it was. */
@@ -108,12 +113,23 @@ interface View {
 
 const NOT_ASKED = { state: 'not asked', detail: '' } as const
 
-function viewJson({ flag, share, sentence, problem, error, flagd, last, guard }: View): object {
+function viewJson({
+  flag,
+  share,
+  sentence,
+  stale,
+  problem,
+  error,
+  flagd,
+  last,
+  guard,
+}: View): object {
   const summary = guard?.summary
   return {
     flag,
     share,
     sentence,
+    stale,
     problem,
     error,
     flagd,
@@ -165,6 +181,7 @@ async function takeView(
       flag,
       share: share ?? null,
       sentence,
+      stale: staleText(file),
       problem,
       error: null,
       flagd: served === undefined ? NOT_ASKED : { state: served.state, detail: served.detail },
@@ -175,10 +192,20 @@ async function takeView(
     // Ctrl-C in the middle of an update.
     if (signal.aborted) return undefined
     if (!isSwitchbackError(error)) throw error
-    const nothing = { problem: null, flagd: NOT_ASKED, last: undefined, guard: undefined }
+    const nothing = {
+      stale: staleText(file),
+      problem: null,
+      flagd: NOT_ASKED,
+      last: undefined,
+      guard: undefined,
+    }
     const { code, message, hint = '' } = error
     return { flag, share: null, sentence: message, error: { code, message, hint }, ...nothing }
   }
+}
+
+function staleText(file: FlagsFile): string {
+  return typeof file === 'string' ? '' : (file.trouble ?? '')
 }
 
 async function actingGuard(file: FlagsFile, flag: string): Promise<PublishedStatus | undefined> {
@@ -204,6 +231,7 @@ function viewLines(view: View, target: Target, style: Style): string[] {
     `${style.bold(view.flag)}  ${target.file}  ${style.dim(clock(Date.now()))}Z`,
     `${label('share')}${percent(view.share ?? undefined).padEnd(9)} ${bar}`,
     `${label('who')}${view.sentence}`,
+    ...(view.stale === '' ? [] : [`${label('stale')}${style.red(view.stale)}`]),
     ...(view.problem === null
       ? []
       : [`${label('problem')}${style.red(problemText(view.problem))}`]),

@@ -33,7 +33,7 @@ import { listenForMetrics } from '../../guarding/listen.ts'
 import { giveOrder } from '../../guarding/orders.ts'
 import { testNotify, withReceivers } from '../../guarding/receivers.ts'
 import type { Style } from '../../framework/style.ts'
-import { findTarget, targetOptions, whoAmI } from '../../changing/target.ts'
+import { findTarget, followed, targetOptions, whoAmI } from '../../changing/target.ts'
 
 export const command: Command = defineCommand({
   usage: 'guard [options]',
@@ -132,8 +132,10 @@ SWITCHBACK_NOTIFY_SECRET.`,
     const from = firstStep(values.from, values.resume, plan)
     const token = env['SWITCHBACK_PROMETHEUS_TOKEN']
     const metrics = new GuardMetrics(flag)
+    const done = new AbortController()
+    const running = AbortSignal.any([signal, done.signal])
     const guard = createGuard({
-      ...target,
+      ...followed(target, running),
       plan,
       name: `guard of ${whoAmI(env).who}`,
       env,
@@ -149,7 +151,6 @@ SWITCHBACK_NOTIFY_SECRET.`,
         else stdout.write(auditText(entry, style))
       },
     })
-    const done = new AbortController()
     let last: GuardStatus | undefined
     const tell = values.json ? () => {} : narrator(stdout, style)
     if (!values.json) stdout.write(`guard of ${flag} (${file}): steps ${plan.steps.join(', ')} %\n`)
@@ -159,12 +160,16 @@ SWITCHBACK_NOTIFY_SECRET.`,
         ? undefined
         : await listenForMetrics({ address: values.listen, metrics, lateMs })
     if (listening !== undefined && !values.json) stdout.write(`metrics: ${listening.url}/metrics\n`)
-    await guard.run(AbortSignal.any([signal, done.signal]), (status) => {
-      last = status
-      metrics.see(status)
-      tell(status)
-      if (values['until-done'] && isOver(status)) done.abort()
-    })
+    try {
+      await guard.run(running, (status) => {
+        last = status
+        metrics.see(status)
+        tell(status)
+        if (values['until-done'] && isOver(status)) done.abort()
+      })
+    } finally {
+      done.abort()
+    }
     const failed = values['until-done'] && last?.phase !== 'finished'
     return failed ? exitCode.refused : exitCode.done
   },

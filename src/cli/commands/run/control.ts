@@ -8,7 +8,7 @@ import { guardBeside, type GuardMode } from '../../controlling/guard-beside.ts'
 import { defineCommand } from '../../framework/define.ts'
 import { METRICS, metricsOption } from '../../changing/metrics-option.ts'
 import { namedMetrics } from '../../changing/processes-option.ts'
-import { findTarget, targetOptions, whoAmI } from '../../changing/target.ts'
+import { findTarget, followed, targetOptions, whoAmI } from '../../changing/target.ts'
 
 export const command: Command = defineCommand({
   usage: 'control [options]',
@@ -55,7 +55,7 @@ export const command: Command = defineCommand({
   async run({ values, env, stdout, stderr, signal }) {
     const mode = guardMode(values.guard)
     const plan = await readPlan(values.plan)
-    const target = await findTarget({ ...values, flag: values.flag ?? plan.flag }, env)
+    const found = await findTarget({ ...values, flag: values.flag ?? plan.flag }, env)
     const token = await readToken(values['token-file'], env)
     const asked = namedMetrics(values.metrics, env)
     const named = asked.length > 0 ? asked : plan.sources.replicas
@@ -63,6 +63,7 @@ export const command: Command = defineCommand({
     const replicas = values['no-metrics'] ? [] : guessed ? [METRICS] : named
     const who = whoAmI(env).who
     const stop = new AbortController()
+    const target = followed(found, AbortSignal.any([signal, stop.signal]))
     const guard =
       mode === 'off' || !(replicas.length > 0 || plan.sources.prometheus !== undefined)
         ? undefined
