@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto'
 import { quote, SwitchbackError } from '../../errors.ts'
 import type { Git } from './git.ts'
 import { requireNoOperation } from './git-operation.ts'
@@ -54,11 +55,24 @@ export async function fetchBranch(
   if (!remote || !upstream || remote === '.') {
     throw state(`the branch ${quote(name)} has no upstream`, `run git push -u origin ${name}`)
   }
-  // Into FETCH_HEAD alone, which has no lock: another git may run here at the same time.
-  const alone = ['--quiet', '--no-tags', '--refmap=']
-  await git.ask(['fetch', ...alone, remote, upstream], { signal })
-  const tip = await git.ask(['rev-parse', 'FETCH_HEAD'])
-  return { name, remote, upstream, tip }
+  return { name, remote, upstream, tip: await fetchTip(git, remote, upstream, signal) }
+}
+
+/** Under a name of its own, as another git may run here: FETCH_HEAD may be of another branch a moment later. */
+async function fetchTip(
+  git: Git,
+  remote: string,
+  upstream: string,
+  signal: AbortSignal | undefined,
+): Promise<string> {
+  const ref = `refs/switchback/${randomBytes(6).toString('hex')}`
+  await git.ask(['fetch', '--quiet', '--no-tags', '--refmap=', remote, `+${upstream}:${ref}`], {
+    signal,
+  })
+  const tip = await git.ask(['rev-parse', ref])
+  // Left behind it would only keep its commits.
+  await git.run(['update-ref', '-d', ref])
+  return tip
 }
 
 /**
