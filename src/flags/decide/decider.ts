@@ -42,6 +42,10 @@ class RememberingDecider extends RememberedDecisions implements FlagDecider {
   readonly #split: LiveSplitWatch | undefined
   readonly #answers = new Answers()
   readonly #flights = new Map<string, Promise<Decision>>()
+  /** The first epoch whose answer `on` still counts: users may have lost the new side with it. */
+  #countsFrom = 0
+  /** Answers `on` of before the present epoch that are held under it, while nobody knows what it brought. */
+  readonly #onTrust = new Set<Remembered>()
   /** Evaluations that have not returned yet, whether or not an operation still waits for them. */
   #underWay = 0
   #closed = false
@@ -55,15 +59,25 @@ class RememberingDecider extends RememberedDecisions implements FlagDecider {
     this.flag = flag
     this.feature = feature
     if (liveSplit !== false) {
-      this.#split = new LiveSplitWatch({ ...liveSplit, client: this.#client, flag, feature })
+      this.#split = new LiveSplitWatch({
+        ...liveSplit,
+        client: this.#client,
+        flag,
+        feature,
+        onNarrowed: (announced) => this.#narrowed(announced),
+      })
     }
     this.#service = new ServiceWatch({
       client: this.#client,
       flag: options.flag,
       onEvent: safely(options.onEvent),
-      onChange: () => {
+      onChange: (announced) => {
         this.epoch = (this.epoch + 1) | 0
-        this.#split?.changed()
+        // Who asks from here on is not answered by what was asked before.
+        this.#flights.clear()
+        this.#onTrust.clear()
+        if (this.#split !== undefined) this.#split.changed(announced)
+        else if (announced) this.#narrowed(true)
         // Tests whether the service is back without waiting for the next user.
         if (this.#service?.flagIsWrong) void this.decide({})
       },
@@ -94,7 +108,7 @@ class RememberingDecider extends RememberedDecisions implements FlagDecider {
     context: DecisionContext,
     known: Remembered | undefined,
   ): Decision | Promise<Decision> {
-    const instead = known?.answer.held ?? NOT_ANSWERED
+    const instead = known !== undefined && this.#counts(known) ? known.answer.held : NOT_ANSWERED
     if (this.#closed) return instead
     if (this.#service.gate.shut) {
       if (this.#service.gate.takeProbe(this.#underWay)) void this.#start(key, context)
@@ -115,7 +129,7 @@ class RememberingDecider extends RememberedDecisions implements FlagDecider {
       let late = false
       const land = (decision: Decision): void => {
         evaluationEnds()
-        this.#flights.delete(key)
+        if (this.#flights.get(key) === flight) this.#flights.delete(key)
         resolve(decision)
       }
       const miss = (): void => {
@@ -168,19 +182,41 @@ class RememberingDecider extends RememberedDecisions implements FlagDecider {
   }
 
   /**
-   * Gives the last known answer, or `instead` when there is none, until the background retry: the
-   * next operations do not wait.
+   * Gives the last known answer, or `instead` when there is none that counts, until the background
+   * retry: the next operations do not wait.
    */
   #hold(trial: Trial, instead: Answer): Decision {
     const known = this.memory.get(trial.key)
-    if (known === undefined || known.answer.live.errorCode !== '') {
+    if (known === undefined || known.answer.live.errorCode !== '' || !this.#counts(known)) {
       this.#remember(trial, instead, this.#retryAt(trial))
       return instead.live
     }
+    const older = elapsed(known.epoch, trial.epoch)
+    // Asked again meanwhile, after a change.
+    if (older < 0) return known.decision
+    if (older > 0 && known.answer.live.side === 'on') this.#onTrust.add(known)
     known.at = this.#retryAt(trial)
     known.epoch = trial.epoch
     known.decision = known.answer.held
     return known.decision
+  }
+
+  /** A rollback that this process has seen must not be undone by an outage; a widening may. */
+  #counts({ answer, epoch }: Remembered): boolean {
+    return answer.live.side === 'off' || elapsed(this.#countsFrom, epoch) >= 0
+  }
+
+  /** Users may have lost the new side: only whom the flag has given it since may hold it. */
+  #narrowed(announced: boolean): void {
+    // Everybody is asked again at once, as after a change that was announced.
+    if (!announced) this.epoch = (this.epoch + 1) | 0
+    this.#countsFrom = this.epoch
+    for (const known of this.#onTrust) {
+      if (known.decision !== known.answer.held) continue
+      known.decision = NOT_ANSWERED
+      known.answer = UNANSWERED
+    }
+    this.#onTrust.clear()
   }
 
   /** So far in the past that a refresh is due soon, however long decisions are remembered. */

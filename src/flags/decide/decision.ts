@@ -16,7 +16,7 @@ export interface DecisionContext {
  * - `live`: evaluated just now;
  * - `remembered`: evaluated before under the same configuration;
  * - `held`: the flag service did not answer in time; the last known answer stays;
- * - `default`: the user is new and the flag service did not answer: `off`.
+ * - `default`: the flag service did not answer, and no answer is known of this user that still counts: `off`.
  */
 export type DecisionSource = 'live' | 'remembered' | 'held' | 'default'
 

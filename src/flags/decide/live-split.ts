@@ -43,6 +43,12 @@ export interface LiveSplitParts extends LiveSplitOptions {
   readonly client: Client
   readonly flag: string
   readonly feature: string | undefined
+  /**
+   * Users may have lost the new side: a probe user has, all are on the old side, or a change was announced
+   * and nobody could be asked since. `announced`: the decider has been told of the change already. Called
+   * before the split is reported.
+   */
+  readonly onNarrowed: (announced: boolean) => void
 }
 
 /** What an evaluation of all probes may cost, by where the flags come from. */
@@ -90,6 +96,8 @@ export class LiveSplitWatch {
   #changes = 0
   /** {@link #changes} as {@link #current} knows them. */
   #known = 0
+  /** A change was announced, and the probe users were not asked since. */
+  #unseen = false
   #timer: NodeJS.Timeout | undefined
   #running: Round | undefined
   #notBefore = 0
@@ -116,14 +124,16 @@ export class LiveSplitWatch {
     return this.#known === this.#changes ? this.#current : undefined
   }
 
-  /** The provider is ready, or its configuration has changed. */
-  changed(): void {
+  /** The provider is ready, or its configuration has changed (`announced`). */
+  changed(announced: boolean): void {
     this.#changes++
+    this.#unseen ||= announced
     this.#failures = 0
     // The provider may be one of ours that was set up after the decider.
     if (this.#mode !== 'provider') this.#started = true
     if (this.#running !== undefined) this.#running.failed = true
     else if (this.#started) this.#schedule(0)
+    else this.#cannotSee()
   }
 
   close(): void {
@@ -166,6 +176,7 @@ export class LiveSplitWatch {
     // A round that spans two configurations describes neither.
     if (changes !== this.#changes || hash !== this.#hash()) return this.#schedule(0)
     if (!answered) {
+      this.#cannotSee()
       const retry = Math.min(RETRY_MS * 2 ** this.#failures, MAX_RETRY_MS)
       this.#failures++
       return askable || every > 0 ? this.#schedule(retry) : undefined
@@ -173,6 +184,13 @@ export class LiveSplitWatch {
     this.#failures = 0
     this.#take(round.sides, mode, hash)
     if (every > 0) this.#schedule(Math.max(every, round.busyMs * IDLE_PARTS))
+  }
+
+  /** In doubt an announced change has taken the new side from everybody. */
+  #cannotSee(): void {
+    if (!this.#unseen) return
+    this.#unseen = false
+    this.#parts.onNarrowed(true)
   }
 
   #probes({ probes }: Pace): readonly string[] {
@@ -230,12 +248,23 @@ export class LiveSplitWatch {
     return result.errorCode === 'FLAG_NOT_FOUND' ? false : (this.#sides.get(user) ?? false)
   }
 
+  /** Whether somebody who was, or may have been, on the new side is not there now. */
+  #narrower(sides: ReadonlyMap<string, boolean>): boolean {
+    for (const [user, on] of sides) if (!on && this.#sides.get(user) !== false) return true
+    return false
+  }
+
   #take(sides: Map<string, boolean>, mode: FlagsMode, hash: string): void {
     const before = this.#current
     const at = Date.now()
     const probes = sides.size
     const on = [...sides.values()].filter(Boolean).length
     const same = before?.on === on && before.probes === probes
+    const announced = before === undefined || this.#known !== this.#changes
+    // Who is there by an attribute is not among the probe users: nobody on is a rollback for them as well.
+    const nobody = announced && on === 0
+    if (nobody || this.#narrower(sides)) this.#parts.onNarrowed(announced)
+    this.#unseen = false
     this.#sides = sides
     this.#known = this.#changes
     this.#current = Object.freeze({

@@ -11,8 +11,10 @@ export interface ServiceWatchOptions {
   readonly client: Client
   readonly flag: string
   readonly onEvent: OnFlagsEvent
-  /** The configuration has, or may have, changed. */
-  readonly onChange: () => void
+  /**
+   * The configuration has changed (`announced`), or may have while the provider was not ready.
+   */
+  readonly onChange: (announced: boolean) => void
 }
 
 /**
@@ -53,7 +55,7 @@ export class ServiceWatch {
       this.#message = details?.message ?? ''
       this.#update()
     }
-    const back = (): void => {
+    const back = (announced: boolean): void => {
       this.#changes++
       this.#message = ''
       noteProblem(providerOf(options.client), '')
@@ -61,11 +63,11 @@ export class ServiceWatch {
       this.#toldAt.clear()
       this.gate.open()
       this.#update()
-      options.onChange()
+      options.onChange(announced)
     }
     this.#handlers = [
-      [ProviderEvents.Ready, back],
-      [ProviderEvents.ConfigurationChanged, back],
+      [ProviderEvents.Ready, () => back(false)],
+      [ProviderEvents.ConfigurationChanged, () => back(true)],
       [ProviderEvents.Stale, trouble],
       [ProviderEvents.Error, trouble],
     ]
