@@ -25,6 +25,10 @@ for (const name of ['SIGINT', 'SIGTERM'] as const) {
 }
 whenLeftBehind(() => stop.abort(new Error('SIGTERM')))
 
+// What a command waits for may hold nothing: a timer that does not keep an application alive, a connection
+// that was given up. With an empty event loop Node would end here, with code 13 and without a word.
+const running = setInterval(() => {}, 2 ** 30)
+
 process.exitCode = await main({
   argv: process.argv.slice(2),
   env: process.env,
@@ -33,3 +37,4 @@ process.exitCode = await main({
   stderr: process.stderr,
   signal: stop.signal,
 })
+clearInterval(running)

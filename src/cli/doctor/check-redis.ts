@@ -50,7 +50,11 @@ export async function checkRedis(question: RedisQuestion): Promise<DoctorFinding
   })
   // The server's refusal: the rejected call itself reports only that the connection is closed.
   let refused: string | undefined
-  redis.on('error', (error: Error) => (refused ??= error.message))
+  let code = ''
+  redis.on('error', (error: NodeJS.ErrnoException) => {
+    if (refused === undefined) code = error.code ?? ''
+    refused ??= error.message
+  })
   try {
     await redis.connect()
     const mode = await redis.info('server').catch(() => '')
@@ -58,7 +62,7 @@ export async function checkRedis(question: RedisQuestion): Promise<DoctorFinding
     const prefixes = prefixesOf(settings)
     const rights = checkRights(userOf(redis), await rightsMissing(redis, prefixes, question))
     // A refused SELECT leaves a connection that works, on database 0.
-    if (refused !== undefined) return [unusable(shown, refused, address)]
+    if (refused !== undefined) return [unusable(shown, { reason: refused, code }, address)]
     if (rights !== undefined) return [ok(check, `${shown} answers`), rights]
     const info = await redis.info()
     const [seconds = 0, micros = 0] = (await redis.time()).map(Number)
@@ -72,10 +76,10 @@ export async function checkRedis(question: RedisQuestion): Promise<DoctorFinding
       ...(paired ? [] : [await checkFollow(redis, prefixes)]),
     ]
   } catch (error) {
-    const mute = /RESET|TIMEDOUT|EPROTO|EPIPE|SSL/.test(refused ?? '')
+    const mute = /RESET|TIMEDOUT|EPROTO|EPIPE|SSL/.test(`${code} ${refused}`)
     const fault = mute ? await transportFault(address) : undefined
     if (fault !== undefined) return [problem(check, fault.message, fault.hint ?? '')]
-    return [unusable(shown, refused ?? messageOf(error), address)]
+    return [unusable(shown, { reason: refused ?? messageOf(error), code }, address)]
   } finally {
     redis.disconnect()
   }
@@ -123,8 +127,12 @@ function checkRights(user: string, missing: readonly string[]): DoctorFinding | 
   return problem(name, text, remedy)
 }
 
-/** Why it cannot be used: it refuses the user or the command, or nothing listens there. */
-function unusable(shown: string, reason: string, { db }: RedisAddress): DoctorFinding {
+/** Why it cannot be used: it refuses the user or the command, its certificate is not trusted, or nothing listens there. */
+function unusable(
+  shown: string,
+  { reason, code }: { readonly reason: string; readonly code: string },
+  { db }: RedisAddress,
+): DoctorFinding {
   if (reason.startsWith('WRONGPASS')) {
     const text = `${shown} refuses the user or the password: ${reason}`
     return problem(check, text, 'correct them in the URL: redis://USER:PASSWORD@host:6379')
@@ -141,10 +149,28 @@ function unusable(shown: string, reason: string, { db }: RedisAddress): DoctorFi
     const remedy = 'grant the commands of the ACL in docs/operate.md'
     return problem(check, `${shown} does not permit a command that is needed: ${reason}`, remedy)
   }
-  const remedy =
-    'start Redis, or name it with REDIS_URL; until then the old side (files) serves all users'
+  if (/ALTNAME/.test(code)) {
+    const text = `the certificate of ${shown} is for another host: ${reason}`
+    return problem(check, text, 'name it in the URL by a name that is in its certificate')
+  }
+  if (/CERT|SELF_SIGNED|VERIFY/.test(code)) {
+    const remedy = /EXPIRED|NOT_YET_VALID/.test(code)
+      ? 'renew the certificate, or correct the clock of this host'
+      : 'set NODE_EXTRA_CA_CERTS to the file of the certificate of its authority, here and in the service'
+    return problem(check, `the certificate of ${shown} is not trusted: ${reason}`, remedy)
+  }
+  if (code === 'ENOTFOUND' || code === 'EAI_AGAIN') {
+    return problem(
+      check,
+      `the host of ${shown} cannot be found: ${reason}`,
+      `correct it in the URL; ${meanwhile}`,
+    )
+  }
+  const remedy = `start Redis, or name it with REDIS_URL; ${meanwhile}`
   return problem(check, `${shown} does not answer: ${reason}`, remedy)
 }
+
+const meanwhile = 'until then the old side (files) serves all users'
 
 function nodeOfCluster(shown: string): DoctorFinding {
   return problem(

@@ -74,6 +74,13 @@ const WRONG: readonly (readonly [string, string, string])[] = [
   [`redis://:${SECRET}@h/-1`, 'number of a database', 'leave the path out'],
   [`redis://h?password=${SECRET}`, 'options after the ?', 'client'],
   [`redis://h?maxRetriesPerRequest=20`, 'options after the ?', 'client'],
+  [`redis://:${SECRET}@h/2?db=3`, 'several databases', 'once'],
+  [`redis://:${SECRET}@h?db=2&db=3`, 'several databases', 'once'],
+  [`redis://:${SECRET}@h/99999999999999999999999`, 'too great', 'leave the number out'],
+  [`redis://:${SECRET}@h?db=2147483648`, 'too great', 'leave the number out'],
+  [`redis://:${SECRET}@h?family=5`, 'family', '0, 4 or 6'],
+  [`redis://:${SECRET}@h%zz`, 'host that is not a name', 'redis://host'],
+  [`redis://:${SECRET}@a%20b`, 'host that is not a name', 'redis://host'],
   [`redis://h?db=x`, 'options after the ?', 'client'],
   ['', 'is empty', 'redis://'],
   ['  ', 'is blank', 'redis://'],
@@ -116,6 +123,13 @@ describe('a URL that cannot be used', () => {
       expect(code).toBe(2)
     }
   })
+})
+
+test('a host that is not ASCII is looked up as browsers do, and one database may be named twice', () => {
+  const url = 'rediss://:x@bücher.example:6380/2?db=02'
+  expect(parseRedisUrl(url)).toMatchObject({ host: 'xn--bcher-kva.example', port: 6380, db: 2 })
+  expect(parseRedisUrl('redis://b%C3%BCcher').host).toBe('xn--bcher-kva')
+  expect(shownRedisUrl(url)).toBe('rediss://xn--bcher-kva.example:6380/2')
 })
 
 test('property: a URL that was encoded comes back part by part, and is shown without its credentials', () => {
@@ -238,9 +252,11 @@ describe('TLS at one end only', () => {
   })
 
   test('a certificate that nobody vouches for', async () => {
-    const [warning] = await told(`rediss://127.0.0.1:${tlsPort}`)
+    const [warning, finding] = await told(`rediss://127.0.0.1:${tlsPort}`)
     expect(warning).toMatchObject({ code: 'SB_REDIS_UNREACHABLE' })
     expect(warning.hint).toContain('NODE_EXTRA_CA_CERTS')
+    expect(finding['text']).toContain('is not trusted: self-signed certificate')
+    expect(finding['remedy']).toContain('NODE_EXTRA_CA_CERTS')
   })
 
   test('a server that says nothing at all is unreachable', async () => {

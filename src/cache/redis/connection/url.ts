@@ -1,3 +1,4 @@
+import { domainToASCII } from 'node:url'
 import { quote, SwitchbackError } from '../../../errors.ts'
 
 /** Where a Redis is and who asks, as ioredis takes it. */
@@ -12,6 +13,8 @@ export interface RedisAddress {
 }
 
 const DEFAULT_PORT = 6379
+/** Redis counts its databases as a 32-bit integer. */
+const MAX_DB = 2_147_483_647
 
 /**
  * Takes a URL apart. Stricter than a URL needs to be: what an environment file or a password that was not encoded
@@ -23,11 +26,11 @@ export function parseRedisUrl(url: unknown): RedisAddress {
   const found = faultOf(url)
   if (found !== undefined) throw urlError(`The Redis URL${named(url)} ${found[0]}.`, found[1])
   const parsed = new URL(url as string)
-  const { username, password, hostname, port, pathname, searchParams } = parsed
-  const db = pathname.slice(1) || searchParams.get('db') || ''
+  const { username, password, hostname, port, searchParams } = parsed
+  const [db = ''] = databasesOf(parsed)
   const family = searchParams.get('family')
   return {
-    host: hostname.replace(/^\[|\]$/gu, ''),
+    host: hostOf(hostname),
     port: port === '' ? DEFAULT_PORT : Number(port),
     ...(username === '' ? {} : { username: decodeURIComponent(username) }),
     ...(password === '' ? {} : { password: decodeURIComponent(password) }),
@@ -40,8 +43,21 @@ export function parseRedisUrl(url: unknown): RedisAddress {
 /** The URL without user and password. Of one that is not valid only what cannot be one. */
 export function shownRedisUrl(url: string): string {
   if (faultOf(url) !== undefined) return 'what was given'
-  const { protocol, host, pathname } = new URL(url)
-  return `${protocol}//${host}${pathname}`.replace(/\/$/u, '')
+  const { protocol, host, hostname, pathname } = new URL(url)
+  const where = hostname.includes('%') ? host.replace(hostname, hostOf(hostname)) : host
+  return `${protocol}//${where}${pathname}`.replace(/\/$/u, '')
+}
+
+/** As it is looked up: a URL of a scheme that is not a browser's keeps what is not ASCII as %-escapes. */
+function hostOf(hostname: string): string {
+  if (hostname.includes('%')) return domainToASCII(decodeURIComponent(hostname))
+  return hostname.replace(/^\[|\]$/gu, '')
+}
+
+/** The databases that it names, each once. */
+function databasesOf({ pathname, searchParams }: URL): readonly string[] {
+  const named = [pathname.slice(1), ...searchParams.getAll('db')].filter((db) => db !== '')
+  return [...new Set(named.map((db) => db.replace(/^0+(?=\d)/u, '')))]
 }
 
 /** It is repeated only when it has neither a user nor a password in it. */
@@ -118,9 +134,13 @@ function faultOfParts(url: string): Fault | undefined {
   return faultOfMeaning(new URL(url))
 }
 
-function faultOfMeaning({ username, password, pathname, searchParams }: URL): Fault | undefined {
+function faultOfMeaning(url: URL): Fault | undefined {
+  const { username, password, hostname, pathname, searchParams } = url
   if (!isDecodable(username) || !isDecodable(password)) {
     return ['has a % in the user or the password that is not encoded', ENCODE]
+  }
+  if (hostname.includes('%') && !(isDecodable(hostname) && hostOf(hostname) !== '')) {
+    return ['has a host that is not a name', FORM]
   }
   if (!/^\/?\d*$/u.test(pathname)) {
     return [
@@ -136,6 +156,19 @@ function faultOfMeaning({ username, password, pathname, searchParams }: URL): Fa
         'Leave them out, or pass a client with these options: redisCache({ client }).',
       ]
     }
+  }
+  const databases = databasesOf(url)
+  if (databases.length > 1) {
+    return ['names several databases', 'Write the number once: redis://host:6379/0.']
+  }
+  if (databases.some((db) => Number(db) > MAX_DB)) {
+    return [
+      'has a number of a database that is too great',
+      'Write redis://host:6379/0, or leave the number out.',
+    ]
+  }
+  if (searchParams.getAll('family').some((family) => !['0', '4', '6'].includes(family))) {
+    return ['has a family that is not 0, 4 or 6', 'Write ?family=6 for IPv6, or leave it out.']
   }
   return undefined
 }
