@@ -25,6 +25,7 @@ import { Origin } from './reads/origin.ts'
 import { standbySource } from './sides/standby-policy.ts'
 import { UnderWay } from './background/under-way.ts'
 import { Upkeep } from './background/upkeep.ts'
+import { Generations } from './namespace.ts'
 import { jsonCodec, Values } from './values.ts'
 
 const DEFAULT_DEADLINE_MS = 100
@@ -136,6 +137,7 @@ export function createCacheSwitch(options: CacheSwitchOptions & FlagChoice): Cac
     loadMs: options.loadMs ?? 30_000,
   })
   const underWay = new UnderWay()
+  const generations = new Generations(sides)
   const less = promisesLess(options)
   if (less !== '') notify({ type: 'promises-less', detail: less })
   const unsubscribe = Object.values(sides).map((side) =>
@@ -187,6 +189,7 @@ export function createCacheSwitch(options: CacheSwitchOptions & FlagChoice): Cac
     retired: options.retire,
     underWay,
     coherence,
+    generations,
     loads: new Loads({ coherence, moves, background, origin, values, losses, recorder }),
     losses,
     debts,

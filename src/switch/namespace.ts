@@ -7,29 +7,50 @@ import {
   type SetOptions,
 } from '../cache/index.ts'
 import { requireOption } from '../options.ts'
+import type { Side } from '../side.ts'
 import type { CacheView } from './cache-switch.ts'
+import type { GuardedSide } from './sides/guarded-side.ts'
 
-/** Who clears says first that the old generation has ended: nobody uses a new one before that is known to all. */
-const CLEARING = 'clearing '
-/** How long a write waits for a clear that is under way, and how often it looks. */
-const CLEARING_MS = 2000
+/** Who begins a generation says first that the last one has ended: nobody uses a new one before all know that. */
+const ENDED = 'clearing '
+/** How long a write waits for one that somebody begins, and how often it looks. */
+const BEGINS_MS = 2000
 const LOOK_MS = 20
 
 /**
+ * Where the generations of namespaces are. All users have them from one side, whichever theirs is, and change them
+ * by sets only: two that are begun at once follow one another there. On two sides each would stay with its own.
+ */
+export class Generations {
+  readonly side: Side
+  /** By namespace, those that this process begins. */
+  readonly beginning: Map<string, Promise<string>> = new Map()
+
+  /** The side that other machines see too, where only one is. */
+  constructor({ off, on }: Readonly<Record<Side, GuardedSide>>) {
+    this.side = on.backend.shared === true && off.backend.shared !== true ? 'on' : 'off'
+  }
+}
+
+/**
  * A part of a cache that is cleared by itself. Its keys carry a generation, which is itself a value of the cache:
- * whoever begins after `clear` was acknowledged reads another one and finds nothing. An unknown generation is a
- * miss; a write begins another one, so that no reader finds what it replaces.
+ * whoever begins after `clear` was acknowledged reads another one and finds nothing. For a read an unknown
+ * generation is a miss; others begin another one, so that no reader finds what they replace.
  */
 export class NamespaceView implements CacheNamespace {
   readonly #view: CacheView
+  readonly #generations: CacheView
+  readonly #beginning: Map<string, Promise<string>>
   readonly #name: string
   readonly #generationKey: string
-  #beginning: Promise<string> | undefined
 
-  constructor(view: CacheView, name: string) {
+  /** @param generations the same cache, for a user of the side that has them */
+  constructor(view: CacheView, generations: CacheView, { beginning }: Generations, name: string) {
     const hint = 'give it a name: namespace("profiles")'
     requireOption(typeof name === 'string' && name !== '', 'namespace', 'the name', name, hint)
     this.#view = view
+    this.#generations = generations
+    this.#beginning = beginning
     this.#name = name
     this.#generationKey = `${name}:#generation`
     checkKey(this.#generationKey)
@@ -50,18 +71,15 @@ export class NamespaceView implements CacheNamespace {
   }
 
   async getOrSet<T>(key: string, load: Loader<T>, options?: GetOrSetOptions): Promise<T> {
-    // One that could not be stored belongs to this call alone: what it stores is found by nobody.
-    const found =
-      (await this.#generation()) ?? (await this.#view.getOrSet(this.#generationKey, newToken))
-    return this.#view.getOrSet(this.#in(found, key), load, options)
+    return this.#view.getOrSet(this.#in(await this.#known(), key), load, options)
   }
 
   async set<T>(key: string, value: T, options?: SetOptions): Promise<void> {
-    await this.#view.set(this.#in(await this.#ofWrites(), key), value, options)
+    await this.#view.set(this.#in(await this.#known(), key), value, options)
   }
 
   async setMany<T>(entries: Iterable<readonly [string, T]>, options?: SetOptions): Promise<void> {
-    const at = await this.#ofWrites()
+    const at = await this.#known()
     const named = [...entries].map(([key, value]) => [this.#in(at, key), value] as const)
     await this.#view.setMany(named, options)
   }
@@ -72,16 +90,15 @@ export class NamespaceView implements CacheNamespace {
   }
 
   async delete(key: string): Promise<boolean> {
-    return this.#view.delete(this.#in(await this.#ofWrites(), key))
+    return this.#view.delete(this.#in(await this.#known(), key))
   }
 
   async deleteMany(keys: Iterable<string>): Promise<number> {
-    const at = await this.#ofWrites()
+    const at = await this.#known()
     return this.#view.deleteMany([...keys].map((key) => this.#in(at, key)))
   }
 
   async clear(): Promise<void> {
-    await this.#view.set(this.#generationKey, CLEARING + newToken())
     await this.#begin()
   }
 
@@ -90,33 +107,43 @@ export class NamespaceView implements CacheNamespace {
     return `${this.#name}:${generation}:${key}`
   }
 
-  /** `undefined`: nothing is known, or somebody clears it just now. */
+  /** `undefined`: none is known, or somebody begins one just now. */
   async #generation(): Promise<string | undefined> {
-    const found = await this.#view.get(this.#generationKey)
-    return typeof found === 'string' && !found.startsWith(CLEARING) ? found : undefined
+    const found = await this.#generations.get(this.#generationKey)
+    return typeof found === 'string' && !found.startsWith(ENDED) ? found : undefined
   }
 
-  async #ofWrites(): Promise<string> {
-    const until = performance.now() + CLEARING_MS
-    for (;;) {
-      const found = await this.#view.get(this.#generationKey)
-      const isClearing = typeof found === 'string' && found.startsWith(CLEARING)
-      if (typeof found === 'string' && !isClearing) return found
-      if (!isClearing || performance.now() > until) return this.#beginOnce()
-      await new Promise((resolve) => setTimeout(resolve, LOOK_MS))
+  /** The one that is known now, or one that this call begins. */
+  async #known(): Promise<string> {
+    const until = performance.now() + BEGINS_MS
+    for (let joined = false; ;) {
+      const found = await this.#generations.get(this.#generationKey)
+      const ended = typeof found === 'string' && found.startsWith(ENDED)
+      if (typeof found === 'string' && !ended) return found
+      const beginning = this.#beginning.get(this.#name)
+      if (beginning !== undefined && !joined) {
+        // It may have been replaced before this call began: only a look tells.
+        joined = true
+        await beginning
+      } else if (ended && performance.now() < until) {
+        await new Promise((resolve) => setTimeout(resolve, LOOK_MS))
+      } else return this.#begin()
     }
   }
 
-  #beginOnce(): Promise<string> {
-    this.#beginning ??= this.#begin().finally(() => {
-      this.#beginning = undefined
+  #begin(): Promise<string> {
+    const beginning = this.#end().finally(() => {
+      if (this.#beginning.get(this.#name) === beginning) this.#beginning.delete(this.#name)
     })
-    return this.#beginning
+    this.#beginning.set(this.#name, beginning)
+    return beginning
   }
 
-  async #begin(): Promise<string> {
+  /** Ends the last generation, and begins one. */
+  async #end(): Promise<string> {
     const generation = newToken()
-    await this.#view.set(this.#generationKey, generation)
+    await this.#generations.set(this.#generationKey, ENDED + generation)
+    await this.#generations.set(this.#generationKey, generation)
     return generation
   }
 }

@@ -8,7 +8,7 @@ import {
 import type { Decider, Decision, DecisionContext } from '../flags/index.ts'
 import { quote, SwitchbackError } from '../errors.ts'
 import { otherSide, type Side } from '../side.ts'
-import type { Losses, Operation, Recorder } from '../telemetry/index.ts'
+import { type Losses, noTelemetry, type Operation, type Recorder } from '../telemetry/index.ts'
 import { abortable } from './reads/abortable.ts'
 import type { Background } from './background/background.ts'
 import type { CacheView } from './cache-switch.ts'
@@ -19,7 +19,7 @@ import { withGrace } from './grace.ts'
 import type { GuardedSide } from './sides/guarded-side.ts'
 import type { Loads } from './reads/loads.ts'
 import { deleteMany, getMany, setMany } from './many.ts'
-import { NamespaceView } from './namespace.ts'
+import { type Generations, NamespaceView } from './namespace.ts'
 import { type OnOperation, PinnedOperation } from './operation.ts'
 import type { StandbyPolicy } from './options.ts'
 import { OPERATIONS } from './tracing.ts'
@@ -31,6 +31,8 @@ export interface Caller {
   /** Undefined: OpenFeature's transaction context. */
   readonly context: DecisionContext | undefined
   readonly onOperation: OnOperation | undefined
+  /** Whatever the flag says. */
+  readonly side?: Side
 }
 
 export interface ViewParts {
@@ -44,6 +46,7 @@ export interface ViewParts {
   readonly underWay: UnderWay
   readonly coherence: Coherence
   readonly loads: Loads
+  readonly generations: Generations
   readonly losses: Losses | undefined
   readonly debts: Debts
   readonly background: Background
@@ -138,7 +141,11 @@ export class CallerView implements CacheView {
   }
 
   namespace(name: string): CacheNamespace {
-    return new NamespaceView(this, name)
+    const { generations } = this.#parts
+    // Not the user's operations, but what could not be told of them is.
+    const parts = { ...this.#parts, recorder: noTelemetry, losses: undefined, policy: ALONE }
+    const view = new CallerView(parts, { ...this.#caller, side: generations.side })
+    return new NamespaceView(this, view, generations, name)
   }
 
   /** Empties both sides. A side that cannot be emptied is distrusted instead. */
@@ -156,13 +163,13 @@ export class CallerView implements CacheView {
 
   /** Does it through a view that also tells the trace what the operation did. */
   #traced<T>(operation: string, work: (view: CallerView) => Promise<T>): Promise<T> {
-    const { context, onOperation } = this.#caller
+    const { onOperation } = this.#caller
     const trace = { operation, cache: this.#parts.name }
     const told: OnOperation = (info) => {
       Object.assign(trace, info)
       onOperation?.(info)
     }
-    const view = new CallerView(this.#parts, { context, onOperation: told })
+    const view = new CallerView(this.#parts, { ...this.#caller, onOperation: told })
     return OPERATIONS.tracePromise(() => work(view), trace)
   }
 
@@ -213,9 +220,8 @@ export class CallerView implements CacheView {
   /** Asks once for the user and the side; the answer holds until the operation ends. */
   #begin(operation: Operation, key: string): PinnedOperation | Promise<PinnedOperation> {
     const { decider, retired } = this.#parts
-    if (retired !== undefined) {
-      return this.#pin(operation, key, ONLY[otherSide(retired)])
-    }
+    const side = retired === undefined ? this.#caller.side : otherSide(retired)
+    if (side !== undefined) return this.#pin(operation, key, ONLY[side])
     const decided = decider.decide(this.#caller.context)
     return decided instanceof Promise
       ? decided.then((decision) => this.#pin(operation, key, decision))
@@ -271,7 +277,9 @@ function noLoader(given: unknown): SwitchbackError {
   )
 }
 
-/** The decisions where one side is retired, without asking the flag. */
+const ALONE = { current: 'invalidate' } as const
+
+/** The decisions without asking the flag. */
 const ONLY: Readonly<Record<Side, Decision>> = {
   off: { side: 'off', variant: 'off', reason: 'STATIC', errorCode: '', source: 'default' },
   on: { side: 'on', variant: 'on', reason: 'STATIC', errorCode: '', source: 'default' },

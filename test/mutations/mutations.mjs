@@ -15,6 +15,12 @@ const PAIR_FAULTS = 'hang,cut,kill,flushall,evict-state,restart-empty,restart-sn
 const PAIR = ['--pair', '--faults', PAIR_FAULTS]
 const REAL = ['--real-files', '1']
 const PLAIN = ['--values', 'plain']
+const NAMESPACE = ['--namespace', '--policy', 'invalidate']
+const many = (title) => ({ file: 'test/switch/many.test.ts', title })
+const plainLayout = {
+  file: 'test/cache/redis/plain-layout.test.ts',
+  title: 'the age of what another program wrote',
+}
 const plainValues = (title) => ({ file: 'test/switch/plain-values.test.ts', title })
 
 export const mutations = [
@@ -1273,6 +1279,29 @@ export const mutations = [
     to: 'return server.heard?.stamp',
     tests: [cluster('a master that has just taken over says nothing of what is pending')],
   },
+  // ---- src/switch/namespace.ts
+  {
+    name: 'namespace: each user has the generations from a side of their own',
+    file: 'src/switch/view.ts',
+    from: '{ ...this.#caller, side: generations.side }',
+    to: '{ ...this.#caller }',
+    args: NAMESPACE,
+    tests: [many('two clears that cross')],
+  },
+  {
+    name: 'namespace: who joins a beginning does not look what came of it',
+    file: 'src/switch/namespace.ts',
+    from: 'joined = true\n        await beginning\n',
+    to: 'return await beginning\n',
+    args: NAMESPACE,
+  },
+  {
+    name: 'namespace: a generation begins before the last one has ended',
+    file: 'src/switch/namespace.ts',
+    from: 'await this.#generations.set(this.#generationKey, ENDED + generation)\n',
+    to: '',
+    args: NAMESPACE,
+  },
   // ---- src/cache/redis/plain
   {
     name: 'plain: what others wrote, and left no trace, counts as nothing',
@@ -1294,7 +1323,7 @@ export const mutations = [
     file: 'src/cache/redis/servers/server.ts',
     from: ' || (asked?.fence ?? 0) > 0) return',
     to: ') return',
-    args: PLAIN,
+    args: [...PLAIN, '--without', '', '--seed', '200'],
     tests: [plainValues('what was deleted before Redis was met')],
   },
   {
@@ -1334,7 +1363,7 @@ export const mutations = [
     from: 'traced ? Number(trace.slice(WRITTEN_AT, ERA_AT)) : server.since',
     to: 'server.clock.now()',
     args: PLAIN,
-    tests: [plainValues('leaves what others wrote')],
+    tests: [plainLayout],
   },
   {
     name: 'plain: a trace of any era counts',
@@ -1342,6 +1371,7 @@ export const mutations = [
     from: 'const traced = left !== undefined && trace.startsWith(era, ERA_AT)',
     to: 'const traced = left !== undefined && trace.length > ERA_AT',
     args: PLAIN,
+    tests: [plainLayout],
   },
   {
     name: 'plain: what a store came back with counts as adopted',

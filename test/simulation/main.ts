@@ -6,7 +6,15 @@ import { parseArgs } from 'node:util'
 import { type StandbyPolicy, STANDBY_POLICIES } from '../../src/switch/options.ts'
 import { realNow } from './machine.ts'
 import { makePairPlan, PAIR_FAULTS } from './pair-plan.ts'
-import { FAULTS, type FaultKind, makePlan, type PlanOptions, withGrace, withPlain } from './plan.ts'
+import {
+  FAULTS,
+  type FaultKind,
+  makePlan,
+  type PlanOptions,
+  withGrace,
+  withNamespace,
+  withPlain,
+} from './plan.ts'
 import { run } from './run.ts'
 import { shorten } from './shorten.ts'
 
@@ -25,6 +33,8 @@ const { values } = parseArgs({
     values: { type: 'string', default: 'own' },
     /** Two Redis that all share, instead of files and a Redis. */
     pair: { type: 'boolean', default: false },
+    /** All in a namespace. */
+    namespace: { type: 'boolean', default: false },
     failures: { type: 'string', default: '1' },
     'as-is': { type: 'boolean', default: false },
     quiet: { type: 'boolean', default: false },
@@ -55,7 +65,8 @@ for (let seed = first; seed < first + count; seed += 1) {
   if (until > 0 && realNow() - started > until) break
   const made = values.pair ? makePairPlan(seed, options.faults) : makePlan(seed, options)
   const graced = values.grace ? withGrace(made, seed) : made
-  const plan = values.values === 'plain' ? withPlain(graced, seed) : graced
+  const plain = values.values === 'plain' ? withPlain(graced, seed) : graced
+  const plan = values.namespace ? withNamespace(plain, seed) : plain
   const outcome = await run(plan, { seed })
   done += 1
   events += outcome.events

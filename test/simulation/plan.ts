@@ -92,6 +92,8 @@ export interface Plan {
   readonly sweeps?: boolean
   /** The shipped file store on real files, instead of the simulated disk. */
   readonly realFiles: boolean
+  /** All that clients do is in a namespace, which is what they clear. */
+  readonly namespace?: boolean
   /** Two Redis that all share, and no files. @default a file store and a Redis */
   readonly pair?: boolean
   /** Sides that keep plain values. @default none */
@@ -134,6 +136,18 @@ export function withGrace(plan: Plan, seed: number): Plan {
   })
   return {
     ...plan,
+    clients: plan.clients.map((client) => ({ ...client, ops: client.ops.map(op) })),
+  }
+}
+
+/** The same plan in a namespace, which is cleared often. */
+export function withNamespace(plan: Plan, seed: number): Plan {
+  const random = seeded(seed * 2 + 11)
+  const clears = [0, 0.1, 0.3][Math.floor(random() * 3)]!
+  const op = (one: OpPlan): OpPlan => (random() < clears ? { ...one, op: 'clear' } : one)
+  return {
+    ...plan,
+    namespace: true,
     clients: plan.clients.map((client) => ({ ...client, ops: client.ops.map(op) })),
   }
 }

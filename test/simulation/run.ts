@@ -1,12 +1,17 @@
 import { existsSync, mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { type CacheBackend, fileCache, redisCache } from '../../src/cache/index.ts'
+import {
+  type CacheBackend,
+  type CacheNamespace,
+  fileCache,
+  redisCache,
+} from '../../src/cache/index.ts'
 import type { RedisCacheOptions } from '../../src/cache/index.ts'
 import { newToken } from '../../src/cache/envelope.ts'
 import { SwitchbackError } from '../../src/errors.ts'
 import type { Side } from '../../src/side.ts'
-import { type CacheSwitch, createCacheSwitch } from '../../src/switch/index.ts'
+import { type CacheSwitch, type CacheView, createCacheSwitch } from '../../src/switch/index.ts'
 import { FixedDecider } from '../support/fixed-decider.ts'
 import { seeded } from '../support/simulation.ts'
 import { Choices, type Taken } from './choices.ts'
@@ -344,7 +349,7 @@ class World {
     let everywhere = true
     const began = machine.now
     let outcome = ''
-    const cache = owner.cache!.for(
+    const whole = owner.cache!.for(
       { targetingKey: `${op.side}-user` },
       {
         onOperation: (info) => {
@@ -353,6 +358,7 @@ class World {
         },
       },
     )
+    const cache = this.#part(whole)
     const outcomeOf = (): string => outcome
     const { key } = op
     const options = op.ttl === 0 ? {} : { ttl: op.ttl }
@@ -389,7 +395,9 @@ class World {
           await cache.clear()
           // Of two Redis an event says that neither was told. Of files nothing: if they took no fence, only
           // its process knows.
-          if (this.#old !== undefined) everywhere = owner.untold === untold
+          // A namespace says it by `onOperation`.
+          if (this.#plan.namespace === true) everywhere &&= true
+          else if (this.#old !== undefined) everywhere = owner.untold === untold
           else everywhere = began >= this.#disk.brokenUntil
         } else await cache.deleteMany(['k', 'l'])
         for (const [one, { at }] of all) ends(one, at)
@@ -426,6 +434,10 @@ class World {
       () => `${told} is acknowledged${everywhere ? '' : ', as known to its process alone'}`,
     )
     this.#alone ||= !everywhere
+  }
+
+  #part(cache: CacheView): CacheNamespace {
+    return this.#plan.namespace === true ? cache.namespace('n') : cache
   }
 
   async #read(
@@ -519,10 +531,11 @@ class World {
       for (const key of ['k', 'l']) {
         this.#underWay += 1
         let outcome = ''
-        const view = owner.cache!.for(
+        const whole = owner.cache!.for(
           { targetingKey: `${side}-user` },
           { onOperation: (info) => void (outcome = info.outcome) },
         )
+        const view = this.#part(whole)
         this.#machine.at(
           0.5,
           () =>
@@ -603,6 +616,9 @@ class World {
           const whole = pick % 3 > 0
           if (this.#outsiders!.evict(side, fault.key, whole) && !whole)
             this.truth.excused.add(fault.key)
+        } else if (this.#plan.namespace === true) {
+          if (redis.data.delete(`${PREFIX}n:#generation`))
+            for (const key of ['k', 'l']) this.truth.excused.add(key)
         } else if (redis.data.delete(PREFIX + fault.key)) this.truth.excused.add(fault.key)
         return
       case 'oom':

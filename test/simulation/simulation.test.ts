@@ -1,7 +1,7 @@
 import { afterEach, describe, expect, test } from 'vitest'
 import { leave } from './machine.ts'
 import { makePairPlan, PAIR_FAULTS } from './pair-plan.ts'
-import { FAULTS, makePlan, type PlanOptions, withPlain } from './plan.ts'
+import { FAULTS, makePlan, type PlanOptions, withNamespace, withPlain } from './plan.ts'
 import { run } from './run.ts'
 
 const OPTIONS: PlanOptions = {
@@ -36,6 +36,7 @@ const OPTIONS: PlanOptions = {
 }
 
 const PLAIN_SEEDS = 40
+const NAMESPACE_SEEDS = 30
 const SEEDS = Number(process.env['SWITCHBACK_RUNS'] ?? 120)
 
 afterEach(leave)
@@ -80,6 +81,16 @@ describe('the shipped assembly under one scheduler', () => {
       expect(problems, `npm run test:simulation -- --values plain --pair --seed ${seed}`).toEqual(
         [],
       )
+    }
+  })
+
+  test('some schedules in a namespace, which is cleared often', { timeout: 600_000 }, async () => {
+    // 328: a generation that begins before the last one has ended; 544: one that was replaced before it was joined.
+    const options: PlanOptions = { ...OPTIONS, policies: ['invalidate'], faults: FAULTS }
+    for (const seed of [328, 544, ...Array.from({ length: NAMESPACE_SEEDS }, (_, i) => i + 1)]) {
+      const { problems } = await run(withNamespace(makePlan(seed, options), seed), { seed })
+      const again = `npm run test:simulation -- --namespace --policy invalidate --seed ${seed}`
+      expect(problems, again).toEqual([])
     }
   })
 

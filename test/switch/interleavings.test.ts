@@ -7,6 +7,7 @@ import { Debts } from '../../src/switch/truth/debts.ts'
 import { GuardedSide } from '../../src/switch/sides/guarded-side.ts'
 import { Loads } from '../../src/switch/reads/loads.ts'
 import { Moves } from '../../src/switch/reads/moves.ts'
+import { Generations } from '../../src/switch/namespace.ts'
 import { MemoryLedger } from '../../src/switch/truth/memory-ledger.ts'
 import type { StandbyPolicy } from '../../src/switch/options.ts'
 import { Origin } from '../../src/switch/reads/origin.ts'
@@ -73,6 +74,7 @@ class Process {
       coherence,
       loads: new Loads({ coherence, moves, background, origin, values, losses, recorder }),
       losses,
+      generations: new Generations(sides),
       debts,
       background,
       values,

@@ -1,10 +1,11 @@
 // @needs redis
 import * as fc from 'fast-check'
 import { Redis } from 'ioredis'
-import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
+import type { CacheNamespace } from '../../src/cache/index.ts'
 import type { CacheView } from '../../src/switch/index.ts'
 import { deferred } from '../support/deferred.ts'
-import { World } from '../support/world.ts'
+import { type Actor, World } from '../support/world.ts'
 
 /** A busy machine is no outage. */
 const PATIENT = { deadlineMs: 20_000 }
@@ -111,6 +112,24 @@ test.each([
   }
 })
 
+/** The actor's second step of the kind, on whichever side, waits at its door. */
+function holdSecond({ off, on }: Actor, step: 'write' | 'invalidate') {
+  const [reached, opened] = [deferred<void>(), deferred<void>()]
+  let seen = 0
+  for (const side of [off, on]) {
+    const inner = side[step].bind(side) as (...given: unknown[]) => unknown
+    vi.spyOn(side, step).mockImplementation((async (...given: unknown[]) => {
+      seen += 1
+      if (seen === 2) {
+        reached.resolve()
+        await opened.promise
+      }
+      return inner(...given)
+    }) as never)
+  }
+  return { reached: reached.promise, open: () => opened.resolve() }
+}
+
 describe('a namespace', () => {
   test('is cleared by itself, for all users and processes', async () => {
     const [one, other] = [world.actor(PATIENT), world.actor(PATIENT)]
@@ -142,6 +161,48 @@ describe('a namespace', () => {
     ])
     expect(await of(other.onUser).deleteMany(['a', 'b', 'c'])).toBe(2)
     expect(await of(other.onUser).delete(key)).toBe(true)
+  })
+
+  test('two users, one of each side, who begin it at once have the same one', async () => {
+    const { offUser, onUser } = world.actor(PATIENT)
+    for (let i = 0; i < 10; i += 1) {
+      const name = world.key()
+      const parts = [offUser, onUser].map((user) => user.namespace(name))
+      const [off, on] = parts as [CacheNamespace, CacheNamespace]
+      await Promise.all(parts.map((part) => part.getOrSet('k', () => 'v1')))
+      await off.delete('k')
+      expect(await on.get('k')).toBeUndefined()
+      await on.set('k', 'v2')
+      expect(await off.get('k')).toBe('v2')
+      await off.set('k', 'v3')
+      expect(await on.get('k')).toBe('v3')
+    }
+  })
+
+  test('two clears that cross leave nobody with a generation of their own', async () => {
+    const [one, other] = [world.actor(PATIENT), world.actor(PATIENT)]
+    const name = world.key()
+    await one.offUser.namespace(name).set('k', 'v0')
+    // The one has ended the last generation, and not begun the next.
+    const begins = holdSecond(one, 'write')
+    const clearing = one.offUser.namespace(name).clear()
+    await begins.reached
+    // So has the other, which then begins another one behind it, of which one side is not told yet.
+    const alsoBegins = holdSecond(other, 'write')
+    const tells = holdSecond(other, 'invalidate')
+    const alsoClearing = other.onUser.namespace(name).clear()
+    await alsoBegins.reached
+    begins.open()
+    await clearing
+    alsoBegins.open()
+    await Promise.race([tells.reached, alsoClearing])
+    const [reader, writer] = [world.actor(PATIENT), world.actor(PATIENT)]
+    await reader.offUser.namespace(name).set('k', 'v1')
+    await writer.onUser.namespace(name).delete('k')
+    expect(await reader.offUser.namespace(name).get('k')).toBeUndefined()
+    tells.open()
+    await alsoClearing
+    expect(await reader.offUser.namespace(name).get('k')).toBeUndefined()
   })
 
   test('a load from before a clear is found by nobody', async () => {
