@@ -5,10 +5,8 @@
  * [--seed N] [--profile a,b] [--until-found] [--package DIR] (another built copy of this package)
  * [--plant no-tombstones|no-ledger|no-licence|deaf-follower|trusting-follower] (a defect that it must find)
  *
- * Profiles whose name begins with `net` put each process and store into a network namespace of its own, where that is
- * permitted (root); else they say so and cut links with proxies.
- *
- * The server is `redis-server`, or what REDIS_SERVER_BIN names: REDIS_SERVER_BIN=valkey-server.
+ * Profiles `net*` put each process and store into a network namespace, or, without root, say so and cut links with
+ * proxies. The server is `redis-server`, or what REDIS_SERVER_BIN names: REDIS_SERVER_BIN=valkey-server.
  */
 import { spawnSync } from 'node:child_process'
 import { join, resolve } from 'node:path'
