@@ -80,7 +80,7 @@ describe.skipIf(!redisServerAvailable())('doctor and plain values', () => {
     })
     expect(await found('redis state', '--redis', url, '--prefix', 'app:')).toMatchObject({
       state: 'warning',
-      text: expect.stringMatching(/no switch with cells .*, but one with plain values/),
+      text: expect.stringMatching(/no switch with values of its own .*, but one with plain values/),
       remedy: 'if that is the service, give --values plain',
     })
     const all = ['--redis', redis.url, '--values', 'plain']

@@ -137,7 +137,7 @@ const REFUSALS: readonly (readonly [string, string, RegExp])[] = [
     'git restore flags; echo unfinished > other.txt; cd ../there; echo theirs > other.txt; git commit -qam o; git push -q',
     /"main" is 2 commits behind origin\/main and cannot be fast-forwarded: .*other\.txt\n.*git pull/,
   ],
-  ['no network', 'mv ../origin.git ../gone', /git fetch failed: .*\n.*git command by hand/],
+  ['no network', 'mv ../origin.git ../gone', /git fetch failed: .*\n.*run git fetch in this clone/],
 ]
 
 it('a rollback refuses what needs a person, names it and the remedy, and changes nothing', async () => {

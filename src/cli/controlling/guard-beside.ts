@@ -118,7 +118,7 @@ export function guardBeside(
 
 function goneText(name: string, heard: PublishedStatus | undefined): string {
   const when = heard?.name === name ? `, heard last at ${clock(heard.summary.at)} UTC` : ''
-  return `guard-gone: ${name} has ended without a word${when}; nobody rolls back by itself: start it again (switchback guard)`
+  return `guard-gone: ${name} ended unexpectedly${when}; no guard rolls back now: start it again (switchback guard)`
 }
 
 function create(

@@ -56,5 +56,5 @@ function reasonOf({ stdout, stderr }: GitAnswer): string {
   const told = /^!.*\t(\[[^\n]*)$/m.exec(stdout)?.[1]
   const text = [...said, ...(told === undefined ? [] : [told])].join('; ')
   if (text !== '') return text.slice(0, 400)
-  return 'git push was refused without a word, perhaps by a pre-push hook'
+  return 'git push failed and printed no reason; a pre-push hook may have refused it'
 }

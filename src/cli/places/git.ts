@@ -62,7 +62,7 @@ export class Git {
       if (signal?.aborted === true) throw signal.reason
       if (!end.signal.aborted)
         throw usageError(`cannot run git: ${messageOf(error)}`, 'install git')
-      stderr = `it does not end within ${LONGEST_MS / 1000} s`
+      stderr = `no answer within ${LONGEST_MS / 1000} s`
       return { code: 1, stdout, stderr, why: stderr }
     } finally {
       clearTimeout(timer)
@@ -86,7 +86,7 @@ export class Git {
     if (code === 0) return stdout.replace(/\n$/, '')
     const [command = ''] = args
     throw new SwitchbackError('SB_GIT_FAILED', `git ${command} failed: ${why}`, {
-      hint: 'run the git command by hand to see more',
+      hint: `run git ${command} in this clone to see more`,
     })
   }
 }

@@ -89,7 +89,7 @@ export function stateText(settings: RedisSettings): string {
 }
 
 function textOf({ values, prefix }: KnownState): string {
-  return `${values === 'plain' ? 'plain values' : 'cells'} under the prefix ${quote(prefix)}`
+  return `${values === 'plain' ? 'plain values' : 'values of its own (cells)'} under the prefix ${quote(prefix)}`
 }
 
 /** `--old-values plain --old-prefix=`: what has to be said to mean another switch. */

@@ -124,7 +124,7 @@ export function readingOf(
   for (const one of series) {
     const { name, labels, value } = one
     for (const selector of selectors) {
-      if (selector.matches(one)) select(selected.get(selector.text)!, one, replica)
+      if (selector.matches(one)) select(selected.get(selector.text)!, one)
     }
     if (name === 'switchback_instance_info') instance = labels['instance_id'] ?? ''
     else if (name === 'switchback_start_time_seconds') startedAt = value
@@ -133,28 +133,27 @@ export function readingOf(
     const { method = watched.method } = labels
     if (watched.method !== '' && method !== watched.method) continue
     if (name === 'switchback_comparisons_total' && labels['against'] !== undefined) {
-      addComparison(arms[labels['against'] === 'itself' ? 'off' : 'on'], one, replica)
+      addComparison(arms[labels['against'] === 'itself' ? 'off' : 'on'], one)
     }
     const side = labels['side']
     if (side !== 'off' && side !== 'on') continue
     const arm = arms[side]
     const byBucket = byBucketOf(one)
     if (byBucket !== undefined) {
-      arm[byBucket][bucketOf(one, replica)]! += countOf(one, replica)
+      arm[byBucket][bucketOf(one)]! += countOf(one)
     } else if (name === 'switchback_user_slow_operations_total') {
       const bound = boundOf(labels['over'])
       const list = arm.late.get(bound) ?? new Float64Array(USER_BUCKETS)
-      list[bucketOf(one, replica)]! += countOf(one, replica)
+      list[bucketOf(one)]! += countOf(one)
       arm.late.set(bound, list)
     } else if (name === 'switchback_side_out_seconds') {
       const { backend = side } = labels
       // Longer than there is time would be no time.
       if (value > 0 && value < at) out.push({ side, backend, since: at - value })
-    } else if (name === 'switchback_users_total') arm.users += countOf(one, replica)
+    } else if (name === 'switchback_users_total') arm.users += countOf(one)
   }
   if (instance === undefined) {
     throw unusable(
-      replica,
       'has no switchback_instance_info',
       'name the metrics URL of an app process with the cache',
     )
@@ -162,37 +161,34 @@ export function readingOf(
   return { replica, at, instance, startedAt, userWindows, arms, out, selected }
 }
 
-function addComparison(arm: ArmParts, one: Series, replica: string): void {
+function addComparison(arm: ArmParts, one: Series): void {
   const { result } = one.labels
   if (result !== 'same' && result !== 'mismatch') return
-  const count = countOf(one, replica)
+  const count = countOf(one)
   arm.compared[0]! += count
   if (result === 'mismatch') arm.mismatched[0]! += count
 }
 
-function select(
-  into: { sum: number; max: number; off: number; on: number },
-  one: Series,
-  replica: string,
-): void {
-  if (!Number.isFinite(one.value)) throw unusable(replica, `says ${one.name} is ${one.value}`)
+function select(into: { sum: number; max: number; off: number; on: number }, one: Series): void {
+  if (!Number.isFinite(one.value)) throw unusable(`says ${one.name} is ${one.value}`)
   into.sum += one.value
   into.max = Math.max(into.max, one.value)
   if (one.labels['side'] === 'off') into.off += one.value
   if (one.labels['side'] === 'on') into.on += one.value
 }
 
-function bucketOf({ name, labels }: Series, replica: string): number {
+function bucketOf({ name, labels }: Series): number {
   const bucket = Number(labels['bucket'])
   if (Number.isInteger(bucket) && bucket >= 0 && bucket < USER_BUCKETS) return bucket
-  throw unusable(replica, `has ${name} with bucket ${quote(labels['bucket'])}`)
+  throw unusable(`has ${name} with bucket ${quote(labels['bucket'])}`)
 }
 
-function countOf({ name, value }: Series, replica: string): number {
+function countOf({ name, value }: Series): number {
   if (value >= 0 && value < Number.MAX_SAFE_INTEGER) return value
-  throw unusable(replica, `says ${name} is ${value}`)
+  throw unusable(`says ${name} is ${value}`)
 }
 
-function unusable(replica: string, what: string, hint?: string): SwitchbackError {
-  return new SwitchbackError('SB_METRICS_UNUSABLE', `${replica} ${what}`, hint ? { hint } : {})
+/** Whoever shows it names the replica before it. */
+function unusable(what: string, hint?: string): SwitchbackError {
+  return new SwitchbackError('SB_METRICS_UNUSABLE', what, hint ? { hint } : {})
 }

@@ -9,6 +9,8 @@ const LAGGING_EVERY_MS = 2_000
 const MOVING =
   'the rule depends on the time, so its share changes without an edit; the guard takes no step until that is removed'
 
+const CANNOT_ACT = '; until that is repaired the guard can neither widen nor roll back'
+
 export interface FlagLookOptions {
   readonly actuator: Actuator
   readonly alarms: Alarms
@@ -51,7 +53,8 @@ export class FlagLook {
       await alarms.set('file', problemAndRemedy(error), now)
       return undefined
     } finally {
-      await alarms.set('stale', actuator.trouble?.() ?? '', now)
+      const trouble = actuator.trouble?.() ?? ''
+      await alarms.set('stale', trouble === '' ? '' : trouble + CANNOT_ACT, now)
     }
   }
 

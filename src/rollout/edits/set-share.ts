@@ -91,7 +91,9 @@ export function expectShare(
   throw new SwitchbackError(
     'SB_SHARE_MOVED',
     `the share of ${quote(flag)} is ${stands}, not ${percentOf(parseShare(from))} %`,
-    { hint: 'somebody changed it: look at switchback history, then set it from what it is now' },
+    {
+      hint: 'somebody else changed it: look at switchback history, then run switchback set again with --from as it is now',
+    },
   )
 }
 

@@ -62,7 +62,7 @@ export function describe(document: FlagsDocument, flag: string): Description {
   }
   const unusable = sidesProblem(flag, definition)
   const sentence = disabled
-    ? 'Disabled: every caller takes the default of its own code, which is off in Switchback.'
+    ? 'Disabled: every caller gets the default of its own code, which is the old side in Switchback.'
     : unusable !== undefined
       ? 'Everyone gets the old side, whatever the rule says: the variants are not true and false.'
       : sentenceOf(shape, { ...common, share, segments }) + (moving ? MOVING : '')

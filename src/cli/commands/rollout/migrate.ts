@@ -34,8 +34,8 @@ process does not answer).
           a new era on the old side (--old-redis); if that is files, delete their directory with the next deploy.
           Plain values stay for programs without the switch; those with it load each key once
 
-Name each Redis as the service has it: a side of plain values with --values plain or --old-values plain. A Redis in
-which no such switch has a state is refused (exit 2), as a new era there would be one that nobody looks at.
+Name each Redis as the service has it: a side of plain values with --values plain or --old-values plain. A Redis that
+no such switch has used is refused (exit 2): a new era there would have no effect.
 
 Name every process: with --metrics, a --prometheus, the guard's --plan, or in SWITCHBACK_METRICS. docs/roll-out.md
 says what to deploy between the steps.
@@ -69,7 +69,7 @@ says what to deploy between the steps.
     const processes = await findProcesses(values, env)
     if (processes === undefined) {
       throw usageError(
-        'no process is named, so nobody knows whether all are ready',
+        'no process is named, so it is not known whether all are ready',
         'name each with --metrics http://HOST:3002/metrics or in SWITCHBACK_METRICS',
       )
     }

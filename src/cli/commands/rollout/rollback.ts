@@ -10,7 +10,8 @@ export const command: Command = defineCommand({
   summary: 'routes everyone to the old side now, and waits until every process confirms it',
   details: `Never prompts. Sets all weights of "on" to 0, and pilots and a default variant of "on" to "off". Starts
 over when another editor was faster. If the file says so already and flagd or a process does not
-follow, writes the file again with a newer time. switchback undo restores the split before.
+follow, writes the file again with a newer time. switchback undo restores the split before. With --target git a clone
+that is behind is fast-forwarded first.
 
 Needs a flags file that flagd accepts. If it is broken, refused or gone, --restore writes the last file that
 switchback wrote (<flags file>.last-good), with everyone on the old side, and keeps the broken one as <flags

@@ -132,7 +132,7 @@ async function staleness(file: FlagsFile): Promise<string | undefined> {
     return undefined
   } catch (error) {
     if (!isSwitchbackError(error)) throw error
-    return `this may not be what all others have: ${error.message} (${error.hint})`
+    return `this may not be what the remote has: ${error.message} (${error.hint})`
   }
 }
 
