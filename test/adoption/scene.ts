@@ -23,6 +23,7 @@ export interface SceneOptions extends Circumstances {
 }
 
 const USERS = 20
+const SLOW = 30
 const NEVER = Number.POSITIVE_INFINITY
 const EVERY = 'every'
 const BAD: ReadonlySet<Outcome> = new Set(['failed', 'timed_out', 'fell_back'])
@@ -35,16 +36,20 @@ const BAD: ReadonlySet<Outcome> = new Set(['failed', 'timed_out', 'fell_back'])
 export class Scene {
   readonly violations: string[] = []
   renames = 0
+  /** Of the patched version, at most. */
+  loadsAtOnce = 0
   /** Of users on the new side. */
   share = 0
   readonly #options: SceneOptions
   readonly #requests = new AsyncLocalStorage<Op>()
   readonly #random: () => number
   #clock = 0
+  #loading = 0
   readonly #versions = new Map<string, number>()
   readonly #loaded = new Map<number, Loaded>()
   readonly #writes = new Map<string, Write[]>()
   readonly #ops: Op[] = []
+  readonly #old = new Set<Promise<void>>()
   readonly #events: { readonly at: number; readonly text: string }[] = []
   readonly #lost: number[] = []
   readonly #repaid: number[] = []
@@ -100,6 +105,10 @@ export class Scene {
     return Array.from({ length: this.#options.keys }, (_, i) => `u${i}`)
   }
 
+  isOut(side: Side): boolean {
+    return this.#outages.some((outage) => outage.side === side && outage.to === NEVER)
+  }
+
   get loads(): number {
     return this.#loaded.size
   }
@@ -125,6 +134,11 @@ export class Scene {
     this.#lost.push(this.happened('the old side has lost what it had'))
   }
 
+  /** So many users of the patched version read one key at once. */
+  async rush(app: App, id: string, users: number): Promise<void> {
+    await Promise.all(Array.from({ length: users }, () => this.request(app, 'new', id, 'read')))
+  }
+
   /** Loads since then, but for those of requests during which a side did not answer. */
   loadsSince(then: number): number {
     const bad = this.#ops.filter(({ unanswered }) => unanswered)
@@ -144,7 +158,11 @@ export class Scene {
     this.#loaded.set(load, { op, at: load, seenOn: { off: [], on: [] } })
     const version = this.#versions.get(id) ?? 0
     op.notes.push(`${load} loads version ${version}`)
-    for (let i = this.#upTo(4); i > 0; i -= 1) await turn()
+    if (op.by === 'new') this.#loading += 1
+    this.loadsAtOnce = Math.max(this.loadsAtOnce, this.#loading)
+    // Now and then it is overtaken.
+    for (let i = this.#upTo(4) || this.#upTo(SLOW); i > 0; i -= 1) await turn()
+    if (op.by === 'new') this.#loading -= 1
     return { id, version, load }
   }
 
@@ -184,7 +202,9 @@ export class Scene {
     let left = requests
     const request = (by: Version): Promise<void> => {
       const kind = this.#random() < 0.12 ? 'rename' : 'read'
-      return this.request(apps[by], by, `u${this.#upTo(this.#options.keys)}`, kind)
+      // A few are asked for often.
+      const key = this.#upTo(2) * this.#upTo(this.#options.keys) || this.#upTo(3)
+      return this.request(apps[by], by, `u${key}`, kind)
     }
     const users = async (by: Version): Promise<void> => {
       while (left > 0) {
@@ -194,9 +214,16 @@ export class Scene {
       }
     }
     const old = users('old')
+    this.#old.add(old)
+    void old.then(() => this.#old.delete(old))
     await Promise.all(Array.from({ length: 5 }, () => users('new')))
     // One that waits for a Redis that is away is not waited for.
     if (this.#options.trouble !== true) await old
+  }
+
+  /** Resolves when the users of the old version are done too. */
+  async settled(): Promise<void> {
+    await Promise.all(this.#old)
   }
 
   #sideEvent(side: Side, event: SideEvent): void {

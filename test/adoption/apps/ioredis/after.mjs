@@ -3,6 +3,7 @@ import { createCacheSwitch, redisCache } from '../../../../src/index.ts'
 
 export function createApp(env) {
   const redis = new Redis(env.redisUrl)
+  redis.on('error', () => undefined)
   const off = redisCache({ client: redis, values: 'plain' })
   const on = redisCache({ url: env.newRedisUrl })
   const cache = createCacheSwitch({ off, on, ...env.switch })

@@ -2,6 +2,7 @@ import { Redis } from 'ioredis'
 
 export function createApp(env) {
   const redis = new Redis(env.redisUrl)
+  redis.on('error', () => undefined)
   return {
     async profile(id) {
       const found = await redis.get(`profile:${id}`)
