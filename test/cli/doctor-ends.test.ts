@@ -1,6 +1,5 @@
 // As processes of their own: a command whose event loop runs empty while it waits ends without a word.
 import { spawn } from 'node:child_process'
-import { createServer as createHttpServer } from 'node:http'
 import { type AddressInfo, createServer, type Server, type Socket } from 'node:net'
 import { text } from 'node:stream/consumers'
 import { once } from 'node:events'
@@ -37,7 +36,11 @@ async function portOf(server: Server): Promise<number> {
 
 test('the doctor says that Redis does not answer, whatever answers instead', async () => {
   const mute = await portOf(createServer())
-  const http = await portOf(createHttpServer((_, response) => response.end('hello')))
+  const http = await portOf(
+    createServer((socket) =>
+      socket.on('data', () => socket.write('HTTP/1.1 400 Bad Request\r\n\r\n')),
+    ),
+  )
   const plain = await portOf(
     createServer((socket) => {
       // What a Redis does with a line that it does not understand, and with a PING.
@@ -47,14 +50,21 @@ test('the doctor says that Redis does not answer, whatever answers instead', asy
       })
     }),
   )
-  const [silent, secretly, overHttp, overPlain] = await Promise.all([
+  const [silent, secretly, noRedis, overHttp, overPlain] = await Promise.all([
     doctor(`redis://127.0.0.1:${mute}`),
     doctor(`rediss://127.0.0.1:${mute}`),
+    doctor(`redis://127.0.0.1:${http}`),
     doctor(`rediss://127.0.0.1:${http}`),
     doctor(`rediss://127.0.0.1:${plain}`),
   ])
-  for (const { finding } of [silent, secretly, overHttp]) {
+  for (const { finding } of [silent, secretly]) {
     expect(finding).toMatchObject({ state: 'problem', text: expect.stringMatching(/not answer/u) })
+  }
+  for (const { finding } of [noRedis, overHttp]) {
+    expect(finding).toMatchObject({
+      state: 'problem',
+      text: expect.stringMatching(/not a Redis$/u),
+    })
   }
   expect(overPlain.finding).toMatchObject({
     state: 'problem',

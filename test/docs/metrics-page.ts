@@ -186,7 +186,7 @@ export const LABELS: Readonly<Record<string, string>> = {
   reason:
     "of decisions: OpenFeature's reason (`TARGETING_MATCH`, `DEFAULT`, `ERROR`, ...); of refused flags: why they were refused",
   source:
-    '`live` the flag was asked; `remembered` a recent answer; `held` an old answer, because the flag source does not answer; `default` the old side, because nothing is known of this user',
+    '`live` the flag was asked; `remembered` a recent answer; `held` an old answer, because the flag source does not answer; `default` the old side, because nothing is known of this user, or nothing that still counts after a rollback',
   cache: "the cache's `name`",
   backend: "the backend's name (`file`, `redis`)",
   flag: 'the key of the flag',

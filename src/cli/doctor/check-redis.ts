@@ -159,6 +159,10 @@ function unusable(
       : 'set NODE_EXTRA_CA_CERTS to the file of the certificate of its authority, here and in the service'
     return problem(check, `the certificate of ${shown} is not trusted: ${reason}`, remedy)
   }
+  if (/RESP type|wrong version number|unsupported protocol/i.test(reason)) {
+    const text = `what answers at ${shown} is not a Redis`
+    return problem(check, text, `give the host and the port of Redis; ${meanwhile}`)
+  }
   if (code === 'ENOTFOUND' || code === 'EAI_AGAIN') {
     return problem(
       check,
@@ -166,7 +170,7 @@ function unusable(
       `correct it in the URL; ${meanwhile}`,
     )
   }
-  const remedy = `start Redis, or name it with REDIS_URL; ${meanwhile}`
+  const remedy = `start Redis (restart one that hangs), or name it with REDIS_URL; ${meanwhile}`
   return problem(check, `${shown} does not answer: ${reason}`, remedy)
 }
 
