@@ -6,7 +6,7 @@
 export * from './public.ts'
 export { changedByOthers } from './place/place.ts'
 export { requireSides } from './check/check-sides.ts'
-export { changesNothing, editText, inline } from './file/edit.ts'
+export { changesNothing, editText, inline, whyDisabled } from './file/edit.ts'
 export { codeDefault, evaluationError } from './users/evaluate.ts'
 export { expectationOf } from './users/expectation.ts'
 export {

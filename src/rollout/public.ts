@@ -24,12 +24,12 @@ export {
 export { describe, type Description } from './split/describe.ts'
 export {
   type FlagsDocument,
-  flagNames,
   type JsonPath,
   type JsonValue,
   type Position,
   readFlags,
 } from './file/document.ts'
+export { flagNames } from './file/flag-members.ts'
 export {
   type Change,
   changedLines,

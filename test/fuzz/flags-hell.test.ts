@@ -107,7 +107,8 @@ const READERS: readonly (readonly [name: string, read: (text: string) => unknown
   ['validate', validate],
   ['describe', (text) => describeFlag(readFlags(text), 'use-redis')],
   ['setShare', (text) => setShare(readFlags(text), { flag: 'use-redis', percent: 33 })],
-  ['rollBack', (text) => rollBack(readFlags(text), { flag: 'use-redis', disable: true })],
+  ['rollBack', (text) => rollBack(readFlags(text), { flag: 'use-redis' })],
+  ['disable', (text) => rollBack(readFlags(text), { flag: 'use-redis', disable: true })],
   ['evaluator', (text) => createEvaluator(readFlags(text), 'use-redis')('user_0')],
   [
     'sidecar',

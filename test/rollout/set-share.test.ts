@@ -504,13 +504,14 @@ describe('roll back', () => {
     ).not.toContain('on')
   })
 
-  it('refuses what could still give on, and then disables', () => {
+  it('disables what could still give on, and says why', () => {
     const document = readFlags(JSON.stringify(flagWith({ or: [{ var: 'x' }, 'on'] })))
-    expect(() => rollBack(document, { flag: 'f' })).toThrow(
-      expect.objectContaining({ hint: expect.stringContaining('rollback --disable') }),
-    )
-    const { after } = rollBack(document, { flag: 'f', disable: true })
-    expect(new Set(answers(after, 'f'))).toEqual(new Set([codeDefault]))
+    for (const disable of [false, true]) {
+      const { after, because } = rollBack(document, { flag: 'f', disable })
+      expect(new Set(answers(after, 'f'))).toEqual(new Set([codeDefault]))
+      if (disable) expect(because).toBeUndefined()
+      else expect(because).toContain('the operator "or" decides')
+    }
   })
 })
 

@@ -8,6 +8,7 @@ import {
   preview,
   type Preview,
   type ProcessConfirmation,
+  whyDisabled,
 } from '../../rollout/index.ts'
 import { type CommandIo, exitCode, usageError } from '../framework/command.ts'
 import { count, createRows, percent, printJson } from '../framework/format.ts'
@@ -28,7 +29,7 @@ export const changeOptions = {
 } as const
 
 /** Describes the output of `--json`, for the help of these commands. */
-export const changeJson = `--json prints ok, command, flag, file, action, from, to, written, hash {before, after},
+export const changeJson = `--json prints ok, command, flag, file, action, from, to, because (why a rollback disabled the flag), written, hash {before, after},
 users {sample, joins, leaves}, flagd {url, confirmed, servedMs, lastMs, probes, movers, cause, hint},
 processes {confirmed, known, deciding, lastMs, samples, lagging [{process, cause, on, probes}], traffic,
 newSideDown [{process, newSide}]},
@@ -144,10 +145,11 @@ function createTeller({ name, io, values }: Changing, target: Target): Teller {
     edit(edit, moves) {
       stdout.write(`${style.bold(edit.flag)}  ${target.file}\n`)
       if (changesNothing(edit)) {
-        row('share', `${percent(edit.from)}, unchanged in the file`)
+        row('share', unchangedText(edit))
         return
       }
       row('share', shareText(edit))
+      if (edit.because !== undefined) row('disabled', style.yellow(whyDisabled(edit)))
       if (edit.pilot !== undefined) row('pilot', pilotText(edit))
       if (moves !== undefined) row('users', movesText(moves, style.red))
       if (moves?.movesByItself === true) row('clock', style.yellow(MOVES_BY_ITSELF))
@@ -181,7 +183,13 @@ function codeOf({ confirmed }: ChangeResult): number {
 }
 
 function shareText({ action, from, to }: FlagsEdit): string {
-  return to === undefined && action !== 'undo' ? 'disabled' : `${percent(from)} -> ${percent(to)}`
+  return action === 'disable' ? 'disabled' : `${percent(from)} -> ${percent(to)}`
+}
+
+function unchangedText({ action, from }: FlagsEdit): string {
+  return action === 'disable'
+    ? 'already taken back: the flag is disabled, and everyone gets the old side'
+    : `${percent(from)}, unchanged in the file`
 }
 
 function pilotText({ action, pilot }: FlagsEdit): string {
@@ -216,6 +224,7 @@ function jsonOf(
     action: edit.action,
     from: edit.from ?? null,
     to: edit.to ?? null,
+    ...(edit.because === undefined ? {} : { because: edit.because }),
     written: applied !== undefined,
     hash: { before: edit.before.hash, after: applied?.hash ?? edit.after.hash },
     ...(moves === undefined

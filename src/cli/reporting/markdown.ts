@@ -53,7 +53,9 @@ function summary({ history, journal }: ReportInput): string {
   const [first] = history
   const last = history.at(-1)
   const widest = Math.max(0, ...moves.map(({ to = 0 }) => to))
-  const back = history.findLast(({ action, to }) => action === 'rollback' || to === 0)
+  const back = history.findLast(
+    ({ action, to }) => action === 'rollback' || action === 'disable' || to === 0,
+  )
   const attempts = Math.max(1, ...journal.map(({ epoch = 1 }) => epoch))
   const at = (share: number | undefined): string => (share === undefined ? 'unclear' : `${share} %`)
   const rows = [

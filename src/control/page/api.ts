@@ -36,9 +36,8 @@ export function requestShare(body: {
 }
 
 /** @param flag of another switch than the page's */
-export function requestRollback(disable: boolean, flag?: string): Promise<ChangeAnswer> {
-  const other = flag === undefined ? {} : { flag }
-  return post('/api/rollback', signed({ ...other, ...(disable ? { disable } : {}) }))
+export function requestRollback(flag?: string): Promise<ChangeAnswer> {
+  return post('/api/rollback', signed(flag === undefined ? {} : { flag }))
 }
 
 export function requestUndo(): Promise<ChangeAnswer> {

@@ -13,6 +13,7 @@ import {
   preview,
   requireSides,
   setShare,
+  whyDisabled,
 } from '../../rollout/index.ts'
 import type { ProcessesOptions } from '../../scrape/index.ts'
 import type { ChangeAnswer, DiffLine, PreviewAnswer } from '../state/state.ts'
@@ -162,7 +163,7 @@ function answerOf(result: ChangeResult): ChangeAnswer {
       : null,
     cause: causes.filter((cause) => cause !== '').join('; '),
     hint: confirmation?.hint ?? '',
-    warning: applied?.warning ?? '',
+    warning: [whyDisabled(edit), applied?.warning ?? ''].filter((each) => each !== '').join('; '),
     diff: diffOf(edit),
   }
 }

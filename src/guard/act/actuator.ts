@@ -9,6 +9,7 @@ import {
   HistoryWatch,
   loadFlags,
   requireWritable,
+  whyDisabled,
 } from '../../rollout/index.ts'
 import type { ChangeResult, FlagsDocument, FlagsFile } from '../../rollout/public.ts'
 import type { ProcessesOptions } from '../../scrape/index.ts'
@@ -78,14 +79,26 @@ export interface FlagsActuatorOptions {
  * A replica of an older version does not report its decisions: it is named, but does not hold the
  * rollout.
  */
-function effectOf({ applied, confirmation, processes, ...result }: ChangeResult): ChangeEffect {
+function effectOf({
+  edit,
+  applied,
+  confirmation,
+  processes,
+  ...result
+}: ChangeResult): ChangeEffect {
   const missing = (processes?.lagging ?? []).some(
     ({ on, silent, pending }) => on !== undefined || silent || pending,
   )
   const all = confirmation?.confirmed !== false && !missing
   const confirmed = result.confirmed === undefined ? undefined : all
   const lagging = (processes?.lagging ?? []).map(({ process, cause }) => `${process} ${cause}`)
-  const details = [confirmation?.cause, ...lagging, confirmation?.hint, applied?.warning]
+  const details = [
+    confirmation?.cause,
+    ...lagging,
+    confirmation?.hint,
+    whyDisabled(edit),
+    applied?.warning,
+  ]
   const times = [confirmation?.lastMs, processes?.lastMs].filter((ms) => ms !== undefined)
   return {
     confirmed,

@@ -1,19 +1,13 @@
 import { isDeepStrictEqual } from 'node:util'
 import { quote } from '../../errors.ts'
-import {
-  entriesOf,
-  type FlagsDocument,
-  type JsonNode,
-  property,
-  valueOf,
-  walk,
-} from '../file/document.ts'
+import { type FlagsDocument, type JsonNode, property, valueOf, walk } from '../file/document.ts'
+import { flagEntries } from '../file/flag-members.ts'
 import type { Report } from './findings.ts'
 
 /** Finds changes between two versions of a file that move users by surprise, or move nobody. */
 export function compareFlags(before: FlagsDocument, after: FlagsDocument, report: Report): void {
-  const old = new Map(entriesOf(property(before.root, 'flags')).map(([key, node]) => [key, node]))
-  for (const [flag, now] of entriesOf(property(after.root, 'flags'))) {
+  const old = new Map(flagEntries(before).map(([key, node]) => [key, node]))
+  for (const [flag, now] of flagEntries(after)) {
     const was = old.get(flag)
     if (was === undefined) continue
     compareDefault(flag, was, now, report)

@@ -2,18 +2,18 @@ import { quote, SwitchbackError } from '../../errors.ts'
 import {
   entriesOf,
   type FlagsDocument,
-  flagNode,
   type JsonNode,
   property,
   valueOf,
 } from '../file/document.ts'
+import { flagEntries, flagNode } from '../file/flag-members.ts'
 import { type Report, someOf } from './findings.ts'
 
 const fix = 'write "variants": { "on": true, "off": false }'
 
 /** Finds variants that no app can use as a side: it asks for true or false. */
 export function checkSides(document: FlagsDocument, flag: string, report: Report): void {
-  const definition = property(property(document.root, 'flags'), flag)
+  const [, definition] = flagEntries(document).findLast(([name]) => name === flag) ?? []
   if (definition === undefined) return
   const problem = sidesProblem(flag, definition)
   if (problem === undefined) return

@@ -1,7 +1,6 @@
 import { quote, SwitchbackError } from '../../errors.ts'
 import {
   type FlagsDocument,
-  flagNode,
   type JsonNode,
   type JsonPath,
   type JsonValue,
@@ -10,6 +9,7 @@ import {
   textOf,
   valueOf,
 } from '../file/document.ts'
+import { flagNode } from '../file/flag-members.ts'
 import { type Change, changeAt, type FlagsEdit, inline, type Pilot } from '../file/edit.ts'
 import { finish, unknownShape } from './set-share.ts'
 import { shareOf } from '../split/share.ts'

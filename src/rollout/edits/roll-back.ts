@@ -1,21 +1,25 @@
-import { type FlagsDocument, flagNode, pathOf, property } from '../file/document.ts'
+import { isSwitchbackError, quote, SwitchbackError } from '../../errors.ts'
+import { type FlagsDocument, type JsonNode, pathOf, property } from '../file/document.ts'
 import { type Change, changeAt, type FlagsEdit } from '../file/edit.ts'
-import { expectationOf } from '../users/expectation.ts'
-import { finish, unknownShape } from './set-share.ts'
+import { flagNode } from '../file/flag-members.ts'
+import { definitionOf } from '../users/evaluate.ts'
+import { whyNotBack } from './not-back.ts'
+import { finish, shapeProblem } from './set-share.ts'
 import { shareOf, weightsFor } from '../split/share.ts'
-import { leaves, oddKey, shapeOf } from '../split/shape.ts'
-import { pathOfWeight, readSplit, sidesOf } from '../split/split.ts'
+import { leaves, shapeOf } from '../split/shape.ts'
+import { pathOfWeight, readSplit, type Sides, sidesOf } from '../split/split.ts'
 
 export interface RollBackOptions {
   readonly flag: string
   /**
-   * Leave segments on that get `on` before the split (pilots).
+   * Leave segments on that get `on` before the split (pilots). A flag that has to be disabled takes
+   * them back as well.
    * @default false
    */
   readonly keepPilots?: boolean
   /**
-   * Set the flag's state to DISABLED instead: this works for every shape, since callers then take
-   * the default of their code, which is off.
+   * Set the flag's state to DISABLED, whatever the rule is: callers then take the default of their
+   * code, which is off.
    * @default false
    */
   readonly disable?: boolean
@@ -24,45 +28,97 @@ export interface RollBackOptions {
 /**
  * Routes all users to `off` with the fewest changed characters: every split to 0, segments and the
  * default variant that give `on` to `off`. Works on flags with several splits too, where `setShare`
- * cannot know which one is meant.
+ * cannot know which one is meant. Where that is not possible, or the rule would still fail or send
+ * users to `on`, the flag is disabled instead, and the edit says why in `because`. A flag that is
+ * disabled already stays as it is.
  *
- * @throws {SwitchbackError} `SB_SHAPE_UNKNOWN` when a part of the rule is not understood and could
- * still give `on`; `disable` works then.
+ * @throws {SwitchbackError} `SB_FLAG_UNKNOWN`; `SB_SHAPE_UNKNOWN` when not even a disabled flag would
+ * be taken back, because flagd reads another definition of it.
  */
 export function rollBack(document: FlagsDocument, options: RollBackOptions): FlagsEdit {
   const { flag, keepPilots = false } = options
+  if (isDisabled(document, flag) === true) return toState(document, flag, [])
+  if (options.disable === true) return disable(document, flag)
+  const edit = toOffIfSafe(document, flag, keepPilots)
+  if (edit === undefined) return disable(document, flag, shapeProblem(document, flag))
+  const problem = whyNotBack(edit.after, flag, keepPilots)
+  return problem === '' ? edit : disable(document, flag, problem)
+}
+
+/** As flagd reads the flag; `undefined` when it refuses it. */
+function isDisabled(document: FlagsDocument, flag: string): boolean | undefined {
+  try {
+    return definitionOf(document, flag).state === 'DISABLED'
+  } catch {
+    flagNode(document, flag)
+    return undefined
+  }
+}
+
+function disable(document: FlagsDocument, flag: string, because?: string): FlagsEdit {
+  const change = changeAt(document, ['flags', flag, 'state'], 'DISABLED')
+  const edit = toState(document, flag, [change])
+  if (isDisabled(edit.after, flag) === false) {
+    throw new SwitchbackError(
+      'SB_SHAPE_UNKNOWN',
+      `nothing was written: the file defines the flag ${quote(flag)} more than once, and flagd would still serve one of them`,
+      { hint: 'write "state": "DISABLED" into each of its definitions by hand' },
+    )
+  }
+  return because === undefined ? edit : { ...edit, because }
+}
+
+function toState(document: FlagsDocument, flag: string, changes: readonly Change[]): FlagsEdit {
+  const definition = flagNode(document, flag)
+  const from = shareOf(definition, shapeOf(document, flag), sidesOf(definition))
+  return finish(document, { action: 'disable', flag, changes, from, to: 0 })
+}
+
+/** Likewise `undefined` when the text of the rule cannot be edited without touching more. */
+function toOffIfSafe(...given: Parameters<typeof toOff>): FlagsEdit | undefined {
+  try {
+    return toOff(...given)
+  } catch (error) {
+    if (isSwitchbackError(error) && error.code === 'SB_EDIT_UNSAFE') return undefined
+    throw error
+  }
+}
+
+/** `undefined` when a part of the rule is not understood and could still give `on`. */
+function toOff(document: FlagsDocument, flag: string, keepPilots: boolean): FlagsEdit | undefined {
   const definition = flagNode(document, flag)
   const sides = sidesOf(definition)
-  const shape = shapeOf(document, flag)
-  const from = shareOf(definition, shape, sides)
-  const at = ['flags', flag]
-  // It would be skipped, with all users it sends to the new side.
-  if (oddKey(definition) !== undefined) throw unknownShape(document, flag, { disable: false })
-  if (options.disable === true) {
-    const changes = [changeAt(document, [...at, 'state'], 'DISABLED')]
-    return finish(document, { action: 'disable', flag, changes, from, to: undefined })
-  }
-  if (sides === undefined) throw unknownShape(document, flag)
-
+  if (sides === undefined) return undefined
   const changes: Change[] = []
-  const offInstead = (path: readonly (string | number)[]) =>
-    changes.push(changeAt(document, path, sides.off))
   if (property(definition, 'defaultVariant')?.value === sides.on) {
-    offInstead([...at, 'defaultVariant'])
+    changes.push(changeAt(document, ['flags', flag, 'defaultVariant'], sides.off))
   }
   const targeting = property(definition, 'targeting')
-  if (targeting !== undefined && !['object', 'null'].includes(targeting.type)) {
-    throw unknownShape(document, flag)
+  if (targeting !== undefined && !['object', 'null'].includes(targeting.type)) return undefined
+  if (targeting?.type === 'object' && targeting.children?.length) {
+    const ofRule = ruleToOff(document, targeting, sides, keepPilots)
+    if (ofRule === undefined) return undefined
+    changes.push(...ofRule)
   }
-  const rule = targeting?.type === 'object' && targeting.children?.length ? targeting : undefined
-  for (const { outcome } of rule === undefined ? [] : leaves(rule)) {
-    if (outcome.kind === 'opaque') throw unknownShape(document, flag)
+  const from = shareOf(definition, shapeOf(document, flag), sides)
+  return finish(document, { action: 'rollback', flag, changes, from, to: 0 })
+}
+
+function ruleToOff(
+  document: FlagsDocument,
+  rule: JsonNode,
+  sides: Sides,
+  keepPilots: boolean,
+): Change[] | undefined {
+  const changes: Change[] = []
+  for (const { outcome } of leaves(rule)) {
+    if (outcome.kind === 'opaque') return undefined
     if (outcome.kind === 'variant' && outcome.variant === sides.on && !keepPilots) {
-      offInstead(pathOf(outcome.node))
+      changes.push(changeAt(document, pathOf(outcome.node), sides.off))
     }
     if (outcome.kind !== 'split') continue
     const split = readSplit(outcome.node, outcome.list, sides)
-    if ('reason' in split) throw unknownShape(document, flag)
+    if ('reason' in split) return undefined
     // Both weights 0 gives everyone the default variant, which is off by now.
     if (split.on.weight === 0) continue
     const weights = weightsFor(0, split.total)
@@ -71,19 +127,5 @@ export function rollBack(document: FlagsDocument, options: RollBackOptions): Fla
       changeAt(document, pathOfWeight(split.off), weights.off),
     )
   }
-  const edit = finish(document, { action: 'rollback', flag, changes, from, to: 0 })
-  if (!keepPilots && leavesSomebody(edit)) throw unknownShape(document, flag)
-  return edit
-}
-
-/**
- * Whether the new text still sends probe users to the new side: then the rule was misunderstood.
- */
-function leavesSomebody({ after, flag }: FlagsEdit): boolean {
-  try {
-    return expectationOf(after, flag).on('') > 0
-  } catch {
-    // flagd refuses the file, which is reported when it is written.
-    return false
-  }
+  return changes
 }

@@ -1,6 +1,7 @@
 import { isDeepStrictEqual } from 'node:util'
 import { quote, SwitchbackError } from '../../errors.ts'
-import { type FlagsDocument, flagNode, property } from '../file/document.ts'
+import { type FlagsDocument, property } from '../file/document.ts'
+import { flagNode } from '../file/flag-members.ts'
 import {
   type Change,
   changeAt,
@@ -98,26 +99,24 @@ export function expectShare(
 }
 
 /** Why a shape cannot be edited, with its place and the ways that remain. */
-export function unknownShape(
-  document: FlagsDocument,
-  flag: string,
-  { disable = true }: { readonly disable?: boolean } = {},
-): SwitchbackError {
-  const shape = shapeOf(document, flag)
-  const [reason, place] =
-    shape.kind === 'unknown'
-      ? [shape.reason, ` (line ${shape.at.line}, column ${shape.at.column})`]
-      : ['it is unclear which variant is on', '']
+export function unknownShape(document: FlagsDocument, flag: string): SwitchbackError {
   return new SwitchbackError(
     'SB_SHAPE_UNKNOWN',
-    `cannot edit the flag ${quote(flag)}: ${reason}${place}`,
+    `cannot edit the flag ${quote(flag)}: ${shapeProblem(document, flag)}`,
     {
-      hint: disable
-        ? 'edit it by hand and check with switchback diff. In an emergency ' +
-          '"switchback rollback --disable" disables the flag: everyone gets the default of the code, the old side'
-        : 'rename it in the file, then run this again',
+      hint:
+        'edit it by hand and check with switchback diff. To take everyone back now, ' +
+        '"switchback rollback" disables the flag: everyone gets the default of the code, the old side',
     },
   )
+}
+
+/** What is not understood about a flag, and where. */
+export function shapeProblem(document: FlagsDocument, flag: string): string {
+  const shape = shapeOf(document, flag)
+  return shape.kind === 'unknown'
+    ? `${shape.reason} (line ${shape.at.line}, column ${shape.at.column})`
+    : 'it is unclear which variant is on'
 }
 
 /** The `on` share of a flag in per cent; `undefined` for unknown shapes. */
@@ -125,6 +124,12 @@ export function currentShare(document: FlagsDocument, flag: string): number | un
   const definition = flagNode(document, flag)
   const share = shareOf(definition, shapeOf(document, flag), sidesOf(definition))
   return share === undefined ? undefined : percentOf(share)
+}
+
+/** The share of users whom the flag routes to the new side: 0 for a disabled flag. */
+export function shareInForce(document: FlagsDocument, flag: string): number | undefined {
+  const disabled = property(flagNode(document, flag), 'state')?.value === 'DISABLED'
+  return disabled ? 0 : currentShare(document, flag)
 }
 
 /** Whether the default variant is the on side. */

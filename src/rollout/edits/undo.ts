@@ -1,12 +1,13 @@
 import { isDeepStrictEqual } from 'node:util'
 import { quote, SwitchbackError } from '../../errors.ts'
-import { type FlagsDocument, type JsonPath, nodeAt, valueOf } from '../file/document.ts'
+import { type FlagsDocument, type JsonPath, valueOf } from '../file/document.ts'
+import { atPlace } from '../file/flag-members.ts'
 import type { Change, FlagsEdit } from '../file/edit.ts'
 import { pointer } from '../check/findings.ts'
 import { flagChanges } from '../file/flag-diff.ts'
 import { hashName, type HistoryEntry, recorded, type RecordedChange } from '../history/history.ts'
 import { removePilot } from './pilot.ts'
-import { currentShare, finish } from './set-share.ts'
+import { shareInForce, finish } from './set-share.ts'
 import { parseShare } from '../split/share.ts'
 
 /**
@@ -48,12 +49,12 @@ export function undo(
   if (entry.pilot !== undefined) return undoPilot(document, entry)
   const kept = entry.changes ?? changesOutside(document, entry, earlier)
   const changes = kept.map(({ path, from, to }): Change => {
-    const node = nodeAt(document.root, path)
+    const node = atPlace(document, path)
     const now = node === undefined ? undefined : valueOf(node)
     if (!isDeepStrictEqual(now, to)) throw conflict(entry, path)
     return { path, from: to, to: from }
   })
-  const from = currentShare(document, flag)
+  const from = shareInForce(document, flag)
   const edit = finish(document, {
     action: 'undo',
     flag,
@@ -61,7 +62,7 @@ export function undo(
     from: from === undefined ? undefined : parseShare(from),
     to: undefined,
   })
-  const to = currentShare(edit.after, flag)
+  const to = shareInForce(edit.after, flag)
   return { ...edit, to, undoes: entry.id }
 }
 

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto'
 import { getNodePath, type ParseError, parseTree } from 'jsonc-parser'
 import { messageOf, quote, SwitchbackError } from '../../errors.ts'
-import { excessOf, folded } from '../../flagfile/index.ts'
+import { excessOf } from '../../flagfile/index.ts'
 
 /** A node of the JSON text: its kind, its place, its children. */
 export interface JsonNode {
@@ -198,7 +198,7 @@ export function property(node: JsonNode | undefined, key: string): JsonNode | un
   return node.children?.findLast((child) => child.children?.[0]?.value === key)?.children?.[1]
 }
 
-/** The node at a path, if there is one. */
+/** The node at a path below another, if there is one. */
 export function nodeAt(root: JsonNode, path: JsonPath): JsonNode | undefined {
   let node: JsonNode | undefined = root
   for (const part of path) {
@@ -236,36 +236,4 @@ export function duplicateKeys(node: JsonNode): JsonNode[] {
     }
   }
   return found
-}
-
-/** The names of the flags in a document. */
-export function flagNames(document: FlagsDocument): string[] {
-  return entriesOf(property(document.root, 'flags')).map(([key]) => key)
-}
-
-/**
- * The definition of one flag.
- *
- * @throws {SwitchbackError} `SB_FLAG_UNKNOWN` when the file has no such flag.
- */
-export function flagNode(document: FlagsDocument, flag: string): JsonNode {
-  const node = property(property(document.root, 'flags'), flag)
-  if (node?.type === 'object') return node
-  const names = flagNames(document)
-  const odd = entriesOf(document.root).find(([key]) => key !== 'flags' && folded(key) === 'flags')
-  if (odd !== undefined) {
-    throw new SwitchbackError(
-      'SB_FLAG_UNKNOWN',
-      `the file has ${quote(odd[0])} instead of "flags"`,
-      {
-        hint: 'flagd accepts it and serves its flags; rename it to "flags" for Switchback',
-      },
-    )
-  }
-  throw new SwitchbackError('SB_FLAG_UNKNOWN', `the file has no flag ${quote(flag)}`, {
-    hint:
-      names.length === 0
-        ? '"flags" is empty'
-        : `its flags: ${names.slice(0, 8).map(quote).join(', ')}${names.length > 8 ? ', ...' : ''}`,
-  })
 }

@@ -5,10 +5,10 @@ import {
   type JsonNode,
   type JsonPath,
   type JsonValue,
-  nodeAt,
   readFlags,
   valueOf,
 } from './document.ts'
+import { atPlace, pathAt, placeOf } from './flag-members.ts'
 import { pointer } from '../check/findings.ts'
 
 /** One changed place: the value before and after; `undefined` where there is none. */
@@ -36,6 +36,8 @@ export interface FlagsEdit {
   readonly to: number | undefined
   /** The pilot that was added or removed. */
   readonly pilot?: Pilot
+  /** Why a rollback disabled the flag without having been told to: its split could not be set. */
+  readonly because?: string
   /** The history entry that this edit undoes. */
   readonly undoes?: string
 }
@@ -58,6 +60,13 @@ export type EditAction =
   | 'pilot-remove'
   | 'undo'
 
+/** What to tell of a rollback that disabled the flag without having been told to; `''` of others. */
+export function whyDisabled({ because }: FlagsEdit): string {
+  return because === undefined
+    ? ''
+    : `the flag is disabled, since setting its split to 0 would not take everyone back: ${because}; an undo enables it again as it was`
+}
+
 /** Whether the file stays as it is. */
 export function changesNothing({ action, changes }: FlagsEdit): boolean {
   return changes.length === 0 && action !== 'restore'
@@ -72,7 +81,9 @@ export function editText(document: FlagsDocument, changes: readonly Change[]): F
   const pieces = changes.map((change) => pieceFor(document, change))
   const after = readFlags(splice(document.text, pieces))
   const expected = structuredClone(valueOf(document.root))
-  for (const change of changes) patch(expected, change)
+  for (const change of changes) {
+    patch(expected, { ...change, path: pathAt(document, change.path) })
+  }
   if (!isDeepStrictEqual(valueOf(after.root), expected)) {
     throw new SwitchbackError('SB_EDIT_UNSAFE', 'the edit would change more than it should', {
       hint: 'nothing was written; edit the file by hand and report this file to switchback',
@@ -98,11 +109,11 @@ function splice(text: string, pieces: readonly Piece[]): string {
 
 function pieceFor(document: FlagsDocument, change: Change): Piece {
   const { path, to, text } = change
-  const node = nodeAt(document.root, path)
+  const node = atPlace(document, path)
   if (node !== undefined && to !== undefined) {
     return { offset: node.offset, length: node.length, text: text ?? inline(to) }
   }
-  const holder = nodeAt(document.root, path.slice(0, -1))
+  const holder = atPlace(document, path.slice(0, -1))
   if (holder === undefined) {
     throw new SwitchbackError('SB_EDIT_UNSAFE', `the file has nothing at ${pointer(path)}`, {
       hint: 'nothing was written; look at switchback status and try again',
@@ -116,7 +127,7 @@ function pieceFor(document: FlagsDocument, change: Change): Piece {
 /** A new last property or element, placed like the one before it. */
 function insertion(document: FlagsDocument, holder: JsonNode, { path, to }: Change): Piece {
   const key = path.at(-1)
-  const name = typeof key === 'string' ? `${JSON.stringify(key)}: ` : ''
+  const name = holder.type === 'object' ? `${JSON.stringify(key)}: ` : ''
   const text = `${name}${inline(to ?? null)}`
   const last = holder.children?.at(-1)
   if (last === undefined) return { offset: holder.offset + 1, length: 0, text }
@@ -161,6 +172,7 @@ function patch(root: JsonValue, { path, to }: Change): void {
   const key = path.at(-1) ?? ''
   const target = holder as Record<string | number, unknown>
   if (to === undefined && Array.isArray(holder)) holder.splice(Number(key), 1)
+  else if (Array.isArray(holder) && typeof key === 'string') holder.push(structuredClone(to))
   else if (to === undefined) delete target[key]
   else
     Object.defineProperty(target, key, {
@@ -171,14 +183,15 @@ function patch(root: JsonValue, { path, to }: Change): void {
     })
 }
 
-/** A change of one place from its current value. */
+/** A change of one place from its current value. @param path through the text, or by the usual names */
 export function changeAt(
   document: FlagsDocument,
   path: JsonPath,
   to: JsonValue | undefined,
 ): Change {
-  const node = nodeAt(document.root, path)
-  return { path, from: node === undefined ? undefined : valueOf(node), to }
+  const node = atPlace(document, path)
+  const from = node === undefined ? undefined : valueOf(node)
+  return { path: placeOf(document, path), from, to }
 }
 
 /** A line that an edit removed or added. */

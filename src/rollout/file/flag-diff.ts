@@ -10,6 +10,7 @@ import {
   walk,
 } from './document.ts'
 import type { Change } from './edit.ts'
+import { flagEntries } from './flag-members.ts'
 
 /** The flags whose definition differs, or the shared rule that they refer to. */
 export function changedFlags(before: FlagsDocument, after: FlagsDocument): string[] {
@@ -92,8 +93,7 @@ export function variantNames(document: FlagsDocument, flag: string): string[] {
 }
 
 function flagsOf(document: FlagsDocument): ReadonlyMap<string, JsonNode> {
-  const all = entriesOf(property(document.root, 'flags'))
-  return new Map(all.map(([name, node]) => [name, node]))
+  return new Map(flagEntries(document).map(([name, node]) => [name, node]))
 }
 
 function sharedRules(document: FlagsDocument): JsonValue | undefined {

@@ -1,9 +1,9 @@
-import { type FlagsDocument, flagNode, property, readFlags } from '../file/document.ts'
+import { type FlagsDocument, readFlags } from '../file/document.ts'
 import { changedFlags, flagChanges, namesNobody, variantNames } from '../file/flag-diff.ts'
 import { type HistoryEntry, newId, recorded } from './history.ts'
 import { readLastGood } from '../file/last-good.ts'
 import type { FlagsFile } from '../place/place.ts'
-import { currentShare } from '../edits/set-share.ts'
+import { shareInForce } from '../edits/set-share.ts'
 import { surprise } from './surprise.ts'
 
 /**
@@ -59,11 +59,9 @@ export function outsideEntries({ before, beforeHash, after, at }: OutsideEdit): 
   })
 }
 
-/** The share of users whom the flag routes to the new side; 0 for a disabled flag. */
 function shareIn(document: FlagsDocument, flag: string): number | undefined {
   try {
-    const disabled = property(flagNode(document, flag), 'state')?.value === 'DISABLED'
-    return disabled ? 0 : currentShare(document, flag)
+    return shareInForce(document, flag)
   } catch {
     // The flag was added or removed.
     return undefined

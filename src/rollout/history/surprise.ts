@@ -1,6 +1,6 @@
 import type { FlagsDocument } from '../file/document.ts'
 import { createEvaluator, syntheticUser, type UserContext } from '../users/evaluate.ts'
-import { flagNode } from '../file/document.ts'
+import { flagNode } from '../file/flag-members.ts'
 import { sidesOf } from '../split/split.ts'
 import { validate } from '../check/validate.ts'
 

@@ -2,13 +2,13 @@ import {
   duplicateKeys,
   entriesOf,
   type FlagsDocument,
-  flagNode,
   type JsonNode,
   type Position,
   positionAt,
   property,
   walk,
 } from '../file/document.ts'
+import { flagEntries, flagNode } from '../file/flag-members.ts'
 import { quote } from '../../errors.ts'
 import { folded } from '../../flagfile/index.ts'
 import { readSplit, sidesOf, type Split } from './split.ts'
@@ -108,25 +108,6 @@ function isFractional(node: JsonNode): boolean {
   return node.type === 'object' && property(node, 'fractional') !== undefined
 }
 
-const FIELDS = ['state', 'variants', 'defaultVariant', 'targeting'] as const
-
-/**
- * The key of a field that flagd accepts although its case is not the usual one. Edits find fields
- * by their usual names only, so such a flag counts as not understood.
- */
-export function oddKey(definition: JsonNode): JsonNode | undefined {
-  const keys = entriesOf(definition).map(([, , keyNode]) => keyNode)
-  return keys.find((node) => {
-    const key = String(node.value)
-    return FIELDS.some((field) => field !== key && folded(field) === folded(key))
-  })
-}
-
-function oddReason(key: JsonNode): string {
-  const field = FIELDS.find((each) => folded(each) === folded(String(key.value)))
-  return `flagd reads its field ${quote(key.value)} as ${quote(field)}, which is the name to write`
-}
-
 /** How the flag decides, with the nodes that an edit would touch. */
 export function shapeOf(document: FlagsDocument, flag: string): Shape {
   const definition = flagNode(document, flag)
@@ -139,8 +120,6 @@ export function shapeOf(document: FlagsDocument, flag: string): Shape {
   if (twice !== undefined) {
     return unknown(`the key ${quote(twice.value)} is repeated in one object`, twice)
   }
-  const odd = oddKey(definition)
-  if (odd !== undefined) return unknown(oddReason(odd), odd)
   const sides = sidesOf(definition)
   if (sides === undefined) {
     const node = property(definition, 'variants') ?? definition
@@ -181,15 +160,7 @@ function ambiguousKey(
   flag: string,
   definition: JsonNode,
 ): JsonNode | undefined {
-  const outside = [document.root, property(document.root, 'flags')]
-  const path = new Set(['flags', flag])
-  for (const node of outside) {
-    const keys = entriesOf(node).filter(([key]) => path.has(key))
-    const seen = new Set<string>()
-    for (const [key, , keyNode] of keys) {
-      if (seen.has(key)) return keyNode
-      seen.add(key)
-    }
-  }
-  return duplicateKeys(definition)[0]
+  const roots = entriesOf(document.root).filter(([key]) => folded(key) === 'flags')
+  const same = flagEntries(document).filter(([name]) => name === flag)
+  return roots[1]?.[2] ?? same[1]?.[2] ?? duplicateKeys(definition)[0]
 }

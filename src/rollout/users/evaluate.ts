@@ -4,12 +4,12 @@ import type { FlagDefinition, FlagSet } from '../../flagfile/index.ts'
 import {
   entriesOf,
   type FlagsDocument,
-  flagNode,
   type JsonValue,
   property,
   valueOf,
   walk,
 } from '../file/document.ts'
+import { flagNode } from '../file/flag-members.ts'
 import { leaves } from '../split/shape.ts'
 
 /** A user as flagd sees one: the targeting key, or a whole evaluation context. */

@@ -11,13 +11,13 @@ import type { Side } from '../../side.ts'
 import {
   entriesOf,
   type FlagsDocument,
-  flagNode,
   type JsonNode,
   type JsonValue,
   positionAt,
   property,
   valueOf,
 } from '../file/document.ts'
+import { flagNode } from '../file/flag-members.ts'
 import type { UserContext } from './evaluate.ts'
 
 /** Why one user gets this result. */

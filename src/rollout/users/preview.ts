@@ -2,7 +2,7 @@ import { setImmediate } from 'node:timers/promises'
 import type { FlagsDocument } from '../file/document.ts'
 import { type Answer, createEvaluator, movesByItself } from './evaluate.ts'
 import { syntheticUser, type User } from './evaluate.ts'
-import { flagNode } from '../file/document.ts'
+import { flagNode } from '../file/flag-members.ts'
 import { sidesOf } from '../split/split.ts'
 
 export interface PreviewOptions {

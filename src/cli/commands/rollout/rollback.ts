@@ -8,10 +8,12 @@ import { targetOptions } from '../../changing/target.ts'
 export const command: Command = defineCommand({
   usage: 'rollback [options]',
   summary: 'routes everyone to the old side now, and waits until every process confirms it',
-  details: `Never prompts. Sets all weights of "on" to 0, and pilots and a default variant of "on" to "off". Starts
-over when another editor was faster. If the file says so already and flagd or a process does not
-follow, writes the file again with a newer time. switchback undo restores the split before. With --target git a clone
-that is behind is fast-forwarded first.
+  details: `Never prompts. Sets all weights of "on" to 0, and pilots and a default variant of "on" to "off". Where
+that cannot be done, or the rule would still fail or send users to the new side, disables the flag and says why:
+everyone gets the default of the code, the old side. A disabled flag is taken back already. Starts over when
+another editor was faster. If the file says so already and flagd or a process does not
+follow, writes the file again with a newer time. switchback undo restores what was before. With --target git a
+clone that is behind is fast-forwarded first.
 
 Needs a flags file that flagd accepts. If it is broken, refused or gone, --restore writes the last file that
 switchback wrote (<flags file>.last-good), with everyone on the old side, and keeps the broken one as <flags
@@ -32,7 +34,7 @@ ${changeJson}`,
     },
     disable: {
       type: 'boolean',
-      help: 'disable the flag instead, for rules that cannot be edited',
+      help: 'disable the flag, whatever its rule is',
     },
   },
   examples: [

@@ -21,9 +21,9 @@ export function rollbackButton(info: () => ControlInfo | undefined): {
   /** A rollback that was not confirmed: what is shown follows the updates until it is. */
   let pending = false
   byId('back').append(button)
-  button.addEventListener('click', () => void run(false))
+  button.addEventListener('click', () => void run())
 
-  async function run(disable: boolean): Promise<void> {
+  async function run(): Promise<void> {
     if (running) return
     running = true
     pending = false
@@ -34,12 +34,12 @@ export function rollbackButton(info: () => ControlInfo | undefined): {
     }, 50)
     setText(label, 'Rolling back')
     try {
-      const answer = await requestRollback(disable)
+      const answer = await requestRollback()
       pending = !answer.confirmed
       if (pending) showPending(answer)
       else show(...doneText(answer))
     } catch (error) {
-      failed(error, disable)
+      failed(error)
     } finally {
       clearInterval(watch)
       running = false
@@ -77,7 +77,7 @@ export function rollbackButton(info: () => ControlInfo | undefined): {
     )
   }
 
-  function failed(error: unknown, disabled: boolean): void {
+  function failed(error: unknown): void {
     const known = error instanceof ApiError ? error : undefined
     if (known?.code === 'SB_CONTROL_TOKEN') {
       show('failed', 'Nothing was changed', 'A rollback from here needs the token.')
@@ -90,10 +90,7 @@ export function rollbackButton(info: () => ControlInfo | undefined): {
       return
     }
     const message = known?.message ?? String(error)
-    const disable = h('button', { class: 'plain', type: 'button' }, 'Disable the flag instead')
-    disable.addEventListener('click', () => void run(true))
-    const offer = !disabled && known?.code === 'SB_SHAPE_UNKNOWN' ? [disable] : []
-    show('failed', 'Not rolled back', `${message}. ${known?.hint ?? ''}`, ...offer)
+    show('failed', 'Not rolled back', `${message}. ${known?.hint ?? ''}`)
   }
 
   function belowText(): string {

@@ -54,7 +54,7 @@ function switchRow(): Row {
     if (known === undefined || button.disabled) return
     button.disabled = true
     setText(outcome, 'Rolling back \u2026')
-    const [tone, text] = await requestRollback(false, known.flag).then(
+    const [tone, text] = await requestRollback(known.flag).then(
       (answer): [string, string] =>
         answer.confirmed
           ? [
