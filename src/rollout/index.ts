@@ -19,6 +19,8 @@ export {
 export { type JudgeOptions, judgeProcess } from './confirm/judge-process.ts'
 export { entryOf, linesOf } from './history/record.ts'
 export { parseHistory } from './history/history.ts'
+export { flagsOf } from './file/flag-members.ts'
+export { operandCounts } from './check/check-operator.ts'
 export { hashOf } from './file/document.ts'
 export { lastGoodFile } from './file/last-good.ts'
 export { behindLinks, requireWritable } from './file/location.ts'

@@ -8,6 +8,8 @@ import {
   changeShare,
   changeUndo,
   describe as describeFlag,
+  expectationOf,
+  judgeProcess,
   readFlags,
   readHistory,
   rollBack,
@@ -148,6 +150,54 @@ describe('a rollback always works', () => {
       false,
       false,
     ])
+  })
+})
+
+describe('a process whose evaluations fail', () => {
+  const split50 = {
+    feature: '',
+    probes: 100,
+    on: 50,
+    kind: 'exact',
+    mode: 'rpc',
+    hash: '',
+  } as const
+  const reading = {
+    instance: 'a',
+    knowsFlag: true,
+    others: [],
+    up: false,
+    refused: undefined,
+    operations: { off: 0, on: 0 },
+    newSide: 'redis',
+    newSideUp: true,
+    stages: [],
+    owed: 0,
+  }
+  const causes = (text: string): string[] =>
+    [[{ ...split50, since: undefined }], []].map(
+      (splits) =>
+        judgeProcess(
+          { process: 'p', at: 0, error: '', reading: { ...reading, splits } },
+          { flag, expected: expectationOf(readFlags(text), flag) },
+        ).cause,
+    )
+
+  test.each([
+    ['TYPE_MISMATCH', notSettable[0]?.[1]],
+    ['PARSE_ERROR', notSettable[1]?.[1]],
+    ['GENERAL', notSettable[4]?.[1]],
+  ])('is said to get %s, not to be cut off', (code, text = '') => {
+    for (const cause of causes(text)) {
+      expect(cause).toContain(`the flag as written answers ${code}`)
+      expect(cause).not.toContain('unreachable')
+    }
+  })
+
+  test('is cut off where the flag as written does not fail', () => {
+    for (const cause of causes(fileOf({ targeting: split() }))) {
+      expect(cause).toContain('its flags are unreachable')
+    }
   })
 })
 

@@ -1,7 +1,9 @@
 import { describe, expect, it } from 'vitest'
+import { OPERATOR_NAMES } from '../../src/flagfile/index.ts'
 import {
   createEvaluator,
   type FindingCode,
+  operandCounts,
   readFlags,
   type User,
   validate,
@@ -196,6 +198,22 @@ describe('validate', () => {
     expect(codes(shared)).toEqual(['unknown-operator'])
     const proto = fileWith({ targeting: { if: [{ constructor: [1] }, 'on', 'off'] } })
     expect(codes(proto)).toEqual(['unknown-operator'])
+  })
+
+  it('only operators that flagd does not know: the evaluator and the check have one list', () => {
+    expect(Object.keys(operandCounts).toSorted()).toEqual([...OPERATOR_NAMES].toSorted())
+    for (const condition of [
+      { '?:': [true, true, false] },
+      { '==': [{ abs: -1 }, 1] },
+      { contains_all: [['a', 'b'], ['a']] },
+      { contains_any: [['a'], ['a']] },
+      { contains_none: [['a'], ['b']] },
+      { '!': { set: [0] } },
+    ]) {
+      const text = fileWith({ targeting: { if: [condition, 'on', 'off'] } })
+      expect(validate(text).filter(({ severity }) => severity === 'error')).toEqual([])
+      expect(answers(text)).toEqual(new Set(['on']))
+    }
   })
 
   it('an unknown $ref', () => {

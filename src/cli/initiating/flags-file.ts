@@ -1,7 +1,7 @@
 import { existsSync, readdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { isSwitchbackError, quote } from '../../errors.ts'
-import { editText, flagNames, type JsonValue, loadFlags } from '../../rollout/index.ts'
+import { editText, flagNames, flagsOf, loadFlags } from '../../rollout/index.ts'
 import { usageError } from '../framework/command.ts'
 
 /** What is to become of a file; `text` is undefined where it stays as it is. */
@@ -12,7 +12,7 @@ export interface PlannedFile {
 }
 
 /** Everybody is on the old side. */
-const FLAG: JsonValue = {
+const FLAG = {
   state: 'ENABLED',
   variants: { on: true, off: false },
   defaultVariant: 'off',
@@ -34,7 +34,9 @@ export async function planFlags(flag: string, named: string | undefined): Promis
   try {
     const document = await loadFlags(path)
     if (flagNames(document).includes(flag)) return { path, what: 'there', text: undefined }
-    const change = { path: ['flags', flag], from: undefined, to: FLAG }
+    const isList = flagsOf(document)?.type === 'array'
+    const to = isList ? { key: flag, ...FLAG } : FLAG
+    const change = { path: ['flags', flag], from: undefined, to }
     return { path, what: 'added', text: editText(document, [change]).text }
   } catch (error) {
     if (!isSwitchbackError(error)) throw error

@@ -52,3 +52,6 @@ export const OPERATORS: ReadonlyMap<string, MakeOperator> = new Map([
   ['var', lookUpOf] as [string, MakeOperator],
   ['fractional', splitOf] as [string, MakeOperator],
 ])
+
+/** Their names, for who checks a rule without evaluating it. */
+export const OPERATOR_NAMES: ReadonlySet<string> = new Set(OPERATORS.keys())

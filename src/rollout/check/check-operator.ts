@@ -1,14 +1,19 @@
 import { quote } from '../../errors.ts'
 import { closestName } from '../../closest.ts'
+import { OPERATOR_NAMES } from '../../flagfile/index.ts'
 import type { JsonNode } from '../file/document.ts'
 import type { TargetingContext } from './targeting-context.ts'
 
-/** Every operator of flagd's rules and how many operands it takes; from its published schema. */
-const operators: Readonly<Record<string, readonly [least: number, most: number]>> = {
+/**
+ * How many operands each operator takes; from flagd's published schema, and for those that only its
+ * code knows (`?:`, `abs`, `set`, `contains_...`) as a real flagd answers.
+ */
+export const operandCounts: Readonly<Record<string, readonly [least: number, most: number]>> = {
   var: [1, 2],
   missing: [0, Infinity],
   missing_some: [2, 2],
   if: [1, Infinity],
+  '?:': [1, Infinity],
   '==': [2, 2],
   '===': [2, 2],
   '!=': [2, 2],
@@ -18,6 +23,7 @@ const operators: Readonly<Record<string, readonly [least: number, most: number]>
   '<': [2, 3],
   '<=': [2, 3],
   '%': [2, 2],
+  abs: [1, Infinity],
   '/': [2, 2],
   '*': [2, Infinity],
   '+': [1, Infinity],
@@ -36,6 +42,10 @@ const operators: Readonly<Record<string, readonly [least: number, most: number]>
   none: [2, 2],
   some: [2, 2],
   in: [2, 2],
+  contains_all: [2, 2],
+  contains_any: [2, 2],
+  contains_none: [2, 2],
+  set: [1, 3],
   reduce: [3, 3],
   substr: [2, 3],
   starts_with: [2, 2],
@@ -51,9 +61,8 @@ export function checkOperator(
   args: JsonNode,
   context: TargetingContext,
 ): boolean {
-  const count = Object.hasOwn(operators, operator) ? operators[operator] : undefined
-  if (count === undefined) {
-    const near = closestName(operator, Object.keys(operators))
+  if (!OPERATOR_NAMES.has(operator)) {
+    const near = closestName(operator, [...OPERATOR_NAMES])
     context.report({
       code: 'unknown-operator',
       flag: context.flag,
@@ -66,7 +75,8 @@ export function checkOperator(
     })
     return false
   }
-  checkCount(operator, operandsOf(args), count, args, context)
+  const count = operandCounts[operator]
+  if (count !== undefined) checkCount(operator, operandsOf(args), count, args, context)
   return true
 }
 

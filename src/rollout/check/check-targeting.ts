@@ -54,7 +54,7 @@ function checkRule(node: JsonNode, context: TargetingContext, use: Use): void {
   if (!checkOperator(operator, keyNode, args, context)) return
   const operands = operandsOf(args)
   if (operator === 'fractional') checkFractional(node, args, context, use, checkRule)
-  else if (operator === 'if') checkIf(operands, context, use)
+  else if (operator === 'if' || operator === '?:') checkIf(operands, context, use)
   else if (operator === 'var') checkVariable(operands, context)
   else {
     if (operator === 'in') checkIn(operands, context)

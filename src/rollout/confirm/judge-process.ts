@@ -53,8 +53,7 @@ export function judgeProcess(answer: ProcessAnswer, options: JudgeOptions): Proc
   const wrong = reading.splits.find((split) => !decides(split, options.expected))
   const shown = wrong ?? reading.splits[0]
   if (shown === undefined) {
-    const cause =
-      refuses === '' ? ignorance(reading, options.flag) : `refuses the flags: ${refuses}`
+    const cause = refuses === '' ? ignorance(reading, options) : `refuses the flags: ${refuses}`
     return { ...base, ...unknown, pending: reading.knowsFlag, refuses, cause }
   }
   const counts = { probes: shown.probes, on: shown.on, sample: shown.kind === 'sample' }
@@ -76,14 +75,24 @@ function isLikely(on: number, probes: number, share: number): boolean {
   return Math.abs(on - share * probes) <= 4 * Math.sqrt(share * (1 - share) * probes) + 1
 }
 
-function ignorance({ others, knowsFlag, up }: ProcessReading, flag: string): string {
+function ignorance(
+  { others, knowsFlag, up }: ProcessReading,
+  { flag, expected }: JudgeOptions,
+): string {
   if (knowsFlag) {
-    const why = up === false ? 'its flags are unreachable' : 'its flag source has not answered yet'
+    const why = up === false ? whyDown(expected.fails('')) : 'its flag source has not answered yet'
     return `does not know what it decides for "${flag}": ${why}`
   }
   return others.length > 0
     ? `does not decide "${flag}" (it decides ${others.slice(0, 3).join(', ')})`
     : `does not report what it decides for "${flag}": an older Switchback, or another application`
+}
+
+/** A process tells only that its evaluations fail; where the file makes them fail, that is why. */
+function whyDown(errorCode: string): string {
+  return errorCode === ''
+    ? 'its flags are unreachable'
+    : `the flag as written answers ${errorCode}, so each user keeps the side known last (switchback validate shows why)`
 }
 
 function refusalOf({ refused }: ProcessReading): string {
@@ -109,7 +118,7 @@ function causeOf(
     return `${now}${cache}: it refuses the flags${when === '' ? '' : ` since ${when}`}: ${refuses}`
   }
   const stale = since === undefined ? '' : `, unchanged since ${clock(since)}`
-  if (reading.up === false) return `${now}${cache}: its flags are unreachable${stale}`
+  if (reading.up === false) return `${now}${cache}: ${whyDown(expected.fails(feature))}${stale}`
   if (hash !== '' && hash === expected.hash) {
     return `${now}${cache}, although it has the new flags`
   }
