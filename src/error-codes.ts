@@ -450,9 +450,9 @@ export const errorCodes = {
   SB_SHAPE_UNKNOWN: {
     group: 'Changing the split',
     meaning: 'The rule of the flag is not a split that Switchback can edit. Nothing was written.',
-    raisedBy:
-      '`set`, `rollback`, `pilot`, `preview`, the control page; `openfeature-switchback/rollout`',
-    remedy: 'Edit it by hand. In an emergency `switchback rollback --disable` disables the flag.',
+    raisedBy: '`set`, `pilot`, `preview`, the control page; `openfeature-switchback/rollout`',
+    remedy:
+      'Edit it by hand. `switchback rollback` takes everyone back all the same: it disables the flag.',
   },
   SB_FLAGS_CHANGED: {
     group: 'Changing the split',

@@ -38,7 +38,21 @@ it('variants that are text: nobody could move, so validate, doctor, preview, set
     expect(await jsonOf(run(...argv))).toMatchObject({ ok: false, share: 10, problem })
   }
   expect((await run('watch', ...looks.filter((each) => each !== '--json'))).stdout).toContain(words)
-  // The way back is never refused.
-  expect((await run('rollback', '--no-flagd')).code).toBe(0)
-  expect(await readFile(file, 'utf8')).toContain('["on", 0]')
+  // The way back is never refused. A split of 0 would leave those on the new side who are known there.
+  const printed = await jsonOf(run('rollback', '--no-flagd', '--print', '--json'))
+  expect(JSON.stringify(printed)).toContain('DISABLED')
+  const back = await run('rollback', '--no-flagd')
+  expect([back.code, back.stdout]).toEqual([0, expect.stringContaining(words)])
+  expect(back.stdout).toMatch(/disabled +the flag is disabled, since .* an undo enables it again/s)
+  expect(await readFile(file, 'utf8')).toBe(text.replace('ENABLED', 'DISABLED'))
+  const again = await run('rollback', '--no-flagd')
+  expect([again.code, again.stdout]).toEqual([0, expect.stringContaining('already taken back')])
+  expect((await run('undo', '--no-flagd', '--yes')).code).toBe(0)
+  expect(await readFile(file, 'utf8')).toBe(text)
+  expect(await jsonOf(run('rollback', '--no-flagd', '--json'))).toMatchObject({
+    ok: true,
+    action: 'disable',
+    to: 0,
+    because: expect.stringContaining('TYPE_MISMATCH'),
+  })
 })

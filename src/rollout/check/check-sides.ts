@@ -40,6 +40,6 @@ export function sidesProblem(flag: string, definition: JsonNode): SwitchbackErro
   )
   if (odd.length === 0) return undefined
   const names = someOf(odd.map(([name, node]) => `${name} = ${JSON.stringify(valueOf(node))}`))
-  const message = `the variants of flag ${quote(flag)} are not true and false (${names}): every app asks for a boolean, gets TYPE_MISMATCH and serves the old side, whatever the share is`
+  const message = `the variants of flag ${quote(flag)} are not true and false (${names}): every app asks for a boolean, gets TYPE_MISMATCH and leaves each user on the side known last, else the old one, whatever the share is`
   return new SwitchbackError('SB_VARIANTS_NOT_BOOLEAN', message, { hint: fix })
 }

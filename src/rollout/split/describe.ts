@@ -65,7 +65,7 @@ export function describe(document: FlagsDocument, flag: string): Description {
   const sentence = disabled
     ? 'Disabled: every caller gets the default of its own code, which is the old side in Switchback.'
     : unusable !== undefined
-      ? 'Everyone gets the old side, whatever the rule says: the variants are not true and false.'
+      ? 'No app can use it, whatever the rule says: each user keeps the side known last, else gets the old one.'
       : sentenceOf(shape, { ...common, share, segments }) + (moving ? MOVING : '')
   return {
     ...common,
