@@ -1,7 +1,7 @@
 import { setImmediate } from 'node:timers/promises'
 import type { FlagsDocument } from '../file/document.ts'
 import type { FlagsEdit } from '../file/edit.ts'
-import { type Answer, createEvaluator, syntheticUser, type User } from './evaluate.ts'
+import { type Answer, createEvaluator, definitionOf, syntheticUser, type User } from './evaluate.ts'
 import { pilotsOf } from '../edits/pilot.ts'
 import { currentShare, setShare } from '../edits/set-share.ts'
 
@@ -140,7 +140,9 @@ export async function boundaryProbes(
   flag: string,
   count: number,
 ): Promise<Probe[]> {
-  const share = currentShare(document, flag)
+  // Of a disabled flag nobody is beside it, and a rollback would wait for the search.
+  const disabled = definitionOf(document, flag).state === 'DISABLED'
+  const share = disabled ? undefined : currentShare(document, flag)
   const found: Probe[] = []
   if (share !== undefined) {
     for (const neighbour of [Math.max(0, share - 1), Math.min(100, share + 1)]) {
