@@ -72,7 +72,7 @@ const SLICE_MS = 0.5
 const YIELD_MS = 25
 /** Longest round in milliseconds; a provider has no deadline of its own. */
 const ROUND_MS = 10_000
-/** A round may use one part in this many of the time while nothing changes. */
+/** What a round computes may be one part in this many of the time while nothing changes. */
 const IDLE_PARTS = 50
 /** The same while changes follow each other, and the longest wait that this may cause. */
 const BUSY_PARTS = 4
@@ -172,7 +172,9 @@ export class LiveSplitWatch {
     const answered = askable && this.#underWay < MAX_LOST && (await this.#ask(round, pace))
     this.#running = undefined
     const now = performance.now()
-    this.#notBefore = now + Math.min((now - begun) * BUSY_PARTS, MAX_GAP_MS)
+    // By what it computed: on a busy machine it takes long, and the next change must not wait for that.
+    const cost = Math.min(now - begun, round.busyMs)
+    this.#notBefore = now + Math.min(cost * BUSY_PARTS, MAX_GAP_MS)
     // A round that spans two configurations describes neither.
     if (changes !== this.#changes || hash !== this.#hash()) return this.#schedule(0)
     if (!answered) {
