@@ -49,6 +49,15 @@ export function cpuOver(one, reference) {
   return median(one.cpuSamples.map((cpuUs, round) => cpuUs - reference.cpuSamples[round]))
 }
 
+/** CPU of `one` as a multiple of that of `reference`, or of several one after the other: the median over the rounds. */
+export function cpuTimes(one, ...references) {
+  return median(
+    one.cpuSamples.map(
+      (cpuUs, round) => cpuUs / references.reduce((sum, each) => sum + each.cpuSamples[round], 0),
+    ),
+  )
+}
+
 /** Throughput of `one` as a share of that of `reference`: the median over the rounds. */
 export function throughputShare(one, reference) {
   return median(one.wallSamples.map((wallUs, round) => reference.wallSamples[round] / wallUs))

@@ -1,4 +1,4 @@
-import { cpuOver, throughputShare } from '../measure.mjs'
+import { cpuOver, cpuTimes, throughputShare } from '../measure.mjs'
 
 /**
  * One table of the report: costs an operation, beside those of the contender called `reference`.
@@ -23,6 +23,13 @@ export function costTable(title, results, reference) {
 
 /** One line of the list of aims. */
 export const aim = (measure, wanted, figure, met) => ({ measure, wanted, figure, met })
+
+/** CPU beside that of others in the same rounds, of which all are done together. */
+export function timesAim(measure, most, one, ...references) {
+  const times = cpuTimes(one, ...references)
+  const beside = references.map(({ name }) => name).join(' and ')
+  return aim(measure, `<= ${most} x (${beside})`, `${times.toFixed(2)} x`, times <= most)
+}
 
 export const digits = (us) => us.toFixed(us < 10 ? 2 : 1)
 export const signed = (us) => `${us < 0 ? '' : '+'}${digits(us)}`

@@ -15,6 +15,7 @@ import { table } from '../measure.mjs'
 const SECTIONS = [
   'decision',
   'redis-hits',
+  'redis-sets',
   'file-hits',
   'hot-key',
   'migration',
@@ -23,6 +24,7 @@ const SECTIONS = [
   'flip',
   'start-up',
   'memory',
+  'operator',
 ]
 /** Which are run when they are asked for: they take minutes. */
 const MORE = ['growth']
