@@ -28,6 +28,8 @@ export interface ChaosOptions {
   /** Root of the built package under test. @default this repository */
   readonly package?: string
   readonly planted?: Planted
+  /** Goes on until so many faults have struck: on a busy machine one may take all the time. @default 0 */
+  readonly least?: number | undefined
   /** Ends at the first finding that breaks a promise. @default false */
   readonly untilFound?: boolean
   /** What happens in the place of the profile's faults. */
@@ -105,6 +107,7 @@ async function run(options: ChaosOptions, site: Site): Promise<Result> {
     strikeAll(present, faults, leftOut, {
       seed,
       seconds,
+      least: options.least,
       calm: profile.calm,
       hostCalm: profile.hostCalm ?? profile.calm,
       logs,

@@ -9,6 +9,8 @@ import { randomFor, shuffled } from './random.ts'
 export interface Schedule {
   readonly seed: number
   readonly seconds: number
+  /** Goes on until so many faults have struck. @default 0 */
+  readonly least?: number | undefined
   readonly calm: number
   readonly hostCalm: number
   readonly logs: string
@@ -25,17 +27,19 @@ export async function strikeAll(
   scene: Omit<Scene, 'random'>,
   faults: Dealt,
   leftOut: ReadonlyMap<string, string>,
-  { seed, seconds, calm, hostCalm, logs, struck, signal, onTrouble }: Schedule,
+  { seed, seconds, least = 0, calm, hostCalm, logs, struck, signal, onTrouble }: Schedule,
 ): Promise<void> {
   const end = performance.now() + seconds * 1000
   const play = async (lane: Lane): Promise<void> => {
     const random = randomFor(seed, lane)
     const names = [...faults].filter(([name, fault]) => fault.lane === lane && !leftOut.has(name))
+    const enough = (): boolean => names.length === 0 || struck.length >= least
+    const isOver = (): boolean => signal.aborted || (performance.now() >= end && enough())
     let deck: Dealt[number][] = []
-    for (let i = 0; performance.now() < end && !signal.aborted; i += 1) {
+    for (let i = 0; !isOver(); i += 1) {
       const pause = random() * PAUSES[lane] * (lane === 'host' ? hostCalm : calm)
       await delay(Math.min(pause, Math.max(0, end - performance.now())))
-      if (performance.now() >= end || signal.aborted) break
+      if (isOver()) break
       if (deck.length === 0) deck = shuffled(names, random)
       const next = deck.pop()
       if (next === undefined) continue

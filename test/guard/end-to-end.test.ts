@@ -7,6 +7,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout } from 'node:timers/promises'
 import { OpenFeature } from '@openfeature/server-sdk'
+import { Redis } from 'ioredis'
 import { afterAll, describe, expect, test } from 'vitest'
 import { fileCache, redisCache } from '../../src/cache/index.ts'
 import type { CacheBackend } from '../../src/cache/index.ts'
@@ -94,7 +95,11 @@ async function stage(name: string, run: (stage: Stage) => Promise<void>): Promis
   const path = stack.use(await startTcpProxy(redis.port))
   const telemetry = stack.use(createTelemetry({ meter: false }))
   const world = { failing: 0, failed: 0 }
-  const remote = withWarnings(redisCache({ url: `redis://127.0.0.1:${path.port}` }))
+  // Without the socket timeout of the switch's own client, which a stall of this process would be enough for.
+  const client = new Redis(path.port, { enableOfflineQueue: false, maxRetriesPerRequest: 0 })
+  client.on('error', () => undefined)
+  stack.defer(() => client.disconnect())
+  const remote = withWarnings(redisCache({ client }))
   const cache = stack.use(
     createCacheSwitch({
       off: fileCache({ directory: join(directory, 'cache') }),

@@ -115,8 +115,12 @@ describe('two Redis, A and B', () => {
       await reader.onUser.get(key)
       await delay(20)
     }
-    await until('B serves', async () => (await reader.onUser.getOrSet(key, () => 'v9')) !== '')
-    await until('B keeps it', async () => (await reader.onUser.get(key)) !== undefined, 30_000)
+    // On a busy machine its licence may end now and then, and B is cold once more.
+    await until('B keeps what it serves', async () => {
+      let loads = 0
+      for (let i = 0; i < 5; i += 1) await reader.onUser.getOrSet(key, () => `v9 ${(loads += 1)}`)
+      return loads === 0
+    })
   })
 
   test('clear() ends for every process at once', async () => {
