@@ -30,6 +30,20 @@ describe.skipIf(!redisServerAvailable())('doctor and the memory of Redis', () =>
   })
 })
 
+describe.skipIf(!redisServerAvailable())('doctor and a replica', () => {
+  it('names its master', async () => {
+    await using redis = await startRedis()
+    const role = async () => (await examine(redis.url)).find(({ check }) => check === 'redis role')
+    expect(await role()).toBeUndefined()
+    await redis.command('REPLICAOF', '127.0.0.1', '1')
+    expect(await role()).toMatchObject({
+      state: 'problem',
+      text: `${redis.url} is a replica: it refuses every write, so the old side serves all users`,
+      remedy: expect.stringContaining('name its master, 127.0.0.1:1'),
+    })
+  })
+})
+
 describe.skipIf(!redisServerAvailable())('doctor and a Redis that several machines follow', () => {
   it('tries it', async () => {
     await using redis = await startRedis()

@@ -70,6 +70,7 @@ export async function checkRedis(question: RedisQuestion): Promise<DoctorFinding
     const version = /^(?:valkey|redis)_version:(\S+)/m.exec(info)?.[1] ?? 'unknown'
     return [
       ok(check, `${shown} answers, version ${version}`),
+      ...checkRole(info, shown),
       ...checkMemory(info),
       ...checkClock(skew),
       checkState({ ...question, url, shown }, await statesIn(redis, settings)),
@@ -182,6 +183,22 @@ function nodeOfCluster(shown: string): DoctorFinding {
     `${shown} is a node of a Redis Cluster, and a URL is used as a single Redis: each node has a part of the keys only`,
     "pass a Cluster client instead: redisCache({ client: new Cluster([{ host, port }]) }), with Cluster from 'ioredis'",
   )
+}
+
+/** A replica answers every question and refuses every write: a rollout on it would look healthy at 0 %. */
+function checkRole(info: string, shown: string): DoctorFinding[] {
+  if (!/^role:slave/m.test(info)) return []
+  const host = /^master_host:(\S+)/m.exec(info)?.[1]
+  const port = /^master_port:(\d+)/m.exec(info)?.[1]
+  const master =
+    host === undefined || port === undefined ? 'the master' : `its master, ${host}:${port}`
+  return [
+    problem(
+      'redis role',
+      `${shown} is a replica: it refuses every write, so the old side serves all users`,
+      `name ${master}; behind Sentinel pass a client: redisCache({ client })`,
+    ),
+  ]
 }
 
 function checkMemory(info: string): DoctorFinding[] {
