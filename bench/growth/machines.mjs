@@ -43,7 +43,7 @@ export async function machines({ rounds }) {
   })
 }
 
-/** Twice as many stores: five scripts a second of each process in each of them. */
+/** The same for processes between two Redis, each of which asks both five times a second. */
 export async function pairs({ rounds }) {
   return withRedis(undefined, (a) =>
     withRedis(undefined, async (b) => {
@@ -62,9 +62,10 @@ export async function pairs({ rounds }) {
             n,
             number(of((one) => one.idle.commands / one.idle.seconds)),
             percent(of((one) => one.idle.cpuUs / one.idle.seconds / 1e6)),
-            us(of((one) => one.writeUs)),
-            `${of((one) => one.writeUs / one.bareUs).toFixed(1)} x`,
+            percent(of((one) => one.busy.cpuUs / one.busy.seconds / 1e6)),
+            `${of((one) => one.busy.cpuUs / one.busy.seconds / (one.bare.cpuUs / one.bare.seconds)).toFixed(2)} x`,
             number(of((one) => one.writeBytes)),
+            percent(of((one) => one.clientRest)),
           ])
         }
       } finally {
@@ -77,9 +78,10 @@ export async function pairs({ rounds }) {
           'processes',
           'commands/s at rest',
           'of a core at rest',
-          'CPU us a write',
-          'beside a SET of ioredis',
-          'bytes out a write',
+          `with ${PER_SECOND} sets a second`,
+          'beside as many bare SETs',
+          'bytes out a set',
+          'all processes: of a core at rest',
         ],
         rows,
       }
@@ -95,40 +97,38 @@ async function atWork(redis, fleet, rate) {
   const writes = await fleet.write(rate, MS)
   const [wrote, written] = [await fleet.cpuUs(), await look(redis)]
   const set = (i) => redis.set(`bare:${i % 1000}`, TEXT, 'PX', 60_000)
-  const bareWrites = await paced(set, rate, MS)
+  await paced(set, rate, MS)
   const bare = between(written, await look(redis))
   const idle = between(began, rest)
   const busy = between(rest, written)
-  // What it does at rest it does then too.
-  const less = (name) => (busy[name] - (idle[name] / idle.seconds) * busy.seconds) / writes
-  const idleCpu = (rested - before) / idle.seconds
   return {
     idle,
     busy,
+    bare,
     perSecond: writes / busy.seconds,
-    writeUs: less('cpuUs'),
-    writeBytes: less('sentBytes'),
-    bareUs: (bare.cpuUs - (idle.cpuUs / idle.seconds) * bare.seconds) / bareWrites,
-    clientIdleUs: idleCpu,
-    clientWriteUs: (wrote - rested - idleCpu * busy.seconds) / writes,
+    // What it sends at rest it sends then too.
+    writeBytes: (busy.sentBytes - (idle.sentBytes / idle.seconds) * busy.seconds) / writes,
+    clientRest: (rested - before) / idle.seconds / 1e6,
+    clientCores: (wrote - rested) / busy.seconds / 1e6,
   }
 }
 
 function grown(samples) {
   const rows = samples.map(({ n, measured, clientBytes, clients }) => {
     const of = (value) => median(measured.map(value))
-    const idle = of((one) => one.idle.cpuUs / one.idle.seconds)
-    const write = of((one) => one.writeUs)
+    const [rest, busy] = ['idle', 'busy'].map((name) =>
+      of((one) => one[name].cpuUs / one[name].seconds / 1e6),
+    )
     return [
       n,
       number(of((one) => one.idle.commands / one.idle.seconds)),
-      percent(idle / 1e6),
-      us(write),
-      `${of((one) => one.writeUs / one.bareUs).toFixed(1)} x`,
+      percent(rest),
+      percent(busy),
+      `${of((one) => one.busy.cpuUs / one.busy.seconds / (one.bare.cpuUs / one.bare.seconds)).toFixed(2)} x`,
       number(of((one) => one.writeBytes)),
-      us(of((one) => one.clientWriteUs)),
+      percent(of((one) => one.clientRest)),
+      percent(of((one) => one.clientCores)),
       `${(clientBytes / clients / 1024).toFixed(1)} KiB`,
-      number((1e6 - idle) / write),
     ]
   })
   return {
@@ -137,12 +137,12 @@ function grown(samples) {
       'machines',
       'commands/s at rest',
       'of a core at rest',
-      'Redis: CPU us a write',
-      'beside a SET of ioredis',
-      'bytes out a write',
-      'all machines: CPU us a write',
+      'with the sets',
+      'beside as many bare SETs',
+      'bytes out a set',
+      'all machines: of a core at rest',
+      'with the sets',
       'Redis: memory a connection',
-      'computed: writes/s that fill a core of Redis',
     ],
     rows,
   }
@@ -156,16 +156,18 @@ function bent(bend, n) {
       'sets/s done',
       'pushes/s',
       'Redis: of a core',
-      'CPU us a write',
+      'CPU us a push, all else in it',
       'MB/s out',
+      'all machines: of a core',
     ],
-    rows: bend.map(({ rate, perSecond, busy, writeUs }) => [
+    rows: bend.map(({ rate, perSecond, busy, clientCores }) => [
       number(rate),
       number(perSecond),
       number(perSecond * (n - 1)),
       percent(busy.cpuUs / busy.seconds / 1e6),
-      us(writeUs),
+      us(busy.cpuUs / busy.seconds / (perSecond * (n - 1))),
       (busy.sentBytes / busy.seconds / 1e6).toFixed(1),
+      percent(clientCores),
     ]),
   }
 }
