@@ -67,7 +67,7 @@ export class PinnedOperation {
   loadMs = 0
   /** Latest time at which the missed cell was requested: a much later fill is not stored. */
   missedAt: number = this.startedAt
-  /** Then, by the clock of the place. */
+  /** Then, by the clock of the place; 0: it was alive, and its token, which never comes back, tells by itself. */
   missedOn = 0
   /** Before the standby was read on a miss, or told of a set: by its own clock. */
   standbyMissedOn = 0

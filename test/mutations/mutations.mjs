@@ -487,8 +487,8 @@ export const mutations = [
   {
     name: 'what was missed counts for half a tombstone by the clock of the process alone',
     file: 'src/switch/sides/guarded-side.ts',
-    from: '|| backend.now() - on > life',
-    to: '|| on < 0',
+    from: 'backend.now() - on > life)',
+    to: 'on < 0)',
     args: ['--faults', 'host-clock'],
     tests: [{ file: 'test/switch/order.test.ts', title: 'its miss is as long ago' }],
   },
@@ -1047,9 +1047,19 @@ export const mutations = [
   {
     name: 'a tombstone that names a successor has no deadline',
     file: 'src/cache/redis/redis-cache.ts',
-    from: "const limit = successor === '' ? Number.POSITIVE_INFINITY : within",
-    to: 'const limit = within > 0 ? Number.POSITIVE_INFINITY : within',
+    from: "const limit = successor === '' ? Number.POSITIVE_INFINITY : left",
+    to: 'const limit = within > 0 ? Number.POSITIVE_INFINITY : left',
     rule: 'lateNamesRefused',
+  },
+  {
+    name: 'what waited for the first connection has its whole time after it',
+    file: 'src/cache/redis/redis-cache.ts',
+    from: 'const within = options.within - (performance.now() - startedAt)',
+    to: 'const within = options.within + 0 * startedAt',
+    args: ['--faults', 'hang,disk-full', '--policy', 'compare'],
+    tests: [
+      { file: 'test/cache/redis/late-writes.test.ts', title: 'waited for the first connection' },
+    ],
   },
   {
     name: 'a key deleted for want of memory counts as a tombstone',

@@ -1,10 +1,15 @@
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
-import { memoryCache } from '../../src/cache/index.ts'
-import { type CacheSwitch, createCacheSwitch } from '../../src/switch/index.ts'
+import { type CacheBackend, memoryCache } from '../../src/cache/index.ts'
+import {
+  type CacheSwitch,
+  type CacheSwitchOptions,
+  createCacheSwitch,
+} from '../../src/switch/index.ts'
 import { deferred } from '../support/deferred.ts'
 import { FixedDecider } from '../support/fixed-decider.ts'
 
 let caches: CacheSwitch[] = []
+let stores: CacheBackend[] = []
 
 beforeEach(() => {
   caches = []
@@ -12,12 +17,14 @@ beforeEach(() => {
 afterEach(() => Promise.all(caches.map((cache) => cache.close())))
 
 function make(
-  options: { originConcurrency?: number; originQueue?: number; loadMs?: number } = {},
+  options: Pick<CacheSwitchOptions, 'originConcurrency' | 'originQueue' | 'loadMs' | 'codec'> = {},
 ): CacheSwitch {
+  const [off, on] = [memoryCache(), memoryCache()]
+  stores = [off, on]
   const cache = createCacheSwitch({
     flag: 'f',
-    off: memoryCache(),
-    on: memoryCache(),
+    off,
+    on,
     decider: new FixedDecider(),
     originConcurrency: 2,
     onEvent: () => {},
@@ -148,5 +155,51 @@ describe('loads that never end', () => {
     load.resolve('loaded')
     expect(await Promise.all(all)).toEqual(['loaded', 'loaded', 'loaded'])
     expect(await cache.getOrSet('d', () => 'd')).toBe('d')
+  })
+})
+
+describe('however many callers miss a key at once', () => {
+  test('where no side answers: one load, and one for all who came meanwhile', async () => {
+    const out = (): never => {
+      throw new Error('out')
+    }
+    const cache = make()
+    for (const side of stores) Object.assign(side, { read: out, write: out, invalidate: out })
+    let loads = 0
+    const first = deferred<void>()
+    const load = async (): Promise<number> => {
+      loads += 1
+      if (loads === 1) await first.promise
+      return loads
+    }
+    const rush = (): Promise<unknown>[] =>
+      Array.from({ length: 50 }, () => cache.getOrSet('k', load))
+    const early = rush()
+    await new Promise((resolve) => setImmediate(resolve))
+    expect(loads).toBe(1)
+    // These began after the load, and what it brings may be older than what they may see.
+    const late = rush()
+    await new Promise((resolve) => setImmediate(resolve))
+    first.resolve()
+    expect(new Set(await Promise.all(early))).toEqual(new Set([1]))
+    expect(new Set(await Promise.all(late))).toEqual(new Set([2]))
+    await cache.getOrSet('k', load)
+    expect(loads).toBe(3)
+  })
+
+  test('what cannot be decoded is replaced by the first load', async () => {
+    const cache = make({
+      codec: {
+        encode: (value) => JSON.stringify(value),
+        decode: (text) => {
+          if (text.includes('of another version')) throw new Error('unreadable')
+          return JSON.parse(text)
+        },
+      },
+    })
+    await cache.set('k', 'of another version')
+    let loads = 0
+    for (let i = 0; i < 5; i += 1) await cache.getOrSet('k', () => (loads += 1))
+    expect(loads).toBe(1)
   })
 })

@@ -140,8 +140,10 @@ class RedisCache extends CellReads implements CacheBackend {
     const { name, beside } = this.layout.placeOf(key, entry.payload)
     const payload = beside === undefined ? entry.payload : digestOf(beside.text)
     const envelope = valueEnvelope(payload, entry.expiresAt)
+    const startedAt = performance.now()
     if (this.starting !== undefined) await this.starting
-    const { within, expect: condition, era } = options
+    const { expect: condition, era } = options
+    const within = options.within - (performance.now() - startedAt)
     const run = { script: this.layout.scripts.put, name, beside, envelope, within, condition, era }
     const outcome = await this.#scripts.run(run)
     if (outcome === OUTCOME.foreign) {
@@ -155,9 +157,11 @@ class RedisCache extends CellReads implements CacheBackend {
   async invalidate(key: string, options: InvalidateOptions): Promise<InvalidateResult> {
     const { within, successor = '', notBefore = 0 } = options
     const place = this.layout.placeOf(key)
+    const startedAt = performance.now()
     if (this.starting !== undefined) await this.starting
     // Only a late tombstone that points at the other side can do harm.
-    const limit = successor === '' ? Number.POSITIVE_INFINITY : within
+    const left = within - (performance.now() - startedAt)
+    const limit = successor === '' ? Number.POSITIVE_INFINITY : left
     return this.#bury(place, successor, limit, notBefore)
   }
 

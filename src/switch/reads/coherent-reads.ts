@@ -101,8 +101,8 @@ export class CoherentReads {
     op.place = place
     op.cell = cell
     const alive = cell.state === 'value' && cell.writtenAt >= op.fence
-    if (!alive) op.missedOn = place.backend.now()
-    else {
+    op.missedOn = alive ? 0 : place.backend.now()
+    if (alive) {
       op.servedBy = place.side
       if (op.outcome === 'miss') op.outcome = 'hit'
     }

@@ -25,6 +25,9 @@ export class Flight<T = unknown> {
   }
 }
 
+/** The place of loads whose key neither side can be trusted with. */
+export const NOWHERE = 'nowhere'
+
 /**
  * The latest load of each key on each side. `loads.ts` decides who may take a load's value; here
  * only loads are left out that would make a caller wait in vain.
@@ -37,7 +40,7 @@ export class Flights {
    * where an acknowledged write could not leave a token.
    */
   find(
-    side: Side,
+    side: Side | typeof NOWHERE,
     key: string,
     token: string,
     fence: number,
@@ -51,14 +54,13 @@ export class Flights {
   }
 
   /** From now on other callers may find it. */
-  add(side: Side, key: string, flight: Flight): void {
+  add(side: Side | typeof NOWHERE, key: string, flight: Flight): void {
     this.#flights.set(side + key, flight)
   }
 
-  /** @param side where others may have found it; none: nowhere */
-  ended(side: Side | undefined, key: string, flight: Flight): void {
+  /** @param side where others may have found it */
+  ended(side: Side | typeof NOWHERE, key: string, flight: Flight): void {
     flight.ended = true
-    if (side === undefined) return
     const id = side + key
     if (this.#flights.get(id) === flight) this.#flights.delete(id)
   }
@@ -68,6 +70,7 @@ export class Flights {
     if (this.#flights.size === 0) return
     this.#flights.delete(`off${key}`)
     this.#flights.delete(`on${key}`)
+    this.#flights.delete(NOWHERE + key)
   }
 }
 

@@ -3,7 +3,7 @@ import type { Side } from '../../side.ts'
 import type { Losses, Recorder } from '../../telemetry/index.ts'
 import type { Background } from '../background/background.ts'
 import type { Coherence } from '../truth/coherence.ts'
-import { Flight, Flights, landing, runLoader } from './flights.ts'
+import { Flight, Flights, landing, NOWHERE, runLoader } from './flights.ts'
 import type { Moves } from './moves.ts'
 import type { PinnedOperation } from '../operation.ts'
 import type { Origin } from './origin.ts'
@@ -54,8 +54,11 @@ export class Loads {
       const flight = this.#flightFor(op)
       if (flight === undefined) {
         const { place, key } = op
-        const own = new Flight<Loaded>(op.cell.token, op.fence)
-        if (place !== undefined) this.#flights.add(place.side, key, own)
+        const own =
+          place === undefined
+            ? new Flight<Loaded>('', 0)
+            : new Flight<Loaded>(op.cell.token, op.fence)
+        this.#flights.add(place?.side ?? NOWHERE, key, own)
         own.result = this.#lead(op, load, ttlMs, own)
         return this.#valueOf<T>(await landing(own))
       }
@@ -75,9 +78,10 @@ export class Loads {
   }
 
   #flightFor({ place, key, cell, fence }: PinnedOperation): Flight | undefined {
-    // Where neither side can be trusted with the key, nothing is stored, so nothing could be
-    // proven.
-    if (place === undefined) return undefined
+    // Where neither side can be trusted with the key nothing is stored, so only a load that began after its caller
+    // is used: the next one, which all who came meanwhile share.
+    if (place === undefined)
+      return this.#flights.find(NOWHERE, key, '', 0, Number.POSITIVE_INFINITY)
     // What takes longer is not stored.
     const maxAgeMs = place.backend.tombstoneTtl / 2
     return this.#flights.find(place.side, key, cell.token, fence, maxAgeMs)
@@ -95,7 +99,7 @@ export class Loads {
   ): Promise<Loaded> {
     const { coherence, moves, values, losses, background } = this.#parts
     const missed = op.cell
-    const place = op.place?.side
+    const place = op.place?.side ?? NOWHERE
     try {
       this.#noteMiss(op)
       const taking = moves.takeOver(op, op.mirrored)

@@ -133,12 +133,12 @@ export class GuardedSide {
    * store's own, which may have been set.
    *
    * @param at by `performance.now()`
-   * @param on by the store's clock
+   * @param on by the store's clock; 0: only the process's counts
    */
   outlived(at: number, on: number): boolean {
     const { backend } = this
     const life = backend.tombstoneTtl / 2
-    return performance.now() - at > life || backend.now() - on > life
+    return performance.now() - at > life || (on !== 0 && backend.now() - on > life)
   }
 
   /**

@@ -77,6 +77,24 @@ describe('a write that lands after its deadline', () => {
     },
   )
 
+  test.each(['write', 'tombstone that names it'])(
+    'is refused though it waited for the first connection (a %s)',
+    async (kind) => {
+      await write(direct, 'v1')
+      redis.freeze()
+      const first = withWarnings(redisCache({ url: redis.url, prefix }), () => undefined)
+      const late =
+        kind === 'write'
+          ? write(first, 'late', WITHIN)
+          : Promise.resolve(first.invalidate('k', { within: WITHIN, successor: 'abcdefghijkl' }))
+      await delay(TOO_LONG)
+      redis.thaw()
+      expect(await late).toMatchObject(kind === 'write' ? REFUSED : { done: false })
+      expect((await direct.read('k')).payload).toBe('v1')
+      await first.close()
+    },
+  )
+
   test('is applied when it was given the time', async () => {
     await write(direct, 'v1')
     redis.freeze()
