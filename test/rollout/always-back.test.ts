@@ -8,6 +8,7 @@ import {
   changeShare,
   changeUndo,
   describe as describeFlag,
+  editText,
   expectationOf,
   judgeProcess,
   readFlags,
@@ -286,4 +287,14 @@ test('of a name in two flag sets of a list, what flagd still serves is not said 
   const text = JSON.stringify({ flags: flags.toReversed() })
   expect(validate(text)).toEqual([])
   expect(() => rollBack(readFlags(text), { flag })).toThrow(/more than once/)
+})
+
+test('a flag is added to a list of flags as its last one, and the rest stays', () => {
+  const text = '{ "flags": [{"key": "a"}] }'
+  const to = { key: flag, ...usual }
+  const { text: after } = editText(readFlags(text), [
+    { path: ['flags', flag], from: undefined, to },
+  ])
+  expect(after.startsWith('{ "flags": [{"key": "a"}, {')).toBe(true)
+  expect(JSON.parse(after)).toEqual({ flags: [{ key: 'a' }, to] })
 })
