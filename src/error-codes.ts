@@ -452,7 +452,7 @@ export const errorCodes = {
     meaning: 'The rule of the flag is not a split that Switchback can edit. Nothing was written.',
     raisedBy: '`set`, `pilot`, `preview`, the control page; `openfeature-switchback/rollout`',
     remedy:
-      'Edit it by hand. `switchback rollback` takes everyone back all the same: it disables the flag.',
+      'Edit it by hand. `switchback rollback` brings everyone to the old side all the same: it disables the flag.',
   },
   SB_FLAGS_CHANGED: {
     group: 'Changing the split',

@@ -105,7 +105,7 @@ export function unknownShape(document: FlagsDocument, flag: string): SwitchbackE
     `cannot edit the flag ${quote(flag)}: ${shapeProblem(document, flag)}`,
     {
       hint:
-        'edit it by hand and check with switchback diff. To take everyone back now, ' +
+        'edit it by hand and check with switchback diff. To have everyone on the old side now, ' +
         '"switchback rollback" disables the flag: everyone gets the default of the code, the old side',
     },
   )

@@ -64,7 +64,7 @@ export type EditAction =
 export function whyDisabled({ because }: FlagsEdit): string {
   return because === undefined
     ? ''
-    : `the flag is disabled, since setting its split to 0 would not take everyone back: ${because}; an undo enables it again as it was`
+    : `the flag is disabled, since setting its split to 0 would leave somebody on the new side: ${because}; an undo enables it again as it was`
 }
 
 /** Whether the file stays as it is. */
