@@ -44,6 +44,8 @@ class RememberingDecider extends RememberedDecisions implements FlagDecider {
   readonly #flights = new Map<string, Promise<Decision>>()
   /** The first epoch whose answer `on` still counts: users may have lost the new side with it. */
   #countsFrom = 0
+  /** As `#countsFrom`, where the flag service says nothing: a change was announced, and nobody knows what it brought. */
+  #doubtFrom = 0
   /** Answers `on` of before the present epoch that are held under it, while nobody knows what it brought. */
   readonly #onTrust = new Set<Remembered>()
   /** Evaluations that have not returned yet, whether or not an operation still waits for them. */
@@ -65,6 +67,7 @@ class RememberingDecider extends RememberedDecisions implements FlagDecider {
         flag,
         feature,
         onNarrowed: (announced) => this.#narrowed(announced),
+        onDoubt: () => this.#doubt(),
       })
     }
     this.#service = new ServiceWatch({
@@ -77,7 +80,7 @@ class RememberingDecider extends RememberedDecisions implements FlagDecider {
         this.#flights.clear()
         this.#onTrust.clear()
         if (this.#split !== undefined) this.#split.changed(announced)
-        else if (announced) this.#narrowed(true)
+        else if (announced) this.#doubt()
         // Tests whether the service is back without waiting for the next user.
         if (this.#service?.flagIsWrong) void this.decide({})
       },
@@ -168,7 +171,7 @@ class RememberingDecider extends RememberedDecisions implements FlagDecider {
     // FLAG_NOT_FOUND from a ready provider is an answer: the flag was deleted. Any other error is a
     // mistake in the rule or an outage, and changes nothing for users with a last known answer.
     const deleted = errorCode === 'FLAG_NOT_FOUND' && answered && changes === trial.changes
-    if (!deleted) return this.#hold(trial, error)
+    if (!deleted) return this.#hold(trial, error, answered)
     this.#remember(trial, error, this.#retryAt(trial))
     return error.live
   }
@@ -185,9 +188,13 @@ class RememberingDecider extends RememberedDecisions implements FlagDecider {
    * Gives the last known answer, or `instead` when there is none that counts, until the background
    * retry: the next operations do not wait.
    */
-  #hold(trial: Trial, instead: Answer): Decision {
+  #hold(trial: Trial, instead: Answer, answered: boolean = false): Decision {
     const known = this.memory.get(trial.key)
-    if (known === undefined || known.answer.live.errorCode !== '' || !this.#counts(known)) {
+    if (
+      known === undefined ||
+      known.answer.live.errorCode !== '' ||
+      !this.#counts(known, answered)
+    ) {
       this.#remember(trial, instead, this.#retryAt(trial))
       return instead.live
     }
@@ -201,9 +208,15 @@ class RememberingDecider extends RememberedDecisions implements FlagDecider {
     return known.decision
   }
 
-  /** A rollback that this process has seen must not be undone by an outage; a widening may. */
-  #counts({ answer, epoch }: Remembered): boolean {
-    return answer.live.side === 'off' || elapsed(this.#countsFrom, epoch) >= 0
+  /**
+   * A rollback that this process has seen must not be undone by an outage; a widening may.
+   *
+   * @param answered the service has: the last change broke the flag, and is no rollback that nobody could see
+   */
+  #counts({ answer, epoch }: Remembered, answered: boolean = false): boolean {
+    if (answer.live.side === 'off') return true
+    if (elapsed(this.#countsFrom, epoch) < 0) return false
+    return answered || elapsed(this.#doubtFrom, epoch) >= 0
   }
 
   /** Users may have lost the new side: only whom the flag has given it since may hold it. */
@@ -211,6 +224,12 @@ class RememberingDecider extends RememberedDecisions implements FlagDecider {
     // Everybody is asked again at once, as after a change that was announced.
     if (!announced) this.epoch = (this.epoch + 1) | 0
     this.#countsFrom = this.epoch
+    this.#doubt()
+  }
+
+  /** In doubt a change has taken the new side from everybody. */
+  #doubt(): void {
+    this.#doubtFrom = this.epoch
     for (const known of this.#onTrust) {
       if (known.decision !== known.answer.held) continue
       known.decision = NOT_ANSWERED

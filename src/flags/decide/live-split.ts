@@ -44,11 +44,12 @@ export interface LiveSplitParts extends LiveSplitOptions {
   readonly flag: string
   readonly feature: string | undefined
   /**
-   * Users may have lost the new side: a probe user has, all are on the old side, or a change was announced
-   * and nobody could be asked since. `announced`: the decider has been told of the change already. Called
-   * before the split is reported.
+   * Users may have lost the new side: a probe user has, or all are on the old side. `announced`: the decider has
+   * been told of the change already. Called before the split is reported.
    */
   readonly onNarrowed: (announced: boolean) => void
+  /** A change was announced, and nobody could be asked since. */
+  readonly onDoubt: () => void
 }
 
 /** What an evaluation of all probes may cost, by where the flags come from. */
@@ -188,11 +189,10 @@ export class LiveSplitWatch {
     if (every > 0) this.#schedule(Math.max(every, round.busyMs * IDLE_PARTS))
   }
 
-  /** In doubt an announced change has taken the new side from everybody. */
   #cannotSee(): void {
     if (!this.#unseen) return
     this.#unseen = false
-    this.#parts.onNarrowed(true)
+    this.#parts.onDoubt()
   }
 
   #probes({ probes }: Pace): readonly string[] {
