@@ -16,6 +16,7 @@ import { addPilot, removePilot } from './edits/pilot.ts'
 import { type FileLock, lockFile } from './file/lock.ts'
 import { loadFlags } from './file/read.ts'
 import { keepLastGood } from './file/last-good.ts'
+import { whyFailing } from './edits/not-back.ts'
 import { requireTaken } from './file/refused.ts'
 import { isBroken, remedy, restore, setAside } from './edits/restore.ts'
 import { findOutside, recordOutside } from './history/record.ts'
@@ -270,7 +271,9 @@ async function attempt(options: ChangeOptions, make: Make, lock?: FileLock): Pro
       ...(signal === undefined ? {} : { signal }),
       ...(lock === undefined ? {} : { lock }),
     })
-    const unkept = own === undefined ? '' : await keepLastGood(applied.file, edit.after.text)
+    // A flag that was disabled for its rule has the rule still.
+    const good = own !== undefined && whyFailing(edit.after, edit.flag) === ''
+    const unkept = good ? await keepLastGood(applied.file, edit.after.text) : ''
     const warning = [aside, applied.warning, unkept].filter((each) => each !== '').join('; ')
     return { edit, applied: { ...applied, warning }, questions, answers: undefined }
   } catch (error) {

@@ -202,6 +202,51 @@ describe('a process whose evaluations fail', () => {
   })
 })
 
+describe('a process that has retired a side', () => {
+  const judged = (stages: readonly string[], percent: number) => {
+    const split = { feature: '', probes: 100, kind: 'sample', mode: 'rpc', hash: '' } as const
+    const reading = {
+      instance: 'a',
+      splits: [{ ...split, on: percent, since: undefined }],
+      knowsFlag: true,
+      others: [],
+      up: true,
+      refused: undefined,
+      operations: { off: 0, on: 0 },
+      newSide: 'redis',
+      newSideUp: true,
+      stages,
+      owed: 0,
+    }
+    const text = fileOf({ targeting: split100(percent) })
+    const expected = expectationOf(readFlags(text), flag)
+    return judgeProcess({ process: 'p', at: 0, error: '', reading }, { flag, expected })
+  }
+  const split100 = (percent: number) => split(percent, 100 - percent)
+
+  test.each([
+    ['retire-off', 0, 'retired the old side'],
+    ['retire-off', 70, 'retired the old side'],
+    ['retire-on', 10, 'retired the new side'],
+  ])('%s, at %i %%: does not do what the file says', (stage, percent, cause) => {
+    expect(judged([stage], percent)).toMatchObject({
+      agrees: false,
+      cause: expect.stringContaining(cause) as string,
+    })
+  })
+
+  test.each([
+    [['retire-off'], 100],
+    [['retire-on'], 0],
+    [['both'], 0],
+    // Which of its caches asks this flag is not known.
+    [['both', 'retire-off'], 0],
+    [[], 0],
+  ])('%j, at %i %%: does', (stages, percent) => {
+    expect(judged(stages, percent).agrees).toBe(true)
+  })
+})
+
 /** Other ways to write the same that a real flagd serves. */
 const otherForms: [name: string, text: string][] = [
   [

@@ -2,12 +2,14 @@ import { mkdir, readFile, rename, writeFile } from 'node:fs/promises'
 import { describe, expect, it } from 'vitest'
 import { apply } from '../../src/rollout/file/apply.ts'
 import {
+  changeBack,
   changePilot,
   changeShare,
   changeUndo,
   editedOutside,
   findOutside,
   historyFile,
+  lastGoodFile,
   type HistoryEntry,
   HistoryWatch,
   loadFlags,
@@ -231,6 +233,21 @@ describe('a command', () => {
         ['outside', 10 + round, 60 + round],
       ]),
     ])
+  })
+})
+
+describe('an edit by hand that breaks the rule', () => {
+  it('is undone behind the rollback that disabled the flag for it, to the last text that worked', async () => {
+    const file = await flagsFile()
+    await set(file, 40)
+    const good = await readFile(file, 'utf8')
+    await edit(file, (text) => text.replace('["on", 40]', '["onn", 40]'))
+    const { edit: back } = await changeBack({ file, flag, by, flagd: false })
+    expect(back.because).toContain('its split is not between')
+    expect(await readFile(lastGoodFile(file), 'utf8')).toBe(good)
+    await changeUndo({ file, flag, by, flagd: false })
+    await changeUndo({ file, flag, by, flagd: false })
+    expect(await readFile(file, 'utf8')).toBe(good)
   })
 })
 

@@ -11,6 +11,7 @@ import {
   linesOf,
   type OutsideFound,
   type WriteOptions,
+  whyFailing,
 } from '../../rollout/index.ts'
 import {
   ConflictError,
@@ -114,7 +115,7 @@ export class ObjectPlace implements FlagsPlace {
       const lines = await linesOf(this, edit, entry, history)
       return noted(this.#kind.write(object, text), {
         history: [...history, ...lines],
-        lastGood: text,
+        ...(whyFailing(edit.after, edit.flag) === '' ? { lastGood: text } : {}),
         ...(restoring && before !== undefined ? { broken: before } : {}),
       })
     }, signal)

@@ -56,9 +56,25 @@ export function judgeProcess(answer: ProcessAnswer, options: JudgeOptions): Proc
     const cause = refuses === '' ? ignorance(reading, options) : `refuses the flags: ${refuses}`
     return { ...base, ...unknown, pending: reading.knowsFlag, refuses, cause }
   }
+  const retired = whyRetired(reading, options.expected, shown.feature)
+  if (retired !== '') return { ...base, ...unknown, refuses, cause: retired }
   const counts = { probes: shown.probes, on: shown.on, sample: shown.kind === 'sample' }
   if (wrong === undefined && refuses === '') return { ...base, ...counts, agrees: true, cause: '' }
   return { ...base, ...counts, refuses, cause: causeOf(shown, reading, options, refuses) }
+}
+
+/** A process that has retired a side asks the flag no more, though its probe users do. */
+function whyRetired({ stages }: ProcessReading, expected: Expectation, feature: string): string {
+  const every = (stage: string): boolean =>
+    stages.length > 0 && stages.every((one) => one === stage)
+  const on = expected.on(feature)
+  if (every('retire-off') && on < expected.probes) {
+    return "serves all users from the new side, whatever the flag says: it has retired the old side; deploy it without `retire: 'off'` to take users back"
+  }
+  if (every('retire-on') && on > 0) {
+    return "serves all users from the old side, whatever the flag says: it has retired the new side; deploy it without `retire: 'on'` to move users"
+  }
+  return ''
 }
 
 function decides(split: LiveSplit, expected: Expectation): boolean {

@@ -42,6 +42,16 @@ export function whyNotBack(document: FlagsDocument, flag: string, keepPilots: bo
   return failsAsWritten(document, flag, written) || failsFor(definition, written, keepPilots)
 }
 
+/** Why the flag as it is written fails for users, be it disabled or not; `''` when it does not. */
+export function whyFailing(document: FlagsDocument, flag: string): string {
+  try {
+    return failsAsWritten(document, flag, flagNode(document, flag))
+  } catch {
+    // The flag is not there, or the file is refused when it is written.
+    return ''
+  }
+}
+
 function failsAsWritten(document: FlagsDocument, flag: string, node: JsonNode): string {
   const { report, told } = createReport()
   const ofShared = createReport()
