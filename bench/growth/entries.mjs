@@ -5,10 +5,10 @@ import { join } from 'node:path'
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import { Redis } from 'ioredis'
 import Database from 'libsql'
-import { createCacheSwitch, fileCache, redisCache } from '../../dist/index.mjs'
+import { fileCache, redisCache } from '../../dist/index.mjs'
 import { compare } from '../measure.mjs'
 import { withRedis } from '../with-redis.mjs'
-import { beside, DEADLINE_MS, decider, isWell, number, OFF, ON, times, turning } from './sides.mjs'
+import { beside, isWell, number, OFF, ON, switchOf, times, turning } from './sides.mjs'
 
 /** So many by the cache itself; the others are copies of them, made in SQLite: a million writes take minutes. */
 const WRITTEN = 10_000
@@ -79,7 +79,7 @@ async function filled({ directory, size, url }) {
   bare.disconnect()
   const off = fileCache({ directory, maxEntries: 2 * size, maxBytes: 2 ** 32 })
   const on = redisCache({ url })
-  const cache = createCacheSwitch({ flag: 'use-redis', decider, off, on, deadlineMs: DEADLINE_MS })
+  const cache = switchOf(off, on)
   const [offUser, onUser] = [cache.for(OFF), cache.for(ON)]
   const inRedis = 2000
   for (let i = 0; i < inRedis; i += 100) {

@@ -3,11 +3,11 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { Redis } from 'ioredis'
-import { createCacheSwitch, fileCache, redisCache } from '../../dist/index.mjs'
+import { fileCache, redisCache } from '../../dist/index.mjs'
 import { compare } from '../measure.mjs'
 import { VALUE } from '../peers/stage.mjs'
 import { withRedis } from '../with-redis.mjs'
-import { beside, DEADLINE_MS, decider, isWell, OFF, ON, times, turning } from './sides.mjs'
+import { beside, isWell, OFF, ON, switchOf, times, turning } from './sides.mjs'
 
 const IN_FLIGHT = [1, 8, 64, 512]
 const KEYS = Array.from({ length: 1000 }, (_, i) => `profile:user-${i}`)
@@ -25,13 +25,7 @@ export async function inFlight({ rounds }) {
       const bare = new Redis(url)
       const off = fileCache({ directory })
       const on = redisCache({ url })
-      const cache = createCacheSwitch({
-        flag: 'use-redis',
-        decider,
-        off,
-        on,
-        deadlineMs: DEADLINE_MS,
-      })
+      const cache = switchOf(off, on)
       const [offUser, onUser] = [cache.for(OFF), cache.for(ON)]
       const text = JSON.stringify(VALUE)
       for (const one of KEYS) {

@@ -3,8 +3,8 @@
  * any other. With a second store all are processes between two Redis.
  */
 import { setTimeout as delay } from 'node:timers/promises'
-import { createCacheSwitch, memoryCache, redisCache } from '../../dist/index.mjs'
-import { DEADLINE_MS, decider, OFF, ON, paced } from './sides.mjs'
+import { memoryCache, redisCache } from '../../dist/index.mjs'
+import { OFF, ON, paced, switchOf } from './sides.mjs'
 
 const [url, other] = process.argv.slice(2)
 const machines = []
@@ -14,14 +14,7 @@ const key = (i) => `user:${i % 1000}`
 async function begin() {
   const off = other === undefined ? memoryCache() : redisCache({ url: other, name: 'A' })
   const on = redisCache({ url, name: 'B' })
-  const cache = createCacheSwitch({
-    flag: 'use-redis',
-    decider,
-    off,
-    on,
-    deadlineMs: DEADLINE_MS,
-    onEvent: () => {},
-  })
+  const cache = switchOf(off, on, { onEvent: () => {} })
   machines.push(cache)
   await cache.for(ON).get('-')
   await cache.for(OFF).get('-')

@@ -26,10 +26,7 @@ export async function machines({ rounds }) {
     try {
       for (const n of MACHINES) {
         await fleet.grow(n)
-        const measured = []
-        for (let round = 0; round < Math.min(rounds, 3); round += 1) {
-          measured.push(await atWork(redis, fleet, PER_SECOND))
-        }
+        const measured = await inRounds(redis, fleet, rounds)
         const { clientBytes, clients, trackedKeys } = await look(redis)
         samples.push({ n, measured, clientBytes, clients, trackedKeys })
       }
@@ -43,6 +40,14 @@ export async function machines({ rounds }) {
   })
 }
 
+async function inRounds(redis, fleet, rounds) {
+  const measured = []
+  for (let round = 0; round < Math.min(rounds, 3); round += 1) {
+    measured.push(await atWork(redis, fleet, PER_SECOND))
+  }
+  return measured
+}
+
 /** The same for processes between two Redis, each of which asks both five times a second. */
 export async function pairs({ rounds }) {
   return withRedis(undefined, (a) =>
@@ -53,10 +58,7 @@ export async function pairs({ rounds }) {
       try {
         for (const n of MACHINES) {
           await fleet.grow(n)
-          const measured = []
-          for (let round = 0; round < Math.min(rounds, 3); round += 1) {
-            measured.push(await atWork(redis, fleet, PER_SECOND))
-          }
+          const measured = await inRounds(redis, fleet, rounds)
           const of = (value) => median(measured.map(value))
           rows.push([
             n,

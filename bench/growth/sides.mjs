@@ -1,5 +1,6 @@
 /** What the parts of this section share: users whose side is their key, and ratios within a round. */
 import { setImmediate as nextTurn, setTimeout as delay } from 'node:timers/promises'
+import { createCacheSwitch } from '../../dist/index.mjs'
 import { median } from '../measure.mjs'
 
 /** A decision costs nothing here; the section `decision` measures it. */
@@ -17,7 +18,10 @@ export const decider = {
 }
 
 /** A busy machine is no outage. */
-export const DEADLINE_MS = 5000
+const DEADLINE_MS = 5000
+
+export const switchOf = (off, on, options = {}) =>
+  createCacheSwitch({ flag: 'use-redis', decider, off, on, deadlineMs: DEADLINE_MS, ...options })
 
 export const ON = { targetingKey: 'on' }
 export const OFF = { targetingKey: 'off' }

@@ -1,15 +1,9 @@
 /** One process of a machine: reads and writes as a user of the files, for as long as it is told. */
-import { createCacheSwitch, fileCache, redisCache } from '../../dist/index.mjs'
-import { DEADLINE_MS, decider, OFF } from './sides.mjs'
+import { fileCache, redisCache } from '../../dist/index.mjs'
+import { OFF, switchOf } from './sides.mjs'
 
 const [directory, url] = process.argv.slice(2)
-const cache = createCacheSwitch({
-  flag: 'use-redis',
-  decider,
-  off: fileCache({ directory }),
-  on: redisCache({ url }),
-  deadlineMs: DEADLINE_MS,
-})
+const cache = switchOf(fileCache({ directory }), redisCache({ url }))
 const user = cache.for(OFF)
 const VALUE = { text: 'x'.repeat(960) }
 const key = (i) => `user:${(i * 7919) % 1000}`

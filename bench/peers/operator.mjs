@@ -15,30 +15,15 @@ import { changeBack, changeShare, loadFlags, preview, setShare } from '../../dis
 import { median } from '../measure.mjs'
 import { answersOn, freePort } from '../with-redis.mjs'
 import { aim } from './report.mjs'
+import { FLAG, flagsAt } from './stage.mjs'
 
-const FLAG = 'use-redis'
 const USERS = 50
 const LIBRARY = new URL('../../dist/index.mjs', import.meta.url).href
-const FLAGS = {
-  flags: {
-    [FLAG]: {
-      state: 'ENABLED',
-      variants: { on: true, off: false },
-      defaultVariant: 'off',
-      targeting: {
-        fractional: [
-          ['on', 100],
-          ['off', 0],
-        ],
-      },
-    },
-  },
-}
 
 export async function measure({ rounds }) {
   const directory = mkdtempSync(join(tmpdir(), 'switchback-operator-'))
   const file = join(directory, 'use-redis.json')
-  writeFileSync(file, JSON.stringify(FLAGS))
+  writeFileSync(file, flagsAt(100))
   try {
     const { stages, flagd } = await rollbacks(file, directory, Math.max(rounds, 5))
     const app = median(stages['every user decided by the application'])

@@ -21,7 +21,7 @@ export const VALUE = { id: 7, name: 'user_7', text: 'x'.repeat(960), tags: ['a',
 export const FLAG = 'use-redis'
 export const TTL = 3_600_000
 
-const flagsAt = (on) =>
+export const flagsAt = (on) =>
   JSON.stringify({
     flags: {
       [FLAG]: {

@@ -27,6 +27,7 @@ export type {
 export { redisCache } from './redis/redis-cache.ts'
 export { FOREIGN } from './redis/scripts.ts'
 // For the command line, which shows and checks what the environment names.
+export { PLAIN_SPACE } from './redis/plain/plain-names.ts'
 export { prefixOf, stateNameOf } from './redis/state-name.ts'
 export { transportFault } from './redis/connection/transport.ts'
 export { parseRedisUrl, type RedisAddress, shownRedisUrl } from './redis/connection/url.ts'

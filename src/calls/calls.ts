@@ -260,12 +260,12 @@ export class Calls {
     opened?: () => AsyncIterable<unknown>,
     instead = false,
   ): AsyncGenerator<unknown> {
-    const patience = call.plan.patience[side.side]
+    const deadlines = call.plan.deadlines[side.side]
     const attempt = (opened && call.attempt) ?? new Attempt(call, side, this.#parts.isFailure)
     let [failed, reader] = [false, false]
     try {
       const source = opened?.() ?? ((await attempt.begin()) as AsyncIterable<unknown>)
-      for await (const item of relay(source, patience)) {
+      for await (const item of relay(source, deadlines)) {
         call.answeredAt ??= performance.now()
         call.servedBy = side.side
         reader = true

@@ -4,7 +4,7 @@
  * and confirm) write.
  */
 export * from './public.ts'
-export { changedByOthers } from './place/place.ts'
+export { changedByOthers, troubleOf } from './place/place.ts'
 export { requireSides } from './check/check-sides.ts'
 export { changesNothing, editText, inline, whyDisabled } from './file/edit.ts'
 export { codeDefault, evaluationError } from './users/evaluate.ts'

@@ -105,8 +105,8 @@ export const mutations = [
   {
     name: 'the ledger is written after the acknowledgement (a write that fell back)',
     file: 'src/switch/truth/coherence.ts',
-    from: 'await this.#owe(op, active, pendingUntil)\n    await this.#oweIfLost(op, standby, fence, onStandby)',
-    to: 'void this.#owe(op, active, pendingUntil)\n    await this.#oweIfLost(op, standby, fence, onStandby)',
+    from: 'await this.#owe(op, active, pendingUntil)\n    await this.#oweIfLost(op, onStandby)',
+    to: 'void this.#owe(op, active, pendingUntil)\n    await this.#oweIfLost(op, onStandby)',
     rule: 'debtBeforeAck',
     tests: [order('a set that fell back')],
   },
@@ -161,16 +161,16 @@ export const mutations = [
   {
     name: "no second look at the standby's fence after a delete",
     file: 'src/switch/truth/coherence.ts',
-    from: 'await this.#oweIfLost(op, standby, fences[1]!, begun[1]!)\n',
-    to: '',
+    from: 'await this.#oweIfLost(op, onStandby)\n    op.outcome',
+    to: 'op.outcome',
     rule: 'writersLookAgain',
     tests: [fences('loses it in a restart')],
   },
   {
     name: "no second look at the own side's fence after a delete",
     file: 'src/switch/truth/coherence.ts',
-    from: 'await this.#oweIfLost(op, active, fences[0]!, begun[0]!)\n',
-    to: '',
+    from: 'await this.#oweIfLost(op, onActive)\n    await',
+    to: 'await',
     rule: 'writersLookAgain',
     tests: [fences('loses it in a restart')],
   },
@@ -415,8 +415,8 @@ export const mutations = [
   {
     name: 'the standby is not looked at once more where the active side did not take the write',
     file: 'src/switch/truth/coherence.ts',
-    from: '    await this.#oweIfLost(op, standby, fence, onStandby)\n',
-    to: '',
+    from: '    await this.#oweIfLost(op, onStandby)\n    return',
+    to: '    return',
     tests: [fences('Redis takes a set, and the files do not')],
   },
   {
@@ -477,7 +477,7 @@ export const mutations = [
   {
     name: 'a write is acknowledged though what it left on one side may have ended before the other was told',
     file: 'src/switch/truth/coherence.ts',
-    from: 'if (!fenced && !side.outlived(op.startedAt, begun)) return false',
+    from: 'if (!fenced && !side.outlived(op.startedAt, on)) return false',
     to: 'if (!fenced) return false',
     args: ['--faults', 'host-clock,hang,freeze', '--policy', 'invalidate'],
     tests: [
@@ -1054,8 +1054,8 @@ export const mutations = [
   {
     name: 'what waited for the first connection has its whole time after it',
     file: 'src/cache/redis/redis-cache.ts',
-    from: 'const within = options.within - (performance.now() - startedAt)',
-    to: 'const within = options.within + 0 * startedAt',
+    from: 'return within - (performance.now() - startedAt)',
+    to: 'return within + 0 * startedAt',
     args: ['--faults', 'hang,disk-full', '--policy', 'compare'],
     tests: [
       { file: 'test/cache/redis/late-writes.test.ts', title: 'waited for the first connection' },

@@ -140,10 +140,8 @@ class RedisCache extends CellReads implements CacheBackend {
     const { name, beside } = this.layout.placeOf(key, entry.payload)
     const payload = beside === undefined ? entry.payload : digestOf(beside.text)
     const envelope = valueEnvelope(payload, entry.expiresAt)
-    const startedAt = performance.now()
-    if (this.starting !== undefined) await this.starting
     const { expect: condition, era } = options
-    const within = options.within - (performance.now() - startedAt)
+    const within = this.starting === undefined ? options.within : await this.#left(options.within)
     const run = { script: this.layout.scripts.put, name, beside, envelope, within, condition, era }
     const outcome = await this.#scripts.run(run)
     if (outcome === OUTCOME.foreign) {
@@ -157,10 +155,8 @@ class RedisCache extends CellReads implements CacheBackend {
   async invalidate(key: string, options: InvalidateOptions): Promise<InvalidateResult> {
     const { within, successor = '', notBefore = 0 } = options
     const place = this.layout.placeOf(key)
-    const startedAt = performance.now()
-    if (this.starting !== undefined) await this.starting
+    const left = this.starting === undefined ? within : await this.#left(within)
     // Only a late tombstone that points at the other side can do harm.
-    const left = within - (performance.now() - startedAt)
     const limit = successor === '' ? Number.POSITIVE_INFINITY : left
     return this.#bury(place, successor, limit, notBefore)
   }
@@ -269,6 +265,13 @@ class RedisCache extends CellReads implements CacheBackend {
   async close(): Promise<void> {
     this.servers.close()
     this.#disconnect()
+  }
+
+  /** What is left of the time after the first attempt to connect, which is part of it. */
+  async #left(within: number): Promise<number> {
+    const startedAt = performance.now()
+    await this.starting
+    return within - (performance.now() - startedAt)
   }
 
   async #bury(

@@ -1,7 +1,12 @@
 import type { Side } from '../../side.ts'
-import { Breaker, type BreakerOptions, isTimeout, type Notify } from '../../switch/index.ts'
+import {
+  Breaker,
+  type BreakerOptions,
+  Deadlines,
+  isTimeout,
+  type Notify,
+} from '../../switch/index.ts'
 import type { IsFailure } from '../options.ts'
-import { Patience } from './patience.ts'
 
 export interface CallSideParts {
   readonly side: Side
@@ -21,14 +26,14 @@ export class CallSide {
   readonly service: object
   readonly name: string
   readonly #breaker: Breaker
-  readonly #probes: Patience
+  readonly #probes: Deadlines
 
   constructor({ side, service, name, breaker, ...parts }: CallSideParts) {
     const { deadlineMs, probe, isFailure, notify } = parts
     this.side = side
     this.service = service
     this.name = name
-    this.#probes = new Patience(deadlineMs, `the probe of ${name}`)
+    this.#probes = new Deadlines(deadlineMs, `the probe of ${name}`)
     this.#breaker = new Breaker({
       ...breaker,
       probe: () =>

@@ -94,7 +94,7 @@ export class Attempt {
       begun = Promise.reject(error)
     }
     const promise = begun instanceof Promise ? begun : Promise.resolve(begun)
-    return this.#call.plan.patience[this.#side.side].wait(promise, since, answered, failed)
+    return this.#call.plan.deadlines[this.#side.side].wait(promise, since, answered, failed)
   }
 
   /** What the side's method returns, or throws. */

@@ -1,9 +1,9 @@
 import { isDeepStrictEqual } from 'node:util'
 import { requireOption } from '../../options.ts'
+import { Deadlines } from '../../switch/index.ts'
 import type { CallRecorder } from '../../telemetry/index.ts'
 import type { Side } from '../../side.ts'
 import type { CompareOptions, PlainCall, ReadCall, WriteCall } from '../options.ts'
-import { Patience } from './patience.ts'
 
 /** One method with everything that its calls need, worked out once. */
 export interface MethodPlan {
@@ -13,13 +13,13 @@ export interface MethodPlan {
   readonly fallsBack: boolean
   readonly toBoth: boolean
   readonly signal: number | undefined
-  readonly patience: Readonly<Record<Side, Patience>>
+  readonly deadlines: Readonly<Record<Side, Deadlines>>
   readonly compare: ComparePlan | undefined
   readonly recorder: CallRecorder | undefined
 }
 
 export interface ComparePlan extends Required<Omit<CompareOptions, 'deadlineMs'>> {
-  readonly patience: Readonly<Record<Side, Patience>>
+  readonly deadlines: Readonly<Record<Side, Deadlines>>
 }
 
 export interface PlanParts {
@@ -48,7 +48,7 @@ export function planOf(
   const returns = (given.returns ?? 'promise') as MethodPlan['returns']
   const read = given.kind === 'read' ? given : undefined
   const write = given.kind === 'write' ? given : undefined
-  const patience = patienceOf(name, ms, labels)
+  const deadlines = deadlinesOf(name, ms, labels)
   const compare = read?.compare && comparePlan(name, read.compare, ms, labels)
   let counts: CallRecorder | undefined
   let asked = false
@@ -58,7 +58,7 @@ export function planOf(
     fallsBack: read?.fallback === true || write?.idempotent === true,
     toBoth: write?.to === 'both',
     signal: given.signal,
-    patience,
+    deadlines,
     compare,
     // A method that is never called has no series.
     get recorder() {
@@ -80,13 +80,17 @@ function comparePlan(
   requireThat(typeof equal === 'function', `${name}.compare.equal`, equal, 'a function')
   const ms = given.deadlineMs ?? deadlineMs
   requireThat(ms > 0, `${name}.compare.deadlineMs`, ms, 'milliseconds above 0')
-  return { share, equal, reveal, patience: patienceOf(name, ms, labels) }
+  return { share, equal, reveal, deadlines: deadlinesOf(name, ms, labels) }
 }
 
-function patienceOf(name: string, ms: number, labels: PlanParts['labels']): MethodPlan['patience'] {
+function deadlinesOf(
+  name: string,
+  ms: number,
+  labels: PlanParts['labels'],
+): MethodPlan['deadlines'] {
   return {
-    off: new Patience(ms, `${name} on ${labels.off}`),
-    on: new Patience(ms, `${name} on ${labels.on}`),
+    off: new Deadlines(ms, `${name} on ${labels.off}`),
+    on: new Deadlines(ms, `${name} on ${labels.on}`),
   }
 }
 

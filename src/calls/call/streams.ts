@@ -1,4 +1,4 @@
-import type { Patience } from './patience.ts'
+import type { Deadlines } from '../../switch/index.ts'
 
 export function isStream(value: unknown): value is AsyncIterable<unknown> {
   if (typeof value !== 'object' || value === null) return false
@@ -8,7 +8,7 @@ export function isStream(value: unknown): value is AsyncIterable<unknown> {
 /** Passes the items on; each has to come within the deadline. Who stops early ends the source too. */
 export async function* relay(
   source: AsyncIterable<unknown>,
-  patience: Patience,
+  deadlines: Deadlines,
 ): AsyncGenerator<unknown> {
   const items = source[Symbol.asyncIterator]()
   let waits = false
@@ -16,7 +16,7 @@ export async function* relay(
   try {
     for (;;) {
       waits = true
-      const { done, value } = await patience.hold(Promise.resolve(items.next()))
+      const { done, value } = await deadlines.hold(Promise.resolve(items.next()))
       waits = false
       ended = done === true
       if (ended) return
@@ -26,7 +26,7 @@ export async function* relay(
     if (!ended) {
       const stopped = Promise.resolve(items.return?.()).catch(() => {})
       // What did not come in time does not come to an end in time either.
-      if (!waits) await patience.hold(stopped).catch(() => {})
+      if (!waits) await deadlines.hold(stopped).catch(() => {})
     }
   }
 }

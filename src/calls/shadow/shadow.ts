@@ -68,7 +68,7 @@ export class Shadow {
     args: readonly unknown[],
     result: unknown,
   ): Promise<void> {
-    const { equal, reveal, patience } = plan.compare!
+    const { equal, reveal, deadlines } = plan.compare!
     const against = itself ? 'itself' : 'other'
     // The caller's signal is not for this.
     const bare = withoutSignal(args)
@@ -78,7 +78,7 @@ export class Shadow {
       // The caller has the answer first.
       await nextTurn()
       const answer = Reflect.apply(asked.service[plan.name as never], asked.service, given)
-      const seen: unknown = await patience[asked.side].hold(Promise.resolve(answer))
+      const seen: unknown = await deadlines[asked.side].hold(Promise.resolve(answer))
       const same = equal(result, seen)
       plan.recorder?.compared(against, same ? 'same' : 'mismatch')
       this.#failures.delete(`${plan.name} ${asked.side}`)

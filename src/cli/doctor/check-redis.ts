@@ -3,6 +3,7 @@ import {
   grant,
   missingRights,
   parseRedisUrl,
+  PLAIN_SPACE,
   prefixOf,
   shownRedisUrl,
   transportFault,
@@ -12,7 +13,7 @@ import {
 import { messageOf, type SwitchbackError } from '../../errors.ts'
 import type { Side } from '../../side.ts'
 import { doubtAbout, type KnownState, stateText, statesIn } from '../stores/known-state.ts'
-import { type NamedRedis, PLAIN_SPACE, type RedisSettings } from '../stores/options.ts'
+import type { NamedRedis, RedisSettings } from '../stores/options.ts'
 import { checkFollow } from './check-follow.ts'
 import { type DoctorFinding, ok, problem, skipped, warning } from './finding.ts'
 

@@ -60,7 +60,7 @@ export function doubtAbout(
   { side, shown, settings }: NamedRedis,
   found: readonly KnownState[],
 ): { readonly what: string; readonly remedy: string } | undefined {
-  const meant: KnownState = { values: settings.values ?? 'cells', prefix: prefixOf(settings) }
+  const meant = meantBy(settings)
   const isThere = found.some((each) => stateNameOf(each) === stateNameOf(meant))
   const others = found.filter((each) => stateNameOf(each) !== stateNameOf(meant))
   const plain = others.find(({ values }) => values === 'plain')
@@ -85,7 +85,11 @@ export function doubtAbout(
 }
 
 export function stateText(settings: RedisSettings): string {
-  return textOf({ values: settings.values ?? 'cells', prefix: prefixOf(settings) })
+  return textOf(meantBy(settings))
+}
+
+function meantBy(settings: RedisSettings): KnownState {
+  return { values: settings.values ?? 'cells', prefix: prefixOf(settings) }
 }
 
 function textOf({ values, prefix }: KnownState): string {

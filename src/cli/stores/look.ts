@@ -1,8 +1,14 @@
 import { Redis } from 'ioredis'
-import { parseRedisUrl, prefixOf, shownRedisUrl, stateNameOf } from '../../cache/index.ts'
+import {
+  parseRedisUrl,
+  PLAIN_SPACE,
+  prefixOf,
+  shownRedisUrl,
+  stateNameOf,
+} from '../../cache/index.ts'
 import { quote, SwitchbackError } from '../../errors.ts'
 import { usageError } from '../framework/command.ts'
-import { type NamedRedis, optionOf, PLAIN_SPACE } from './options.ts'
+import { type NamedRedis, optionOf } from './options.ts'
 
 /** What is found in a Redis before a switch opens it, which would begin a state of its own there. */
 export interface Look {

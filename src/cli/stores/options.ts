@@ -28,9 +28,6 @@ export const redisOptions = {
 /** The parsed {@link redisOptions}. */
 export type RedisValues = Readonly<Record<keyof typeof redisOptions, string | undefined>>
 
-/** Before all that a cache of plain values keeps for itself. */
-export const PLAIN_SPACE = 'switchback:plain:'
-
 /** As `redisCache` takes them. */
 export interface RedisSettings {
   readonly prefix?: string

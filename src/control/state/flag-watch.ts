@@ -13,6 +13,7 @@ import {
   readFlags,
   readText,
   refusalIn,
+  troubleOf,
 } from '../../rollout/index.ts'
 
 export interface FlagWatchOptions {
@@ -129,7 +130,7 @@ export class FlagWatch {
       hash: this.#document?.hash ?? '',
       description: this.#description,
       error: this.#error,
-      trouble: typeof file === 'string' ? '' : (file.trouble ?? ''),
+      trouble: troubleOf(file),
       served: this.#heard(),
       edited: this.#edited(),
     }

@@ -9,6 +9,7 @@ import {
   HistoryWatch,
   loadFlags,
   requireWritable,
+  troubleOf,
   whyDisabled,
 } from '../../rollout/index.ts'
 import type { ChangeResult, FlagsDocument, FlagsFile } from '../../rollout/public.ts'
@@ -154,7 +155,7 @@ export function flagsActuator(options: FlagsActuatorOptions): Actuator {
         edited: editedOutside(entries, flag)?.warning ?? '',
       }
     },
-    trouble: () => (typeof file === 'string' ? '' : (file.trouble ?? '')),
+    trouble: () => troubleOf(file),
     async setShare(percent, from, reason) {
       const change = { ...base, by: by(reason), percent, from }
       return effectOf(await changeShare(change))

@@ -76,6 +76,11 @@ export interface OutsideFound {
 /** The path of a file, or another place. */
 export type FlagsFile = string | FlagsPlace
 
+/** Of a file there is no other copy: see {@link FlagsPlace.trouble}. */
+export function troubleOf(file: FlagsFile): string {
+  return typeof file === 'string' ? '' : (file.trouble ?? '')
+}
+
 /** @param what as a person calls it; the error is that of every place where flags live */
 export function changedByOthers(what: string): SwitchbackError {
   return new SwitchbackError('SB_FLAGS_CHANGED', `${what} was changed by somebody else`, {

@@ -1,25 +1,29 @@
 import { SwitchbackError } from '../../errors.ts'
 
-/** Receives how each awaited operation ended. */
+/** Receives how each held operation ended. */
 export interface OutcomeListener {
   succeeded(): void
   failed(error: unknown): void
 }
 
 /**
- * Holds many operations to the same deadline with one timer: since all deadlines are equally long,
- * they end in the order in which they began, and the timer waits only for the oldest. A timer per
- * operation would cost ten times as much.
+ * Holds many operations to the same deadline with one timer: since all have equally long, they end in the order
+ * in which they began, and the timer waits for the oldest alone. A timer each would cost ten times as much.
+ * Whoever is answered leaves at once: of a hundred thousand a second, nothing is carried along until its deadline.
  */
 export class Deadlines {
   readonly #ms: number
   readonly #label: string
-  readonly #listener: OutcomeListener
-  #waiting: Waiting[] = []
-  #head = 0
+  readonly #listener: OutcomeListener | undefined
+  /** After it comes who waits longest. */
+  readonly #ring = new Link()
   #timer: NodeJS.Timeout | undefined
 
-  constructor(ms: number, label: string, listener: OutcomeListener) {
+  /**
+   * @param label what did not answer, for the message
+   * @param listener of what is held. @default nobody
+   */
+  constructor(ms: number, label: string, listener?: OutcomeListener) {
     this.#ms = ms
     this.#label = label
     this.#listener = listener
@@ -27,23 +31,36 @@ export class Deadlines {
 
   /** The operation's own result, or `SB_DEADLINE` when it takes longer than the deadline. */
   hold<T>(operation: Promise<T>): Promise<T> {
-    return new Promise<T>((resolve, reject) => {
-      const waiting: Waiting = { until: performance.now() + this.#ms, reject }
-      this.#waiting.push(waiting)
+    return this.wait(operation, performance.now(), this.#given, this.#thrown) as Promise<T>
+  }
+
+  readonly #given = (value: unknown): unknown => {
+    this.#listener?.succeeded()
+    return value
+  }
+
+  readonly #thrown = (error: unknown): never => {
+    this.#listener?.failed(error)
+    throw error
+  }
+
+  /**
+   * As `operation.then(answered, failed)`, but no later than the deadline.
+   * @param since `performance.now()` from which on it counts
+   */
+  wait<T, R>(
+    operation: PromiseLike<T>,
+    since: number,
+    answered: (value: T) => R | PromiseLike<R>,
+    failed: (error: unknown) => R | PromiseLike<R>,
+  ): Promise<R> {
+    return new Promise<R>((resolve, reject) => {
+      const waiting = new Waiting(since + this.#ms, failed, resolve, reject)
+      waiting.enter(this.#ring)
       this.#timer ??= this.#arm(this.#ms)
       operation.then(
-        (value) => {
-          if (waiting.reject === undefined) return
-          waiting.reject = undefined
-          this.#listener.succeeded()
-          resolve(value)
-        },
-        (error: unknown) => {
-          if (waiting.reject === undefined) return
-          waiting.reject = undefined
-          this.#listener.failed(error)
-          reject(error)
-        },
+        (value) => waiting.end(answered, value),
+        (error: unknown) => waiting.end(failed, error),
       )
     })
   }
@@ -54,40 +71,71 @@ export class Deadlines {
   }
 
   #arm(ms: number): NodeJS.Timeout {
-    // Replies that arrived while the event loop was stalled are read between the timer and the
-    // immediate, so that our own stall is not mistaken for a slow backend.
+    // Answers that arrived while the event loop was stalled are read between the timer and the immediate,
+    // so that our own stall is not mistaken for a slow side.
     return setTimeout(() => setImmediate(() => this.#sweep()), Math.max(1, ms)).unref()
   }
 
   #sweep(): void {
-    const now = performance.now()
     this.#timer = undefined
-    while (this.#head < this.#waiting.length) {
-      const oldest = this.#waiting[this.#head]!
-      if (oldest.reject !== undefined) {
-        if (oldest.until > now) {
-          this.#timer = this.#arm(oldest.until - now)
-          break
-        }
-        const reject = oldest.reject
-        oldest.reject = undefined
-        const error = this.#error()
-        this.#listener.failed(error)
-        reject(error)
+    const now = performance.now()
+    for (;;) {
+      const oldest = this.#ring.next
+      if (!(oldest instanceof Waiting)) return
+      if (oldest.until > now) {
+        this.#timer ??= this.#arm(oldest.until - now)
+        return
       }
-      this.#head += 1
+      const late = `${this.#label} did not answer within ${this.#ms} ms`
+      oldest.end(oldest.failed, new SwitchbackError('SB_DEADLINE', late))
     }
-    this.#waiting = this.#waiting.slice(this.#head)
-    this.#head = 0
-  }
-
-  #error(): SwitchbackError {
-    return new SwitchbackError('SB_DEADLINE', `${this.#label} did not answer within ${this.#ms} ms`)
   }
 }
 
-interface Waiting {
+class Link {
+  next: Link = this
+  before: Link = this
+}
+
+type Settle<R> = (value: R | PromiseLike<R>) => void
+
+/** One operation that has not been answered yet. */
+class Waiting<R> extends Link {
   readonly until: number
-  /** Undefined once the operation has ended. */
-  reject: ((error: unknown) => void) | undefined
+  readonly failed: (error: unknown) => R | PromiseLike<R>
+  readonly #resolve: Settle<R>
+  readonly #reject: (error: unknown) => void
+
+  constructor(
+    until: number,
+    failed: (error: unknown) => R | PromiseLike<R>,
+    resolve: Settle<R>,
+    reject: (error: unknown) => void,
+  ) {
+    super()
+    this.until = until
+    this.failed = failed
+    this.#resolve = resolve
+    this.#reject = reject
+  }
+
+  enter(ring: Link): void {
+    this.next = ring
+    this.before = ring.before
+    this.before.next = this
+    ring.before = this
+  }
+
+  /** Only the first end counts. */
+  end<A>(how: (what: A) => R | PromiseLike<R>, what: A): void {
+    if (this.next === this) return
+    this.before.next = this.next
+    this.next.before = this.before
+    this.next = this
+    try {
+      this.#resolve(how(what))
+    } catch (error) {
+      this.#reject(error)
+    }
+  }
 }

@@ -71,7 +71,7 @@ export class Boards {
   constructor(parts: BoardsParts) {
     this.#parts = parts
     const deadline = (side: Side): Deadlines =>
-      new Deadlines(TICK_DEADLINE_MS, `the tick of the ${side} side`, UNHEARD)
+      new Deadlines(TICK_DEADLINE_MS, `the tick of the ${side} side`)
     this.#deadlines = { off: deadline('off'), on: deadline('on') }
     for (const side of ['off', 'on'] as const) void this.#ticks(side)
   }
@@ -271,8 +271,6 @@ export class Boards {
 /** An era has a nonce, so two stores never have the same. */
 export const ONE_STORE =
   'both sides are the same Redis, database and prefix, so nothing stays cached. Give them two servers, two databases or two prefixes'
-
-const UNHEARD = { succeeded: (): void => undefined, failed: (): void => undefined }
 
 const unknown = (): Known => ({
   state: undefined,

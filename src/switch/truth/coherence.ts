@@ -37,7 +37,7 @@ export class Coherence extends CoherentReads {
     const meeting = active.meet()
     if (meeting !== undefined) await meeting
     const trusted = this.debts.trustedFrom(active.side, key)
-    const begun = active.backend.now()
+    const onActive = { side: active, fence: trusted, on: active.backend.now() }
     if (op.mirrored) {
       await standby.meet()
       op.standbyFence = this.debts.fencedBefore(standby.side, key)
@@ -51,7 +51,7 @@ export class Coherence extends CoherentReads {
           op.servedBy = active.side
           this.#put(op, active, token)
           const standbyToken = await this.#supersede(op, token)
-          const lost = await this.#oweIfLost(op, active, trusted, begun)
+          const lost = await this.#oweIfLost(op, onActive)
           return lost ? NOTHING_WRITTEN : { activeToken: token, standbyToken }
         }
         op.outcome = refusal(foreign)
@@ -65,27 +65,26 @@ export class Coherence extends CoherentReads {
     }
     // The value first, then what is pending: a process that delivers it does so after the value is
     // in place.
-    const fence = this.debts.fencedBefore(standby.side, key)
-    const onStandby = standby.backend.now()
+    const onStandby = this.#before(op, standby)
     if (op.retired) await this.#supersede(op, '')
     else await this.#storeOnStandby(op, entry)
     await this.#owe(op, active, pendingUntil)
-    await this.#oweIfLost(op, standby, fence, onStandby)
+    await this.#oweIfLost(op, onStandby)
     return NOTHING_WRITTEN
   }
 
   /** Deletes the key on both sides; resolves to whether a value was there. Never rejects. */
   async erase(op: PinnedOperation): Promise<boolean> {
-    const { active, standby, key } = op
+    const { active, standby } = op
     op.reach = this.follower?.reach ?? 'all'
-    const fences = [active, standby].map(({ side }) => this.debts.fencedBefore(side, key))
-    const begun = [active, standby].map(({ backend }) => backend.now())
-    const onActive = this.#eraseOn(op, active)
-    const onStandby = this.#eraseOn(op, standby)
-    const erased = await onActive
-    const alsoErased = await onStandby
-    await this.#oweIfLost(op, active, fences[0]!, begun[0]!)
-    await this.#oweIfLost(op, standby, fences[1]!, begun[1]!)
+    const onActive = this.#before(op, active)
+    const onStandby = this.#before(op, standby)
+    const erasing = this.#eraseOn(op, active)
+    const alsoErasing = this.#eraseOn(op, standby)
+    const erased = await erasing
+    const alsoErased = await alsoErasing
+    await this.#oweIfLost(op, onActive)
+    await this.#oweIfLost(op, onStandby)
     op.outcome = erased.outcome
     if (erased.outcome === 'deleted') op.servedBy = active.side
     else op.servedBy = alsoErased.outcome === 'deleted' ? standby.side : 'none'
@@ -146,19 +145,16 @@ export class Coherence extends CoherentReads {
    * Checked before a write is acknowledged: a side that was fenced since may have lost what it took (its store
    * restarted), and a tombstone that has ended before the other side was told, whose writer was stopped or its
    * clock set, is lost too. The old value of the other side may have been moved there.
-   *
-   * @param begun before the write, by the side's clock
    */
-  async #oweIfLost(
-    op: PinnedOperation,
-    side: GuardedSide,
-    fence: number,
-    begun: number,
-  ): Promise<boolean> {
+  async #oweIfLost(op: PinnedOperation, { side, fence, on }: Before): Promise<boolean> {
     const fenced = this.debts.fencedBefore(side.side, op.key) !== fence
-    if (!fenced && !side.outlived(op.startedAt, begun)) return false
+    if (!fenced && !side.outlived(op.startedAt, on)) return false
     await this.#owe(op, side, 0)
     return true
+  }
+
+  #before({ key }: PinnedOperation, side: GuardedSide): Before {
+    return { side, fence: this.debts.fencedBefore(side.side, key), on: side.backend.now() }
   }
 
   async #owe(op: PinnedOperation, side: GuardedSide, notBefore: number): Promise<void> {
@@ -222,6 +218,14 @@ export class Coherence extends CoherentReads {
     await this.#owe(op, side, pendingUntil)
     return { existed: false, outcome }
   }
+}
+
+/** How a side was before a write. */
+interface Before {
+  readonly side: GuardedSide
+  readonly fence: number
+  /** By the side's clock. */
+  readonly on: number
 }
 
 interface Erased {

@@ -10,6 +10,7 @@ import {
   type FlagsFile,
   HistoryWatch,
   loadFlags,
+  troubleOf,
 } from '../../../rollout/index.ts'
 import { metricsUrl } from '../../../scrape/index.ts'
 import {
@@ -113,26 +114,11 @@ interface View {
 
 const NOT_ASKED = { state: 'not asked', detail: '' } as const
 
-function viewJson({
-  flag,
-  share,
-  sentence,
-  stale,
-  problem,
-  error,
-  flagd,
-  last,
-  guard,
-}: View): object {
+function viewJson(view: View): object {
+  const { last, guard } = view
   const summary = guard?.summary
   return {
-    flag,
-    share,
-    sentence,
-    stale,
-    problem,
-    error,
-    flagd,
+    ...view,
     last:
       last === undefined
         ? null
@@ -181,7 +167,7 @@ async function takeView(
       flag,
       share: share ?? null,
       sentence,
-      stale: staleText(file),
+      stale: troubleOf(file),
       problem,
       error: null,
       flagd: served === undefined ? NOT_ASKED : { state: served.state, detail: served.detail },
@@ -193,7 +179,7 @@ async function takeView(
     if (signal.aborted) return undefined
     if (!isSwitchbackError(error)) throw error
     const nothing = {
-      stale: staleText(file),
+      stale: troubleOf(file),
       problem: null,
       flagd: NOT_ASKED,
       last: undefined,
@@ -202,10 +188,6 @@ async function takeView(
     const { code, message, hint = '' } = error
     return { flag, share: null, sentence: message, error: { code, message, hint }, ...nothing }
   }
-}
-
-function staleText(file: FlagsFile): string {
-  return typeof file === 'string' ? '' : (file.trouble ?? '')
 }
 
 async function actingGuard(file: FlagsFile, flag: string): Promise<PublishedStatus | undefined> {

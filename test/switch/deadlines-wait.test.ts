@@ -1,15 +1,15 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { expect, test } from 'vitest'
-import { Patience } from '../../src/calls/call/patience.ts'
+import { Deadlines } from '../../src/switch/sides/deadlines.ts'
 import { deferred } from '../support/deferred.ts'
 
 const never = new Promise<string>(() => {})
 
 test('who is not answered in time is told so; the others have their answers', async () => {
-  const patience = new Patience(20, 'find on new')
+  const deadlines = new Deadlines(20, 'find on new')
   const slow = deferred<string>()
   const all = [Promise.resolve('a'), never, slow.promise, Promise.reject(new Error('broken'))]
-  const held = Promise.allSettled(all.map((one) => patience.hold(one)))
+  const held = Promise.allSettled(all.map((one) => deadlines.hold(one)))
   slow.resolve('b')
   const late = { code: 'SB_DEADLINE', message: 'find on new did not answer within 20 ms' }
   expect(await held).toMatchObject([
@@ -19,28 +19,28 @@ test('who is not answered in time is told so; the others have their answers', as
     { reason: { message: 'broken' } },
   ])
   // Nobody waited in between, and the timer works again.
-  await expect(patience.hold(never)).rejects.toMatchObject(late)
-  patience.close()
+  await expect(deadlines.hold(never)).rejects.toMatchObject(late)
+  deadlines.close()
 })
 
 test('only the first end counts: an answer after the deadline is nobody’s', async () => {
-  const patience = new Patience(5, 'find on new')
+  const deadlines = new Deadlines(5, 'find on new')
   const ends: unknown[] = []
   const late = deferred<string>()
   const end = (what: unknown): void => void ends.push(what)
-  await patience.wait(late.promise, performance.now(), end, end)
+  await deadlines.wait(late.promise, performance.now(), end, end)
   late.resolve('too late')
   await sleep(1)
   expect(ends).toMatchObject([{ code: 'SB_DEADLINE' }])
-  patience.close()
+  deadlines.close()
 })
 
 test('what is made of an answer may fail, too', async () => {
-  const patience = new Patience(1000, 'find on new')
+  const deadlines = new Deadlines(1000, 'find on new')
   const broken = (): never => {
     throw new Error('broken')
   }
-  const waited = patience.wait(Promise.resolve(1), performance.now(), broken, String)
+  const waited = deadlines.wait(Promise.resolve(1), performance.now(), broken, String)
   await expect(waited).rejects.toThrow('broken')
-  patience.close()
+  deadlines.close()
 })
