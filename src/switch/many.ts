@@ -25,7 +25,7 @@ export async function setMany<T>(
   entries: Iterable<readonly [string, T]>,
   options: SetOptions | undefined,
   values: Values,
-  store: (key: string, payload: string) => Promise<void>,
+  store: (key: string, payload: string) => Promise<unknown>,
 ): Promise<void> {
   const isList = typeof entries === 'object' && entries !== null && Symbol.iterator in entries
   const hint = 'pass a list of [key, value], a Map or Object.entries()'

@@ -32,6 +32,12 @@ export class Generations {
   }
 }
 
+/** The same cache, for a user of the side that has the generations. */
+interface GenerationStore {
+  get(key: string): Promise<unknown>
+  setEither(key: string, value: string, instead: string): Promise<boolean>
+}
+
 /**
  * A part of a cache that is cleared by itself. Its keys carry a generation, which is itself a value of the cache:
  * whoever begins after `clear` was acknowledged reads another one and finds nothing. For a read an unknown
@@ -39,13 +45,17 @@ export class Generations {
  */
 export class NamespaceView implements CacheNamespace {
   readonly #view: CacheView
-  readonly #generations: CacheView
+  readonly #generations: GenerationStore
   readonly #beginning: Map<string, Promise<string>>
   readonly #name: string
   readonly #generationKey: string
 
-  /** @param generations the same cache, for a user of the side that has them */
-  constructor(view: CacheView, generations: CacheView, { beginning }: Generations, name: string) {
+  constructor(
+    view: CacheView,
+    generations: GenerationStore,
+    { beginning }: Generations,
+    name: string,
+  ) {
     const hint = 'give it a name: namespace("profiles")'
     requireOption(typeof name === 'string' && name !== '', 'namespace', 'the name', name, hint)
     this.#view = view
@@ -139,11 +149,20 @@ export class NamespaceView implements CacheNamespace {
     return beginning
   }
 
-  /** Ends the last generation, and begins one. */
+  /**
+   * Ends the last generation, and begins one. What its side does not take may be there all the same, and be used,
+   * until that is noted for all: only then another one begins on the other side.
+   */
   async #end(): Promise<string> {
-    const generation = newToken()
-    await this.#generations.set(this.#generationKey, ENDED + generation)
-    await this.#generations.set(this.#generationKey, generation)
-    return generation
+    const [first, other] = [newToken(), newToken()]
+    await this.#set(ENDED + first, ENDED + other)
+    if (await this.#set(first, ENDED + other)) return first
+    const [second, third] = [newToken(), newToken()]
+    await this.#set(ENDED + second, ENDED + third)
+    return (await this.#set(second, third)) ? second : third
+  }
+
+  #set(value: string, instead: string): Promise<boolean> {
+    return this.#generations.setEither(this.#generationKey, value, instead)
   }
 }

@@ -175,15 +175,29 @@ export class CallerView implements CacheView {
 
   async #set(key: string, value: unknown, options?: SetOptions): Promise<void> {
     checkKey(key)
-    return this.#store(key, this.#parts.values.encode(value), options)
+    await this.#store(key, this.#parts.values.encode(value), options)
   }
 
-  async #store(key: string, payload: string, options?: SetOptions): Promise<void> {
+  /** Sets the value, or `instead` where the side does not take it. True: the value. */
+  setEither(key: string, value: string, instead: string): Promise<boolean> {
+    const { values } = this.#parts
+    return this.#write('set', (view) =>
+      view.#store(key, values.encode(value), undefined, values.encode(instead)),
+    )
+  }
+
+  async #store(
+    key: string,
+    payload: string,
+    options?: SetOptions,
+    instead: string = payload,
+  ): Promise<boolean> {
     const { values, coherence, loads, background, losses, recorder } = this.#parts
     const ttlMs = values.ttlOf(options)
     const op = await this.#begin('set', key)
     const entry = values.entry(payload, ttlMs)
-    const { activeToken, standbyToken } = await coherence.store(op, entry)
+    const other = instead === payload ? entry : values.entry(instead, ttlMs)
+    const { activeToken, standbyToken } = await coherence.store(op, entry, other)
     recorder.bytes(op.active.side, 'written', payload.length)
     loads.changed(key)
     if (activeToken === '') losses?.dropped(key)
@@ -192,6 +206,7 @@ export class CallerView implements CacheView {
       background.mirror(op, entry, activeToken, standbyToken)
     }
     this.#finish(op)
+    return activeToken !== ''
   }
 
   async #delete(key: string): Promise<boolean> {

@@ -1306,9 +1306,16 @@ export const mutations = [
     args: NAMESPACE,
   },
   {
+    name: 'namespace: the generation that its side did not take goes to the other one',
+    file: 'src/switch/namespace.ts',
+    from: 'if (await this.#set(first, ENDED + other)) return first',
+    to: 'await this.#set(first, first)\n    if (other !== first) return first',
+    args: [...NAMESPACE, '--seed', '51000'],
+  },
+  {
     name: 'namespace: a generation begins before the last one has ended',
     file: 'src/switch/namespace.ts',
-    from: 'await this.#generations.set(this.#generationKey, ENDED + generation)\n',
+    from: 'await this.#set(ENDED + first, ENDED + other)\n',
     to: '',
     args: NAMESPACE,
   },

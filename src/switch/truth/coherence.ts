@@ -29,8 +29,12 @@ const NOT_FILLED: Filled = { token: '', known: false }
  * their reasons are in docs/adr/0001-ledger-and-fence.md.
  */
 export class Coherence extends CoherentReads {
-  /** Writes the value; resolves when the write may be acknowledged. Never rejects. */
-  async store(op: PinnedOperation, entry: Entry): Promise<Written> {
+  /**
+   * Writes the value; resolves when the write may be acknowledged. Never rejects.
+   *
+   * @param instead for the standby, where the active side does not take it. @default the same
+   */
+  async store(op: PinnedOperation, entry: Entry, instead: Entry = entry): Promise<Written> {
     const { active, standby, key } = op
     let pendingUntil = 0
     op.reach = this.follower?.reach ?? 'all'
@@ -67,7 +71,7 @@ export class Coherence extends CoherentReads {
     // in place.
     const onStandby = this.#before(op, standby)
     if (op.retired) await this.#supersede(op, '')
-    else await this.#storeOnStandby(op, entry)
+    else await this.#storeOnStandby(op, instead)
     await this.#owe(op, active, pendingUntil)
     await this.#oweIfLost(op, onStandby)
     return NOTHING_WRITTEN
