@@ -92,6 +92,11 @@ export interface CacheBackend {
   clear(options?: { readonly signal?: AbortSignal }): Promise<void>
   /** The clock that stamps this store's cells, in epoch milliseconds. */
   now(): number
+  /**
+   * Milliseconds by which that clock is ahead of this process's wall clock, as far as is known. A value's end is a date
+   * by the wall clock of who wrote it, so it comes that much too early there. @default 0
+   */
+  skew?(): number
   /** The cheapest round trip that proves the store can serve. Rejects when it cannot. */
   ping(): MaybePromise<void>
   /**

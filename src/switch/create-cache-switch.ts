@@ -17,7 +17,7 @@ import { Debts } from './truth/debts.ts'
 import { eventOf, logEvent, type Notify } from './events.ts'
 import { Follower } from './truth/follower.ts'
 import { GuardedSide } from './sides/guarded-side.ts'
-import type { SideHealth } from './sides/health.ts'
+import { type SideHealth, whySkewed } from './sides/health.ts'
 import { Loads } from './reads/loads.ts'
 import { Moves } from './reads/moves.ts'
 import { type CacheSwitchOptions, STANDBY_POLICIES } from './options.ts'
@@ -148,7 +148,7 @@ export function createCacheSwitch(options: CacheSwitchOptions & FlagChoice): Cac
     const { backend, outSince, lastFailure, usable } = sides[side]
     const owed = debts.count(side)
     const detail =
-      (usable ? debts.whyUnused(side) : lastFailure) ||
+      (usable ? debts.whyUnused(side) || whySkewed(backend, options.defaultTtl) : lastFailure) ||
       (owed > 0 ? `${owed} invalidations pending` : '')
     return {
       ok: detail === '',

@@ -93,6 +93,10 @@ export class GatedBackend implements CacheBackend {
     return this.inner.clear()
   }
 
+  skew(): number {
+    return this.inner.skew?.() ?? 0
+  }
+
   now(): number {
     return this.inner.now()
   }

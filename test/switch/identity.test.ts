@@ -142,6 +142,30 @@ describe('clocks', () => {
     await serves(actor)
   })
 
+  test('with a clock an hour behind Redis nothing lives there, and health does not say ok', async () => {
+    const { onUser, offUser, cache } = world.actor({ machine: 'behind' })
+    await serves({ onUser, offUser, cache } as Actor)
+    expect(cache.health().on.detail).toBe('')
+    const now = Date.now.bind(Date)
+    vi.spyOn(Date, 'now').mockImplementation(() => now() - 3_600_000)
+    const key = world.key()
+    await onUser.set(key, 'v1', { ttl: '10m' })
+    expect(await onUser.get(key)).toBeUndefined()
+    expect(cache.health()).toMatchObject({
+      ok: false,
+      off: { ok: true },
+      on: {
+        ok: false,
+        outSince: 0,
+        detail: expect.stringMatching(/its clock is 3600 s ahead of .* too early/),
+      },
+    })
+    vi.mocked(Date.now).mockImplementation(() => now() + 3_600_000)
+    expect(cache.health().on.detail).toMatch(/its clock is 3600 s behind .* too late/)
+    vi.mocked(Date.now).mockImplementation(now)
+    expect(cache.health().ok).toBe(true)
+  })
+
   test('a process that has not met Redis yet does not distrust it by the clock of the host', async () => {
     const now = Date.now.bind(Date)
     vi.spyOn(Date, 'now').mockImplementation(() => now() - 10_000)

@@ -197,6 +197,10 @@ class RedisCache extends CellReads implements CacheBackend {
     return this.servers.now()
   }
 
+  skew(): number {
+    return this.now() - Date.now()
+  }
+
   onWarning(listener: OnWarning): void {
     this.warnings.to(listener)
   }

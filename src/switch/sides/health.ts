@@ -1,3 +1,4 @@
+import { type CacheBackend, parseTtl, type Ttl } from '../../cache/index.ts'
 import type { FlagHealth } from '../../flags/index.ts'
 
 export interface SideHealth {
@@ -40,4 +41,21 @@ export interface CacheHealth {
   readonly flags: FlagHealth
   /** Only where one side is this machine's, or this process's, own. */
   readonly follower?: FollowerHealth
+}
+
+/** Clocks that are kept synchronous are never so far apart. */
+const MAX_SKEW_MS = 60_000
+
+/**
+ * What a store's clock does to the values that this process writes there, whose end is a date by the clock here. With
+ * one that is ahead by their whole lifetime nothing is cached, and every read loads. `''`: nothing that counts.
+ */
+export function whySkewed(backend: CacheBackend, defaultTtl: Ttl | undefined): string {
+  const skew = backend.skew?.() ?? 0
+  const most =
+    defaultTtl === undefined ? MAX_SKEW_MS : Math.min(MAX_SKEW_MS, parseTtl(defaultTtl) / 2)
+  if (Math.abs(skew) <= most) return ''
+  const seconds = Math.round(Math.abs(skew) / 1000)
+  const [direction, when] = skew > 0 ? ['ahead of', 'early'] : ['behind', 'late']
+  return `its clock is ${seconds} s ${direction} that of this machine: values end as much too ${when}. Synchronise the clocks (NTP)`
 }
