@@ -141,6 +141,9 @@ describe('what a finding amounts to', () => {
   test('of a pair, what one of two masters of a store was given is lost when it steps down', () => {
     const two = { name: 'twoMasters', from: 1.5 * SECOND, to: 2.1 * SECOND }
     expect(judge(staleLoad(), circumstances({ pair: true, struck: [two] })).outcome).toBe('allowed')
+    // When it was acknowledged is not known any more, since its process has written again.
+    const forgotten = { ...staleLoad(), freshAt: 0 }
+    expect(judge(forgotten, circumstances({ pair: true, struck: [two] })).outcome).toBe('allowed')
     // Files have a ledger of their own.
     expect(judge(staleLoad(), circumstances({ struck: [two] })).outcome).toBe('stale')
     const before = { ...two, to: 1.9 * SECOND }

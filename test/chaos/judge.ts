@@ -93,7 +93,10 @@ function rowFor(
   finding: Finding,
   { ground, workers, struck, tombstoneTtl, cluster, pair }: Circumstances,
 ): string | undefined {
-  const { from = 0, fresh = 0, freshAt = fresh, value } = finding
+  const { from = 0, fresh = 0, value } = finding
+  // Its time is not known any more once its process has written again: it was before the read.
+  const { freshAt: knownAt = fresh } = finding
+  const freshAt = knownAt === 0 ? from : knownAt
   const { at, ms, ttl } = value!
   const expired = ttl > 0 && from > at + (ms + ttl) * 1000 + EXPIRY_SLACK_US
   const during = (name: string, since: number, until: number): boolean =>
