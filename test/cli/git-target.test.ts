@@ -66,6 +66,21 @@ it('sees a commit by hand, and undoes it', async () => {
   ])
 })
 
+it('the text that a rollback disabled for its rule is not what a later one restores', async () => {
+  const { file, git, json } = await gitTeam()
+  await json(['set', '40', '--yes'])
+  const good = await readFile(file, 'utf8')
+  await writeFile(file, good.replace('["on", 40]', '["onn", 40]'))
+  git('commit -q -a -m hand')
+  git('push -q')
+  expect(await json(['rollback'])).toMatchObject({ ok: true, action: 'disable' })
+  await writeFile(file, '{ "flags": ')
+  git('commit -q -a -m syntax')
+  git('push -q')
+  expect(await json(['rollback', '--restore'])).toMatchObject({ ok: true, action: 'restore' })
+  expect(await readFile(file, 'utf8')).toBe(good.replace('40], ["off", 60]', '0], ["off", 100]'))
+})
+
 it('refuses where something else would go along, and changes nothing', async () => {
   const { file, git, run, push } = await gitTeam()
   const refused = async (why: string, remedy: string): Promise<void> => {

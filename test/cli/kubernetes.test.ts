@@ -263,6 +263,15 @@ describe('a ConfigMap', () => {
     expect(await here.json(['status'])).toMatchObject({ share: 0 })
     here.api.edit(here.path, (object) => void (object['data'] = {}))
     expect(await here.json(['rollback', '--restore'])).toMatchObject({ ok: true })
+    // What was disabled because its rule fails is not what is restored.
+    here.api.edit(here.path, (object) => {
+      const data = object['data'] as Record<string, string>
+      data['use-redis.json'] = data['use-redis.json']!.replace('["on", 0]', '["onn", 1]')
+    })
+    expect(await here.json(['rollback'])).toMatchObject({ action: 'disable' })
+    here.api.edit(here.path, (object) => void (object['data'] = {}))
+    expect(await here.json(['rollback', '--restore'])).toMatchObject({ action: 'restore' })
+    expect(await here.json(['status'])).toMatchObject({ share: 0, state: 'ENABLED' })
   })
 
   it('keeps the newest lines of a long history, within what Kubernetes takes', async () => {

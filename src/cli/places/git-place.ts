@@ -13,8 +13,10 @@ import {
   type HistoryEntry,
   linesOf,
   parseHistory,
+  readFlags,
   type ReadOptions,
   readText,
+  whyFailing,
   type WriteOptions,
 } from '../../rollout/index.ts'
 import { type Environment, usageError } from '../framework/command.ts'
@@ -140,8 +142,7 @@ class GitPlace implements FlagsPlace {
   async history(): Promise<HistoryEntry[]> {
     const format = ['--reverse', '--format=%B', `-${MOST_COMMITS}`]
     const log = await this.#log(format)
-    const lines = log.split('\n').filter((line) => line.startsWith(TRAILER))
-    return parseHistory(lines.map((line) => line.slice(TRAILER.length)).join('\n'))
+    return entriesIn(log)
   }
 
   async stamp(): Promise<string> {
@@ -150,10 +151,14 @@ class GitPlace implements FlagsPlace {
 
   async lastGood(): Promise<string | undefined> {
     const { git, inside } = this.#options
-    const commit = await this.#log(['-1', '--format=%H', `--grep=^${TRAILER}`])
-    if (commit === '') return undefined
-    const { code, stdout } = await git.run(['show', `${commit}:${inside}`])
-    return code === 0 ? stdout : undefined
+    const format = ['--format=%x00%H%n%B', `-${MOST_COMMITS}`, `--grep=^${TRAILER}`]
+    for (const each of (await this.#log(format)).split('\0').slice(1)) {
+      const commit = each.slice(0, each.indexOf('\n'))
+      const flag = entriesIn(each).at(-1)?.flag ?? ''
+      const { code, stdout } = await git.run(['show', `${commit}:${inside}`])
+      if (code === 0 && isGood(stdout, flag)) return stdout
+    }
+    return undefined
   }
 
   async write(edit: FlagsEdit, { by, signal }: WriteOptions): Promise<Applied> {
@@ -302,6 +307,22 @@ function messageOf({ action, flag, from, to }: FlagsEdit, lines: readonly Histor
   const why = reason === undefined ? '' : `\n${reason}\n`
   const trailers = lines.map((entry) => TRAILER + JSON.stringify(entry)).join('\n')
   return `${flag}: ${move} (switchback ${action})\n${why}\nBy ${who}, ${via}.\n\n${trailers}\n`
+}
+
+/** The lines of the history in messages of commits. */
+function entriesIn(messages: string): HistoryEntry[] {
+  const lines = messages.split('\n').filter((line) => line.startsWith(TRAILER))
+  return parseHistory(lines.map((line) => line.slice(TRAILER.length)).join('\n'))
+}
+
+/** A flag that was disabled for its rule has the rule still, in the commit that disabled it. */
+function isGood(text: string, flag: string): boolean {
+  try {
+    return whyFailing(readFlags(text), flag) === ''
+  } catch {
+    // A merge may have broken the text of a commit with our line.
+    return false
+  }
 }
 
 function slow(commit: string, pushed: string): string {
