@@ -1,10 +1,10 @@
 import { setTimeout as delay } from 'node:timers/promises'
-import { Redis } from 'ioredis'
 import type { TestRedis } from '../support/redis-server.ts'
+import { onServer } from './on-server.ts'
 
 export interface ClusterNode {
   readonly id: string
-  readonly port: number
+  readonly server: TestRedis
   readonly slots: readonly (readonly [number, number])[]
 }
 
@@ -16,14 +16,15 @@ export async function clusterMasters(
   const lines = (await asked?.command('CLUSTER', 'NODES').catch(() => ''))?.split('\n') ?? []
   return lines
     .filter((line) => line.includes('master') && !line.includes('fail'))
-    .map((line) => {
+    .flatMap((line) => {
       const [id = '', address = '', , , , , , , ...ranges] = line.trim().split(' ')
       const port = Number(/:(\d+)@/u.exec(address)?.[1])
+      const server = servers.find((one) => one.port === port)
       const slots = ranges
         .filter((range) => !range.startsWith('['))
         .map((range) => range.split('-').map(Number))
         .map(([a = 0, b = a]) => [a, b] as const)
-      return { id, port, slots }
+      return server === undefined ? [] : [{ id, server, slots }]
     })
 }
 
@@ -42,7 +43,7 @@ export async function mendSlots(servers: readonly TestRedis[]): Promise<void> {
   }
   const masters = await clusterMasters(servers)
   const owned = masters.flatMap(({ slots }) => slots)
-  const heir = servers.find(({ port }) => port === masters[0]?.port)
+  const heir = masters[0]?.server
   for (let slot = 0; slot < SLOTS; slot += 1) {
     if (owned.some(([from, to]) => from <= slot && slot <= to)) continue
     for (const server of servers) await server.command('CLUSTER', 'DELSLOTS', String(slot))
@@ -60,27 +61,17 @@ export interface Move {
 
 /** As `redis-cli --cluster reshard` does it. */
 export async function moveSlot({ slot, from, to, nodes, pauseMs }: Move): Promise<void> {
-  await onServer(to.port, (redis) => redis.cluster('SETSLOT', slot, 'IMPORTING', from.id))
-  await onServer(from.port, async (redis) => {
+  await onServer(to.server, (redis) => redis.cluster('SETSLOT', slot, 'IMPORTING', from.id))
+  await onServer(from.server, async (redis) => {
     await redis.cluster('SETSLOT', slot, 'MIGRATING', to.id)
     await delay(pauseMs)
     for (;;) {
       const keys = (await redis.cluster('GETKEYSINSLOT', slot, 10)) as string[]
       if (keys.length === 0) break
-      await redis.migrate('127.0.0.1', to.port, '', 0, 1000, 'REPLACE', 'KEYS', ...keys)
+      await redis.migrate(to.server.host, to.server.port, '', 0, 1000, 'REPLACE', 'KEYS', ...keys)
     }
   })
-  for (const { port } of [to, from, ...nodes.filter((node) => node !== to && node !== from)]) {
-    await onServer(port, (redis) => redis.cluster('SETSLOT', slot, 'NODE', to.id))
-  }
-}
-
-async function onServer<T>(port: number, work: (redis: Redis) => Promise<T>): Promise<T> {
-  const redis = new Redis(port, '127.0.0.1', { maxRetriesPerRequest: 0, retryStrategy: () => null })
-  redis.on('error', () => {})
-  try {
-    return await work(redis)
-  } finally {
-    redis.disconnect()
+  for (const { server } of [to, from, ...nodes.filter((node) => node !== to && node !== from)]) {
+    await onServer(server, (redis) => redis.cluster('SETSLOT', slot, 'NODE', to.id))
   }
 }

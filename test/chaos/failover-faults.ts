@@ -3,7 +3,8 @@ import { until } from '../support/until.ts'
 import type { Faults } from './fault.ts'
 import { clusterMasters, moveSlot } from './cluster-slots.ts'
 import { pick } from './random.ts'
-import { onServer, type RedisStage } from './stage.ts'
+import { onServer } from './on-server.ts'
+import type { RedisStage } from './stage.ts'
 
 const PROMOTION_MS = 10_000
 
@@ -44,13 +45,13 @@ export const FAILOVER_FAULTS: Faults = {
     lane: 'redis',
     topologies: ['sentinel'],
     async strike({ redis }) {
-      const { connection } = redis
+      const { connection, sentinel } = redis
       const [master] = await serversSaying(redis, 'role:master')
       if (connection.kind !== 'sentinel' || master === undefined) return
-      const { name, sentinels } = connection
+      const { name } = connection
       // It refuses while another failover is under way, and for some seconds after one.
-      const agreed = await onServer(sentinels[0]!.port, (sentinel) =>
-        sentinel.call('SENTINEL', 'FAILOVER', name),
+      const agreed = await onServer(sentinel!, (asked) =>
+        asked.call('SENTINEL', 'FAILOVER', name),
       ).catch(() => undefined)
       if (agreed === undefined) return
       await until(

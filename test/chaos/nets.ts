@@ -94,7 +94,12 @@ export class Host {
       `ip link add ${this.#port} type veth peer name eth0 netns ${this.#shell.pid}`,
       `ip link set ${this.#port} master ${BRIDGE} up`,
     )
-    await this.#shell.run(`ip address add ${this.address}/24 dev eth0`, 'ip link set eth0 up')
+    await this.#shell.run(
+      `ip address add ${this.address}/24 dev eth0`,
+      'ip link set eth0 up',
+      // Programs of this host reach each other by it also while the cable is out.
+      `ip address add ${this.address}/32 dev lo`,
+    )
   }
 
   /** What is sent vanishes; connections stay. */

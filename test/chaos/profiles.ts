@@ -172,6 +172,13 @@ const NET_PAIRS: Profile = {
   hostCalm: 1.5,
 }
 
+/** All of a store is one site: its servers reach each other while nobody reaches them. */
+const NET_SITES: Profile = {
+  ...NET_PAIRS,
+  faults: [...NETS, 'unplugStore', 'freeze', 'killEmpty', 'killProcess'],
+  keys: 24,
+}
+
 const NET_MACHINES: Profile = {
   ...MACHINES,
   nets: true,
@@ -414,6 +421,16 @@ export const PROFILES: Readonly<Record<string, Profile>> = {
   },
   /** As `pairs`, on a network of its own: each process and store is a machine, and packets vanish without a word. */
   netPairs: NET_PAIRS,
+  netPairCluster: {
+    ...NET_SITES,
+    topology: 'cluster',
+    faults: [...NET_SITES.faults, 'plannedFailover', 'moveSlot', 'moveSlot'],
+  },
+  netPairSentinel: {
+    ...NET_SITES,
+    topology: 'sentinel',
+    faults: [...NET_SITES.faults, 'killWithOldData', 'failover', 'demote'],
+  },
   /** As `machines` and `machinesInMemory`, there; machines are deleted too, and one has a clock that is an hour ahead. */
   netMachines: NET_MACHINES,
   netMachinesInMemory: { ...NET_MACHINES, machines: 'memory' },

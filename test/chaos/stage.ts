@@ -1,10 +1,10 @@
-import { Redis } from 'ioredis'
 import { startRedisCluster } from '../support/redis-cluster.ts'
 import { startRedisSentinel, type TestSentinel } from '../support/redis-sentinel.ts'
 import { startRedis, type TestRedis } from '../support/redis-server.ts'
 import { startTcpProxy, type TcpProxy } from '../support/tcp-proxy.ts'
 import { mendSlots } from './cluster-slots.ts'
 import type { Host, Link } from './nets.ts'
+import { onServer } from './on-server.ts'
 import { until } from '../support/until.ts'
 
 export const TOPOLOGIES = ['standalone', 'cluster', 'sentinel'] as const
@@ -42,6 +42,7 @@ export interface RedisStage {
   readonly topology: Topology
   /** All that hold data, replicas too. */
   readonly servers: readonly TestRedis[]
+  readonly sentinel?: TestRedis | undefined
   /** One before each server. */
   readonly proxies: readonly TcpProxy[]
   readonly connection: Connection
@@ -59,7 +60,7 @@ export interface StageOptions {
   readonly args?: readonly string[]
   /** False: the server itself is reached, and `proxies` do nothing. @default true */
   readonly proxied?: boolean
-  /** Runs there; only of a standalone Redis. @default this machine */
+  /** All of it runs there. @default this machine */
   readonly host?: Host | undefined
 }
 
@@ -72,8 +73,7 @@ export async function startStage(
   if (topology === 'cluster') return clusterStage(options)
   if (topology === 'sentinel') return sentinelStage(options)
   const { host } = options
-  const redis = await startRedis(host === undefined ? options : { ...options, within: host.enter })
-  const at = host?.address ?? '127.0.0.1'
+  const redis = await startRedis({ ...options, within: host })
   const direct = host !== undefined || options.proxied === false
   return stage({
     topology,
@@ -81,7 +81,7 @@ export async function startStage(
     servers: [redis],
     connect: (_, [proxy]) => ({
       kind: 'standalone',
-      url: `redis://${at}:${direct ? redis.port : proxy!.port}`,
+      url: direct ? redis.url : `redis://127.0.0.1:${proxy!.port}`,
     }),
     whole: async () => true,
     stop: () => redis.stop(),
@@ -89,17 +89,21 @@ export async function startStage(
 }
 
 async function clusterStage(options: StageOptions): Promise<RedisStage> {
-  const { env = {}, args = [] } = options
-  const cluster = await startRedisCluster({ masters: 3, replicas: 1, env, args })
+  const { env = {}, args = [], host } = options
+  const cluster = await startRedisCluster({ masters: 3, replicas: 1, env, args, within: host })
   const servers = [...cluster.masters, ...cluster.replicas]
   return stage({
     topology: 'cluster',
+    host,
     servers,
-    connect: (natMap, proxies) => ({
-      kind: 'cluster',
-      nodes: proxies.map(({ port }) => ({ host: '127.0.0.1', port })),
-      natMap,
-    }),
+    connect: (natMap, proxies) =>
+      host === undefined
+        ? {
+            kind: 'cluster',
+            nodes: proxies.map(({ port }) => ({ host: '127.0.0.1', port })),
+            natMap,
+          }
+        : { kind: 'cluster', nodes: cluster.nodes, natMap: {} },
     async whole() {
       const infos = await Promise.all(servers.map((server) => server.command('CLUSTER', 'INFO')))
       const nodes = await servers[0]!.command('CLUSTER', 'NODES')
@@ -115,16 +119,19 @@ async function clusterStage(options: StageOptions): Promise<RedisStage> {
 }
 
 async function sentinelStage(options: StageOptions): Promise<RedisStage> {
-  const sentinel = await startRedisSentinel(options)
+  const { host } = options
+  const sentinel = await startRedisSentinel({ ...options, within: host })
   const servers = [sentinel.master, sentinel.replica]
   return stage({
     topology: 'sentinel',
+    host,
     servers,
+    sentinel: sentinel.sentinel,
     connect: (natMap) => ({
       kind: 'sentinel',
       name: sentinel.name,
       sentinels: sentinel.sentinels,
-      natMap,
+      natMap: host === undefined ? natMap : {},
     }),
     async whole() {
       await demoteOld(sentinel)
@@ -136,10 +143,8 @@ async function sentinelStage(options: StageOptions): Promise<RedisStage> {
 }
 
 /** The Sentinel does it too, some ten seconds later: at the end of a run nothing is learnt from them. */
-async function demoteOld({ name, sentinels, master, replica }: TestSentinel): Promise<void> {
-  const state = await onServer(sentinels[0]!.port, (redis) =>
-    redis.call('SENTINEL', 'MASTER', name),
-  )
+async function demoteOld({ name, sentinel, master, replica }: TestSentinel): Promise<void> {
+  const state = await onServer(sentinel, (redis) => redis.call('SENTINEL', 'MASTER', name))
   const told = state as readonly string[]
   // Else a failover is under way, and it is not clear yet who will be the old one.
   if (told[told.indexOf('flags') + 1] !== 'master') return
@@ -148,7 +153,7 @@ async function demoteOld({ name, sentinels, master, replica }: TestSentinel): Pr
     if (String(server.port) === current) continue
     const info = await server.command('INFO', 'replication')
     if (!info.includes('role:master')) continue
-    await server.command('REPLICAOF', '127.0.0.1', current)
+    await server.command('REPLICAOF', server.host, current)
     await server.command('CLIENT', 'KILL', 'TYPE', 'normal')
   }
 }
@@ -161,6 +166,7 @@ interface Parts {
   readonly topology: Topology
   readonly host?: Host | undefined
   readonly servers: readonly TestRedis[]
+  readonly sentinel?: TestRedis
   readonly connect: (
     natMap: Readonly<Record<string, Address>>,
     proxies: readonly TcpProxy[],
@@ -172,7 +178,7 @@ interface Parts {
 }
 
 async function stage(parts: Parts): Promise<RedisStage> {
-  const { topology, host, servers, connect, whole, mend, stop } = parts
+  const { topology, host, servers, sentinel, connect, whole, mend, stop } = parts
   const proxies = await Promise.all(servers.map(({ port }) => startTcpProxy(port)))
   const links: TcpProxy[] = []
   const natMap = Object.fromEntries(
@@ -189,6 +195,7 @@ async function stage(parts: Parts): Promise<RedisStage> {
     topology,
     host,
     servers,
+    sentinel,
     proxies,
     connection: connect(natMap, proxies),
     async link() {
@@ -219,17 +226,6 @@ async function stage(parts: Parts): Promise<RedisStage> {
       await Promise.all([...links, ...proxies].map((proxy) => proxy.close()))
       await stop()
     },
-  }
-}
-
-/** A connection to one server, for what needs more than a line of a reply. */
-export async function onServer<T>(port: number, work: (redis: Redis) => Promise<T>): Promise<T> {
-  const redis = new Redis(port, '127.0.0.1', { maxRetriesPerRequest: 0, retryStrategy: () => null })
-  redis.on('error', () => {})
-  try {
-    return await work(redis)
-  } finally {
-    redis.disconnect()
   }
 }
 

@@ -1,5 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises'
-import { startRedis, type TestRedis } from './redis-server.ts'
+import { type OtherNetwork, startRedis, type TestRedis } from './redis-server.ts'
 import { HUNG_MS } from './until.ts'
 
 export interface StartClusterOptions {
@@ -11,6 +11,8 @@ export interface StartClusterOptions {
   readonly args?: readonly string[]
   /** Added to every server's environment. */
   readonly env?: Readonly<Record<string, string>>
+  /** All run there. @default this machine's */
+  readonly within?: OtherNetwork | undefined
 }
 
 /** A real Redis Cluster of local processes. */
@@ -26,14 +28,20 @@ const SLOTS = 16_384
 const NODE_TIMEOUT_MS = 1000
 
 export async function startRedisCluster(options: StartClusterOptions = {}): Promise<TestCluster> {
-  const { masters: masterCount = 3, replicas: replicasEach = 0, args = [], env = {} } = options
+  const {
+    masters: masterCount = 3,
+    replicas: replicasEach = 0,
+    args = [],
+    env = {},
+    within,
+  } = options
   const servers: TestRedis[] = []
   const stop = async (): Promise<void> => {
     await Promise.all(servers.map((server) => server.stop()))
   }
   try {
     for (let i = 0; i < masterCount * (1 + replicasEach); i++) {
-      servers.push(await startRedis({ args: [...CLUSTER_ARGS, ...args], env }))
+      servers.push(await startRedis({ args: [...CLUSTER_ARGS, ...args], env, within }))
     }
     const masters = servers.slice(0, masterCount)
     const replicas = servers.slice(masterCount)
@@ -50,7 +58,7 @@ export async function startRedisCluster(options: StartClusterOptions = {}): Prom
     }
     await until(() => everyNode(servers, (info) => info.includes('cluster_state:ok')))
     await until(() => allLinked(replicas))
-    const nodes = servers.map(({ port }) => ({ host: '127.0.0.1', port }))
+    const nodes = servers.map(({ host, port }) => ({ host, port }))
     return { masters, replicas, nodes, stop, [Symbol.asyncDispose]: stop }
   } catch (error) {
     await stop()
@@ -76,7 +84,7 @@ async function join(servers: readonly TestRedis[], masters: readonly TestRedis[]
   }
   for (const [i, server] of servers.entries()) {
     await accept(server, 'CLUSTER', 'SET-CONFIG-EPOCH', String(i + 1))
-    if (i > 0) await accept(server, 'CLUSTER', 'MEET', '127.0.0.1', String(servers[0]!.port))
+    if (i > 0) await accept(server, 'CLUSTER', 'MEET', server.host, String(servers[0]!.port))
   }
 }
 

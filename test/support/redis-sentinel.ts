@@ -1,5 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises'
-import { startRedis, type TestRedis } from './redis-server.ts'
+import { type OtherNetwork, startRedis, type TestRedis } from './redis-server.ts'
 import { HUNG_MS } from './until.ts'
 
 /** A real master, its replica and one Sentinel that fails over within about two seconds. */
@@ -9,6 +9,7 @@ export interface TestSentinel extends AsyncDisposable {
   /** The name under which the Sentinel knows the master. */
   readonly name: string
   readonly sentinels: readonly { readonly host: string; readonly port: number }[]
+  readonly sentinel: TestRedis
   stop(): Promise<void>
 }
 
@@ -17,6 +18,8 @@ export interface StartSentinelOptions {
   readonly args?: readonly string[]
   /** Added to their environment. */
   readonly env?: Readonly<Record<string, string>>
+  /** All three run there. @default this machine's */
+  readonly within?: OtherNetwork | undefined
 }
 
 const NAME = 'switchback-test'
@@ -29,18 +32,19 @@ export async function startRedisSentinel(
     await Promise.all(servers.map((server) => server.stop()))
   }
   try {
-    const { args = [], env = {} } = options
-    const server = { args: ['--repl-diskless-sync-delay', '0', ...args], env }
+    const { args = [], env = {}, within } = options
+    const server = { args: ['--repl-diskless-sync-delay', '0', ...args], env, within }
     const master = await startRedis(server)
     servers.push(master)
     const replica = await startRedis(server)
     servers.push(replica)
     // By a command, not an argument: after a promotion and a restart it must not come back as a replica
     // of what is its own replica by then.
-    await replica.command('REPLICAOF', '127.0.0.1', String(master.port))
+    await replica.command('REPLICAOF', master.host, String(master.port))
     const sentinel = await startRedis({
+      within,
       sentinel: [
-        `sentinel monitor ${NAME} 127.0.0.1 ${master.port} 1`,
+        `sentinel monitor ${NAME} ${master.host} ${master.port} 1`,
         `sentinel down-after-milliseconds ${NAME} 500`,
         `sentinel failover-timeout ${NAME} 3000`,
       ],
@@ -54,8 +58,8 @@ export async function startRedisSentinel(
       if (Date.now() > deadline) throw new Error('the Sentinel did not find its replica')
       await delay(50)
     }
-    const sentinels = [{ host: '127.0.0.1', port: sentinel.port }]
-    return { master, replica, name: NAME, sentinels, stop, [Symbol.asyncDispose]: stop }
+    const sentinels = [sentinel].map(({ host, port }) => ({ host, port }))
+    return { master, replica, name: NAME, sentinels, sentinel, stop, [Symbol.asyncDispose]: stop }
   } catch (error) {
     await stop()
     throw error

@@ -18,13 +18,24 @@ export interface StartRedisOptions {
   readonly dir?: string
   /** Added to the environment of the process. */
   readonly env?: Readonly<Record<string, string>>
-  /** A program and its arguments that start it in another network: commands go through a Unix socket in `dir`. */
-  readonly within?: readonly string[]
+  /** Another network, where others reach it: commands of this process go through a Unix socket in `dir`. */
+  readonly within?: OtherNetwork | undefined
+}
+
+export interface OtherNetwork {
+  /** A program and its arguments that start another one there. */
+  readonly enter: readonly string[]
+  /** Of that network. */
+  readonly address: string
 }
 
 /** A real redis-server on loopback, which dies with this process whatever kills it. */
 export interface TestRedis extends AsyncDisposable {
+  /** Where others reach it. */
+  readonly host: string
   readonly port: number
+  /** How this process does: a port of this machine, or the path of a Unix socket. */
+  readonly via: number | string
   readonly url: string
   readonly dir: string
   /** Of the running process; the last one when it is dead. */
@@ -70,7 +81,9 @@ export async function startRedis(options: StartRedisOptions = {}): Promise<TestR
 }
 
 class RedisProcess implements TestRedis {
+  readonly host: string
   readonly port: number
+  readonly via: number | string
   readonly url: string
   readonly dir: string
   readonly #options: StartRedisOptions
@@ -79,8 +92,11 @@ class RedisProcess implements TestRedis {
   #exited: Promise<void> = Promise.resolve()
 
   constructor(port: number, dir: string, options: StartRedisOptions) {
+    const { within } = options
+    this.host = within?.address ?? '127.0.0.1'
     this.port = port
-    this.url = `redis://127.0.0.1:${port}`
+    this.via = within === undefined ? port : join(dir, 'redis.sock')
+    this.url = `redis://${this.host}:${port}`
     this.dir = dir
     this.#options = options
   }
@@ -95,7 +111,11 @@ class RedisProcess implements TestRedis {
   }
 
   async start(): Promise<void> {
-    const [program, ...args] = [...(this.#options.within ?? []), BINARY, ...this.#arguments()]
+    const [program, ...args] = [
+      ...(this.#options.within?.enter ?? []),
+      BINARY,
+      ...this.#arguments(),
+    ]
     const child = spawn(program!, args, {
       stdio: ['ignore', 'pipe', 'pipe'],
       env: { ...process.env, ...this.#options.env },
@@ -129,19 +149,15 @@ class RedisProcess implements TestRedis {
     }
   }
 
-  get #socket(): string {
-    return join(this.dir, 'redis.sock')
-  }
-
   get #ownsDir(): boolean {
     return this.#options.dir === undefined
   }
 
   #arguments(): readonly string[] {
     const address = ['--port', String(this.port), '--bind', '127.0.0.1', '--dir', this.dir]
-    const { sentinel, args = [], within } = this.#options
-    if (within !== undefined) {
-      address.push('--bind', '0.0.0.0', '--protected-mode', 'no', '--unixsocket', this.#socket)
+    const { sentinel, args = [] } = this.#options
+    if (typeof this.via === 'string') {
+      address.push('--bind', '0.0.0.0', '--protected-mode', 'no', '--unixsocket', this.via)
     }
     if (sentinel === undefined) return [...address, '--save', '', '--appendonly', 'no', ...args]
     const file = join(this.dir, 'sentinel.conf')
@@ -187,7 +203,7 @@ class RedisProcess implements TestRedis {
   }
 
   command(...args: readonly string[]): Promise<string> {
-    return sendCommand(this.#options.within === undefined ? this.port : this.#socket, args)
+    return sendCommand(this.via, args)
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

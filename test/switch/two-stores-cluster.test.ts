@@ -89,7 +89,7 @@ async function masterOf(name: string): Promise<TestRedis> {
   const slot = Number(await asked.command('CLUSTER', 'KEYSLOT', name))
   const nodes = await clusterMasters(servers)
   const owner = nodes.find(({ slots }) => slots.some(([from, to]) => from <= slot && slot <= to))
-  return servers.find(({ port }) => port === owner?.port)!
+  return owner!.server
 }
 
 describe('a Redis and a Cluster', () => {
