@@ -3,7 +3,7 @@
  * The fuzzers, for longer than `npm test` gives them. The seed is printed; a failure names the seed and
  * the bytes that it took.
  * Usage: npm run test:fuzz -- [--runs 20000] [--seed N] [--stall 150] [PART OF A FILE'S NAME]
- *   --runs  in thousandths of what `npm test` runs
+ *   --runs  in thousandths of what `npm run test:full` runs
  *   --seed  of the first run (default: the time)
  *   --stall most milliseconds that an input may hold a thread; 50 is the aim on a machine of its own
  */

@@ -11,6 +11,7 @@ import type { Asker, Said, Way } from '../support/flagd-askers.ts'
 import { isOn } from '../support/flagd-bucket.ts'
 import { remoteServer, serverKinds } from '../support/flagd-server.ts'
 import type { FlagServer } from '../support/flagd-server.ts'
+import { inFull } from '../support/full.ts'
 
 /**
  * What flagd answers, whoever asks and however. FLAGD_BIN (a flagd binary) adds a real flagd that the
@@ -260,7 +261,7 @@ describe.each(targets)('%s', (_name, start) => {
     })
 
     test('buckets users by their UTF-8 bytes', async () => {
-      const keys = [...users(50), ...foreignKeys(150)]
+      const keys = [...users(inFull(15, 50)), ...foreignKeys(inFull(45, 150))]
       for (const [flag, share] of [
         ['use-redis', 10],
         ['half', 50],
@@ -275,11 +276,15 @@ describe.each(targets)('%s', (_name, start) => {
     })
   })
 
-  test('10,000 users: 1,033, 2,545 and 5,047 are on, and nobody is lost on the way up', async () => {
+  const asked = inFull(
+    { users: 1_000, tenth: 94, quarter: 232, half: 488 },
+    { users: 10_000, tenth: 1_033, quarter: 2_545, half: 5_047 },
+  )
+  test(`of ${asked.users} users ${asked.tenth}, ${asked.quarter} and ${asked.half} are on, and nobody is lost on the way up`, async () => {
     await using rpc = await asker('v2', server)
     await using inProcess = await asker('in-process', server)
     const count = { tenth: 0, quarter: 0, half: 0, lost: 0, different: 0 }
-    await pooled([...users(10_000).entries()], 64, async ([index, targetingKey]) => {
+    await pooled([...users(asked.users).entries()], 64, async ([index, targetingKey]) => {
       const onBy = async ({ ask }: Asker, flag: string): Promise<boolean> =>
         (await ask('Boolean', flag, { targetingKey })).value === true
       const tenth = await onBy(inProcess, 'use-redis')
@@ -292,7 +297,8 @@ describe.each(targets)('%s', (_name, start) => {
       if (half) count.half++
       if ((tenth && !quarter) || (quarter && !half)) count.lost++
     })
-    expect(count).toEqual({ tenth: 1_033, quarter: 2_545, half: 5_047, lost: 0, different: 0 })
+    const { tenth, quarter, half } = asked
+    expect(count).toEqual({ tenth, quarter, half, lost: 0, different: 0 })
   }, 180_000)
 
   test('ResolveAll: each flag with its type, the disabled with the zero of its type', async () => {

@@ -9,6 +9,7 @@ import type { Sidecar } from '../../src/sidecar/index.ts'
 import { isOn } from '../support/flagd-bucket.ts'
 import { FlagsFile, useRedis } from '../support/flags-files.ts'
 import { HUNG_MS } from '../support/until.ts'
+import { inFull } from '../support/full.ts'
 
 // One flags file, read in the three ways; each must give flagd's own answer for every key.
 const variants = { on: true, off: false }
@@ -91,21 +92,23 @@ afterAll(async () => {
   await OpenFeature.clearProviders()
 })
 
+const ASKED = inFull(2_000, 10_000)
+
 describe.each([
-  ['use-redis', 10, 1_033],
+  ['use-redis', 10, inFull(205, 1_033)],
   ['at-25', 25, undefined],
   ['at-50', 50, undefined],
-] as const)('10,000 users of %s', (flag, share, published) => {
+] as const)(`${ASKED} users of %s`, (flag, share, published) => {
   it.each(['in-process', 'file'] as const)('%s: as flagd splits them', async (mode) => {
     let on = 0
-    for (let i = 0; i < 10_000; i++) {
+    for (let i = 0; i < ASKED; i++) {
       const key = `user_${i}`
       const value = await clients[mode].getBooleanValue(flag, false, { targetingKey: key })
       if (value !== isOn(flag, key, share)) expect.fail(`${key} is ${value}`)
       if (value) on++
     }
     if (published !== undefined) expect(on).toBe(published)
-    expect(Math.abs(on - share * 100)).toBeLessThan(200)
+    expect(Math.abs(on / ASKED - share / 100)).toBeLessThan(inFull(0.04, 0.02))
   })
 })
 
@@ -124,8 +127,8 @@ it.each([
   },
 )
 
-it('rpc splits the first 1,000 as flagd does', async () => {
-  const users = Array.from({ length: 1_000 }, (_, i) => `user_${i}`)
+it('rpc splits the first users as flagd does', async () => {
+  const users = Array.from({ length: inFull(200, 1_000) }, (_, i) => `user_${i}`)
   const values = await Promise.all(
     users.map((targetingKey) => clients.rpc.getBooleanValue('use-redis', false, { targetingKey })),
   )
@@ -147,7 +150,7 @@ describe.each(MODES)('%s', (mode) => {
         expect(value).toBe(isOn(flag, targetingKey, 50))
       },
     )
-    await fc.assert(property, { numRuns: mode === 'rpc' ? 100 : 500 })
+    await fc.assert(property, { numRuns: mode === 'rpc' ? inFull(40, 100) : inFull(150, 500) })
   })
 
   it('says nothing for a user who lands on a variant that does not exist', async () => {

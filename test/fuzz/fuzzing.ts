@@ -1,17 +1,18 @@
 import type { Parameters } from 'fast-check'
 import { mutate, type MutationOptions, Random } from './byte-mutations.ts'
+import { inFull } from '../support/full.ts'
 import { longestStall, MOST_STALL_MS } from './stall.ts'
 
 /** `npm run test:fuzz -- --seed N` */
 export const SEED: number = Number(process.env['SWITCHBACK_SEED'] ?? 1)
 
-/** In thousandths of what `npm test` runs: `npm run test:fuzz -- --runs 20000` runs twenty times as many. */
-const THOUSANDTHS = Number(process.env['SWITCHBACK_RUNS'] ?? 1000)
+/** In thousandths of `usual`: `npm run test:fuzz -- --runs 20000` runs twenty times as many. */
+const THOUSANDTHS = Number(process.env['SWITCHBACK_RUNS'] ?? inFull(333, 1000))
 
 /** For tests that run longer with more runs. */
 export const TIMEOUT: number = Math.max(60_000, 60 * THOUSANDTHS)
 
-/** How many runs a check gets, which has `usual` ones in `npm test`. */
+/** How many runs a check gets: `usual` ones in `npm run test:full`, and a third of them in `npm test`. */
 export function runs(usual: number): number {
   return Math.max(1, Math.round((usual * THOUSANDTHS) / 1000))
 }
@@ -22,7 +23,7 @@ export function parameters<T>(usual: number): Parameters<T> {
 }
 
 export interface FuzzOptions extends MutationOptions {
-  /** Runs in `npm test`. */
+  /** Runs in `npm run test:full`; a third of them in `npm test`. */
   readonly usual: number
   /** Checks under way at a time. @default 1 */
   readonly together?: number

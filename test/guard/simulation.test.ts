@@ -13,6 +13,7 @@ import {
   trial,
 } from '../../bench/guard/trial.ts'
 import { peekedZ } from '../../bench/guard/competitors.ts'
+import { inFull } from '../support/full.ts'
 
 function named<T extends { readonly name: string }>(list: readonly T[], name: string): T {
   const found = list.find((entry) => entry.name === name)
@@ -23,7 +24,7 @@ function named<T extends { readonly name: string }>(list: readonly T[], name: st
 test.each(ROWS.map((row) => [row.name, row] as const))(
   'healthy rollouts go on: %s',
   (_, row) => {
-    const runs = 12
+    const runs = inFull(4, 12)
     const rolledBack = new Map([
       ['failed', 0],
       ['degraded', 0],
@@ -47,8 +48,7 @@ test.each(ROWS.map((row) => [row.name, row] as const))(
       })
       for (const name of fired.keys()) rolledBack.set(name, rolledBack.get(name)! + 1)
     }
-    // At a third of 1 %, one of 12 would be an accident of one in twenty-five. A threshold of ln 1.5 in
-    // place of ln 300 is found by the same rows as when one of 24 was allowed.
+    // At a third of 1 %, one of 12 would be an accident of one in twenty-five.
     expect(rolledBack.get('failed')).toBe(0)
     expect(rolledBack.get('degraded')).toBe(0)
     // The same traffic is a trap: a test that may not be peeked at walks into it.
@@ -60,13 +60,15 @@ test.each(ROWS.map((row) => [row.name, row] as const))(
 test.each(['one, 0.3 s', 'one, 2 s', 'one, 5 s, at 10 min'])(
   'an incident of the new side alone ends nothing: %s',
   (name) => {
-    const { times } = blipsTimes(named(BLIPS, name), 0.25, { runs: 20, seed: 3 })
+    const { times } = blipsTimes(named(BLIPS, name), 0.25, { runs: inFull(6, 20), seed: 3 })
     for (const id of ['failed', 'degraded']) {
       expect(times.get(id)!.filter((time) => time < Infinity)).toEqual([])
     }
     if (name === 'one, 0.3 s') return
     // A test per user, as the peers have it, goes back for it.
-    expect(times.get('per-user aCS')!.filter((time) => time < Infinity).length).toBeGreaterThan(5)
+    expect(times.get('per-user aCS')!.filter((time) => time < Infinity).length).toBeGreaterThan(
+      inFull(1, 5),
+    )
   },
   60_000,
 )
@@ -91,7 +93,7 @@ test('an outage is taken back after 5 s, or 11 s when callers are served; each a
 }, 60_000)
 
 test('a regression of a tenth is seen in little more than a minute', () => {
-  const times = detectionTimes(named(CHANGES, '.1→1 %'), 0.25, { runs: 20, seed: 3 })
+  const times = detectionTimes(named(CHANGES, '.1→1 %'), 0.25, { runs: inFull(10, 20), seed: 3 })
   expect(quantile(times.get('failed')!, 0.5)).toBeLessThan(110)
 }, 60_000)
 

@@ -5,6 +5,7 @@ import { run } from '../simulation/run.ts'
 import { seeded } from '../support/simulation.ts'
 import type { Rules } from './protocol.ts'
 import { fits } from './trace.ts'
+import { inFull } from '../support/full.ts'
 
 afterEach(leave)
 
@@ -50,7 +51,7 @@ async function traceOf(seed: number): ReturnType<typeof run> {
   return run(plan(seed), { seed, trace: true })
 }
 
-const SEEDS = Array.from({ length: 8 }, (_, i) => i + 1)
+const SEEDS = Array.from({ length: inFull(3, 8) }, (_, i) => i + 1)
 
 describe('what the shipped code does at the stores is a run of the model', () => {
   test(`${SEEDS.length} recorded runs`, { timeout: 300_000 }, async () => {

@@ -60,10 +60,12 @@ export const PAIR_HELD: readonly PairHeld[] = [
   {
     name: 'a command lost or late',
     setting: { clients: [on(0, ['set'], [B]), on(1, ['read'], [B])], timeouts: 1 },
+    deep: true,
   },
   {
     name: 'a process is cut off from a store for good',
     setting: { clients: [on(0, ['set']), on(1, ['read'])], cuts: 1, forGood: true },
+    deep: true,
   },
   {
     name: 'a store dies for good, a process is cut off from the other',
@@ -74,6 +76,7 @@ export const PAIR_HELD: readonly PairHeld[] = [
   {
     name: 'a delete and two reads while B owes',
     setting: { clients: deleteAndReads, owedByB: true, a: ['V', 1, 't1', 0], b: null },
+    deep: true,
   },
   {
     name: 'a store is emptied during a load',
@@ -197,6 +200,7 @@ export const PAIR_REFUTED: readonly PairRefuted[] = [
   {
     rule: 'licenceEndsAbsolutely',
     setting: { clients: setAndRead, cuts: 1, lateTicks: 1, forGood: true },
+    deepHold: true,
   },
   { rule: 'asksBeforeRead', setting: cutOff, deepHold: true },
   { rule: 'asks', setting: cutOff, deepHold: true },

@@ -3,6 +3,7 @@ import { leave } from './machine.ts'
 import { makePairPlan, PAIR_FAULTS } from './pair-plan.ts'
 import { FAULTS, makePlan, type PlanOptions, withNamespace, withPlain } from './plan.ts'
 import { run } from './run.ts'
+import { inFull } from '../support/full.ts'
 
 const OPTIONS: PlanOptions = {
   policies: ['invalidate', 'mirror', 'compare'],
@@ -35,9 +36,12 @@ const OPTIONS: PlanOptions = {
   overflow: true,
 }
 
-const PLAIN_SEEDS = 40
-const NAMESPACE_SEEDS = 30
-const SEEDS = Number(process.env['SWITCHBACK_RUNS'] ?? 120)
+// `npm run test:simulation` runs as many as it is told.
+const PLAIN_SEEDS = inFull(12, 40)
+const PLAIN_PAIR_SEEDS = inFull(4, 12)
+const PAIR_SEEDS = inFull(14, 40)
+const NAMESPACE_SEEDS = inFull(10, 30)
+const SEEDS = Number(process.env['SWITCHBACK_RUNS'] ?? inFull(40, 120))
 
 afterEach(leave)
 
@@ -62,7 +66,7 @@ describe('the shipped assembly under one scheduler', () => {
 
   test('some schedules of two Redis that all share', { timeout: 600_000 }, async () => {
     // The last two: a clear by a process that has just stood still, or is cut off.
-    const seeds = [...Array.from({ length: 40 }, (_, i) => i + 1), 900_000_783, 900_000_796]
+    const seeds = [...Array.from({ length: PAIR_SEEDS }, (_, i) => i + 1), 900_000_783, 900_000_796]
     for (const seed of seeds) {
       const { problems } = await run(makePairPlan(seed, PAIR_FAULTS), { seed })
       expect(problems, `npm run test:simulation -- --pair --seed ${seed}`).toEqual([])
@@ -76,7 +80,7 @@ describe('the shipped assembly under one scheduler', () => {
       const { problems } = await run(withPlain(makePlan(seed, options), seed), { seed })
       expect(problems, `npm run test:simulation -- --values plain --seed ${seed}`).toEqual([])
     }
-    for (let seed = 1; seed <= 12; seed += 1) {
+    for (let seed = 1; seed <= PLAIN_PAIR_SEEDS; seed += 1) {
       const { problems } = await run(withPlain(makePairPlan(seed, PAIR_FAULTS), seed), { seed })
       expect(problems, `npm run test:simulation -- --values plain --pair --seed ${seed}`).toEqual(
         [],

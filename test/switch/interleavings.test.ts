@@ -18,6 +18,7 @@ import { CallerView, type ViewParts } from '../../src/switch/view.ts'
 import { FixedDecider } from '../support/fixed-decider.ts'
 import { History } from '../support/history.ts'
 import { DEADLINE_MS, Schedule, SimulatedLink, SimulatedStore } from '../support/simulation.ts'
+import { inFull } from '../support/full.ts'
 
 /** The switch's own code as one process, over simulated stores that it shares with the others. */
 class Process {
@@ -207,7 +208,7 @@ async function differences(process: Process): Promise<string[]> {
   return found
 }
 
-const RUNS = Number(process.env['SWITCHBACK_RUNS'] ?? 1500)
+const RUNS = Number(process.env['SWITCHBACK_RUNS'] ?? inFull(400, 1500))
 const FIRST_SEED = Number(process.env['SWITCHBACK_SEED'] ?? 1)
 
 describe('no schedule returns anything older than what was acknowledged', () => {

@@ -3,6 +3,7 @@ import { afterEach, describe, expect, test } from 'vitest'
 import { createTelemetry, noTelemetry } from '../../src/telemetry/index.ts'
 import type { Operation, Outcome, Telemetry } from '../../src/telemetry/index.ts'
 import { readExposition, valueOf } from './strict-exposition.ts'
+import { inFull } from '../support/full.ts'
 
 const open: Telemetry[] = []
 function telemetry(options: Parameters<typeof createTelemetry>[0] = {}): Telemetry {
@@ -89,7 +90,7 @@ test('whatever is recorded, every view adds up to it', () => {
       }
       counts.close()
     }),
-    { numRuns: 40, seed: 7 },
+    { numRuns: inFull(12, 40), seed: 7 },
   )
 })
 
@@ -158,7 +159,7 @@ describe('labels', () => {
         expect(valueOf(families, 'switchback_test', { label })).toBe(1)
         counts.close()
       }),
-      { numRuns: 200, seed: 7 },
+      { numRuns: inFull(50, 200), seed: 7 },
     )
   })
 
