@@ -1,7 +1,7 @@
 import { isSwitchbackError, SwitchbackError } from '../errors.ts'
 import { metricsUrl, type ProcessesOptions } from '../scrape/index.ts'
 import { apply, type Applied } from './file/apply.ts'
-import { type Answers, ask, nobody, type Questions, questionsFor } from './confirm/ask.ts'
+import { type Answers, ask, asksAnybody } from './confirm/ask.ts'
 import { requireSides } from './check/check-sides.ts'
 import type { Confirmation } from './confirm/confirm.ts'
 import type { ProcessConfirmation } from './confirm/confirm-processes.ts'
@@ -15,8 +15,9 @@ import { knownText } from './history/outside.ts'
 import { addPilot, removePilot } from './edits/pilot.ts'
 import { type FileLock, lockFile } from './file/lock.ts'
 import { loadFlags } from './file/read.ts'
-import { keepLastGood } from './file/last-good.ts'
+import { keepFirst, keepLastGood } from './file/last-good.ts'
 import { whyFailing } from './edits/not-back.ts'
+import { definitionOf } from './users/evaluate.ts'
 import { requireTaken } from './file/refused.ts'
 import { isBroken, remedy, restore, setAside } from './edits/restore.ts'
 import { findOutside, recordOutside } from './history/record.ts'
@@ -190,9 +191,8 @@ async function changeFile(given: ChangeOptions, make: Make): Promise<ChangeResul
   for (const url of [...metrics, ...(prometheus === undefined ? [] : [prometheus.url])]) {
     metricsUrl(url)
   }
-  const { edit, applied, questions, answers } = await write(options, make)
-  if (answers !== undefined) return resultOf(edit, applied, answers)
-  return resultOf(edit, applied, await ask(questions, options, applied))
+  const { edit, applied, answers } = await write(options, make)
+  return resultOf(edit, applied, await answers)
 }
 
 function resultOf(edit: FlagsEdit, applied: Applied | undefined, answers: Answers): ChangeResult {
@@ -204,9 +204,8 @@ function resultOf(edit: FlagsEdit, applied: Applied | undefined, answers: Answer
 interface Written {
   readonly edit: FlagsEdit
   readonly applied: Applied | undefined
-  readonly questions: Questions
-  /** When all agreed already, or none is to be asked. */
-  readonly answers: Answers | undefined
+  /** All are asked from the moment they could have the change, while its history is still written. */
+  readonly answers: Answers | Promise<Answers>
 }
 
 /**
@@ -249,36 +248,47 @@ async function attempt(options: ChangeOptions, make: Make, lock?: FileLock): Pro
   const again = changesNothing(edit)
   if (again && options.dryRun !== true && typeof file !== 'string') await file.requireCurrent?.()
   await options.onEdit?.(edit)
-  const none = { confirmation: undefined, processes: undefined }
   if (options.dryRun === true) {
-    return { edit, applied: undefined, questions: nobody, answers: none }
+    return { edit, applied: undefined, answers: { confirmation: undefined, processes: undefined } }
   }
-  const questions = await questionsFor(edit, options)
+  // Who is asked must be able to evaluate it, which is not to be learned after the write.
+  if (asksAnybody(options)) definitionOf(edit.after, edit.flag)
   if (again) {
-    const answers = await ask(questions, options, undefined, true)
-    if (resultOf(edit, undefined, answers).confirmed !== false) {
-      return { edit, applied: undefined, questions, answers }
-    }
+    const answers = await ask(edit, options, undefined, true)
+    const done = resultOf(edit, undefined, answers).confirmed !== false
+    if (done) return { edit, applied: undefined, answers }
     // A newer time is for a flagd that watches a file.
-    if (typeof file !== 'string') return { edit, applied: undefined, questions, answers: undefined }
+    if (typeof file !== 'string') {
+      return { edit, applied: undefined, answers: ask(edit, options, undefined) }
+    }
+  }
+  let answers: Promise<Answers> | undefined
+  const askSince = (at: number): Promise<Answers> => {
+    const asked = ask(edit, options, { at })
+    // Reported by who waits for it, also when what is written meanwhile fails.
+    asked.catch(() => {})
+    return asked
   }
   try {
     const own = typeof file === 'string' ? file : undefined
     const aside = edit.action === 'restore' && own !== undefined ? await setAside(own) : ''
+    if (own !== undefined) await keepFirst(own, edit)
     const applied = await apply(edit, {
       file,
       by,
       ...(signal === undefined ? {} : { signal }),
       ...(lock === undefined ? {} : { lock }),
+      onWritten: (at) => (answers = askSince(at)),
     })
     // A flag that was disabled for its rule has the rule still.
     const good = own !== undefined && whyFailing(edit.after, edit.flag) === ''
     const unkept = good ? await keepLastGood(applied.file, edit.after.text) : ''
     const warning = [aside, applied.warning, unkept].filter((each) => each !== '').join('; ')
-    return { edit, applied: { ...applied, warning }, questions, answers: undefined }
+    const given = { ...applied, warning }
+    return { edit, applied: given, answers: answers ?? askSince(applied.at) }
   } catch (error) {
     // The content is what is wanted, so failing to write it again is not an error.
     if (!again || (isSwitchbackError(error) && error.code === 'SB_FLAGS_CHANGED')) throw error
-    return { edit, applied: undefined, questions, answers: undefined }
+    return { edit, applied: undefined, answers: answers ?? ask(edit, options, undefined) }
   }
 }

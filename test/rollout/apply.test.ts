@@ -20,6 +20,7 @@ import {
   type ApplyStep,
   changeBack,
   changeShare,
+  changeUndo,
   currentShare,
   historyFile,
   loadFlags,
@@ -228,6 +229,19 @@ const dieAt = `
     if (at === step) process.kill(process.pid, 'SIGKILL')
   } })`
 
+/** A rollback that ends where it would open the history to write its line. */
+const dieBeforeHistory = `
+  import fs from 'node:fs'
+  import { syncBuiltinESMExports } from 'node:module'
+  const { open } = fs.promises
+  fs.promises.open = (path, ...more) => {
+    if (String(path).endsWith('.jsonl') && more[0] === 'a+') process.kill(process.pid, 'SIGKILL')
+    return open(path, ...more)
+  }
+  syncBuiltinESMExports()
+  const [file] = process.argv.slice(1)
+  await rollout.changeBack({ file, flag: 'use-redis', by: { who: 'x', via: 'y' }, flagd: false })`
+
 describe('a writer that is killed', () => {
   it.each(steps)(
     'before %s leaves the %s file, and the next edit goes through',
@@ -246,6 +260,24 @@ describe('a writer that is killed', () => {
       expect(history.at(-1)).toMatchObject({ action: 'set', to: 50 })
     },
   )
+
+  it.each([
+    ['the first edit ever', []],
+    ['one of many edits', [30, 10]],
+  ])('right after the write of %s loses no way back: it can be undone', async (_, earlier) => {
+    const file = await flagsFile()
+    for (const percent of earlier) await changeShare({ file, flag, by, flagd: false, percent })
+    const before = await readFile(file, 'utf8')
+    const { signal } = await runChild(dieBeforeHistory, [file])
+    expect([signal, await onWeight(file)]).toEqual(['SIGKILL', 0])
+    const { edit } = await changeUndo({ file, flag, by, flagd: false })
+    expect(edit).toMatchObject({ from: 0, to: 10 })
+    expect(await readFile(file, 'utf8')).toBe(before)
+    expect((await readHistory(file)).slice(-2).map(({ action }) => action)).toEqual([
+      'outside',
+      'undo',
+    ])
+  })
 
   it('at any moment leaves a whole file', async () => {
     const file = await flagsFile()

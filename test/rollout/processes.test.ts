@@ -105,7 +105,7 @@ describe('every process confirms', () => {
     const good = await following(file)
     const bad = await started({ on: 10, ...says })
     const result = await changeShare({
-      ...options(file, [good, bad], { timeoutMs: 300 }),
+      ...options(file, [good, bad], { timeoutMs: 500 }),
       percent: 25,
     })
     expect(result.confirmed).toBe(false)

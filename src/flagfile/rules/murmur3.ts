@@ -3,12 +3,32 @@ const C2 = 0x1b873593
 
 /** The 32-bit MurmurHash3 of the bytes of a text's UTF-8, seed 0: what flagd buckets by. */
 export function murmur3(text: string): number {
-  for (let at = 0; at < text.length; at++) {
-    if (text.charCodeAt(at) > 127) return ofBytes(Buffer.from(text, 'utf8'))
+  if (!isAscii(text)) return ofBytes(Buffer.from(text, 'utf8'))
+  return ending(blocksOf(text, 0), text, text.length)
+}
+
+/** The same of texts that begin alike: the beginning is hashed once. */
+export function murmur3After(beginning: string): (end: string) => number {
+  if (!isAscii(beginning)) return (end) => murmur3(beginning + end)
+  const hash = blocksOf(beginning, 0)
+  const left = beginning.slice(beginning.length & ~3)
+  return (end) => {
+    if (!isAscii(end)) return murmur3(beginning + end)
+    const text = left + end
+    return ending(blocksOf(text, hash), text, beginning.length + end.length)
   }
-  const length = text.length
-  const blocks = length & ~3
-  let hash = 0
+}
+
+function isAscii(text: string): boolean {
+  for (let at = 0; at < text.length; at++) {
+    if (text.charCodeAt(at) > 127) return false
+  }
+  return true
+}
+
+function blocksOf(text: string, before: number): number {
+  const blocks = text.length & ~3
+  let hash = before
   for (let at = 0; at < blocks; at += 4) {
     const block =
       text.charCodeAt(at) |
@@ -17,8 +37,15 @@ export function murmur3(text: string): number {
       (text.charCodeAt(at + 3) << 24)
     hash = mixed(hash, block)
   }
+  return hash
+}
+
+/** @param length of all that was hashed */
+function ending(hash: number, text: string, length: number): number {
   let rest = 0
-  for (let at = length - 1; at >= blocks; at--) rest = (rest << 8) | text.charCodeAt(at)
+  for (let at = text.length - 1; at >= (text.length & ~3); at--) {
+    rest = (rest << 8) | text.charCodeAt(at)
+  }
   return finished(hash, rest, length)
 }
 

@@ -1,35 +1,21 @@
 import { messageOf } from '../../errors.ts'
-import type { Applied } from '../file/apply.ts'
 import type { ChangeOptions, ChangeResult } from '../change.ts'
 import { confirm, type Confirmation } from './confirm.ts'
-import { confirmProcesses } from './confirm-processes.ts'
+import { confirmProcesses, type ProcessConfirmation } from './confirm-processes.ts'
 import type { FlagsDocument } from '../file/document.ts'
 import type { FlagsEdit } from '../file/edit.ts'
 import { type Expectation, expectationOf } from '../users/expectation.ts'
 import { type Probes, probesForEdit } from '../users/probes.ts'
 
-/** Which users to ask flagd about, and the expected answers. */
-export interface Questions {
-  readonly probes: Probes | undefined
-  readonly expected: Expectation | undefined
-  readonly before: Expectation | undefined
-}
-
 export type Answers = Pick<ChangeResult, 'confirmation' | 'processes'>
 
-export const nobody: Questions = { probes: undefined, expected: undefined, before: undefined }
+/** Whether anybody is named who can be asked, and then who must be able to evaluate the edit. */
+export function asksAnybody({ flagd, processes }: ChangeOptions): boolean {
+  return flagd !== false || namesProcesses(processes)
+}
 
-/** Computed before the write, so that all are asked from the moment they could have the change. */
-export async function questionsFor(edit: FlagsEdit, options: ChangeOptions): Promise<Questions> {
-  const { flagd, processes, probes: count = 20, insist = false } = options
-  const { flag, before, after } = edit
-  const probes =
-    flagd === false
-      ? undefined
-      : await probesForEdit(edit, { count, patienceMs: insist ? 500 : 3000 })
-  const named = (processes?.metrics?.length ?? 0) > 0 || processes?.prometheus !== undefined
-  if (!named) return { ...nobody, probes }
-  return { probes, expected: expectationOf(after, flag), before: beforeOf(before, flag) }
+function namesProcesses(processes: ChangeOptions['processes']): boolean {
+  return (processes?.metrics?.length ?? 0) > 0 || processes?.prometheus !== undefined
 }
 
 /** Used for messages only: a rule that could not be evaluated is a reason to change it. */
@@ -44,53 +30,62 @@ function beforeOf(document: FlagsDocument, flag: string): Expectation | undefine
 /** Once flagd has failed, processes without the change cannot receive it any more. */
 const graceMs = 500
 
+/** What is known of a write while its history is still being written. */
+export interface Written {
+  /** `performance.now()`, from which the times of the answers count. */
+  readonly at: number
+}
+
 /**
- * Asks flagd and the processes at the same time, until both have the change.
+ * Asks flagd and the processes at the same time, until both have the change. The processes are asked
+ * while the users for flagd are still looked for.
  *
+ * @param written `undefined` when nothing was written: then what goes wrong is thrown
  * @param once ask each once, and do not wait
  */
 export async function ask(
-  questions: Questions,
+  edit: FlagsEdit,
   options: ChangeOptions,
-  applied: Applied | undefined,
+  written: Written | undefined,
   once = false,
 ): Promise<Answers> {
   const { flag, flagd, timeoutMs, processes, onLag, signal } = options
-  const { probes, expected, before } = questions
+  const { probes: count = 20, insist = false } = options
   const common = {
     flag,
     ...(timeoutMs === undefined ? {} : { timeoutMs }),
-    ...(applied === undefined ? {} : { since: applied.at }),
+    ...(written === undefined ? {} : { since: written.at }),
     ...(signal === undefined ? {} : { signal }),
   }
   const hurry = new AbortController()
+  const askProcesses = async (): Promise<ProcessConfirmation | undefined> => {
+    if (processes === undefined || !namesProcesses(processes)) return undefined
+    return confirmProcesses({
+      ...common,
+      processes,
+      expected: expectationOf(edit.after, edit.flag),
+      before: beforeOf(edit.before, edit.flag),
+      once,
+      hurry: hurry.signal,
+      ...(onLag === undefined ? {} : { onLag }),
+    })
+  }
   const askFlagd = async (): Promise<Confirmation | undefined> => {
-    if (probes === undefined) return undefined
-    const url = flagd === undefined || flagd === false ? {} : { url: flagd }
+    if (flagd === false) return undefined
+    const url = flagd === undefined ? {} : { url: flagd }
+    let probes: Probes = { movers: [], stayers: [] }
     try {
+      probes = await probesForEdit(edit, { count, patienceMs: insist ? 500 : 3000 })
       const so = await confirm({ ...common, ...url, probes, once })
       if (!so.confirmed && !once) setTimeout(() => hurry.abort(), graceMs).unref()
       return so
     } catch (error) {
-      if (applied === undefined) throw error
+      if (written === undefined) throw error
       return unanswered(probes, error, signal?.aborted === true)
     }
   }
-  const [confirmation, decided] = await Promise.all([
-    askFlagd(),
-    expected === undefined || processes === undefined
-      ? undefined
-      : confirmProcesses({
-          ...common,
-          processes,
-          expected,
-          before,
-          once,
-          hurry: hurry.signal,
-          ...(onLag === undefined ? {} : { onLag }),
-        }),
-  ])
-  if (applied === undefined) signal?.throwIfAborted()
+  const [decided, confirmation] = await Promise.all([askProcesses(), askFlagd()])
+  if (written === undefined) signal?.throwIfAborted()
   return { confirmation, processes: decided }
 }
 

@@ -1,5 +1,14 @@
 import type { Stats } from 'node:fs'
-import { type FileHandle, open, readdir, readFile, rename, rm, stat } from 'node:fs/promises'
+import {
+  type FileHandle,
+  open,
+  readdir,
+  readFile,
+  rename,
+  rm,
+  stat,
+  utimes,
+} from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
 import { quote, SwitchbackError } from '../../errors.ts'
 import { hashOf } from './document.ts'
@@ -30,6 +39,11 @@ export interface ApplyOptions {
    * @default taken and released here
    */
   readonly lock?: FileLock
+  /**
+   * Called with `performance.now()` once readers see the new text, before the history is written; not
+   * by another place than a file, which writes both at once.
+   */
+  readonly onWritten?: (at: number) => void
   /** Called before each step, for tests that kill the process there. */
   readonly onStep?: (step: ApplyStep) => void
 }
@@ -73,8 +87,6 @@ export async function apply(edit: FlagsEdit, options: ApplyOptions): Promise<App
   const location = await locate(options.file)
   if (location.kind !== 'writable') throw notWritable(location)
   const { file } = location
-  // Compared before the work, so that a lost race is reported without waiting for the lock.
-  await refuseChanged(edit, file)
   const old = await stat(file)
 
   onStep('temp')
@@ -87,15 +99,17 @@ export async function apply(edit: FlagsEdit, options: ApplyOptions): Promise<App
       (await lockFile(file, { timeoutMs, ...(signal === undefined ? {} : { signal }) }))
     try {
       onStep('compare')
-      await removeDebris(file)
       await refuseChanged(edit, file)
       await makeNewer(temporary, await newestSeen(file))
       onStep('rename')
       await replace(temporary, file)
       const at = performance.now()
+      options.onWritten?.(at)
       await syncDirectory(dirname(file))
       onStep('history')
       const history = await appendHistory(file, edit, by)
+      // What cannot be removed now, the next editor removes.
+      await removeDebris(file).catch(() => {})
       onStep('unlock')
       return { file, hash: edit.after.hash, at, ...history }
     } finally {
@@ -173,8 +187,11 @@ async function keepOwner(handle: FileHandle, old: Stats): Promise<void> {
  * switchback wrote last, since an older backup may have been moved over it.
  */
 async function newestSeen(file: string): Promise<number> {
-  const lastGood = await stat(lastGoodFile(file)).catch(() => undefined)
-  return Math.max((await stat(file)).mtimeMs, lastGood?.mtimeMs ?? 0)
+  const [own, lastGood] = await Promise.all([
+    stat(file),
+    stat(lastGoodFile(file)).catch(() => undefined),
+  ])
+  return Math.max(own.mtimeMs, lastGood?.mtimeMs ?? 0)
 }
 
 /**
@@ -182,15 +199,10 @@ async function newestSeen(file: string): Promise<number> {
  * Coarse file systems round down, hence the growing steps.
  */
 async function makeNewer(temporary: string, newest: number): Promise<void> {
-  const handle = await open(temporary, 'r+')
-  try {
-    for (const step of [0, 2, 1000, 2000, 4000]) {
-      const time = new Date(step === 0 ? Date.now() : Math.max(Date.now(), newest + step))
-      await handle.utimes(time, time)
-      if ((await handle.stat()).mtimeMs > newest) return
-    }
-  } finally {
-    await handle.close()
+  for (const step of [0, 2, 1000, 2000, 4000]) {
+    const time = new Date(step === 0 ? Date.now() : Math.max(Date.now(), newest + step))
+    await utimes(temporary, time, time)
+    if ((await stat(temporary)).mtimeMs > newest) return
   }
 }
 
@@ -215,7 +227,7 @@ function temporaryPrefix(file: string): string {
   return `.${basename(file)}.tmp-`
 }
 
-/** Removes the temporary files of editors that died. */
+/** Removes the temporary files of editors that died: after the write, which does not wait for it. */
 async function removeDebris(file: string): Promise<void> {
   const prefix = temporaryPrefix(file)
   for (const entry of await readdir(dirname(file))) {

@@ -32,14 +32,17 @@ export async function locate(path: string): Promise<FlagsLocation> {
       hint: 'name it with --file, or run where the directory flags/ is',
     })
   }
-  if (await isConfigMap(path)) return { file, kind: 'configmap' }
-  if (await isMountPoint(file)) return { file, kind: 'mount' }
-  try {
-    await access(dirname(file), constants.W_OK)
-  } catch {
-    return { file, kind: 'read-only' }
-  }
-  return { file, kind: 'writable' }
+  const [configMap, mountPoint, writable] = await Promise.all([
+    isConfigMap(path),
+    isMountPoint(file),
+    access(dirname(file), constants.W_OK).then(
+      () => true,
+      () => false,
+    ),
+  ])
+  if (configMap) return { file, kind: 'configmap' }
+  if (mountPoint) return { file, kind: 'mount' }
+  return { file, kind: writable ? 'writable' : 'read-only' }
 }
 
 /** The file behind symbolic links, beside which its history is; another place as it is. */
@@ -56,10 +59,11 @@ export async function requireWritable(file: FlagsFile): Promise<void> {
 
 /** Kubernetes projects `name -> ..data/name` and `..data -> ..2026_11_22_...`. */
 async function isConfigMap(path: string): Promise<boolean> {
-  const link = await readlink(path).catch(() => '')
-  if (link.startsWith('..data/')) return true
-  const data = await lstat(join(dirname(path), '..data')).catch(() => undefined)
-  return data?.isSymbolicLink() === true
+  const [link, data] = await Promise.all([
+    readlink(path).catch(() => ''),
+    lstat(join(dirname(path), '..data')).catch(() => undefined),
+  ])
+  return link.startsWith('..data/') || data?.isSymbolicLink() === true
 }
 
 async function isMountPoint(file: string): Promise<boolean> {

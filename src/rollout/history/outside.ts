@@ -1,4 +1,4 @@
-import { type FlagsDocument, readFlags } from '../file/document.ts'
+import { type FlagsDocument, hashOf, readFlags } from '../file/document.ts'
 import { changedFlags, flagChanges, namesNobody, variantNames } from '../file/flag-diff.ts'
 import { type HistoryEntry, newId, recorded } from './history.ts'
 import { readLastGood } from '../file/last-good.ts'
@@ -83,4 +83,9 @@ export async function knownText(
     // No command has written the file yet, or the copy cannot be read: the share before is unknown.
     return undefined
   }
+}
+
+/** Of the text that is kept; `undefined` where there is none. */
+export async function hashOfKnown(file: FlagsFile): Promise<string | undefined> {
+  return readLastGood(file).then(hashOf, () => undefined)
 }

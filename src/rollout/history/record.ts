@@ -14,7 +14,7 @@ import {
 } from './history.ts'
 import { lockFile } from '../file/lock.ts'
 import type { FlagsFile } from '../place/place.ts'
-import { knownText, outsideEntries } from './outside.ts'
+import { hashOfKnown, knownText, outsideEntries } from './outside.ts'
 
 /**
  * Appends an edit, preceded by any outside change since the entry before. The caller holds the lock
@@ -60,11 +60,10 @@ export async function linesOf(
   entry: HistoryEntry,
   history: readonly HistoryEntry[],
 ): Promise<HistoryEntry[]> {
-  const last = history.at(-1)
-  if (last === undefined || last.after === edit.before.hash) return [entry]
+  const beforeHash = history.at(-1)?.after ?? (await hashOfKnown(file))
+  if (beforeHash === undefined || beforeHash === edit.before.hash) return [entry]
   // The text before a restore is broken or gone; the restored one takes its place.
-  const before = edit.action === 'restore' ? undefined : await knownText(file, last.after)
-  const { after: beforeHash } = last
+  const before = edit.action === 'restore' ? undefined : await knownText(file, beforeHash)
   return [...outsideEntries({ before, beforeHash, after: edit.before, at: entry.at }), entry]
 }
 
@@ -100,8 +99,8 @@ export async function findOutside({
 }: OutsideLook): Promise<HistoryEntry[]> {
   // Without a readable history, what the caller has seen counts.
   const last = since ?? (await readHistory(file).catch(() => [])).at(-1)?.after
-  // Without a history, the file changed since it was seen last.
-  const beforeHash = last ?? seen.at(-1)?.hash
+  // Without a history, the file changed since it was seen last, or since the copy that is kept of it.
+  const beforeHash = last ?? seen.at(-1)?.hash ?? (await hashOfKnown(file))
   if (beforeHash === undefined || beforeHash === document.hash) return []
   const before = await knownText(file, beforeHash, seen)
   return outsideEntries({ before, beforeHash, after: document, at: new Date().toISOString() })

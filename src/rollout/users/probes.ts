@@ -1,7 +1,14 @@
 import { setImmediate } from 'node:timers/promises'
 import type { FlagsDocument } from '../file/document.ts'
 import type { FlagsEdit } from '../file/edit.ts'
-import { type Answer, createEvaluator, definitionOf, syntheticUser, type User } from './evaluate.ts'
+import {
+  type Answer,
+  createEvaluator,
+  definitionOf,
+  evaluationError,
+  syntheticUser,
+  type User,
+} from './evaluate.ts'
 import { pilotsOf } from '../edits/pilot.ts'
 import { currentShare, setShare } from '../edits/set-share.ts'
 
@@ -57,7 +64,7 @@ const breathMs = 10
 /** Yields when it is time for a pause. */
 function* searchProbes(search: ProbeSearch): Generator<undefined, Probes> {
   const { flag, before, after, count, patienceMs = 3000 } = search
-  const evaluateBefore = createEvaluator(before, flag)
+  const evaluateBefore = evaluatorBefore(before, flag)
   const evaluateAfter = createEvaluator(after, flag)
   const make = syntheticUser(after, flag)
   const dress = wardrobe(before, after, flag)
@@ -87,6 +94,15 @@ function* searchProbes(search: ProbeSearch): Generator<undefined, Probes> {
   return { movers, stayers: [...stayers.values()].flat() }
 }
 
+/** A flag that flagd does not take gives nobody an answer, and an edit may be what corrects it. */
+function evaluatorBefore(document: FlagsDocument, flag: string): (user: User) => Answer {
+  try {
+    return createEvaluator(document, flag)
+  } catch {
+    return () => evaluationError
+  }
+}
+
 /** Every other user gets an attribute of a pilot, so that edits of pilots move some of them. */
 function wardrobe(
   before: FlagsDocument,
@@ -113,7 +129,7 @@ export async function probesForEdit(
 ): Promise<Probes> {
   const { flag, before, after } = edit
   const { movers, stayers } = await findProbesGently({ ...options, flag, before, after })
-  const evaluateBefore = createEvaluator(before, flag)
+  const evaluateBefore = evaluatorBefore(before, flag)
   const beside = (await boundaryProbes(after, flag, 16)).map((probe) => ({
     ...probe,
     before: evaluateBefore(probe.user),
