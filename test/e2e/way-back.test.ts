@@ -12,6 +12,8 @@ vi.setConfig({ testTimeout: 120_000, hookTimeout: 120_000 })
 let world: World
 let control: ControlProcess
 let browser: Browser
+/** Open from the first case to the last, as on somebody's second screen. */
+let page: Page
 
 beforeAll(async () => {
   world = await startWorld(100)
@@ -19,6 +21,7 @@ beforeAll(async () => {
     args: ['--port', '0', '--guard', 'off', '--file', world.file, ...world.named],
   })
   browser = await launchBrowser()
+  ;({ page } = await openPage(browser, control.url))
 })
 afterAll(async () => {
   await browser?.close()
@@ -33,18 +36,18 @@ beforeEach(async () => {
 })
 
 /** Everybody who can be asked says that all users are on the old side. */
-async function allBack(page: Page): Promise<void> {
+async function allBack(): Promise<void> {
   await allAt(world, 0)
   for (const app of world.apps) {
     const ok = async (): Promise<boolean> => (await app.readyz()).status === 'ok'
     await until(`${app.mode} is ready`, ok)
   }
-  await shows(page, '#rollback', /all users are on the old side/)
-  await shows(page, '#headline', /^(?!.*NOT back)/)
+  await shows('#rollback', /all users are on the old side/)
+  await shows('#headline', /^(?!.*NOT back)/)
 }
 
 /** The page as people see it, within what a busy machine takes. */
-function shows(page: Page, selector: string, pattern: RegExp): Promise<void> {
+function shows(selector: string, pattern: RegExp): Promise<void> {
   const look = async (): Promise<boolean> => pattern.test(await textOf(page, selector))
   return until(`${selector} shows ${pattern}`, look)
 }
@@ -65,19 +68,16 @@ describe('rollback, and what everybody says of it', () => {
       "targeting": { "if": [{ "==": [{ "var": "plan" }, "beta"] }, "a", "b"] }
     }`
     await world.save(flagsAt(100, more))
-    await using opened = await openPage(browser, control.url)
     const { code, stdout } = await back()
     expect(stdout).toMatch(/served {4}by flagd after [\d.,]+ ms; 3 of 3 processes after [\d.,]+ ms/)
     expect(code).toBe(0)
-    await allBack(opened.page)
+    await allBack()
   })
 
   test('one application refuses the file', async () => {
     const twice = flagsAt(100).replace('{\n  "flags"', '{\n  "note": 1,\n  "note": 2,\n  "flags"')
     await world.save(twice)
-    await using opened = await openPage(browser, control.url)
-    const { page } = opened
-    await shows(page, '#headline', /^Trouble: .* refuses the flags .*unique/)
+    await shows('#headline', /^Trouble: .* refuses the flags .*unique/)
     // The one that refuses is waited for to the end.
     const { code, stdout } = await back('8')
     expect(code).toBe(3)
@@ -93,11 +93,11 @@ describe('rollback, and what everybody says of it', () => {
       status: 'degraded',
       checks: { flags: { ok: false } },
     })
-    await shows(page, '#headline', /^Trouble: NOT back yet: .*refuses the flags/)
+    await shows('#headline', /^Trouble: NOT back yet: .*refuses the flags/)
     expect(await textOf(page, '#rollback')).not.toMatch(/all users/)
     await world.save((await world.text()).replace('  "note": 1,\n  "note": 2,\n', ''))
     expect((await back()).code).toBe(0)
-    await allBack(page)
+    await allBack()
   })
 
   test('a backup with an older time was moved back', async () => {
@@ -107,24 +107,23 @@ describe('rollback, and what everybody says of it', () => {
     await world.run('set', '100', '--yes')
     await allAt(world, 100)
     await rename(`${world.file}.bak`, world.file)
-    await using opened = await openPage(browser, control.url)
     const { code, stdout } = await back()
     expect(stdout).toMatch(/3 of 3 processes/)
     expect(code).toBe(0)
-    await allBack(opened.page)
+    await allBack()
   })
 
   test('the entries were swapped by hand', async () => {
     await world.save(flagsAt(50).replace('["on", 50], ["off", 50]', '["off", 50], ["on", 50]'))
-    await using opened = await openPage(browser, control.url)
     const { code, stdout } = await back()
     expect(stdout).toMatch(/3 of 3 processes after/)
     expect(code).toBe(0)
-    await allBack(opened.page)
+    await allBack()
   })
 
   test('the watch of flagd is dead: named with the cause, beside who follows it', async () => {
-    const { app, run } = await world.withDeadWatch()
+    await using dead = await world.withDeadWatch()
+    const { app, run } = dead
     await until('its users are on the new side', async () => (await app.onNow()) === 100)
     const { code, stdout } = await run('rollback', '--timeout', '3')
     expect(code).toBe(3)
@@ -138,7 +137,6 @@ describe('rollback, and what everybody says of it', () => {
   })
 
   test('an application is stopped: named, and waited for no longer than it takes to tell', async () => {
-    await using opened = await openPage(browser, control.url)
     const [, stopped] = world.apps
     stopped?.freeze()
     try {
@@ -153,18 +151,16 @@ describe('rollback, and what everybody says of it', () => {
       stopped?.thaw()
     }
     expect((await back()).code).toBe(0)
-    await allBack(opened.page)
+    await allBack()
   })
 
   test('flagd hangs: named at once, on the page too, until it goes on', async () => {
-    await using opened = await openPage(browser, control.url)
-    const { page } = opened
     world.flagd.freeze()
     try {
       await page.click('#rollback')
-      await shows(page, '#back-result', /NOT back yet\s*flagd does not answer.* % of operations/)
+      await shows('#back-result', /NOT back yet\s*flagd does not answer.* % of operations/)
       expect(await page.locator('#back-result').getAttribute('data-outcome')).toBe('failed')
-      await shows(page, '#headline', /^Trouble: NOT back yet: flagd does not answer/)
+      await shows('#headline', /^Trouble: NOT back yet: flagd does not answer/)
       const { code, stdout } = await back()
       expect(code).toBe(3)
       expect(stdout).toMatch(/NOT back yet .*flagd does not answer .*; 1 of 3 processes decide it/)
@@ -174,24 +170,18 @@ describe('rollback, and what everybody says of it', () => {
       world.flagd.thaw()
     }
     expect((await back()).code).toBe(0)
-    await shows(page, '#back-result', /^Back/)
-    await allBack(page)
+    await shows('#back-result', /^Back/)
+    await allBack()
   })
 
   // The last: nobody starts it again.
   test('flagd is gone: who is still on the new side is named', async () => {
-    await using opened = await openPage(browser, control.url)
-    const { page } = opened
     await world.flagd.kill()
     const { code, stdout } = await back()
     expect(code).toBe(3)
     expect(stdout).toMatch(/NOT back yet .*flagd does not answer .*; 1 of 3 processes decide it/)
     expect(stdout).toMatch(/lagging {3}127[.\d:]+ still on the old split at 100 %/)
-    await shows(
-      page,
-      '#headline',
-      /^Trouble: NOT back yet: flagd does not answer; 2 of 3 processes/,
-    )
+    await shows('#headline', /^Trouble: NOT back yet: flagd does not answer; 2 of 3 processes/)
     expect(await textOf(page, '#rollback')).not.toMatch(/all users/)
     expect(await world.apps[1]?.readyz()).toMatchObject({ checks: { flags: { ok: false } } })
   })

@@ -7,7 +7,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import type { SidecarPorts } from '../../src/sidecar/index.ts'
-import { type Ended, switchback } from '../cli/support.ts'
+import { type Ended, runCommand } from '../support/run-command.ts'
 import { until } from '../support/until.ts'
 
 export type Mode = 'rpc' | 'in-process' | 'file'
@@ -58,7 +58,7 @@ export interface World extends AsyncDisposable {
    * A further flagd, and an application that asks it, which never hear of what is saved from now on: it
    * serves the file of this moment, as one whose single file is mounted.
    */
-  withDeadWatch(): Promise<{ readonly app: App; run: World['run'] }>
+  withDeadWatch(): Promise<AsyncDisposable & { readonly app: App; run: World['run'] }>
 }
 
 export function flagsAt(on: number, more = ''): string {
@@ -114,7 +114,7 @@ export async function startWorld(on: number): Promise<World> {
   const runWith =
     (options: readonly string[]): World['run'] =>
     (...argv) =>
-      switchback([...argv, '--file', file, ...options], { cwd: directory })
+      runCommand([...argv, '--file', file, ...options], { cwd: directory })
   return {
     file,
     flagd,
@@ -126,11 +126,20 @@ export async function startWorld(on: number): Promise<World> {
     async withDeadWatch() {
       const mounted = join(directory, 'mounted.json')
       await link(file, mounted)
-      const dead = await startFlagdProcess(mounted, directory, children)
+      const more: ChildProcess[] = []
+      const dead = await startFlagdProcess(mounted, directory, more)
+      children.push(...more)
       const port = String(dead.ports.evaluation)
       const env = { FLAGD_HOST: '127.0.0.1', FLAGD_PORT: port }
-      const app = await startApp('rpc', join(directory, 'dead watch'), env, children)
-      return { app, run: runWith(namedOf(dead.ports.ofrep, [app, ...apps])) }
+      const app = await startApp('rpc', join(directory, 'dead watch'), env, more)
+      children.push(...more.slice(1))
+      return {
+        app,
+        run: runWith(namedOf(dead.ports.ofrep, [app, ...apps])),
+        async [Symbol.asyncDispose]() {
+          await Promise.all(more.map(end))
+        },
+      }
     },
     async [Symbol.asyncDispose]() {
       await Promise.all(children.map(end))

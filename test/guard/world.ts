@@ -1,4 +1,5 @@
-// A simulated deployment: real counters and metrics text, users, a flags file, a clock; no waiting.
+// A simulated deployment: real counters, users, a flags file, a clock; no waiting. What is counted comes as the series
+// that its text would be read as: thousands of texts would take most of the time, and are the business of others.
 import { Guard, parsePlan } from '../../src/guard/index.ts'
 import type {
   Actuator,
@@ -12,9 +13,10 @@ import type {
   Reading,
   StateStore,
 } from '../../src/guard/index.ts'
-import { ExpositionReader } from '../../src/scrape/index.ts'
+import type { Series } from '../../src/scrape/index.ts'
 import { readingOf } from '../../src/guard/samples/reading.ts'
 import { createTelemetry } from '../../src/telemetry/index.ts'
+import { snapshotFamilies } from '../../src/telemetry/output/families.ts'
 import type { Outcome, Telemetry } from '../../src/telemetry/index.ts'
 import { SwitchbackError } from '../../src/errors.ts'
 import { Random } from '../../bench/guard/random.ts'
@@ -167,13 +169,18 @@ export class World {
             failures.push({ replica, message: 'refuses the connection' })
             continue
           }
-          const reader = new ExpositionReader((name) => name.startsWith('switchback_'))
-          const delay = 'switchback_event_loop_delay_seconds{quantile="0.99"}'
-          const text = telemetry.prometheus().replaceAll(/^switchback_event_loop_delay.*\n/gm, '')
-          const outS = this.out?.replica === index ? (this.now - this.out.since) / 1000 : 0
-          const out = `switchback_side_out_seconds{side="on",backend="redis"} ${outS}`
-          reader.push(`${text}${delay} ${this.eventLoopDelay}\n${out}\n`)
-          readings.push(readingOf(replica, this.now / 1000, reader.end(), selectors))
+          const series = seriesOf(telemetry)
+          series.push({
+            name: 'switchback_event_loop_delay_seconds',
+            labels: { quantile: '0.99' },
+            value: this.eventLoopDelay,
+          })
+          series.push({
+            name: 'switchback_side_out_seconds',
+            labels: { side: 'on', backend: 'redis' },
+            value: this.out?.replica === index ? (this.now - this.out.since) / 1000 : 0,
+          })
+          readings.push(readingOf(replica, this.now / 1000, series, selectors))
         }
         return { readings, failures }
       },
@@ -238,4 +245,14 @@ export class World {
       },
     }
   }
+}
+
+/** Of these the guard makes a reading. */
+const IS_READ = /^switchback_(user|instance_info|start_time)/
+
+function seriesOf(telemetry: Telemetry): Series[] {
+  const read = snapshotFamilies(telemetry.snapshot()).filter(({ name }) => IS_READ.test(name))
+  return read.flatMap(({ name, samples }) =>
+    samples.map(({ suffix = '', labels, value }) => ({ name: `${name}${suffix}`, labels, value })),
+  )
 }

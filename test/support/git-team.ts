@@ -1,5 +1,7 @@
 import { execFileSync } from 'node:child_process'
-import { mkdir, writeFile } from 'node:fs/promises'
+import { mkdtempSync, rmSync } from 'node:fs'
+import { cp, mkdir, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { temporaryDirectory, usual } from '../rollout/support.ts'
 import { type Ended, jsonOf, runCommand, type RunOptions } from './run-command.ts'
@@ -16,35 +18,66 @@ export interface Team {
   push(name: string, text: string): Promise<void>
 }
 
-/** A repository with a remote, and a clone of somebody else. */
-export async function gitTeam({
-  remote = true,
-}: { readonly remote?: boolean } = {}): Promise<Team> {
-  const root = await temporaryDirectory()
-  const identity = {
-    GIT_AUTHOR_NAME: 'ann',
-    GIT_AUTHOR_EMAIL: 'ann@test',
-    GIT_COMMITTER_NAME: 'ann',
-    GIT_COMMITTER_EMAIL: 'ann@test',
-    GIT_CONFIG_GLOBAL: '/dev/null',
+const CONFIG = `[user]
+  name = ann
+  email = ann@test
+[gc]
+  auto = 0
+[maintenance]
+  auto = false
+[receive]
+  autogc = false
+[core]
+  fsync = none
+`
+
+function gitAt(root: string): { readonly env: Record<string, string>; readonly git: Team['git'] } {
+  const env = {
+    GIT_CONFIG_GLOBAL: join(root, 'gitconfig'),
     GIT_CONFIG_SYSTEM: '/dev/null',
     HOME: root,
     PATH: process.env['PATH']!,
   }
+  const git: Team['git'] = (args, where = join(root, 'here')) =>
+    execFileSync('git', args.split(' '), { cwd: where, env, stdio: 'pipe' }).toString()
+  return { env, git }
+}
+
+/** Made once and copied: it takes eight processes. The clones name their remote by a path beside them. */
+async function makeTeam(): Promise<string> {
+  const root = mkdtempSync(join(tmpdir(), 'switchback-git-'))
+  process.once('exit', () => rmSync(root, { recursive: true, force: true }))
+  await writeFile(join(root, 'gitconfig'), CONFIG)
+  const { git } = gitAt(root)
   const here = join(root, 'here')
-  const git: Team['git'] = (args, where = here) =>
-    execFileSync('git', args.split(' '), { cwd: where, env: identity, stdio: 'pipe' }).toString()
   git('init -q --bare -b main origin.git', root)
   git('clone -q origin.git here', root)
   await mkdir(join(here, 'flags'))
-  const file = join(here, 'flags', 'use-redis.json')
-  await writeFile(file, usual)
+  await writeFile(join(here, 'flags', 'use-redis.json'), usual)
   await writeFile(join(here, 'other.txt'), 'a\n')
   git('add .')
   git('commit -q -m first')
-  if (remote) git('push -q -u origin HEAD:main')
-  else git('remote remove origin')
-  if (remote) git('clone -q origin.git there', root)
+  git('push -q -u origin HEAD:main')
+  git('clone -q origin.git there', root)
+  for (const clone of ['here', 'there']) {
+    git('remote set-url origin ../origin.git', join(root, clone))
+  }
+  return root
+}
+
+let made: Promise<string> | undefined
+
+/** A repository with a remote, and a clone of somebody else. */
+export async function gitTeam({
+  remote = true,
+}: { readonly remote?: boolean } = {}): Promise<Team> {
+  made ??= makeTeam()
+  const root = await temporaryDirectory()
+  await cp(await made, root, { recursive: true })
+  const { env: identity, git } = gitAt(root)
+  const here = join(root, 'here')
+  const file = join(here, 'flags', 'use-redis.json')
+  if (!remote) git('remote remove origin')
   const env = { ...identity, SWITCHBACK_WHO: 'ann@test' }
   const run: Team['run'] = (argv, options = {}) =>
     runCommand([...argv, '--target', `git:${file}`], { env, ...options })
