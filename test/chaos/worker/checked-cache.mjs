@@ -18,7 +18,7 @@ export class CheckedCache {
 
   /**
    * The newest version that a read which begins from now on has to respect. To be asked before the event
-   * loop turns, except for what this process acknowledged itself: see docs/guarantees.md.
+   * loop turns: see docs/guarantees.md.
    */
   fresh(cache, key) {
     const { truth } = this.#parts
@@ -124,18 +124,27 @@ export class CheckedCache {
     })
   }
 
-  async get(view, key, fresh) {
-    const [from, freshHere] = [now(), this.freshHere(view.name, key)]
+  /**
+   * What a read that begins now has to respect. `before`: see {@link fresh}. What this process itself has acknowledged
+   * is asked for only now: a switch that was replaced meanwhile has taken with it what it alone knew.
+   */
+  #begin(view, key, before) {
+    const freshHere = this.freshHere(view.name, key)
+    return { from: now(), fresh: Math.max(before, freshHere), freshHere }
+  }
+
+  async get(view, key, before) {
+    const began = this.#begin(view, key, before)
     await this.run('get', key, this.#parts.options.boundMs, async (hooks, seen) => {
       const value = await view.for(hooks).get(key)
-      this.#check(view, key, { from, fresh, freshHere }, value, seen)
+      this.#check(view, key, began, value, seen)
     })
   }
 
   /** `plan`: how long the load takes, what it does meanwhile, whether it fails */
-  async getOrSet(view, key, fresh, plan, signal) {
+  async getOrSet(view, key, before, plan, signal) {
     const { counters, notes, options } = this.#parts
-    const [from, freshHere] = [now(), this.freshHere(view.name, key)]
+    const began = this.#begin(view, key, before)
     const { ttl } = plan
     let mine
     const load = async () => {
@@ -154,7 +163,7 @@ export class CheckedCache {
       try {
         const given = { ...(ttl === 0 ? {} : { ttl }), ...(signal ? { signal } : {}) }
         const value = await view.for(hooks).getOrSet(key, load, given)
-        this.#check(view, key, { from, fresh, freshHere }, value, seen, mine)
+        this.#check(view, key, began, value, seen, mine)
       } catch (error) {
         // Of this load, or of another's that it joined.
         if (error instanceof OriginDown) counters.add('rejected')

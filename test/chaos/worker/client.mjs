@@ -110,8 +110,7 @@ export class Client {
   /** At once, in the same turn, as business code does after a write. */
   async #readBack(at, key, before) {
     if (this.#random() > 0.3) return
-    const fresh = Math.max(before, this.#cache.freshHere(at, key))
-    await this.#cache.get(this.#view(at, this.#random), key, fresh)
+    await this.#cache.get(this.#view(at, this.#random), key, before)
   }
 
   async #getOrSet(view, key, fresh, depth, slow = false, evenly = false) {

@@ -48,9 +48,9 @@ export class Truth {
     this.#next = Math.ceil(fstatSync(this.#ackFile(index)).size / 8)
   }
 
-  /** The newest version of a row (a key, or all keys of a cache) that was acknowledged by now. */
+  /** The newest version of a row (a key, or all keys of a cache) that was acknowledged to all by now. */
   acknowledged(row) {
-    return Math.max(...this.#read(row), this.#alone.get(row) ?? 0)
+    return Math.max(...this.#read(row))
   }
 
   /** When a version of a row was acknowledged; 0: not known (any more). */
@@ -62,7 +62,10 @@ export class Truth {
     return this.#one[0]
   }
 
-  /** The same, as far as this process's own writes are concerned: without a look at the file. */
+  /**
+   * The same, as far as this process's own writes are concerned: without a look at the file, and with those that
+   * its present switches alone know of.
+   */
   acknowledgedHere(row) {
     return Math.max(this.#own[row], this.#alone.get(row) ?? 0)
   }
