@@ -1,20 +1,19 @@
 import { oneLine } from '../errors.ts'
 import type { Decider, Decision, DecisionContext } from '../flags/index.ts'
-import { otherSide, type Side } from '../side.ts'
+import type { Side } from '../side.ts'
 import { closedError, type Notify, type UnderWay } from '../switch/index.ts'
-import type { Recorder } from '../telemetry/index.ts'
-import { Attempt, Call } from './call/call.ts'
+import { type CallRecorder, noTelemetry, type Recorder } from '../telemetry/index.ts'
+import { Attempt, type Call, isPaired, mayFallBack, passesBy } from './call/call.ts'
 import type { CallSide } from './call/call-side.ts'
-import type { CallInfo, CallStage, IsFailure } from './options.ts'
+import type { CallInfo, CallStage } from './options.ts'
 import type { MethodPlan } from './call/plan.ts'
 import type { Shadow } from './shadow/shadow.ts'
 import { isStream, overlay, relay } from './call/streams.ts'
 
-/** On whose behalf a call is made. */
-export interface Caller {
+/** A user whose decision is made, for all calls on their behalf. */
+export interface Pinned {
   readonly context: DecisionContext | undefined
-  /** Holds for all calls of this caller. */
-  readonly pinned?: Decision
+  readonly decision: Decision
 }
 
 export interface CallsParts {
@@ -23,11 +22,10 @@ export interface CallsParts {
   readonly stage: () => CallStage
   readonly shadow: Shadow
   readonly recorder: Recorder
-  readonly isFailure: IsFailure
   readonly notify: Notify
   readonly underWay: UnderWay
   /** Whom `within` has pinned around this call; undefined outside of it. */
-  readonly around: () => Caller | undefined
+  readonly around: () => Pinned | undefined
   readonly onCall: ((info: CallInfo) => void) | undefined
 }
 
@@ -48,41 +46,51 @@ export class Calls {
     this.#parts = parts
   }
 
-  /** What the method returns: a promise, a value or a stream, as its plan says. */
-  invoke(plan: MethodPlan, forWhom: Caller, args: readonly unknown[]): unknown {
-    const caller = this.#who(forWhom)
-    if (plan.returns === 'value') return this.#value(plan, caller, args)
-    return plan.returns === 'stream'
-      ? this.#stream(plan, caller, args)
-      : this.#promise(plan, caller, args)
+  /**
+   * What the method returns: a promise, a value or a stream, as its plan says.
+   * @param context undefined: whom `within` has pinned around this call, else the transaction's user
+   */
+  invoke(
+    plan: MethodPlan,
+    context: DecisionContext | undefined,
+    args: readonly unknown[],
+  ): unknown {
+    const pinned = context === undefined ? this.#parts.around() : undefined
+    const caller = pinned === undefined ? context : pinned.context
+    switch (plan.returns) {
+      case 'promise':
+        return this.#promise(plan, caller, pinned?.decision, args)
+      case 'value':
+        return this.#value(plan, caller, pinned?.decision, args)
+      default:
+        return this.#stream(plan, caller, pinned?.decision, args)
+    }
   }
 
   /** The picked side's own property, for what is no method. */
-  property(name: PropertyKey, caller: Caller): unknown {
-    const { service } = this.#parts.sides[this.#decideNow(this.#who(caller)).side]
+  property(name: PropertyKey, context: DecisionContext | undefined): unknown {
+    const pinned = context === undefined ? this.#parts.around() : undefined
+    const { service } = this.#parts.sides[(pinned?.decision ?? this.#decideNow(context)).side]
     return Reflect.get(service, name, service)
   }
 
-  /** Whoever asks for nobody in particular asks for the one that `within` has pinned. */
-  #who(caller: Caller): Caller {
-    return caller.context === undefined ? (this.#parts.around() ?? caller) : caller
-  }
-
-  decide({ pinned, context }: Caller): Decision | Promise<Decision> {
-    return pinned ?? this.#parts.decider.decide(context)
-  }
-
-  #decideNow(caller: Caller): Decision {
-    const decided = this.decide(caller)
+  #decideNow(context: DecisionContext | undefined): Decision {
+    const decided = this.#parts.decider.decide(context)
     return decided instanceof Promise ? UNKNOWN : decided
   }
 
-  #promise(plan: MethodPlan, caller: Caller, args: readonly unknown[]): Promise<unknown> {
+  #promise(
+    plan: MethodPlan,
+    context: DecisionContext | undefined,
+    pinned: Decision | undefined,
+    args: readonly unknown[],
+  ): Promise<unknown> {
     try {
-      const decided = this.decide(caller)
+      const now = performance.now()
+      const decided = pinned ?? this.#parts.decider.decide(context, now)
       return decided instanceof Promise
-        ? this.#askLater(plan, caller, args, decided)
-        : this.#ask(plan, caller, args, decided)
+        ? this.#askLater(plan, context, decided, args)
+        : this.#ask(this.#begin(plan, context, decided, args, now))
     } catch (error) {
       return Promise.reject(error)
     }
@@ -90,48 +98,43 @@ export class Calls {
 
   async #askLater(
     plan: MethodPlan,
-    caller: Caller,
-    args: readonly unknown[],
+    context: DecisionContext | undefined,
     decided: Promise<Decision>,
+    args: readonly unknown[],
   ): Promise<unknown> {
-    return this.#ask(plan, caller, args, await decided)
+    return this.#ask(this.#begin(plan, context, await decided, args))
   }
 
   /** One promise for nearly every call: each `async` function on its way would cost a third of all of it. */
-  #ask(
-    plan: MethodPlan,
-    caller: Caller,
-    args: readonly unknown[],
-    decision: Decision,
-  ): Promise<unknown> {
-    const call = this.#begin(plan, caller, args, decision)
+  #ask(call: Call): Promise<unknown> {
+    const { plan } = call
     this.#parts.underWay.enter()
-    if (call.passesBy) {
+    if (passesBy(call)) {
       call.outcome = 'fell_back'
       return this.#askOther(call).then(
         (result) => this.#answered(call, result),
         (error: unknown) => this.#failed(call, error),
       )
     }
-    const attempt = new Attempt(call, call.own, this.#parts.isFailure)
+    const attempt = new Attempt(call, call.own)
     return attempt.ask(
       call.startedAt,
       (result) => {
         attempt.succeeded()
-        if (plan.toBoth && call.paired) return this.#askBoth(call, result)
+        if (plan.toBoth && isPaired(call)) return this.#askBoth(call, result)
         const answer = this.#answered(call, result)
         this.#compare(call, result)
         return answer
       },
       (error) => {
         attempt.failed(error)
-        return call.mayFallBack ? this.#fallBack(call, error) : this.#failed(call, error)
+        return mayFallBack(call) ? this.#fallBack(call, error) : this.#failed(call, error)
       },
     )
   }
 
   #askOther(call: Call): Promise<unknown> {
-    const attempt = new Attempt(call, call.other, this.#parts.isFailure)
+    const attempt = new Attempt(call, call.other)
     return attempt.ask(
       performance.now(),
       (result) => {
@@ -199,16 +202,21 @@ export class Calls {
     this.#parts.notify({ type: 'write-left', side: other.side, backend: other.name, detail })
   }
 
-  #value(plan: MethodPlan, caller: Caller, args: readonly unknown[]): unknown {
-    const call = this.#begin(plan, caller, args, this.#decideNow(caller))
+  #value(
+    plan: MethodPlan,
+    context: DecisionContext | undefined,
+    pinned: Decision | undefined,
+    args: readonly unknown[],
+  ): unknown {
+    const call = this.#begin(plan, context, pinned ?? this.#decideNow(context), args)
     const { own, other } = call
     try {
-      if (call.passesBy) {
+      if (passesBy(call)) {
         call.outcome = 'fell_back'
         return this.#askNow(call, other)
       }
       const result = this.#askNow(call, own)
-      if (plan.toBoth && call.paired) {
+      if (plan.toBoth && isPaired(call)) {
         try {
           this.#askNow(call, other)
           this.#other(call)
@@ -220,7 +228,7 @@ export class Calls {
       this.#compare(call, result)
       return result
     } catch (error) {
-      if (!call.mayFallBack) throw error
+      if (!mayFallBack(call)) throw error
       try {
         return this.#askNow(call, other)
       } catch {
@@ -232,7 +240,7 @@ export class Calls {
   }
 
   #askNow(call: Call, side: CallSide): unknown {
-    const attempt = new Attempt(call, side, this.#parts.isFailure)
+    const attempt = new Attempt(call, side)
     try {
       const result = attempt.begin()
       attempt.succeeded()
@@ -245,12 +253,14 @@ export class Calls {
 
   async *#stream(
     plan: MethodPlan,
-    caller: Caller,
+    context: DecisionContext | undefined,
+    pinned: Decision | undefined,
     args: readonly unknown[],
   ): AsyncGenerator<unknown> {
-    const call = this.#begin(plan, caller, args, await this.decide(caller))
-    if (call.passesBy) call.outcome = 'fell_back'
-    yield* this.#relay(call, call.passesBy ? call.other : call.own)
+    const decision = pinned ?? (await this.#parts.decider.decide(context))
+    const call = this.#begin(plan, context, decision, args)
+    if (passesBy(call)) call.outcome = 'fell_back'
+    yield* this.#relay(call, passesBy(call) ? call.other : call.own)
   }
 
   /** The items of a side; of the other one, when the picked one fails before its first. */
@@ -261,7 +271,7 @@ export class Calls {
     instead = false,
   ): AsyncGenerator<unknown> {
     const deadlines = call.plan.deadlines[side.side]
-    const attempt = (opened && call.attempt) ?? new Attempt(call, side, this.#parts.isFailure)
+    const attempt = (opened && call.attempt) ?? new Attempt(call, side)
     let [failed, reader] = [false, false]
     try {
       const source = opened?.() ?? ((await attempt.begin()) as AsyncIterable<unknown>)
@@ -277,7 +287,7 @@ export class Calls {
       if (reader) throw error
       failed = true
       attempt.failed(error)
-      const next = call.answeredAt === undefined && side === call.own && call.mayFallBack
+      const next = call.answeredAt === undefined && side === call.own && mayFallBack(call)
       if (!next) throw error
       yield* this.#relay(call, call.other, undefined, true)
     } finally {
@@ -294,27 +304,57 @@ export class Calls {
     }
   }
 
-  #begin(plan: MethodPlan, caller: Caller, args: readonly unknown[], decision: Decision): Call {
+  #begin(
+    plan: MethodPlan,
+    context: DecisionContext | undefined,
+    decision: Decision,
+    args: readonly unknown[],
+    now: number = performance.now(),
+  ): Call {
     const { sides, recorder, decider, stage, underWay } = this.#parts
     if (underWay.closed) throw closedError('switch')
     const { side, variant, reason, source } = decision
-    recorder.decision(side, variant, reason, source)
-    const bucket = recorder.bucketOf(decider.targetingKeyOf(caller.context))
-    return new Call(plan, args, decision, sides[side], sides[otherSide(side)], stage(), bucket)
+    let bucket = 0
+    if (recorder !== noTelemetry) {
+      recorder.decision(side, variant, reason, source)
+      bucket = recorder.bucketOf(decider.targetingKeyOf(context))
+    }
+    const [own, other] = side === 'on' ? [sides.on, sides.off] : [sides.off, sides.on]
+    return {
+      plan,
+      args,
+      decision,
+      own,
+      other,
+      stage: stage(),
+      bucket,
+      startedAt: now,
+      answeredAt: undefined,
+      outcome: 'ok',
+      servedBy: 'none',
+      otherTook: 'none',
+      ended: false,
+      attempt: undefined,
+    }
   }
 
   #end(call: Call): void {
     if (call.ended) return
     call.ended = true
-    const { plan, own, outcome, servedBy, decision, otherTook: other } = call
-    const { recorder } = plan
-    if (recorder !== undefined) {
-      const ms = (call.answeredAt ?? performance.now()) - call.startedAt
-      const elsewhere = servedBy !== 'none' && servedBy !== own.side
-      recorder.ended(own.side, outcome, ms, call.bucket, elsewhere)
-    }
+    const { recorder } = call.plan
+    if (recorder !== undefined) count(call, recorder)
     const { onCall } = this.#parts
-    if (onCall === undefined) return
-    onCall({ method: plan.name, side: own.side, outcome, servedBy, other, decision })
+    if (onCall !== undefined) onCall(infoOf(call))
   }
+}
+
+function count(call: Call, recorder: CallRecorder): void {
+  const { own, outcome, servedBy, bucket, startedAt, answeredAt = performance.now() } = call
+  const ms = answeredAt - startedAt
+  const elsewhere = servedBy !== 'none' && servedBy !== own.side
+  recorder.ended(own.side, outcome, ms, bucket, elsewhere)
+}
+
+function infoOf({ plan, own, outcome, servedBy, otherTook, decision }: Call): CallInfo {
+  return { method: plan.name, side: own.side, outcome, servedBy, other: otherTook, decision }
 }

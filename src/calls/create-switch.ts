@@ -17,7 +17,7 @@ import {
   FLAGS_UP,
   registerSideGauges,
 } from '../telemetry/index.ts'
-import { type Caller, Calls } from './calls.ts'
+import { Calls, type Pinned } from './calls.ts'
 import { CallSide } from './call/call-side.ts'
 import { CALL_STAGES, type SwitchBase, type SwitchOptions } from './options.ts'
 import { requireFreeName, takeName } from './names.ts'
@@ -119,7 +119,7 @@ export function createSwitch<T extends object>(options: SwitchOptions<T>): Switc
     })
   const sides = { off: sideOf('off'), on: sideOf('on') }
   const shadow = new Shadow({ limit: options.maxBackground ?? 64, notify })
-  const around = new AsyncLocalStorage<Caller>()
+  const around = new AsyncLocalStorage<Pinned>()
   const underWay = new UnderWay()
   const calls = new Calls({
     sides,
@@ -127,7 +127,6 @@ export function createSwitch<T extends object>(options: SwitchOptions<T>): Switc
     stage: () => stage.current,
     shadow,
     recorder,
-    isFailure,
     notify,
     underWay,
     around: () => around.getStore(),
@@ -164,10 +163,10 @@ export function createSwitch<T extends object>(options: SwitchOptions<T>): Switc
   const close = (): Promise<void> => (closed ??= shut())
 
   const controls: SwitchControls<T> = {
-    for: (context) => forCaller({ context }),
+    for: forCaller,
     within: async (context, work) => {
-      const pinned = await calls.decide({ context })
-      return (await around.run({ context, pinned }, work)) as never
+      const decision = await decider.decide(context)
+      return (await around.run({ context, decision }, work)) as never
     },
     health: () => {
       const [old, fresh, answers] = [sideHealth('off'), sideHealth('on'), decider.health()]
@@ -176,7 +175,7 @@ export function createSwitch<T extends object>(options: SwitchOptions<T>): Switc
     close,
     [Symbol.asyncDispose]: close,
   }
-  const service = forCaller({ context: undefined })
+  const service = forCaller(undefined)
   for (const key of Reflect.ownKeys(controls)) {
     if (key in service) continue
     Object.defineProperty(service, key, { value: Reflect.get(controls, key), enumerable: false })

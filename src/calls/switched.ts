@@ -1,16 +1,15 @@
-import type { Caller, Calls } from './calls.ts'
+import type { DecisionContext } from '../flags/index.ts'
+import type { Calls } from './calls.ts'
 import type { MethodPlan } from './call/plan.ts'
 
-const CALLER = Symbol('caller')
+const CONTEXT = Symbol('context')
 
 interface View {
-  readonly [CALLER]?: Caller
+  readonly [CONTEXT]?: DecisionContext | undefined
 }
 
-/** Makes the service for a caller. */
-export type ForCaller<T> = (caller: Caller) => T
-
-const EVERYBODY: Caller = { context: undefined }
+/** Makes the service for a user; undefined: for whoever `within` or the transaction says. */
+export type ForCaller<T> = (context: DecisionContext | undefined) => T
 
 /**
  * A class of the service's own methods, each of which is a call of the switch. It is built once: the
@@ -35,7 +34,7 @@ export function switched<T extends object>(
         ? {
             enumerable: true,
             get(this: View) {
-              return calls.property(name, this[CALLER] ?? EVERYBODY)
+              return calls.property(name, this[CONTEXT])
             },
           }
         : {
@@ -43,19 +42,19 @@ export function switched<T extends object>(
             writable: true,
             // Taken off its object it is on behalf of the transaction's user.
             value(this: View | undefined, ...args: unknown[]): unknown {
-              return calls.invoke(plan, this?.[CALLER] ?? EVERYBODY, args)
+              return calls.invoke(plan, this?.[CONTEXT], args)
             },
           },
     )
   }
   class Service {
-    readonly [CALLER]: Caller
-    constructor(caller: Caller) {
-      this[CALLER] = caller
+    readonly [CONTEXT]: DecisionContext | undefined
+    constructor(context: DecisionContext | undefined) {
+      this[CONTEXT] = context
     }
   }
   Object.setPrototypeOf(Service.prototype, prototype)
-  return (caller) => new Service(caller) as unknown as T
+  return (context) => new Service(context) as unknown as T
 }
 
 /** What both have, their own and inherited. */

@@ -25,6 +25,7 @@ export class CallSide {
   readonly side: Side
   readonly service: object
   readonly name: string
+  readonly #isFailure: IsFailure
   readonly #breaker: Breaker
   readonly #probes: Deadlines
 
@@ -33,6 +34,7 @@ export class CallSide {
     this.side = side
     this.service = service
     this.name = name
+    this.#isFailure = isFailure
     this.#probes = new Deadlines(deadlineMs, `the probe of ${name}`)
     this.#breaker = new Breaker({
       ...breaker,
@@ -40,7 +42,7 @@ export class CallSide {
         this.#probes.hold(probe()).then(
           () => undefined,
           (error: unknown) => {
-            if (isTimeout(error) || isFailure(error, 'probe')) throw error
+            if (isTimeout(error) || this.means(error, 'probe')) throw error
           },
         ),
       onOpen: (detail) => notify({ type: 'side-out', side, backend: name, detail }),
@@ -60,6 +62,15 @@ export class CallSide {
 
   get usable(): boolean {
     return !this.#breaker.open
+  }
+
+  /** Whether an error of a method is a failure of the side; a question that fails itself is answered by yes. */
+  means(error: unknown, method: string): boolean {
+    try {
+      return this.#isFailure(error, method)
+    } catch {
+      return true
+    }
   }
 
   succeeded(): void {

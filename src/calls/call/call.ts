@@ -3,12 +3,15 @@ import type { Side } from '../../side.ts'
 import { isTimeout } from '../../switch/index.ts'
 import type { CallOutcome } from '../../telemetry/index.ts'
 import type { CallSide } from './call-side.ts'
-import type { CallInfo, CallStage, IsFailure } from '../options.ts'
+import type { CallInfo, CallStage } from '../options.ts'
 import type { MethodPlan } from './plan.ts'
 import { type Signalled, withSignal } from './signals.ts'
 
-/** One call. Its decision holds to its end: a flip in between cannot make it use both sides. */
-export class Call {
+/**
+ * One call. Its decision holds to its end: a flip in between cannot make it use both sides. There is one for
+ * every call: a class would set each of its fields twice.
+ */
+export interface Call {
   readonly plan: MethodPlan
   readonly args: readonly unknown[]
   readonly decision: Decision
@@ -17,50 +20,32 @@ export class Call {
   readonly stage: CallStage
   /** The user, as far as the counters may know. */
   readonly bucket: number
-  readonly startedAt: number = performance.now()
+  readonly startedAt: number
   /** When a stream gave its first item: how long it goes on is not the side's slowness. */
   answeredAt: number | undefined
   /** Of the picked side. */
-  outcome: CallOutcome = 'ok'
-  servedBy: Side | 'none' = 'none'
-  otherTook: CallInfo['other'] = 'none'
-  ended = false
+  outcome: CallOutcome
+  servedBy: Side | 'none'
+  otherTook: CallInfo['other']
+  ended: boolean
   /** That gave the answer. */
   attempt: Attempt | undefined
+}
 
-  constructor(
-    plan: MethodPlan,
-    args: readonly unknown[],
-    decision: Decision,
-    own: CallSide,
-    other: CallSide,
-    stage: CallStage,
-    bucket: number,
-  ) {
-    this.plan = plan
-    this.args = args
-    this.decision = decision
-    this.own = own
-    this.other = other
-    this.stage = stage
-    this.bucket = bucket
-  }
+/** Whether the other side is there for this call at all. */
+export function isPaired({ stage }: Call): boolean {
+  return stage !== 'alone'
+}
 
-  /** Whether the other side is there for this call at all. */
-  get paired(): boolean {
-    return this.stage !== 'alone'
-  }
+/** Whether the other side is to serve at once, because the picked one is out. */
+export function passesBy(call: Call): boolean {
+  return !call.own.usable && call.plan.fallsBack && isPaired(call) && call.other.usable
+}
 
-  /** Whether the other side is to serve at once, because the picked one is out. */
-  get passesBy(): boolean {
-    return this.plan.fallsBack && this.paired && !this.own.usable && this.other.usable
-  }
-
-  /** Whether the other side may serve after the picked one has failed. */
-  get mayFallBack(): boolean {
-    const failed = this.outcome === 'failed' || this.outcome === 'timed_out'
-    return failed && this.plan.fallsBack && this.paired && this.other.usable
-  }
+/** Whether the other side may serve after the picked one has failed. */
+export function mayFallBack(call: Call): boolean {
+  const failed = call.outcome === 'failed' || call.outcome === 'timed_out'
+  return failed && call.plan.fallsBack && isPaired(call) && call.other.usable
 }
 
 /** One side that was asked, for one call. */
@@ -69,13 +54,11 @@ export class Attempt {
   readonly #side: CallSide
   /** Undefined where the method takes no signal. */
   readonly #signalled: Signalled | undefined
-  readonly #isFailure: IsFailure
 
-  constructor(call: Call, side: CallSide, isFailure: IsFailure) {
+  constructor(call: Call, side: CallSide) {
     this.#call = call
     this.#side = side
     this.#signalled = withSignal(call.args, call.plan.signal)
-    this.#isFailure = isFailure
   }
 
   /**
@@ -94,7 +77,8 @@ export class Attempt {
       begun = Promise.reject(error)
     }
     const promise = begun instanceof Promise ? begun : Promise.resolve(begun)
-    return this.#call.plan.deadlines[this.#side.side].wait(promise, since, answered, failed)
+    const { off, on } = this.#call.plan.deadlines
+    return (this.#side.side === 'on' ? on : off).wait(promise, since, answered, failed)
   }
 
   /** What the side's method returns, or throws. */
@@ -116,21 +100,12 @@ export class Attempt {
     const late = isTimeout(error)
     if (late) signalled?.own.abort(error)
     const aborted = signalled?.caller?.aborted === true
-    const failure = !aborted && (late || this.#means(error))
+    const failure = !aborted && (late || this.#side.means(error, this.#call.plan.name))
     if (failure) this.#side.failed(error)
     else if (!aborted) this.#side.succeeded()
     if (aborted) this.#call.outcome = 'aborted'
     if (aborted || this.#side !== this.#call.own) return
     if (failure) this.#call.outcome = late ? 'timed_out' : 'failed'
     else this.#call.servedBy = this.#side.side
-  }
-
-  /** Whether it is a failure; a question that fails itself is answered by yes. */
-  #means(error: unknown): boolean {
-    try {
-      return this.#isFailure(error, this.#call.plan.name)
-    } catch {
-      return true
-    }
   }
 }

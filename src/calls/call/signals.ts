@@ -20,8 +20,12 @@ export function withSignal(
   index: number | undefined,
 ): Signalled | undefined {
   const at = index ?? placeOf(args)
-  const given = at < 0 ? undefined : args[at]
-  const isPlace = at >= 0 && (given === undefined || given instanceof AbortSignal || isPlain(given))
+  return at < 0 ? undefined : signalledAt(args, at)
+}
+
+function signalledAt(args: readonly unknown[], at: number): Signalled | undefined {
+  const given = args[at]
+  const isPlace = given === undefined || given instanceof AbortSignal || isPlain(given)
   if (!isPlace) return undefined
   const caller = signalIn(given)
   const own = new AbortController()
@@ -53,6 +57,7 @@ function isPlain(value: unknown): value is object {
 }
 
 function signalIn(arg: unknown): AbortSignal | undefined {
+  if (typeof arg !== 'object') return undefined
   if (arg instanceof AbortSignal) return arg
   if (!isPlain(arg)) return undefined
   const { signal } = arg as { readonly signal?: unknown }

@@ -36,8 +36,10 @@ export interface Decider {
   /**
    * The side for this context; without one, OpenFeature's transaction context. Synchronous when the
    * answer is remembered (the hot path), else within the evaluation deadline. Never throws or rejects.
+   *
+   * @param now `performance.now()`, where the caller has just looked at the clock
    */
-  decide(context?: DecisionContext): Decision | Promise<Decision>
+  decide(context?: DecisionContext, now?: number): Decision | Promise<Decision>
   /** The targeting key that `decide` would use: the context's, else the transaction context's. */
   targetingKeyOf(context?: DecisionContext): string | undefined
   /** Whether the flag source can be asked, and since when it cannot. */

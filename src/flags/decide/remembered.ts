@@ -94,7 +94,10 @@ export abstract class RememberedDecisions {
     this.refreshAfterMs = Math.floor(rememberMs / 2)
   }
 
-  decide(context?: DecisionContext): Decision | Promise<Decision> {
+  decide(
+    context?: DecisionContext,
+    now: number = performance.now(),
+  ): Decision | Promise<Decision> {
     const asked = context ?? transactionContext()
     let key: string
     try {
@@ -105,7 +108,7 @@ export abstract class RememberedDecisions {
     }
     const known = this.memory.get(key)
     if (known !== undefined && known.epoch === this.epoch) {
-      const age = elapsed(known.at, ticks())
+      const age = elapsed(known.at, now | 0)
       if (age < this.refreshAfterMs) return known.decision
       if (age < this.#rememberMs) {
         this.refresh(key, asked)
