@@ -61,7 +61,15 @@ function textOf(value: unknown): string {
 
 /** An error as one log line, its code first; backends put no keys or values into their messages. */
 export function oneLine(error: unknown): string {
-  const code = error instanceof SwitchbackError ? `${error.code}: ` : ''
-  const text = code + (error instanceof Error ? error.message : String(error))
-  return text.replaceAll(/\s+/gu, ' ').slice(0, 200)
+  return causeOf(error).replaceAll(/\s+/gu, ' ').slice(0, 200)
+}
+
+/** What failed must not fail once more because its error has no text, as of a proxy or a getter. */
+function causeOf(error: unknown): string {
+  try {
+    const code = error instanceof SwitchbackError ? `${error.code}: ` : ''
+    return code + (error instanceof Error ? error.message : String(error))
+  } catch {
+    return textOf(error)
+  }
 }

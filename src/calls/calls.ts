@@ -148,11 +148,10 @@ export class Calls {
     )
   }
 
-  /** What the picked side said is what matters when neither can serve. */
   #fallBack(call: Call, failure: unknown): Promise<unknown> {
     return this.#askOther(call).then(
       (result) => this.#answered(call, result),
-      () => this.#failed(call, failure),
+      (error: unknown) => this.#failed(call, whatMatters(call, failure, error)),
     )
   }
 
@@ -231,8 +230,8 @@ export class Calls {
       if (!mayFallBack(call)) throw error
       try {
         return this.#askNow(call, other)
-      } catch {
-        throw error
+      } catch (second) {
+        throw whatMatters(call, error, second)
       }
     } finally {
       this.#end(call)
@@ -299,6 +298,8 @@ export class Calls {
   #compare(call: Call, result: unknown): void {
     const { plan, stage, own, other, args } = call
     if (plan.compare === undefined || stage !== 'compare' || !other.usable) return
+    // Two streams are equal before they are read, and the second one would be left open.
+    if (isStream(result)) return
     if (Math.random() < plan.compare.share) {
       this.#parts.shadow.compare(plan, own, other, args, result)
     }
@@ -346,6 +347,11 @@ export class Calls {
     const { onCall } = this.#parts
     if (onCall !== undefined) onCall(infoOf(call))
   }
+}
+
+/** Where neither side could serve, what the picked one said; an error that is an answer was served. */
+function whatMatters({ servedBy }: Call, own: unknown, other: unknown): unknown {
+  return servedBy === 'none' ? own : other
 }
 
 function count(call: Call, recorder: CallRecorder): void {

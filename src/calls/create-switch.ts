@@ -7,7 +7,6 @@ import {
   registerFlagGauges,
 } from '../flags/index.ts'
 import { safeListener } from '../listeners.ts'
-import { checkNames, type NamesOf } from '../options.ts'
 import type { Side } from '../side.ts'
 import { eventOf, logEvent, type Notify, standbySource, UnderWay } from '../switch/index.ts'
 import {
@@ -19,7 +18,8 @@ import {
 } from '../telemetry/index.ts'
 import { Calls, type Pinned } from './calls.ts'
 import { CallSide } from './call/call-side.ts'
-import { CALL_STAGES, type SwitchBase, type SwitchOptions } from './options.ts'
+import { checkOptions } from './check-options.ts'
+import { CALL_STAGES, type SwitchOptions } from './options.ts'
 import { requireFreeName, takeName } from './names.ts'
 import { type GivenMethod, type MethodPlan, planOf, requireThat } from './call/plan.ts'
 import { Shadow } from './shadow/shadow.ts'
@@ -87,7 +87,7 @@ export function controlsOf<T extends object>(service: Switched<T>): SwitchContro
  * await search.find(query)
  */
 export function createSwitch<T extends object>(options: SwitchOptions<T>): Switched<T> {
-  check(options)
+  checkOptions(options)
   const { off, on, flag, flags, deadlineMs = 1000, isFailure = () => true } = options
   const recorder = options.telemetry ?? noTelemetry
   const name = options.name ?? flag ?? 'switch'
@@ -200,48 +200,5 @@ function tellFlag(
   ]
   return () => {
     for (const remove of removals) remove?.()
-  }
-}
-
-const OPTIONS: NamesOf<SwitchBase<object> & { readonly methods: unknown }> = {
-  flag: true,
-  flags: true,
-  decider: true,
-  off: true,
-  on: true,
-  name: true,
-  names: true,
-  methods: true,
-  deadlineMs: true,
-  standby: true,
-  isFailure: true,
-  breaker: true,
-  probe: true,
-  maxBackground: true,
-  telemetry: true,
-  onEvent: true,
-  onCall: true,
-}
-
-function check<T extends object>(options: SwitchOptions<T>): void {
-  checkNames('createSwitch', options, OPTIONS)
-  for (const side of ['off', 'on'] as const) {
-    const service: unknown = options[side]
-    const isService = typeof service === 'object' && service !== null
-    requireThat(isService, side, service, 'an object with the methods of the service')
-  }
-  const { off, on, deadlineMs = 1, standby = 'alone', maxBackground = 0, methods } = options
-  requireThat(options.name !== '', 'name', options.name, 'a text')
-  requireThat((off as object) !== on, 'on', 'the same object as off', 'another implementation')
-  requireThat(deadlineMs > 0, 'deadlineMs', deadlineMs, 'milliseconds above 0')
-  requireThat(maxBackground >= 0, 'maxBackground', maxBackground, 'a number from 0 on')
-  const isStage = typeof standby === 'string' && CALL_STAGES.includes(standby)
-  const isFlag = typeof standby === 'object' && typeof standby.flag === 'string'
-  requireThat(isStage || isFlag, 'standby', standby, `${CALL_STAGES.join(', ')} or { flag }`)
-  for (const method of Object.keys(methods ?? {})) {
-    for (const side of ['off', 'on'] as const) {
-      const own: unknown = Reflect.get(options[side], method)
-      requireThat(typeof own === 'function', `methods.${method}`, own, `a method that ${side} has`)
-    }
   }
 }

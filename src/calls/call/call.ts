@@ -97,15 +97,18 @@ export class Attempt {
   /** Tells apart what is an outage, what is an answer and what the caller wanted. */
   failed(error: unknown): void {
     const signalled = this.#signalled
+    const [call, side] = [this.#call, this.#side]
     const late = isTimeout(error)
     if (late) signalled?.own.abort(error)
-    const aborted = signalled?.caller?.aborted === true
-    const failure = !aborted && (late || this.#side.means(error, this.#call.plan.name))
-    if (failure) this.#side.failed(error)
-    else if (!aborted) this.#side.succeeded()
-    if (aborted) this.#call.outcome = 'aborted'
-    if (aborted || this.#side !== this.#call.own) return
-    if (failure) this.#call.outcome = late ? 'timed_out' : 'failed'
-    else this.#call.servedBy = this.#side.side
+    if (signalled?.caller?.aborted === true) {
+      // How the picked side did stands, where it has ended already.
+      if (side === call.own || call.outcome === 'fell_back') call.outcome = 'aborted'
+    } else if (late || side.means(error, call.plan.name)) {
+      side.failed(error)
+      if (side === call.own) call.outcome = late ? 'timed_out' : 'failed'
+    } else {
+      side.succeeded()
+      call.servedBy = side.side
+    }
   }
 }

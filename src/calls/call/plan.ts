@@ -79,7 +79,7 @@ function comparePlan(
   requireThat(share >= 0 && share <= 1, `${name}.compare.share`, share, 'a number from 0 to 1')
   requireThat(typeof equal === 'function', `${name}.compare.equal`, equal, 'a function')
   const ms = given.deadlineMs ?? deadlineMs
-  requireThat(ms > 0, `${name}.compare.deadlineMs`, ms, 'milliseconds above 0')
+  requireMs(`${name}.compare.deadlineMs`, ms)
   return { share, equal, reveal, deadlines: deadlinesOf(name, ms, labels) }
 }
 
@@ -113,7 +113,7 @@ function check(name: string, given: Given): void {
   const { kind = 'call', returns = 'promise', deadlineMs = 1 } = given
   requireThat(KINDS.includes(kind), `${name}.kind`, kind, KINDS.join(', '))
   requireThat(RETURNS.includes(returns), `${name}.returns`, returns, RETURNS.join(', '))
-  requireThat(deadlineMs > 0, `${name}.deadlineMs`, deadlineMs, 'milliseconds above 0')
+  requireMs(`${name}.deadlineMs`, deadlineMs)
   for (const [option, value] of Object.entries(given)) {
     if (value === undefined) continue
     const known = Object.keys(KNOWN)
@@ -134,6 +134,14 @@ function check(name: string, given: Given): void {
   requireThat(!twice, `${name}.to`, to, 'a write that is neither idempotent nor a stream')
   const streamed = returns === 'stream' && 'compare' in given
   requireThat(!streamed, `${name}.compare`, 'a stream', 'a method that returns no stream')
+}
+
+/** Above it a timer of Node fires at once, again and again. */
+const MOST_MS = 2_147_483_647
+
+export function requireMs(option: string, ms: unknown): void {
+  const fits = typeof ms === 'number' && ms > 0 && ms <= MOST_MS
+  requireThat(fits, option, ms, `milliseconds above 0, at most ${MOST_MS}`)
 }
 
 /** @param right what the option takes */

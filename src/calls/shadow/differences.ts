@@ -1,3 +1,8 @@
+import { isDeepStrictEqual } from 'node:util'
+
+/** Deeper than this nobody looks. */
+const DEEPEST = 100
+
 /**
  * Where two results differ, as paths such as `hits[2].score`, at most `limit` of them.
  * @param reveal adds the values, cut at 60 characters
@@ -5,8 +10,8 @@
 export function differences(own: unknown, other: unknown, reveal: boolean, limit = 5): string[] {
   const found: string[] = []
   const seen = new Set<object>()
-  const walk = (a: unknown, b: unknown, path: string): void => {
-    if (found.length >= limit || Object.is(a, b)) return
+  const walk = (a: unknown, b: unknown, path: string, depth: number): void => {
+    if (found.length >= limit || depth > DEEPEST || Object.is(a, b)) return
     const both = isObject(a) && isObject(b) && Array.isArray(a) === Array.isArray(b)
     if (!both || seen.has(a)) {
       if (!both) found.push(`${path || 'the result'}: ${text(a, reveal)}, not ${text(b, reveal)}`)
@@ -14,12 +19,16 @@ export function differences(own: unknown, other: unknown, reveal: boolean, limit
     }
     seen.add(a)
     const keys = new Set([...Object.keys(a), ...Object.keys(b)])
+    // What a map, a set or a date holds is under no key.
+    if (keys.size === 0 && !isDeepStrictEqual(a, b)) {
+      found.push(`${path || 'the result'}: ${text(a, reveal)}, not ${text(b, reveal)}`)
+    }
     for (const key of keys) {
       const step = Array.isArray(a) ? `[${key}]` : path === '' ? key : `.${key}`
-      walk(a[key], b[key], path + step)
+      walk(a[key], b[key], path + step, depth + 1)
     }
   }
-  walk(own, other, '')
+  walk(own, other, '', 0)
   return found
 }
 

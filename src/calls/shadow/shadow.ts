@@ -74,20 +74,24 @@ export class Shadow {
     const bare = withoutSignal(args)
     const signalled = withSignal(bare, plan.signal)
     const given = signalled?.args ?? bare
+    let [seen, same]: [unknown, boolean] = [undefined, false]
     try {
       // The caller has the answer first.
       await nextTurn()
       const answer = Reflect.apply(asked.service[plan.name as never], asked.service, given)
-      const seen: unknown = await deadlines[asked.side].hold(Promise.resolve(answer))
-      const same = equal(result, seen)
+      seen = await deadlines[asked.side].hold(Promise.resolve(answer))
+      same = equal(result, seen)
+      // It would count as the same, always.
+      if ((same as unknown) instanceof Promise) throw new TypeError('equal returned a promise')
       plan.recorder?.compared(against, same ? 'same' : 'mismatch')
       this.#failures.delete(`${plan.name} ${asked.side}`)
-      if (!same && !itself) this.#tell(plan, result, seen, reveal)
     } catch (error) {
       signalled?.own.abort(error)
       plan.recorder?.compared(against, 'failed')
       this.#failed(plan, asked, error)
+      return
     }
+    if (!same && !itself) this.#tell(plan, result, seen, reveal)
   }
 
   /** A side that never answers a comparison is told of once, until it answers one. */
@@ -104,7 +108,13 @@ export class Shadow {
     const now = performance.now()
     if (now - this.#toldAt < TELL_EVERY_MS) return
     this.#toldAt = now
-    const where = differences(own, other, reveal).join('; ') || 'what its own `equal` compares'
+    let where = ''
+    try {
+      where = differences(own, other, reveal).join('; ')
+    } catch {
+      // Getters may throw; the two differ all the same.
+    }
+    if (where === '') where = 'what `equal` compares'
     this.#parts.notify({ type: 'mismatch', detail: `${plan.name}: the sides differ at ${where}` })
   }
 }

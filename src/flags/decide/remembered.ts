@@ -94,10 +94,7 @@ export abstract class RememberedDecisions {
     this.refreshAfterMs = Math.floor(rememberMs / 2)
   }
 
-  decide(
-    context?: DecisionContext,
-    now: number = performance.now(),
-  ): Decision | Promise<Decision> {
+  decide(context?: DecisionContext, now: number = performance.now()): Decision | Promise<Decision> {
     const asked = context ?? transactionContext()
     let key: string
     try {
