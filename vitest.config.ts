@@ -15,13 +15,15 @@ const alone = [
   'test/chaos/chaos.test.ts',
   'test/cli/init.test.ts',
   'test/flags/domain.test.ts',
-  'test/fuzz/*.test.ts',
   'test/provision/*.test.ts',
   'test/sidecar/default-flags.test.ts',
   'test/switch/{breaker,follower}.test.ts',
   'test/telemetry/open-telemetry.test.ts',
   'test/vendors/*.test.ts',
 ]
+
+/** They look after each test whether a prototype has changed, and measure the thread: one after the other in a process. */
+const fuzzers = ['test/fuzz/*.test.ts']
 
 export default defineConfig({
   test: {
@@ -38,8 +40,14 @@ export default defineConfig({
     projects: [
       {
         extends: true,
-        test: { name: 'together', include: everything, exclude: alone, isolate: false },
+        test: {
+          name: 'together',
+          include: everything,
+          exclude: [...alone, ...fuzzers],
+          isolate: false,
+        },
       },
+      { extends: true, test: { name: 'fuzz', include: fuzzers, isolate: false } },
       { extends: true, test: { name: 'alone', include: alone } },
     ],
   },

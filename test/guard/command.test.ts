@@ -1,5 +1,6 @@
 import { readdir, readFile, writeFile } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
+import { setTimeout } from 'node:timers/promises'
 import { expect, test } from 'vitest'
 import { guardFiles } from '../../src/guard/index.ts'
 import { readExposition } from '../telemetry/strict-exposition.ts'
@@ -166,7 +167,11 @@ test('its own metrics and whether it still looks, where --listen says', async ()
           const metrics = await (await fetch(`${url}/metrics`)).text()
           const { status } = await fetch(`${url}/healthz`)
           const other = await fetch(url, { method: 'POST' })
-          if (!metrics.includes('decisions_total{flag="use-redis",action="advance"} 1')) continue
+          if (!metrics.includes('decisions_total{flag="use-redis",action="advance"} 1')) {
+            // The guard that is waited for is in this process.
+            await setTimeout(50)
+            continue
+          }
           stop.abort()
           return [status, metrics, other.status] as const
         }

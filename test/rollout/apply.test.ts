@@ -29,6 +29,7 @@ import {
   setShare,
 } from '../../src/rollout/index.ts'
 import { flagsFile, onWeight, runChild, temporaryDirectory, usual } from './support.ts'
+import { inFull } from '../support/full.ts'
 
 const flag = 'use-redis'
 const by = { who: 'test', via: 'test' }
@@ -316,8 +317,8 @@ describe('a writer that is killed', () => {
 })
 
 describe('many editors at once', () => {
-  it('8 processes lose nothing', async () => {
-    const flags = Array.from({ length: 8 }, (_, index) => `flag-${index}`)
+  it('several processes lose nothing', async () => {
+    const flags = Array.from({ length: inFull(4, 8) }, (_, index) => `flag-${index}`)
     const definition = JSON.parse(usual).flags[flag]
     const file = await flagsFile(
       JSON.stringify(

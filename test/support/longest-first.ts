@@ -37,7 +37,8 @@ export class LongestFirst extends BaseSequencer {
 }
 
 function shares({ project }: TestSpecification): number {
-  return project.config.isolate ? 0 : 1
+  if (project.config.isolate) return 0
+  return project.name === 'fuzz' ? 1 : 2
 }
 
 function rank({ moduleId }: TestSpecification): number {

@@ -6,8 +6,9 @@ import { until } from '../support/world.ts'
 import { VENDORS } from './all.ts'
 import { type Business, openOnFiles } from './business.ts'
 import { FLAG, PILOT, type RunningVendor } from './vendor.ts'
+import { inFull } from '../support/full.ts'
 
-const USERS = Array.from({ length: 40 }, (_, index) => `user ${index}`)
+const USERS = Array.from({ length: inFull(20, 40) }, (_, index) => `user ${index}`)
 
 describe.each(VENDORS)('$name', ({ name, facts, start }) => {
   const domain = `vendor ${name}`
@@ -53,7 +54,10 @@ describe.each(VENDORS)('$name', ({ name, facts, start }) => {
     const seen = await usersOn()
     await vendor.put({ share })
     if (share === 0 || share === 100) {
-      await until(`a share of ${share}`, async () => (await usersOn()).size === share * 0.4)
+      await until(
+        `a share of ${share}`,
+        async () => (await usersOn()).size === (share * USERS.length) / 100,
+      )
     } else {
       await until('another share', async () => (await usersOn()).size !== seen.size)
       // The change is there; each user's remembered decision follows.

@@ -6,6 +6,7 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { expect, test, vi } from 'vitest'
 import { FileStand } from '../../support/file-peers.ts'
+import { inFull } from '../../support/full.ts'
 
 const WORKER = fileURLToPath(new URL('../../support/file-coherence-worker.mjs', import.meta.url))
 
@@ -84,7 +85,7 @@ test('nor while the files are damaged again and again under them', async (contex
     }
     // Repairs are noticed when they are, however long that takes.
     const warned = now.reduce((sum, each) => sum + each.warned, 0)
-    return damages >= 12 && done > doneThen + 200 && warned > 1
+    return damages >= inFull(6, 12) && done > doneThen + 200 && warned > 1
   })
   console.log('damaged', ...tallies)
   for (const { stale, done, failed } of tallies) {
@@ -97,7 +98,7 @@ test('nor while the files are damaged again and again under them', async (contex
 test('what one process was told is done, another sees at once', async (context) => {
   const stand = new FileStand(context)
   const [a, b] = [stand.peer(), stand.peer()]
-  for (let i = 0; i < 300; i++) {
+  for (let i = 0; i < inFull(80, 300); i++) {
     await a.put('k', `a${i}`)
     expect((await b.read('k')).payload).toBe(`a${i}`)
     const { token, existed } = await b.invalidate('k')

@@ -1,7 +1,8 @@
 import { expect, test } from 'vitest'
 import { killFileStore } from '../../chaos/file-store-kill.ts'
+import { inFull } from '../../support/full.ts'
 
-const seconds = Number(process.env['SWITCHBACK_KILL_SECONDS'] ?? 8)
+const seconds = Number(process.env['SWITCHBACK_KILL_SECONDS'] ?? inFull(4, 8))
 
 test(
   'processes killed and started again under load lose nothing that was acknowledged',
