@@ -22,12 +22,20 @@ export function outcomeLines(result: ChangeResult, target: Target): OutcomeLine[
 
 /** What whoever sends users to the new side must know of it; `''` where all is well, or nobody is sent. */
 export function newSideWarning({ edit, processes }: ChangeResult): string {
+  if (BACK.has(edit.action) || edit.to === 0) return ''
+  const down = newSideDown(processes)
+  return down === ''
+    ? ''
+    : `${down}: its users are served by the old side or the origin until it answers; see why, or route them to the old side with switchback rollback`
+}
+
+/** Where the new side is down; `''` where it is not. */
+export function newSideDown(processes: ProcessConfirmation | undefined): string {
   const down = processes?.newSideDown ?? []
   const [first] = down
-  if (first === undefined || BACK.has(edit.action) || edit.to === 0) return ''
+  if (first === undefined) return ''
   const names = down.map(({ process }) => process).join(', ')
-  const where = `at ${down.length} of ${processes?.known} processes (${names})`
-  return `the new side${nameOf(first.newSide)} is down ${where}: its users are served by the old side or the origin until it answers; see why, or route them to the old side with switchback rollback`
+  return `the new side${nameOf(first.newSide)} is down at ${down.length} of ${processes?.known} processes (${names})`
 }
 
 /** ` (Redis)`; `''` where the name is not told. */

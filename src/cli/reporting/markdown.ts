@@ -103,14 +103,21 @@ function timeline(history: readonly HistoryEntry[], journal: readonly AuditEntry
 }
 
 function shares(history: readonly HistoryEntry[], now: number): string[][] {
-  const moves = history.filter(({ from, to }) => to !== undefined && from !== to)
+  const moves = history.filter(({ from, to }) => from !== to)
   return moves.map(({ at, to }, index) => {
     const until = moves[index + 1]?.at
     const end = until === undefined ? now : Date.parse(until)
     const open = until === undefined ? ', so far' : ''
-    return [`${to} %`, clock(at), `${duration(end - Date.parse(at))}${open}`]
+    return [
+      to === undefined ? UNCLEAR : `${to} %`,
+      clock(at),
+      `${duration(end - Date.parse(at))}${open}`,
+    ]
   })
 }
+
+/** Of a rule that an edit has broken, or that is not understood. */
+const UNCLEAR = 'unclear: the rule fails or is not understood, users keep the side known last'
 
 /** The numbers behind the last rollback, else behind the last decision. */
 function evidence(journal: readonly AuditEntry[]): string {

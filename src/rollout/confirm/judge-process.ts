@@ -96,7 +96,9 @@ function ignorance(
   { flag, expected }: JudgeOptions,
 ): string {
   if (knowsFlag) {
-    const why = up === false ? whyDown(expected.fails('')) : 'its flag source has not answered yet'
+    const failing = expected.fails('')
+    const known = up !== false && failing === ''
+    const why = known ? 'its flag source has not answered yet' : whyDown(failing)
     return `does not know what it decides for "${flag}": ${why}`
   }
   return others.length > 0
@@ -134,7 +136,8 @@ function causeOf(
     return `${now}${cache}: it refuses the flags${when === '' ? '' : ` since ${when}`}: ${refuses}`
   }
   const stale = since === undefined ? '' : `, unchanged since ${clock(since)}`
-  if (reading.up === false) return `${now}${cache}: ${whyDown(expected.fails(feature))}${stale}`
+  const failing = expected.fails(feature)
+  if (reading.up === false || failing !== '') return `${now}${cache}: ${whyDown(failing)}${stale}`
   if (hash !== '' && hash === expected.hash) {
     return `${now}${cache}, although it has the new flags`
   }

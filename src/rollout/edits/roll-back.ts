@@ -1,7 +1,7 @@
 import { isSwitchbackError, quote, SwitchbackError } from '../../errors.ts'
 import { type FlagsDocument, type JsonNode, pathOf, property } from '../file/document.ts'
 import { type Change, changeAt, type FlagsEdit } from '../file/edit.ts'
-import { flagNode } from '../file/flag-members.ts'
+import { flagEntries, flagNode } from '../file/flag-members.ts'
 import { definitionOf } from '../users/evaluate.ts'
 import { whyNotBack } from './not-back.ts'
 import { finish, shapeProblem } from './set-share.ts'
@@ -59,13 +59,24 @@ function disable(document: FlagsDocument, flag: string, because?: string): Flags
   const change = changeAt(document, ['flags', flag, 'state'], 'DISABLED')
   const edit = toState(document, flag, [change])
   if (isDisabled(edit.after, flag) === false) {
+    const sets = flagSetsOf(document, flag)
+    const where =
+      sets.length > 1
+        ? `in ${sets.length} flag sets (${sets.join(', ')}): an app gets the one of its selector, without a selector the last one by name, and an edit changes one definition`
+        : 'more than once, and flagd would still serve one of them'
     throw new SwitchbackError(
       'SB_SHAPE_UNKNOWN',
-      `nothing was written: the file defines the flag ${quote(flag)} more than once, and flagd would still serve one of them`,
+      `nothing was written: the file defines the flag ${quote(flag)} ${where}`,
       { hint: 'write "state": "DISABLED" into each of its definitions by hand' },
     )
   }
   return because === undefined ? edit : { ...edit, because }
+}
+
+function flagSetsOf(document: FlagsDocument, flag: string): string[] {
+  const all = flagEntries(document).filter(([name]) => name === flag)
+  const sets = all.map(([, node]) => property(property(node, 'metadata'), 'flagSetId')?.value)
+  return [...new Set(sets.map((id) => (typeof id === 'string' ? quote(id) : 'none')))].sort()
 }
 
 function toState(document: FlagsDocument, flag: string, changes: readonly Change[]): FlagsEdit {

@@ -3,6 +3,7 @@ import { changedFlags, flagChanges, namesNobody, variantNames } from '../file/fl
 import { type HistoryEntry, newId, recorded } from './history.ts'
 import { readLastGood } from '../file/last-good.ts'
 import type { FlagsFile } from '../place/place.ts'
+import { whyFailing } from '../edits/not-back.ts'
 import { shareInForce } from '../edits/set-share.ts'
 import { surprise } from './surprise.ts'
 
@@ -59,9 +60,11 @@ export function outsideEntries({ before, beforeHash, after, at }: OutsideEdit): 
   })
 }
 
+/** Of a rule that fails, what it says of a share decides nothing. */
 function shareIn(document: FlagsDocument, flag: string): number | undefined {
   try {
-    return shareInForce(document, flag)
+    const share = shareInForce(document, flag)
+    return share === 0 || whyFailing(document, flag) === '' ? share : undefined
   } catch {
     // The flag was added or removed.
     return undefined

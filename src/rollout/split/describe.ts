@@ -1,10 +1,11 @@
-import { quote, type SwitchbackError } from '../../errors.ts'
+import { quote, SwitchbackError } from '../../errors.ts'
 import { sidesProblem } from '../check/check-sides.ts'
 import { readsTime } from '../../flagfile/index.ts'
 import { type FlagsDocument, type Position, property, valueOf } from '../file/document.ts'
 import { flagNode } from '../file/flag-members.ts'
 import type { Pilot } from '../file/edit.ts'
 import { inline } from '../file/edit.ts'
+import { whyFailing } from '../edits/not-back.ts'
 import { readPilot } from '../edits/pilot.ts'
 import { percentOf, shareOf } from './share.ts'
 import { type Shape, shapeOf, type Segment } from './shape.ts'
@@ -28,7 +29,7 @@ export interface Description {
   readonly pilots: readonly Pilot[]
   /** The rule depends on the time, so that its result changes without an edit. */
   readonly movesByItself: boolean
-  /** Why no app can use the flag, as `validate` says it: its variants are not true and false. */
+  /** Why no app can use the flag, as `validate` says it: its variants are not true and false, or its rule fails. */
   readonly problem?: { readonly code: string; readonly message: string; readonly hint: string }
   /** Who gets what and why, in one sentence. */
   readonly sentence: string
@@ -61,12 +62,14 @@ export function describe(document: FlagsDocument, flag: string): Description {
       segment.variant === sides.on ? (readPilot(segment) ?? []) : [],
     ),
   }
-  const unusable = sidesProblem(flag, definition)
+  const unusable = sidesProblem(flag, definition) ?? failingProblem(document, flag, disabled)
   const sentence = disabled
     ? 'Disabled: every caller gets the default of its own code, which is the old side in Switchback.'
-    : unusable !== undefined
-      ? 'No app can use it, whatever the rule says: each user keeps the side known last, else gets the old one.'
-      : sentenceOf(shape, { ...common, share, segments }) + (moving ? MOVING : '')
+    : unusable?.code === 'SB_FLAG_BROKEN'
+      ? 'Its rule fails, for some users at least: they keep the side known last, else get the old one.'
+      : unusable !== undefined
+        ? 'No app can use it, whatever the rule says: each user keeps the side known last, else gets the old one.'
+        : sentenceOf(shape, { ...common, share, segments }) + (moving ? MOVING : '')
   return {
     ...common,
     share: share === undefined ? undefined : percentOf(share),
@@ -75,6 +78,19 @@ export function describe(document: FlagsDocument, flag: string): Description {
     ...(unusable === undefined ? {} : { problem: problemFrom(unusable) }),
     sentence,
   }
+}
+
+/** A rule that fails has a share on paper only. */
+function failingProblem(
+  document: FlagsDocument,
+  flag: string,
+  disabled: boolean,
+): SwitchbackError | undefined {
+  const why = disabled ? '' : whyFailing(document, flag)
+  if (why === '') return undefined
+  return new SwitchbackError('SB_FLAG_BROKEN', `its rule fails: ${why}`, {
+    hint: 'switchback validate shows the place; switchback rollback disables the flag, and everyone gets the old side',
+  })
 }
 
 function problemFrom({

@@ -28,6 +28,8 @@ import {
   processesJson,
   processOptions,
 } from '../../changing/processes-option.ts'
+import { newSideDown } from '../../changing/outcome.ts'
+import { stillServed } from '../../changing/still-served.ts'
 import { findTarget, targetOptions } from '../../changing/target.ts'
 
 const metricsHelp = 'metrics URL of an app process to ask (repeatable; or SWITCHBACK_METRICS)'
@@ -36,12 +38,12 @@ export const command: Command = defineCommand({
   usage: 'status [options]',
   summary: 'shows the split, and whether flagd and the processes follow it',
   details: `Exit code 1 when flagd or a process decides something other than the file says, flagd refuses the
-file, the rule is not understood, no app can use the variants, or the file of --target git is not what the remote has; 3 when flagd or a
+file, the rule is not understood or fails, no app can use the variants, or the file of --target git is not what the remote has; 3 when flagd or a
 process does not answer. Name the processes as for switchback rollback.
 
 --json prints ok, command, file, hash, flag, state, shape, share, weights {on, off}, defaultVariant,
 pilots, problem {code, message, hint} (why no app can use the flag), sentence, refused (why flagd does not take the file), flagd {url, state, probes, agreeing, detail},
-processes {confirmed, known, deciding, lagging [{process, cause, on, probes}]}, last, outside (what was changed
+processes {confirmed, known, deciding, lagging [{process, cause, on, probes}], newSideDown [{process, newSide}]}, last, outside (what was changed
 by hand since the last line of the history: from, to, warning), and stale (why the file of --target git is not what
 the remote has), on one line.`,
   options: {
@@ -56,7 +58,20 @@ the remote has), on one line.`,
   async run({ values, env, stdout, style, signal }) {
     const { flag, file, flagd } = await findTarget(values, env)
     const processes = await findProcesses(values, env)
-    const document = await loadFlags(file)
+    const document = await loadFlags(file).catch(async (error: unknown) => {
+      if (isSwitchbackError(error) && !values.json) {
+        stdout.write(`${style.bold(flag)}  ${file}\n`)
+        const row = createRows(stdout, style)
+        const still = await stillServed({ flag, flagd, processes, signal })
+        row(
+          'file',
+          style.red('cannot be read: flagd and the processes keep the last flags they read'),
+        )
+        if (still.flagd !== '') row('flagd', still.flagd)
+        row('apps', processes === undefined ? howToName : still.apps)
+      }
+      throw error
+    })
     const description = describe(document, flag)
     const located = await behindLinks(file)
     const history = await readHistory(located)
@@ -118,11 +133,19 @@ the remote has), on one line.`,
     if (refusal !== undefined) row('refused', style.red(refusalText(refusal)))
     if (served !== undefined) row('flagd', servedText(served, String(flagd), style))
     row('apps', appsText(decided, refusal, processes !== undefined, style))
+    const down = newSideDown(decided)
+    if (down !== '') {
+      const sent = (description.share ?? 100) > 0 && state === 'ENABLED'
+      row('warning', style.red(`${down}: ${sent ? SERVED_BY_OTHERS : NOBODY_IS_SENT}`))
+    }
     if (last !== undefined) row('last', lastText(last, style))
     if (outside !== undefined) row('since', editedText(outside, style))
     return code
   },
 })
+
+const SERVED_BY_OTHERS = 'its users are served by the old side or the origin until it answers'
+const NOBODY_IS_SENT = 'nobody is sent there; it must answer before users are'
 
 /** Why the text may not be what all others have; `undefined` where it is. */
 async function staleness(file: FlagsFile): Promise<string | undefined> {
