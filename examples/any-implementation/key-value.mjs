@@ -28,6 +28,7 @@ await Promise.all(
 )
 const flags = await openFlags('use-new-database')
 const left = new Set()
+const events = []
 const records = createSwitch({
   flag: 'use-new-database',
   flags: flags.source,
@@ -37,7 +38,7 @@ const records = createSwitch({
     get: { kind: 'read', fallback: true, compare: { share: 1 } },
     set: { kind: 'write', to: 'both' },
   },
-  onEvent: () => {},
+  onEvent: ({ type, detail }) => events.push(`${type}: ${detail}`),
 })
 /** Writes, and notes who has to be copied later. */
 async function write(user, value) {
@@ -58,6 +59,8 @@ await flags.share(0)
 console.log(`the new one was out, taken back: ${left.size} writes have to be copied`)
 await on.client.connect()
 while (!records.health().on.ok) await sleep(50)
+for (; !events.at(-1).startsWith('mismatch'); await sleep(50)) await read()
+console.log(`compared: ${events.at(-1)}`)
 for (const user of left) await write(user, 'v2')
 await flags.share(100)
 console.log(

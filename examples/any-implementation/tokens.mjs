@@ -1,12 +1,14 @@
 // A language model is replaced: an answer comes token by token. The new model is slow to begin, and once it
-// dies in mid-stream: before the first token the old model takes over, after it the caller is told.
+// dies in mid-stream: before the first token the old model takes over, after it the caller is told. How the
+// two count tokens, which is what they charge for, is compared.
 import { setTimeout as sleep } from 'node:timers/promises'
 import { createSwitch } from 'openfeature-switchback'
 import { openFlags } from './flags.mjs'
 
-function model(name) {
+function model(name, perToken) {
   return {
     fault: '',
+    count: async (text) => ({ tokens: Math.ceil(text.length / perToken) }),
     async *ask(question, { signal } = {}) {
       if (this.fault === 'hangs') await sleep(60_000, undefined, { signal })
       yield `${name}:`
@@ -17,15 +19,18 @@ function model(name) {
 }
 
 const flags = await openFlags('use-new-model')
-const [off, on] = [model('old'), model('new')]
-const outcomes = []
+const [off, on] = [model('old', 4), model('new', 3)]
+const [outcomes, events] = [[], []]
 const chat = createSwitch({
   flag: 'use-new-model',
   flags: flags.source,
   off,
   on,
-  methods: { ask: { kind: 'read', returns: 'stream', fallback: true, deadlineMs: 500, signal: 1 } },
-  onEvent: () => {},
+  methods: {
+    ask: { kind: 'read', returns: 'stream', fallback: true, deadlineMs: 500, signal: 1 },
+    count: { kind: 'read', fallback: true, compare: { share: 1, reveal: true } },
+  },
+  onEvent: ({ type, detail }) => type === 'mismatch' && events.push(detail),
   onCall: ({ side, outcome, servedBy }) =>
     outcomes.push(`${side} ${outcome}, served by ${servedBy}`),
 })
@@ -41,6 +46,8 @@ const ask = async (user) => {
 }
 
 console.log(`at 0 %: ${await ask('user_1')}`)
+for (; events.length === 0; await sleep(1)) await chat.count('put it back')
+console.log(`compared: ${events[0]}`)
 await flags.share(100)
 console.log(`at 100 %: ${await ask('user_1')}`)
 on.fault = 'hangs'

@@ -24,9 +24,10 @@ test('a search index: dual write, shadow reads, half of the users, broken, taken
   ])
 })
 
-test('a mail vendor: what it fails is told once and sent by nobody else', async () => {
+test('a mail vendor: compared, and what it fails is told once and sent by nobody else', async () => {
   expect(await run('vendor')).toEqual([
     'at 0 %: 100 sent',
+    'compared: price: the sides differ at cents: 10, not 9',
     'at 100 %: 98 sent, 2 new says 500',
     'a 404 is an answer: new says 404',
     'a vendor that hangs: SB_DEADLINE',
@@ -38,6 +39,7 @@ test('a mail vendor: what it fails is told once and sent by nobody else', async 
 test('a token stream: another model before the first token, the error after it', async () => {
   expect(await run('tokens')).toEqual([
     'at 0 %: old: PUT IT BACK (off ok, served by off)',
+    'compared: count: the sides differ at tokens: 3, not 4',
     'at 100 %: new: PUT IT BACK (on ok, served by on)',
     'hangs before it begins: old: PUT IT BACK (on timed_out, served by off)',
     'dies in mid-stream: new: [connection reset] (on failed, served by on)',
@@ -51,6 +53,7 @@ test('a key-value database on two Redis: written on both, copied after an outage
   expect(await run('key-value', off.url, on.url)).toEqual([
     'at 50 %: 100 of 100 users read what was written',
     'the new one was out, taken back: 100 writes have to be copied',
+    'compared: mismatch: get: the sides differ at the result: string, not string',
     'copied what was left, at 100 %: 100 of 100 users read what was written',
   ])
 })

@@ -5,8 +5,10 @@ import { otherSide, type Side } from '../../src/side.ts'
 import { FixedDecider } from '../support/fixed-decider.ts'
 import { until } from '../support/until.ts'
 
-// Each cell: who answered the caller (or how it failed), how the picked side did where that was not
-// well, `~` whom it was compared with and how, `+` the second leg of a write.
+// A fault is the picked side's; of a second leg, the other side's. A synchronous method can neither reject nor be
+// late nor be aborted, and only a stream has a middle to die in.
+// Each cell: who answered the caller (or how it failed), how the picked side did where that was not well, `~` whom
+// it was compared with and how, `+` the second leg of a write.
 const TABLES = `
 read           | off            | dual write      | shadow                   | live                     | ramp-down       | complete
 works          | old            | old             | old ~new same            | new ~old same            | new             | new
@@ -42,6 +44,18 @@ is aborted     | abort aborted  | abort aborted   | abort aborted            | a
 answers wrong  | old            | old +done       | old +done                | new +done                | new +done       | new
 says not found | answer         | answer          | answer                   | answer                   | answer          | answer
 is out         | old            | old +done       | old +done                | new +done                | new +done       | new
+flag gone      | old            | old +done       | old +done                | old +done                | old +done       | old
+
+second leg     | off            | dual write      | shadow                   | live                     | ramp-down       | complete
+works          | old            | old +done       | old +done                | new +done                | new +done       | new
+throws         | old            | old +failed     | old +failed              | new +failed              | new +failed     | new
+rejects        | old            | old +failed     | old +failed              | new +failed              | new +failed     | new
+hangs          | old            | old +failed     | old +failed              | new +failed              | new +failed     | new
+is slow        | old            | old +done       | old +done                | new +done                | new +done       | new
+is aborted     | old            | old +failed     | old +failed              | new +failed              | new +failed     | new
+answers wrong  | old            | old +done       | old +done                | new +done                | new +done       | new
+says not found | old            | old +failed     | old +failed              | new +failed              | new +failed     | new
+is out         | old            | old +failed     | old +failed              | new +failed              | new +failed     | new
 flag gone      | old            | old +done       | old +done                | old +done                | old +done       | old
 
 idempotent     | off            | dual write      | shadow                   | live                     | ramp-down       | complete
@@ -162,6 +176,7 @@ const methodOf: Readonly<
   read: 'read',
   'write one': 'writeOne',
   'write both': 'writeBoth',
+  'second leg': 'writeBoth',
   idempotent: 'idempotent',
   stream: 'stream',
   sync: 'sync',
@@ -171,6 +186,7 @@ async function cell(kind: string, fault: string, stage: string): Promise<string>
   const method = methodOf[kind]!
   const [side, standby] = STAGES[stage]!
   const picked = fault === 'flag gone' ? 'off' : side
+  const faulty = kind === 'second leg' ? otherSide(picked) : picked
   const services = { off: new Service('old'), on: new Service('new') }
   const decider = new FixedDecider(fault === 'flag gone' ? {} : { ann: side })
   const telemetry = createTelemetry({ meter: false })
@@ -211,12 +227,12 @@ async function cell(kind: string, fault: string, stage: string): Promise<string>
     )
   }
   if (fault === 'is out') {
-    services[picked].fault = 'throws'
+    services[faulty].fault = 'throws'
     await Promise.resolve()
-      .then(() => user.writeOne())
+      .then(() => (faulty === picked ? user.writeOne() : user.writeBoth()))
       .catch(() => {})
-  } else services[picked].fault = fault
-  if (fault === 'is out') services[picked].fault = 'works'
+  } else services[faulty].fault = fault
+  if (fault === 'is out') services[faulty].fault = 'works'
   infos.length = 0
   const controller = new AbortController()
   const abort = new Error('the caller had enough')
@@ -234,7 +250,8 @@ async function cell(kind: string, fault: string, stage: string): Promise<string>
   if (got === 'the answer' || got === 'something else') {
     got = info.servedBy === 'on' ? 'new' : 'old'
     const text = services[info.servedBy as Side].text()
-    expect(text).toBe(fault === 'answers wrong' ? 'something else' : 'the answer')
+    const wrong = fault === 'answers wrong' && faulty === picked
+    expect(text).toBe(wrong ? 'something else' : 'the answer')
   } else
     expect(info.servedBy).toBe(got === 'answer' || method === 'stream' ? info.servedBy : 'none')
   let expected = got
