@@ -35,7 +35,9 @@ export const STORE_FAULTS: Faults = {
       const aside = `${store}.${Math.floor(random() * 1e9)}`
       // Either at once, or file by file.
       if (random() < 0.5 && existsSync(store)) renameSync(store, aside)
-      rmSync(existsSync(aside) ? aside : store, { recursive: true, force: true })
+      const gone = existsSync(aside) ? aside : store
+      // Somebody may make a file there meanwhile.
+      rmSync(gone, { recursive: true, force: true, maxRetries: 50, retryDelay: 5 })
     },
   },
   /** Of the host's lane, since it stops processes. */
