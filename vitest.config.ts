@@ -1,4 +1,5 @@
 import { configDefaults, defineConfig } from 'vitest/config'
+import { inFull } from './test/support/full.ts'
 import { LongestFirst } from './test/support/longest-first.ts'
 import { missingPrograms } from './test/support/needs.ts'
 
@@ -22,13 +23,23 @@ const alone = [
   'test/vendors/*.test.ts',
 ]
 
+/** What is shown of one Redis, once more on Clusters and Sentinels whose parts of their own have tests in `npm test`. */
+const repeated = [
+  'test/cache/redis/clients-topologies.test.ts',
+  'test/switch/{topologies,two-stores-cluster,two-stores-sentinel}.test.ts',
+]
+
 /** They look after each test whether a prototype has changed, and measure the thread: one after the other in a process. */
 const fuzzers = ['test/fuzz/*.test.ts']
 
 export default defineConfig({
   test: {
     // Said loudly by the global setup, which refuses them under CI.
-    exclude: [...configDefaults.exclude, ...missingPrograms().flatMap(({ files }) => files)],
+    exclude: [
+      ...configDefaults.exclude,
+      ...inFull(repeated, []),
+      ...missingPrograms().flatMap(({ files }) => files),
+    ],
     globalSetup: ['test/support/global-setup.ts'],
     // Nothing is asserted of time: a test that takes a minute hangs, on a busy machine too.
     testTimeout: 60_000,

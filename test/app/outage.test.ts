@@ -3,6 +3,7 @@ import { until } from '../provision/support.ts'
 import { startRedis, type TestRedis } from '../support/redis-server.ts'
 import { type RunningService, split, startApp } from './child.ts'
 import { ask, put } from './support.ts'
+import { inFull } from '../support/full.ts'
 
 const USERS = Array.from({ length: 40 }, (_, index) => `user_${index}`)
 
@@ -25,10 +26,11 @@ async function appOnRedis(redis: TestRedis): Promise<RunningService> {
   return app
 }
 
-describe.each([
-  ['SIGKILLed', (redis: TestRedis) => redis.kill(), (redis: TestRedis) => redis.restart()],
-  ['SIGSTOPped', (redis: TestRedis) => redis.freeze(), (redis: TestRedis) => redis.thaw()],
-] as const)('a Redis that is %s', (_, hurt, heal) => {
+type Outage = readonly [string, (redis: TestRedis) => unknown, (redis: TestRedis) => unknown]
+const STOPPED: Outage = ['SIGSTOPped', (redis) => redis.freeze(), (redis) => redis.thaw()]
+const KILLED: Outage = ['SIGKILLed', (redis) => redis.kill(), (redis) => redis.restart()]
+
+describe.each(inFull([STOPPED], [STOPPED, KILLED]))('a Redis that is %s', (_, hurt, heal) => {
   it('leaves every request a 200 with the right answer, and is used again when it is back', async () => {
     const redis = await redisForTest()
     const app = await appOnRedis(redis)

@@ -7,6 +7,7 @@ import { freePort } from '../../src/cli/provision/index.ts'
 import { until } from '../provision/support.ts'
 import { deferred } from '../support/deferred.ts'
 import { ask, put, serviceForTest } from './support.ts'
+import { inFull } from '../support/full.ts'
 
 describe('operations', () => {
   it('health and readiness answer, and metrics have a listener of their own', async () => {
@@ -110,7 +111,7 @@ describe('operations', () => {
           expect(answer.contentType).toContain('application/problem+json')
         }
       }),
-      { numRuns: 150 },
+      { numRuns: inFull(38, 150) },
     )
   })
 })

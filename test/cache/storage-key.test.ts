@@ -2,6 +2,7 @@ import * as fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { storageKey } from '../../src/cache/storage-key.ts'
 import { parseTtl } from '../../src/cache/ttl.ts'
+import { inFull } from '../support/full.ts'
 
 /** Any JavaScript string: lone surrogates, NUL, long ones, and ones that look like our own hashes. */
 const anyKey = fc.oneof(
@@ -58,7 +59,7 @@ describe('storageKey', () => {
         expect(name).not.toMatch(/\p{Cc}/u)
         expect(storageKey(b) === name).toBe(a === b)
       }),
-      { numRuns: 3000 },
+      { numRuns: inFull(750, 3000) },
     )
   })
 

@@ -5,6 +5,7 @@ import { launchBrowser, openPage, shows, textOf } from '../support/browser.ts'
 import { type ControlApp, startControlApp } from '../support/control-app.ts'
 import { deferred } from '../support/deferred.ts'
 import { shareIn, startRoom, type TestRoom, until } from '../support/control-room.ts'
+import { inFull } from '../support/full.ts'
 
 let browser: Browser
 let app: ControlApp
@@ -242,11 +243,13 @@ describe('the page in Chromium', () => {
     expect(unnamed).toEqual([])
   })
 
-  test.each([
-    ['light', 1280],
-    ['dark', 1280],
+  const looks = [
     ['light', 360],
-  ] as const)('is legible, and fits: %s, %d wide', async (colorScheme, width) => {
+    ['dark', 1280],
+  ] as const
+  test.each(
+    inFull<readonly (readonly ['light' | 'dark', number])[]>(looks, [...looks, ['light', 1280]]),
+  )('is legible, and fits: %s, %d wide', async (colorScheme, width) => {
     guard = {
       ...quiet,
       answer: 'regressed',

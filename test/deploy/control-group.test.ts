@@ -8,6 +8,7 @@ import { type Child, runCli } from '../app/child.ts'
 import { ask } from '../app/support.ts'
 import { temporaryDirectory, until } from '../provision/support.ts'
 import { startRedis } from '../support/redis-server.ts'
+import { runCommand } from '../support/run-command.ts'
 
 interface Group {
   readonly sync: number
@@ -96,9 +97,10 @@ it('one control group and three apps that hear from it: a step, and the way back
     )
   const control = startControl()
   /** An order of the command line; its exit code and what it printed. */
-  const command = async (...args: string[]): Promise<[number | string, string]> => {
-    const child = runCli([...args, '--file', file], { SWITCHBACK_WHO: 'ann@laptop' })
-    return [await child.ended, child.stdout() + child.stderr()]
+  const command = async (...args: string[]): Promise<[number, string]> => {
+    const env = { ...process.env, SWITCHBACK_WHO: 'ann@laptop' } as Record<string, string>
+    const { code, stdout, stderr } = await runCommand([...args, '--file', file], { env })
+    return [code, stdout + stderr]
   }
   const confirmed = (text: string): unknown =>
     (JSON.parse(text.trim().split('\n').at(-1)!) as { processes?: unknown }).processes

@@ -3,6 +3,7 @@ import { expect, test } from 'vitest'
 import { isSwitchbackError } from '../../src/errors.ts'
 import { compileFlag, definitionHash, readFlagSet } from '../../src/flagfile/index.ts'
 import type { FlagSet, JsonValue } from '../../src/flagfile/index.ts'
+import { inFull } from '../support/full.ts'
 
 const OPERATORS =
   'and or filter map reduce all none some in missing missing_some var set cat substr merge if ?: max min + - * / % abs ! !! === !== < <= > >= == != contains_all contains_any contains_none fractional starts_with ends_with sem_ver nobody valueOf __proto__'.split(
@@ -38,7 +39,7 @@ test('a rule of any kind evaluates to an answer', () => {
       expect(compileFlag(flag)({ list: [1, 'a', null], ...context }).reason).not.toBe('')
       expect(definitionHash(flag)).toMatch(/^[\da-f]{16}$/)
     }),
-    { numRuns: 500 },
+    { numRuns: inFull(125, 500) },
   )
 })
 

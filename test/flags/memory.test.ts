@@ -7,6 +7,7 @@ import { memoryKeyOf } from '../../src/flags/decide/context.ts'
 import type { DecisionContext } from '../../src/flags/index.ts'
 import { Memory, elapsed } from '../../src/flags/decide/remembered.ts'
 import type { Remembered } from '../../src/flags/decide/remembered.ts'
+import { inFull } from '../support/full.ts'
 
 setFlagsFromString('--expose-gc')
 const collect = runInNewContext('gc') as () => void
@@ -62,7 +63,7 @@ describe('the key of a context', () => {
       fc.property(context, context, (a, b) => {
         expect(memoryKeyOf(a) === memoryKeyOf(b)).toBe(same(said(a), said(b)))
       }),
-      { numRuns: 5_000 },
+      { numRuns: inFull(1_250, 5_000) },
     )
   })
 

@@ -7,6 +7,7 @@ import { createDecider, flagsFromEnvironment } from '../../src/flags/index.ts'
 import type { Decider, FlagsEvent } from '../../src/flags/index.ts'
 import { FlagsFile, useRedis } from '../support/flags-files.ts'
 import { ScriptedProvider, domainOf, fails, on, until } from '../support/flags-providers.ts'
+import { inFull } from '../support/full.ts'
 
 interface Told {
   readonly decider: Decider
@@ -133,7 +134,7 @@ describe('a flag that cannot decide', () => {
         if (steps.at(-1) === 'gone') expect(decider.health().detail).toContain('FLAG_NOT_FOUND')
         await decider.close()
       }),
-      { numRuns: 60 },
+      { numRuns: inFull(25, 60) },
     )
   })
 })

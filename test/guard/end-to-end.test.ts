@@ -23,6 +23,7 @@ import { HUNG_MS } from '../support/until.ts'
 import { startTcpProxy } from '../support/tcp-proxy.ts'
 import type { TcpProxy } from '../support/tcp-proxy.ts'
 import { withWarnings } from '../support/with-warnings.ts'
+import { inFull } from '../support/full.ts'
 
 const USERS = 500
 
@@ -218,11 +219,10 @@ async function goesBack(world: Stage): Promise<void> {
 
 // One after the other: all of a stage is in this process, and on a busy machine four would be each other's load.
 describe('from users to the flags file and back: a cold start is no harm', () => {
-  const faults: readonly (readonly [string, string, (stage: Stage) => void])[] = [
-    ['slow', 'Redis becomes slow', ({ path }) => path.delay(1200)],
-    ['stopped', 'Redis stops answering', ({ redis }) => redis.freeze()],
-  ]
-  test.each(faults)(
+  type Fault = readonly [string, string, (stage: Stage) => void]
+  const slow: Fault = ['slow', 'Redis becomes slow', ({ path }) => path.delay(1200)]
+  const stopped: Fault = ['stopped', 'Redis stops answering', ({ redis }) => redis.freeze()]
+  test.each(inFull([slow], [slow, stopped]))(
     '%s: when %s, everybody goes back',
     async (name, _, harm) => {
       await stage(`guard-${name}`, async (world) => {

@@ -22,6 +22,7 @@ import {
 import type { ArmPair, MetricRule } from '../../src/guard/rule/index.ts'
 import { Random } from '../../bench/guard/random.ts'
 import { Traffic } from '../../bench/guard/traffic.ts'
+import { inFull } from '../support/full.ts'
 
 const rate = fc.double({ min: 1e-6, max: 0.9, noNaN: true })
 const count = fc.integer({ min: 0, max: 100_000 })
@@ -62,7 +63,7 @@ describe('the increment', () => {
         const scale = Math.max(1, ...terms.map((term) => Math.abs(term)))
         expect(terms.reduce((sum, term) => sum + term, 0) / scale).toBeLessThan(1e-9)
       }),
-      { numRuns: 3000, seed: 7 },
+      { numRuns: inFull(750, 3000), seed: 7 },
     )
   })
 

@@ -4,6 +4,7 @@ import { expect, test } from 'vitest'
 import { isSwitchbackError } from '../../src/errors.ts'
 import { parsePlan } from '../../src/guard/index.ts'
 import { planChanges, planLines } from '../../src/guard/plan/changes.ts'
+import { inFull } from '../support/full.ts'
 
 function problem(text: string): string {
   try {
@@ -171,7 +172,7 @@ test('any JSON is a plan or is refused with a code', () => {
       const found = problem(JSON.stringify(value))
       expect(found === '' || found.startsWith('SB_PLAN_INVALID')).toBe(true)
     }),
-    { numRuns: 500, seed: 7 },
+    { numRuns: inFull(125, 500), seed: 7 },
   )
 })
 

@@ -11,6 +11,7 @@ import { readingOf } from '../../src/guard/samples/reading.ts'
 import { createTelemetry } from '../../src/telemetry/index.ts'
 import type { Telemetry } from '../../src/telemetry/index.ts'
 import { deferred } from '../support/deferred.ts'
+import { inFull } from '../support/full.ts'
 
 const closing: (() => unknown)[] = []
 afterEach(async () => {
@@ -102,7 +103,7 @@ describe('the text format', () => {
           expect(error).toMatchObject({ code: 'SB_METRICS_SYNTAX' })
         }
       }),
-      { numRuns: 2000, seed: 7 },
+      { numRuns: inFull(500, 2000), seed: 7 },
     )
   })
 

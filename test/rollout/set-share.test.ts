@@ -18,6 +18,7 @@ import {
   validate,
 } from '../../src/rollout/index.ts'
 import { flagsFile } from '../support/flags-arbitrary.ts'
+import { inFull } from '../support/full.ts'
 
 const share = fc.integer({ min: 0, max: 100_000 }).map((thousandths) => thousandths / 1000)
 
@@ -80,7 +81,7 @@ describe('set share', () => {
         expect(describeFlag(edit.after, flag).share).toBe(percent)
         expect(edit.to).toBe(percent)
       }),
-      { numRuns: 300 },
+      { numRuns: inFull(75, 300) },
     )
   })
 
@@ -106,7 +107,7 @@ describe('set share', () => {
         const digits = /\d+/g
         expect(after.text.replace(digits, '0')).toBe(text.replace(digits, '0'))
       }),
-      { numRuns: 300 },
+      { numRuns: inFull(75, 300) },
     )
   })
 
@@ -123,7 +124,7 @@ describe('set share', () => {
           before,
         )
       }),
-      { numRuns: 80 },
+      { numRuns: inFull(25, 80) },
     )
   })
 
@@ -136,7 +137,7 @@ describe('set share', () => {
         expect(back.after.text).toBe(text)
         expect(back.undoes).toBe('one')
       }),
-      { numRuns: 200 },
+      { numRuns: inFull(50, 200) },
     )
   })
 
@@ -440,7 +441,7 @@ describe('roll back', () => {
           document.text,
         )
       }),
-      { numRuns: 200 },
+      { numRuns: inFull(50, 200) },
     )
   })
 

@@ -11,6 +11,7 @@ import { parseFlagSelector } from '../../src/sidecar/flags/selector.ts'
 import { fromStruct, toStruct } from '../../src/sidecar/grpc/struct.ts'
 import { isOn, murmur3 } from '../support/flagd-bucket.ts'
 import { sidecarFlags } from '../support/sidecar-flags.ts'
+import { inFull } from '../support/full.ts'
 
 const variants = { on: true, off: false }
 const on = { state: 'ENABLED', variants, defaultVariant: 'on' }
@@ -42,7 +43,7 @@ test('fractional is by UTF-8 bytes, for any flag key, targeting key and share', 
       })
       expect(answer).toMatchObject({ value: isOn(key, targetingKey, share) })
     }),
-    { numRuns: 300 },
+    { numRuns: inFull(75, 300) },
   )
 })
 

@@ -15,6 +15,7 @@ import { asker } from '../support/flagd-askers.ts'
 import { FREE, flagsFixture, until } from '../support/flagd-server.ts'
 import type { FlagServer } from '../support/flagd-server.ts'
 import { eventStream, syncStream } from '../support/flagd-streams.ts'
+import { inFull } from '../support/full.ts'
 
 const flag = (defaultVariant: string): object => ({
   state: 'ENABLED',
@@ -86,7 +87,7 @@ describe('bytes', () => {
         fc.array(fc.uint8Array({ minLength: 1, maxLength: 200 }), { minLength: 1, maxLength: 3 }),
         async (port, chunks) => void (await throwAt(sidecar.ports[port], ...chunks)),
       ),
-      { numRuns: 60 },
+      { numRuns: inFull(25, 60) },
     )
   })
 
@@ -113,7 +114,7 @@ describe('bytes', () => {
         fc.array(frame, { minLength: 1, maxLength: 6 }),
         async (port, frames) => void (await throwAt(sidecar.ports[port], PREFACE, ...frames)),
       ),
-      { numRuns: 60 },
+      { numRuns: inFull(25, 60) },
     )
   })
 
@@ -158,7 +159,7 @@ describe('gRPC', () => {
       fc.asyncProperty(fc.uint8Array({ maxLength: 100 }), async (bytes) => {
         expect(await raw(Buffer.from(bytes), resolve)).toBeTypeOf('number')
       }),
-      { numRuns: 100 },
+      { numRuns: inFull(25, 100) },
     )
   })
 
@@ -206,10 +207,11 @@ describe('gRPC', () => {
 })
 
 describe('streams', () => {
-  test('a thousand at a time: each hears of a change, and none is left when they go', async () => {
-    const open = Array.from({ length: 1_000 }, () => eventStream('v2', server))
+  const many = inFull(250, 1_000)
+  test(`${many} at a time: each hears of a change, and none is left when they go`, async () => {
+    const open = Array.from({ length: many }, () => eventStream('v2', server))
     await Promise.all(open.map((stream) => stream.next(0, ({ type }) => type === 'provider_ready')))
-    expect(await gauge('sidecar_streams')).toBe(1_000)
+    expect(await gauge('sidecar_streams')).toBe(many)
     fixture.save({ flags: { f: flag('on'), thousand: flag('off') } })
     const heard = await Promise.all(
       open.map((stream) => stream.next(0, ({ type }) => type === 'configuration_change')),
@@ -320,7 +322,7 @@ describe('HTTP', () => {
         expect(status).toBe(key === 'f' ? 200 : 404)
         expect(JSON.parse(text)).toMatchObject({ key })
       }),
-      { numRuns: 60 },
+      { numRuns: inFull(25, 60) },
     )
     for (const [path, status] of [
       ['a%2Fb', 404],

@@ -7,6 +7,7 @@ import {
   membersOf,
 } from '../../src/sidecar/http/first-json-value.ts'
 import { contextOfBody } from '../../src/sidecar/http/request-context.ts'
+import { inFull } from '../support/full.ts'
 
 function isJson(text: string): boolean {
   try {
@@ -39,7 +40,7 @@ describe('the end of a JSON value', () => {
         expect(end >= 0 && text.slice(end).trim() === '').toBe(isJson(text))
         if (end >= 0) expect(isJson(text.slice(0, end))).toBe(true)
       }),
-      { numRuns: 2_000 },
+      { numRuns: inFull(500, 2_000) },
     )
   })
 

@@ -1,7 +1,8 @@
 import { expect, test } from 'vitest'
 import { walk } from './files-walk.ts'
+import { inFull } from '../support/full.ts'
 
-const WALKS = 12
+const WALKS = inFull(5, 12)
 
 test(
   `${WALKS} walks through the file store, interrupted between its system calls`,

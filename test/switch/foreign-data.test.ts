@@ -8,6 +8,7 @@ import { type CacheSwitch, type CacheView, createCacheSwitch } from '../../src/s
 import { deferred } from '../support/deferred.ts'
 import { FixedDecider } from '../support/fixed-decider.ts'
 import { until, World } from '../support/world.ts'
+import { inFull } from '../support/full.ts'
 
 // What another program keeps under the prefix stays as it is, and nobody is served anything older for it.
 
@@ -294,7 +295,7 @@ test('property: whoever reads after a write sees it or nothing, and the other pr
         if (foreign[i] !== undefined) expect(await look(i)).toEqual(foreign[i])
       }
     }),
-    { numRuns: Number(process.env['FOREIGN_RUNS'] ?? 60) },
+    { numRuns: Number(process.env['FOREIGN_RUNS'] ?? inFull(20, 60)) },
   )
 }, 120_000)
 

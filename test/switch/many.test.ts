@@ -6,6 +6,7 @@ import type { CacheNamespace } from '../../src/cache/index.ts'
 import type { CacheView } from '../../src/switch/index.ts'
 import { deferred } from '../support/deferred.ts'
 import { type Actor, World } from '../support/world.ts'
+import { inFull } from '../support/full.ts'
 
 /** A busy machine is no outage. */
 const PATIENT = { deadlineMs: 20_000 }
@@ -276,7 +277,7 @@ describe('a namespace', () => {
           }
         }
       }),
-      { numRuns: Number(process.env['MANY_RUNS'] ?? 25) },
+      { numRuns: Number(process.env['MANY_RUNS'] ?? inFull(10, 25)) },
     )
   })
 })
