@@ -1,18 +1,24 @@
-// How fast `cache.copy()` is beside plain pipelining: `node bench/copy.mjs [keys] [rounds]`. All in one run.
-import { spawn, spawnSync } from 'node:child_process'
-import { once } from 'node:events'
-import { mkdtempSync, openSync, rmSync, writeFileSync } from 'node:fs'
-import { createServer } from 'node:net'
+// How fast `cache.copy()` is beside pipelining alone: `node bench/copy.mjs [keys] [rounds] [plain|cells]`, in turns.
+// `plain`: the application's own keys, as it wrote them; `cells`: what the switch has written.
+import { spawnSync } from 'node:child_process'
+import { closeSync, mkdtempSync, openSync, rmSync, writeSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { setTimeout as delay } from 'node:timers/promises'
 import { Redis } from 'ioredis'
 import { createCacheSwitch, redisCache } from '../build/index.js'
+import { pipelined } from './copy/pipelined.mjs'
+import { withRedis } from './with-redis.mjs'
 
 const keys = Number(process.argv[2] ?? 50_000)
 const rounds = Number(process.argv[3] ?? 3)
+const plain = process.argv[4] !== 'cells'
+const PREFIX = 'shop:'
+const PATTERN = `${PREFIX}user:*`
+/** Of the target: a copy that knows of no traffic goes there. */
+const ASIDE = 1
 const directory = mkdtempSync(join(tmpdir(), 'switchback-bench-copy-'))
-const value = (i) =>
-  JSON.stringify({ id: i, name: 'a user', mail: `user_${i}@example.com`, plan: 'beta' })
+const commands = join(directory, 'commands')
 const nobody = {
   decide: () => ({
     side: 'off',
@@ -25,119 +31,131 @@ const nobody = {
   health: () => ({ ok: true, status: 'READY', since: 0, detail: '' }),
   close: async () => {},
 }
+const value = (i) =>
+  JSON.stringify({ id: i, name: 'a user', mail: `user_${i}@example.com`, plan: 'beta' })
+const portOf = (url) => new URL(url).port
 
-const [a, b] = [await startRedis(), await startRedis()]
-const [from, to] = [new Redis(a.port), new Redis(b.port)]
-const rates = { pipe: [], plain: [], copy: [] }
 try {
-  for (let round = 0; round < rounds; round += 1) {
-    const prefix = `round ${round}:`
-    const cache = createCacheSwitch({
-      flag: 'f',
-      decider: nobody,
-      off: redisCache({ url: `redis://127.0.0.1:${a.port}`, prefix }),
-      on: redisCache({ url: `redis://127.0.0.1:${b.port}`, prefix }),
-      deadlineMs: 2000,
-      onEvent: () => {},
-    })
-    // A young era moves nothing: that is waited for, not measured.
-    await new Promise((resolve) => setTimeout(resolve, 6000))
-    for (let i = 0; i < keys; i += 500) {
-      const some = Array.from({ length: Math.min(500, keys - i) }, (_, k) => [
-        `user:${i + k}`,
-        value(i + k),
-      ])
-      await cache.setMany(some, { ttl: '1h' })
-    }
-    // What the sets left on the other side names the values: the side of a first flip has nothing at all.
-    await clear(to, `${prefix}user:*`)
-    rates.pipe.push(pipe(b.port, `piped ${round}:`))
-    rates.plain.push(await plain(from, to, `${prefix}user:*`, `plain ${round}:`))
-    const cpu = process.cpuUsage()
-    const report = await cache.copy({ from: 'off', to: 'on' })
-    const { user, system } = process.cpuUsage(cpu)
-    console.log(`copy takes ${((user + system) / keys).toFixed(1)} us of processor time a key`)
-    if (report.copied !== keys) throw new Error(JSON.stringify(report))
-    rates.copy.push((report.copied / report.ms) * 1000)
-    await cache.close()
-    const last = Object.entries(rates).map(([name, all]) => `${name} ${Math.round(all.at(-1))}/s`)
-    console.log(`round ${round + 1}: ${last.join('  ')}`)
+  writeCommands()
+  const rates = {}
+  for (let round = 1; round <= rounds; round += 1) {
+    const one = await withRedis(undefined, (source) =>
+      withRedis(undefined, (target) => runRound(source, target)),
+    )
+    for (const [name, rate] of Object.entries(one)) (rates[name] ??= []).push(rate)
+    const shown = Object.entries(one).map(([name, rate]) => `${name} ${Math.round(rate)}/s`)
+    console.log(`round ${round}: ${shown.join('; ')}`)
   }
   const median = (all) => all.toSorted((x, y) => x - y)[all.length >> 1]
-  const [piped, plainly, copied] = [rates.pipe, rates.plain, rates.copy].map(median)
-  console.log(`medians of ${rounds} rounds of ${keys} keys, Node ${process.version}:`)
-  console.log(
-    `redis-cli --pipe (SET only)      ${Math.round(piped)} keys a second, ${(piped / copied).toFixed(1)} times copy`,
-  )
-  console.log(
-    `ioredis, SCAN + MGET + SET       ${Math.round(plainly)} keys a second, ${(plainly / copied).toFixed(1)} times copy`,
-  )
-  console.log(`cache.copy()                     ${Math.round(copied)} keys a second`)
+  console.log(`medians of ${rounds} rounds, ${keys} ${plain ? 'keys of the application' : 'cells'}:`)
+  const copied = median(rates['cache.copy()'])
+  for (const [name, all] of Object.entries(rates)) {
+    const ratios = all.map((rate, i) => rate / rates['cache.copy()'][i])
+    console.log(`| ${name} | ${Math.round(median(all))} | ${median(ratios).toFixed(1)} |`)
+  }
+  console.log(`Node ${process.version}, ${copied > 0 ? 'all copied' : ''}`)
 } finally {
-  from.disconnect()
-  to.disconnect()
-  a.server.kill()
-  b.server.kill()
   rmSync(directory, { recursive: true, force: true })
 }
 
+/** Keys a second of each way. */
+async function runRound(source, target) {
+  if (plain) pipe(source)
+  const cache = createCacheSwitch({
+    flag: 'f',
+    decider: nobody,
+    off: redisCache({ url: source, prefix: PREFIX, ...(plain && { values: 'plain' }) }),
+    on: redisCache({ url: target, prefix: PREFIX }),
+    deadlineMs: 2000,
+    onEvent: () => {},
+  })
+  const [from, to] = [new Redis(source), new Redis(target, { db: ASIDE })]
+  try {
+    // A young era moves nothing: that is waited for, not measured.
+    await delay(6000)
+    if (!plain) await fill(cache, target)
+    const rates = {}
+    const time = async (name, run) => {
+      const startedAt = performance.now()
+      await run()
+      rates[name] = (keys / (performance.now() - startedAt)) * 1000
+      await to.flushdb()
+    }
+    await time('redis-cli --pipe, SET only', () => pipe(target, ASIDE))
+    await time('raw sockets, SCAN, PTTL, DUMP, RESTORE', () =>
+      pipelined(portOf(source), portOf(target), ASIDE, PATTERN),
+    )
+    await time('ioredis, SCAN, PTTL, DUMP, RESTORE', () => withClient(from, to))
+    const cpu = process.cpuUsage()
+    await time('cache.copy()', async () => {
+      const report = await cache.copy({ from: 'off', to: 'on' })
+      if (report.copied !== keys) throw new Error(JSON.stringify(report))
+    })
+    const { user, system } = process.cpuUsage(cpu)
+    const { rss } = process.memoryUsage()
+    const each = ((user + system) / keys).toFixed(1)
+    console.log(`copy takes ${each} us of processor time a key; ${Math.round(rss / 2 ** 20)} MiB`)
+    return rates
+  } finally {
+    await cache.close()
+    from.disconnect()
+    to.disconnect()
+  }
+}
+
+function writeCommands() {
+  const file = openSync(commands, 'w')
+  for (let from = 0; from < keys; from += 10_000) {
+    let text = ''
+    for (let i = from; i < Math.min(from + 10_000, keys); i += 1) {
+      const words = ['SET', `${PREFIX}user:${i}`, value(i), 'EX', '3600']
+      const parts = words.map((word) => `$${Buffer.byteLength(word)}\r\n${word}\r\n`)
+      text += `*${words.length}\r\n${parts.join('')}`
+    }
+    writeSync(file, text)
+  }
+  closeSync(file)
+}
+
 /** What redis-cli does with commands that it has already. */
-function pipe(port, prefix) {
-  const file = join(directory, 'commands')
-  const parts = []
-  for (let i = 0; i < keys; i += 1) {
-    const words = ['SET', `${prefix}user:${i}`, value(i), 'EX', '3600']
-    parts.push(
-      `*5\r\n${words.map((word) => `$${Buffer.byteLength(word)}\r\n${word}\r\n`).join('')}`,
+function pipe(url, db = 0) {
+  const file = openSync(commands)
+  const args = ['-p', portOf(url), '-n', String(db), '--pipe']
+  const { status } = spawnSync('redis-cli', args, { stdio: [file, 'ignore', 'inherit'] })
+  closeSync(file)
+  if (status !== 0) throw new Error('redis-cli --pipe failed')
+}
+
+/** As the switch writes them. What that leaves on the other side is taken away: a first flip finds nothing there. */
+async function fill(cache, target) {
+  for (let i = 0; i < keys; i += 500) {
+    const some = Array.from({ length: Math.min(500, keys - i) }, (_, k) => i + k)
+    await cache.setMany(
+      some.map((k) => [`user:${k}`, value(k)]),
+      { ttl: '1h' },
     )
   }
-  writeFileSync(file, parts.join(''))
-  const startedAt = performance.now()
-  const { status } = spawnSync('redis-cli', ['-p', port, '--pipe'], {
-    stdio: [openSync(file), 'ignore', 'inherit'],
-  })
-  if (status !== 0) throw new Error('redis-cli --pipe failed')
-  return (keys / (performance.now() - startedAt)) * 1000
+  const redis = new Redis(target)
+  for (let i = 0; i < keys; i += 500) {
+    const some = Array.from({ length: Math.min(500, keys - i) }, (_, k) => i + k)
+    await redis.unlink(some.map((k) => `${PREFIX}user:${k}`))
+  }
+  redis.disconnect()
 }
 
-/** A copy that knows of no traffic: what a script of one's own would do. */
-async function plain(source, target, pattern, prefix) {
-  const startedAt = performance.now()
-  let [cursor, done] = ['0', 0]
-  do {
-    const [next, names] = await source.scan(cursor, 'MATCH', pattern, 'COUNT', 500)
-    cursor = next
-    if (names.length === 0) continue
-    const values = await source.mget(names)
-    const writes = target.pipeline()
-    for (const [i, name] of names.entries()) writes.set(prefix + name, values[i], 'EX', 3600)
-    await writes.exec()
-    done += names.length
-  } while (cursor !== '0')
-  return (done / (performance.now() - startedAt)) * 1000
-}
-
-async function clear(redis, pattern) {
+/** The same with the client that most have. */
+async function withClient(from, to) {
   let cursor = '0'
   do {
-    const [next, names] = await redis.scan(cursor, 'MATCH', pattern, 'COUNT', 500)
+    const [next, names] = await from.scan(cursor, 'MATCH', PATTERN, 'COUNT', 500)
     cursor = next
-    if (names.length > 0) await redis.unlink(names)
+    if (names.length === 0) continue
+    const reads = from.pipeline()
+    for (const name of names) reads.pttl(name).dumpBuffer(name)
+    const answers = await reads.exec()
+    const writes = to.pipeline()
+    for (const [i, name] of names.entries())
+      writes.restore(name, Math.max(0, answers[2 * i][1]), answers[2 * i + 1][1])
+    await writes.exec()
   } while (cursor !== '0')
-}
-
-async function startRedis() {
-  const probe = createServer().listen(0, '127.0.0.1')
-  await once(probe, 'listening')
-  const { port } = probe.address()
-  probe.close()
-  const server = spawn('redis-server', ['--port', port, '--save', '', '--dir', directory], {
-    stdio: 'ignore',
-  })
-  const client = new Redis(port)
-  client.on('error', () => {})
-  while ((await client.ping().catch(() => '')) !== 'PONG')
-    await new Promise((resolve) => setTimeout(resolve, 50))
-  client.disconnect()
-  return { port, server }
 }

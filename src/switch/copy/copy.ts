@@ -3,6 +3,7 @@ import { oneLine, SwitchbackError } from '../../errors.ts'
 import { checkNames, type NamesOf, requireOption } from '../../options.ts'
 import { otherSide, type Side } from '../../side.ts'
 import { type Copied, CopyKey, type CopyKeyParts } from './copy-key.ts'
+import { Groups } from './groups.ts'
 
 export interface CopyOptions {
   readonly from: Side
@@ -47,9 +48,11 @@ export interface CopyReport extends Readonly<Record<Copied, number>> {
 }
 
 /** Keys under way at once, at first and at most, and characters of their values. */
-const FIRST_BATCH = 20
+const FIRST_KEYS = 20
 const MOST_KEYS = 500
 const MOST_UNITS = 4_194_304
+/** As many begin in one turn, and share commands. */
+const GROUP = 125
 /** A key that was refused or failed is tried again, since that often passes: a young era, a restart. */
 const PATIENCE_MS = 10_000
 const PAUSE_MS = 500
@@ -70,14 +73,26 @@ export async function copy(parts: CopyKeyParts, options: CopyOptions): Promise<C
   const one = new CopyKey(parts, to)
   const matches = match === undefined ? undefined : globOf(match)
   const counts = { copied: 0, present: 0, refused: 0, expired: 0, foreign: 0, failed: 0 }
-  let [scanned, skipped, batch, patience] = [0, 0, FIRST_BATCH, PATIENCE_MS]
-  let cursor = options.after ?? ''
+  let [begun, scanned, skipped, patience, most] = [0, 0, 0, PATIENCE_MS, FIRST_KEYS]
+  let isWhole = true
+  let pausing: Promise<void> | undefined
+  const groups = new Groups(options.after ?? '')
   const startedAt = performance.now()
   const report = (ended: CopyReport['ended'], reason = ''): CopyReport => {
     const ms = Math.round(performance.now() - startedAt)
+    const cursor = ended === 'done' ? '' : groups.cursor
     return { ended, reason, scanned, skipped, ...counts, ms, cursor }
   }
+  const isOver = (): boolean => signal?.aborted === true || counts.failed > 0
 
+  /** One for all groups: a side that is out has as long as beside one group. */
+  const pause = (): Promise<void> =>
+    (pausing ??= sleep(PAUSE_MS, undefined, { signal })
+      .catch(() => undefined)
+      .then(() => {
+        patience -= PAUSE_MS
+        pausing = undefined
+      }))
   /** The names to try again. */
   const run = async (names: readonly string[], last: boolean): Promise<string[]> => {
     const results = await Promise.all(names.map((name) => one.run(name, dryRun)))
@@ -90,42 +105,55 @@ export async function copy(parts: CopyKeyParts, options: CopyOptions): Promise<C
       else counts[what] += 1
     }
     const fitting = Math.floor((MOST_UNITS * names.length) / Math.max(units, 1))
-    batch = Math.max(1, Math.min(fitting, MOST_KEYS, batch * 4))
+    most = Math.max(1, Math.min(fitting, MOST_KEYS, most * 4))
     return again
   }
   const runAll = async (names: readonly string[]): Promise<void> => {
     let left = await run(names, patience <= 0)
     while (left.length > 0) {
-      await sleep(PAUSE_MS, undefined, { signal }).catch(() => undefined)
-      patience -= PAUSE_MS
-      left = await run(left, patience <= 0 || signal?.aborted === true)
+      await pause()
+      left = await run(left, patience <= 0 || isOver())
     }
+    scanned += names.length
+  }
+  /** Whether all of it has begun. */
+  const begin = async (names: readonly string[]): Promise<boolean> => {
+    const fair = rate === undefined ? GROUP : Math.min(GROUP, Math.ceil(rate / 10))
+    for (let at = 0; at < names.length;) {
+      const size = Math.min(fair, most, names.length - at)
+      await groups.room(size, () => most)
+      if (isOver()) return false
+      const some = names.slice(at, at + size)
+      at += size
+      begun += size
+      groups.begin(
+        size,
+        () => runAll(some),
+        () => onProgress?.(report('running')),
+      )
+      if (rate !== undefined) await keepTo(rate, begun, startedAt, signal)
+    }
+    return true
   }
 
   try {
-    for await (const page of backend.names(cursor, signal)) {
+    for await (const page of backend.names(groups.cursor, signal)) {
       const names = matches === undefined ? page.names : page.names.filter(matches)
-      for (let at = 0; at < names.length;) {
-        if (signal?.aborted === true) return report('aborted')
-        const size = rate === undefined ? batch : Math.min(batch, Math.ceil(rate / 10))
-        const some = names.slice(at, at + size)
-        await runAll(some)
-        at += some.length
-        scanned += some.length
-        if (counts.failed > 0) return report('failed', unansweredBy(parts))
-        onProgress?.(report('running'))
-        if (rate !== undefined) await keepTo(rate, scanned, startedAt, signal)
-      }
+      groups.open(page.cursor)
+      isWhole = await begin(names)
+      if (!isWhole) break
       scanned += page.names.length - names.length
       skipped += page.names.length - names.length
-      cursor = page.cursor
     }
+    if (isWhole) groups.close()
+    await groups.rest()
   } catch (error) {
-    if (signal?.aborted === true) return report('aborted')
-    return report('failed', oneLine(error))
+    await groups.rest().catch(() => undefined)
+    isWhole = false
+    if (signal?.aborted !== true) return report('failed', oneLine(error))
   }
-  cursor = ''
-  return report('done')
+  if (counts.failed > 0) return report('failed', unansweredBy(parts))
+  return report(isWhole ? 'done' : 'aborted')
 }
 
 async function keepTo(
