@@ -47,7 +47,9 @@ try {
     console.log(`round ${round}: ${shown.join('; ')}`)
   }
   const median = (all) => all.toSorted((x, y) => x - y)[all.length >> 1]
-  console.log(`medians of ${rounds} rounds, ${keys} ${plain ? 'keys of the application' : 'cells'}:`)
+  console.log(
+    `medians of ${rounds} rounds, ${keys} ${plain ? 'keys of the application' : 'cells'}:`,
+  )
   const copied = median(rates['cache.copy()'])
   for (const [name, all] of Object.entries(rates)) {
     const ratios = all.map((rate, i) => rate / rates['cache.copy()'][i])

@@ -1,15 +1,28 @@
 // @needs redis
 import { expect, test } from 'vitest'
-import { runStory, SHARES, startClusterStore, startStore, type Story } from './outages.ts'
+import { valkeyServer } from '../support/redis-server.ts'
+import {
+  runStory,
+  SHARES,
+  startClusterStore,
+  startStore,
+  startValkeyStore,
+  type Store,
+  type Story,
+} from './outages.ts'
 
 /*
  * Redis A to Redis B with the keys that are there, from 0 to 100 % and back, while either is killed or stands still,
- * the old version beside it. At every share, and to a Cluster too: `SWITCHBACK_RUNS=1 npx vitest run
- * test/adoption/outages`. To and from Valkey: `REDIS_SERVER_BIN=valkey-server`.
+ * the old version beside it. At every share, to a Cluster, and to and from Valkey (`valkey-server`, or what
+ * VALKEY_SERVER_BIN names): `SWITCHBACK_RUNS=1 npx vitest run test/adoption/outages`.
  */
 
 const isLong = process.env['SWITCHBACK_RUNS'] !== undefined
+const valkey = valkeyServer()
 const KEYS = 25
+
+type Start = () => Promise<Store>
+type Way = readonly [off: Start, on: Start]
 
 const EACH: readonly Omit<Story, 'step'>[] = [
   { side: 'off', fault: 'freeze' },
@@ -18,24 +31,35 @@ const EACH: readonly Omit<Story, 'step'>[] = [
   { side: 'on', fault: 'freeze' },
 ]
 
-const STORIES: readonly (readonly Story[])[] = isLong
-  ? SHARES.map((_, step) => EACH.map((one) => ({ ...one, step })))
-  : [EACH.map((one, step) => ({ ...one, step }))]
+const redis: Start = () => startStore()
+const WAYS: Readonly<Record<string, Way>> = {
+  'Redis to Redis': [redis, redis],
+  'Redis to a Cluster': [redis, startClusterStore],
+  ...(valkey !== undefined && {
+    'Redis to Valkey': [redis, startValkeyStore],
+    'Valkey to Redis': [startValkeyStore, redis],
+  }),
+}
 
-test.each(isLong ? ['Redis', 'Cluster'] : ['Redis'])(
-  'from a Redis with its keys to a %s and back, under kill and freeze of either',
-  { timeout: 900_000 },
-  async (to) => {
-    for (const stories of STORIES) {
+if (isLong) {
+  if (valkey === undefined) console.warn('There is no valkey-server: not told of Valkey.')
+  test.each(Object.keys(WAYS))('from %s and back', { timeout: 900_000 }, async (name) => {
+    for (const step of SHARES.keys()) {
       // Mostly they wait.
-      await Promise.all(stories.map((story) => tell(story, to)))
+      await Promise.all(EACH.map((one) => tell({ ...one, step }, WAYS[name]!)))
     }
-  },
-)
+  })
+} else {
+  test('from a Redis with its keys to another one and back', { timeout: 900_000 }, async () => {
+    // Where Valkey is there, the new side that is killed is one.
+    const toValkey = WAYS['Redis to Valkey'] ?? [redis, redis]
+    const wayOf = (step: number): Way => (step === 1 ? toValkey : [redis, redis])
+    await Promise.all(EACH.map((one, step) => tell({ ...one, step }, wayOf(step))))
+  })
+}
 
-async function tell(story: Story, to: string): Promise<void> {
-  const off = await startStore()
-  const on = await (to === 'Cluster' ? startClusterStore() : startStore())
+async function tell(story: Story, [startOff, startOn]: Way): Promise<void> {
+  const [off, on] = [await startOff(), await startOn()]
   try {
     const seed = 1 + story.step
     const told = await runStory({ ...story, stores: { off, on }, seed, keys: KEYS })

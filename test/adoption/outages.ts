@@ -4,7 +4,7 @@ import { type CacheBackend, redisCache } from '../../src/cache/index.ts'
 import { createCacheSwitch } from '../../src/switch/index.ts'
 import type { Side } from '../../src/side.ts'
 import { startRedisCluster } from '../support/redis-cluster.ts'
-import { startRedis, type TestRedis } from '../support/redis-server.ts'
+import { startRedis, type TestRedis, valkeyServer } from '../support/redis-server.ts'
 import { until } from '../support/until.ts'
 import { type App, createApp, type Profile } from './harness.ts'
 import { Scene } from './scene.ts'
@@ -28,9 +28,17 @@ export interface Story {
 /** Of users on the new side. */
 export const SHARES: readonly number[] = [0, 0.5, 1, 0.5, 0]
 
-export async function startStore(): Promise<Store> {
-  const server = await startRedis()
+export async function startStore(program?: string): Promise<Store> {
+  const server = await startRedis({ program })
   return { servers: [server], connect: () => new Redis(server.url), stop: () => server.stop() }
+}
+
+export async function startValkeyStore(): Promise<Store> {
+  const store = await startStore(valkeyServer())
+  const about = await store.servers[0]!.command('INFO', 'server')
+  if (/^valkey_version:/m.test(about)) return store
+  await store.stop()
+  throw new Error(`${valkeyServer()} is no Valkey: ${about}`)
 }
 
 export async function startClusterStore(): Promise<Store> {

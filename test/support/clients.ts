@@ -1,7 +1,12 @@
-import type { AnyRedisClient } from '../../src/cache/index.ts'
+import type { AnyRedisClient, RedisCluster, RedisNode } from '../../src/cache/index.ts'
 
-/** The ways to have a client of one server, beside ioredis. */
-export const CLIENTS = ['node-redis 6', 'node-redis 5', 'GLIDE'] as const
+/** Packages that are what ioredis 6 is. */
+export const LIKE_IOREDIS = ['ioredis 5', 'iovalkey'] as const
+
+export type LikeIoredis = (typeof LIKE_IOREDIS)[number]
+
+/** The ways to have a client of one server, beside ioredis 6. */
+export const CLIENTS = ['node-redis 6', 'node-redis 5', 'GLIDE', ...LIKE_IOREDIS] as const
 
 export type ClientKind = (typeof CLIENTS)[number]
 
@@ -31,6 +36,17 @@ interface NodeRedisPackage {
   readonly RESP_TYPES: Readonly<Record<string, number>>
 }
 
+interface IoredisPackage {
+  readonly Redis: new (options: object) => Ioredis
+  readonly Cluster: new (nodes: readonly object[], options: object) => Ioredis
+}
+
+export type Ioredis = RedisNode &
+  RedisCluster & {
+    connect(): Promise<void>
+    disconnect(): void
+  }
+
 interface Glide {
   readonly GlideClient: {
     createClient(options: object): Promise<AnyRedisClient & { close(): void }>
@@ -41,10 +57,15 @@ interface Glide {
   readonly Logger: { init(level: string, file?: string): void }
 }
 
-/** By name: three packages whose types would be two of the same and one of a native module. */
+/** By name: packages whose types would be the same again, or of a native module. */
 export async function nodeRedis(major: 5 | 6): Promise<NodeRedisPackage> {
   const name = major === 6 ? 'redis' : 'redis-5'
   return (await import(name)) as NodeRedisPackage
+}
+
+export async function ioredis(kind: LikeIoredis): Promise<IoredisPackage> {
+  const name = kind === 'ioredis 5' ? 'ioredis-5' : kind
+  return (await import(name)) as IoredisPackage
 }
 
 export async function glide(): Promise<Glide> {
@@ -66,18 +87,32 @@ export function safeNodeRedis(socketTimeout = 2500): object {
   }
 }
 
+/** The same of ioredis: nothing is sent twice, and a lost connection is known soon. */
+export function safeIoredis(socketTimeout = 2500): object {
+  return {
+    enableOfflineQueue: false,
+    autoResendUnfulfilledCommands: false,
+    maxRetriesPerRequest: 0,
+    connectTimeout: 1000,
+    socketTimeout,
+    retryStrategy: (n: number): number => Math.min(n * 50, 500),
+  }
+}
+
 export interface ClientOfOptions {
   readonly port: number
   /** A server that says nothing for so long is given up. @default 60_000, for a busy machine */
   readonly silenceMs?: number
-  /** Of node-redis, instead of those that `redisCache` asks for. */
+  /** Commands wait for a connection, of clients that can have it so. @default false */
+  readonly queue?: boolean
+  /** Of node-redis, beside those that `redisCache` asks for. */
   readonly options?: object
 }
 
 /** Connected. */
 export async function clientOf(
   kind: ClientKind,
-  { port, silenceMs = 60_000, options }: ClientOfOptions,
+  { port, silenceMs = 60_000, queue = false, options }: ClientOfOptions,
 ): Promise<TestClient> {
   if (kind === 'GLIDE') {
     const { GlideClient } = await glide()
@@ -89,9 +124,18 @@ export async function clientOf(
     })
     return { client, end: () => Promise.resolve(client.close()) }
   }
+  if (kind === 'ioredis 5' || kind === 'iovalkey') {
+    const { Redis } = await ioredis(kind)
+    const safe = safeIoredis(silenceMs)
+    const client = new Redis({ ...safe, enableOfflineQueue: queue, port, lazyConnect: true })
+    client.on('error', () => undefined)
+    await client.connect()
+    return { client, end: () => Promise.resolve(client.disconnect()) }
+  }
   const { createClient } = await nodeRedis(kind === 'node-redis 6' ? 6 : 5)
   const url = `redis://127.0.0.1:${port}`
-  const client = createClient({ ...safeNodeRedis(silenceMs), ...options, url })
+  const safe = { ...safeNodeRedis(silenceMs), disableOfflineQueue: !queue }
+  const client = createClient({ ...safe, ...options, url })
   await client.connect()
   return { client, end: () => Promise.resolve(client.destroy()) }
 }

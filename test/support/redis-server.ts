@@ -10,6 +10,8 @@ import { HUNG_MS } from './until.ts'
 export interface StartRedisOptions {
   /** @default a free one */
   readonly port?: number
+  /** @default `redis-server`, or what REDIS_SERVER_BIN names */
+  readonly program?: string | undefined
   /** Added after the defaults, e.g. `['--maxmemory', '4mb']`: the last one wins. */
   readonly args?: readonly string[]
   /** Runs a Sentinel instead, with these lines in its configuration file. */
@@ -61,6 +63,7 @@ export interface TestRedis extends AsyncDisposable {
 }
 
 const BINARY = process.env['REDIS_SERVER_BIN'] ?? 'redis-server'
+const VALKEY = process.env['VALKEY_SERVER_BIN'] ?? 'valkey-server'
 
 export async function startRedis(options: StartRedisOptions = {}): Promise<TestRedis> {
   const dir = options.dir ?? mkdtempSync(join(tmpdir(), 'switchback-redis-'))
@@ -113,7 +116,7 @@ class RedisProcess implements TestRedis {
   async start(): Promise<void> {
     const [program, ...args] = [
       ...(this.#options.within?.enter ?? []),
-      BINARY,
+      this.#options.program ?? BINARY,
       ...this.#arguments(),
     ]
     const child = spawn(program!, args, {
@@ -264,8 +267,17 @@ export async function freePort(): Promise<number> {
 
 /** Whether a redis-server can be started here at all. */
 export function redisServerAvailable(): boolean {
-  if (BINARY.includes('/')) return existsSync(BINARY)
-  return (process.env['PATH'] ?? '').split(':').some((path) => existsSync(join(path, BINARY)))
+  return isThere(BINARY)
+}
+
+/** The program of Valkey, where there is one: `valkey-server`, or what VALKEY_SERVER_BIN names. */
+export function valkeyServer(): string | undefined {
+  return isThere(VALKEY) ? VALKEY : undefined
+}
+
+function isThere(program: string): boolean {
+  if (program.includes('/')) return existsSync(program)
+  return (process.env['PATH'] ?? '').split(':').some((path) => existsSync(join(path, program)))
 }
 
 /**

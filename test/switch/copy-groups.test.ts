@@ -6,7 +6,7 @@ const nothing = (): void => undefined
 
 test('the cursor stays before the first group that is under way, whatever has ended behind it', async () => {
   const groups = new Groups('start')
-  const [first, second] = [deferred(), deferred()]
+  const [first, second] = [deferred<void>(), deferred<void>()]
   const seen: string[] = []
   const see = (): void => void seen.push(groups.cursor)
   groups.open('behind 1')
@@ -14,10 +14,10 @@ test('the cursor stays before the first group that is under way, whatever has en
   groups.open('behind 2')
   groups.begin(2, () => second.promise, see)
   groups.open('behind 3')
-  second.resolve()
+  second.resolve(undefined)
   await groups.room(2, () => 4)
   expect(seen).toEqual(['start'])
-  first.resolve()
+  first.resolve(undefined)
   await groups.rest()
   expect(seen).toEqual(['start', 'behind 2'])
   // The third page may have something, until it is said that it has not.
@@ -27,7 +27,7 @@ test('the cursor stays before the first group that is under way, whatever has en
 
 test('there are never more keys under way than may be, but for one group larger than that', async () => {
   const groups = new Groups('')
-  const one = deferred()
+  const one = deferred<void>()
   groups.open('end')
   await groups.room(9, () => 4)
   groups.begin(9, () => one.promise, nothing)
@@ -35,7 +35,7 @@ test('there are never more keys under way than may be, but for one group larger 
   const waiting = groups.room(1, () => 4).then(() => (hasRoom = true))
   await new Promise((resolve) => setImmediate(resolve))
   expect(hasRoom).toBe(false)
-  one.resolve()
+  one.resolve(undefined)
   await waiting
 })
 

@@ -38,8 +38,8 @@ describe.each(CLIENTS)('over a client of %s', (kind) => {
   let backend: CacheBackend
   let heard: Heard[] = []
 
-  async function open(options: object = {}): Promise<void> {
-    given = await clientOf(kind, { port: redis.port, silenceMs: SILENCE_MS, options })
+  async function open(queue = false): Promise<void> {
+    given = await clientOf(kind, { port: redis.port, silenceMs: SILENCE_MS, queue })
     heard = []
     backend = withWarnings(redisCache({ client: given.client, prefix: `${kind}:` }))
     backend.onEra?.((one) => void heard.push(one))
@@ -104,7 +104,7 @@ describe.each(CLIENTS)('over a client of %s', (kind) => {
 
   test('what comes back with a restart is not seen, not even by a read that waited for it', async () => {
     // With the queue, the reads of before are the first commands on the new connection.
-    await open({ disableOfflineQueue: false })
+    await open(true)
     await put('v')
     await redis.snapshot()
     await backend.invalidate('k', { within: WITHIN })

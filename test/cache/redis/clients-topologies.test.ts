@@ -9,8 +9,18 @@ import {
   redisCache,
 } from '../../../src/cache/index.ts'
 import { keySlot } from '../../../src/cache/redis/servers/key-slot.ts'
-import { glide, nodeRedis, safeNodeRedis } from '../../support/clients.ts'
+import {
+  glide,
+  type Ioredis,
+  ioredis,
+  LIKE_IOREDIS,
+  type LikeIoredis,
+  nodeRedis,
+  safeNodeRedis,
+} from '../../support/clients.ts'
+import { inFull } from '../../support/full.ts'
 import { startRedisCluster, type TestCluster } from '../../support/redis-cluster.ts'
+import type { TestRedis } from '../../support/redis-server.ts'
 import { startRedisSentinel, type TestSentinel } from '../../support/redis-sentinel.ts'
 import { withWarnings } from '../../support/with-warnings.ts'
 
@@ -61,22 +71,57 @@ describe('a Redis Cluster', () => {
 
   const destroy = (client: unknown): void => (client as { destroy(): void }).destroy()
 
-  test.each([5, 6] as const)('node-redis %i: keys of every master, and clear', async (major) => {
-    const client = await clusterClient(major, { useReplicas: true })
-    const backend = withWarnings(redisCache({ client, prefix: `clear ${major}:` }))
+  async function likeIoredis(kind: LikeIoredis): Promise<Ioredis> {
+    const { Cluster } = await ioredis(kind)
+    const client = new Cluster([...cluster.nodes], {
+      enableOfflineQueue: false,
+      lazyConnect: true,
+      clusterRetryStrategy: () => 100,
+      slotsRefreshTimeout: 1000,
+      redisOptions: { socketTimeout: 1000, connectTimeout: 1000, maxRetriesPerRequest: 0 },
+    })
+    client.on('error', () => undefined)
+    await client.connect()
+    return client
+  }
+
+  const nodeRedisSlots = (client: unknown): ((slot: number) => string) => {
+    const { slots } = client as { readonly slots: { readonly master: { address: string } }[] }
+    return (slot) => slots[slot]?.master.address ?? ''
+  }
+  const ioredisSlots =
+    (client: Ioredis) =>
+    (slot: number): string =>
+      client.slots[slot]?.[0] ?? ''
+
+  async function keysOfEveryMaster(
+    client: object,
+    prefix: string,
+    masterOf: (slot: number) => string,
+  ): Promise<void> {
+    const backend = withWarnings(redisCache({ client: client as never, prefix }))
     const keys = Array.from({ length: 60 }, (_, i) => `key ${i}`)
     await Promise.all(keys.map((key) => put(backend, key, key)))
     const cells = await Promise.all(keys.map((key) => backend.read(key)))
     expect(cells.map(({ payload }) => payload)).toEqual(keys)
-    const { slots } = client as { readonly slots: { readonly master: { address: string } }[] }
-    const masters = keys.map((key) => slots[keySlot(`clear ${major}:${key}`)]?.master.address)
-    expect(new Set(masters).size).toBe(3)
+    expect(new Set(keys.map((key) => masterOf(keySlot(prefix + key)))).size).toBe(3)
     await backend.clear()
     const cleared = await Promise.all(keys.map((key) => backend.read(key)))
     expect(new Set(cleared.map(({ state }) => state))).toEqual(new Set(['tombstone']))
     await backend.ping()
     await backend.close()
+  }
+
+  test.each([5, 6] as const)('node-redis %i: keys of every master, and clear', async (major) => {
+    const client = await clusterClient(major, { useReplicas: true })
+    await keysOfEveryMaster(client, `clear ${major}:`, nodeRedisSlots(client))
     destroy(client)
+  })
+
+  test.each(LIKE_IOREDIS)('%s: keys of every master, and clear', async (kind) => {
+    const client = await likeIoredis(kind)
+    await keysOfEveryMaster(client, `clear ${kind}:`, ioredisSlots(client))
+    client.disconnect()
   })
 
   test('node-redis 6, whose nodes are connected to when they are needed', async () => {
@@ -98,24 +143,45 @@ describe('a Redis Cluster', () => {
     client.close()
   })
 
-  test('node-redis 6: a replica that takes over is asked for its era before it is read', async () => {
-    const client = await clusterClient(6)
-    const backend = withWarnings(redisCache({ client, prefix: 'failover:' }))
+  /** Of a key whose master lives yet: each client takes another one's away. */
+  async function failOver(
+    client: object,
+    name: string,
+    masterOf: (slot: number) => string,
+  ): Promise<void> {
+    const prefix = `failover ${name}:`
+    const backend = withWarnings(redisCache({ client: client as never, prefix }))
+    const serverOf = (key: string): TestRedis | undefined => {
+      const address = masterOf(keySlot(prefix + key))
+      return cluster.masters.find(({ alive, port }) => alive && address.endsWith(`:${port}`))
+    }
+    const key = Array.from({ length: 60 }, (_, i) => `k${i}`).find((one) => serverOf(one))!
     const heard: Heard[] = []
     backend.onEra?.((one) => void heard.push(one))
-    await put(backend, 'k', 'v')
+    await again(() => put(backend, key, 'v'))
     const before = heard.length
-    const { slots } = client as { readonly slots: { readonly master: { address: string } }[] }
-    const address = slots[keySlot('failover:k')]?.master.address ?? ''
-    const master = cluster.masters.find(({ port }) => address.endsWith(`:${port}`))!
-    await master.kill()
-    expect(await readAgain(backend, 'k')).toMatchObject({ state: 'absent', payload: '' })
+    await serverOf(key)!.kill()
+    expect(await readAgain(backend, key)).toMatchObject({ state: 'absent', payload: '' })
     expect(heard.slice(before)).toContainEqual(expect.objectContaining({ begun: true }))
-    await again(() => put(backend, 'k', 'v2'))
-    expect(await readAgain(backend, 'k')).toMatchObject({ payload: 'v2' })
+    await again(() => put(backend, key, 'v2'))
+    expect(await readAgain(backend, key)).toMatchObject({ payload: 'v2' })
     await backend.close()
+  }
+
+  test('node-redis 6: a replica that takes over is asked for its era before it is read', async () => {
+    const client = await clusterClient(6)
+    await failOver(client, 'node-redis', nodeRedisSlots(client))
     destroy(client)
   })
+
+  test.each(inFull<readonly LikeIoredis[]>(['iovalkey'], LIKE_IOREDIS))(
+    'the same over %s',
+    async (kind) => {
+      const client = await likeIoredis(kind)
+      await failOver(client, kind, ioredisSlots(client))
+      client.disconnect()
+    },
+  )
 })
 
 describe('what a Sentinel watches', () => {

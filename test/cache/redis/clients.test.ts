@@ -9,16 +9,21 @@ import {
   CLIENTS,
   clientOf,
   glide,
+  ioredis,
+  LIKE_IOREDIS,
   type NodeRedis,
   nodeRedis,
+  safeIoredis,
   safeNodeRedis,
 } from '../../support/clients.ts'
+import { inFull } from '../../support/full.ts'
 import { startRedis, type TestRedis } from '../../support/redis-server.ts'
 import { withWarnings } from '../../support/with-warnings.ts'
 
 const WITHIN = 15_000
-/** What takes longest, and asks of the two majors of one client the same. */
+/** What takes longest, and asks of packages that are alike the same. */
 const ONCE = /payloads: any|keys: every|clear |another sees at once|no update is lost/u
+const ALIKE: ReadonlySet<ClientKind> = new Set(inFull(['node-redis 5', ...LIKE_IOREDIS], []))
 const outOfReach = (): CacheBackend => withWarnings(redisCache({ url: 'redis://127.0.0.1:1' }))
 
 let redis: TestRedis
@@ -50,7 +55,7 @@ describe.each(CLIENTS)('conformance over a client of %s', (kind) => {
     { outOfReach, largestPayload: 100_000 },
   )
   for (const { name, run } of cases) {
-    if (kind === 'node-redis 5' && ONCE.test(name)) continue
+    if (ALIKE.has(kind) && ONCE.test(name)) continue
     test.concurrent(name, run)
   }
 })
@@ -217,6 +222,33 @@ describe('a client that cannot be used is named', () => {
     )
     expect(refused(glideCluster)).toContain('(GlideClusterClient) does not tell which node')
   })
+})
+
+test.each(LIKE_IOREDIS)('%s: used as it is, and its unsafe options are named', async (kind) => {
+  const { Redis } = await ioredis(kind)
+  const warnings: SwitchbackError[] = []
+  const hear = (one: SwitchbackError): void => void warnings.push(one)
+  const lazy = { lazyConnect: true, port: redis.port }
+  await withWarnings(redisCache({ client: new Redis({ ...safeIoredis(), ...lazy }) }), hear).close()
+  expect(warnings).toEqual([])
+  await withWarnings(redisCache({ client: new Redis(lazy) }), hear).close()
+  expect(warnings).toMatchObject([{ code: 'SB_REDIS_CLIENT_UNSAFE' }])
+  expect(warnings[0]!.hint).toMatch(/`maxRetriesPerRequest: 0`.*`socketTimeout: 1000`/)
+  // It hears of changes on a connection of its own.
+  const client = await clientFor(kind)
+  const backend = withWarnings(redisCache({ client, prefix: `${kind} follow:` }))
+  await backend.ping()
+  const changed: string[] = []
+  const following = backend.follow!({
+    began: () => undefined,
+    changed: (name) => void (name.startsWith('#') || changed.push(name)),
+    refused: (reason) => expect(reason).toBe(''),
+  })
+  await expect.poll(() => following.follows, { timeout: WITHIN }).toBe(true)
+  await redis.command('SET', `${kind} follow:elsewhere`, 'x')
+  await expect.poll(() => changed, { timeout: WITHIN }).toEqual(['elsewhere'])
+  following.close()
+  await backend.close()
 })
 
 describe('the check of a node-redis client', () => {
