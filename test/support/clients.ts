@@ -6,7 +6,7 @@ export const LIKE_IOREDIS = ['ioredis 5', 'iovalkey'] as const
 export type LikeIoredis = (typeof LIKE_IOREDIS)[number]
 
 /** The ways to have a client of one server, beside ioredis 6. */
-export const CLIENTS = ['node-redis 6', 'node-redis 5', 'GLIDE', ...LIKE_IOREDIS] as const
+export const CLIENTS = ['node-redis 6', 'node-redis 5', 'GLIDE', 'ioredis 5', 'iovalkey'] as const
 
 export type ClientKind = (typeof CLIENTS)[number]
 
