@@ -3,7 +3,16 @@ import type { Decider, Decision, DecisionContext } from '../flags/index.ts'
 import type { Side } from '../side.ts'
 import { closedError, type Notify, type UnderWay } from '../switch/index.ts'
 import { type CallRecorder, noTelemetry, type Recorder } from '../telemetry/index.ts'
-import { Attempt, type Call, isPaired, mayFallBack, passesBy } from './call/call.ts'
+import {
+  ask,
+  begin,
+  type Call,
+  isPaired,
+  mayFallBack,
+  passesBy,
+  sideAnswered,
+  sideFailed,
+} from './call/call.ts'
 import type { CallSide } from './call/call-side.ts'
 import type { CallInfo, CallStage } from './options.ts'
 import type { MethodPlan } from './call/plan.ts'
@@ -116,33 +125,36 @@ export class Calls {
         (error: unknown) => this.#failed(call, error),
       )
     }
-    const attempt = new Attempt(call, call.own)
-    return attempt.ask(
+    return ask(
+      call,
+      call.own,
       call.startedAt,
       (result) => {
-        attempt.succeeded()
+        sideAnswered(call, call.own)
         if (plan.toBoth && isPaired(call)) return this.#askBoth(call, result)
         const answer = this.#answered(call, result)
         this.#compare(call, result)
         return answer
       },
       (error) => {
-        attempt.failed(error)
+        sideFailed(call, call.own, error)
         return mayFallBack(call) ? this.#fallBack(call, error) : this.#failed(call, error)
       },
     )
   }
 
   #askOther(call: Call): Promise<unknown> {
-    const attempt = new Attempt(call, call.other)
-    return attempt.ask(
+    const { other } = call
+    return ask(
+      call,
+      other,
       performance.now(),
       (result) => {
-        attempt.succeeded()
+        sideAnswered(call, other)
         return result
       },
       (error) => {
-        attempt.failed(error)
+        sideFailed(call, other, error)
         throw error
       },
     )
@@ -239,13 +251,12 @@ export class Calls {
   }
 
   #askNow(call: Call, side: CallSide): unknown {
-    const attempt = new Attempt(call, side)
     try {
-      const result = attempt.begin()
-      attempt.succeeded()
+      const result = begin(call, side)
+      sideAnswered(call, side)
       return result
     } catch (error) {
-      attempt.failed(error)
+      sideFailed(call, side, error)
       throw error
     }
   }
@@ -270,10 +281,9 @@ export class Calls {
     instead = false,
   ): AsyncGenerator<unknown> {
     const deadlines = call.plan.deadlines[side.side]
-    const attempt = (opened && call.attempt) ?? new Attempt(call, side)
     let [failed, reader] = [false, false]
     try {
-      const source = opened?.() ?? ((await attempt.begin()) as AsyncIterable<unknown>)
+      const source = opened?.() ?? ((await begin(call, side)) as AsyncIterable<unknown>)
       for await (const item of relay(source, deadlines)) {
         call.answeredAt ??= performance.now()
         call.servedBy = side.side
@@ -285,12 +295,12 @@ export class Calls {
       // What the reader throws into the stream is none of the side's.
       if (reader) throw error
       failed = true
-      attempt.failed(error)
+      sideFailed(call, side, error)
       const next = call.answeredAt === undefined && side === call.own && mayFallBack(call)
       if (!next) throw error
       yield* this.#relay(call, call.other, undefined, true)
     } finally {
-      if (!failed && call.answeredAt !== undefined) attempt.succeeded()
+      if (!failed && call.answeredAt !== undefined) sideAnswered(call, side)
       if (!instead) this.#end(call)
     }
   }
@@ -335,7 +345,7 @@ export class Calls {
       servedBy: 'none',
       otherTook: 'none',
       ended: false,
-      attempt: undefined,
+      signalled: undefined,
     }
   }
 

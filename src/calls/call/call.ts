@@ -28,8 +28,8 @@ export interface Call {
   servedBy: Side | 'none'
   otherTook: CallInfo['other']
   ended: boolean
-  /** That gave the answer. */
-  attempt: Attempt | undefined
+  /** What the side that was asked last has for a signal; undefined where the method takes none. */
+  signalled: Signalled | undefined
 }
 
 /** Whether the other side is there for this call at all. */
@@ -48,67 +48,52 @@ export function mayFallBack(call: Call): boolean {
   return failed && call.plan.fallsBack && isPaired(call) && call.other.usable
 }
 
-/** One side that was asked, for one call. */
-export class Attempt {
-  readonly #call: Call
-  readonly #side: CallSide
-  /** Undefined where the method takes no signal. */
-  readonly #signalled: Signalled | undefined
-
-  constructor(call: Call, side: CallSide) {
-    this.#call = call
-    this.#side = side
-    this.#signalled = withSignal(call.args, call.plan.signal)
+/**
+ * Asks a side: what comes of its answer or failure, `SB_DEADLINE` among them.
+ *
+ * @param since `performance.now()` from which on it is waited for
+ */
+export function ask(
+  call: Call,
+  side: CallSide,
+  since: number,
+  answered: (result: unknown) => unknown,
+  failed: (error: unknown) => unknown,
+): Promise<unknown> {
+  let begun: unknown
+  try {
+    begun = begin(call, side)
+  } catch (error) {
+    begun = Promise.reject(error)
   }
+  const promise = begun instanceof Promise ? begun : Promise.resolve(begun)
+  const { off, on } = call.plan.deadlines
+  return (side.side === 'on' ? on : off).wait(promise, since, answered, failed)
+}
 
-  /**
-   * What comes of the side's answer or failure, `SB_DEADLINE` among them.
-   * @param since `performance.now()` from which on it is waited for
-   */
-  ask(
-    since: number,
-    answered: (result: unknown) => unknown,
-    failed: (error: unknown) => unknown,
-  ): Promise<unknown> {
-    let begun: unknown
-    try {
-      begun = this.begin()
-    } catch (error) {
-      begun = Promise.reject(error)
-    }
-    const promise = begun instanceof Promise ? begun : Promise.resolve(begun)
-    const { off, on } = this.#call.plan.deadlines
-    return (this.#side.side === 'on' ? on : off).wait(promise, since, answered, failed)
-  }
+/** What the side's method returns, or throws. */
+export function begin(call: Call, { service }: CallSide): unknown {
+  const { plan, args } = call
+  const signalled = withSignal(args, plan.signal)
+  call.signalled = signalled
+  return Reflect.apply(service[plan.name as never], service, signalled?.args ?? args)
+}
 
-  /** What the side's method returns, or throws. */
-  begin(): unknown {
-    const { service } = this.#side
-    const { plan, args } = this.#call
-    return Reflect.apply(service[plan.name as never], service, this.#signalled?.args ?? args)
-  }
+export function sideAnswered(call: Call, side: CallSide): void {
+  side.succeeded()
+  call.servedBy = side.side
+}
 
-  succeeded(): void {
-    this.#side.succeeded()
-    this.#call.servedBy = this.#side.side
-    this.#call.attempt = this
-  }
-
-  /** Tells apart what is an outage, what is an answer and what the caller wanted. */
-  failed(error: unknown): void {
-    const signalled = this.#signalled
-    const [call, side] = [this.#call, this.#side]
-    const late = isTimeout(error)
-    if (late) signalled?.own.abort(error)
-    if (signalled?.caller?.aborted === true) {
-      // How the picked side did stands, where it has ended already.
-      if (side === call.own || call.outcome === 'fell_back') call.outcome = 'aborted'
-    } else if (late || side.means(error, call.plan.name)) {
-      side.failed(error)
-      if (side === call.own) call.outcome = late ? 'timed_out' : 'failed'
-    } else {
-      side.succeeded()
-      call.servedBy = side.side
-    }
-  }
+/** Tells apart what is an outage, what is an answer and what the caller wanted. */
+export function sideFailed(call: Call, side: CallSide, error: unknown): void {
+  const { signalled } = call
+  const late = isTimeout(error)
+  if (late) signalled?.own.abort(error)
+  if (signalled?.caller?.aborted === true) {
+    // How the picked side did stands, where it has ended already.
+    if (side === call.own || call.outcome === 'fell_back') call.outcome = 'aborted'
+  } else if (late || side.means(error, call.plan.name)) {
+    side.failed(error)
+    if (side === call.own) call.outcome = late ? 'timed_out' : 'failed'
+  } else sideAnswered(call, side)
 }
