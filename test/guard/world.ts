@@ -31,6 +31,13 @@ export interface SideWorld {
 
 const USERS = 3000
 
+/** What is real of a guard in a world: where the flags live, and what it keeps on this machine. */
+export interface RealParts {
+  actuator(name: string): Actuator
+  readonly store: StateStore
+  lease(name: string): Lease
+}
+
 export class World {
   now = 1_700_000_000_000
   readonly off: SideWorld = { failed: 0.0005, fellBack: 0.0005, slow: 0.001, repeatMisses: 0.001 }
@@ -63,7 +70,10 @@ export class World {
   readonly #random: Random
   readonly #rank: number[]
 
-  constructor(seed: number, replicas = 2) {
+  readonly #real: RealParts | undefined
+
+  constructor(seed: number, replicas = 2, real?: RealParts) {
+    this.#real = real
     this.#random = new Random(seed)
     this.#rank = Array.from({ length: USERS }, () => this.#random.next() * 100)
     this.replicas = Array.from({ length: replicas }, () => this.#process())
@@ -114,9 +124,9 @@ export class World {
       flag: 'use-redis',
       plan: parsed,
       source: this.#source(parsed.limits.map(({ selector }) => selector)),
-      actuator: this.#actuator(),
-      store: this.#store(),
-      lease: this.#lease(name),
+      actuator: this.#real ? this.#followed(this.#real.actuator(name)) : this.#actuator(),
+      store: this.#real?.store ?? this.#store(),
+      lease: this.#real?.lease(name) ?? this.#lease(name),
       audit: (entry) => void this.audit.push(entry),
       now: () => this.now,
       ...rest,
@@ -183,6 +193,30 @@ export class World {
           readings.push(readingOf(replica, this.now / 1000, series, selectors))
         }
         return { readings, failures }
+      },
+    }
+  }
+
+  /** Users get what the place says. */
+  #followed(real: Actuator): Actuator {
+    return {
+      ...real,
+      read: async () => {
+        const split = await real.read()
+        this.percent = split.percent ?? this.percent
+        return split
+      },
+      setShare: async (percent, ...more) => {
+        const effect = await real.setShare(percent, ...more)
+        this.percent = percent
+        this.changes.push(`${percent}`)
+        return effect
+      },
+      rollBack: async (reason) => {
+        const effect = await real.rollBack(reason)
+        this.percent = 0
+        this.changes.push('0')
+        return effect
       },
     }
   }

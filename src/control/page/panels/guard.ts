@@ -155,7 +155,11 @@ function picture(metric: GuardMetric, lateMs: number | undefined): Node {
   // Of late harm the whole step says little.
   const told = over ? { treatment, control, ...harm } : { treatment, control }
   const late = metric.id === 'degraded' && lateMs !== undefined ? `; late above ${lateMs} ms` : ''
-  const rates = `new side ${rateOf(told.treatment)}, old side ${rateOf(told.control)}${late}`
+  // Operations are compared once the baseline of the old side is known: there may be many already.
+  const begun = told.treatment.total + told.control.total > 0
+  const rates = begun
+    ? `new side ${rateOf(told.treatment)}, old side ${rateOf(told.control)}${late}`
+    : `not compared yet${late}`
   const track = h(
     'div',
     { class: 'track', role: 'img', 'aria-label': words(metric) },
