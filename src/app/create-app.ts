@@ -5,7 +5,7 @@ import {
   answerError,
   answerProblems,
   refuseOddRequests,
-} from './http/errors.ts'
+} from './http/answer-problems.ts'
 import { readinessOf } from './http/readiness.ts'
 import { tracedCache } from './http/request-scope.ts'
 import { reportRequests } from './http/request-report.ts'

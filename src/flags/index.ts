@@ -15,7 +15,7 @@ export type {
   FlagDecider,
   FlagHealth,
 } from './decide/decision.ts'
-export type { FlagsEvent, OnFlagsEvent } from './events.ts'
+export type { FlagsEvent, OnFlagsEvent } from './flags-event.ts'
 export { FileProvider } from './source/file-provider.ts'
 export type { FileProviderOptions } from './source/file-provider.ts'
 export { registerFlagGauges } from './gauges.ts'

@@ -3,8 +3,8 @@ import { quote } from '../errors.ts'
 import { clientOf } from './client.ts'
 import type { ClientChoice } from './client.ts'
 import { evaluateString } from './decide/evaluation.ts'
-import { safely } from './events.ts'
-import type { OnFlagsEvent } from './events.ts'
+import { safely } from './flags-event.ts'
+import type { OnFlagsEvent } from './flags-event.ts'
 
 export interface StringFlagOptions<T extends string> extends ClientChoice {
   readonly flag: string

@@ -16,7 +16,7 @@ import type { Selector } from './samples/selector.ts'
 import type { MetricsSource } from './samples/source.ts'
 import { publishStatus } from './status/status-file.ts'
 import type { GuardStatus } from './status/status.ts'
-import { fileStore } from './act/store.ts'
+import { fileStore } from './act/state-store.ts'
 import { viewOf } from './status/view.ts'
 
 export interface CreateGuardOptions {

@@ -10,7 +10,7 @@ import { problemAndRemedy, Records } from './act/records.ts'
 import { percent } from './rule/index.ts'
 import { statusOf } from './status/status.ts'
 import type { GuardStatus, ToldIncident } from './status/status.ts'
-import type { GuardState } from './act/store.ts'
+import type { GuardState } from './act/state-store.ts'
 import { incidentText } from './status/incident-text.ts'
 import { whoIsOut } from './watch/sides-out.ts'
 

@@ -20,7 +20,7 @@ export {
   lapsedLease,
   leaseHolder,
 } from './act/lease.ts'
-export { GuardMetrics } from './status/metrics.ts'
+export { GuardMetrics } from './status/guard-metrics.ts'
 export { NOTIFY_ON, testMessage } from './notify/message.ts'
 export { Notifier } from './notify/notifier.ts'
 export { isWebhook } from './notify/receivers.ts'
@@ -40,4 +40,4 @@ export {
   leaveOrder,
   type Order,
   type StateStore,
-} from './act/store.ts'
+} from './act/state-store.ts'

@@ -5,7 +5,7 @@ import type { Notifier } from './notify/notifier.ts'
 import type { Plan } from './plan/plan.ts'
 import type { MetricsSource } from './samples/source.ts'
 import type { GuardStatus } from './status/status.ts'
-import type { StateStore } from './act/store.ts'
+import type { StateStore } from './act/state-store.ts'
 
 export interface GuardOptions {
   readonly flag: string

@@ -29,7 +29,7 @@ export type {
   Verdict,
 } from './rule/index.ts'
 export type { Failure } from './samples/source.ts'
-export type { Paused, Phase } from './act/store.ts'
+export type { Paused, Phase } from './act/state-store.ts'
 export type { WorstReplica } from './rule/evidence/evidence.ts'
 export type { Waits } from './rule/verdict.ts'
 export type { Share } from './rule/words.ts'

@@ -13,7 +13,7 @@ export type {
   EventAttributes,
   EventLogger,
 } from './evaluation-hook.ts'
-export { PROMETHEUS_CONTENT_TYPE } from './output/exposition.ts'
+export { PROMETHEUS_CONTENT_TYPE } from './output/prometheus.ts'
 export type { Labels } from './output/families.ts'
 export type { LabelledValue } from './gauges/gauges.ts'
 export type { OperationClass } from './counts/labels.ts'

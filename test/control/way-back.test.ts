@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import type { FlagReading } from '../../src/control/state/flag-watch.ts'
 import { armReading, type FleetReading } from '../../src/control/metrics/index.ts'
-import type { ProcessesReading, ProcessReport } from '../../src/control/state/processes.ts'
+import type { ProcessesReading, ProcessReport } from '../../src/control/state/process-judge.ts'
 import { type WayBack, wayBackOf, type WayBackInput } from '../../src/control/state/way-back.ts'
 
 const now = 1_000_000

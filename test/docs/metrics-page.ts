@@ -7,7 +7,7 @@ import {
   OUTCOMES,
   SIDES,
 } from '../../src/telemetry/counts/labels.ts'
-import { SidecarMetrics } from '../../src/sidecar/metrics.ts'
+import { SidecarMetrics } from '../../src/sidecar/sidecar-metrics.ts'
 import { guardExposition } from '../support/guard-exposition.ts'
 import { FixedDecider } from '../support/fixed-decider.ts'
 import { readExposition } from '../telemetry/strict-exposition.ts'

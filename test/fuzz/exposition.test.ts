@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import { isSwitchbackError } from '../../src/errors.ts'
-import { createScrapeReader, scrapeOf } from '../../src/control/metrics/exposition.ts'
+import { createScrapeReader, scrapeOf } from '../../src/control/metrics/scrape.ts'
 import { readExposition } from '../../src/control/metrics/index.ts'
 import { VECTOR_LENGTH } from '../../src/control/metrics/vector.ts'
 import { ExpositionReader } from '../../src/scrape/index.ts'

@@ -1,6 +1,6 @@
 import { afterEach, describe, expect, test } from 'vitest'
 import { type GuardState, type GuardStatus, viewOf } from '../../src/guard/index.ts'
-import { fromFirst } from '../../src/guard/act/store.ts'
+import { fromFirst } from '../../src/guard/act/state-store.ts'
 import { Alarms } from '../../src/guard/status/alarms.ts'
 import { World } from './world.ts'
 

@@ -3,7 +3,7 @@ import * as fc from 'fast-check'
 import { expect, test } from 'vitest'
 import { isSwitchbackError } from '../../src/errors.ts'
 import { parsePlan } from '../../src/guard/index.ts'
-import { planChanges, planLines } from '../../src/guard/plan/changes.ts'
+import { planChanges, planLines } from '../../src/guard/plan/plan-changes.ts'
 import { inFull } from '../support/full.ts'
 
 function problem(text: string): string {

@@ -1,5 +1,5 @@
 import type { FastifyInstance, HTTPMethods, RouteHandlerMethod } from 'fastify'
-import { sendProblem } from './errors.ts'
+import { sendProblem } from './answer-problems.ts'
 
 const METHODS: readonly HTTPMethods[] = ['DELETE', 'GET', 'HEAD', 'OPTIONS', 'PATCH', 'POST', 'PUT']
 

@@ -1,6 +1,6 @@
 import type { Series } from '../../scrape/index.ts'
 import type { Side } from '../../side.ts'
-import { counts, type SwitchScrapes } from './switches.ts'
+import { counts, type SwitchScrapes } from './switch-scrapes.ts'
 import { type Arms, bucketsOf, emptyArms, indexOf } from './vector.ts'
 
 /** What switches do, in the place of the cache. */

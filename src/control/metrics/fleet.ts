@@ -3,7 +3,7 @@ import { LATENCY_BOUNDS } from '../../metrics.ts'
 import { metricsUrl, placesOf, type ProcessAnswer, type Resolve } from '../../scrape/index.ts'
 import type { Side } from '../../side.ts'
 import { Replica, type ReplicaOptions } from './replica.ts'
-import { sumOf, type SwitchScrapes } from './switches.ts'
+import { sumOf, type SwitchScrapes } from './switch-scrapes.ts'
 import { addTo, type Arms, type ArmVector, bucketsOf, emptyArms, indexOf } from './vector.ts'
 import type { Field } from './vector.ts'
 

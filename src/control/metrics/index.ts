@@ -9,4 +9,4 @@ export {
   type FleetReading,
   type ReplicaReading,
 } from './fleet.ts'
-export { readExposition, type Scrape } from './exposition.ts'
+export { readExposition, type Scrape } from './scrape.ts'

@@ -6,8 +6,8 @@ import {
   type ProcessAnswer,
   processReadingOf,
 } from '../../scrape/index.ts'
-import { createScrapeReader, type Scrape, scrapeOf } from './exposition.ts'
-import { anyFell, growthOf, sumOf, type SwitchScrapes } from './switches.ts'
+import { createScrapeReader, type Scrape, scrapeOf } from './scrape.ts'
+import { anyFell, growthOf, sumOf, type SwitchScrapes } from './switch-scrapes.ts'
 import { addTo, type Arms, emptyArms, VECTOR_LENGTH } from './vector.ts'
 
 export interface ReplicaOptions {

@@ -6,7 +6,7 @@ import type { ArmReading, FleetReading } from '../metrics/index.ts'
 import type { Side } from '../../side.ts'
 import { guardSilentS } from '../page/guard-silence.ts'
 import { isEnough, sideName } from '../page/side-name.ts'
-import type { ProcessesReading } from './processes.ts'
+import type { ProcessesReading } from './process-judge.ts'
 import type { SwitchReading } from './switches.ts'
 import type { WayBack } from './way-back.ts'
 

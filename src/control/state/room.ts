@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto'
 import { messageOf, SwitchbackError } from '../../errors.ts'
-import { type ChangeEffect, changeReading, effectOf } from './changes.ts'
+import { type ChangeEffect, changeReading, effectOf } from './change-reading.ts'
 import { FlagOutages } from './flag-outages.ts'
 import { FlagWatch } from './flag-watch.ts'
 import {
@@ -12,7 +12,7 @@ import {
 } from '../guard-view.ts'
 import { headlineOf } from './headline.ts'
 import { Fleet } from '../metrics/index.ts'
-import { ProcessJudge } from './processes.ts'
+import { ProcessJudge } from './process-judge.ts'
 import { pointOf, Series } from './series.ts'
 import type { FlagsFile } from '../../rollout/index.ts'
 import type { ControlHistory, ControlState } from './state.ts'

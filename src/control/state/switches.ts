@@ -1,8 +1,8 @@
 import type { Fleet } from '../metrics/index.ts'
-import { methodReading, type MethodReading } from '../metrics/switches.ts'
+import { methodReading, type MethodReading } from '../metrics/switch-scrapes.ts'
 import { describe, type FlagsDocument } from '../../rollout/index.ts'
 import type { Side } from '../../side.ts'
-import { ProcessJudge } from './processes.ts'
+import { ProcessJudge } from './process-judge.ts'
 
 /** A switch that `createSwitch` made in a process of the application. */
 export interface SwitchReading {

@@ -1,7 +1,7 @@
 import type { FlagReading } from './flag-watch.ts'
 import type { FleetReading } from '../metrics/index.ts'
 import { WINDOW_S } from '../metrics/replica.ts'
-import type { ProcessesReading } from './processes.ts'
+import type { ProcessesReading } from './process-judge.ts'
 
 /** Whether all users are on the old side, as far as can be known. */
 export interface WayBack {

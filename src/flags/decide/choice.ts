@@ -1,7 +1,7 @@
 import { SwitchbackError, quote } from '../../errors.ts'
 import { createDecider } from './decider.ts'
 import type { Decider, FlagDecider } from './decision.ts'
-import type { OnFlagsEvent } from '../events.ts'
+import type { OnFlagsEvent } from '../flags-event.ts'
 import type { FlagsSource } from '../source/flags-source.ts'
 
 /**

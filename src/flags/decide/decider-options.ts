@@ -1,6 +1,6 @@
 import { checkNames, type NamesOf, requireOption } from '../../options.ts'
 import type { ClientChoice } from '../client.ts'
-import type { OnFlagsEvent } from '../events.ts'
+import type { OnFlagsEvent } from '../flags-event.ts'
 import type { LiveSplitOptions } from './live-split.ts'
 
 export interface DeciderOptions extends ClientChoice {

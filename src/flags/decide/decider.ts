@@ -9,7 +9,7 @@ import type { CompleteDeciderOptions, DeciderOptions } from './decider-options.t
 import type { Decision, DecisionContext, FlagDecider, FlagHealth } from './decision.ts'
 import { evaluateBoolean } from './evaluation.ts'
 import type { Evaluation } from './evaluation.ts'
-import { safely } from '../events.ts'
+import { safely } from '../flags-event.ts'
 import { LiveSplitWatch } from './live-split.ts'
 import { elapsed, RememberedDecisions, ticks } from './remembered.ts'
 import type { Remembered } from './remembered.ts'

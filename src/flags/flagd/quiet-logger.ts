@@ -1,5 +1,5 @@
 import type { Logger } from '@openfeature/server-sdk'
-import type { OnFlagsEvent } from '../events.ts'
+import type { OnFlagsEvent } from '../flags-event.ts'
 
 /**
  * flagd's provider logs an error per reconnect attempt (171 in a 90 s outage), which our two state

@@ -9,8 +9,8 @@ import type {
 import { isSwitchbackError } from '../../errors.ts'
 import { FileWatch, readFlagsFile } from '../../flagfile/index.ts'
 import type { ConfigurationState } from './configuration.ts'
-import { safely } from '../events.ts'
-import type { OnFlagsEvent } from '../events.ts'
+import { safely } from '../flags-event.ts'
+import type { OnFlagsEvent } from '../flags-event.ts'
 import { LoadedFlags } from './loaded-flags.ts'
 
 export interface FileProviderOptions {

@@ -1,4 +1,4 @@
-import type { GuardState, Paused, Phase } from './store.ts'
+import type { GuardState, Paused, Phase } from './state-store.ts'
 
 /** The saved part of a position. */
 export type PositionState = Pick<

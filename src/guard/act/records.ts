@@ -5,8 +5,8 @@ import { auditNumbers } from '../status/audit.ts'
 import type { AuditAction, AuditEntry } from '../status/audit.ts'
 import type { Eyes } from '../watch/eyes.ts'
 import type { GuardOptions } from '../options.ts'
-import { planChanges, planLines } from '../plan/changes.ts'
-import type { PlanLines } from '../plan/changes.ts'
+import { planChanges, planLines } from '../plan/plan-changes.ts'
+import type { PlanLines } from '../plan/plan-changes.ts'
 import type { Position } from './position.ts'
 
 const SAVE_EVERY_MS = 15_000

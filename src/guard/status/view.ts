@@ -3,7 +3,7 @@ import { type Alarm, type EndedAlarm, HOLDING } from './alarms.ts'
 import { metricText } from '../rule/index.ts'
 import type { Answer, MetricVerdict } from '../rule/index.ts'
 import type { GuardStatus, ToldIncident } from './status.ts'
-import type { Paused } from '../act/store.ts'
+import type { Paused } from '../act/state-store.ts'
 
 /**
  * - `acting`: it moves the split; `advising`: it only reports what it would do;

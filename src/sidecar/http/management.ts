@@ -1,6 +1,6 @@
 import { notFound, send } from './http.ts'
 import type { HttpHandler } from './http.ts'
-import type { SidecarMetrics } from '../metrics.ts'
+import type { SidecarMetrics } from '../sidecar-metrics.ts'
 import { requestPath } from './request-path.ts'
 
 /** `/healthz`, `/readyz` and `/metrics`. The sidecar listens only once it is ready, so both are 200. */

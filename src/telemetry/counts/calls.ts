@@ -11,7 +11,7 @@ import {
   userFamilies,
 } from '../output/families.ts'
 import { SIDES } from './labels.ts'
-import { DistinctUsers } from './users.ts'
+import { DistinctUsers } from './distinct-users.ts'
 
 /**
  * How a call ended on the side that the flag picked:

@@ -4,7 +4,7 @@ import { DecisionCounts } from './decisions.ts'
 import { COMPARISONS, EVENTS, FIRST_BAD, OPERATIONS, OUTCOMES } from './labels.ts'
 import { LossCounts } from './losses.ts'
 import type { Comparison, Losses, Operation, Outcome, Recorder, SideEvent } from '../recorder.ts'
-import { DistinctUsers, userMark } from './users.ts'
+import { DistinctUsers, userMark } from './distinct-users.ts'
 
 const BOUNDS = LATENCY_BOUNDS.length
 const BOUNDS_MS = Float64Array.from(LATENCY_BOUNDS, (seconds) => seconds * 1000)

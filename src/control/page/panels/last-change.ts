@@ -1,4 +1,4 @@
-import type { BeforeAfter, ChangeEffect } from '../../state/changes.ts'
+import type { BeforeAfter, ChangeEffect } from '../../state/change-reading.ts'
 import type { ControlHistory, ControlState } from '../../state/state.ts'
 import { ApiError, requestUndo } from '../api.ts'
 import { byId, h, setText, whenChanged } from '../dom.ts'

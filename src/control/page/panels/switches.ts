@@ -1,4 +1,4 @@
-import type { CallArm, MethodReading } from '../../metrics/switches.ts'
+import type { CallArm, MethodReading } from '../../metrics/switch-scrapes.ts'
 import type { ControlState } from '../../state/state.ts'
 import type { SwitchReading } from '../../state/switches.ts'
 import { ApiError, requestRollback } from '../api.ts'

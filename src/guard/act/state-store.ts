@@ -1,7 +1,7 @@
 import { open, readFile, rename, rm, writeFile } from 'node:fs/promises'
 import { quote, SwitchbackError } from '../../errors.ts'
 import type { EyesState } from '../watch/eyes.ts'
-import type { PlanLines } from '../plan/changes.ts'
+import type { PlanLines } from '../plan/plan-changes.ts'
 
 /**
  * - `baseline`: the old side's rates are being measured;

@@ -4,7 +4,7 @@ import { ExpositionReader, isProcessMetric, type Series } from '../../scrape/ind
 import type { Side } from '../../side.ts'
 import { armsOfSwitches } from './behind-flag.ts'
 import { type Arms, emptyArms, FIELDS, indexOf } from './vector.ts'
-import { switchesOf, type SwitchScrapes } from './switches.ts'
+import { switchesOf, type SwitchScrapes } from './switch-scrapes.ts'
 import type { Field } from './vector.ts'
 
 /** The content of one scrape: counters since the process began, and a few current values. */
