@@ -69,7 +69,7 @@ export function answerOf(
   return make('undecided', waitText(blocking, left), blocking)
 }
 
-/** `failed 1240 of 3000 operations, about 35 s at 50/s (degraded too)`. */
+/** `1240 of 3000 operations counted for the metric failed (degraded too), about 35 s at 50/s`. */
 function baselineText(
   missing: readonly MetricVerdict[],
   unready: readonly { readonly id: string; readonly seen: number }[],
@@ -81,7 +81,9 @@ function baselineText(
   const { recent } = metric
   const others = unready.filter((one) => one !== first).map(({ id }) => id)
   const also = others.length === 0 ? '' : ` (${others.join(', ')} too)`
-  const seen = `${first.id} ${Math.round(first.seen)} of ${need} ${countedOf(metric)}${also}`
+  // Not `failed 1240 of 3000`: that reads as if so many had failed.
+  const counted = `${Math.round(first.seen)} of ${need} ${countedOf(metric)} counted`
+  const seen = `${counted} for the metric ${first.id}${also}`
   if (recent.control.total > 0) {
     const left = (need - first.seen) / (recent.control.total / recent.seconds)
     return `${seen}, about ${lasting(left)} at ${pace(recent.control, recent.seconds)}`
