@@ -2,8 +2,8 @@ import { checkKey, type SetOptions } from '../cache/index.ts'
 import { requireOption } from '../options.ts'
 import type { Values } from './values.ts'
 
-/** Writes of one call that are under way at once. */
-const WRITE_BATCH = 256
+/** Writes of one call that are under way at once: so few that a busy process has their answers within a deadline. */
+const WRITE_BATCH = 64
 
 /** Each key by itself. Read in one turn, they are one command where the store can do that. */
 export async function getMany<T>(

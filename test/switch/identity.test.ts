@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from 'vitest'
 import { judgeBoot, formerBoots } from '../../src/cache/file/opening/machine.ts'
 import { openSqlite, type Sqlite } from '../../src/cache/file/sqlite/sqlite.ts'
+import type { CacheHealth } from '../../src/switch/index.ts'
 import { type Actor, until, World } from '../support/world.ts'
 
 let world: World
@@ -25,14 +26,17 @@ function databaseOf(machine: string): Sqlite {
 }
 
 /** Both sides take values and give them back. */
-async function serves({ cache, onUser, offUser }: Actor): Promise<void> {
+async function serves(
+  { cache, onUser, offUser }: Actor,
+  well: (health: CacheHealth) => boolean = ({ ok }) => ok,
+): Promise<void> {
   await until('both sides serve', async () => {
     for (const user of [onUser, offUser]) {
       const key = world.key()
       await user.set(key, 1)
       if ((await user.get(key)) !== 1) return false
     }
-    return cache.health().ok
+    return well(cache.health())
   })
 }
 
@@ -139,7 +143,10 @@ describe('clocks', () => {
     // As when the ledger takes no row: a fence by the present time must cover what was stamped before.
     await off.ledger!.fence('off', off.now() + 1)
     expect(await offUser.get(key)).toBeUndefined()
-    await serves(actor)
+    await serves(
+      actor,
+      ({ on }) => on.owed === 0 && on.detail.startsWith('its clock is 3600 s ahead'),
+    )
   })
 
   test('with a clock an hour behind Redis nothing lives there, and health does not say ok', async () => {
