@@ -1,5 +1,5 @@
 import { checkNames, type NamesOf } from '../options.ts'
-import type { BreakerOptions } from '../switch/index.ts'
+import { checkBreaker } from '../switch/index.ts'
 import { requireMs, requireThat } from './call/plan.ts'
 import { CALL_STAGES, type SwitchBase, type SwitchOptions } from './options.ts'
 
@@ -39,24 +39,13 @@ export function checkOptions<T extends object>(options: SwitchOptions<T>): void 
   const isStage = typeof standby === 'string' && CALL_STAGES.includes(standby)
   const isFlag = typeof standby === 'object' && typeof standby.flag === 'string'
   requireThat(isStage || isFlag, 'standby', standby, `${CALL_STAGES.join(', ')} or { flag }`)
-  checkBreaker(options.breaker ?? {})
+  checkBreaker('createSwitch', options.breaker ?? {}, (holds, option, value, right) =>
+    requireThat(holds, `breaker.${option}`, value, right),
+  )
   for (const method of Object.keys(methods ?? {})) {
     for (const side of ['off', 'on'] as const) {
       const own: unknown = Reflect.get(options[side], method)
       requireThat(typeof own === 'function', `methods.${method}`, own, `a method that ${side} has`)
     }
   }
-}
-
-const BREAKER: NamesOf<BreakerOptions> = { window: true, failures: true, probeIntervalMs: true }
-
-function checkBreaker(options: BreakerOptions): void {
-  checkNames('createSwitch: breaker', options, BREAKER)
-  const { window = 10, failures = 5, probeIntervalMs = 250 } = options
-  const isWhole = (value: number, most: number): boolean =>
-    Number.isInteger(value) && value >= 1 && value <= most
-  requireThat(isWhole(window, 31), 'breaker.window', window, 'a whole number from 1 to 31')
-  const most = `a whole number from 1 to window, which is ${window}`
-  requireThat(isWhole(failures, window), 'breaker.failures', failures, most)
-  requireMs('breaker.probeIntervalMs', probeIntervalMs)
 }

@@ -16,7 +16,7 @@ export {
   HistoryWatch,
   type HistoryWatchOptions,
 } from './history/history-watch.ts'
-export { askAll } from './confirm/confirm.ts'
+export { askIfThere } from './confirm/confirm.ts'
 export { type JudgeOptions, judgeProcess } from './confirm/judge-process.ts'
 export { entryOf, linesOf } from './history/record.ts'
 export { parseHistory } from './history/history.ts'

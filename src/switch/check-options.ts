@@ -1,7 +1,7 @@
 import type { CacheBackend } from '../cache/index.ts'
 import { parseTtl } from '../cache/index.ts'
 import { checkNames, type NamesOf, requireOption } from '../options.ts'
-import type { BreakerOptions } from './sides/breaker.ts'
+import { checkBreaker } from './sides/check-breaker.ts'
 import { type CacheSwitchOptions, STANDBY_POLICIES } from './options.ts'
 import { checkJitter } from './values.ts'
 
@@ -29,8 +29,6 @@ const OPTIONS: NamesOf<CacheSwitchOptions> = {
   telemetry: true,
   onEvent: true,
 }
-
-const BREAKER: NamesOf<BreakerOptions> = { window: true, failures: true, probeIntervalMs: true }
 
 /** The least of each, and what it is without being given. */
 const LIMITS = {
@@ -88,32 +86,13 @@ export function checkOptions(options: CacheSwitchOptions): void {
         least,
       ), limit, value, `give a number of at least ${least}; it is ${usual} without`)
   }
-  if (breaker !== undefined) checkBreaker(breaker)
+  if (breaker !== undefined) {
+    checkBreaker(call, breaker, (holds, option, value, right) =>
+      requireOption(holds, `${call}: breaker`, option, value, `give ${right}`),
+    )
+  }
   if (options.defaultTtl !== undefined) parseTtl(options.defaultTtl)
   checkJitter('createCacheSwitch', 'ttlJitter', options.ttlJitter ?? 0)
-}
-
-function checkBreaker(options: BreakerOptions): void {
-  const call = 'createCacheSwitch: breaker'
-  checkNames(call, options, BREAKER)
-  const { window = 10, failures = 5, probeIntervalMs = 250 } = options
-  const whole = (value: number, most: number): boolean =>
-    Number.isInteger(value) && value >= 1 && value <= most
-  requireOption(whole(window, 31), call, 'window', window, 'give a whole number from 1 to 31')
-  requireOption(
-    whole(failures, window),
-    call,
-    'failures',
-    failures,
-    `give a whole number from 1 to window, which is ${window}`,
-  )
-  requireOption(
-    atLeast(probeIntervalMs, 1),
-    call,
-    'probeIntervalMs',
-    probeIntervalMs,
-    'give milliseconds',
-  )
 }
 
 function atLeast(value: unknown, least: number): boolean {

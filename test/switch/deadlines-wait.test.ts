@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import { expect, test } from 'vitest'
-import { Deadlines } from '../../src/switch/sides/deadlines.ts'
+import { expect, test, vi } from 'vitest'
+import { Deadlines, LONGEST_TIMER_MS } from '../../src/switch/sides/deadlines.ts'
 import { deferred } from '../support/deferred.ts'
 
 const never = new Promise<string>(() => {})
@@ -44,3 +44,15 @@ test('what is made of an answer may fail, too', async () => {
   await expect(waited).rejects.toThrow('broken')
   deadlines.close()
 })
+
+test.each([Number.POSITIVE_INFINITY, 2 ** 40])(
+  'a deadline of %d ms, beyond a timer, does not fire again and again',
+  (ms) => {
+    const set = vi.spyOn(globalThis, 'setTimeout')
+    const deadlines = new Deadlines(ms, 'find on new')
+    void deadlines.hold(never)
+    expect(set.mock.calls.map(([, after]) => after)).toEqual([LONGEST_TIMER_MS])
+    deadlines.close()
+    set.mockRestore()
+  },
+)

@@ -116,6 +116,11 @@ describe('what cannot work is refused, with the value and what to do', () => {
       `${OPTIONS}createCacheSwitch: breaker: failures cannot be 5 | give a whole number from 1 to window, which is 4`,
     ],
     [
+      'probes without an end',
+      () => switchWith({ breaker: { probeIntervalMs: Number.POSITIVE_INFINITY } }),
+      `${OPTIONS}createCacheSwitch: breaker: probeIntervalMs cannot be Infinity | give milliseconds from 1 on, at most 2147483647`,
+    ],
+    [
       'a deadline of text',
       () => switchWith({ deadlineMs: '100' }),
       `${OPTIONS}createCacheSwitch: deadlineMs cannot be "100" | give milliseconds above 0, or { off, on }; it is 100 without`,

@@ -1,6 +1,6 @@
 import { isDeepStrictEqual } from 'node:util'
 import { requireOption } from '../../options.ts'
-import { Deadlines } from '../../switch/index.ts'
+import { Deadlines, LONGEST_TIMER_MS } from '../../switch/index.ts'
 import type { CallRecorder } from '../../telemetry/index.ts'
 import type { Side } from '../../side.ts'
 import type { CompareOptions, PlainCall, ReadCall, WriteCall } from '../options.ts'
@@ -136,12 +136,9 @@ function check(name: string, given: Given): void {
   requireThat(!streamed, `${name}.compare`, 'a stream', 'a method that returns no stream')
 }
 
-/** Above it a timer of Node fires at once, again and again. */
-const MOST_MS = 2_147_483_647
-
 export function requireMs(option: string, ms: unknown): void {
-  const fits = typeof ms === 'number' && ms > 0 && ms <= MOST_MS
-  requireThat(fits, option, ms, `milliseconds above 0, at most ${MOST_MS}`)
+  const fits = typeof ms === 'number' && ms > 0 && ms <= LONGEST_TIMER_MS
+  requireThat(fits, option, ms, `milliseconds above 0, at most ${LONGEST_TIMER_MS}`)
 }
 
 /** @param right what the option takes */

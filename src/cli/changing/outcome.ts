@@ -26,8 +26,12 @@ export function newSideWarning({ edit, processes }: ChangeResult): string {
   const down = newSideDown(processes)
   return down === ''
     ? ''
-    : `${down}: its users are served by the old side or the origin until it answers; see why, or route them to the old side with switchback rollback`
+    : `${down}: ${SERVED_BY_OTHERS}; see why, or route them to the old side with switchback rollback`
 }
+
+/** What that means for whom the flag sends there. */
+export const SERVED_BY_OTHERS =
+  'its users are served by the old side or the origin until it answers'
 
 /** Where the new side is down; `''` where it is not. */
 export function newSideDown(processes: ProcessConfirmation | undefined): string {

@@ -1,5 +1,5 @@
 import { probeUsers } from '../../flagfile/index.ts'
-import { askAll, createOfrepClient } from '../../rollout/index.ts'
+import { askIfThere, createOfrepClient } from '../../rollout/index.ts'
 import { type ProcessAnswer, type ProcessesOptions, processSources } from '../../scrape/index.ts'
 
 /** Who is asked what is still served, while the file cannot be read. */
@@ -23,10 +23,10 @@ async function ofFlagd({ flag, flagd, signal }: StillServedOptions): Promise<str
   if (flagd === false) return ''
   using client = createOfrepClient({ url: flagd })
   const probes = probeUsers(flag).map((user) => ({ user, before: '', after: '' }))
-  const [scout] = await askAll(client, flag, probes.slice(0, 1), signal)
-  if (scout instanceof Error) return scout.message
+  const answers = await askIfThere(client, flag, probes, signal)
+  if (answers instanceof Error) return answers.message
   const counts = new Map<string, number>()
-  for (const served of await askAll(client, flag, probes, signal)) {
+  for (const served of answers) {
     const answer = served instanceof Error ? served.message : served.errorCode || served.answer
     counts.set(answer, (counts.get(answer) ?? 0) + 1)
   }

@@ -158,6 +158,18 @@ function explain(outcome: Outcome, flag: string, again = false): [cause: string,
   }
 }
 
+/** As {@link askAll}, but one user first: whoever does not answer for that one is asked no more. */
+export async function askIfThere(
+  client: OfrepClient,
+  flag: string,
+  probes: readonly Probe[],
+  signal?: AbortSignal,
+): Promise<(Served | Error)[] | Error> {
+  const [scout] = await askAll(client, flag, probes.slice(0, 1), signal)
+  if (scout instanceof Error) return scout
+  return askAll(client, flag, probes, signal)
+}
+
 /** Asks for all users, a few at a time; errors are returned as values. */
 export async function askAll(
   client: OfrepClient,

@@ -1,4 +1,4 @@
-import { askAll } from './confirm.ts'
+import { askIfThere } from './confirm.ts'
 import type { FlagsDocument } from '../file/document.ts'
 import { createOfrepClient } from './ofrep.ts'
 import { boundaryProbes } from '../users/probes.ts'
@@ -33,17 +33,10 @@ export async function compareServed(
     ...(timeoutMs === undefined ? {} : { timeoutMs }),
   })
   const probes = await boundaryProbes(document, flag, count)
-  const [first] = probes
-  const [scout] = first === undefined ? [] : await askAll(client, flag, [first], signal)
-  if (scout === undefined || scout instanceof Error) {
-    return {
-      state: 'unreachable',
-      probes: 0,
-      agreeing: 0,
-      detail: scout?.message ?? 'no test user found',
-    }
-  }
-  const answers = await askAll(client, flag, probes, signal)
+  const none = { state: 'unreachable', probes: 0, agreeing: 0 } as const
+  if (probes.length === 0) return { ...none, detail: 'no test user found' }
+  const answers = await askIfThere(client, flag, probes, signal)
+  if (answers instanceof Error) return { ...none, detail: answers.message }
   let agreeing = 0
   let detail = ''
   for (const [index, probe] of probes.entries()) {

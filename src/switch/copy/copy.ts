@@ -142,8 +142,9 @@ export async function copy(parts: CopyKeyParts, options: CopyOptions): Promise<C
       groups.open(page.cursor)
       isWhole = await begin(names)
       if (!isWhole) break
-      scanned += page.names.length - names.length
-      skipped += page.names.length - names.length
+      const others = page.names.length - names.length
+      scanned += others
+      skipped += others
     }
     if (isWhole) groups.close()
     await groups.rest()

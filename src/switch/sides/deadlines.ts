@@ -1,5 +1,8 @@
 import { SwitchbackError } from '../../errors.ts'
 
+/** Above it a timer of Node fires at once, again and again. */
+export const LONGEST_TIMER_MS = 2_147_483_647
+
 /** Receives how each held operation ended. */
 export interface OutcomeListener {
   succeeded(): void
@@ -73,7 +76,8 @@ export class Deadlines {
   #arm(ms: number): NodeJS.Timeout {
     // Answers that arrived while the event loop was stalled are read between the timer and the immediate,
     // so that our own stall is not mistaken for a slow side.
-    return setTimeout(() => setImmediate(() => this.#sweep()), Math.max(1, ms)).unref()
+    const after = Math.min(Math.max(1, ms), LONGEST_TIMER_MS)
+    return setTimeout(() => setImmediate(() => this.#sweep()), after).unref()
   }
 
   #sweep(): void {

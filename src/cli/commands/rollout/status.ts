@@ -28,7 +28,7 @@ import {
   processesJson,
   processOptions,
 } from '../../changing/processes-option.ts'
-import { newSideDown } from '../../changing/outcome.ts'
+import { newSideDown, SERVED_BY_OTHERS } from '../../changing/outcome.ts'
 import { stillServed } from '../../changing/still-served.ts'
 import { findTarget, targetOptions } from '../../changing/target.ts'
 
@@ -144,7 +144,6 @@ the remote has), on one line.`,
   },
 })
 
-const SERVED_BY_OTHERS = 'its users are served by the old side or the origin until it answers'
 const NOBODY_IS_SENT = 'nobody is sent there; it must answer before users are'
 
 /** Why the text may not be what all others have; `undefined` where it is. */
