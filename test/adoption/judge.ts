@@ -27,7 +27,7 @@ export interface Op {
 export interface Loaded {
   readonly op: Op
   readonly at: number
-  /** When a request had ended that proves the value was on this side. */
+  /** When a request of the switch had ended that proves the value was on this side. */
   readonly seenOn: Readonly<Record<Side, number[]>>
 }
 

@@ -285,9 +285,9 @@ function newOp(id: string, kind: Op['kind'], by: Version, side: Side, began: num
   return { id, kind, by, side, began, ended: NEVER, ...found }
 }
 
-/** Where the value was when it was read, for certain. */
+/** Where the switch has found or stored the value, for certain. What the old program sees tells the switch nothing. */
 function sidesOf(read: Op, value: Loaded): readonly Side[] {
-  if (read.by === 'old') return ['off']
+  if (read.by === 'old') return []
   if (read.hit) return [read.side]
   // Its own load, or one that it has joined.
   if (value.op.ended > read.began) return read.storedOn
