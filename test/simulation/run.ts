@@ -125,6 +125,10 @@ class World {
   /** What users of each side saw in the end. */
   readonly #last = new Map<string, string>()
   #excusedUntil = 0
+  /** What readers saw of a copy. */
+  readonly #seenInCopy = new Set<unknown>()
+  /** The host's clock was set ahead by more than a tombstone lives: the files have none that was left before. */
+  #isAhead = false
   #starts = 0
   /** A write was known to its process alone. */
   #alone = false
@@ -464,9 +468,12 @@ class World {
     const excused = began < this.#excusedUntil
     this.#machine.tell(() => `${told} returns ${value === undefined ? 'nothing' : String(value)}`)
     const wrong = this.truth.judge(key, floor, value)
-    const lost = wrong !== undefined && this.#outsiders?.mayComeBack(value) === true
-    if (wrong !== undefined && (excused || lost || this.#isSplit())) this.truth.excusedReads += 1
-    else if (wrong !== undefined) this.problem(wrong)
+    if (wrong === undefined) return value
+    if (excused) this.#seenInCopy.add(value)
+    const moved = this.#isAhead && this.#seenInCopy.has(value)
+    const lost = this.#outsiders?.mayComeBack(value) === true
+    if (excused || moved || lost || this.#isSplit()) this.truth.excusedReads += 1
+    else this.problem(wrong)
     return value
   }
 
@@ -670,6 +677,7 @@ class World {
         return
       case 'host-clock':
         machine.wallOffset += STEPS[pick % STEPS.length]!
+        this.#isAhead ||= STEPS[pick % STEPS.length]! >= this.#plan.tombstoneTtl
         return
       default:
         throw new Error(`no such fault: ${String(kind)}`)
