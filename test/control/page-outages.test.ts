@@ -29,7 +29,7 @@ test('the token wall: asked for, wrong, right; the rollback goes on by itself', 
   expect(await shareIn(walled.file)).toBe(30)
   await page.fill('#token input', token)
   await page.keyboard.press('Enter')
-  await shows(page, '#back-result', /Back: served after \d+ ms/)
+  await shows(page, '#back-result', /Back: served after [\d,]+ ms/)
   expect(await shareIn(walled.file)).toBe(0)
   // Kept for the tab, and nowhere else.
   expect(
@@ -77,7 +77,7 @@ test('the server dies and comes back: the page says so, names the other way, and
     await page.waitForSelector('body[data-live=live]')
     await shows(page, '#guard', /baseline|no metrics yet|evidence/)
     await page.click('#rollback')
-    await shows(page, '#back-result', /Back\.\s*1 of 1 processes confirm it after \d+ ms/)
+    await shows(page, '#back-result', /Back\.\s*1 of 1 processes confirm it after [\d,]+ ms/)
     expect(await shareIn(flags.file)).toBe(0)
     expect(
       complaints.filter((text) => !/ERR_CONNECTION_REFUSED|ERR_INCOMPLETE|ERR_/.test(text)),

@@ -65,7 +65,7 @@ async function setShare(page: Page, share: number): Promise<void> {
   await shows(page, '#review', new RegExp(`^Review .* → ${share} %$`))
   await page.click('#review')
   await page.click('#agree')
-  await shows(page, '#split .outcome', /flagd serves it, after \d+ ms; 1 of 1 process/)
+  await shows(page, '#split .outcome', /flagd serves it, after [\d,]+ ms; 1 of 1 process/)
 }
 
 describe('the page in Chromium', () => {
@@ -112,7 +112,7 @@ describe('the page in Chromium', () => {
     await page.fill('input[name=who]', 'Ann')
     await page.fill('input[name=reason]', 'safe since Monday')
     await page.click('#agree')
-    await shows(page, '#split .outcome', /10 % → 25 %: flagd serves it, after \d+ ms/)
+    await shows(page, '#split .outcome', /10 % → 25 %: flagd serves it, after [\d,]+ ms/)
     expect(await shareIn(room.file)).toBe(25)
     await shows(page, '#last', /10 % → 25 %\s[^]*by Ann: safe since Monday/)
     await shows(page, '#history li', /Ann, control, from 127\.0\.0\.1: safe since Monday/)
@@ -122,7 +122,7 @@ describe('the page in Chromium', () => {
     await shows(
       page,
       '#back-result',
-      /Back: served after \d+ ms\.\s.*probe users was back after \d+ ms/,
+      /Back: served after [\d,]+ ms\.\s.*probe users was back after [\d,]+ ms/,
     )
     expect(await shareIn(room.file)).toBe(0)
     await shows(page, '#rollback', /all users are on the old side/)

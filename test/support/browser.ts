@@ -57,8 +57,11 @@ export function textOf(page: Page, selector: string): Promise<string> {
   return page.locator(selector).first().innerText()
 }
 
-export function shows(page: Page, selector: string, pattern: RegExp): Promise<void> {
-  return until(`${selector} shows ${pattern}`, async () =>
-    pattern.test(await textOf(page, selector)),
-  )
+/** Waits until it shows that; fails with what it shows instead. */
+export async function shows(page: Page, selector: string, pattern: RegExp): Promise<void> {
+  let text = ''
+  const look = async (): Promise<boolean> => pattern.test((text = await textOf(page, selector)))
+  await until(`${selector} shows ${pattern}`, look).catch((cause: unknown) => {
+    throw new Error(`${String(cause)}; it shows ${JSON.stringify(text)}`, { cause })
+  })
 }

@@ -55,7 +55,8 @@ export function openInMemory(decider: Decider): Business {
 }
 
 function openBusiness(decider: Decider, off: CacheBackend, cleanUp?: () => void): Business {
-  const cache = createCacheSwitch({ flag: FLAG, off, on: memoryCache(), decider })
+  // A file that a busy machine reads too late would be one load more.
+  const cache = createCacheSwitch({ flag: FLAG, off, on: memoryCache(), decider, deadlineMs: 5000 })
   const profiles = new Profiles(cache)
   return {
     profiles,
