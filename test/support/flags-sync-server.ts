@@ -4,7 +4,12 @@ import { Server, ServerCredentials } from '@grpc/grpc-js'
 import type { ServerWritableStream, ServiceDefinition } from '@grpc/grpc-js'
 import { fromJSON } from '@grpc/proto-loader'
 
-type Stream = ServerWritableStream<object, { flagConfiguration: string }>
+interface Message {
+  readonly flagConfiguration: string
+  readonly syncContext?: { readonly fields: object }
+}
+
+type Stream = ServerWritableStream<object, Message>
 
 const proto = fromJSON({
   nested: {
@@ -15,7 +20,15 @@ const proto = fromJSON({
             v1: {
               nested: {
                 SyncFlagsRequest: { fields: { providerId: { type: 'string', id: 1 } } },
-                SyncFlagsResponse: { fields: { flagConfiguration: { type: 'string', id: 1 } } },
+                SyncFlagsResponse: {
+                  fields: {
+                    flagConfiguration: { type: 'string', id: 1 },
+                    syncContext: { type: 'Struct', id: 2 },
+                  },
+                },
+                // google.protobuf.Struct, as far as texts go.
+                Struct: { fields: { fields: { keyType: 'string', type: 'Value', id: 1 } } },
+                Value: { fields: { stringValue: { type: 'string', id: 3 } } },
                 FlagSyncService: {
                   methods: {
                     SyncFlags: {
@@ -40,6 +53,8 @@ export class SyncServer implements AsyncDisposable {
   readonly streams: Stream[] = []
   /** What a new stream is sent; nothing when undefined. */
   content: string | undefined
+  /** What it adds to each context, by name. */
+  context: Readonly<Record<string, string>> = {}
   readonly #server = new Server()
 
   static async start(content?: object): Promise<[server: SyncServer, port: number]> {
@@ -51,7 +66,7 @@ export class SyncServer implements AsyncDisposable {
   /** To all open streams. */
   send(content: object | string): void {
     const text = typeof content === 'string' ? content : JSON.stringify(content)
-    for (const stream of this.streams) stream.write({ flagConfiguration: text })
+    for (const stream of this.streams) stream.write(this.#message(text))
   }
 
   /** Ends all streams in order, with status OK. */
@@ -66,6 +81,12 @@ export class SyncServer implements AsyncDisposable {
       session.goaway(constants.NGHTTP2_ENHANCE_YOUR_CALM, 0, Buffer.from('too_many_pings'))
       session.destroy(undefined, constants.NGHTTP2_ENHANCE_YOUR_CALM)
     }
+  }
+
+  #message(flagConfiguration: string): Message {
+    const named = Object.entries(this.context)
+    const fields = Object.fromEntries(named.map(([name, stringValue]) => [name, { stringValue }]))
+    return { flagConfiguration, ...(named.length > 0 && { syncContext: { fields } }) }
   }
 
   /** Of the server's internals: it offers no way to end a connection by a code. */
@@ -85,7 +106,7 @@ export class SyncServer implements AsyncDisposable {
     this.#server.addService(proto['flagd.sync.v1.FlagSyncService'] as ServiceDefinition, {
       SyncFlags: (stream: Stream) => {
         this.streams.push(stream)
-        if (this.content !== undefined) stream.write({ flagConfiguration: this.content })
+        if (this.content !== undefined) stream.write(this.#message(this.content))
       },
     })
     return new Promise((resolve, reject) => {

@@ -21,11 +21,26 @@ const MAX_SHARED = 256
 /** Makes equal answers one object: a million users share a handful. */
 export class Answers {
   readonly #shared = new Map<string, Answer>()
+  readonly #last: { [side in Side]?: Answer } = {}
 
   of(parts: AnswerParts): Answer {
+    const { side, variant, reason, errorCode } = parts
+    const last = this.#last[side]
+    // Most follow one of the same kind.
+    if (
+      last?.live.variant === variant &&
+      last.live.reason === reason &&
+      last.live.errorCode === errorCode
+    ) {
+      return last
+    }
+    return this.#named(parts)
+  }
+
+  #named(parts: AnswerParts): Answer {
     const name = JSON.stringify([parts.side, parts.variant, parts.reason, parts.errorCode])
     const known = this.#shared.get(name)
-    if (known !== undefined) return known
+    if (known !== undefined) return (this.#last[parts.side] = known)
     const answer = {
       live: Object.freeze({ ...parts, source: 'live' as const }),
       remembered: Object.freeze({ ...parts, source: 'remembered' as const }),

@@ -64,6 +64,7 @@ class RememberingDecider extends RememberedDecisions implements FlagDecider {
       this.#split = new LiveSplitWatch({
         ...liveSplit,
         client: this.#client,
+        plain: options.client === undefined,
         flag,
         feature,
         onNarrowed: (announced) => this.#narrowed(announced),
@@ -125,9 +126,17 @@ class RememberingDecider extends RememberedDecisions implements FlagDecider {
     return this.#start(key, context)
   }
 
-  #start(key: string, context: DecisionContext): Promise<Decision> {
-    const { flag, feature, deadlineMs } = this.#options
+  #start(key: string, context: DecisionContext): Decision | Promise<Decision> {
+    const { flag, feature, client } = this.#options
     const trial = { key, at: ticks(), epoch: this.epoch, changes: this.#service.changes }
+    const asked = evaluationContext(context, feature)
+    const result = evaluateBoolean(this.#client, flag, asked, client === undefined)
+    return result instanceof Promise ? this.#wait(trial, result) : this.#learn(trial, result)
+  }
+
+  /** No longer than the deadline. */
+  #wait(trial: Trial, evaluation: Promise<Evaluation<boolean>>): Promise<Decision> {
+    const { key } = trial
     const flight = new Promise<Decision>((resolve) => {
       let late = false
       const land = (decision: Decision): void => {
@@ -141,18 +150,16 @@ class RememberingDecider extends RememberedDecisions implements FlagDecider {
         land(this.#learnNothing(trial))
       }
       // After a stall of the event loop the answer may have arrived unread: read it first.
-      const timer = setTimeout(() => setImmediate(miss), deadlineMs)
+      const timer = setTimeout(() => setImmediate(miss), this.#options.deadlineMs)
       this.#underWay++
       evaluationBegins()
-      void evaluateBoolean(this.#client, flag, evaluationContext(context, feature)).then(
-        (result) => {
-          this.#underWay--
-          if (late) return this.#learnLate(trial, result)
-          late = true
-          clearTimeout(timer)
-          land(this.#learn(trial, result))
-        },
-      )
+      void evaluation.then((result) => {
+        this.#underWay--
+        if (late) return this.#learnLate(trial, result)
+        late = true
+        clearTimeout(timer)
+        land(this.#learn(trial, result))
+      })
     })
     this.#flights.set(key, flight)
     return flight

@@ -1,4 +1,10 @@
-import type { Client, EvaluationContext, EvaluationDetails } from '@openfeature/server-sdk'
+import type {
+  Client,
+  EvaluationContext,
+  EvaluationDetails,
+  ResolutionDetails,
+} from '@openfeature/server-sdk'
+import { resolveHere } from './ask-here.ts'
 import { outsideTransaction } from './transaction-context.ts'
 
 /** What came of asking the provider: a value of the type asked for, or why there is none. */
@@ -21,11 +27,19 @@ const ABOUT_THE_FLAG = new Set([
   'INVALID_CONTEXT',
 ])
 
+/**
+ * At once where the flags are in this process.
+ *
+ * @param plain the client is of our own making: nobody has wrapped it to see what it is asked
+ */
 export function evaluateBoolean(
   client: Client,
   flag: string,
   context: EvaluationContext,
-): Promise<Evaluation<boolean>> {
+  plain: boolean,
+): Evaluation<boolean> | Promise<Evaluation<boolean>> {
+  const resolved = plain ? resolveHere(client, flag, context) : undefined
+  if (resolved !== undefined) return understood(client, 'boolean', resolved)
   return evaluation(client, 'boolean', () => client.getBooleanDetails(flag, false, context))
 }
 
@@ -49,23 +63,31 @@ async function evaluation<T extends boolean | string>(
         ask().then(resolve, reject)
       })
     })
-    const { value, errorCode, variant, reason } = details
-    if (errorCode !== undefined) {
-      // flagd's provider also reports FLAG_NOT_FOUND when flagd is gone.
-      const answered = ABOUT_THE_FLAG.has(errorCode) && client.providerStatus === 'READY'
-      const message = textOf(details.errorMessage, '')
-      return { ok: false, errorCode: textOf(errorCode, 'GENERAL'), message, answered }
-    }
-    // The SDK hands on whatever a provider returns.
-    if (typeof value !== type) {
-      const message = `expected a ${type} flag, got ${typeof value}`
-      return { ok: false, errorCode: 'TYPE_MISMATCH', message, answered: true }
-    }
-    return { ok: true, value, variant: textOf(variant, ''), reason: textOf(reason, 'UNKNOWN') }
+    return understood(client, type, details)
   } catch (error) {
     const message = textOf(error instanceof Error ? error.message : error, 'the evaluation failed')
     return { ok: false, errorCode: 'GENERAL', message, answered: false }
   }
+}
+
+function understood<T extends boolean | string>(
+  client: Client,
+  type: 'boolean' | 'string',
+  details: ResolutionDetails<T>,
+): Evaluation<T> {
+  const { value, errorCode, variant, reason } = details
+  if (errorCode !== undefined) {
+    // flagd's provider also reports FLAG_NOT_FOUND when flagd is gone.
+    const answered = ABOUT_THE_FLAG.has(errorCode) && client.providerStatus === 'READY'
+    const message = textOf(details.errorMessage, '')
+    return { ok: false, errorCode: textOf(errorCode, 'GENERAL'), message, answered }
+  }
+  // The SDK hands on whatever a provider returns.
+  if (typeof value !== type) {
+    const message = `expected a ${type} flag, got ${typeof value}`
+    return { ok: false, errorCode: 'TYPE_MISMATCH', message, answered: true }
+  }
+  return { ok: true, value, variant: textOf(variant, ''), reason: textOf(reason, 'UNKNOWN') }
 }
 
 /** Providers pass on whatever they were given; an object here would break code that prints it. */

@@ -41,6 +41,8 @@ export interface LiveSplitOptions {
 
 export interface LiveSplitParts extends LiveSplitOptions {
   readonly client: Client
+  /** The client is of our own making. */
+  readonly plain: boolean
   readonly flag: string
   readonly feature: string | undefined
   /**
@@ -237,9 +239,9 @@ export class LiveSplitWatch {
     }
   }
 
-  #evaluate(targetingKey: string): Promise<Evaluation<boolean>> {
-    const { client, flag, feature } = this.#parts
-    return evaluateBoolean(client, flag, evaluationContext({ targetingKey }, feature))
+  #evaluate(targetingKey: string): Evaluation<boolean> | Promise<Evaluation<boolean>> {
+    const { client, plain, flag, feature } = this.#parts
+    return evaluateBoolean(client, flag, evaluationContext({ targetingKey }, feature), plain)
   }
 
   /** As the decider treats a user whom it remembers; `undefined` without an answer. */

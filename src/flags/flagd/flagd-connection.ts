@@ -1,11 +1,17 @@
 import type { FlagdProvider } from '@openfeature/flagd-provider'
 import { ProviderEvents } from '@openfeature/server-sdk'
-import type { EventDetails, Provider } from '@openfeature/server-sdk'
+import type {
+  EvaluationContext,
+  EventDetails,
+  Provider,
+  ResolutionDetails,
+} from '@openfeature/server-sdk'
 import { messageOf } from '../../errors.ts'
 import {
   changeStream,
   disableReconnect,
   disableReports,
+  enrichmentOf,
   insteadOfEvaluator,
 } from './flagd-internals.ts'
 import type { LoadedFlags } from '../source/loaded-flags.ts'
@@ -36,11 +42,15 @@ export type Resolve = Pick<
   | 'resolveObjectEvaluation'
 >
 
+type ResolveHere = (flag: string, context: EvaluationContext) => ResolutionDetails<boolean>
+
 /** One flagd provider, for one connection. */
 export class FlagdConnection {
   /** Evaluates as flagd does, whichever resolver is used. */
   readonly resolve: Resolve
   readonly hooks: NonNullable<Provider['hooks']>
+  /** `undefined` where OpenFeature's client has to be asked. */
+  readonly resolveHere: ResolveHere | undefined
   readonly #provider: FlagdProvider
   readonly #listener: ConnectionListener
 
@@ -57,6 +67,7 @@ export class FlagdConnection {
     disableReconnect(provider)
     const ours = flags !== undefined && insteadOfEvaluator(provider, (text) => this.#take(text))
     this.resolve = ours ? resolveBy(flags) : provider
+    this.resolveHere = ours ? hereBy(flags, enrichmentOf(provider)) : undefined
     provider.events.addHandler(ProviderEvents.Stale, (details?: EventDetails) => {
       listener.onLost(this, this.#cause || (details?.message ?? ''))
     })
@@ -107,6 +118,15 @@ export class FlagdConnection {
       return []
     }
   }
+}
+
+/** @param enrichment what flagd's provider adds to each context by a hook */
+function hereBy(
+  flags: LoadedFlags,
+  enrichment: (() => object) | undefined,
+): ResolveHere | undefined {
+  if (enrichment === undefined) return undefined
+  return (flag, context) => flags.resolve('boolean', flag, false, { ...context, ...enrichment() })
 }
 
 function resolveBy(flags: LoadedFlags): Resolve {

@@ -39,6 +39,16 @@ export function insteadOfEvaluator(
   return true
 }
 
+/** What the provider's one hook adds to each context: what flagd sends with its flags. */
+export function enrichmentOf({ hooks = [] }: FlagdProvider): (() => object) | undefined {
+  const [hook, ...more] = hooks as readonly { readonly enrichedContext?: () => object }[]
+  if (hook === undefined) return () => NOTHING
+  const { enrichedContext } = hook
+  return more.length > 0 ? undefined : enrichedContext
+}
+
+const NOTHING = {}
+
 /**
  * Whether a connection was closed for pings that came too often (GOAWAY with ENHANCE_YOUR_CALM);
  * gRPC keeps only these words of it.

@@ -129,6 +129,11 @@ export class SupervisedProvider implements Provider, ConnectionListener {
     return this.#resolver.resolveBooleanEvaluation(flag, value, context, logger)
   }
 
+  /** At once, and past OpenFeature's client; `undefined` where only that can answer. */
+  resolveHere(flag: string, context: EvaluationContext): ResolutionDetails<boolean> | undefined {
+    return this.#current?.resolveHere?.(flag, context)
+  }
+
   async resolveStringEvaluation(
     flag: string,
     value: string,

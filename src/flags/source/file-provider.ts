@@ -22,6 +22,9 @@ export interface FileProviderOptions {
 
 const SETTLE_MS = 50
 
+/** Those that a provider has read. */
+export let flagsOf: (provider: FileProvider) => LoadedFlags
+
 /**
  * An OpenFeature provider for a flags file, without a flagd: flagd's answers, and a file watch that
  * sees a change at once. Content that flagd would refuse changes nothing: the last good flags stay,
@@ -39,6 +42,10 @@ export class FileProvider implements Provider {
   /** When the first refused content was read; it may have been read while it was being written. */
   #doubtfulSince: number | undefined
   #closed = false
+
+  static {
+    flagsOf = (provider) => provider.#flags
+  }
 
   constructor(options: FileProviderOptions) {
     this.#path = resolve(options.path)
