@@ -108,6 +108,19 @@ describe('preview', () => {
     expect(moves.joins).toEqual({ count: 1, examples: ['user_1'] })
   })
 
+  it('reads the same users wherever the pieces of the stream end', async () => {
+    const text = 'a\n{"targetingKey":"é","plan":"x"}\r\n\r\n  b \rc\r\r\nd\r'
+    const bytes = Buffer.from(text)
+    for (let size = 1; size <= bytes.length; size++) {
+      const pieces: Buffer[] = []
+      for (let at = 0; at < bytes.length; at += size) pieces.push(bytes.subarray(at, at + size))
+      const read: User[] = []
+      const input = Readable.from(pieces, { objectMode: false })
+      for await (const users of parseUsers(input)) read.push(...users)
+      expect(read).toEqual(['a', { targetingKey: 'é', plan: 'x' }, 'b', 'c', 'd'])
+    }
+  })
+
   it('names the line that is no user', async () => {
     const users = parseUsers(Readable.from(['a\n{"key":"b"}\n']))
     await expect(preview({ flag, before: at(10), after: at(25), users })).rejects.toThrow(

@@ -11,6 +11,9 @@ interface Message {
 
 type Stream = ServerWritableStream<object, Message>
 
+/** Typed as a plain field, which has no `keyType`. */
+const MAP = { keyType: 'string', type: 'Value', id: 1 }
+
 const proto = fromJSON({
   nested: {
     flagd: {
@@ -27,7 +30,7 @@ const proto = fromJSON({
                   },
                 },
                 // google.protobuf.Struct, as far as texts go.
-                Struct: { fields: { fields: { keyType: 'string', type: 'Value', id: 1 } } },
+                Struct: { fields: { fields: MAP } },
                 Value: { fields: { stringValue: { type: 'string', id: 3 } } },
                 FlagSyncService: {
                   methods: {

@@ -1,5 +1,12 @@
 import { compile } from './compile.ts'
-import { distributionOf, fractional, share, standardBucketing } from './fractional.ts'
+import {
+  distributionOf,
+  fractional,
+  share,
+  shareOf,
+  standardBucketing,
+  standardHash,
+} from './fractional.ts'
 import { isList, isObject } from '../json.ts'
 import type { JsonValue } from '../json.ts'
 import type { Run } from '../operators/operators.ts'
@@ -24,8 +31,8 @@ export function splitOf(operand: JsonValue, depth: number): Run {
     const distribution = distributionOf(first.constant === null ? rest : [first.constant, ...rest])
     if (distribution === undefined) return () => null
     return (data) => {
-      const bucketBy = standardBucketing(data)
-      return bucketBy === undefined ? null : share(bucketBy, distribution)
+      const hash = standardHash(data)
+      return hash === undefined ? null : shareOf(hash, distribution)
     }
   }
   const distribution = distributionOf(rest)

@@ -32,8 +32,13 @@ export function distributionOf(entries: readonly JsonValue[]): Distribution | un
 }
 
 /** What a user with this value of the bucketing attribute gets. */
-export function share(bucketBy: string, { entries, total }: Distribution): JsonValue {
-  const bucket = bucketOf(murmur3(bucketBy), total)
+export function share(bucketBy: string, distribution: Distribution): JsonValue {
+  return shareOf(murmur3(bucketBy), distribution)
+}
+
+/** @param hash of the value */
+export function shareOf(hash: number, { entries, total }: Distribution): JsonValue {
+  const bucket = bucketOf(hash, total)
   let end = 0
   for (const { variant, weight } of entries) {
     end += weight
@@ -56,6 +61,22 @@ export function standardBucketing(data: JsonValue): string | undefined {
   if (typeof targetingKey !== 'string' || targetingKey === '') return undefined
   return flagKeyIn(data) + targetingKey
 }
+
+/** The hash of {@link standardBucketing}. A preview asks for that of each user twice in a row. */
+export function standardHash(data: JsonValue): number | undefined {
+  if (!isObject(data)) return undefined
+  const targetingKey = memberOf(data, 'targetingKey')
+  if (typeof targetingKey !== 'string' || targetingKey === '') return undefined
+  const flag = flagKeyIn(data)
+  if (targetingKey !== last.targetingKey || flag !== last.flag) {
+    last.targetingKey = targetingKey
+    last.flag = flag
+    last.hash = murmur3(flag + targetingKey)
+  }
+  return last.hash
+}
+
+const last = { targetingKey: '', flag: '', hash: 0 }
 
 /** `{"fractional": ...}`, its operand evaluated already. */
 export function fractional(values: JsonValue, data: JsonValue): JsonValue {

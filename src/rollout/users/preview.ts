@@ -10,10 +10,11 @@ export interface PreviewOptions {
   readonly before: FlagsDocument
   readonly after: FlagsDocument
   /**
-   * Who is evaluated: targeting keys or whole evaluation contexts, or a number of made-up users.
+   * Who is evaluated: targeting keys or whole evaluation contexts, also in lists, or a number of made-up
+   * users.
    * @default 100_000
    */
-  readonly users?: number | Iterable<User> | AsyncIterable<User>
+  readonly users?: number | Iterable<User | readonly User[]> | AsyncIterable<User | readonly User[]>
   /**
    * How many users who join, and how many who leave, are named in the result.
    * @default 5
@@ -61,7 +62,7 @@ export async function preview(options: PreviewOptions): Promise<Preview> {
   const evaluateAfter = after === before ? undefined : createEvaluator(after, flag)
   const onBefore = sidesOf(flagNode(before, flag))?.on ?? 'on'
   const onAfter = sidesOf(flagNode(after, flag))?.on ?? 'on'
-  const counts = { before: new Map<Answer, number>(), after: new Map<Answer, number>() }
+  const counts = { before: new Counts(), after: new Counts() }
   const joins = { count: 0, examples: [] as string[] }
   const leaves = { count: 0, examples: [] as string[] }
   let users = 0
@@ -71,8 +72,8 @@ export async function preview(options: PreviewOptions): Promise<Preview> {
     const old = evaluateBefore(user)
     const now = evaluateAfter === undefined ? old : evaluateAfter(user)
     users++
-    counts.before.set(old, (counts.before.get(old) ?? 0) + 1)
-    counts.after.set(now, (counts.after.get(now) ?? 0) + 1)
+    counts.before.add(old)
+    counts.after.add(now)
     const wasOn = old === onBefore
     const isOn = now === onAfter
     if (wasOn !== isOn) {
@@ -107,23 +108,48 @@ export async function preview(options: PreviewOptions): Promise<Preview> {
       if (timeToBreathe()) await breathe()
     }
   } else {
-    for await (const user of source) {
-      ask(user)
-      if (timeToBreathe()) await breathe()
+    for await (const some of source) {
+      for (const user of isList(some) ? some : [some]) {
+        ask(user)
+        if (timeToBreathe()) await breathe()
+      }
     }
   }
   signal?.throwIfAborted()
   onProgress?.(users)
   return {
     users,
-    on: { before: counts.before.get(onBefore) ?? 0, after: counts.after.get(onAfter) ?? 0 },
+    on: { before: counts.before.of(onBefore), after: counts.after.of(onAfter) },
     variants: {
-      before: Object.fromEntries([...counts.before].sort()),
-      after: Object.fromEntries([...counts.after].sort()),
+      before: counts.before.all(),
+      after: counts.after.all(),
     },
     joins,
     leaves,
     moves,
     movesByItself: movesByItself(before, flag) || movesByItself(after, flag),
+  }
+}
+
+function isList(users: User | readonly User[]): users is readonly User[] {
+  return Array.isArray(users)
+}
+
+class Counts {
+  readonly #counts = new Map<Answer, { of: number }>()
+
+  add(answer: Answer): void {
+    const count = this.#counts.get(answer)
+    if (count === undefined) this.#counts.set(answer, { of: 1 })
+    else count.of++
+  }
+
+  of(answer: Answer): number {
+    return this.#counts.get(answer)?.of ?? 0
+  }
+
+  all(): Record<Answer, number> {
+    const counts = [...this.#counts].map(([answer, { of }]) => [answer, of] as const)
+    return Object.fromEntries(counts.sort())
   }
 }

@@ -1,22 +1,38 @@
-import { createInterface } from 'node:readline'
 import type { Readable } from 'node:stream'
 import { quote, SwitchbackError } from '../../errors.ts'
 import type { User, UserContext } from './evaluate.ts'
 
 /**
  * Reads users from a stream, one a line: a targeting key as it is, or a JSON object with a
- * `targetingKey` and attributes. Empty lines are skipped.
+ * `targetingKey` and attributes. Empty lines are skipped. Gives those of each piece of the stream
+ * together: a promise for each of a million costs more than reading it.
  *
  * @throws {SwitchbackError} `SB_USERS_INVALID` with the number of the line.
  */
-export async function* parseUsers(input: Readable): AsyncGenerator<User> {
+export async function* parseUsers(input: Readable): AsyncGenerator<readonly User[]> {
+  input.setEncoding('utf8')
   let number = 0
-  for await (const raw of createInterface({ input, crlfDelay: Infinity })) {
-    number++
-    const line = raw.trim()
-    if (line === '') continue
-    yield line.startsWith('{') ? parseContext(line, number) : line
+  let rest = ''
+  const usersOf = (lines: readonly string[]): User[] => {
+    const users: User[] = []
+    for (const raw of lines) {
+      number++
+      const line = raw.trim()
+      if (line !== '') users.push(line.startsWith('{') ? parseContext(line, number) : line)
+    }
+    return users
   }
+  for await (const piece of input as AsyncIterable<string>) {
+    const lines = linesOf(rest + piece)
+    rest = lines.pop() ?? ''
+    yield usersOf(lines)
+  }
+  yield usersOf(linesOf(rest))
+}
+
+/** What ends with a carriage return may go on with a line feed. */
+function linesOf(text: string): string[] {
+  return text.includes('\r') ? text.split(/\r\n|\n|\r(?=[^])/) : text.split('\n')
 }
 
 function parseContext(line: string, number: number): User {
