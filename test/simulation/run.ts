@@ -127,8 +127,8 @@ class World {
   #excusedUntil = 0
   /** What readers saw of a copy. */
   readonly #seenInCopy = new Set<unknown>()
-  /** The host's clock was set ahead by more than a tombstone lives: the files have none that was left before. */
-  #isAhead = false
+  /** A fence is in their place, or they have ended: the host's clock was set ahead by more than they live. */
+  #filesLackTombstones = false
   #starts = 0
   /** A write was known to its process alone. */
   #alone = false
@@ -319,6 +319,7 @@ class World {
       onEvent: (event) => {
         if (event.type === 'ledger-failed') owner.untold += 1
         if (event.type === 'fenced') this.#outsiders?.fenced(event.side)
+        this.#filesLackTombstones ||= event.type === 'fenced' && event.side === 'off'
         this.#machine.tell(() => `${owner.name} says: ${JSON.stringify(event)}`)
       },
       ...rest,
@@ -470,7 +471,7 @@ class World {
     const wrong = this.truth.judge(key, floor, value)
     if (wrong === undefined) return value
     if (excused) this.#seenInCopy.add(value)
-    const moved = this.#isAhead && this.#seenInCopy.has(value)
+    const moved = this.#filesLackTombstones && this.#seenInCopy.has(value)
     const lost = this.#outsiders?.mayComeBack(value) === true
     if (excused || moved || lost || this.#isSplit()) this.truth.excusedReads += 1
     else this.problem(wrong)
@@ -677,7 +678,7 @@ class World {
         return
       case 'host-clock':
         machine.wallOffset += STEPS[pick % STEPS.length]!
-        this.#isAhead ||= STEPS[pick % STEPS.length]! >= this.#plan.tombstoneTtl
+        this.#filesLackTombstones ||= STEPS[pick % STEPS.length]! >= this.#plan.tombstoneTtl
         return
       default:
         throw new Error(`no such fault: ${String(kind)}`)
