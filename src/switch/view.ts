@@ -132,7 +132,7 @@ export class CallerView implements CacheView {
 
   setMany<T>(entries: Iterable<readonly [string, T]>, options?: SetOptions): Promise<void> {
     return setMany(entries, options, this.#parts.values, (key, payload) =>
-      this.#write('set', (view) => view.#store(key, payload, options)),
+      this.#write('set', (view) => view.#store(key, payload, this.#parts.values.ttlOf(options))),
     )
   }
 
@@ -143,7 +143,7 @@ export class CallerView implements CacheView {
   namespace(name: string): CacheNamespace {
     const { generations } = this.#parts
     // Not the user's operations, but what could not be told of them is.
-    const parts = { ...this.#parts, recorder: noTelemetry, losses: undefined, policy: ALONE }
+    const parts = { ...this.#parts, recorder: noTelemetry, losses: undefined, policy: ON_BOTH }
     const view = new CallerView(parts, { ...this.#caller, side: generations.side })
     return new NamespaceView(this, view, generations, name)
   }
@@ -175,25 +175,25 @@ export class CallerView implements CacheView {
 
   async #set(key: string, value: unknown, options?: SetOptions): Promise<void> {
     checkKey(key)
-    await this.#store(key, this.#parts.values.encode(value), options)
+    const { values } = this.#parts
+    await this.#store(key, values.encode(value), values.ttlOf(options))
   }
 
-  /** Sets the value, or `instead` where the side does not take it. True: the value. */
+  /** Sets the value without an end, or `instead` where the side does not take it. True: the value. */
   setEither(key: string, value: string, instead: string): Promise<boolean> {
     const { values } = this.#parts
     return this.#write('set', (view) =>
-      view.#store(key, values.encode(value), undefined, values.encode(instead)),
+      view.#store(key, values.encode(value), Number.POSITIVE_INFINITY, values.encode(instead)),
     )
   }
 
   async #store(
     key: string,
     payload: string,
-    options?: SetOptions,
+    ttlMs: number,
     instead: string = payload,
   ): Promise<boolean> {
     const { values, coherence, loads, background, losses, recorder } = this.#parts
-    const ttlMs = values.ttlOf(options)
     const op = await this.#begin('set', key)
     const entry = values.entry(payload, ttlMs)
     const other = instead === payload ? entry : values.entry(instead, ttlMs)
@@ -292,7 +292,8 @@ function noLoader(given: unknown): SwitchbackError {
   )
 }
 
-const ALONE = { current: 'invalidate' } as const
+/** While the side that has the generations is out, the other one has the same. */
+const ON_BOTH = { current: 'mirror' } as const
 
 /** The decisions without asking the flag. */
 const ONLY: Readonly<Record<Side, Decision>> = {

@@ -164,6 +164,17 @@ describe('a namespace', () => {
     expect(await of(other.onUser).delete(key)).toBe(true)
   })
 
+  test('does not end with `defaultTtl`, which is that of its values', async () => {
+    const { offUser, off, on } = world.actor({ ...PATIENT, defaultTtl: '1m' })
+    const name = world.key()
+    await offUser.namespace(name).set('k', 'v')
+    const { expiresAt } = await on.read(`${name}:#generation`)
+    expect(expiresAt).toBeGreaterThan(Date.now() + 86_400_000)
+    await vi.waitFor(async () =>
+      expect(await off.read(`${name}:#generation`)).toMatchObject({ expiresAt }),
+    )
+  })
+
   test('two users, one of each side, who begin it at once have the same one', async () => {
     const { offUser, onUser } = world.actor(PATIENT)
     for (let i = 0; i < 10; i += 1) {

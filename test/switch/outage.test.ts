@@ -1,5 +1,6 @@
 // @needs redis
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import type { CacheNamespace } from '../../src/cache/index.ts'
 import type { Decision } from '../../src/flags/index.ts'
 import { createTelemetry } from '../../src/telemetry/index.ts'
 import { deferred } from '../support/deferred.ts'
@@ -54,6 +55,43 @@ describe('Redis out', () => {
       expect(await offUser.get(key)).toBe('v3')
     })
   }
+
+  test('a namespace keeps what users of the other side have in it, when it begins and when it ends', async () => {
+    const { onUser, offUser, off, on, cache } = world.actor({
+      machine: 'namespace',
+      deadlineMs: 100,
+    })
+    const parts = [offUser, onUser].map((user) => user.namespace('profiles'))
+    const [files] = parts as [CacheNamespace]
+    const keys = Array.from({ length: 10 }, () => world.key())
+    let loads = 0
+    const load = (): number => (loads += 1)
+    const all = (): Promise<unknown> => Promise.all(keys.map((key) => files.getOrSet(key, load)))
+    const generations = (): Promise<readonly string[]> =>
+      Promise.all([on, off].map(async (side) => (await side.read('profiles:#generation')).payload))
+    // On a busy machine the first may be out.
+    await until('both have the generation', async () => {
+      await all()
+      const [one, other] = await generations()
+      return one !== '' && one === other && cache.health().ok
+    })
+    loads = 0
+    world.redis.freeze()
+    try {
+      await until('the side is out', async () => {
+        await onUser.get('any')
+        return !cache.health().on.ok
+      })
+      await all()
+    } finally {
+      world.redis.thaw()
+    }
+    await until('the side is back', () => cache.health().ok)
+    await all()
+    expect(loads).toBe(0)
+    await parts[1]!.clear()
+    for (const part of parts) expect(await part.get(keys[0]!)).toBeUndefined()
+  })
 
   test('it is noticed while nobody uses it, and so is its return', async () => {
     const { cache, events } = world.actor({ machine: 'idle', deadlineMs: 100 })
