@@ -1299,6 +1299,27 @@ export const mutations = [
     tests: [many('two clears that cross')],
   },
   {
+    name: 'namespace: the other side has no copy of its generation',
+    file: 'src/switch/view.ts',
+    from: "const ON_BOTH = { current: 'mirror' } as const",
+    to: "const ON_BOTH = { current: 'invalidate' } as const",
+    args: NAMESPACE,
+    tests: [
+      {
+        file: 'test/switch/outage.test.ts',
+        title: 'a namespace keeps what users of the other side',
+      },
+    ],
+  },
+  {
+    name: 'namespace: its generation ends with the default TTL',
+    file: 'src/switch/view.ts',
+    from: 'values.encode(value), Number.POSITIVE_INFINITY, values',
+    to: 'values.encode(value), values.ttlOf(undefined), values',
+    args: NAMESPACE,
+    tests: [many('does not end with `defaultTtl`')],
+  },
+  {
     name: 'namespace: who joins a beginning does not look what came of it',
     file: 'src/switch/namespace.ts',
     from: 'joined = true\n        await beginning\n',

@@ -127,6 +127,8 @@ class World {
   #excusedUntil = 0
   /** What readers saw of a copy. */
   readonly #seenInCopy = new Set<unknown>()
+  /** Until the running processes have seen that the clock of Redis was set ahead. */
+  #steppedUntil = 0
   /** A fence is in their place, or they have ended: the host's clock was set ahead by more than they live. */
   #filesLackTombstones = false
   #starts = 0
@@ -273,6 +275,11 @@ class World {
       this.#processes[i] === undefined ? `p${i}` : `p${i}#${this.#starts}`,
       plan,
     )
+    if (this.#machine.now < this.#steppedUntil) {
+      const others = this.#processes.some((one) => !one.dead && !one.closed)
+      if (others) this.#excusedUntil = Math.max(this.#excusedUntil, this.#steppedUntil)
+      else for (const key of ['k', 'l']) this.truth.excused.add(key)
+    }
     this.#processes[i] = owner
     this.#machine.at(
       0,
@@ -374,6 +381,8 @@ class World {
     ): readonly (readonly [string, ReturnType<Truth['begin']>])[] =>
       keys.map((one) => [one, truth.begin(one)])
     const ends = (one: string, at: number, value?: string): void => {
+      // Into the generation that a copy had.
+      if (this.#plan.namespace === true && began < this.#excusedUntil) return
       if (everywhere) truth.acknowledged(one, at, value)
       else owner.alone.set(one, Math.max(owner.alone.get(one) ?? 0, at))
     }
@@ -671,11 +680,14 @@ class World {
       case 'disk-broken':
         disk.brokenUntil = machine.now + ms
         return
-      case 'redis-clock':
-        redis.clockOffset += this.#stepOf(pick)
+      case 'redis-clock': {
+        const step = this.#stepOf(pick)
+        redis.clockOffset += step
+        if (step >= this.#plan.tombstoneTtl / 4) this.#steppedUntil = machine.now + TICK_MS
         // What it stamps now may be from before its last fence.
         this.#outsiders?.fenced(side)
         return
+      }
       case 'host-clock':
         machine.wallOffset += STEPS[pick % STEPS.length]!
         this.#filesLackTombstones ||= STEPS[pick % STEPS.length]! >= this.#plan.tombstoneTtl
