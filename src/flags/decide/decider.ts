@@ -11,7 +11,7 @@ import { evaluateBoolean } from './evaluation.ts'
 import type { Evaluation } from './evaluation.ts'
 import { safely } from '../flags-event.ts'
 import { LiveSplitWatch } from './live-split.ts'
-import { elapsed, RememberedDecisions, ticks } from './remembered.ts'
+import { elapsed, RememberedDecisions } from './remembered.ts'
 import type { Remembered } from './remembered.ts'
 import { evaluationBegins, evaluationEnds } from './pressure.ts'
 import { suitableRememberMs } from '../source/provider-facts.ts'
@@ -46,8 +46,8 @@ class RememberingDecider extends RememberedDecisions implements FlagDecider {
   #countsFrom = 0
   /** As `#countsFrom`, where the flag service says nothing: a change was announced, and nobody knows what it brought. */
   #doubtFrom = 0
-  /** Answers `on` of before the present epoch that are held under it, while nobody knows what it brought. */
-  readonly #onTrust = new Set<Remembered>()
+  /** Whose answers `on` of before the present epoch are held under it, while nobody knows what it brought. */
+  readonly #onTrust = new Set<string>()
   /** Evaluations that have not returned yet, whether or not an operation still waits for them. */
   #underWay = 0
   #closed = false
@@ -128,7 +128,7 @@ class RememberingDecider extends RememberedDecisions implements FlagDecider {
 
   #start(key: string, context: DecisionContext): Decision | Promise<Decision> {
     const { flag, feature, client } = this.#options
-    const trial = { key, at: ticks(), epoch: this.epoch, changes: this.#service.changes }
+    const trial = { key, at: this.moment(), epoch: this.epoch, changes: this.#service.changes }
     const asked = evaluationContext(context, feature)
     const result = evaluateBoolean(this.#client, flag, asked, client === undefined)
     return result instanceof Promise ? this.#wait(trial, result) : this.#learn(trial, result)
@@ -179,7 +179,7 @@ class RememberingDecider extends RememberedDecisions implements FlagDecider {
     // mistake in the rule or an outage, and changes nothing for users with a last known answer.
     const deleted = errorCode === 'FLAG_NOT_FOUND' && answered && changes === trial.changes
     if (!deleted) return this.#hold(trial, error, answered)
-    this.#remember(trial, error, this.#retryAt(trial))
+    this.#learned(trial, error, this.#retryAt(trial))
     return error.live
   }
 
@@ -202,17 +202,15 @@ class RememberingDecider extends RememberedDecisions implements FlagDecider {
       known.answer.live.errorCode !== '' ||
       !this.#counts(known, answered)
     ) {
-      this.#remember(trial, instead, this.#retryAt(trial))
+      this.#learned(trial, instead, this.#retryAt(trial))
       return instead.live
     }
     const older = elapsed(known.epoch, trial.epoch)
     // Asked again meanwhile, after a change.
     if (older < 0) return known.decision
-    if (older > 0 && known.answer.live.side === 'on') this.#onTrust.add(known)
-    known.at = this.#retryAt(trial)
-    known.epoch = trial.epoch
-    known.decision = known.answer.held
-    return known.decision
+    if (older > 0 && known.answer.live.side === 'on') this.#onTrust.add(trial.key)
+    const { answer } = known
+    return this.remember(trial.key, answer.held, answer, this.#retryAt(trial), trial.epoch).decision
   }
 
   /**
@@ -237,10 +235,10 @@ class RememberingDecider extends RememberedDecisions implements FlagDecider {
   /** In doubt a change has taken the new side from everybody. */
   #doubt(): void {
     this.#doubtFrom = this.epoch
-    for (const known of this.#onTrust) {
-      if (known.decision !== known.answer.held) continue
-      known.decision = NOT_ANSWERED
-      known.answer = UNANSWERED
+    for (const key of this.#onTrust) {
+      const known = this.memory.get(key)
+      if (known === undefined || known.decision !== known.answer.held) continue
+      this.remember(key, NOT_ANSWERED, UNANSWERED, known.at, known.epoch)
     }
     this.#onTrust.clear()
   }
@@ -263,25 +261,18 @@ class RememberingDecider extends RememberedDecisions implements FlagDecider {
       reason,
       errorCode: '',
     })
-    this.#remember(trial, answer, trial.at)
+    this.#learned(trial, answer, trial.at)
     this.#service.gate.open()
     this.#service.flagIsRight(trial.changes)
     return answer
   }
 
-  #remember(trial: Trial, answer: Answer, at: number): void {
+  #learned(trial: Trial, answer: Answer, at: number): void {
     const { key, epoch } = trial
     const known = this.memory.get(key)
-    if (known === undefined) {
-      this.memory.set(key, { decision: answer.remembered, answer, at, epoch })
-      return
-    }
     // A later request may have been answered earlier.
-    if (elapsed(known.at, trial.at) < 0) return
-    known.decision = answer.remembered
-    known.answer = answer
-    known.at = at
-    known.epoch = epoch
+    if (known !== undefined && elapsed(known.at, trial.at) < 0) return
+    this.remember(key, answer.remembered, answer, at, epoch)
   }
 }
 

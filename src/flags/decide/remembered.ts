@@ -1,17 +1,18 @@
 import { memoryKeyOf, targetingKeyIn } from './context.ts'
 import { type Answer, NOT_ANSWERED } from './answer.ts'
 import type { Decision, DecisionContext } from './decision.ts'
+import type { Side } from '../../side.ts'
 import { transactionContext } from './transaction-context.ts'
 
-/** The last answer for one user. Small: there is one per user. */
+/** The last answer for one user. Never changed, since users who were asked about in the same moment share it. */
 export interface Remembered {
   /** What to give: the answer as remembered, or as held. */
-  decision: Decision
-  answer: Answer
+  readonly decision: Decision
+  readonly answer: Answer
   /** When its evaluation began, by {@link ticks}. */
-  at: number
+  readonly at: number
   /** The configuration that it was evaluated under. */
-  epoch: number
+  readonly epoch: number
 }
 
 /**
@@ -50,6 +51,11 @@ export class Memory {
   }
 
   set(key: string, entry: Remembered): void {
+    if (this.#young.has(key)) {
+      // The key that is there already stays.
+      this.#young.set(key, entry)
+      return
+    }
     this.#old.delete(key)
     this.#insert(key, entry)
   }
@@ -75,6 +81,13 @@ export class Memory {
   }
 }
 
+/**
+ * Evaluations of so many milliseconds count as of their beginning, a power of 2, where decisions are remembered for
+ * long: a process with many users then has one entry for some of them instead of one for each.
+ */
+const MOMENT_MS = 16
+const LONG_MS = 1_000
+
 /** A copy: a user id cut out of a request would keep the whole request alive. */
 function compact(key: string): string {
   return JSON.parse(JSON.stringify(key)) as string
@@ -87,11 +100,39 @@ export abstract class RememberedDecisions {
   protected epoch = 0
   protected readonly refreshAfterMs: number
   readonly #rememberMs: number
+  readonly #moment: number
+  /** The last of each side, for who is asked about in the same moment. */
+  readonly #last: { [side in Side]?: Remembered } = {}
 
   constructor(maxRemembered: number, rememberMs: number) {
     this.memory = new Memory(maxRemembered)
     this.#rememberMs = rememberMs
     this.refreshAfterMs = Math.floor(rememberMs / 2)
+    this.#moment = rememberMs < LONG_MS ? 1 : MOMENT_MS
+  }
+
+  /** When the present moment began, by {@link ticks}. */
+  protected moment(): number {
+    return ticks() & -this.#moment
+  }
+
+  protected remember(
+    key: string,
+    decision: Decision,
+    answer: Answer,
+    at: number,
+    epoch: number,
+  ): Remembered {
+    const last = this.#last[decision.side]
+    const same =
+      last?.at === at &&
+      last.epoch === epoch &&
+      last.decision === decision &&
+      last.answer === answer
+    const entry = same ? last : { decision, answer, at, epoch }
+    this.#last[decision.side] = entry
+    this.memory.set(key, entry)
+    return entry
   }
 
   decide(context?: DecisionContext, now: number = performance.now()): Decision | Promise<Decision> {
