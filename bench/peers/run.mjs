@@ -26,13 +26,17 @@ const SECTIONS = [
   'memory',
   'operator',
 ]
-/** Which are run when they are asked for: they take minutes. */
+/** Which are run when they are asked for, or a part of them: they take minutes. */
 const MORE = ['growth']
+const PARTS = ['inFlight', 'entries', 'processes', 'machines', 'pairs', 'outage']
+const IN_PARTS = PARTS.map((part) => `growth.${part}`)
+/** What takes longer is ended, with all that it has started, and said. */
+const MOST_MS = 240_000
 const README = join(import.meta.dirname, '../README.md')
 
 const values = readOptions()
 const options = { rounds: Number(values.rounds) }
-const wanted = values.only.split(',')
+const wanted = values.only.split(',').flatMap((name) => (name === 'growth' ? IN_PARTS : name))
 
 const report = []
 const say = (text) => {
@@ -52,7 +56,7 @@ const tables = []
 for (const name of wanted) {
   const before = load()
   const result = await section(name)
-  const title = `### ${name} (load ${before} -> ${load()})`
+  const title = `### ${name.replace('.', ': ')} (load ${before} -> ${load()})`
   const body = result.tables.map((one) => `${one.title}\n\n${table(one.headings, one.rows)}`)
   console.log(`\n${title}\n\n${body.join('\n\n')}`)
   tables.push(title, ...body)
@@ -78,7 +82,7 @@ function readOptions() {
       },
     })
     if (positionals.length > 0) values.only = positionals.join(',')
-    const known = [...SECTIONS, ...MORE]
+    const known = [...SECTIONS, ...MORE, ...IN_PARTS]
     const unknown = values.only.split(',').find((name) => !known.includes(name))
     if (unknown !== undefined)
       throw new Error(`no section "${unknown}"; there are: ${known.join(', ')}`)
@@ -94,14 +98,23 @@ function readOptions() {
 async function section(name) {
   const child = fork(join(import.meta.dirname, 'section.mjs'), [name, JSON.stringify(options)], {
     execArgv: ['--expose-gc'],
+    // A group of its own, so that its servers and workers can be ended with it.
+    detached: true,
   })
+  const end = () => process.kill(-child.pid, 'SIGKILL')
+  const bound = setTimeout(end, MOST_MS)
+  process.once('SIGINT', end)
   let result
   child.on('message', (message) => {
     result = message
   })
   const [code] = await once(child, 'exit')
-  if (result === undefined) throw new Error(`${name} ended with ${code} and no result`)
-  return result
+  clearTimeout(bound)
+  process.off('SIGINT', end)
+  if (result !== undefined) return result
+  if (code !== null) throw new Error(`${name} ended with ${code} and no result`)
+  const title = `Not measured: it did not end within ${MOST_MS / 1000} s.`
+  return { tables: [{ title, headings: ['part'], rows: [[name]] }], aims: [] }
 }
 
 /** Between the two marks; what stands around them is written by people. */
