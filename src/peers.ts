@@ -17,10 +17,13 @@ export function loadPeer(name: Peer, needer: string): unknown {
   } catch (error) {
     const missing = missingPackage(error)
     if (missing === undefined) throw error
-    throw new SwitchbackError('SB_PEER_MISSING', `${needer} needs "${missing}"`, {
+    const told = new SwitchbackError('SB_PEER_MISSING', `${needer} needs "${missing}"`, {
       hint: `npm i ${missing}`,
-      cause: error,
     })
+    // Node prints an error that nobody catches with its stack and those of its causes: thirty lines around the one
+    // that counts. Which package is missing says all.
+    told.stack = `${told.name}: ${told.message}`
+    throw told
   }
 }
 

@@ -6,7 +6,7 @@ import { flagsActuator } from './act/actuator.ts'
 import { fileAudit } from './status/audit.ts'
 import type { AuditEntry } from './status/audit.ts'
 import { Guard, type RunningGuard } from './guard.ts'
-import { fileLease } from './act/lease.ts'
+import { bothLeases, fileLease, type SharedNotes } from './act/lease.ts'
 import { Notifier } from './notify/notifier.ts'
 import { receiversOf } from './notify/receivers.ts'
 import type { Plan } from './plan/plan.ts'
@@ -138,11 +138,21 @@ function publisher(
  * @throws SwitchbackError `SB_PLAN_INVALID` without a source of metrics
  */
 export function createGuard(options: CreateGuardOptions): RunningGuard {
+  return createSharedGuard(options, undefined)
+}
+
+/** As {@link createGuard}, for a guard that others on other machines may stand by for. */
+export function createSharedGuard(
+  options: CreateGuardOptions,
+  shared: SharedNotes | undefined,
+): RunningGuard {
   const { plan, flag, file, flagd, name, dryRun = false } = options
   const { resume = false, force = false, forget = false, from = 0 } = options
   const files = guardFiles(file, options.directory)
   const write = fileAudit(files.audit)
   const notifier = dryRun ? undefined : notifierOf(plan, name, options.env)
+  const store = fileStore(files.state)
+  const lease = fileLease({ file: files.lease, name })
   return new Guard({
     flag,
     plan,
@@ -155,8 +165,8 @@ export function createGuard(options: CreateGuardOptions): RunningGuard {
       processes: processesOf(plan, options.prometheusToken),
       ...(flagd === undefined ? {} : { flagd }),
     }),
-    store: fileStore(files.state),
-    lease: fileLease({ file: files.lease, name }),
+    store: shared?.store(store) ?? store,
+    lease: shared === undefined ? lease : bothLeases(shared.lease, lease),
     publish: publisher(files.status, options),
     ...(notifier === undefined ? {} : { notifier }),
     dryRun,

@@ -11,7 +11,7 @@ export {
   type Split,
 } from './act/actuator.ts'
 export { fileAudit } from './status/audit.ts'
-export { notifierOf } from './create-guard.ts'
+export { createSharedGuard, notifierOf } from './create-guard.ts'
 export { Guard } from './guard.ts'
 export {
   fileLease,
@@ -19,6 +19,7 @@ export {
   type Lease,
   lapsedLease,
   leaseHolder,
+  type SharedNotes,
 } from './act/lease.ts'
 export { GuardMetrics } from './status/guard-metrics.ts'
 export { NOTIFY_ON, testMessage } from './notify/message.ts'

@@ -126,7 +126,7 @@ describe.skipIf(!redisServerAvailable())('doctor and a Redis that refuses', () =
     )
     expect(await at(`${redis.url}/99`)).toMatch(/has no database 99.* -> leave the number out/)
     expect(await at(`redis://nobody:secret@127.0.0.1:${port}/1`)).toMatch(
-      /does not permit a command that is needed: NOPERM .*select/,
+      /user nobody may not choose database 1 -> run on Redis: ACL SETUSER nobody \+select \+/,
     )
     await redis.command('ACL', 'SETUSER', 'default', '>other', 'resetpass', '>secret', 'on')
     expect(await at(redis.url)).toMatch(/requires a password, and the URL has none/)

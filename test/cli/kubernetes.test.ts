@@ -1,8 +1,12 @@
 import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { describe, expect, it, onTestFinished } from 'vitest'
+import { KubernetesApi } from '../../src/cli/kubernetes/api.ts'
+import { findCluster } from '../../src/cli/kubernetes/kubeconfig.ts'
+import { GuardLease, guardLeasePath } from '../../src/cli/places/guard-lease.ts'
 import { openPlace } from '../../src/cli/places/open-place.ts'
 import { changeBack, changeShare } from '../../src/rollout/index.ts'
+import { deploy } from '../guard/deployment.ts'
 import { temporaryDirectory, usual } from '../rollout/support.ts'
 import { fakeProcess } from '../support/fake-process.ts'
 import { addObject, type FakeKubernetes, fakeKubernetes } from '../support/kubernetes-api.ts'
@@ -418,6 +422,78 @@ describe('bad input is one line and its remedy, and exit code 2', () => {
     await writeFile(file, text)
     const { code, stderr } = await here.run(['status'], { KUBECONFIG: file })
     expect([code, stderr]).toEqual([2, expect.stringContaining(message)])
+  })
+})
+
+describe('guards on several machines', () => {
+  const of = { namespace: 'shop', name: 'flags', flag: 'use-redis' }
+  const lease = (here: Place, name: string, now: () => number): Promise<GuardLease> =>
+    findCluster({ env: here.env }).then(
+      (cluster) =>
+        new GuardLease({
+          api: new KubernetesApi({ cluster, env: here.env }),
+          path: guardLeasePath(of),
+          name,
+          now,
+        }),
+    )
+
+  it('one holds the Lease; it is given back, runs out, or its answer is lost', async () => {
+    const here = await place()
+    const path = addObject(here.api, 'Lease', 'flags-use-redis', {})
+    let now = 0
+    const first = await lease(here, 'first', () => now)
+    const second = await lease(here, 'second', () => now)
+    expect([await first.hold(), await second.hold()]).toEqual(['', 'first'])
+    // Renewed every 5 s, not at every look.
+    const writes = (): number => here.api.asked.filter((each) => each === `PUT ${path}`).length
+    const before = writes()
+    for (now = 1000; now <= 14_000; now += 1000) expect(await first.hold()).toBe('')
+    expect(writes() - before).toBe(2)
+    expect(await second.hold()).toBe('first')
+    now += 14_000
+    expect(await second.hold()).toBe('first')
+    // 15 s without a renewal, as the second one saw it: the first one is taken for dead, and finds it out.
+    now += 2000
+    expect(await second.hold()).toBe('')
+    expect(await first.hold()).toBe('second')
+    await second.release()
+    expect(await first.hold()).toBe('')
+    // The API is away: nobody can edit, and who holds it goes on.
+    now += 6000
+    here.api.faults.PUT.push({ status: 503, message: 'away' })
+    expect(await first.hold()).toBe('')
+    // The renewal arrived, its answer did not.
+    now += 6000
+    here.api.faults.PUT.push('cut-after')
+    expect([await first.hold(), await first.hold(), await second.hold()]).toEqual(['', '', 'first'])
+    expect(here.api.objects.get(path)).toMatchObject({
+      spec: { leaseDurationSeconds: 15, leaseTransitions: 4 },
+    })
+  })
+
+  it('a guard says so where there is no Lease, and stands by where another one has it', async () => {
+    const here = await place()
+    const { metrics } = await deploy(10)
+    const guard = (signal: AbortSignal, onOutput: (text: string) => void): Promise<Ended> =>
+      runCommand(['guard', '--metrics', metrics], { env: here.env, signal, onOutput })
+    const stop = new AbortController()
+    const alone = await guard(stop.signal, () => stop.abort())
+    expect(alone.stderr).toContain(
+      'no lease: the Lease "flags-use-redis" in the namespace "shop" does not exist',
+    )
+    addObject(here.api, 'Lease', 'flags-use-redis', {})
+    const other = await lease(here, 'guard of bob', () => 0)
+    expect(await other.hold()).toBe('')
+    const end = new AbortController()
+    const stands = await guard(end.signal, (text) => {
+      if (text.includes('guard of bob acts')) end.abort()
+    })
+    expect(stands).toMatchObject({
+      code: 0,
+      stdout: expect.stringContaining('guard of bob acts; this guard stands by'),
+      stderr: '',
+    })
   })
 })
 

@@ -41,7 +41,7 @@ async function serveFlags(file: string, before?: Group): Promise<Group> {
   return { ...ports, child }
 }
 
-it('one control group and three apps that hear from it: a step, and the way back without it', async () => {
+it('one control group and three apps that hear from it: steps, two controls, and the way back without them', async () => {
   const directory = await temporaryDirectory()
   const redis = await startRedis()
   onTestFinished(() => redis.stop())
@@ -76,7 +76,7 @@ it('one control group and three apps that hear from it: a step, and the way back
   for (const { url } of apps) await until(`${url} is healthy`, () => healthy(url))
   const metrics = apps.flatMap((app) => ['--metrics', app.metrics])
 
-  const startControl = (): Child =>
+  const startControl = (who: string): Child =>
     runCli(
       [
         'control',
@@ -93,9 +93,9 @@ it('one control group and three apps that hear from it: a step, and the way back
         join(directory, 'plan.yaml'),
         ...metrics,
       ],
-      { SWITCHBACK_WHO: 'control' },
+      { SWITCHBACK_WHO: who },
     )
-  const control = startControl()
+  let control = startControl('control-1')
   /** An order of the command line; its exit code and what it printed. */
   const command = async (...args: string[]): Promise<[number, string]> => {
     const env = { ...process.env, SWITCHBACK_WHO: 'ann@laptop' } as Record<string, string>
@@ -114,6 +114,21 @@ it('one control group and three apps that hear from it: a step, and the way back
   await until('every app decides the step', async () => {
     const texts = await Promise.all(apps.map(async (app) => (await fetch(app.metrics)).text()))
     return texts.every((text) => /^switchback_live_split_on\{.*\} 1$/m.test(text))
+  })
+
+  // A second control on the same volume stands by, and acts when the first one is stopped.
+  const second = startControl('control-2')
+  await until('the second one is there', () => second.stdout().includes('"ready":true'))
+  control.kill('SIGTERM')
+  expect(await control.ended).toBe(0)
+  control = second
+  await until('the second one takes an order', async () => {
+    const [code, text] = await command('guard', '--promote')
+    return code === 0 && text.includes('guard of control-2 moves to 50 %')
+  })
+  await until('every app decides the second step', async () => {
+    const texts = await Promise.all(apps.map(async (app) => (await fetch(app.metrics)).text()))
+    return texts.every((text) => /^switchback_live_split_on\{.*\} 50$/m.test(text))
   })
 
   // Page and guard are gone: the way back needs neither.

@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs'
 import { describe, expect, it } from 'vitest'
 import { parse, parseAllDocuments } from 'yaml'
+import { guardLeasePath } from '../../src/cli/places/guard-lease.ts'
 import { parsePlan } from '../../src/guard/index.ts'
 import {
   type Deployment,
@@ -51,7 +52,11 @@ describe('deploy/kubernetes-api', () => {
     ).toEqual([
       [['configmaps'], [generated?.name], ['get', 'update']],
       [['featureflags'], [generated?.name], ['get', 'update']],
+      [['leases'], [`${generated?.name}-use-redis`], ['get', 'update']],
     ])
+    const of = { namespace: 'switchback', name: generated!.name, flag: 'use-redis' }
+    expect(guardLeasePath(of).path).toMatch(/leases\/switchback-flags-use-redis$/)
+    expect(ownOf('Lease', 'switchback-flags-use-redis')).not.toHaveProperty('spec')
     const { roleRef, subjects } = ownOf<{ roleRef: object; subjects: object[] }>(
       'RoleBinding',
       'switchback-rollout',

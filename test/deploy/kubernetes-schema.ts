@@ -214,8 +214,8 @@ const kinds: Readonly<Record<string, readonly [apiVersion: string, Schema]>> = {
       rules: list(
         closed(
           {
-            apiGroups: list({ enum: ['', 'core.openfeature.dev'] }),
-            resources: list({ enum: ['configmaps', 'featureflags'] }),
+            apiGroups: list({ enum: ['', 'core.openfeature.dev', 'coordination.k8s.io'] }),
+            resources: list({ enum: ['configmaps', 'featureflags', 'leases'] }),
             // Without names it would be a right to all of them.
             resourceNames: list(dnsLabel),
             verbs: { const: ['get', 'update'] },
@@ -228,6 +228,7 @@ const kinds: Readonly<Record<string, readonly [apiVersion: string, Schema]>> = {
       ),
     },
   ],
+  Lease: ['coordination.k8s.io/v1', {}],
   RoleBinding: [
     'rbac.authorization.k8s.io/v1',
     {

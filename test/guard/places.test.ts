@@ -5,13 +5,18 @@ import { readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { afterEach, expect, onTestFinished, test } from 'vitest'
 import { flagsActuator } from '../../src/guard/act/actuator.ts'
-import { fileLease } from '../../src/guard/act/lease.ts'
+import { bothLeases, fileLease } from '../../src/guard/act/lease.ts'
 import { fileStore } from '../../src/guard/act/state-store.ts'
+import { KubernetesApi } from '../../src/cli/kubernetes/api.ts'
+import { findCluster } from '../../src/cli/kubernetes/kubeconfig.ts'
+import { GuardLease, guardLeasePath } from '../../src/cli/places/guard-lease.ts'
 import { openPlace } from '../../src/cli/places/open-place.ts'
 import { currentShare, type FlagsFile, loadFlags, readHistory } from '../../src/rollout/index.ts'
 import { temporaryDirectory, usual } from '../rollout/support.ts'
 import { addObject, fakeKubernetes } from '../support/kubernetes-api.ts'
-import { World } from './world.ts'
+import { CONFIGMAP } from '../support/kubernetes-calls.ts'
+import { kubernetesPrograms, realKubernetes } from '../support/kubernetes-server.ts'
+import { type RealParts, World } from './world.ts'
 
 const SPLIT = /\["on", \d+\], \["off", \d+\]/
 const at = (percent: number): string => `["on", ${percent}], ["off", ${100 - percent}]`
@@ -19,44 +24,80 @@ const flags = usual.replace(SPLIT, at(25))
 
 interface Place {
   readonly file: FlagsFile
-  readonly directory: string
   /** Somebody edits what is there, with an editor or kubectl. */
   edit(percent: number): Promise<void>
+  /** What a guard keeps and shares. */
+  notes(name: string, now: () => number): ReturnType<RealParts['notes']>
 }
 
 async function onFile(): Promise<Place> {
   const directory = await temporaryDirectory()
   const file = join(directory, 'use-redis.json')
   await writeFile(file, flags)
-  const edit = async (percent: number): Promise<void> =>
-    writeFile(file, (await readFile(file, 'utf8')).replace(SPLIT, at(percent)))
-  return { file, directory, edit }
+  return {
+    file,
+    edit: async (percent) =>
+      writeFile(file, (await readFile(file, 'utf8')).replace(SPLIT, at(percent))),
+    notes: (name, now) => ({
+      store: fileStore(join(directory, 'notes.json')),
+      lease: fileLease({ file: join(directory, 'notes.lease'), name, now }),
+    }),
+  }
+}
+
+/** Each guard is on a machine of its own: nothing but the API is shared. */
+async function inCluster(kubeconfig: string, edit: Place['edit']): Promise<Place> {
+  const directory = await temporaryDirectory()
+  await writeFile(join(directory, 'kubeconfig'), kubeconfig)
+  const env = { KUBECONFIG: join(directory, 'kubeconfig'), SWITCHBACK_STATE: directory }
+  const of = { flag: 'use-redis', namespace: undefined, context: undefined, env }
+  const findFile = (): Promise<never> => Promise.reject(new Error('no file'))
+  const file = await openPlace({ ...of, target: 'configmap/switchback-flags', findFile })
+  const api = new KubernetesApi({ cluster: await findCluster({ env }), env })
+  const path = guardLeasePath({ ...of, namespace: 'switchback', name: 'switchback-flags' })
+  let machines = 0
+  return {
+    file,
+    edit,
+    notes(name, now) {
+      const own = join(directory, `machine-${++machines}`)
+      const lease = new GuardLease({ api, path, name, now })
+      const local = fileLease({ file: `${own}.lease`, name, now })
+      return { store: lease.store(fileStore(own)), lease: bothLeases(lease, local) }
+    },
+  }
 }
 
 async function onConfigMap(): Promise<Place> {
   const api = await fakeKubernetes()
   onTestFinished(() => api[Symbol.asyncDispose]())
-  const path = addObject(api, 'ConfigMap', 'flags', { data: { 'use-redis.json': flags } })
-  const directory = await temporaryDirectory()
+  const data = { 'use-redis.json': flags }
+  const path = addObject(api, 'ConfigMap', 'switchback-flags', { data }, 'switchback')
+  addObject(api, 'Lease', 'switchback-flags-use-redis', {}, 'switchback')
   const named = { name: 'a', cluster: { server: api.url }, user: { token: 'a-token' } }
-  const context = { name: 'a', context: { cluster: 'a', user: 'a', namespace: 'shop' } }
+  const context = { name: 'a', context: { cluster: 'a', user: 'a', namespace: 'switchback' } }
   const config = { clusters: [named], users: [named], contexts: [context], 'current-context': 'a' }
-  await writeFile(join(directory, 'kubeconfig'), JSON.stringify(config))
-  const env = { KUBECONFIG: join(directory, 'kubeconfig'), SWITCHBACK_STATE: directory }
-  const of = {
-    target: 'configmap/flags',
-    flag: 'use-redis',
-    namespace: undefined,
-    context: undefined,
-    env,
-  }
-  const file = await openPlace({ ...of, findFile: () => Promise.reject(new Error('no file')) })
-  const edit = async (percent: number): Promise<void> =>
+  return inCluster(JSON.stringify(config), async (percent) =>
     api.edit(path, (object) => {
-      const data = object['data'] as Record<string, string>
-      data['use-redis.json'] = data['use-redis.json']!.replace(SPLIT, at(percent))
-    })
-  return { file, directory, edit }
+      const texts = object['data'] as Record<string, string>
+      texts['use-redis.json'] = texts['use-redis.json']!.replace(SPLIT, at(percent))
+    }),
+  )
+}
+
+/** With the token of the account that deploy/kubernetes-api makes. */
+async function onRealApi(): Promise<Place> {
+  const server = await realKubernetes()
+  onTestFinished(() => server[Symbol.asyncDispose]())
+  const name = 'switchback-flags'
+  const made = { metadata: { name }, data: { 'use-redis.json': flags } }
+  await server.ask('admin', 'POST', CONFIGMAP.slice(0, -name.length - 1), made)
+  return inCluster(server.kubeconfig('guard'), async (percent) => {
+    const { body } = await server.ask('admin', 'GET', CONFIGMAP)
+    const object = body as { data: Record<string, string> }
+    object.data['use-redis.json'] = object.data['use-redis.json']!.replace(SPLIT, at(percent))
+    expect(await server.ask('admin', 'PUT', CONFIGMAP, object)).toMatchObject({ status: 200 })
+  })
 }
 
 async function shareAt(file: FlagsFile): Promise<number | undefined> {
@@ -68,18 +109,21 @@ afterEach(() => {
   for (const made of worlds.splice(0)) made.close()
 })
 
-test.each([
+const PLACES: readonly (readonly [string, () => Promise<Place>])[] = [
   ['a file', onFile],
   ['a ConfigMap', onConfigMap],
-])(
+  ...(kubernetesPrograms() === undefined
+    ? []
+    : [['a ConfigMap of a real API server', onRealApi] as const]),
+]
+
+test.each(PLACES)(
   'a rollout on %s: a person, two guards, kill -9, resume, another plan, faults',
   async (_, on) => {
-    const { file, directory, edit } = await on()
-    const notes = (name: string): string => join(directory, `notes.${name}`)
+    const { file, edit, notes } = await on()
     const made: World = new World(3, 2, {
       actuator: (who) => flagsActuator({ file, flag: 'use-redis', flagd: false, who }),
-      store: fileStore(notes('json')),
-      lease: (name) => fileLease({ file: notes('lease'), name, now: () => made.now }),
+      notes: (name) => notes(name, () => made.now),
     })
     worlds.push(made)
     made.percent = 25

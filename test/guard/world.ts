@@ -31,11 +31,10 @@ export interface SideWorld {
 
 const USERS = 3000
 
-/** What is real of a guard in a world: where the flags live, and what it keeps on this machine. */
+/** What is real of a guard in a world: where the flags live, and what it keeps and shares. */
 export interface RealParts {
   actuator(name: string): Actuator
-  readonly store: StateStore
-  lease(name: string): Lease
+  notes(name: string): { readonly store: StateStore; readonly lease: Lease }
 }
 
 export class World {
@@ -120,13 +119,14 @@ export class World {
   ): Guard {
     const { name = 'first', ...rest } = options
     const parsed = parsePlan(plan)
+    const notes = this.#real?.notes(name)
     return new Guard({
       flag: 'use-redis',
       plan: parsed,
       source: this.#source(parsed.limits.map(({ selector }) => selector)),
       actuator: this.#real ? this.#followed(this.#real.actuator(name)) : this.#actuator(),
-      store: this.#real?.store ?? this.#store(),
-      lease: this.#real?.lease(name) ?? this.#lease(name),
+      store: notes?.store ?? this.#store(),
+      lease: notes?.lease ?? this.#lease(name),
       audit: (entry) => void this.audit.push(entry),
       now: () => this.now,
       ...rest,

@@ -34,7 +34,9 @@ export interface FakeKubernetes extends AsyncDisposable {
   /** `METHOD path?query`, in order. */
   readonly asked: string[]
   /** Verbs that the token has. */
-  rights: Set<'get' | 'update'>
+  rights: Set<'get' | 'update' | 'list' | 'create'>
+  /** The objects that it has them to. @default all */
+  names: ReadonlySet<string> | undefined
   /** The bearer token that is accepted. */
   token: string
   /** Taken from the front for the next requests of this method. */
@@ -47,13 +49,14 @@ export interface FakeKubernetes extends AsyncDisposable {
   data(path: string): Record<string, string>
 }
 
-const CONFIGMAPS = /^\/api\/v1\/namespaces\/([^/]+)\/configmaps\/([^/]+)$/
+const CONFIGMAPS = /^\/api\/v1\/namespaces\/([^/]+)\/configmaps(?:\/([^/]+))?$/
+const LEASES = /^\/apis\/coordination\.k8s\.io\/v1\/namespaces\/([^/]+)\/leases(?:\/([^/]+))?$/
 const FEATUREFLAGS =
-  /^\/apis\/core\.openfeature\.dev\/v1beta1\/namespaces\/([^/]+)\/featureflags\/([^/]+)$/
+  /^\/apis\/core\.openfeature\.dev\/v1beta1\/namespaces\/([^/]+)\/featureflags(?:\/([^/]+))?$/
 
 /**
- * The few calls of the Kubernetes API that Switchback makes: GET and PUT of a ConfigMap and a
- * FeatureFlag, with `resourceVersion`, `dryRun=All`, validation, rights. Answers are those of the API's
+ * The few calls of the Kubernetes API that Switchback makes: GET and PUT of a ConfigMap, a
+ * FeatureFlag and a Lease, with `resourceVersion`, `dryRun=All`, validation, rights. Answers are those of the API's
  * documentation, of recorded ones and of the operator's schema; no real server was at hand. No watch, so no 410.
  */
 export async function fakeKubernetes(
@@ -91,20 +94,28 @@ export async function fakeKubernetes(
     if (fake.token !== '' && request.headers.authorization !== `Bearer ${fake.token}`) {
       return fail(401, 'Unauthorized', 'Unauthorized')
     }
-    const match = CONFIGMAPS.exec(url.pathname)
     const custom = featureFlags ? FEATUREFLAGS.exec(url.pathname) : null
-    const [, namespace = '', name = ''] = match ?? custom ?? []
-    if (match === null && custom === null) return send(404, '404 page not found\n')
-    const [resource, group, qualified] =
-      match === null
-        ? ['featureflags', 'core.openfeature.dev', 'featureflags.core.openfeature.dev']
-        : ['configmaps', '', 'configmaps']
-    const verb = method === 'GET' ? 'get' : 'update'
-    const details = { name, ...(group === '' ? {} : { group }), kind: resource }
-    if (!fake.rights.has(verb)) {
-      const who = `User "system:serviceaccount:${namespace}:switchback"`
+    const match = CONFIGMAPS.exec(url.pathname) ?? custom ?? LEASES.exec(url.pathname)
+    if (match === null) return send(404, '404 page not found\n')
+    const [, namespace = '', name = ''] = match
+    const [resource, group] = url.pathname.startsWith('/api/')
+      ? ['configmaps', '']
+      : custom === null
+        ? ['leases', 'coordination.k8s.io']
+        : ['featureflags', 'core.openfeature.dev']
+    const qualified = group === '' ? resource : `${resource}.${group}`
+    const verb = verbOf(request.method ?? '', name)
+    const details = {
+      ...(name === '' ? {} : { name }),
+      ...(group === '' ? {} : { group }),
+      kind: resource,
+    }
+    const granted = fake.rights.has(verb as 'get') && (fake.names?.has(name) ?? true)
+    if (!granted) {
+      const object = name === '' ? qualified : `${qualified} "${name}"`
+      const who = `User "system:serviceaccount:${namespace}:switchback-rollout"`
       const what = `cannot ${verb} resource "${resource}" in API group "${group}" in the namespace "${namespace}"`
-      return fail(403, 'Forbidden', `${qualified} "${name}" is forbidden: ${who} ${what}`, details)
+      return fail(403, 'Forbidden', `${object} is forbidden: ${who} ${what}`, details)
     }
     const missing = (): void => fail(404, 'NotFound', `${qualified} "${name}" not found`, details)
     if (method === 'GET') {
@@ -126,7 +137,7 @@ export async function fakeKubernetes(
       return fail(409, 'Conflict', what, details)
     }
     if (problem !== '') {
-      const kind = custom === null ? 'ConfigMap' : 'FeatureFlag.core.openfeature.dev'
+      const kind = group === '' ? object.kind : `${object.kind}.${group}`
       return fail(422, 'Invalid', `${kind} "${name}" is invalid: ${problem}`, details)
     }
     const next = normal(given, custom !== null)
@@ -155,6 +166,7 @@ export async function fakeKubernetes(
     objects: new Map(),
     asked: [],
     rights: new Set(['get', 'update']),
+    names: undefined,
     token: 'a-token',
     faults: { GET: [], PUT: [] },
     onPut: undefined,
@@ -174,16 +186,26 @@ export async function fakeKubernetes(
   return fake
 }
 
+function verbOf(method: string, name: string): string {
+  if (method === 'GET') return name === '' ? 'list' : 'get'
+  return { PUT: 'update', POST: 'create', PATCH: 'patch', DELETE: 'delete' }[method] ?? method
+}
+
 /** As `kubectl create` leaves it. */
 export function addObject(
   fake: FakeKubernetes,
-  kind: 'ConfigMap' | 'FeatureFlag',
+  kind: 'ConfigMap' | 'FeatureFlag' | 'Lease',
   name: string,
   body: object,
   namespace = 'shop',
 ): string {
   const custom = kind === 'FeatureFlag'
-  const place = custom ? '/apis/core.openfeature.dev/v1beta1' : '/api/v1'
+  const apiVersion = {
+    ConfigMap: 'v1',
+    FeatureFlag: 'core.openfeature.dev/v1beta1',
+    Lease: 'coordination.k8s.io/v1',
+  }[kind]
+  const place = `/${apiVersion.includes('/') ? 'apis' : 'api'}/${apiVersion}`
   const path = `${place}/namespaces/${namespace}/${kind.toLowerCase()}s/${name}`
   const metadata = {
     name,
@@ -194,7 +216,6 @@ export function addObject(
     labels: { team: 'shop' },
     managedFields: [{ manager: 'kubectl-create', operation: 'Update', apiVersion: 'v1' }],
   }
-  const apiVersion = custom ? 'core.openfeature.dev/v1beta1' : 'v1'
   fake.objects.set(path, normal({ apiVersion, kind, metadata, ...body }, custom))
   return path
 }

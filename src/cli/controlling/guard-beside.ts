@@ -4,7 +4,7 @@ import { messageOf } from '../../errors.ts'
 import type { GuardReading, GuardView } from '../../control/index.ts'
 import {
   type AuditEntry,
-  createGuard,
+  createSharedGuard,
   type RunningGuard,
   guardFiles,
   GuardMetrics,
@@ -20,6 +20,7 @@ import {
 } from '../../guard/index.ts'
 import type { Environment } from '../framework/command.ts'
 import type { Target } from '../changing/target.ts'
+import { sharedNotes } from '../guarding/shared-notes.ts'
 
 /**
  * What the guard of the control page may do: `act` changes the split, `ask` widens only after an
@@ -70,10 +71,15 @@ export function guardBeside(
     }
   }
 
+  const said = new Set<string>()
+  const sayOnce = (line: string): void => {
+    if (!said.has(line)) options.say(line)
+    said.add(line)
+  }
   const runOnce = async (): Promise<void> => {
     const over = new AbortController()
-    guard = create(options, (entry) => metrics.count(entry))
     try {
+      guard = await create({ ...options, say: sayOnce }, (entry) => metrics.count(entry))
       await guard.run(AbortSignal.any([signal, over.signal]), (now) => {
         status = now
         metrics.see(now)
@@ -121,19 +127,22 @@ function goneText(name: string, heard: PublishedStatus | undefined): string {
   return `guard-gone: ${name} ended unexpectedly${when}; no guard rolls back now: start it again (switchback guard)`
 }
 
-function create(
-  { mode, plan, target, name, env = {}, prometheusToken }: GuardBesideOptions,
+async function create(
+  { mode, plan, target, name, env = {}, prometheusToken, say }: GuardBesideOptions,
   onAudit: (entry: AuditEntry) => void,
-): RunningGuard {
-  return createGuard({
+): Promise<RunningGuard> {
+  const dryRun = mode === 'watch'
+  const shared = dryRun ? undefined : await sharedNotes(target.file, name, say)
+  const options = {
     ...target,
-    plan: mode === 'ask' ? { ...plan, advance: 'ask' } : plan,
+    plan: mode === 'ask' ? { ...plan, advance: 'ask' as const } : plan,
     name,
     env,
     onAudit,
-    dryRun: mode === 'watch',
+    dryRun,
     ...(prometheusToken === undefined ? {} : { prometheusToken }),
-  })
+  }
+  return createSharedGuard(options, shared)
 }
 
 function idle(why: string): GuardReading {

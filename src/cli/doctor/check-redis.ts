@@ -61,9 +61,19 @@ export async function checkRedis(question: RedisQuestion): Promise<DoctorFinding
     const mode = await redis.info('server').catch(() => '')
     if (/^redis_mode:cluster/m.test(mode)) return [nodeOfCluster(shown)]
     const prefixes = prefixesOf(settings)
-    const rights = checkRights(userOf(redis), await rightsMissing(redis, prefixes, question))
+    const user = userOf(redis)
+    const missing = await rightsMissing(redis, prefixes, question)
+    const rights = checkRights(user, missing)
     // A refused SELECT leaves a connection that works, on database 0.
-    if (refused !== undefined) return [unusable(shown, { reason: refused, code }, address)]
+    if (refused !== undefined) {
+      const remedy = `run on Redis: ${grant(user, ['+select', ...missing])}, or leave the number out of the URL`
+      if (/^NOPERM.*'select'/.test(refused)) {
+        return [
+          problem(check, `${shown}: user ${user} may not choose database ${address.db}`, remedy),
+        ]
+      }
+      return [unusable(shown, { reason: refused, code }, address)]
+    }
     if (rights !== undefined) return [ok(check, `${shown} answers`), rights]
     const info = await redis.info()
     const [seconds = 0, micros = 0] = (await redis.time()).map(Number)

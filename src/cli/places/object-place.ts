@@ -20,6 +20,7 @@ import {
   type ObjectPath,
 } from '../kubernetes/api.ts'
 import { historyOf, keeperOf, lastGoodOf, noted } from './annotations.ts'
+import { GuardLease } from './guard-lease.ts'
 
 /** How the flags are kept in one kind of object. */
 export interface ObjectKind {
@@ -41,6 +42,8 @@ export interface ObjectPlaceOptions {
   readonly kind: ObjectKind
   readonly api: KubernetesApi
   readonly beside: string
+  /** The Lease of the guard of this flag. */
+  readonly lease: ObjectPath
 }
 
 /** So many writes of others may come in between; each of them changes the version. */
@@ -56,10 +59,12 @@ export class ObjectPlace implements FlagsPlace {
   readonly reachMs: number
   readonly #kind: ObjectKind
   readonly #api: KubernetesApi
+  readonly #lease: ObjectPath
 
-  constructor({ kind, api, beside }: ObjectPlaceOptions) {
+  constructor({ kind, api, beside, lease }: ObjectPlaceOptions) {
     this.#kind = kind
     this.#api = api
+    this.#lease = lease
     this.beside = beside
     this.reachMs = kind.reachMs
     this.byHand = `correct it by hand: kubectl edit ${kind.title.split('/').slice(0, 2).join('/')}`
@@ -83,6 +88,17 @@ export class ObjectPlace implements FlagsPlace {
       if (!(error instanceof ConflictError)) throw error
       // Somebody wrote in between, which says nothing about the rights: they were looked at before.
     }
+  }
+
+  /**
+   * What guards on other machines share with this one.
+   *
+   * @param name of this guard, as the other one shows it
+   * @throws {SwitchbackError} as {@link KubernetesApi.get}, e.g. when nobody made the Lease
+   */
+  async guardLease(name: string): Promise<GuardLease> {
+    await this.#api.get(this.#lease)
+    return new GuardLease({ api: this.#api, path: this.#lease, name })
   }
 
   async read(): Promise<string> {

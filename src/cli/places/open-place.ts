@@ -7,6 +7,7 @@ import { findCluster } from '../kubernetes/kubeconfig.ts'
 import { configMapKind } from './configmap.ts'
 import { featureFlagKind } from './feature-flag.ts'
 import { gitPlace } from './git-place.ts'
+import { guardLeasePath } from './guard-lease.ts'
 import { ObjectPlace } from './object-place.ts'
 
 export interface OpenPlaceOptions {
@@ -60,6 +61,7 @@ export async function openPlace(options: OpenPlaceOptions): Promise<FlagsPlace> 
   return new ObjectPlace({
     kind: kind === 'configmap' ? configMapKind({ ...of, key, flag }) : featureFlagKind(of),
     api: new KubernetesApi({ cluster, env }),
+    lease: guardLeasePath({ ...of, flag }),
     beside: join(directory, parts.join('-').replace(/\.(json|ya?ml)$/, '')),
   })
 }

@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import { link, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises'
 import { basename, dirname } from 'node:path'
+import type { StateStore } from './state-store.ts'
 
 /** Of two guards on one rollout, one acts; the other stands by. */
 export interface Lease {
@@ -9,6 +10,38 @@ export interface Lease {
   /** Epoch milliseconds: when the other's lease ends, unless it renews it. @default undefined: not known */
   readonly until?: number | undefined
   release(): Promise<void>
+}
+
+/** What guards on several machines share. */
+export interface SharedNotes {
+  readonly lease: Lease
+  /** @param local keeps what commands beside this guard read */
+  store(local: StateStore): StateStore
+}
+
+/** Held only together: the shared one says who acts, the local one tells commands on this machine. */
+export function bothLeases(shared: Lease, local: Lease): Lease {
+  let until: () => number | undefined = () => undefined
+  return {
+    async hold() {
+      const other = await shared.hold()
+      until = () => shared.until
+      if (other !== '') {
+        await local.release()
+        return other
+      }
+      const beside = await local.hold()
+      if (beside !== '') until = () => local.until
+      return beside
+    },
+    get until() {
+      return until()
+    },
+    async release() {
+      await local.release()
+      await shared.release()
+    },
+  }
 }
 
 export interface FileLeaseOptions {

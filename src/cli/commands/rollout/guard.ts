@@ -3,7 +3,8 @@ import { readFile } from 'node:fs/promises'
 import { quote, SwitchbackError } from '../../../errors.ts'
 import {
   type AuditEntry,
-  createGuard,
+  type CreateGuardOptions,
+  createSharedGuard,
   fileStore,
   type GuardFiles,
   guardFiles,
@@ -30,6 +31,7 @@ import { METRICS, metricsOption } from '../../changing/metrics-option.ts'
 import { namedMetrics } from '../../changing/processes-option.ts'
 import { statusText } from '../../guarding/status-text.ts'
 import { listenForMetrics } from '../../guarding/listen.ts'
+import { sharedNotes } from '../../guarding/shared-notes.ts'
 import { giveOrder } from '../../guarding/orders.ts'
 import { testNotify, withReceivers } from '../../guarding/receivers.ts'
 import type { Style } from '../../framework/style.ts'
@@ -134,10 +136,14 @@ SWITCHBACK_NOTIFY_SECRET.`,
     const metrics = new GuardMetrics(flag)
     const done = new AbortController()
     const running = AbortSignal.any([signal, done.signal])
-    const guard = createGuard({
+    const name = `guard of ${whoAmI(env).who}`
+    const shared = values['dry-run']
+      ? undefined
+      : await sharedNotes(file, name, (line) => void stderr.write(`${line}\n`))
+    const options: CreateGuardOptions = {
       ...followed(target, running),
       plan,
-      name: `guard of ${whoAmI(env).who}`,
+      name,
       env,
       dryRun: values['dry-run'],
       resume: values.resume,
@@ -150,7 +156,8 @@ SWITCHBACK_NOTIFY_SECRET.`,
         if (values.json) printJson(stdout, entry)
         else stdout.write(auditText(entry, style))
       },
-    })
+    }
+    const guard = createSharedGuard(options, shared)
     let last: GuardStatus | undefined
     const tell = values.json ? () => {} : narrator(stdout, style)
     if (!values.json) stdout.write(`guard of ${flag} (${file}): steps ${plan.steps.join(', ')} %\n`)
