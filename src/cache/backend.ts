@@ -30,6 +30,8 @@ export interface WriteOptions {
    * false refuses it. What it throws fails the write. @default it may be made
    */
   readonly stands?: () => boolean
+  /** May wait for the end of the turn, and share a command with others of it: one of many. @default false */
+  readonly together?: boolean
 }
 
 export interface WriteResult {
@@ -83,9 +85,9 @@ export interface CacheBackend {
   /**
    * Before a value that somebody else wrote (`EXPIRY_UNKNOWN`) moves to the other side: when it ends. From now on the
    * store knows that it was there, so that its deletion by somebody else is seen. `undefined`: it cannot be told, or
-   * the cell has another token by now. @default nobody else writes
+   * the cell has another token by now. @param together as `WriteOptions.together` @default nobody else writes
    */
-  claim?(key: string, cell: Cell): MaybePromise<number | undefined>
+  claim?(key: string, cell: Cell, together?: boolean): MaybePromise<number | undefined>
   /** Programs without the switch write and delete here too. @default false */
   readonly outsiders?: boolean
   /** Invalidates every key of this backend's namespace, in bounded batches. */

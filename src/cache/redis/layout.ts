@@ -19,8 +19,12 @@ export interface LayoutScripts {
   readonly ask: Script
   /** For who has no licence: answers with the era, who vouched for it, and the texts. */
   readonly read: Script
+  /** As `put`, of many cells: see `manyOf`. */
+  readonly puts: Script
   /** Where other programs write values too: keeps one that is about to move. */
   readonly claim?: Script
+  /** As `claim`, of many. */
+  readonly claims?: Script
 }
 
 /** How cells lie in Redis: under which names, in which texts, and by which scripts they change. */

@@ -1,18 +1,19 @@
-import type {
-  Board,
-  CacheBackend,
-  ChangeListener,
-  Entry,
-  Following,
-  InvalidateOptions,
-  InvalidateResult,
-  Membership,
-  NamesPage,
-  WriteOptions,
-  WriteResult,
+import {
+  ANY,
+  type Board,
+  type CacheBackend,
+  type ChangeListener,
+  type Entry,
+  type Following,
+  type InvalidateOptions,
+  type InvalidateResult,
+  type Membership,
+  type NamesPage,
+  type WriteOptions,
+  type WriteResult,
 } from '../backend.ts'
 import { ENVELOPE_VERSION, timeDigits, tombstoneEnvelope, valueEnvelope } from '../envelope.ts'
-import type { Cell } from '../cell.ts'
+import { type Cell, NEVER } from '../cell.ts'
 import { digestOf } from '../plain-value.ts'
 import { type OnWarning, Warnings } from '../warn.ts'
 import { RedisBoard } from './pair/board.ts'
@@ -26,6 +27,8 @@ import { canFollow, Follower } from './pair/follower.ts'
 import { checkOptions, checkRedisNames, type RedisCacheOptions } from './options.ts'
 import type { CellLayout, Place } from './layout.ts'
 import { OwnLayout } from './own-layout.ts'
+import { TurnPuts } from './many/turn-puts.ts'
+import { TurnRuns } from './many/turn-runs.ts'
 import { prefixOf } from './state-name.ts'
 import { PlainLayout } from './plain/plain-layout.ts'
 import { missingRights, rightsWarning, userOf } from './rights.ts'
@@ -92,10 +95,13 @@ class RedisCache extends CellReads implements CacheBackend {
   readonly name: string
   readonly #disconnect: () => void
   readonly #scripts: Scripts
+  /** Of one server only. */
+  readonly #turnPuts: TurnPuts | undefined
+  readonly #turnClaims: TurnRuns | undefined
   readonly shared: boolean = true
   readonly board: Board
   since?: (key: string) => number
-  claim?: (key: string, cell: Cell) => Promise<number | undefined>
+  claim?: (key: string, cell: Cell, together?: boolean) => Promise<number | undefined>
   readonly outsiders: boolean
   /** A cluster cannot be followed: each of its masters would have to be. */
   readonly follow?: (listener: ChangeListener) => Following
@@ -117,6 +123,11 @@ class RedisCache extends CellReads implements CacheBackend {
     layout.onForeign = () => this.#sawForeign()
     const { single, head } = this.servers
     const { scripts, stateName, watched } = layout
+    if (!isCluster(client) && single !== undefined) {
+      const parts = { client, server: single, stateName, tombstoneTtl: () => this.tombstoneTtl }
+      this.#turnPuts = new TurnPuts(scripts.puts, parts)
+      if (scripts.claims !== undefined) this.#turnClaims = new TurnRuns(scripts.claims, parts)
+    }
     if (single === undefined) {
       const read = (key: string): Promise<Cell> => this.read(key)
       this.board = new ClusterBoard({ client, stateName, server: head!, read })
@@ -133,7 +144,8 @@ class RedisCache extends CellReads implements CacheBackend {
       }
     }
     const { claim } = scripts
-    if (claim !== undefined) this.claim = (key, cell) => this.#claim(claim, key, cell)
+    if (claim !== undefined)
+      this.claim = (key, cell, together) => this.#claim(claim, key, cell, together)
   }
 
   async write(key: string, entry: Entry, options: WriteOptions): Promise<WriteResult> {
@@ -143,7 +155,8 @@ class RedisCache extends CellReads implements CacheBackend {
     const { expect: condition, era } = options
     const within = this.starting === undefined ? options.within : await this.#left(options.within)
     const run = { script: this.layout.scripts.put, name, beside, envelope, within, condition, era }
-    const outcome = await this.#scripts.run(run)
+    const together = options.together === true && condition !== ANY
+    const outcome = await ((together ? this.#turnPuts : undefined) ?? this.#scripts).run(run)
     if (outcome === OUTCOME.foreign) {
       this.#sawForeign()
       return { written: false, token: '', foreign: true }
@@ -300,12 +313,21 @@ class RedisCache extends CellReads implements CacheBackend {
   async #claim(
     script: Script,
     key: string,
-    { token, writtenAt, era = '' }: Cell,
+    { token, payload, writtenAt, era = '' }: Cell,
+    together: boolean = false,
   ): Promise<number | undefined> {
-    const keys = [...this.layout.namesOf(key), ...this.servers.stateKeys]
+    const names = this.layout.namesOf(key)
     const head = `${ENVELOPE_VERSION}v${token}`
-    const args = [token, '', head, timeDigits(writtenAt), String(Math.ceil(this.tombstoneTtl)), era]
+    const at = timeDigits(writtenAt)
+    if (together && this.#turnClaims !== undefined) {
+      const units = payload.length
+      const run = { names, args: [token, head, at], units, deadline: NEVER, era }
+      const reply = await this.#turnClaims.run(run)
+      return reply === '' ? undefined : Number(reply)
+    }
+    const args = [token, '', head, at, String(Math.ceil(this.tombstoneTtl)), era]
     try {
+      const keys = [...names, ...this.servers.stateKeys]
       const reply = await evaluate(this.client, script, keys, args)
       return reply === '' ? undefined : Number(reply)
     } catch (error) {

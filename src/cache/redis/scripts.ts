@@ -43,6 +43,10 @@ local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 `
 
+/** The cell as it would be written now. */
+export const TEXT = `local text = ARGV[3] .. string.format('%.0f', now) .. ARGV[6] .. ARGV[4]
+`
+
 /** @param state which key is the store's state */
 export const checkEra = (state: number): string => `
 local ttl = tonumber(ARGV[5])
@@ -51,8 +55,7 @@ if KEYS[${state}] then
   if state[1] ~= ARGV[6] then return now * 10 + ${OUTCOME.era} end
   ttl = math.max(ttl, tonumber(state[2] or 0))
 end
-local text = ARGV[3] .. string.format('%.0f', now) .. ARGV[6] .. ARGV[4]
-`
+${TEXT}`
 
 // What another program keeps there is left as it is: another type, or a text that is not an envelope
 // (`isEnvelope`). Nothing and an empty text have the same range.

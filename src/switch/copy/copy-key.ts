@@ -59,6 +59,7 @@ export class CopyKey {
     const key = keyNamed(name)
     const gone = retired !== undefined
     const op = new PinnedOperation('get', key, this.#decision, to, from, 'invalidate', gone, 0)
+    op.together = true
     const found = await this.#coherence.read(op)
     if (op.place !== to) return to.usable && op.outcome === 'fell_back' ? REFUSED : FAILED
     const size = op.cell.payload.length

@@ -131,9 +131,9 @@ export class Moves {
   }
 
   /** With the expiry that only its store knows; `undefined`: the store has something else by now. */
-  async #dated({ standby, key }: PinnedOperation, found: Cell): Promise<Cell | undefined> {
+  async #dated({ standby, key, together }: PinnedOperation, found: Cell): Promise<Cell | undefined> {
     try {
-      const expiresAt = await standby.hold(Promise.resolve(standby.backend.claim?.(key, found)))
+      const expiresAt = await standby.hold(Promise.resolve(standby.backend.claim?.(key, found, together)))
       return expiresAt === undefined ? undefined : { ...found, expiresAt }
     } catch {
       // Its store is out: the value is served all the same.
@@ -142,7 +142,7 @@ export class Moves {
   }
 
   async #fillFrom(op: PinnedOperation, missed: Cell, found: Cell): Promise<Moved> {
-    const { active, standby, key } = op
+    const { active, standby, key, together } = op
     let entry: Cell | undefined = found
     // Asked first: what is checked here must hold at the write.
     if (found.expiresAt === EXPIRY_UNKNOWN) entry = await this.#dated(op, found)
@@ -154,7 +154,7 @@ export class Moves {
     if (follower?.changedSince(key, op.heardUntil) === true) return NOT_WRITTEN
     try {
       const stands = this.#debts.stands(op, active, op.fence)
-      const result = await active.write(key, entry, missed.token, missed.era, stands)
+      const result = await active.write(key, entry, missed.token, missed.era, stands, together)
       const known = follower?.filled(op, result.token)
       this.#recorder.event(active.side, result.written ? 'backfill' : 'fill_refused')
       return { ...result, known }

@@ -24,8 +24,10 @@ import {
   CLAIMED,
   PLAIN_ASK,
   PLAIN_CLAIM,
+  PLAIN_CLAIMS,
   PLAIN_CLEAR,
   PLAIN_PUT,
+  PLAIN_PUTS,
   PLAIN_READ,
   PLAIN_TOMBSTONE,
 } from './plain-scripts.ts'
@@ -42,11 +44,13 @@ const LATE_MS = 1000
 export class PlainLayout implements CellLayout {
   readonly scripts: LayoutScripts = {
     put: PLAIN_PUT,
+    puts: PLAIN_PUTS,
     tombstone: PLAIN_TOMBSTONE,
     clear: PLAIN_CLEAR,
     ask: PLAIN_ASK,
     read: PLAIN_READ,
     claim: PLAIN_CLAIM,
+    claims: PLAIN_CLAIMS,
   }
   readonly outsiders: boolean = true
   readonly ownPrefix: string = PLAIN_SPACE

@@ -1,5 +1,6 @@
 import { HEADER_LENGTH, LENGTH_AT, SUCCESSOR_AT, TOKEN_AT, WRITTEN_AT } from '../../envelope.ts'
 import { NEVER, TOKEN_LENGTH } from '../../cell.ts'
+import { manyOf } from '../many/many-scripts.ts'
 import { checkEra, FOREIGN, NOW, OUTCOME, type Script, script, setTombstone } from '../scripts.ts'
 
 /*
@@ -78,6 +79,7 @@ return now * 10 + outcome
 `
 
 export const PLAIN_PUT: Script = { ...script(PUT), puts: true }
+export const PLAIN_PUTS: Script = manyOf(PLAIN_PUT, 2, true)
 // KEYS: companion, value, state; ARGV: deadline, not before, head, tail, tombstoneTtl, era
 export const PLAIN_TOMBSTONE: Script = script(bury('false'))
 /** Of `clear`. */
@@ -95,6 +97,7 @@ if left < 0 then redis.call('SET', KEYS[1], mark)
 else redis.call('SET', KEYS[1], mark, 'PX', string.format('%.0f', left + ttl)) end
 return string.format('%.0f', ends)
 `)
+export const PLAIN_CLAIMS: Script = manyOf(PLAIN_CLAIM, 2)
 
 const texts = `
 local companion, value = redis.pcall('GET', KEYS[1]), redis.pcall('GET', KEYS[2])
