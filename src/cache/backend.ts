@@ -62,7 +62,10 @@ export interface InvalidateResult {
   readonly existed: boolean
   /** Token of the tombstone left behind; `''` when not done. */
   readonly token: string
-  /** As {@link WriteResult.foreign}: no value of the cache is there, and no tombstone can be. */
+  /**
+   * As {@link WriteResult.foreign}: no value of the cache is there. `done`: the store has noted beside it that what
+   * was missed before must not be stored, in place of a tombstone, which cannot be there.
+   */
   readonly foreign?: boolean
 }
 

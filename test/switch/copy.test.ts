@@ -25,10 +25,14 @@ afterAll(async () => {
 })
 
 /** Processes of one service whose two sides are Redis. */
-async function pairOf(count: number, prefix: string): Promise<PairActor[]> {
+async function pairOf(
+  count: number,
+  prefix: string,
+  old: { readonly values?: 'plain' } = {},
+): Promise<PairActor[]> {
   const made = Array.from({ length: count }, () =>
     makePairActor(
-      redisCache({ url: world.redis.url, prefix }),
+      redisCache({ url: world.redis.url, prefix, ...old }),
       redisCache({ url: other.url, prefix }),
       { deadlineMs: 2000 },
     ),
@@ -145,49 +149,58 @@ describe('copy', () => {
     expect(await offUser.get(key)).toBe(value)
   })
 
-  test('while others write, delete and flip, nothing older than acknowledged is ever read', async () => {
-    const [copier, one, two] = (await pairOf(3, 'busy:')) as [PairActor, PairActor, PairActor]
-    const random = seeded(15)
-    const keys = Array.from({ length: 24 }, (_, i) => `k${i}`)
-    // Versions only grow; a deleted key counts as none.
-    const acknowledged = new Map(keys.map((key) => [key, 1]))
-    await one.offUser.setMany(keys.map((key) => [key, 1] as const))
-    const over = new AbortController()
-    const wrong: string[] = []
-    const viewOf = ({ onUser, offUser }: PairActor): PairActor['onUser'] =>
-      random() < 0.5 ? onUser : offUser
-    const check = async (actor: PairActor, key: string): Promise<void> => {
-      const least = acknowledged.get(key)!
-      const value = await viewOf(actor).get<number>(key)
-      if (value !== undefined && value < least) wrong.push(`${key}: ${value} after ${least}`)
-    }
-    // Each writer has keys of its own, so that versions are acknowledged in their order.
-    const client = async (actor: PairActor, reader: PairActor, share: number): Promise<void> => {
-      const mine = keys.filter((_, i) => i % 2 === share)
-      for (let version = 2; !over.signal.aborted; version += 1) {
-        const key = mine[Math.floor(random() * mine.length)]!
-        const next = Math.max(version, acknowledged.get(key)! + 1)
-        if (random() < 0.3) await viewOf(actor).delete(key)
-        else await viewOf(actor).set(key, next)
-        acknowledged.set(key, next)
-        await Promise.all([check(actor, key), check(reader, key)])
+  test.each([
+    ['cells', {}],
+    ['plain values', { values: 'plain' } as const],
+  ])(
+    'of %s, while others write, delete and flip, nothing older than acknowledged is ever read',
+    async (kind, old) => {
+      const pair = await pairOf(3, `busy ${kind}:`, old)
+      const [copier, one, two] = pair as [PairActor, PairActor, PairActor]
+      const random = seeded(15)
+      const keys = Array.from({ length: 24 }, (_, i) => `k${i}`)
+      // Versions only grow; a deleted key counts as none.
+      const acknowledged = new Map(keys.map((key) => [key, 1]))
+      await one.offUser.setMany(keys.map((key) => [key, 1] as const))
+      const over = new AbortController()
+      const wrong: string[] = []
+      const viewOf = ({ onUser, offUser }: PairActor): PairActor['onUser'] =>
+        random() < 0.5 ? onUser : offUser
+      const check = async (actor: PairActor, key: string): Promise<void> => {
+        const least = acknowledged.get(key)!
+        const value = await viewOf(actor).get<number>(key)
+        if (value !== undefined && value < least) wrong.push(`${key}: ${value} after ${least}`)
       }
-    }
-    const clients = [client(one, two, 0), client(two, one, 1)]
-    let copied = 0
-    for (let round = 0; round < 25; round += 1) {
-      const way =
-        random() < 0.5 ? ({ from: 'off', to: 'on' } as const) : ({ from: 'on', to: 'off' } as const)
-      const report = await copier.cache.copy(way)
-      copied += report.copied
-      expect(report).toMatchObject({ ended: 'done', failed: 0, foreign: 0 })
-    }
-    over.abort()
-    await Promise.all(clients)
-    for (const key of keys) await Promise.all([check(one, key), check(two, key)])
-    expect(wrong).toEqual([])
-    expect(copied).toBeGreaterThan(0)
-  })
+      // Each writer has keys of its own, so that versions are acknowledged in their order.
+      const client = async (actor: PairActor, reader: PairActor, share: number): Promise<void> => {
+        const mine = keys.filter((_, i) => i % 2 === share)
+        for (let version = 2; !over.signal.aborted; version += 1) {
+          const key = mine[Math.floor(random() * mine.length)]!
+          const next = Math.max(version, acknowledged.get(key)! + 1)
+          if (random() < 0.3) await viewOf(actor).delete(key)
+          else await viewOf(actor).set(key, next)
+          acknowledged.set(key, next)
+          await Promise.all([check(actor, key), check(reader, key)])
+        }
+      }
+      const clients = [client(one, two, 0), client(two, one, 1)]
+      let copied = 0
+      for (let round = 0; round < 25; round += 1) {
+        const way =
+          random() < 0.5
+            ? ({ from: 'off', to: 'on' } as const)
+            : ({ from: 'on', to: 'off' } as const)
+        const report = await copier.cache.copy(way)
+        copied += report.copied
+        expect(report).toMatchObject({ ended: 'done', failed: 0, foreign: 0 })
+      }
+      over.abort()
+      await Promise.all(clients)
+      for (const key of keys) await Promise.all([check(one, key), check(two, key)])
+      expect(wrong).toEqual([])
+      expect(copied).toBeGreaterThan(0)
+    },
+  )
 
   test('what cannot be copied is said', async () => {
     const store = { get: () => undefined, set: () => true, delete: () => true, clear: () => {} }

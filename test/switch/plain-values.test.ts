@@ -319,6 +319,96 @@ describe('plain values in Redis', () => {
     }
   })
 
+  test.each(['set', 'delete'] as const)(
+    'what others put in place of a hash after a %s through the switch is seen at once, and stays',
+    async (what) => {
+      const name = fresh()
+      const tombstoneTtl = 1000
+      const { cache, off, on } = await open(
+        redisCache({ url: redis.url, values: 'plain', prefix: name, tombstoneTtl }),
+        redisCache({ url: second.url, prefix: name, tombstoneTtl }),
+      )
+      for (const view of [off, on]) {
+        const key = `${name}${view === off ? 'off' : 'on'}`
+        await old.hset(name + key, 'a', 1)
+        if (what === 'set') await view.set(key, 'set')
+        else await view.delete(key)
+        expect(await off.get(key)).toBe(what === 'set' ? 'set' : undefined)
+        await old.del(name + key)
+        await old.set(name + key, '"theirs"')
+        expect(await off.get(key)).toBe('theirs')
+        // What was pending would have been delivered by then.
+        await until('nothing is pending', () => cache.health().off.owed === 0)
+        expect(await old.get(name + key)).toBe('"theirs"')
+        expect(await off.get(key)).toBe('theirs')
+      }
+    },
+  )
+
+  test.each(['set', 'delete'] as const)(
+    'what missed before a hash was there is not stored when it is gone after a %s',
+    async (what) => {
+      const name = fresh()
+      const { off, on } = await open(
+        redisCache({ url: redis.url, values: 'plain', prefix: name }),
+        redisCache({ url: second.url, prefix: name }),
+      )
+      for (const view of [off, on]) {
+        const key = `${name}${view === off ? 'off' : 'on'}`
+        await off.getOrSet(key, async () => {
+          await old.hset(name + key, 'a', 1)
+          if (what === 'set') await view.set(key, 'new')
+          else await view.delete(key)
+          await old.del(name + key)
+          return 'old'
+        })
+        expect(await off.get(key)).toBe(what === 'set' ? 'new' : undefined)
+      }
+    },
+  )
+
+  test('a value that others let live for longer is served, and is loaded by nobody', async () => {
+    const name = fresh()
+    const key = `${name}a`
+    const { off } = await open(...sides())
+    await off.set(key, 'v', { ttl: 1500 })
+    expect(await old.pexpire(key, 60_000)).toBe(1)
+    await until('its first end has come', async () => {
+      const companion = await old.pttl(`switchback:plain:{${key}}`)
+      return companion < 120_000
+    })
+    let loads = 0
+    const load = (): string => `load ${(loads += 1)}`
+    for (let i = 0; i < 20; i += 1) expect(await off.getOrSet(key, load)).toBe('v')
+    expect(loads).toBe(0)
+  })
+
+  test('bytes that are no text are left alone by a codec that reads any text', async () => {
+    const name = fresh()
+    const codec = {
+      encode: (payload: string) => JSON.parse(payload) as string,
+      decode: (text: string) => JSON.stringify(text),
+    }
+    const { off, on, warnings } = await open(
+      redisCache({ url: redis.url, values: 'plain', prefix: name, codec }),
+      redisCache({ url: second.url, prefix: name }),
+    )
+    const bytes = Buffer.from([0x82, 0xa1, 0xff, 0xfe, 0])
+    await old.set(`${name}bytes`, bytes)
+    await old.set(`${name}text`, 'ünïcödé \u{1F600}')
+    expect([await off.get('bytes'), await off.get('text')]).toEqual([
+      undefined,
+      'ünïcödé \u{1F600}',
+    ])
+    expect(await off.getOrSet('bytes', () => 'loaded')).toBe('loaded')
+    expect(await on.get('bytes')).toBe('loaded')
+    expect(await old.getBuffer(`${name}bytes`)).toEqual(bytes)
+    expect(warnings).toContain('SB_REDIS_FOREIGN')
+    // What the switch itself wrote is what it is.
+    await off.set('own', 'with \u{FFFD}')
+    expect(await off.get('own')).toBe('with \u{FFFD}')
+  })
+
   test('a hit is one command', async () => {
     const key = `${fresh()}a`
     await old.set(key, '1')
@@ -428,6 +518,37 @@ describe('plain values in Redis', () => {
         return (await on.getOrSet('c', () => 'v2 or later')) === 'v2 or later'
       })
       await until('stored', async () => (await client.get('c')) === '"v2 or later"')
+    } finally {
+      client.disconnect()
+      await lone.stop()
+    }
+  })
+
+  test('what another program deletes after a restart does not come back from the other side', async () => {
+    const lone = await startRedis()
+    const client = new Redis(lone.url)
+    const name = fresh()
+    try {
+      const { off, on } = await open(
+        redisCache({ url: lone.url, values: 'plain', prefix: name }),
+        redisCache({ url: second.url, prefix: name }),
+      )
+      await off.set('ours', 1)
+      await client.set(`${name}theirs`, '1')
+      for (const key of ['ours', 'theirs']) expect(await on.getOrSet(key, () => 1)).toBe(1)
+      await off.set('last', 1)
+      await lone.restart({ keepData: true })
+      await until('the restart is noticed', async () => (await off.get('last')) === undefined)
+      // Nobody with the switch has touched these since.
+      await until(
+        'the old program is connected',
+        async () => (await client.exists(`${name}ours`)) === 1,
+      )
+      for (const key of ['ours', 'theirs']) {
+        await client.del(name + key)
+        expect(await off.get(key)).toBe(undefined)
+        expect(await client.get(name + key)).toBe(null)
+      }
     } finally {
       client.disconnect()
       await lone.stop()

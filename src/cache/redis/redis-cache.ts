@@ -302,9 +302,10 @@ class RedisCache extends CellReads implements CacheBackend {
     const condition = String(Math.ceil(notBefore))
     const outcome = await this.#scripts.run({ script, name, beside, envelope, within, condition })
     if (outcome === OUTCOME.deleted) throw outOfMemory()
-    if (outcome === OUTCOME.foreign) {
+    if (outcome === OUTCOME.foreign || outcome === OUTCOME.beside) {
       this.#sawForeign()
-      return { done: false, existed: false, token: '', foreign: true }
+      const done = outcome === OUTCOME.beside
+      return { done, existed: false, token: done ? envelope.token : '', foreign: true }
     }
     const done = outcome === OUTCOME.done || outcome === OUTCOME.existed
     return { done, existed: outcome === OUTCOME.existed, token: done ? envelope.token : '' }

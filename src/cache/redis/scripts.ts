@@ -33,6 +33,8 @@ export const OUTCOME = {
   era: 5,
   /** Another program's data is under the key. It is as it was. */
   foreign: 6,
+  /** The same, and beside it stands that something has happened: what was missed before is not stored. */
+  beside: 7,
 } as const
 
 /** The token of another program's data: no cell has it, and it is not that of nothing. */

@@ -131,9 +131,14 @@ export class Moves {
   }
 
   /** With the expiry that only its store knows; `undefined`: the store has something else by now. */
-  async #dated({ standby, key, together }: PinnedOperation, found: Cell): Promise<Cell | undefined> {
+  async #dated(
+    { standby, key, together }: PinnedOperation,
+    found: Cell,
+  ): Promise<Cell | undefined> {
     try {
-      const expiresAt = await standby.hold(Promise.resolve(standby.backend.claim?.(key, found, together)))
+      const expiresAt = await standby.hold(
+        Promise.resolve(standby.backend.claim?.(key, found, together)),
+      )
       return expiresAt === undefined ? undefined : { ...found, expiresAt }
     } catch {
       // Its store is out: the value is served all the same.

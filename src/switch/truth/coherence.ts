@@ -38,6 +38,7 @@ export class Coherence extends CoherentReads {
     const { active, standby, key } = op
     let pendingUntil = 0
     op.reach = this.follower?.reach ?? 'all'
+    let isForeign = false
     const meeting = active.meet()
     if (meeting !== undefined) await meeting
     const trusted = this.debts.trustedFrom(active.side, key)
@@ -59,6 +60,7 @@ export class Coherence extends CoherentReads {
           return lost ? NOTHING_WRITTEN : { activeToken: token, standbyToken }
         }
         op.outcome = refusal(foreign)
+        isForeign = foreign === true
         pendingUntil = active.pendingUntil(foreign)
       } catch (error) {
         op.outcome = failure(error)
@@ -70,9 +72,11 @@ export class Coherence extends CoherentReads {
     // The value first, then what is pending: a process that delivers it does so after the value is
     // in place.
     const onStandby = this.#before(op, standby)
+    let successor = ''
     if (op.retired) await this.#supersede(op, '')
-    else await this.#storeOnStandby(op, instead)
-    await this.#owe(op, active, pendingUntil)
+    else successor = await this.#storeOnStandby(op, instead)
+    if (isForeign) await this.#passBy(op, active, successor)
+    else await this.#owe(op, active, pendingUntil)
     await this.#oweIfLost(op, onStandby)
     return NOTHING_WRITTEN
   }
@@ -87,6 +91,8 @@ export class Coherence extends CoherentReads {
     const alsoErasing = this.#eraseOn(op, standby)
     const erased = await erasing
     const alsoErased = await alsoErasing
+    if (erased.foreign === true) await this.#passBy(op, active, '')
+    if (alsoErased.foreign === true) await this.#passBy(op, standby, '')
     await this.#oweIfLost(op, onActive)
     await this.#oweIfLost(op, onStandby)
     op.outcome = erased.outcome
@@ -168,7 +174,22 @@ export class Coherence extends CoherentReads {
     op.reach = nearerReach(op.reach, alone ? 'process' : reach)
   }
 
-  async #storeOnStandby(op: PinnedOperation, entry: Entry): Promise<void> {
+  /**
+   * The side keeps another program's data under the key, and the other one has been told by now. A store that can
+   * note so much beside it needs nothing pending; of others it is, until the slowest fill has ended.
+   */
+  async #passBy(op: PinnedOperation, side: GuardedSide, successor: string): Promise<void> {
+    let pendingUntil = side.pendingUntil(true)
+    try {
+      if (side.usable && (await side.invalidate(op.key, successor)).done) return
+    } catch {
+      pendingUntil = Math.max(pendingUntil, side.mayLandUntil())
+    }
+    await this.#owe(op, side, pendingUntil)
+  }
+
+  /** The token of what it has now; `''`: it is pending there. */
+  async #storeOnStandby(op: PinnedOperation, entry: Entry): Promise<string> {
     const { standby, key } = op
     let pendingUntil = 0
     if (standby.usable) {
@@ -177,7 +198,7 @@ export class Coherence extends CoherentReads {
         if (written) {
           op.servedBy = standby.side
           this.#put(op, standby, token)
-          return
+          return token
         }
         pendingUntil = standby.pendingUntil(foreign)
       } catch {
@@ -186,6 +207,7 @@ export class Coherence extends CoherentReads {
       }
     }
     await this.#owe(op, standby, pendingUntil)
+    return ''
   }
 
   async #supersede(op: PinnedOperation, successor: string): Promise<string> {
@@ -211,6 +233,7 @@ export class Coherence extends CoherentReads {
     if (side.usable) {
       try {
         const { done, existed, foreign } = await side.invalidate(op.key)
+        if (foreign === true) return { existed: false, outcome: 'failed', foreign }
         if (done) return { existed, outcome: 'deleted' }
         outcome = refusal(foreign)
         pendingUntil = side.pendingUntil(foreign)
@@ -235,6 +258,8 @@ interface Before {
 interface Erased {
   readonly existed: boolean
   readonly outcome: Outcome
+  /** As `InvalidateResult.foreign`: nothing is pending yet. */
+  readonly foreign?: boolean
 }
 
 const NOTHING_WRITTEN: Written = { activeToken: '', standbyToken: '' }

@@ -2,7 +2,13 @@
 import * as fc from 'fast-check'
 import { Redis } from 'ioredis'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { ANY, type CacheBackend, NEVER, redisCache } from '../../../src/cache/index.ts'
+import {
+  ANY,
+  type CacheBackend,
+  NEVER,
+  redisCache,
+  type WriteResult,
+} from '../../../src/cache/index.ts'
 import {
   ERA_AT,
   sealEnvelope,
@@ -295,9 +301,7 @@ describe.each([
     await one.config('RESETSTAT')
     const written = await writeAll(cache, keysFrom(0, 100), '"v"')
     expect(await callsOf('eval')).toBe(1)
-    const outcomes = written.map(
-      (each) => (each as PromiseFulfilledResult<{ written: boolean }>).value,
-    )
+    const outcomes = written.map((each) => (each as PromiseFulfilledResult<WriteResult>).value)
     for (const [i, outcome] of outcomes.entries()) {
       const read = await cache.read(`k${i}`)
       if (i === 7) expect([outcome.written, read.token]).toEqual([false, taken.token])
@@ -343,7 +347,7 @@ describe.each([
     const refused = { status: 'fulfilled', value: { written: false, token: '' } }
     expect(lost).toEqual(keys.map(() => refused))
     const written = await writeAll(cache, keys, '"v"')
-    const isWritten = (each: PromiseSettledResult<{ written: boolean }>): boolean =>
+    const isWritten = (each: PromiseSettledResult<WriteResult>): boolean =>
       each.status === 'fulfilled' && each.value.written
     expect(written.every(isWritten)).toBe(true)
     await cache.close()

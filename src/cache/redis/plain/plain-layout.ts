@@ -9,14 +9,7 @@ import {
   SUCCESSOR_AT,
   WRITTEN_AT,
 } from '../../envelope.ts'
-import {
-  digestOf,
-  goneOf,
-  isJson,
-  type PlainCodec,
-  tokenOfForeign,
-  tokenOfGone,
-} from '../../plain-value.ts'
+import { digestOf, goneOf, isJson, type PlainCodec, tokenOfForeign } from '../../plain-value.ts'
 import { foreignPlain } from '../errors.ts'
 import type { CellLayout, LayoutScripts, Place } from '../layout.ts'
 import { COMPANIONS, PLAIN_SPACE, PlainNames } from './plain-names.ts'
@@ -37,8 +30,8 @@ import type { ServerState } from '../servers/server-state.ts'
 /** The application keeps the same text as the switch. */
 const AS_IT_IS: PlainCodec = { encode: (payload) => payload, decode: (stored) => stored }
 
-/** An answer is looked at so much later at most, as a rule: its process was busy. */
-const LATE_MS = 1000
+/** What stands for each byte that is no UTF-8. */
+const NO_TEXT = '\u{FFFD}'
 
 /** Values under the application's own keys, each with a companion that has the rest of its cell. */
 export class PlainLayout implements CellLayout {
@@ -129,15 +122,19 @@ export class PlainLayout implements CellLayout {
     const now = server.clock.now()
     const left = trace === '' ? ABSENT : openEnvelope(trace, now, tombstoneTtl, era)
     if (left === undefined && !isEnvelope(trace)) return { ...ABSENT, era, token: FOREIGN }
-    const cell = { ...ABSENT, ...left, payload: '', era }
+    const cell: Cell = { ...ABSENT, ...left, payload: '', era }
     const isOfValue = trace.charAt(1) === 'v'
-    if (value === null || value === undefined) return goneOf(cell, isOfValue)
+    if (value === null || value === undefined) {
+      // Of a former era: the companion tells of a value that nobody but another program can have taken away alone.
+      const isFormer = isOfValue && !trace.startsWith(era, ERA_AT)
+      const { stale: _stale, ...gone } = isFormer ? { ...cell, state: 'value' as const } : cell
+      return goneOf(gone, isOfValue)
+    }
     const digest = digestOf(value)
     const own = isOfValue && trace.slice(HEADER_LENGTH) === digest
     if (own && cell.state === 'value') return this.#read(cell, value)
-    // Somebody else has given it another expiry; or it was read just before it ended.
+    // Somebody else has given it another expiry; or it ended after Redis had answered.
     if (own && cell.state === 'expired') {
-      if (now <= cell.expiresAt + LATE_MS) return { ...cell, token: tokenOfGone(cell.token) }
       return this.#read({ ...cell, state: 'value', expiresAt: EXPIRY_UNKNOWN }, value)
     }
     const claimed = own && trace.startsWith(CLAIMED, SUCCESSOR_AT)
@@ -146,9 +143,14 @@ export class PlainLayout implements CellLayout {
     const traced = left !== undefined && trace.startsWith(era, ERA_AT)
     // Not absent: what the other side has may be older, and must not be put over it.
     if (!traced && !server.adopted) return { ...ABSENT, state: 'tombstone', era, token }
-    const writtenAt = traced ? Number(trace.slice(WRITTEN_AT, ERA_AT)) : server.since
+    // The trace beside another type has the time of a tombstone that had ended.
+    const writtenAt = traced
+      ? Math.max(Number(trace.slice(WRITTEN_AT, ERA_AT)), server.since)
+      : server.since
     const successor = cell.token
     const foreign: Cell = { ...ABSENT, state: 'value', token, writtenAt, era, successor }
+    // Bytes that are no text arrive so. A codec that reads any text would not notice.
+    if (this.#codec !== AS_IT_IS && value.includes(NO_TEXT)) return this.#unreadable(era)
     return this.#read({ ...foreign, expiresAt: EXPIRY_UNKNOWN }, value)
   }
 
@@ -159,8 +161,12 @@ export class PlainLayout implements CellLayout {
     } catch {
       // The codec's error: this is no value of the application.
     }
+    return this.#unreadable(cell.era ?? '')
+  }
+
+  #unreadable(era: string): Cell {
     this.onForeign()
-    return { ...ABSENT, token: FOREIGN, ...(cell.era === undefined ? {} : { era: cell.era }) }
+    return { ...ABSENT, token: FOREIGN, era }
   }
 }
 

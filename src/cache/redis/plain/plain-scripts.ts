@@ -9,29 +9,33 @@ import { checkEra, FOREIGN, NOW, OUTCOME, type Script, script, setTombstone } fr
  * by somebody else. Each script writes both or neither.
  */
 
+const FOREIGN_THERE = `return now * 10 + ${OUTCOME.foreign}`
+
 /**
  * `token` becomes that of the cell: see `tokenOfForeign`, `tokenOfGone`.
  *
  * @param whole an expression: whether the value is needed, or only whether there is one
+ * @param otherType what happens when the value's key holds another type
  */
-const look = (whole: string): string => `
+const look = (whole: string, otherType: string = FOREIGN_THERE): string => `
 local companion = redis.pcall('GET', KEYS[1])
 local value
 if ${whole} then value = redis.pcall('GET', KEYS[2]) else value = redis.pcall('GETRANGE', KEYS[2], 0, 0) end
-for _, found in ipairs({ companion or '', value or '' }) do
+for i, found in ipairs({ companion or '', value or '' }) do
   if type(found) == 'table' then
     if not string.find(found.err, 'WRONGTYPE', 1, true) then return found end
-    return now * 10 + ${OUTCOME.foreign}
+    if i == 1 then ${FOREIGN_THERE} end
+    ${otherType}
   end
 end
-local token, own = '', false
+local token, own, digest = '', false
 if companion then
   local _, last = string.find(companion, '^%d[vbx][%w_.%-]+|')
   if last ~= ${HEADER_LENGTH} then return now * 10 + ${OUTCOME.foreign} end
   token = string.sub(companion, ${TOKEN_AT + 1}, ${WRITTEN_AT})
 end
 if value and ${whole} then
-  local digest = redis.sha1hex(value)
+  digest = redis.sha1hex(value)
   own = companion and string.sub(companion, 2, 2) == 'v' and string.sub(companion, ${HEADER_LENGTH + 1}) == digest
   if not own then token = string.sub(redis.sha1hex(digest .. token), 1, ${TOKEN_LENGTH}) end
 elseif not value and companion and string.sub(companion, 2, 2) == 'v' then
@@ -42,7 +46,6 @@ end
 // KEYS: companion, value, state; ARGV: expected token ('*' for any), deadline, head, tail, tombstoneTtl, era, value
 const NOTHING = "do return '' end"
 const ERA_OVER = `return now * 10 + ${OUTCOME.era}`
-const FOREIGN_THERE = `return now * 10 + ${OUTCOME.foreign}`
 
 const PUT = `${NOW}${checkEra(3)}
 if now > tonumber(ARGV[2]) then return now * 10 + ${OUTCOME.late} end
@@ -66,14 +69,35 @@ return now * 10 + ${OUTCOME.done}
 /** In the place of a successor: the value is somebody else's, of which a copy is on the other side. */
 export const CLAIMED = 'claimed.....'
 
-/** @param own an expression: leave what somebody else wrote */
-const bury = (own: string): string => `${NOW}${checkEra(3)}
+const TIMES = `${NOW}${checkEra(3)}
 if now < tonumber(ARGV[2]) then return now * 10 + ${OUTCOME.refused} end
 if now > tonumber(ARGV[1]) then return now * 10 + ${OUTCOME.late} end
-${look(own)}
-if value and ${own} and (not own or string.sub(companion, ${SUCCESSOR_AT + 1}, ${LENGTH_AT}) == '${CLAIMED}') then return now * 10 + ${OUTCOME.refused} end
+`
+
+/**
+ * Beside another type stands a tombstone that has ended: its token refuses what was missed before, and what another
+ * program writes there next is seen at once, as if nothing stood there.
+ */
+const BURY = `${TIMES}
+local other = false
+${look('false', 'other = true')}
 local outcome = ${OUTCOME.done}
-if value and value ~= '' or redis.call('GET', KEYS[2]) then outcome = ${OUTCOME.existed} end
+if other then
+  outcome = ${OUTCOME.beside}
+  text = ARGV[3] .. string.format('%.0f', now - ttl) .. ARGV[6] .. ARGV[4]
+elseif value and value ~= '' or redis.call('GET', KEYS[2]) then
+  outcome = ${OUTCOME.existed}
+end
+${setTombstone('companion')}if not other then redis.call('DEL', KEYS[2]) end
+return now * 10 + outcome
+`
+
+/** Leaves what somebody else wrote. */
+const CLEAR = `${TIMES}
+${look('true')}
+if value and (not own or string.sub(companion, ${SUCCESSOR_AT + 1}, ${LENGTH_AT}) == '${CLAIMED}') then return now * 10 + ${OUTCOME.refused} end
+local outcome = ${OUTCOME.done}
+if value then outcome = ${OUTCOME.existed} end
 ${setTombstone('companion')}redis.call('DEL', KEYS[2])
 return now * 10 + outcome
 `
@@ -81,9 +105,9 @@ return now * 10 + outcome
 export const PLAIN_PUT: Script = { ...script(PUT), puts: true }
 export const PLAIN_PUTS: Script = manyOf(PLAIN_PUT, 2, true)
 // KEYS: companion, value, state; ARGV: deadline, not before, head, tail, tombstoneTtl, era
-export const PLAIN_TOMBSTONE: Script = script(bury('false'))
+export const PLAIN_TOMBSTONE: Script = script(BURY)
 /** Of `clear`. */
-export const PLAIN_CLEAR: Script = script(bury('true'))
+export const PLAIN_CLEAR: Script = script(CLEAR)
 
 // KEYS: companion, value, state; ARGV: token, nothing, head, written at, tombstoneTtl, era. When the value ends,
 // or nothing.
@@ -92,7 +116,7 @@ ${look('true').replaceAll(FOREIGN_THERE, NOTHING)}
 if not value or own or token ~= ARGV[1] then ${NOTHING} end
 local left = redis.call('PTTL', KEYS[2])
 local ends = left < 0 and ${NEVER} or now + left
-local mark = ARGV[3] .. ARGV[4] .. ARGV[6] .. string.format('%.0f', ends) .. '${CLAIMED}000000040|' .. redis.sha1hex(value)
+local mark = ARGV[3] .. ARGV[4] .. ARGV[6] .. string.format('%.0f', ends) .. '${CLAIMED}000000040|' .. digest
 if left < 0 then redis.call('SET', KEYS[1], mark)
 else redis.call('SET', KEYS[1], mark, 'PX', string.format('%.0f', left + ttl)) end
 return string.format('%.0f', ends)
