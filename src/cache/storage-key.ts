@@ -42,7 +42,7 @@ export function storageKey(key: string): string {
     )
   }
   if (key.length <= MAX_PLAIN_LENGTH && (PLAIN_ASCII.test(key) || PLAIN.test(key))) return key
-  if (key.startsWith(NAMED)) return key.slice(NAMED.length)
+  if (beginning !== undefined && key.startsWith(beginning)) return key.slice(beginning.length)
   // A UTF-16 code unit takes at most 3 bytes of UTF-8.
   if (key.length * 3 > MAX_KEY_BYTES && Buffer.byteLength(key) > MAX_KEY_BYTES) {
     throw new SwitchbackError(
@@ -59,15 +59,17 @@ export function hashedKey(key: string): string {
   return `#${hash('sha256', Buffer.from(key, 'utf16le'), 'base64url')}`
 }
 
-/** Nobody else has a key that begins with it. */
-const NAMED = `#${randomUUID()}`
+/** Nobody else has a key that begins with it. Made when first needed: what makes it takes a while to load. */
+let beginning: string | undefined
 
 /** Whether `keyNamed` made it of a name that is not a key. */
 export function isNamedKey(key: string): boolean {
-  return key.startsWith(NAMED)
+  return beginning !== undefined && key.startsWith(beginning)
 }
 
 /** A key of which only the name is known: it stands for whatever key has this name in a store. */
 export function keyNamed(name: string): string {
-  return name.startsWith('#') ? NAMED + name : name
+  if (!name.startsWith('#')) return name
+  beginning ??= `#${randomUUID()}`
+  return beginning + name
 }

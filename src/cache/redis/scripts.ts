@@ -133,13 +133,29 @@ export interface Script {
   readonly puts?: boolean
 }
 
-export const PUT_SCRIPT: Script = { ...script(PUT), puts: true }
-export const TOMBSTONE_SCRIPT: Script = script(TOMBSTONE)
-
 /** A script as it is run. */
-export function script(source: string): Script {
-  return { source, sha: createHash('sha1').update(source).digest('hex') }
+export function script(source: string, puts: boolean = false): Script {
+  return new NamedScript(source, puts)
 }
+
+/** Named when it is first run: a process that uses no Redis need not load what hashes. */
+class NamedScript implements Script {
+  readonly source: string
+  readonly puts: boolean
+  #sha: string | undefined
+
+  constructor(source: string, puts: boolean) {
+    this.source = source
+    this.puts = puts
+  }
+
+  get sha(): string {
+    return (this.#sha ??= createHash('sha1').update(this.source).digest('hex'))
+  }
+}
+
+export const PUT_SCRIPT: Script = script(PUT, true)
+export const TOMBSTONE_SCRIPT: Script = script(TOMBSTONE)
 
 export interface ScriptAnswer {
   readonly outcome: number

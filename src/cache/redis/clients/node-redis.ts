@@ -23,13 +23,23 @@ export interface NodeRedisOptions {
 
 /** Replies as strings, whatever types the application has chosen for its own. */
 const AS_STRINGS = { typeMapping: {} }
+/**
+ * And without the client's timeout, which ends what was not sent yet: an abort signal for each command costs more
+ * than the rest of it. What is connected sends with the next turn, and each operation has a deadline of its own.
+ */
+const AT_ONCE = { ...AS_STRINGS, timeout: undefined }
 
 /** How a message of the server begins, and none of the client. */
 const CODE = /^[A-Z][A-Z0-9]+(?: |$)/u
 
 /** The commands are sent as they are: neither the client's cache nor its other transformations touch them. */
-export function sendOf(client: Pick<NodeRedisClient, 'sendCommand'>): Send {
-  return (args) => client.sendCommand(args as string[], AS_STRINGS).catch(refuse)
+export function sendOf(
+  client: Pick<NodeRedisClient, 'sendCommand'> & { readonly isReady?: boolean },
+): Send {
+  return (args) =>
+    client
+      .sendCommand(args as string[], client.isReady === true ? AT_ONCE : AS_STRINGS)
+      .catch(refuse)
 }
 
 export function refuse(error: unknown): never {

@@ -102,8 +102,9 @@ ${setTombstone('companion')}redis.call('DEL', KEYS[2])
 return now * 10 + outcome
 `
 
-export const PLAIN_PUT: Script = { ...script(PUT), puts: true }
+export const PLAIN_PUT: Script = script(PUT, true)
 export const PLAIN_PUTS: Script = manyOf(PLAIN_PUT, 2, true)
+
 // KEYS: companion, value, state; ARGV: deadline, not before, head, tail, tombstoneTtl, era
 export const PLAIN_TOMBSTONE: Script = script(BURY)
 /** Of `clear`. */
