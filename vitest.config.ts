@@ -45,8 +45,8 @@ export default defineConfig({
     testTimeout: 60_000,
     hookTimeout: 60_000,
     pool: 'forks',
-    // On two cores: half of the time tests wait for other processes.
-    maxWorkers: 4,
+    // On two cores: more than half of the time tests wait, for other processes or for what takes its time.
+    maxWorkers: 6,
     sequence: { sequencer: LongestFirst },
     projects: [
       {

@@ -8,17 +8,18 @@ import type { DecisionContext } from '../../src/flags/index.ts'
 import { Memory, elapsed } from '../../src/flags/decide/remembered.ts'
 import type { Remembered } from '../../src/flags/decide/remembered.ts'
 import { inFull } from '../support/full.ts'
+import { anyText } from '../support/any-text.ts'
 
 setFlagsFromString('--expose-gc')
 const collect = runInNewContext('gc') as () => void
 
 const name = fc.oneof(
   fc.constantFrom('targetingKey', 'plan', 'feature', '', '\0', '"', '__proto__', 'constructor'),
-  fc.string({ unit: 'binary', maxLength: 4 }),
+  anyText({ maxLength: 4 }),
 )
 const text = fc.oneof(
   fc.constantFrom('', '\0', '\0{', '"', ',', ':', '1', 'true', 'null', '\ud800', '{}'),
-  fc.string({ unit: 'binary', maxLength: 6 }),
+  anyText({ maxLength: 6 }),
 )
 const value = fc.oneof(
   text,

@@ -7,7 +7,7 @@ import { longestStall, MOST_STALL_MS } from './stall.ts'
 export const SEED: number = Number(process.env['SWITCHBACK_SEED'] ?? 1)
 
 /** In thousandths of `usual`: `npm run test:fuzz -- --runs 20000` runs twenty times as many. */
-const THOUSANDTHS = Number(process.env['SWITCHBACK_RUNS'] ?? inFull(333, 1000))
+const THOUSANDTHS = Number(process.env['SWITCHBACK_RUNS'] ?? inFull(200, 1000))
 
 /** For tests that run longer with more runs. */
 export const TIMEOUT: number = Math.max(60_000, 60 * THOUSANDTHS)

@@ -17,6 +17,7 @@ import {
 } from './raw-http.ts'
 import { MOST_STALL_MS } from './stall.ts'
 import { startVictim, type Victim } from './victim.ts'
+import { anyText } from '../support/any-text.ts'
 
 // @needs redis
 const directory = mkdtempSync(join(tmpdir(), 'switchback-fuzz-app-'))
@@ -118,7 +119,7 @@ describe('requests', () => {
     async () => {
       await fc.assert(
         fc.asyncProperty(
-          fc.oneof(fc.string({ unit: 'binary' }), fc.string({ unit: 'grapheme' }), fc.webPath()),
+          fc.oneof(anyText(), fc.string({ unit: 'grapheme' }), fc.webPath()),
           async (text) => {
             // Others have been written by the tests before.
             const id = `any ${text}`
@@ -145,7 +146,7 @@ describe('requests', () => {
 
   test('any JSON at all as a body', { timeout: TIMEOUT }, async () => {
     await fc.assert(
-      fc.asyncProperty(fc.oneof(fc.json(), fc.string({ unit: 'binary' })), async (body) => {
+      fc.asyncProperty(fc.oneof(fc.json(), anyText()), async (body) => {
         const bytes = requestBytes('PUT /users/any', [JSON_TYPE, LAST], body)
         expectProblems([await askRaw(port, bytes)])
       }),

@@ -11,6 +11,7 @@ import { isOn } from '../support/flagd-bucket.ts'
 import { parameters, TIMEOUT } from './fuzzing.ts'
 import { guardPrototypes } from './prototypes.ts'
 import { openStores, PREFIX, type Stores } from './stores.ts'
+import { anyText } from '../support/any-text.ts'
 
 guardPrototypes()
 
@@ -84,7 +85,7 @@ const units = fc
   .map((codes) => String.fromCharCode(...codes))
 const anyString = fc.oneof(
   fc.constantFrom(...ODD_KEYS),
-  fc.string({ unit: 'binary', minLength: 1 }),
+  anyText({ minLength: 1 }),
   fc.string({ unit: 'grapheme', minLength: 1 }),
   units,
   // Two that differ in one thing only.

@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest'
+import { everyFew } from '../support/full.ts'
 import { FLEET_HELD, FLEET_REFUTED } from './private-sides-settings.ts'
 import { checkFleet } from './private-sides.ts'
 
@@ -6,7 +7,10 @@ import { checkFleet } from './private-sides.ts'
 const MOST_STATES = 40_000
 
 describe('old sides of machines, one Redis, state by state', () => {
-  for (const { name, setting } of FLEET_HELD.filter(({ deep }) => deep !== true)) {
+  for (const { name, setting } of everyFew(
+    FLEET_HELD.filter(({ deep }) => deep !== true),
+    3,
+  )) {
     test(`holds: ${name}`, { timeout: 120_000 }, () => {
       expect(checkFleet({}, setting, MOST_STATES)).toMatchObject({ verdict: 'HOLDS', story: [] })
     })
@@ -14,7 +18,7 @@ describe('old sides of machines, one Redis, state by state', () => {
 })
 
 describe('each rule left out has its story', () => {
-  for (const { rule, setting, deepHold } of FLEET_REFUTED) {
+  for (const { rule, setting, deepHold } of everyFew(FLEET_REFUTED, 3)) {
     test(`without ${rule}`, { timeout: 120_000 }, () => {
       const { verdict, story } = checkFleet({ [rule]: false }, setting, MOST_STATES)
       expect(verdict).toBe('VIOLATED')

@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest'
+import { everyFew } from '../support/full.ts'
 import { checkPair } from './two-stores.ts'
 import { PAIR_HELD, PAIR_REFUTED } from './two-stores-settings.ts'
 
@@ -18,7 +19,10 @@ function heldOnce(
 }
 
 describe('two shared stores, state by state', () => {
-  for (const { name, setting } of PAIR_HELD.filter(({ deep }) => deep !== true)) {
+  for (const { name, setting } of everyFew(
+    PAIR_HELD.filter(({ deep }) => deep !== true),
+    3,
+  )) {
     test(`holds: ${name}`, { timeout: 120_000 }, () => {
       const { verdict, story } = heldOnce({}, setting)
       expect(story).toEqual([])
@@ -28,8 +32,9 @@ describe('two shared stores, state by state', () => {
 })
 
 describe('each rule left out has its story', () => {
-  for (const { rule, also = [], setting, deepHold } of PAIR_REFUTED.filter(
-    ({ deep }) => deep !== true,
+  for (const { rule, also = [], setting, deepHold } of everyFew(
+    PAIR_REFUTED.filter(({ deep }) => deep !== true),
+    3,
   )) {
     const off = Object.fromEntries(also.map((name) => [name, false]))
     test(`without ${rule}`, { timeout: 120_000 }, () => {

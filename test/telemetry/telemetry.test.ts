@@ -4,6 +4,7 @@ import { createTelemetry, noTelemetry } from '../../src/telemetry/index.ts'
 import type { Operation, Outcome, Telemetry } from '../../src/telemetry/index.ts'
 import { readExposition, valueOf } from './strict-exposition.ts'
 import { inFull } from '../support/full.ts'
+import { anyText } from '../support/any-text.ts'
 
 const open: Telemetry[] = []
 function telemetry(options: Parameters<typeof createTelemetry>[0] = {}): Telemetry {
@@ -145,9 +146,7 @@ test('a process is told from its successor', () => {
 
 describe('labels', () => {
   test('any variant and gauge label survives the text and comes back', () => {
-    const text = fc
-      .string({ unit: 'binary', maxLength: 60 })
-      .filter((s) => !/[\r\u2028\u2029]/.test(s))
+    const text = anyText({ maxLength: 60 }).filter((s) => !/[\r\u2028\u2029]/.test(s))
     fc.assert(
       fc.property(fc.uniqueArray(text, { maxLength: 8 }), text, (variants, label) => {
         const counts = telemetry()
