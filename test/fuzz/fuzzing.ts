@@ -12,7 +12,7 @@ const THOUSANDTHS = Number(process.env['SWITCHBACK_RUNS'] ?? inFull(200, 1000))
 /** For tests that run longer with more runs. */
 export const TIMEOUT: number = Math.max(60_000, 60 * THOUSANDTHS)
 
-/** How many runs a check gets: `usual` ones in `npm run test:full`, and a third of them in `npm test`. */
+/** How many runs a check gets: `usual` ones in `npm run test:full`, and a fifth of them in `npm test`. */
 export function runs(usual: number): number {
   return Math.max(1, Math.round((usual * THOUSANDTHS) / 1000))
 }
@@ -23,7 +23,7 @@ export function parameters<T>(usual: number): Parameters<T> {
 }
 
 export interface FuzzOptions extends MutationOptions {
-  /** Runs in `npm run test:full`; a third of them in `npm test`. */
+  /** Runs in `npm run test:full`; a fifth of them in `npm test`. */
   readonly usual: number
   /** Checks under way at a time. @default 1 */
   readonly together?: number
