@@ -8,12 +8,12 @@ export const HUNG_MS = 45_000
 const LONGEST_PAUSE_MS = 250
 
 /**
- * Lets others work between two looks: twice as long as the last look took, and a tenth of the wait so far.
- * Whoever asks without a pause keeps from its work what it waits for.
+ * Lets others work between two looks: four times as long as the last look took, and a tenth of the wait so far.
+ * Whoever asks without a pause keeps from its work what it waits for, and all tests beside it.
  */
 export function pause(begun: number, looked: number): Promise<void> {
   const now = performance.now()
-  const ms = Math.min(LONGEST_PAUSE_MS, Math.max(10, 2 * (now - looked), (now - begun) / 10))
+  const ms = Math.min(LONGEST_PAUSE_MS, Math.max(10, 4 * (now - looked), (now - begun) / 10))
   return new Promise((resolve) => setTimeout(resolve, ms))
 }
 
