@@ -1,6 +1,5 @@
 /** A hit on the file side, and a write: through the switch, by hand, and through the peers. */
-import { join } from 'node:path'
-import { ANY, fileCache } from '../../build/cache/index.js'
+import { ANY } from '../../build/cache/index.js'
 import { compare } from '../measure.mjs'
 import {
   openBentocacheFile,
@@ -24,8 +23,6 @@ export const measure = ({ rounds }) =>
     const decider = source.createDecider({ flag: FLAG, feature: 'users' })
     stage.atEnd(() => decider.close())
     const { cache, off } = openSwitch(stage, { name: 'switch', decider })
-    const cold = fileCache({ directory: join(stage.directory, 'cold') })
-    stage.atEnd(() => cold.close())
     const users = await usersOf(decider, 'off', USERS)
     const user = (i) => users[i % USERS]
     const key = (i) => `profile/${user(i).targetingKey}`
@@ -55,13 +52,11 @@ export const measure = ({ rounds }) =>
     )
     for (let i = 0; i < USERS; i += 1) {
       await cache.for(user(i)).set(key(i), VALUE)
-      await write(cold, i)
     }
     const parsed = (backend) => (i) => JSON.parse(backend.read(key(i)).payload)
     const gets = [
       { name: ALONE, run: parsed(off), count: 20_000 },
       { name: SWITCH, prepare, run: (i) => cache.for(user(i)).get(key(i)), count: 20_000 },
-      { name: `${ALONE}, nothing kept in memory`, run: parsed(cold) },
       ...Object.entries(peers).map(([name, peer]) => ({ name, run: (i) => peer.get(key(i)) })),
     ]
     for (const { name, run } of gets) {

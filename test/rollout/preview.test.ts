@@ -121,6 +121,24 @@ describe('preview', () => {
     }
   })
 
+  it('gives up on a line without an end', async () => {
+    let read = 0
+    const endless = Readable.from(
+      (function* () {
+        for (;;) yield read++ === 0 ? 'a\n' : 'x'.repeat(65_536)
+      })(),
+      { objectMode: false },
+    )
+    const users = parseUsers(endless)
+    await expect(preview({ flag, before: at(10), after: at(25), users })).rejects.toThrow(
+      expect.objectContaining({
+        code: 'SB_USERS_INVALID',
+        message: expect.stringContaining('line 2'),
+      }),
+    )
+    expect(read).toBeLessThan(100)
+  })
+
   it('names the line that is no user', async () => {
     const users = parseUsers(Readable.from(['a\n{"key":"b"}\n']))
     await expect(preview({ flag, before: at(10), after: at(25), users })).rejects.toThrow(

@@ -22,17 +22,32 @@ export async function* parseUsers(input: Readable): AsyncGenerator<readonly User
     }
     return users
   }
+  // A carriage return may go on with a line feed.
+  let isOpen = false
   for await (const piece of input as AsyncIterable<string>) {
-    const lines = linesOf(rest + piece)
+    rest += piece
+    if (rest.length > MOST_UNITS + piece.length) throw tooLong(number + 1)
+    // Amid a long line its beginning is not looked at again.
+    if (!isOpen && !/[\r\n]/.test(piece)) continue
+    const lines = linesOf(rest)
     rest = lines.pop() ?? ''
+    isOpen = piece.endsWith('\r')
     yield usersOf(lines)
   }
   yield usersOf(linesOf(rest))
 }
 
-/** What ends with a carriage return may go on with a line feed. */
 function linesOf(text: string): string[] {
   return text.includes('\r') ? text.split(/\r\n|\n|\r(?=[^])/) : text.split('\n')
+}
+
+/** A user is some attributes, and not a file that has no lines. */
+const MOST_UNITS = 1_048_576
+
+function tooLong(line: number): SwitchbackError {
+  const what = `line ${line} is not a user: it has more than ${MOST_UNITS} characters`
+  const hint = 'write one user a line'
+  return new SwitchbackError('SB_USERS_INVALID', what, { hint })
 }
 
 function parseContext(line: string, number: number): User {
