@@ -529,16 +529,16 @@ describe('plain values in Redis', () => {
     const client = new Redis(lone.url)
     const name = fresh()
     try {
-      const { off, on } = await open(
-        redisCache({ url: lone.url, values: 'plain', prefix: name }),
-        redisCache({ url: second.url, prefix: name }),
-      )
+      const side = redisCache({ url: lone.url, values: 'plain', prefix: name })
+      const { cache, off, on } = await open(side, redisCache({ url: second.url, prefix: name }))
       await off.set('ours', 1)
       await client.set(`${name}theirs`, '1')
       for (const key of ['ours', 'theirs']) expect(await on.getOrSet(key, () => 1)).toBe(1)
       await off.set('last', 1)
       await lone.restart({ keepData: true })
       await until('the restart is noticed', async () => (await off.get('last')) === undefined)
+      // Until then its users are answered by the other side.
+      await until('it is used again', () => cache.health().off.ok && side.board!.licensed)
       // Nobody with the switch has touched these since.
       await until(
         'the old program is connected',
