@@ -56,8 +56,8 @@ const FEATUREFLAGS =
 
 /**
  * The few calls of the Kubernetes API that Switchback makes: GET and PUT of a ConfigMap, a
- * FeatureFlag and a Lease, with `resourceVersion`, `dryRun=All`, validation, rights. Answers are those of the API's
- * documentation, of recorded ones and of the operator's schema; no real server was at hand. No watch, so no 410.
+ * FeatureFlag and a Lease, with `resourceVersion`, `dryRun=All`, validation, rights. Its answers are held to those that
+ * a real kube-apiserver gave (cli/kubernetes-server). No watch, so no 410.
  */
 export async function fakeKubernetes(
   options: {
@@ -76,7 +76,7 @@ export async function fakeKubernetes(
       const type = typeof value === 'string' ? 'text/plain; charset=utf-8' : 'application/json'
       response.writeHead(code, { 'content-type': type }).end(text)
     }
-    const fail = (code: number, reason: string, message: string, details = {}): void =>
+    const fail = (code: number, reason: string, message: string, details?: object): void =>
       send(code, {
         kind: 'Status',
         apiVersion: 'v1',
@@ -84,7 +84,7 @@ export async function fakeKubernetes(
         status: 'Failure',
         message,
         reason,
-        details,
+        ...(details === undefined ? {} : { details }),
         code,
       })
     const fault = fake.faults[method]?.shift()
@@ -127,18 +127,24 @@ export async function fakeKubernetes(
     fake.onPut?.()
     const object = fake.objects.get(url.pathname)
     if (object === undefined) return missing()
-    const problem = wrong(given, object, custom !== null)
+    const problem = wrong(given, object)
     if (given.metadata.name !== name) {
-      return fail(400, 'BadRequest', 'the name of the object does not match the name on the URL')
+      const both = `the name of the object (${given.metadata.name}) does not match the name on the URL (${name})`
+      return fail(400, 'BadRequest', both)
     }
     const told = given.metadata.resourceVersion
+    if (told === undefined && group !== '') {
+      const what = 'metadata.resourceVersion: Invalid value: 0: must be specified for an update'
+      return fail(422, 'Invalid', `${qualified} "${name}" is invalid: ${what}`, details)
+    }
     if (told !== undefined && told !== object.metadata.resourceVersion) {
       const what = `Operation cannot be fulfilled on ${qualified} "${name}": the object has been modified; please apply your changes to the latest version and try again`
       return fail(409, 'Conflict', what, details)
     }
     if (problem !== '') {
       const kind = group === '' ? object.kind : `${object.kind}.${group}`
-      return fail(422, 'Invalid', `${kind} "${name}" is invalid: ${problem}`, details)
+      const about = { ...details, kind: object.kind }
+      return fail(422, 'Invalid', `${kind} "${name}" is invalid: ${problem}`, about)
     }
     const next = normal(given, custom !== null)
     // The server writes nothing when nothing changes, and the version stays.
@@ -216,15 +222,22 @@ export function addObject(
     labels: { team: 'shop' },
     managedFields: [{ manager: 'kubectl-create', operation: 'Update', apiVersion: 'v1' }],
   }
-  fake.objects.set(path, normal({ apiVersion, kind, metadata, ...body }, custom))
+  fake.objects.set(
+    path,
+    normal(
+      { apiVersion, kind, metadata, ...(kind === 'Lease' ? { spec: {} } : {}), ...body },
+      custom,
+    ),
+  )
   return path
 }
 
+interface Flags {
+  readonly flags: Readonly<Record<string, { readonly state?: string }>>
+}
+
 /** Why the server refuses an update. */
-function wrong(given: Stored, old: Stored, custom: boolean): string {
-  if (custom && given.metadata.resourceVersion === undefined) {
-    return 'metadata.resourceVersion: Invalid value: 0: must be specified for an update'
-  }
+function wrong(given: Stored, old: Stored): string {
   const annotations = Object.entries(given.metadata.annotations ?? {}).flat()
   const size = annotations.reduce((sum, part) => sum + Buffer.byteLength(part), 0)
   if (size > 262_144) {
@@ -233,6 +246,14 @@ function wrong(given: Stored, old: Stored, custom: boolean): string {
   const changed = JSON.stringify(given['data']) !== JSON.stringify(old['data'])
   if (old['immutable'] === true && changed) {
     return 'data: Forbidden: field is immutable when `immutable` is set'
+  }
+  const { spec = {} } = given as { spec?: { leaseDurationSeconds?: number; flagSpec?: Flags } }
+  if (spec.leaseDurationSeconds === 0) {
+    return 'spec.leaseDurationSeconds: Invalid value: 0: must be greater than 0'
+  }
+  for (const [name, { state = 'ENABLED' }] of Object.entries(spec.flagSpec?.flags ?? {})) {
+    if (state === 'ENABLED' || state === 'DISABLED') continue
+    return `spec.flagSpec.flags.${name}.state: Unsupported value: "${state}": supported values: "ENABLED", "DISABLED"`
   }
   return ''
 }
@@ -250,7 +271,7 @@ function normal(object: Stored, custom: boolean): Stored {
   const { flagSpec } = next['spec'] as { flagSpec: { flags: Record<string, object> } }
   for (const [name, flag] of Object.entries(flagSpec.flags)) {
     const known = Object.entries(flag).filter(([key]) =>
-      ['defaultVariant', 'state', 'targeting', 'variants'].includes(key),
+      ['defaultVariant', 'metadata', 'state', 'targeting', 'variants'].includes(key),
     )
     flagSpec.flags[name] = Object.fromEntries(known)
   }

@@ -155,7 +155,7 @@ export const CALLS: readonly Call[] = [
 /** Plays them one after the other. What differs from run to run is named, the same thing always alike. */
 export async function play(ask: Ask, calls: readonly Call[]): Promise<Record<string, Answered>> {
   const found = new Map<string, unknown>()
-  const names = new Map<string, string>()
+  const named = new Map<string, Map<string, string>>()
   const answers: Record<string, Answered> = {}
   for (const { name, body, ...call } of calls) {
     const [path = ''] = call.path.split('?')
@@ -163,19 +163,25 @@ export async function play(ask: Ask, calls: readonly Call[]): Promise<Record<str
     const { status, body: answer } = await ask(call, sent)
     const dry = call.path.includes('dryRun')
     if (status === 200 && !dry) found.set(path, structuredClone(answer))
-    answers[name] = { status, body: named(answer, names) }
+    const names = named.get(path) ?? new Map<string, string>()
+    named.set(path, names)
+    answers[name] = { status, body: likeAlways(answer, names) }
   }
   return answers
 }
 
-function named(value: unknown, names: Map<string, string>, key = ''): unknown {
-  if (Array.isArray(value)) return value.map((each) => named(each, names))
+/** Not looked at by Switchback; what is of the object goes back as it came. */
+const UNUSED: ReadonlySet<string> = new Set(['managedFields', 'labels', 'generation', 'causes'])
+
+function likeAlways(value: unknown, names: Map<string, string>, key = ''): unknown {
+  if (Array.isArray(value)) return value.map((each) => likeAlways(each, names))
   if (typeof value === 'object' && value !== null) {
     const entries = Object.entries(value)
-      // Who wrote which field is not looked at, and goes back as it came.
-      .filter(([each]) => each !== 'managedFields')
+      .filter(([each]) => !UNUSED.has(each))
       .sort(([a], [b]) => (a < b ? -1 : 1))
-    return Object.fromEntries(entries.map(([each, inner]) => [each, named(inner, names, each)]))
+    return Object.fromEntries(
+      entries.map(([each, inner]) => [each, likeAlways(inner, names, each)]),
+    )
   }
   if (key === 'resourceVersion' && value !== '') {
     const told = String(value)

@@ -174,7 +174,7 @@ export class KubernetesApi {
       return kubernetesError(
         'SB_KUBERNETES_DENIED',
         `${who} may not do this to ${of.name} (403): ${why}`,
-        `grant it ${of.rights}; deploy/kubernetes-api has a Role with just that`,
+        `grant it ${of.rights}; deploy/kubernetes-api has a Role with just that. A server that has just started answers so too, until it has read its Roles: then try again`,
       )
     }
     if (status === 404) {
