@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs'
 import { Redis } from 'ioredis'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { ANY, type CacheBackend, redisCache } from '../../src/cache/index.ts'
+import { ANY, type CacheBackend, memoryCache, redisCache } from '../../src/cache/index.ts'
 import { missingRights } from '../../src/cache/redis/rights.ts'
 import { SwitchbackError } from '../../src/errors.ts'
 import { createCacheSwitch, type SwitchEvent } from '../../src/switch/index.ts'
@@ -203,6 +203,10 @@ describe('what is missing is named at the start', () => {
     expect(await missing(false, '-@all', '+auth')).toEqual(
       expect.arrayContaining(['+evalsha', '+eval', '+get', '+mget', '+scan']),
     )
+    // Once: what scripts call is not found out only after they may run.
+    expect(await missing(true, '-eval', '-evalsha', '-hset', '-pexpire')).toEqual(
+      expect.arrayContaining(['+eval', '+evalsha', '+hset', '+del', '+hincrby']),
+    )
   })
 
   it('as one event of a pair, with the line to run and what it means until then', async () => {
@@ -222,6 +226,49 @@ describe('what is missing is named at the start', () => {
     expect(warnings()[0]!.detail).toMatch(
       /^The Redis user switchback lacks \+hrandfield \+hincrby: .* only the writer knows .* Run on Redis: ACL SETUSER switchback \+hrandfield \+hincrby$/u,
     )
+    await cache.close()
+  })
+
+  it('and taken away while in use: told once, and the side stays out until it is granted again', async () => {
+    await redis.command(...words)
+    const url = redis.url.replace('redis://', 'redis://switchback:change-me@')
+    const events: SwitchEvent[] = []
+    const cache = createCacheSwitch({
+      flag: 'f',
+      decider: new FixedDecider({ a: 'on' }),
+      off: memoryCache(),
+      on: redisCache({ url, name: 'B' }),
+      breaker: { failures: 2, probeIntervalMs: 20 },
+      deadlineMs: 5000,
+      onEvent: (event) => events.push(event),
+    })
+    const told = (): string[] =>
+      events
+        .map(({ type }) => type)
+        .filter((type) => ['warning', 'side-out', 'side-back'].includes(type))
+    const probes = async (): Promise<number> =>
+      Number(/cmdstat_get:calls=(\d+)/.exec(await redis.command('INFO', 'commandstats'))?.[1])
+    await until('the new side is used', async () => {
+      await cache.for({ targetingKey: 'a' }).set('k', 1)
+      return cache.health().on.outSince === 0
+    })
+    events.length = 0
+    await redis.command(...words, '-set')
+    let n = 0
+    await until('the side is out', async () => {
+      await cache.for({ targetingKey: 'a' }).set(`k${n++}`, 1)
+      return told().includes('side-out')
+    })
+    const before = await probes()
+    await until('it was probed', async () => (await probes()) > before + 4)
+    expect(told().toSorted()).toEqual(['side-out', 'warning'])
+    expect(events.find(({ type }) => type === 'warning')).toMatchObject({
+      code: 'SB_REDIS_RIGHTS',
+      detail: expect.stringContaining('ACL SETUSER switchback +set'),
+    })
+    await redis.command(...words)
+    await until('it is back', () => told().includes('side-back'))
+    expect(told().toSorted()).toEqual(['side-back', 'side-out', 'warning'])
     await cache.close()
   })
 })

@@ -1,3 +1,4 @@
+import type { SwitchbackError } from '../../errors.ts'
 import type { Stand } from '../backend.ts'
 import { ABSENT, type Cell } from '../cell.ts'
 import { isEnvelope, openEnvelope, TOKEN_AT, WRITTEN_AT } from '../envelope.ts'
@@ -146,7 +147,7 @@ export class CellReads {
         text = (await batch.texts)[at]
       }
     } catch (error) {
-      if (!isWrongType(error)) throw redisError(error, this.#reads !== undefined)
+      if (!isWrongType(error)) throw this.failure(error)
     }
     // Checked after the reply: a reply from a server that took over during the read counts too.
     const known = this.#single ?? this.servers.of(name)
@@ -179,8 +180,13 @@ export class CellReads {
       return (await batch.texts)[at] ?? null
     } catch (error) {
       if (isWrongType(error)) return null
-      throw redisError(error, this.#reads !== undefined)
+      throw this.failure(error)
     }
+  }
+
+  /** What a refused command is told as. */
+  protected failure(error: unknown): SwitchbackError {
+    return redisError(error, this.#reads !== undefined)
   }
 }
 

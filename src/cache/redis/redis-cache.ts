@@ -12,6 +12,7 @@ import {
   type WriteOptions,
   type WriteResult,
 } from '../backend.ts'
+import type { SwitchbackError } from '../../errors.ts'
 import { ENVELOPE_VERSION, timeDigits, tombstoneEnvelope, valueEnvelope } from '../envelope.ts'
 import { type Cell, NEVER } from '../cell.ts'
 import { digestOf } from '../plain-value.ts'
@@ -31,7 +32,7 @@ import { TurnPuts } from './many/turn-puts.ts'
 import { TurnRuns } from './many/turn-runs.ts'
 import { prefixOf } from './state-name.ts'
 import { PlainLayout } from './plain/plain-layout.ts'
-import { missingRights, rightsWarning, userOf } from './rights.ts'
+import { isUseless, missingRights, type RightsQuestion, rightsWarning, userOf } from './rights.ts'
 import { Scripts } from './run-scripts.ts'
 import { keyPrefixOf, scanKeys, scanPages } from './scan.ts'
 import { evaluate, OUTCOME, type Script } from './scripts.ts'
@@ -67,6 +68,9 @@ export function redisCache(options: RedisCacheOptions): CacheBackend {
   return new RedisCache(name, connection, layout, tombstoneTtl, warnings)
 }
 
+/** Of a command, and of one inside a script, which Redis 6 and 7 word differently. */
+const REFUSED = /\bNOPERM\b|can't run this command|permissions/u
+
 interface Connection {
   readonly client: RedisClient
   readonly disconnect: () => void
@@ -98,6 +102,11 @@ class RedisCache extends CellReads implements CacheBackend {
   /** Of one server only. */
   readonly #turnPuts: TurnPuts | undefined
   readonly #turnClaims: TurnRuns | undefined
+  #asked: RightsQuestion
+  /** A command was refused for want of a right, and what is missing was not looked at since. */
+  #refused = false
+  /** What was told last of missing rights. */
+  #lacks = ''
   readonly shared: boolean = true
   readonly board: Board
   since?: (key: string) => number
@@ -118,8 +127,14 @@ class RedisCache extends CellReads implements CacheBackend {
     super(client, layout, tombstoneTtl, warnings)
     this.name = name
     this.outsiders = layout.outsiders
+    this.#asked = { prefix: layout.ownPrefix, paired: false, plain: layout.outsiders }
     this.#disconnect = disconnect
-    this.#scripts = new Scripts(client, this.servers, () => Math.ceil(this.tombstoneTtl))
+    this.#scripts = new Scripts(
+      client,
+      this.servers,
+      () => Math.ceil(this.tombstoneTtl),
+      (error) => this.failure(error),
+    )
     layout.onForeign = () => this.#sawForeign()
     const { single, head } = this.servers
     const { scripts, stateName, watched } = layout
@@ -231,6 +246,24 @@ class RedisCache extends CellReads implements CacheBackend {
     } catch (error) {
       throw redisError(error, !isCluster(client))
     }
+    if (this.#refused) await this.#requireRights()
+  }
+
+  protected override failure(error: unknown): SwitchbackError {
+    const told = super.failure(error)
+    if (REFUSED.test(told.message)) this.#refused = true
+    return told
+  }
+
+  /** A right was taken away while in use. What is asked to see whether Redis serves may still be allowed. */
+  async #requireRights(): Promise<void> {
+    const words = await missingRights(this.client, this.#asked)
+    const warning = rightsWarning(userOf(this.client), words)
+    const useless = warning !== undefined && isUseless(words)
+    this.#refused = useless
+    if (warning !== undefined && warning.message !== this.#lacks) this.warnings.tell(warning)
+    this.#lacks = warning?.message ?? ''
+    if (useless) throw warning
   }
 
   get space(): string {
@@ -263,13 +296,16 @@ class RedisCache extends CellReads implements CacheBackend {
   /** Once, on the first connection: what is refused only in an outage should be known before. */
   #checkRights(paired: boolean): void {
     const client = this.client
+    const { ownPrefix: prefix, outsiders: plain } = this.layout
+    this.#asked = { prefix, paired, plain }
     const check = (): void => {
       client.off('ready', check)
-      const { ownPrefix: prefix, outsiders: plain } = this.layout
-      missingRights(client, { prefix, paired, plain }).then(
+      missingRights(client, this.#asked).then(
         (words) => {
           const warning = rightsWarning(userOf(client), words)
-          if (warning !== undefined) this.warnings.tell(warning)
+          if (warning === undefined || warning.message === this.#lacks) return
+          this.#lacks = warning.message
+          this.warnings.tell(warning)
         },
         // The connection was lost again, which its next use tells.
         () => undefined,
@@ -332,7 +368,7 @@ class RedisCache extends CellReads implements CacheBackend {
       const reply = await evaluate(this.client, script, keys, args)
       return reply === '' ? undefined : Number(reply)
     } catch (error) {
-      throw redisError(error, !isCluster(this.client))
+      throw this.failure(error)
     }
   }
 

@@ -70,7 +70,9 @@ export async function missingRights(
   await attempt(async () => (node as RedisNode | undefined)?.scan('0', 'MATCH', key, 'COUNT', 1))
   const wanted = new Set<string>([...IN_SCRIPTS, 'info', ...(paired ? IN_SCRIPTS_OF_PAIRS : [])])
   if (plain) for (const name of IN_SCRIPTS_OF_PLAIN) wanted.add(name)
-  for (const name of refused ?? []) {
+  // Where no script may run, nothing can be tried inside of one: all that they call is named at once.
+  const scriptless = missing.has('+eval') && missing.has('+evalsha')
+  for (const name of scriptless ? wanted : (refused ?? [])) {
     if (wanted.has(name)) missing.add(`+${name}`)
   }
   return [...missing]
@@ -101,6 +103,12 @@ export function rightsWarning(user: string, words: readonly string[]): Switchbac
     `The Redis user ${user} lacks ${missing.join(' ')}: ${meaning(missing)}.`,
     { hint: `Run on Redis: ${grant(user, missing)}` },
   )
+}
+
+/** Some of what is missing is needed for every operation, not for a follower, a pair or `clear()` alone. */
+export function isUseless(words: readonly string[]): boolean {
+  const spared = new Set(['+info', '+scan', ...IN_SCRIPTS_OF_PAIRS.map((name) => `+${name}`)])
+  return words.some((word) => !spared.has(word))
 }
 
 function meaning(words: readonly string[]): string {

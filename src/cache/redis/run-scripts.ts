@@ -2,7 +2,7 @@ import { ANY } from '../backend.ts'
 import { NEVER } from '../cell.ts'
 import type { Envelope } from '../envelope.ts'
 import { isCluster, type RedisClient } from './connection/client.ts'
-import { isReadOnly, redisError } from './errors.ts'
+import { isReadOnly } from './errors.ts'
 import { evaluate, OUTCOME, type Script, scriptAnswer } from './scripts.ts'
 import type { Servers } from './servers/servers.ts'
 import { TurnCork } from './connection/turn-cork.ts'
@@ -25,10 +25,18 @@ export class Scripts {
   readonly #client: RedisClient
   readonly #servers: Servers
   readonly #tombstoneTtl: () => number
+  readonly #failure: (error: unknown) => Error
   readonly #cork: TurnCork
 
-  constructor(client: RedisClient, servers: Servers, tombstoneTtl: () => number) {
+  /** @param failure what a refused command is told as */
+  constructor(
+    client: RedisClient,
+    servers: Servers,
+    tombstoneTtl: () => number,
+    failure: (error: unknown) => Error,
+  ) {
     this.#client = client
+    this.#failure = failure
     this.#servers = servers
     this.#tombstoneTtl = tombstoneTtl
     this.#cork = new TurnCork(client)
@@ -79,7 +87,7 @@ export class Scripts {
         } else if (answer.outcome !== OUTCOME.late || !again) return answer.outcome
       } catch (error) {
         this.#leaveIfDemoted(error)
-        throw redisError(error, !isCluster(this.#client))
+        throw this.#failure(error)
       }
     }
   }
