@@ -105,7 +105,7 @@ export class Outsiders {
         if (before === undefined) return
         this.#dated.add(key)
         server.data.execute('SET', [name, before, ...dated])
-        this.#truth.born(JSON.parse(before) as string)
+        this.#truth.bornAgain(JSON.parse(before) as string)
         this.#told(side, `writes what is there to ${key}`)
       } else if (act === 'delete') {
         const { at } = this.#truth.begin(key)

@@ -40,6 +40,11 @@ export class Truth {
     this.#born.set(value, this.#clock)
   }
 
+  /** Unless the set that wrote it is still under way, and may end behind later ones. */
+  bornAgain(value: string): void {
+    if (this.#born.has(value)) this.born(value)
+  }
+
   isOlder(value: unknown, floor: number): boolean {
     return (this.#born.get(value as string) ?? Number.POSITIVE_INFINITY) < floor
   }
