@@ -122,10 +122,12 @@ it('one control group and three apps that hear from it: steps, two controls, and
   control.kill('SIGTERM')
   expect(await control.ended).toBe(0)
   control = second
-  await until('the second one takes an order', async () => {
-    const [code, text] = await command('guard', '--promote')
-    return code === 0 && text.includes('guard of control-2 moves to 50 %')
+  await until('the second one acts', async () => {
+    const [code, text] = await command('guard', '--status', '--json')
+    return code === 0 && (JSON.parse(text) as { name: string }).name === 'guard of control-2'
   })
+  const [ordered, answer] = await command('guard', '--promote')
+  expect([ordered, answer]).toEqual([0, expect.stringContaining('control-2 moves to 50 %')])
   await until('every app decides the second step', async () => {
     const texts = await Promise.all(apps.map(async (app) => (await fetch(app.metrics)).text()))
     return texts.every((text) => /^switchback_live_split_on\{.*\} 50$/m.test(text))
