@@ -103,14 +103,18 @@ async function section(name) {
   })
   const end = () => process.kill(-child.pid, 'SIGKILL')
   const bound = setTimeout(end, MOST_MS)
-  process.once('SIGINT', end)
+  const stop = () => {
+    end()
+    process.exit(1)
+  }
+  for (const signal of ['SIGINT', 'SIGTERM']) process.once(signal, stop)
   let result
   child.on('message', (message) => {
     result = message
   })
   const [code] = await once(child, 'exit')
   clearTimeout(bound)
-  process.off('SIGINT', end)
+  for (const signal of ['SIGINT', 'SIGTERM']) process.off(signal, stop)
   if (result !== undefined) return result
   if (code !== null) throw new Error(`${name} ended with ${code} and no result`)
   const title = `Not measured: it did not end within ${MOST_MS / 1000} s.`
