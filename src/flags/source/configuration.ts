@@ -60,11 +60,11 @@ export function flagConfiguration(
 }
 
 /** One line for people: the latest configuration is not the one that decides. */
-export function refusalDetail({ since, refused }: FlagConfiguration): string {
+export function refusalDetail({ since, refused }: ConfigurationState): string {
   if (refused === undefined) return ''
-  if (since === undefined) return `no flags are in force: ${refused.reason}`
+  if (since === undefined) return `no flags are in force: ${oneLine(refused.reason)}`
   const when = new Date(refused.since).toISOString()
-  return `serving the last good flags since ${when}: ${refused.reason}`
+  return `serving the last good flags since ${when}: ${oneLine(refused.reason)}`
 }
 
 function oneLine(reason: unknown): string {

@@ -114,7 +114,10 @@ export class ServiceWatch {
   health(): FlagHealth {
     // A provider that was replaced reports nothing until it is ready.
     this.#update()
-    return this.#health
+    const { client, flag } = this.#options
+    // Its hash is made for who asks: what hashes takes a while to load.
+    const configuration = flagConfiguration(configurationOf(providerOf(client)), flag)
+    return configuration === undefined ? this.#health : { ...this.#health, configuration }
   }
 
   close(): void {
@@ -126,14 +129,14 @@ export class ServiceWatch {
   #update(): void {
     const status = this.#options.client.providerStatus
     const provider = providerOf(this.#options.client)
-    const configuration = flagConfiguration(configurationOf(provider), this.#options.flag)
-    const refusal = configuration === undefined ? '' : refusalDetail(configuration)
+    const state = configurationOf(provider)
+    const refusal = state === undefined ? '' : refusalDetail(state)
     const outage = status !== 'READY' || this.gate.shut || refusal !== ''
     const ok = !outage && !this.flagIsWrong
     const previous = this.#health
     const detail = ok ? '' : refusal || this.#detailOf(status, outage)
     const since = ok === previous.ok ? previous.since : Date.now()
-    this.#health = { ok, status, since, detail, ...(configuration && { configuration }) }
+    this.#health = { ok, status, since, detail }
     if (ok) this.#tell('well', detail)
     else if (!outage) this.#tell(`flag ${this.#trouble.code}`, detail)
     // A provider that is still connecting for the first time is reported only once it fails an
