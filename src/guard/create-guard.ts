@@ -16,7 +16,7 @@ import type { Selector } from './samples/selector.ts'
 import type { MetricsSource } from './samples/source.ts'
 import { publishStatus } from './status/status-file.ts'
 import type { GuardStatus } from './status/status.ts'
-import { fileStore } from './act/state-store.ts'
+import { flagStore } from './act/flag-store.ts'
 import { viewOf } from './status/view.ts'
 
 export interface CreateGuardOptions {
@@ -56,19 +56,32 @@ export interface GuardFiles {
   readonly status: string
 }
 
-/** The files of the guard of `flags/use-redis.json` are `flags/use-redis.guard.json` and so on. */
-export function guardFiles(flagsFile: FlagsFile, directory?: string): GuardFiles {
+/**
+ * The files of the guard of `use-redis` in `flags/use-redis.json` are `flags/use-redis.guard.json` and so on;
+ * of another flag in that file `flags/use-redis@other.guard.json`. The journal is one for all flags of a file,
+ * as the history is: each of its lines names its flag.
+ */
+export function guardFiles(flagsFile: FlagsFile, flag: string, directory?: string): GuardFiles {
+  const stem = stemOf(flagsFile, directory)
+  const own = basename(stem) === flag ? stem : `${stem}@${encodeURIComponent(flag)}`
+  return {
+    state: stateFile(own),
+    lease: `${own}.guard.lease`,
+    audit: `${stem}.guard.jsonl`,
+    status: `${own}.guard.status.json`,
+  }
+}
+
+function stemOf(flagsFile: FlagsFile, directory: string | undefined): string {
   const own =
     typeof flagsFile === 'string'
       ? join(dirname(flagsFile), basename(flagsFile, extname(flagsFile)))
       : flagsFile.beside
-  const stem = directory === undefined ? own : join(directory, basename(own))
-  return {
-    state: `${stem}.guard.json`,
-    lease: `${stem}.guard.lease`,
-    audit: `${stem}.guard.jsonl`,
-    status: `${stem}.guard.status.json`,
-  }
+  return directory === undefined ? own : join(directory, basename(own))
+}
+
+function stateFile(stem: string): string {
+  return `${stem}.guard.json`
 }
 
 function sourceOf(plan: Plan, token: string | undefined): MetricsSource {
@@ -148,10 +161,14 @@ export function createSharedGuard(
 ): RunningGuard {
   const { plan, flag, file, flagd, name, dryRun = false } = options
   const { resume = false, force = false, forget = false, from = 0 } = options
-  const files = guardFiles(file, options.directory)
+  const files = guardFiles(file, flag, options.directory)
   const write = fileAudit(files.audit)
   const notifier = dryRun ? undefined : notifierOf(plan, name, options.env)
-  const store = fileStore(files.state)
+  const store = flagStore({
+    flag,
+    fileOf: (name) => guardFiles(file, name, options.directory).state,
+    before: stateFile(stemOf(file, options.directory)),
+  })
   const lease = fileLease({ file: files.lease, name })
   return new Guard({
     flag,

@@ -207,12 +207,14 @@ export class Guard implements RunningGuard {
     const saved = this.#dryRun || (forget && asked) ? undefined : await store.load()
     const known = saved?.flag === flag ? saved : undefined
     const stopped = known?.phase === 'rolled back' || known?.phase === 'yielded'
-    const resumed = stopped && resume && asked
+    // Set by hand while no guard ran: without --resume it yields to it.
+    const edited = known !== undefined && !isOwn(split.percent, known)
+    const resumed = (stopped || edited) && resume && asked
     if (resumed) await this.#refuseWhileOut(signal)
     const gapS = known === undefined ? 0 : Math.max(0, (this.#now() - known.savedAt) / 1000)
     const anew = this.#eyes.begin(known, gapS)
     if (resumed || anew.length > 0) this.#eyes.beginEpoch(resumed ? undefined : anew)
-    this.#position.begin(split.percent, known, resumed, from)
+    this.#position.begin(split.percent, resumed ? undefined : known, from)
     if (!this.#eyes.judging) this.#position.rejudge()
     this.#asked = false
     this.#started = true
@@ -308,7 +310,7 @@ export class Guard implements RunningGuard {
     if (out !== '') return refuse(out)
     const known = position.state()
     this.#eyes.beginEpoch()
-    position.begin(share, undefined, true)
+    position.begin(share, undefined)
     await this.#epoch(this.#resumedText(known, who))
     await this.#records.save()
   }
@@ -340,9 +342,22 @@ export class Guard implements RunningGuard {
   }
 }
 
+/** The share that it noted, or that it was about to write when it was killed. */
+function isOwn(
+  share: number,
+  { percent, intent }: Pick<GuardState, 'percent' | 'intent'>,
+): boolean {
+  return share === percent || share === intent
+}
+
 /** How the new attempt came about. */
 function resumedText({ phase, reason, stoppedAt }: Stopped, by: string): string {
   const when = stoppedAt === 0 ? '' : ` of ${new Date(stoppedAt).toISOString().slice(11, 16)}`
-  const after = phase === 'rolled back' ? `the rollback${when} (${reason})` : `it yielded${when}`
+  const after =
+    phase === 'rolled back'
+      ? `the rollback${when} (${reason})`
+      : phase === 'yielded'
+        ? `it yielded${when}`
+        : 'the share was set by hand while no guard ran'
   return `begun by ${by} after ${after}; evidence begins at nothing`
 }

@@ -105,6 +105,15 @@ test('adds the flag to the file that is there, and leaves every other character'
   expect(await run('set', '5', '--yes', '--no-flagd')).toMatchObject({ code: 0 })
 })
 
+test('what a guard keeps beside the only flags file is not another one', async () => {
+  project({ 'package.json': '{}' })
+  await run('init')
+  writeFileSync('flags/use-redis.guard.json', '{}')
+  writeFileSync('flags/use-redis.guard.status.json', '{}')
+  expect((await run('init', '--flag', 'c')).out).toMatch(/use-redis\.json: the flag is added/)
+  expect(existsSync('flags/c.json')).toBe(false)
+})
+
 test.each<[string, Readonly<Record<string, string>>, readonly string[], RegExp]>([
   ['no package.json', {}, [], /there is no package\.json here/],
   ['a broken one', { 'package.json': '{' }, [], /package\.json cannot be read/],

@@ -20,7 +20,7 @@ test('a page whose guard only watches shows the one that acts beside the same fi
   const tell = async (at: number): Promise<void> => {
     const summary = { ...guard.read(), mode: 'acting', sentence: 'waits for failed 0 of 193', at }
     const status = { flag: 'use-redis', name: 'guard of ann@host', summary }
-    await writeFile(guardFiles(file).status, JSON.stringify(status))
+    await writeFile(guardFiles(file, 'use-redis').status, JSON.stringify(status))
   }
   await tell(Date.now() + 60_000)
   await until('the one that acts', () => guard.read().elsewhere === 'guard of ann@host')

@@ -48,7 +48,9 @@ test('a dry run speaks to people and touches nothing', async () => {
     /would advance 10 % -> 50 %: every metric is within its harm for the next step/,
   )
   expect(await readFile(file, 'utf8')).toBe(before)
-  await expect(readFile(guardFiles(file).state)).rejects.toMatchObject({ code: 'ENOENT' })
+  await expect(readFile(guardFiles(file, 'use-redis').state)).rejects.toMatchObject({
+    code: 'ENOENT',
+  })
 })
 
 test('what the running guard waits for is told by another process; without one it says so', async () => {
@@ -126,11 +128,11 @@ test('an approval that no guard waits for is refused, and nothing is left behind
   )
   expect(await wrong).toEqual([1, refused.replace(';', ', but for 50 %;')])
   // It was stopped while it waited for 50, and its lease went with it.
-  const lease = basename(guardFiles(file).lease)
+  const lease = basename(guardFiles(file, 'use-redis').lease)
   const left = await readdir(dirname(file))
   expect(left.filter((name) => name.startsWith(lease))).toEqual([])
   expect(await approve('50')).toEqual([1, refused.replace('25', '50')])
-  await expect(readFile(`${guardFiles(file).state}.approve`)).rejects.toThrow('ENOENT')
+  await expect(readFile(`${guardFiles(file, 'use-redis').state}.approve`)).rejects.toThrow('ENOENT')
 })
 
 test.each([

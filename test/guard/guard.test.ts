@@ -240,6 +240,31 @@ describe('people', () => {
     await made.until(resumed, ({ percent }) => percent === 50)
   })
 
+  test.each([
+    ['baseline', 3],
+    ['step', 60],
+  ] as const)(
+    'make it act where a share was set in its %s while no guard ran',
+    async (phase, seconds) => {
+      const made = world(7)
+      made.percent = 10
+      const first = made.guard('')
+      await made.run(first, seconds)
+      expect(first.status.phase).toBe(phase)
+      await first.close()
+      made.percent = 30
+      const still = made.guard('')
+      await made.run(still, 1)
+      expect(still.status.phase).toBe('yielded')
+      await still.close()
+      made.saved = JSON.stringify({ ...JSON.parse(made.saved!), phase, percent: 10, stoppedAt: 0 })
+      const resumed = made.guard('', { resume: true })
+      await made.until(resumed, ({ percent }) => percent === 50)
+      const began = made.audit.findLast(({ action }) => action === 'epoch')
+      expect(began?.reason).toContain('by --resume after the share was set by hand while no guard')
+    },
+  )
+
   test('approve steps when the plan asks; a rollback never asks', async () => {
     const made = world(8, 1)
     const guard = await atStep(made, 'advance: ask')

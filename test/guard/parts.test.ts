@@ -1,16 +1,20 @@
 // The guard on real parts: a flags file, a server that speaks flagd's protocols, /metrics over HTTP.
-import { readdir, readFile, writeFile } from 'node:fs/promises'
-import { join } from 'node:path'
+import { readdir, readFile, rm, writeFile } from 'node:fs/promises'
+import { dirname, join } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import {
   createGuard,
   fileLease,
   fileStore,
   guardFiles,
+  leaseHolder,
   leaveApproval,
   parsePlan,
+  readStatus,
 } from '../../src/guard/index.ts'
-import type { AuditEntry, GuardState, GuardStatus } from '../../src/guard/index.ts'
+import type { AuditEntry, GuardState, GuardStatus, RunningGuard } from '../../src/guard/index.ts'
+import { flagStore } from '../../src/guard/act/flag-store.ts'
+import type { FlagsPlace } from '../../src/rollout/index.ts'
 import { deploy, directory } from './deployment.ts'
 import type { Deployment } from './deployment.ts'
 import { HUNG_MS } from '../support/until.ts'
@@ -65,7 +69,7 @@ describe('on real parts', () => {
     ])
     expect(changes.every(({ confirmed }) => confirmed)).toBe(true)
     expect(audit.at(-1)).toMatchObject({ action: 'stop' })
-    const files = guardFiles(deployment.file)
+    const files = guardFiles(deployment.file, 'use-redis')
     const lines = (await readFile(files.audit, 'utf8')).trimEnd().split('\n')
     expect(lines.map((line) => JSON.parse(line) as unknown)).toEqual(audit)
     const answer = await fetch(`${deployment.flagd}/ofrep/v1/evaluate/flags/use-redis`, {
@@ -154,6 +158,88 @@ describe('the lease', () => {
     const file = join(await directory(), 'lease')
     await writeFile(`${file}.7`, '{"token"')
     expect(await fileLease({ file, name: 'a' }).hold()).toBe('')
+  })
+})
+
+describe('two flags of one file, a guard each', () => {
+  /** A guard that has looked once, and what it thought. */
+  async function looked(
+    flag: string,
+    deployment: Deployment,
+  ): Promise<[GuardStatus, RunningGuard]> {
+    const { file, plan } = deployment
+    const name = `guard of ${flag}`
+    const guard = createGuard({ plan: parsePlan(plan), flag, file, flagd: false, name })
+    return [await guard.tick(), guard]
+  }
+
+  async function deployTwo(): Promise<Deployment> {
+    const deployment = await deploy(10)
+    const text = await readFile(deployment.file, 'utf8')
+    const { flags: own } = JSON.parse(text) as { flags: Record<string, object> }
+    const flags = { ...own, other: own['use-redis'] }
+    await writeFile(deployment.file, JSON.stringify({ flags }, null, 2))
+    return deployment
+  }
+
+  test('both act, and each is told by its own status', async () => {
+    const deployment = await deployTwo()
+    const [, first] = await looked('use-redis', deployment)
+    const [status, second] = await looked('other', deployment)
+    expect(status.standbyFor).toBe('')
+    expect((await first.tick()).standbyFor).toBe('')
+    for (const flag of ['use-redis', 'other']) {
+      const files = guardFiles(deployment.file, flag)
+      expect(await readStatus(files.status)).toMatchObject({ flag, name: `guard of ${flag}` })
+      expect(await leaseHolder(files.lease)).toBe(`guard of ${flag}`)
+    }
+    await first.close()
+    await second.close()
+  })
+
+  test('what one has taken back stays so while the other runs, also of an earlier version', async () => {
+    const deployment = await deployTwo()
+    // Earlier versions kept the state of either flag there.
+    const before = join(deployment.file, '..', 'use-redis.guard.json')
+    for (const flag of ['use-redis', 'other']) {
+      const [, guard] = await looked(flag, deployment)
+      await guard.close()
+      const own = guardFiles(deployment.file, flag).state
+      const state = JSON.parse(await readFile(own, 'utf8')) as GuardState
+      const back = { ...state, phase: 'rolled back', reason: 'failed', stoppedAt: state.savedAt }
+      await rm(own)
+      await writeFile(before, JSON.stringify(back))
+      const [, another] = await looked(flag === 'other' ? 'use-redis' : 'other', deployment)
+      const [found, again] = await looked(flag, deployment)
+      expect([flag, found.phase]).toEqual([flag, 'rolled back'])
+      await another.close()
+      await again.close()
+    }
+  })
+
+  test('a state that an earlier version left is not put over a newer one', async () => {
+    const path = await directory()
+    const fileOf = (flag: string): string => join(path, `${flag}.json`)
+    const state = { version: 2, phase: 'step' } as GuardState
+    await fileStore(fileOf('f')).save({ ...state, flag: 'g', percent: 5 })
+    await fileStore(fileOf('g')).save({ ...state, flag: 'g', percent: 25 })
+    await flagStore({ flag: 'f', fileOf, before: fileOf('f') }).save({
+      ...state,
+      flag: 'f',
+      percent: 1,
+    })
+    const g = flagStore({ flag: 'g', fileOf, before: fileOf('f') })
+    expect(await g.load()).toMatchObject({ flag: 'g', percent: 25 })
+    expect(await fileStore(fileOf('f')).load()).toMatchObject({ flag: 'f', percent: 1 })
+  })
+
+  test('nor do their files meet in another place, or leave the directory by their names', () => {
+    const place = { beside: 'state/configmap-flags' } as FlagsPlace
+    const files = ['use-redis', 'other', '../x', 'status'].map((flag) => guardFiles(place, flag))
+    for (const key of ['state', 'lease', 'status'] as const) {
+      expect(new Set(files.map((of) => of[key])).size).toBe(4)
+      expect(files.every((of) => dirname(of[key]) === 'state')).toBe(true)
+    }
   })
 })
 

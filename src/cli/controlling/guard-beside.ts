@@ -60,7 +60,7 @@ export function guardBeside(
   // The guard that acts may run elsewhere, beside the same flags file: it is the one to be shown.
   let acting: PublishedStatus | undefined
   let lapsed: Awaited<ReturnType<typeof lapsedLease>>
-  const files = guardFiles(options.target.file)
+  const files = guardFiles(options.target.file, options.target.flag)
   const listen = async (): Promise<void> => {
     const { flag } = options.target
     while (!signal.aborted) {

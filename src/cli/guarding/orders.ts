@@ -30,7 +30,7 @@ export async function giveOrder(options: OrderOptions): Promise<number> {
   if (other !== undefined) {
     throw usageError(`--${kind} and --${other} exclude each other`, 'give one of them')
   }
-  const files = guardFiles(file)
+  const files = guardFiles(file, flag)
   const status = await readStatus(files.status)
   if (status?.flag !== flag || (await leaseHolder(files.lease)) === '') {
     stderr.write(`no guard runs for ${flag}; nothing was ordered\n`)

@@ -55,7 +55,13 @@ async function findFile(flag: string): Promise<string> {
     const flags = await loadFlags(path).then(flagNames, (): string[] => [])
     if (flags.includes(flag)) return path
   }
-  return join('flags', names.length === 1 ? names[0]! : `${flag}.json`)
+  const [only, ...more] = names.filter((name) => !isOfGuard(name))
+  return join('flags', only !== undefined && more.length === 0 ? only : `${flag}.json`)
+}
+
+/** A guard keeps its state and its view beside the flags. */
+function isOfGuard(name: string): boolean {
+  return /\.guard(\.status)?\.json$/.test(name)
 }
 
 function isJson(name: string): boolean {

@@ -41,10 +41,10 @@ export class Position implements PositionState {
 
   /**
    * Starts with a baseline at the share that is served, or where the guard stopped before.
-   * @param resume continues after a rollback or after it yielded
+   * @param known undefined also of a rollout that is resumed
    * @param from the first step then, in per cent
    */
-  begin(served: number, known: PositionState | undefined, resume: boolean, from = 0): void {
+  begin(served: number, known: PositionState | undefined, from = 0): void {
     this.percent = served
     this.phase = 'baseline'
     this.reason = ''
@@ -54,8 +54,6 @@ export class Position implements PositionState {
     this.#first = from
     if (known === undefined) return
     const { phase, percent, intent, reason, awaiting, paused, stoppedAt } = known
-    const stopped = phase === 'rolled back' || phase === 'yielded'
-    if (stopped && resume) return
     this.phase = phase
     this.reason = reason
     this.awaiting = awaiting

@@ -191,7 +191,7 @@ async function takeView(
 }
 
 async function actingGuard(file: FlagsFile, flag: string): Promise<PublishedStatus | undefined> {
-  const status = await readStatus(guardFiles(file).status)
+  const status = await readStatus(guardFiles(file, flag).status)
   const heard = status?.flag === flag && Date.now() - status.summary.at <= HEARD_WITHIN_MS
   return heard ? status : undefined
 }

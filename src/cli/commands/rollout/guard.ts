@@ -115,7 +115,7 @@ SWITCHBACK_NOTIFY_SECRET.`,
       if (!(percent > 0 && percent <= 100)) {
         throw usageError(`${quote(values.approve)} is not a share in percent`, 'write --approve 25')
       }
-      const files = guardFiles(file)
+      const files = guardFiles(file, flag)
       const { awaiting } = (await awaited(files, flag)) ?? {}
       if (awaiting !== percent) {
         const instead = awaiting === undefined ? '' : `, but for ${awaiting} %`
@@ -130,7 +130,8 @@ SWITCHBACK_NOTIFY_SECRET.`,
     if (values.pause || values.unpause || values.promote) {
       return giveOrder({ ...target, values, who: whoAmI(env).who, stdout, stderr })
     }
-    if (values.status) return tellStatus(guardFiles(file), flag, values.json, { stdout, style })
+    if (values.status)
+      return tellStatus(guardFiles(file, flag), flag, values.json, { stdout, style })
     const from = firstStep(values.from, values.resume, plan)
     const token = env['SWITCHBACK_PROMETHEUS_TOKEN']
     const metrics = new GuardMetrics(flag)

@@ -29,7 +29,7 @@ new side, or at the first change. --json prints what the report is made of.`,
     const since = values.since === undefined ? beginOf(all) : timeOf(values.since, now)
     const within = ({ at }: { readonly at: string }): boolean => Date.parse(at) >= since
     const history = all.filter(within)
-    const journal = (await readJournal(guardFiles(file).audit)).filter(
+    const journal = (await readJournal(guardFiles(file, flag).audit)).filter(
       (entry) => entry.flag === flag && within(entry),
     )
     const input = { flag, history, journal, now }
