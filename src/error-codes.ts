@@ -430,9 +430,11 @@ export const errorCodes = {
   },
   SB_USERS_INVALID: {
     group: 'Flags file',
-    meaning: 'A line of the list of users is not a targeting key or a JSON context.',
+    meaning:
+      'A line of the list of users is not a targeting key or a JSON context, or the list has no user.',
     raisedBy: '`preview --users`, `diff --users`',
-    remedy: 'Write one targeting key per line, or `{"targetingKey": "user_1", "plan": "beta"}`.',
+    remedy:
+      'Write one targeting key per line, or `{"targetingKey": "user_1", "plan": "beta"}`, in UTF-8.',
   },
 
   SB_SHARE_INVALID: {

@@ -12,6 +12,7 @@ async function run(
     readonly env?: Record<string, string>
     readonly isTTY?: boolean
     readonly signal?: AbortSignal
+    readonly input?: string
   } = {},
 ): Promise<{ code: number; stdout: string; stderr: string }> {
   const texts = { stdout: '', stderr: '' }
@@ -22,7 +23,7 @@ async function run(
   const code = await main({
     argv,
     env: options.env ?? {},
-    stdin: Readable.from([]),
+    stdin: Readable.from(options.input === undefined ? [] : [Buffer.from(options.input)]),
     stdout: output('stdout'),
     stderr: output('stderr'),
     signal: options.signal ?? new AbortController().signal,
@@ -138,6 +139,40 @@ describe('the command line', () => {
     expect(stderr).toContain(named)
     expect(stderr).not.toContain('bug')
     expect(code).toBe(2)
+  })
+
+  it.each([
+    [
+      '[{"targetingKey":"a"},{"targetingKey":"b"}]\n',
+      'line 1 is not a user: "[{\\"targetingKey\\":\\"a\\"},',
+    ],
+    ['', 'the list of users has no user'],
+  ])('a list of users that is none, %j, is bad input: exit 2', async (input, named) => {
+    const users = ['--users', '-']
+    const file = 'flags/use-redis.json'
+    for (const argv of [
+      ['preview', '25', '--file', file, ...users],
+      ['diff', file, file, ...users],
+    ]) {
+      const { code, stdout, stderr } = await run(argv, { input })
+      expect(stderr).toContain(named)
+      expect([code, stdout]).toEqual([2, ''])
+    }
+  })
+
+  it('a flag that the file does not have is bad input, and the name meant is said', async () => {
+    const wrong = ['--file', 'flags/use-redis.json', '--flag', 'use-rediss']
+    for (const argv of [
+      ['status'],
+      ['preview', '25'],
+      ['set', '25', '--yes', '--no-flagd'],
+      ['rollback', '--no-flagd'],
+      ['explain', 'user_1', '--no-flagd'],
+    ]) {
+      const { code, stderr } = await run([...argv, ...wrong])
+      expect(stderr).toContain('did you mean "use-redis"?')
+      expect(code).toBe(2)
+    }
   })
 
   it.each([

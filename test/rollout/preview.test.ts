@@ -149,6 +149,45 @@ describe('preview', () => {
     )
   })
 
+  const utf16 = (text: string) => Buffer.from(`\uFEFF${text}`, 'utf16le')
+  it.each<[string, Buffer | string, string, string]>([
+    [
+      'a JSON array on one line',
+      '[{"targetingKey":"a"},{"targetingKey":"b"}]\n',
+      'line 1 is not a user: "[{',
+      "jq -rc '.[]'",
+    ],
+    ['a JSON array in lines', '[\n  "a",\n  "b"\n]', 'line 1 is not a user: "["', "jq -rc '.[]'"],
+    ['a key in quotes', 'user_6\n\n"user_7"\n', 'line 3 is not a user: "\\"user_7\\""', 'jq -r'],
+    ['CSV in quotes', '"user_7","beta"\n', 'line 1', "cut -d, -f1 | tr -d '\"'"],
+    ['null', 'a\nnull\n', 'line 2 is not a user: "null"', 'a targeting key, or {'],
+    ['true', 'true', 'line 1 is not a user: "true"', 'a targeting key, or {'],
+    ['false', 'false\r\n', 'line 1 is not a user: "false"', 'a targeting key, or {'],
+    ['NUL', 'a\nb\0c\n', 'line 2 is not a user: "b\\u0000c"', 'UTF-8'],
+    ['UTF-16', utf16('user_1\nuser_2\n'), 'line 1 is not a user', 'iconv -f UTF-16 -t UTF-8'],
+    ['Latin-1', Buffer.from('a\nRen\u00E9\n', 'latin1'), 'line 2 is not a user: "Ren', 'iconv'],
+    ['no line', '', 'the list of users has no user', 'one user a line'],
+    ['empty lines', '\uFEFF\n \r\n', 'the list of users has no user', 'one user a line'],
+  ])('%s is no list of users', async (_, content, message, hint) => {
+    const input = Readable.from([Buffer.from(content)], { objectMode: false })
+    const moves = preview({ flag, before: at(10), after: at(25), users: parseUsers(input) })
+    await expect(moves).rejects.toThrow(
+      expect.objectContaining({
+        code: 'SB_USERS_INVALID',
+        message: expect.stringContaining(message),
+        hint: expect.stringContaining(hint),
+      }),
+    )
+  })
+
+  it('takes as a key what only has such words and signs in it', async () => {
+    const keys = ['nullable', 'a"b"', 'x[1]', '42', 'Null', 'é']
+    const read: User[] = []
+    const input = Readable.from([Buffer.from(`\uFEFF${keys.join('\n')}`)], { objectMode: false })
+    for await (const users of parseUsers(input)) read.push(...users)
+    expect(read).toEqual(keys)
+  })
+
   it('gives non-ASCII users what flagd gives them, by the bytes of their UTF-8', () => {
     const evaluate = createEvaluator(at(50), flag)
     const bytes = (text: string) => Buffer.from(text, 'utf8').toString('latin1')

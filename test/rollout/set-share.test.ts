@@ -404,7 +404,7 @@ describe('shapes that are refused', () => {
 
   it('a flag that is not there, with those that are', () => {
     const document = readFlags(JSON.stringify(flagWith({})))
-    expect(() => setShare(document, { flag: 'g', percent: 25 })).toThrow(
+    expect(() => setShare(document, { flag: 'other', percent: 25 })).toThrow(
       expect.objectContaining({ code: 'SB_FLAG_UNKNOWN', hint: 'its flags: "f"' }),
     )
   })

@@ -9,6 +9,7 @@ const badInput: ReadonlySet<string> = new Set([
   'SB_FILE_MISSING',
   'SB_FILE_UNREADABLE',
   'SB_FLAGD_URL',
+  'SB_FLAG_UNKNOWN',
   'SB_FLAGS_ENVIRONMENT',
   'SB_FLAGS_FILE_MISSING',
   'SB_GUARD_CANNOT_ACT',

@@ -1,3 +1,4 @@
+import { closestName } from '../../closest.ts'
 import { quote, SwitchbackError } from '../../errors.ts'
 import { compareTexts, folded } from '../../flagfile/index.ts'
 import {
@@ -88,11 +89,13 @@ export function flagNode(document: FlagsDocument, flag: string): JsonNode {
   const [, node] = entries.findLast(([name]) => name === flag) ?? []
   if (node?.type === 'object') return node
   const names = entries.map(([name]) => name)
+  const near = closestName(flag, names)
+  const guess = near === undefined ? '' : `did you mean ${quote(near)}? `
   throw new SwitchbackError('SB_FLAG_UNKNOWN', `the file has no flag ${quote(flag)}`, {
     hint:
       names.length === 0
         ? '"flags" is empty'
-        : `its flags: ${names.slice(0, 8).map(quote).join(', ')}${names.length > 8 ? ', ...' : ''}`,
+        : `${guess}its flags: ${names.slice(0, 8).map(quote).join(', ')}${names.length > 8 ? ', ...' : ''}`,
   })
 }
 

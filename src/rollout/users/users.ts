@@ -7,19 +7,24 @@ import type { User, UserContext } from './evaluate.ts'
  * `targetingKey` and attributes. Empty lines are skipped. Gives those of each piece of the stream
  * together: a promise for each of a million costs more than reading it.
  *
- * @throws {SwitchbackError} `SB_USERS_INVALID` with the number of the line.
+ * @throws {SwitchbackError} `SB_USERS_INVALID` with the number of the line that is not a user, or when
+ * there is none at all.
  */
 export async function* parseUsers(input: Readable): AsyncGenerator<readonly User[]> {
   input.setEncoding('utf8')
   let number = 0
+  let some = false
   let rest = ''
   const usersOf = (lines: readonly string[]): User[] => {
     const users: User[] = []
     for (const raw of lines) {
       number++
       const line = raw.trim()
-      if (line !== '') users.push(line.startsWith('{') ? parseContext(line, number) : line)
+      if (line === '') continue
+      if (NO_USER.test(line)) throw noUser(line, number)
+      users.push(line.startsWith('{') ? parseContext(line, number) : line)
     }
+    some ||= users.length > 0
     return users
   }
   // A carriage return may go on with a line feed.
@@ -35,7 +40,39 @@ export async function* parseUsers(input: Readable): AsyncGenerator<readonly User
     yield usersOf(lines)
   }
   yield usersOf(linesOf(rest))
+  // What a pipe gives whose first command failed: "nobody leaves" would be said of nobody.
+  if (!some) {
+    throw new SwitchbackError('SB_USERS_INVALID', 'the list of users has no user', {
+      hint: 'write one user a line; where a command writes them, run it alone to see what it says',
+    })
+  }
 }
+
+/**
+ * JSON that is not a context, CSV in quotes, and bytes that are not UTF-8 (U+FFFD stands for them, and
+ * UTF-16 has a NUL beside each letter): as keys they would be users whom nobody has.
+ */
+const NO_USER = /^["[]|^(?:null|true|false)$|[\0\uFFFD]/u
+
+function noUser(line: string, number: number): SwitchbackError {
+  return new SwitchbackError('SB_USERS_INVALID', `line ${number} is not a user: ${quote(line)}`, {
+    hint: remedyOf(line),
+  })
+}
+
+function remedyOf(line: string): string {
+  if (/[\0\uFFFD]/u.test(line)) {
+    return 'save the list as UTF-8, as with iconv -f UTF-16 -t UTF-8 (name the encoding it has)'
+  }
+  if (line.startsWith('[')) return `${ONE_A_LINE}; jq -rc '.[]' makes that of a JSON array`
+  if (line.startsWith('"')) {
+    return `${ONE_A_LINE}; without quotes: jq -r for JSON, cut -d, -f1 | tr -d '"' for CSV`
+  }
+  return ONE_A_LINE
+}
+
+const ONE_A_LINE =
+  'write one user a line: a targeting key, or {"targetingKey": "user_1", "plan": "beta"}'
 
 function linesOf(text: string): string[] {
   return text.includes('\r') ? text.split(/\r\n|\n|\r(?=[^])/) : text.split('\n')
@@ -62,7 +99,5 @@ function parseContext(line: string, number: number): User {
       ? parsed.targetingKey
       : undefined
   if (typeof key === 'string') return parsed as UserContext
-  throw new SwitchbackError('SB_USERS_INVALID', `line ${number} is not a user: ${quote(line)}`, {
-    hint: 'write one targeting key a line, or {"targetingKey": "user_1", "plan": "beta"}',
-  })
+  throw noUser(line, number)
 }
