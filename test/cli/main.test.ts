@@ -173,6 +173,9 @@ describe('the command line', () => {
       expect(stderr).toContain('did you mean "use-redis"?')
       expect(code).toBe(2)
     }
+    const found = await run(['status', '--flag', 'use-rediss'])
+    expect(found.stderr).toContain('did you mean "use-redis"?')
+    expect(found.code).toBe(2)
   })
 
   it.each([

@@ -2,6 +2,7 @@ import { existsSync } from 'node:fs'
 import { readdir } from 'node:fs/promises'
 import { hostname, userInfo } from 'node:os'
 import { join } from 'node:path'
+import { closestName } from '../../closest.ts'
 import { isSwitchbackError, quote, SwitchbackError } from '../../errors.ts'
 import {
   defaultFlagdUrl,
@@ -227,9 +228,11 @@ async function findFile(
   if (named !== undefined) return named
   const names = (await readdir('flags').catch(() => [])).filter((name) => name.endsWith('.json'))
   const having: string[] = []
+  const others: string[] = []
   for (const name of names.sort()) {
     const file = join('flags', name)
     const flags = await loadFlags(file).then(flagNames, (): string[] => [])
+    others.push(...flags)
     // A file that is broken at the moment may be the one that is meant.
     if (flags.includes(flag) || name === `${flag}.json`) having.push(file)
   }
@@ -238,10 +241,12 @@ async function findFile(
     const gone = join('flags', `${flag}.json`)
     if (existsSync(lastGoodFile(gone))) return gone
   }
+  const near = closestName(flag, others)
+  const guess = near === undefined ? '' : `did you mean ${quote(near)}? Else `
   const [only] = having
   if (only !== undefined && having.length === 1) return only
   throw having.length === 0
-    ? usageError(`no file in flags/ has the flag ${quote(flag)}`, 'name it with --file')
+    ? usageError(`no file in flags/ has the flag ${quote(flag)}`, `${guess}name it with --file`)
     : usageError(`${having.join(' and ')} have the flag ${quote(flag)}`, 'name one with --file')
 }
 
