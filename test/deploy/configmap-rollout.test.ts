@@ -31,6 +31,7 @@ async function cluster(text: string): Promise<Cluster> {
   const api = await fakeKubernetes()
   onTestFinished(() => api[Symbol.asyncDispose]())
   const path = addObject(api, 'ConfigMap', 'flags', { data: { 'use-redis.json': text } })
+  addObject(api, 'Lease', 'flags-use-redis', {})
   const directory = await temporaryDirectory()
   const kubeconfig = join(directory, 'kubeconfig')
   const context = { name: 'a', context: { cluster: 'a', user: 'a', namespace: 'shop' } }

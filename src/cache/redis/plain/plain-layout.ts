@@ -30,6 +30,9 @@ import type { ServerState } from '../servers/server-state.ts'
 /** The application keeps the same text as the switch. */
 const AS_IT_IS: PlainCodec = { encode: (payload) => payload, decode: (stored) => stored }
 
+/** An answer is looked at so much later at most, as a rule: its process was busy. */
+const LATE_MS = 1000
+
 /** What stands for each byte that is no UTF-8. */
 const NO_TEXT = '\u{FFFD}'
 
@@ -133,9 +136,10 @@ export class PlainLayout implements CellLayout {
     const digest = digestOf(value)
     const own = isOfValue && trace.slice(HEADER_LENGTH) === digest
     if (own && cell.state === 'value') return this.#read(cell, value)
-    // Somebody else has given it another expiry; or it ended after Redis had answered.
+    // It ended after Redis had answered; or somebody else has given it another expiry.
     if (own && cell.state === 'expired') {
-      return this.#read({ ...cell, state: 'value', expiresAt: EXPIRY_UNKNOWN }, value)
+      const expiresAt = now <= cell.expiresAt + LATE_MS ? cell.expiresAt : EXPIRY_UNKNOWN
+      return this.#read({ ...cell, state: 'value', expiresAt }, value)
     }
     const claimed = own && trace.startsWith(CLAIMED, SUCCESSOR_AT)
     if (own && !(claimed && (server.adopted || cell.state === 'absent'))) return cell
