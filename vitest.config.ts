@@ -45,8 +45,8 @@ export default defineConfig({
     testTimeout: 60_000,
     hookTimeout: 60_000,
     pool: 'forks',
-    // On two cores: more than half of the time tests wait, for other processes or for what takes its time.
-    maxWorkers: 6,
+    // On two cores: tests wait for more than half of their time. Six at once starve one another now and then.
+    maxWorkers: 4,
     sequence: { sequencer: LongestFirst },
     projects: [
       {
