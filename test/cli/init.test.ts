@@ -112,6 +112,7 @@ test('what a guard keeps beside the only flags file is not another one', async (
   writeFileSync('flags/use-redis.guard.status.json', '{}')
   expect((await run('init', '--flag', 'c')).out).toMatch(/use-redis\.json: the flag is added/)
   expect(existsSync('flags/c.json')).toBe(false)
+  expect(await run('validate')).toMatchObject({ code: 0 })
 })
 
 test.each<[string, Readonly<Record<string, string>>, readonly string[], RegExp]>([

@@ -233,7 +233,7 @@ describe('replicas', () => {
     expect(errors[7]).toContain('no metrics of Switchback')
     for (const error of errors) expect(error).not.toBe('')
     expect(arms!.off.operations).toBeGreaterThan(50)
-    expect(most).toBeLessThan(40e6)
+    expect(most).toBeLessThan(20e6)
   })
 
   test('one that goes away no longer counts, and counts again when it is back', async () => {

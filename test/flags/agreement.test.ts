@@ -7,25 +7,14 @@ import type { FlagsSource } from '../../src/flags/index.ts'
 import { startSidecar } from '../../src/sidecar/index.ts'
 import type { Sidecar } from '../../src/sidecar/index.ts'
 import { isOn } from '../support/flagd-bucket.ts'
-import { FlagsFile, useRedis } from '../support/flags-files.ts'
+import { FlagsFile, rule, split, useRedis } from '../support/flags-files.ts'
 import { HUNG_MS, until } from '../support/until.ts'
 import { inFull } from '../support/full.ts'
 import { anyText } from '../support/any-text.ts'
 
 // One flags file, read in the three ways; each must give flagd's own answer for every key.
 const variants = { on: true, off: false }
-const rule = (targeting: object): object => ({
-  state: 'ENABLED',
-  variants,
-  defaultVariant: 'off',
-  targeting,
-})
-const half = {
-  fractional: [
-    ['on', 50],
-    ['off', 50],
-  ],
-}
+const half = split(50)
 const content = {
   flags: {
     ...(useRedis(10) as { flags: object }).flags,

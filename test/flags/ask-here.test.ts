@@ -8,24 +8,13 @@ import type {
   DecisionContext,
   FlagsSource,
 } from '../../src/flags/index.ts'
-import { FlagsFile } from '../support/flags-files.ts'
+import { FlagsFile, rule, split } from '../support/flags-files.ts'
 import { SyncServer } from '../support/flags-sync-server.ts'
 
 // A decider asks providers of ours without OpenFeature's client in between. Nobody may notice.
 const variants = { on: true, off: false }
-const rule = (targeting: object): object => ({
-  state: 'ENABLED',
-  variants,
-  defaultVariant: 'off',
-  targeting,
-})
 const flags = {
-  half: rule({
-    fractional: [
-      ['on', 50],
-      ['off', 50],
-    ],
-  }),
+  half: rule(split(50)),
   gold: rule({ if: [{ '==': [{ var: 'plan' }, 'gold'] }, 'on', 'off'] }),
   feature: rule({ if: [{ '==': [{ var: 'feature' }, 'avatars'] }, 'on', 'off'] }),
   broken: rule({ nope: [1] }),

@@ -1,3 +1,4 @@
+import { rule, split } from './flags-files.ts'
 import type { Answered } from './kubernetes-server.ts'
 
 /** One call of the API, and who asks. */
@@ -18,17 +19,7 @@ export const CONFIGMAP: string = `/api/v1/${NS}/configmaps/switchback-flags`
 export const FEATUREFLAG: string = `/apis/core.openfeature.dev/v1beta1/${NS}/featureflags/switchback-flags`
 export const LEASE: string = `/apis/coordination.k8s.io/v1/${NS}/leases/switchback-flags-use-redis`
 
-const flag = (share: number): object => ({
-  state: 'ENABLED',
-  variants: { on: true, off: false },
-  defaultVariant: 'off',
-  targeting: {
-    fractional: [
-      ['on', share],
-      ['off', 100 - share],
-    ],
-  },
-})
+const flag = (share: number): object => rule(split(share))
 
 /** The objects that a person made before. */
 export const OBJECTS: readonly {

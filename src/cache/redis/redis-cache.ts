@@ -23,7 +23,7 @@ import { unsafeClient } from './connection/check-client.ts'
 import { warnOfLosses } from './connection/client-events.ts'
 import { givenClient } from './clients/given.ts'
 import { createClient, isCluster, type RedisClient } from './connection/client.ts'
-import { outOfMemory, redisError } from './errors.ts'
+import { isReadOnly, outOfMemory, redisError } from './errors.ts'
 import { canFollow, Follower } from './pair/follower.ts'
 import { checkOptions, checkRedisNames, type RedisCacheOptions } from './options.ts'
 import type { CellLayout, Place } from './layout.ts'
@@ -129,17 +129,14 @@ class RedisCache extends CellReads implements CacheBackend {
     this.outsiders = layout.outsiders
     this.#asked = { prefix: layout.ownPrefix, paired: false, plain: layout.outsiders }
     this.#disconnect = disconnect
-    this.#scripts = new Scripts(
-      client,
-      this.servers,
-      () => Math.ceil(this.tombstoneTtl),
-      (error) => this.failure(error),
-    )
+    const failure = (error: unknown): SwitchbackError => this.#writeFailure(error)
+    this.#scripts = new Scripts(client, this.servers, () => Math.ceil(this.tombstoneTtl), failure)
     layout.onForeign = () => this.#sawForeign()
     const { single, head } = this.servers
     const { scripts, stateName, watched } = layout
     if (!isCluster(client) && single !== undefined) {
-      const parts = { client, server: single, stateName, tombstoneTtl: () => this.tombstoneTtl }
+      const tombstoneTtl = (): number => this.tombstoneTtl
+      const parts = { client, server: single, stateName, tombstoneTtl, failure }
       this.#turnPuts = new TurnPuts(scripts.puts, parts)
       if (scripts.claims !== undefined) this.#turnClaims = new TurnRuns(scripts.claims, parts)
     }
@@ -255,15 +252,27 @@ class RedisCache extends CellReads implements CacheBackend {
     return told
   }
 
+  /** A master that was demoted by hand keeps its connections, although the address names another by now. */
+  #writeFailure(error: unknown): SwitchbackError {
+    const { client } = this
+    if (isReadOnly(error) && !isCluster(client)) client.disconnect(true)
+    return this.failure(error)
+  }
+
   /** A right was taken away while in use. What is asked to see whether Redis serves may still be allowed. */
   async #requireRights(): Promise<void> {
     const words = await missingRights(this.client, this.#asked)
+    const warning = this.#tellRights(words)
+    this.#refused = warning !== undefined && isUseless(words)
+    if (this.#refused) throw warning
+  }
+
+  /** Says what is missing, unless it was said last. */
+  #tellRights(words: readonly string[]): SwitchbackError | undefined {
     const warning = rightsWarning(userOf(this.client), words)
-    const useless = warning !== undefined && isUseless(words)
-    this.#refused = useless
     if (warning !== undefined && warning.message !== this.#lacks) this.warnings.tell(warning)
     this.#lacks = warning?.message ?? ''
-    if (useless) throw warning
+    return warning
   }
 
   get space(): string {
@@ -301,12 +310,7 @@ class RedisCache extends CellReads implements CacheBackend {
     const check = (): void => {
       client.off('ready', check)
       missingRights(client, this.#asked).then(
-        (words) => {
-          const warning = rightsWarning(userOf(client), words)
-          if (warning === undefined || warning.message === this.#lacks) return
-          this.#lacks = warning.message
-          this.warnings.tell(warning)
-        },
+        (words) => void this.#tellRights(words),
         // The connection was lost again, which its next use tells.
         () => undefined,
       )

@@ -1,8 +1,7 @@
 import { ANY } from '../backend.ts'
 import { NEVER } from '../cell.ts'
 import type { Envelope } from '../envelope.ts'
-import { isCluster, type RedisClient } from './connection/client.ts'
-import { isReadOnly } from './errors.ts'
+import type { RedisClient } from './connection/client.ts'
 import { evaluate, OUTCOME, type Script, scriptAnswer } from './scripts.ts'
 import type { Servers } from './servers/servers.ts'
 import { TurnCork } from './connection/turn-cork.ts'
@@ -86,17 +85,8 @@ export class Scripts {
           if (!again) return OUTCOME.refused
         } else if (answer.outcome !== OUTCOME.late || !again) return answer.outcome
       } catch (error) {
-        this.#leaveIfDemoted(error)
         throw this.#failure(error)
       }
     }
-  }
-
-  /**
-   * A master that was demoted by hand keeps its connections, although the address names another by
-   * now.
-   */
-  #leaveIfDemoted(error: unknown): void {
-    if (isReadOnly(error) && !isCluster(this.#client)) this.#client.disconnect(true)
   }
 }

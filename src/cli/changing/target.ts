@@ -1,5 +1,4 @@
 import { existsSync } from 'node:fs'
-import { readdir } from 'node:fs/promises'
 import { hostname, userInfo } from 'node:os'
 import { join } from 'node:path'
 import { closestName } from '../../closest.ts'
@@ -14,6 +13,7 @@ import {
   loadFlags,
   parseFlagdUrl,
 } from '../../rollout/index.ts'
+import { namesInFlags } from './flags-directory.ts'
 import { type Environment, usageError } from '../framework/command.ts'
 
 const flag = {
@@ -226,10 +226,9 @@ async function findFile(
 ): Promise<string> {
   const named = values.file ?? env['SWITCHBACK_FILE'] ?? offlineFile(env)
   if (named !== undefined) return named
-  const names = (await readdir('flags').catch(() => [])).filter((name) => name.endsWith('.json'))
   const having: string[] = []
   const others: string[] = []
-  for (const name of names.sort()) {
+  for (const name of await namesInFlags()) {
     const file = join('flags', name)
     const flags = await loadFlags(file).then(flagNames, (): string[] => [])
     others.push(...flags)

@@ -1,7 +1,8 @@
-import { existsSync, readdirSync } from 'node:fs'
+import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { isSwitchbackError, quote } from '../../errors.ts'
 import { editText, flagNames, flagsOf, loadFlags } from '../../rollout/index.ts'
+import { namesInFlags } from '../changing/flags-directory.ts'
 import { usageError } from '../framework/command.ts'
 
 /** What is to become of a file; `text` is undefined where it stays as it is. */
@@ -49,21 +50,11 @@ export async function planFlags(flag: string, named: string | undefined): Promis
 }
 
 async function findFile(flag: string): Promise<string> {
-  const names = existsSync('flags') ? readdirSync('flags').filter(isJson).toSorted() : []
+  const names = await namesInFlags()
   for (const name of names) {
     const path = join('flags', name)
     const flags = await loadFlags(path).then(flagNames, (): string[] => [])
     if (flags.includes(flag)) return path
   }
-  const [only, ...more] = names.filter((name) => !isOfGuard(name))
-  return join('flags', only !== undefined && more.length === 0 ? only : `${flag}.json`)
-}
-
-/** A guard keeps its state and its view beside the flags. */
-function isOfGuard(name: string): boolean {
-  return /\.guard(\.status)?\.json$/.test(name)
-}
-
-function isJson(name: string): boolean {
-  return name.endsWith('.json')
+  return join('flags', names.length === 1 ? names[0]! : `${flag}.json`)
 }

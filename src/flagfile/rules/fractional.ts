@@ -1,6 +1,6 @@
 import { flagKeyIn, memberOf } from './context.ts'
 import { isList, isObject } from '../json.ts'
-import type { JsonValue } from '../json.ts'
+import type { JsonObject, JsonValue } from '../json.ts'
 import { murmur3 } from './murmur3.ts'
 
 /** A split, read. */
@@ -57,26 +57,26 @@ export function bucketOf(hash: number, total: number): number {
 /** What flagd buckets by when the rule names nothing: `undefined` when there is no such user. */
 export function standardBucketing(data: JsonValue): string | undefined {
   if (!isObject(data)) return undefined
-  const targetingKey = memberOf(data, 'targetingKey')
-  if (typeof targetingKey !== 'string' || targetingKey === '') return undefined
-  return flagKeyIn(data) + targetingKey
+  const user = userIn(data)
+  return user === undefined ? undefined : flagKeyIn(data) + user
 }
 
 /** The hash of {@link standardBucketing}. A preview asks for that of each user twice in a row. */
 export function standardHash(data: JsonValue): number | undefined {
   if (!isObject(data)) return undefined
-  const targetingKey = memberOf(data, 'targetingKey')
-  if (typeof targetingKey !== 'string' || targetingKey === '') return undefined
+  const user = userIn(data)
+  if (user === undefined) return undefined
   const flag = flagKeyIn(data)
-  if (targetingKey !== last.targetingKey || flag !== last.flag) {
-    last.targetingKey = targetingKey
-    last.flag = flag
-    last.hash = murmur3(flag + targetingKey)
-  }
+  if (user !== last.user || flag !== last.flag) last = { user, flag, hash: murmur3(flag + user) }
   return last.hash
 }
 
-const last = { targetingKey: '', flag: '', hash: 0 }
+let last = { user: '', flag: '', hash: 0 }
+
+function userIn(data: JsonObject): string | undefined {
+  const user = memberOf(data, 'targetingKey')
+  return typeof user === 'string' && user !== '' ? user : undefined
+}
 
 /** `{"fractional": ...}`, its operand evaluated already. */
 export function fractional(values: JsonValue, data: JsonValue): JsonValue {

@@ -1,6 +1,5 @@
 import { NEVER } from '../../cell.ts'
 import type { RedisNode } from '../connection/client.ts'
-import { isReadOnly, redisError } from '../errors.ts'
 import { evaluate, type Script } from '../scripts.ts'
 import type { Server } from '../servers/server.ts'
 import { ERROR_MARK } from './many-scripts.ts'
@@ -16,6 +15,8 @@ export interface TurnRunsParts {
   readonly server: Server
   readonly stateName: string
   readonly tombstoneTtl: () => number
+  /** What a refused command is told as. */
+  readonly failure: (error: unknown) => Error
   /** Awaited with all answers of a command before any of them counts. */
   readonly answered?: (replies: readonly string[], sentAt: number) => Promise<void>
 }
@@ -94,17 +95,18 @@ export class TurnRuns {
   #send(batch: Batch): void {
     this.#open = undefined
     const { waiting } = batch
+    const { failure } = this.#parts
     void this.#evaluate(batch).then(
       (replies) => {
         for (const [i, { resolve, reject }] of waiting.entries()) {
           const reply = replies[i]!
-          if (reply.startsWith(ERROR_MARK)) reject(this.#failure(refusal(reply)))
+          if (reply.startsWith(ERROR_MARK)) reject(failure(refusal(reply)))
           else resolve(reply)
         }
       },
       (error: unknown) => {
-        const failure = this.#failure(error)
-        for (const { reject } of waiting) reject(failure)
+        const told = failure(error)
+        for (const { reject } of waiting) reject(told)
       },
     )
   }
@@ -121,12 +123,6 @@ export class TurnRuns {
     }
     await answered?.(replies, sentAt)
     return replies
-  }
-
-  /** A master that was demoted by hand keeps its connections, although the address names another by now. */
-  #failure(error: unknown): Error {
-    if (isReadOnly(error)) this.#parts.client.disconnect(true)
-    return redisError(error, true)
   }
 }
 

@@ -1,7 +1,7 @@
-import { readdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { isSwitchbackError } from '../../../errors.ts'
 import { type Finding, type FlagsFile, readText, validate } from '../../../rollout/index.ts'
+import { namesInFlags } from '../../changing/flags-directory.ts'
 import { type Command, type Environment, exitCode, usageError } from '../../framework/command.ts'
 import { findFlagsFile, placeOptions } from '../../changing/target.ts'
 import { defineCommand } from '../../framework/define.ts'
@@ -110,6 +110,5 @@ async function ownFiles(values: Omit<PlaceValues, 'file'>, env: Environment): Pr
   }
   const own = env['SWITCHBACK_FILE']
   if (own !== undefined) return [own]
-  const names = await readdir('flags').catch(() => [])
-  return names.filter((name) => /\.(json|ya?ml)$/.test(name)).map((name) => join('flags', name))
+  return (await namesInFlags(/\.(json|ya?ml)$/)).map((name) => join('flags', name))
 }
