@@ -13,54 +13,12 @@ function sideIndex(side: Side): number {
   return side === 'on' ? 1 : 0
 }
 
-function operationIndex(operation: Operation): number {
-  switch (operation) {
-    case 'get':
-      return 0
-    case 'set':
-      return 1
-    case 'getOrSet':
-      return 2
-    case 'has':
-      return 3
-    case 'delete':
-      return 4
-    default:
-      return 5
-  }
-}
-
-function outcomeIndex(outcome: Outcome): number {
-  switch (outcome) {
-    case 'hit':
-      return 0
-    case 'miss':
-      return 1
-    case 'stored':
-      return 2
-    case 'deleted':
-      return 3
-    case 'stale':
-      return 4
-    case 'failed':
-      return 5
-    case 'timed_out':
-      return 6
-    default:
-      return 7
-  }
-}
-
 export function latencyIndex(durationMs: number): number {
   let index = 0
   while (index < BOUNDS - 1 && durationMs > BOUNDS_MS[index]!) index++
   return index
 }
 
-const EVENT_INDEX: ReadonlyMap<SideEvent, number> = new Map(EVENTS.map((name, i) => [name, i]))
-const COMPARISON_INDEX: ReadonlyMap<Comparison, number> = new Map(
-  COMPARISONS.map((name, i) => [name, i]),
-)
 const REPEAT_MISS = EVENTS.indexOf('repeat_miss')
 
 /**
@@ -110,8 +68,8 @@ export class Counts implements Recorder {
     elsewhere = false,
   ): void {
     const s = sideIndex(side)
-    const op = operationIndex(operation)
-    const result = outcomeIndex(outcome)
+    const op = OPERATIONS.indexOf(operation)
+    const result = OUTCOMES.indexOf(outcome)
     const write = op === 1 || op >= 4 ? 1 : 0
     const user = bucket & (USER_BUCKETS - 1)
     // A clock that stepped back must not poison the sums.
@@ -137,8 +95,7 @@ export class Counts implements Recorder {
   }
 
   event(side: Side, event: SideEvent, bucket = 0): void {
-    const index = EVENT_INDEX.get(event)
-    if (index === undefined) return
+    const index = EVENTS.indexOf(event)
     const s = sideIndex(side)
     this.events[s * EVENTS.length + index]!++
     if (index === REPEAT_MISS) this.repeatMisses[s * USER_BUCKETS + (bucket & 31)]!++
@@ -157,8 +114,7 @@ export class Counts implements Recorder {
   }
 
   comparison(result: Comparison): void {
-    const index = COMPARISON_INDEX.get(result)
-    if (index !== undefined) this.comparisons[index]!++
+    this.comparisons[COMPARISONS.indexOf(result)]!++
   }
 
   losses(): Losses {
