@@ -152,6 +152,11 @@ export interface CacheBackend {
    * cannot say
    */
   names?(after: string, signal?: AbortSignal): AsyncIterable<NamesPage>
+  /**
+   * Whether another program's data is under the key that `read` cannot tell from nothing: a hash, a stream.
+   * @default never
+   */
+  hides?(key: string): MaybePromise<boolean>
   close(): Promise<void>
 }
 

@@ -93,6 +93,10 @@ export class GatedBackend implements CacheBackend {
     return this.inner.clear()
   }
 
+  hides(key: string): MaybePromise<boolean> {
+    return this.inner.hides?.(key) ?? false
+  }
+
   skew(): number {
     return this.inner.skew?.() ?? 0
   }

@@ -100,6 +100,29 @@ describe('copy', () => {
     redis.disconnect()
   })
 
+  test.each([
+    ['cells', {}],
+    ['plain values', { values: 'plain' } as const],
+  ])('of %s, a hash, a set or a stream is told as foreign, on either side', async (kind, old) => {
+    const prefix = `types ${kind}:`
+    const [actor] = (await pairOf(1, prefix, old)) as [PairActor]
+    const [left, right] = [new Redis(world.redis.url), new Redis(other.url)]
+    await actor.offUser.setMany(['there', 'hidden'].map((key) => [key, key] as const))
+    await right.del(`${prefix}hidden`)
+    await right.hset(`${prefix}hidden`, 'a', 1)
+    await left.hset(`${prefix}hash`, 'a', 1)
+    await left.sadd(`${prefix}set`, 'a')
+    await left.xadd(`${prefix}stream`, '*', 'a', '1')
+    const told = { ...NOTHING, ended: 'done', scanned: 5, copied: 1, foreign: 4 }
+    for (const dryRun of [true, false]) {
+      expect(await actor.cache.copy({ from: 'off', to: 'on', dryRun })).toMatchObject(told)
+    }
+    expect(await right.type(`${prefix}hidden`)).toBe('hash')
+    expect(await left.type(`${prefix}hash`)).toBe('hash')
+    left.disconnect()
+    right.disconnect()
+  })
+
   test('keeps to a rate, and ends at a signal with a cursor from which another goes on', async () => {
     const [actor] = (await pairOf(1, 'rate:')) as [PairActor]
     // More than one page of a scan.

@@ -23,7 +23,7 @@ import { unsafeClient } from './connection/check-client.ts'
 import { warnOfLosses } from './connection/client-events.ts'
 import { givenClient } from './clients/given.ts'
 import { createClient, isCluster, type RedisClient } from './connection/client.ts'
-import { isReadOnly, outOfMemory, redisError } from './errors.ts'
+import { isReadOnly, isWrongType, outOfMemory, redisError } from './errors.ts'
 import { canFollow, Follower } from './pair/follower.ts'
 import { checkOptions, checkRedisNames, type RedisCacheOptions } from './options.ts'
 import type { CellLayout, Place } from './layout.ts'
@@ -215,6 +215,17 @@ class RedisCache extends CellReads implements CacheBackend {
         const names = page.names.flatMap((name) => layout.keyOf(name) ?? [])
         yield { names, cursor: whole || page.cursor === '0' ? '' : page.cursor }
       }
+    }
+  }
+
+  async hides(key: string): Promise<boolean> {
+    try {
+      // MGET, which reads share, answers with nothing for another type.
+      await this.client.get(this.layout.namesOf(key).at(-1)!)
+      return false
+    } catch (error) {
+      if (isWrongType(error)) return true
+      throw this.failure(error)
     }
   }
 

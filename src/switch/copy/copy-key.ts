@@ -67,14 +67,15 @@ export class CopyKey {
     const missed = op.cell
     if (missed.token === FOREIGN) return { what: 'foreign', size: 0 }
     const taken = dryRun ? 'nothing' : await this.#moves.takeOver(op, false)
-    if (taken !== 'nothing') {
-      return { what: taken === 'moved' ? 'copied' : 'refused', size: op.cell.payload.length }
-    }
+    if (taken === 'moved') return { what: 'copied', size: op.cell.payload.length }
     // Why not: the protocol itself only needs to know that it is so.
     const there = op.standbyCell ?? (await read(from, key))
     if (there === undefined) return FAILED
-    if (there.token === FOREIGN) return { what: 'foreign', size: 0 }
-    if (there.state !== 'value') return { what: 'expired', size: 0 }
+    const isValue = there.state === 'value'
+    const isForeign = there.token === FOREIGN || (await hides(isValue ? to : from, key))
+    if (isForeign === undefined) return FAILED
+    if (isForeign) return { what: 'foreign', size: 0 }
+    if (!isValue) return { what: 'expired', size: 0 }
     return { what: dryRun ? 'copied' : 'refused', size: there.payload.length }
   }
 }
@@ -86,6 +87,14 @@ const FAILED: KeyResult = { what: 'failed', size: 0 }
 async function read(side: GuardedSide, key: string): Promise<Cell | undefined> {
   try {
     return await side.read(key)
+  } catch {
+    return undefined
+  }
+}
+
+async function hides(side: GuardedSide, key: string): Promise<boolean | undefined> {
+  try {
+    return await side.hold(Promise.resolve(side.backend.hides?.(key) ?? false))
   } catch {
     return undefined
   }
