@@ -319,6 +319,30 @@ describe('plain values in Redis', () => {
     }
   })
 
+  test('texts that are no JSON are left as they are by loads and moves also after a clear()', async () => {
+    const name = fresh()
+    const { cache, off, on } = await open(
+      redisCache({ url: redis.url, values: 'plain', prefix: name }),
+      redisCache({ url: second.url, prefix: name }),
+    )
+    const texts = ['no JSON', '', 'NaN', '{"a":']
+    await Promise.all(texts.map((text, index) => old.set(`${name}before${index}`, text)))
+    await cache.clear()
+    await Promise.all(texts.map((text, index) => old.set(`${name}after${index}`, text)))
+    for (const [index, text] of texts.entries()) {
+      for (const key of [`before${index}`, `after${index}`]) {
+        for (const view of [off, on, off]) {
+          expect(await view.getOrSet(key, () => 'loaded')).toBe('loaded')
+        }
+        expect(await old.get(name + key)).toBe(text)
+      }
+    }
+    // What can be read is loaded once, as before.
+    await old.set(`${name}json`, '"theirs"')
+    expect(await off.getOrSet('json', () => 'loaded')).toBe('loaded')
+    expect(await old.get(`${name}json`)).toBe('"loaded"')
+  })
+
   test.each(['set', 'delete'] as const)(
     'what others put in place of a hash after a %s through the switch is seen at once, and stays',
     async (what) => {

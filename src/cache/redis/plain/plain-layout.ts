@@ -145,8 +145,6 @@ export class PlainLayout implements CellLayout {
     if (own && !(claimed && (server.adopted || cell.state === 'absent'))) return cell
     const token = own ? cell.token : tokenOfForeign(digest, cell.token)
     const traced = left !== undefined && trace.startsWith(era, ERA_AT)
-    // Not absent: what the other side has may be older, and must not be put over it.
-    if (!traced && !server.adopted) return { ...ABSENT, state: 'tombstone', era, token }
     // The trace beside another type has the time of a tombstone that had ended.
     const writtenAt = traced
       ? Math.max(Number(trace.slice(WRITTEN_AT, ERA_AT)), server.since)
@@ -155,7 +153,10 @@ export class PlainLayout implements CellLayout {
     const foreign: Cell = { ...ABSENT, state: 'value', token, writtenAt, era, successor }
     // Bytes that are no text arrive so. A codec that reads any text would not notice.
     if (this.#codec !== AS_IT_IS && value.includes(NO_TEXT)) return this.#unreadable(era)
-    return this.#read({ ...foreign, expiresAt: EXPIRY_UNKNOWN }, value)
+    const read = this.#read({ ...foreign, expiresAt: EXPIRY_UNKNOWN }, value)
+    if (traced || server.adopted || read.state === 'absent') return read
+    // Not absent: what the other side has may be older, and must not be put over it.
+    return { ...ABSENT, state: 'tombstone', era, token }
   }
 
   #read(cell: Cell, value: string): Cell {
