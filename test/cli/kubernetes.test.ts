@@ -193,6 +193,14 @@ describe.each(TARGETS)('--target %s', (target) => {
     expect(await here.json(['set', '25', '--yes'])).toMatchObject({ ok: true, to: 25 })
   })
 
+  it('a server that has just started and has not read its Roles is asked again', async () => {
+    const here = await place(target)
+    const unread = { status: 403, message: 'is forbidden: User "a" cannot' }
+    here.api.faults.GET.push(unread, unread)
+    here.api.faults.PUT.push(unread)
+    expect(await here.json(['set', '25', '--yes'])).toMatchObject({ ok: true, to: 25 })
+  })
+
   it('what is missing or forbidden is told with its remedy', async () => {
     const here = await place(target)
     const [kind = ''] = target.split('/')
@@ -427,6 +435,24 @@ describe('bad input is one line and its remedy, and exit code 2', () => {
 
 describe('guards on several machines', () => {
   const of = { namespace: 'shop', name: 'flags', flag: 'use-redis' }
+
+  it.each([
+    ['a_b', 'a-b', 'a.b', 'A-b', 'a--b', '-a-b'],
+    ['ü', 'ä', '?'],
+    [`a${'-b'.repeat(200)}`, `a${'-b'.repeat(200)}-c`],
+  ])('each flag has a Lease of its own, by a name of DNS: %s', (...flags) => {
+    const paths = flags.map((flag) => guardLeasePath({ ...of, flag }).path)
+    const names = paths.map((path) => path.split('/').at(-1)!)
+    expect(new Set(names).size).toBe(flags.length)
+    for (const name of names) {
+      expect(name).toMatch(/^flags-[a-z0-9]([-a-z0-9]*[a-z0-9])?$/)
+      expect(name.length).toBeLessThanOrEqual(253)
+    }
+  })
+
+  it('keeps the name of a flag that can be one', () => {
+    expect(guardLeasePath(of).path).toMatch(/leases\/flags-use-redis$/)
+  })
   const lease = (here: Place, name: string, now: () => number): Promise<GuardLease> =>
     findCluster({ env: here.env }).then(
       (cluster) =>

@@ -43,8 +43,9 @@ export interface KubernetesApiOptions {
 
 /** Larger than any object that etcd takes. */
 const MOST_BYTES = 8 * 1024 * 1024
-/** For a busy server, or one that is restarting behind its load balancer. */
+/** For a busy server, one that is restarting behind its load balancer, or one that has not read its Roles yet. */
 const PAUSES_MS = [100, 400, 1500]
+const RETRYABLE = new Set([403, 429])
 
 /** The two calls of the Kubernetes API that a change needs. */
 export class KubernetesApi {
@@ -101,7 +102,7 @@ export class KubernetesApi {
       }
       const pause = PAUSES_MS[attempt]
       // What was sent with PUT may have arrived: only the caller can tell by looking again.
-      const sure = method === 'GET' || status === 429
+      const sure = method === 'GET' || status === 429 || status === 403
       if (!retryable || !sure || pause === undefined) throw this.#error(of, answer)
       await sleep(pause * (0.75 + Math.random() / 2), undefined, signal && { signal })
     }
@@ -121,7 +122,12 @@ export class KubernetesApi {
       const text = await readAll(response)
       const status = response.statusCode ?? 0
       const value = parse(text)
-      return { status, value, why: whyOf(value, text), retryable: status === 429 || status >= 500 }
+      return {
+        status,
+        value,
+        why: whyOf(value, text),
+        retryable: RETRYABLE.has(status) || status >= 500,
+      }
     } catch (error) {
       if (signal?.aborted === true) throw signal.reason
       const late = end.aborted ? `does not answer within ${this.#timeoutMs} ms` : messageOf(error)
@@ -174,7 +180,7 @@ export class KubernetesApi {
       return kubernetesError(
         'SB_KUBERNETES_DENIED',
         `${who} may not do this to ${of.name} (403): ${why}`,
-        `grant it ${of.rights}; deploy/kubernetes-api has a Role with just that. A server that has just started answers so too, until it has read its Roles: then try again`,
+        `grant it ${of.rights}; deploy/kubernetes-api has a Role with just that. It was asked for 2 s, since a server that has just started answers so too, until it has read its Roles`,
       )
     }
     if (status === 404) {

@@ -1,4 +1,4 @@
-import { randomBytes } from 'node:crypto'
+import { createHash, randomBytes } from 'node:crypto'
 import { gunzipSync, gzipSync } from 'node:zlib'
 import { isSwitchbackError, quote } from '../../errors.ts'
 import type { GuardState, Lease, StateStore } from '../../guard/index.ts'
@@ -31,15 +31,29 @@ export function guardLeasePath(of: {
   readonly flag: string
 }): ObjectPath {
   const { namespace, name, flag } = of
-  const lease = `${name}-${flag.toLowerCase().replaceAll(/[^a-z0-9]+/g, '-')}`
-    .slice(0, 253)
-    .replace(/-+$/, '')
+  const lease = `${name}-${dnsName(flag, LONGEST_NAME - name.length - 1)}`
   return {
     path: `/apis/coordination.k8s.io/v1/namespaces/${namespace}/leases/${lease}`,
     name: `the Lease ${quote(lease)} in the namespace ${quote(namespace)}`,
     rights: `get and update on the lease.coordination.k8s.io ${quote(lease)}`,
     noKind: 'check the server of the kubeconfig: it does not answer as a Kubernetes API does',
   }
+}
+
+/** Of an object in Kubernetes. */
+const LONGEST_NAME = 253
+
+/** A flag that is a name of DNS as it is keeps it; of any other, a hash tells `a_b` from `a-b`. */
+function dnsName(flag: string, most: number): string {
+  if (flag.length <= most && /^[a-z0-9]+(-[a-z0-9]+)*$/.test(flag)) return flag
+  const hash = createHash('sha256').update(flag).digest('hex').slice(0, 10)
+  const readable = flag
+    .toLowerCase()
+    .replaceAll(/[^a-z0-9]+/g, '-')
+    .replace(/^-/, '')
+  return `${readable.slice(0, most - hash.length - 1)}-${hash}`
+    .replaceAll(/-+/g, '-')
+    .replace(/^-/, '')
 }
 
 export interface GuardLeaseOptions {
