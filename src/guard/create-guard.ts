@@ -136,12 +136,15 @@ export function notifierOf(
 function publisher(
   file: string,
   { flag, name, dryRun }: CreateGuardOptions,
+  shared: SharedNotes | undefined,
 ): (status: GuardStatus) => Promise<void> {
   let publishedAt = -Infinity
   return async (status) => {
     if (dryRun === true || status.at - publishedAt < 900) return
     publishedAt = status.at
-    await publishStatus(file, { flag, name, summary: viewOf(status) })
+    const told = { flag, name, summary: viewOf(status) }
+    shared?.publish(told)
+    await publishStatus(file, told)
   }
 }
 
@@ -184,7 +187,7 @@ export function createSharedGuard(
     }),
     store: shared?.store(store) ?? store,
     lease: shared === undefined ? lease : bothLeases(shared.lease, lease),
-    publish: publisher(files.status, options),
+    publish: publisher(files.status, options, shared),
     ...(notifier === undefined ? {} : { notifier }),
     dryRun,
     resume,

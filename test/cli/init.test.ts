@@ -115,6 +115,20 @@ test('what a guard keeps beside the only flags file is not another one', async (
   expect(await run('validate')).toMatchObject({ code: 0 })
 })
 
+test('a flag that it adds is a change with a line in the history, not an edit by hand', async () => {
+  project({ 'package.json': '{}' })
+  await run('init')
+  await run('set', '5', '--yes', '--no-flagd')
+  await run('init', '--flag', 'other')
+  for (const flag of ['use-redis', 'other']) {
+    expect((await run('status', '--no-flagd', '--flag', flag)).out).not.toContain('by hand')
+  }
+  const report = (await run('report', '--flag', 'other')).out
+  expect(report).not.toContain('by hand')
+  expect(report).toContain('added by switchback init')
+  expect(report).toContain('- **attempts of the guard**: none, no guard ran')
+})
+
 test.each<[string, Readonly<Record<string, string>>, readonly string[], RegExp]>([
   ['no package.json', {}, [], /there is no package\.json here/],
   ['a broken one', { 'package.json': '{' }, [], /package\.json cannot be read/],

@@ -1,6 +1,6 @@
 import { clock } from '../../clock.ts'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { messageOf } from '../../errors.ts'
+import { messageOf, SwitchbackError } from '../../errors.ts'
 import type { GuardReading, GuardView } from '../../control/index.ts'
 import {
   type AuditEntry,
@@ -20,7 +20,7 @@ import {
 } from '../../guard/index.ts'
 import type { Environment } from '../framework/command.ts'
 import type { Target } from '../changing/target.ts'
-import { sharedNotes } from '../guarding/shared-notes.ts'
+import { sharedNotes, sharedStatus } from '../guarding/shared-notes.ts'
 
 /**
  * What the guard of the control page may do: `act` changes the split, `ask` widens only after an
@@ -57,8 +57,9 @@ export function guardBeside(
   let status: GuardStatus | undefined
   let failure = 'is starting'
 
-  // The guard that acts may run elsewhere, beside the same flags file: it is the one to be shown.
+  // The guard that acts may run elsewhere, beside the same flags file or on the same object: it is the one to be shown.
   let acting: PublishedStatus | undefined
+  const remote = new RemoteGuard()
   let lapsed: Awaited<ReturnType<typeof lapsedLease>>
   const files = guardFiles(options.target.file, options.target.flag)
   const listen = async (): Promise<void> => {
@@ -66,6 +67,7 @@ export function guardBeside(
     while (!signal.aborted) {
       const found = await readStatus(files.status)
       acting = found?.flag === flag ? found : undefined
+      if (isAside()) remote.hear(await sharedStatus(options.target.file), flag)
       lapsed = await lapsedLease(files.lease).catch(() => undefined)
       await sleep(1000, undefined, { signal }).catch(() => {})
     }
@@ -98,11 +100,22 @@ export function guardBeside(
   })()
   const done = Promise.all([watching, listen()]).then(() => {})
 
+  const isAside = (): boolean =>
+    mode === 'watch' || (status !== undefined && status.standbyFor !== '')
+
   /** The guard that acts elsewhere, while it is heard. */
   const elsewhere = (): PublishedStatus | undefined => {
-    const aside = mode === 'watch' || (status !== undefined && status.standbyFor !== '')
+    if (!isAside()) return undefined
     const heard = acting !== undefined && Date.now() - acting.summary.at < HEARD_WITHIN_MS
-    return aside && heard ? acting : undefined
+    return heard ? acting : remote.status
+  }
+  /** Orders are left in files beside it. */
+  const requireNear = (code: 'SB_GUARD_ORDER' | 'SB_GUARD_NOT_ASKING'): void => {
+    const far = elsewhere()
+    if (far === undefined || far === acting) return
+    throw new SwitchbackError(code, `${far.name} acts on another machine; nothing was ordered`, {
+      hint: 'give the order there: switchback guard with --pause, --promote or --approve, or the page beside it',
+    })
   }
 
   return {
@@ -116,9 +129,33 @@ export function guardBeside(
       return { ...view, alarms: [goneText(lapsed.name, acting), ...view.alarms] }
     },
     metrics: () => metrics.text(),
-    approve: (percent) =>
-      elsewhere() === undefined ? guard?.approve(percent) : leaveApproval(files.state, percent),
-    order: (order) => leaveOrder(files.state, order),
+    async approve(percent) {
+      requireNear('SB_GUARD_NOT_ASKING')
+      if (elsewhere() === undefined) guard?.approve(percent)
+      else await leaveApproval(files.state, percent)
+    },
+    async order(order) {
+      requireNear('SB_GUARD_ORDER')
+      await leaveOrder(files.state, order)
+    },
+  }
+}
+
+/** What a guard on another machine tells, by the clock of this one. */
+class RemoteGuard {
+  #told: PublishedStatus | undefined
+  #heardAt = 0
+
+  hear(told: PublishedStatus | undefined, flag: string): void {
+    const now = told?.flag === flag ? told : undefined
+    if (now?.summary.at !== this.#told?.summary.at) this.#heardAt = Date.now()
+    this.#told = now
+  }
+
+  /** While it is heard. */
+  get status(): PublishedStatus | undefined {
+    if (this.#told === undefined || Date.now() - this.#heardAt >= HEARD_WITHIN_MS) return undefined
+    return { ...this.#told, summary: { ...this.#told.summary, at: this.#heardAt } }
   }
 }
 

@@ -1,10 +1,11 @@
 import { isSwitchbackError, messageOf } from '../../errors.ts'
-import type { SharedNotes } from '../../guard/index.ts'
+import type { PublishedStatus, SharedNotes } from '../../guard/index.ts'
 import type { FlagsFile } from '../../rollout/index.ts'
 
 /** A place that other machines can reach, and a lease there. */
 interface Leased {
-  guardLease(name: string): Promise<SharedNotes['lease'] & Pick<SharedNotes, 'store'>>
+  guardLease(name: string): Promise<SharedNotes['lease'] & Omit<SharedNotes, 'lease'>>
+  guardStatus(): Promise<PublishedStatus | undefined>
 }
 
 /**
@@ -18,10 +19,14 @@ export async function sharedNotes(
   name: string,
   warn: (line: string) => void,
 ): Promise<SharedNotes | undefined> {
-  if (typeof file === 'string' || !('guardLease' in file)) return undefined
+  if (!isLeased(file)) return undefined
   try {
-    const lease = await (file as Leased).guardLease(name)
-    return { lease, store: (local) => lease.store(local) }
+    const lease = await file.guardLease(name)
+    return {
+      lease,
+      store: (local) => lease.store(local),
+      publish: (status) => lease.publish(status),
+    }
   } catch (error) {
     if (!isSwitchbackError(error)) throw error
     // Without the API the guard cannot act at all, which it says itself.
@@ -32,4 +37,15 @@ export async function sharedNotes(
     )
     return undefined
   }
+}
+
+/** What the guard that acts on another machine has told last; undefined for a file, or when it cannot be read. */
+export async function sharedStatus(file: FlagsFile): Promise<PublishedStatus | undefined> {
+  if (!isLeased(file)) return undefined
+  // A page goes on without it: what it cannot reach it says of the flags themselves.
+  return file.guardStatus().catch(() => undefined)
+}
+
+function isLeased(file: FlagsFile): file is FlagsFile & Leased {
+  return typeof file !== 'string' && 'guardLease' in file
 }

@@ -1,15 +1,16 @@
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { isSwitchbackError, quote } from '../../errors.ts'
-import { editText, flagNames, flagsOf, loadFlags } from '../../rollout/index.ts'
+import { editText, flagNames, type FlagsEdit, flagsOf, loadFlags } from '../../rollout/index.ts'
 import { namesInFlags } from '../changing/flags-directory.ts'
 import { usageError } from '../framework/command.ts'
 
-/** What is to become of a file; `text` is undefined where it stays as it is. */
+/** What is to become of a file: a new one has a text, one that is there an edit or nothing. */
 export interface PlannedFile {
   readonly path: string
   readonly what: 'new' | 'added' | 'there'
-  readonly text: string | undefined
+  readonly text?: string
+  readonly edit?: FlagsEdit
 }
 
 /** Everybody is on the old side. */
@@ -34,11 +35,23 @@ export async function planFlags(flag: string, named: string | undefined): Promis
   }
   try {
     const document = await loadFlags(path)
-    if (flagNames(document).includes(flag)) return { path, what: 'there', text: undefined }
+    if (flagNames(document).includes(flag)) return { path, what: 'there' }
     const isList = flagsOf(document)?.type === 'array'
     const to = isList ? { key: flag, ...FLAG } : FLAG
     const change = { path: ['flags', flag], from: undefined, to }
-    return { path, what: 'added', text: editText(document, [change]).text }
+    const after = editText(document, [change])
+    // No undo removes a whole flag, so there is nothing to record for one.
+    const changes: FlagsEdit['changes'] = []
+    const edit = {
+      action: 'set',
+      flag,
+      before: document,
+      after,
+      changes,
+      from: undefined,
+      to: 0,
+    } as const
+    return { path, what: 'added', edit }
   } catch (error) {
     if (!isSwitchbackError(error)) throw error
     const remedy = 'correct it by hand, or name another file with --file'

@@ -1,7 +1,7 @@
 import { createHash, randomBytes } from 'node:crypto'
 import { gunzipSync, gzipSync } from 'node:zlib'
 import { isSwitchbackError, quote } from '../../errors.ts'
-import type { GuardState, Lease, StateStore } from '../../guard/index.ts'
+import type { GuardState, Lease, PublishedStatus, StateStore } from '../../guard/index.ts'
 import {
   ConflictError,
   type KubernetesApi,
@@ -11,6 +11,8 @@ import {
 
 /** What the guard that acts knows, on the Lease itself: the guard that takes over goes on with it. */
 const STATE = 'openfeature-switchback/guard'
+/** What it thinks, for pages on other machines; written with each renewal. */
+const STATUS = 'openfeature-switchback/guard-status'
 /** Kubernetes takes 256 KiB for all annotations. */
 const MOST_STATE = 200 * 1024
 
@@ -82,6 +84,7 @@ export class GuardLease implements Lease {
   #seen = { version: '', at: -Infinity }
   #renewedAt = -Infinity
   #until: number | undefined
+  #status: PublishedStatus | undefined
 
   constructor(options: GuardLeaseOptions) {
     this.#options = { seconds: 15, now: () => performance.now(), ...options }
@@ -108,8 +111,14 @@ export class GuardLease implements Lease {
   async release(): Promise<void> {
     if (this.#object?.spec?.holderIdentity !== this.#identity) return
     // Without this the next one waits until the lease has run out, and finds out by itself.
-    await this.#put({ holderIdentity: '', leaseDurationSeconds: 1 }).catch(() => {})
+    this.#status = undefined
+    const nobody = { holderIdentity: '', leaseDurationSeconds: 1 }
+    await this.#put(nobody, { [STATUS]: '' }).catch(() => {})
     this.#object = undefined
+  }
+
+  publish(status: PublishedStatus): void {
+    this.#status = status
   }
 
   /** Kept on this machine too: for commands beside the guard, and while the API is away. */
@@ -122,7 +131,7 @@ export class GuardLease implements Lease {
       },
       save: async (state) => {
         await local.save(state)
-        const text = gzipSync(JSON.stringify(state)).toString('base64')
+        const text = packed(state)
         if (text.length > MOST_STATE) return
         if (this.#object?.spec?.holderIdentity !== this.#identity) return
         try {
@@ -187,9 +196,10 @@ export class GuardLease implements Lease {
     const at = now()
     const { holderIdentity = '', leaseTransitions = 0 } = old.spec ?? {}
     const taken = (spec.holderIdentity ?? holderIdentity) !== holderIdentity
+    const told = this.#status === undefined ? {} : { [STATUS]: packed(this.#status) }
     const metadata = {
       ...old.metadata,
-      annotations: { ...old.metadata.annotations, ...annotations },
+      annotations: { ...old.metadata.annotations, ...told, ...annotations },
     }
     const next: LeaseObject = {
       ...old,
@@ -215,13 +225,27 @@ function microTime(): string {
   return new Date().toISOString().replace('Z', '000Z')
 }
 
-function stateOf({ metadata }: LeaseObject): GuardState | undefined {
-  const packed = metadata.annotations?.[STATE]
-  if (packed === undefined) return undefined
+function stateOf(object: LeaseObject): GuardState | undefined {
+  const state = unpacked(object, STATE) as GuardState | undefined
+  return state?.version === 2 && typeof state.savedAt === 'number' ? state : undefined
+}
+
+/** What the guard that holds the Lease has told last. */
+export function statusOn(object: KubernetesObject): PublishedStatus | undefined {
+  const status = unpacked(object, STATUS) as PublishedStatus | undefined
+  return typeof status?.summary?.sentence === 'string' ? status : undefined
+}
+
+function packed(value: object): string {
+  return gzipSync(JSON.stringify(value)).toString('base64')
+}
+
+function unpacked({ metadata }: KubernetesObject, annotation: string): unknown {
+  const text = metadata.annotations?.[annotation] ?? ''
+  if (text === '') return undefined
   try {
-    const text = gunzipSync(Buffer.from(packed, 'base64'), { maxOutputLength: 4 * 1024 * 1024 })
-    const state = JSON.parse(text.toString()) as GuardState
-    return state.version === 2 && typeof state.savedAt === 'number' ? state : undefined
+    const whole = gunzipSync(Buffer.from(text, 'base64'), { maxOutputLength: 4 * 1024 * 1024 })
+    return JSON.parse(whole.toString()) as unknown
   } catch {
     // Anybody who may edit the Lease may have edited this.
     return undefined

@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { isSwitchbackError, SwitchbackError } from '../../errors.ts'
+import type { PublishedStatus } from '../../guard/index.ts'
 import {
   type Applied,
   changedByOthers,
@@ -20,7 +21,7 @@ import {
   type ObjectPath,
 } from '../kubernetes/api.ts'
 import { historyOf, keeperOf, lastGoodOf, noted } from './annotations.ts'
-import { GuardLease } from './guard-lease.ts'
+import { GuardLease, statusOn } from './guard-lease.ts'
 
 /** How the flags are kept in one kind of object. */
 export interface ObjectKind {
@@ -99,6 +100,11 @@ export class ObjectPlace implements FlagsPlace {
   async guardLease(name: string): Promise<GuardLease> {
     await this.#api.get(this.#lease)
     return new GuardLease({ api: this.#api, path: this.#lease, name })
+  }
+
+  /** What the guard that holds the Lease has told last, on whichever machine it runs. */
+  async guardStatus(): Promise<PublishedStatus | undefined> {
+    return statusOn(await this.#api.get(this.#lease))
   }
 
   async read(): Promise<string> {

@@ -56,14 +56,14 @@ function summary({ history, journal }: ReportInput): string {
   const back = history.findLast(
     ({ action, to }) => action === 'rollback' || action === 'disable' || to === 0,
   )
-  const attempts = Math.max(1, ...journal.map(({ epoch = 1 }) => epoch))
+  const attempts = Math.max(0, ...journal.map(({ epoch = 1 }) => epoch))
   const at = (share: number | undefined): string => (share === undefined ? 'unclear' : `${share} %`)
   const rows = [
     ['from', first === undefined ? 'nothing is recorded' : `${clock(first.at)} UTC`],
     ['to', last === undefined ? '' : `${clock(last.at)} UTC`],
     ['share now', at(last?.to)],
     ['widest share', at(widest)],
-    ['attempts of the guard', String(attempts)],
+    ['attempts of the guard', attempts === 0 ? 'none, no guard ran' : String(attempts)],
     [
       'last way back',
       back === undefined || back.from === 0

@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import { link, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises'
 import { basename, dirname } from 'node:path'
+import type { PublishedStatus } from '../status/status-file.ts'
 import type { StateStore } from './state-store.ts'
 
 /** Of two guards on one rollout, one acts; the other stands by. */
@@ -17,6 +18,8 @@ export interface SharedNotes {
   readonly lease: Lease
   /** @param local keeps what commands beside this guard read */
   store(local: StateStore): StateStore
+  /** Tells pages on other machines what this guard thinks. */
+  publish(status: PublishedStatus): void
 }
 
 /** Held only together: the shared one says who acts, the local one tells commands on this machine. */

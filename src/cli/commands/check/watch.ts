@@ -23,6 +23,7 @@ import { type Command, exitCode, usageError } from '../../framework/command.ts'
 import { defineCommand } from '../../framework/define.ts'
 import { ago, count, percent, printJson } from '../../framework/format.ts'
 import { METRICS, metricsOption } from '../../changing/metrics-option.ts'
+import { sharedStatus } from '../../guarding/shared-notes.ts'
 import { outsideText } from '../../changing/outside.ts'
 import { namedMetrics } from '../../changing/processes-option.ts'
 import type { Style } from '../../framework/style.ts'
@@ -191,9 +192,12 @@ async function takeView(
 }
 
 async function actingGuard(file: FlagsFile, flag: string): Promise<PublishedStatus | undefined> {
-  const status = await readStatus(guardFiles(file, flag).status)
-  const heard = status?.flag === flag && Date.now() - status.summary.at <= HEARD_WITHIN_MS
-  return heard ? status : undefined
+  const heard = (status: PublishedStatus | undefined): boolean =>
+    status?.flag === flag && Date.now() - status.summary.at <= HEARD_WITHIN_MS
+  const near = await readStatus(guardFiles(file, flag).status)
+  if (heard(near)) return near
+  const far = await sharedStatus(file)
+  return heard(far) ? far : undefined
 }
 
 function flagdText({ state, detail }: View['flagd']): string {

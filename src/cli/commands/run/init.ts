@@ -1,6 +1,8 @@
-import { existsSync, mkdirSync, renameSync, statSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, writeFileSync } from 'node:fs'
 import { basename, dirname, isAbsolute } from 'node:path'
 import { oneLine, quote } from '../../../errors.ts'
+import { apply, type HistoryNote } from '../../../rollout/index.ts'
+import { whoAmI } from '../../changing/target.ts'
 import { type Command, exitCode, usageError } from '../../framework/command.ts'
 import { defineCommand } from '../../framework/define.ts'
 import { createRows, printJson } from '../../framework/format.ts'
@@ -49,7 +51,7 @@ that does not have it, and nothing else in it changes. Everybody starts on the o
     const project = findProject()
     const flags = await planFlags(flag, values.file ?? env['SWITCHBACK_FILE'])
     const files = [flags, planCompose(flags.path)]
-    if (!dryRun) for (const file of files) write(file)
+    if (!dryRun) for (const file of files) await write(file, whoAmI(env))
     const code = codeFor(project, flag)
     const next = nextSteps(project.missing, flags.path, flag)
     const { framework, language } = project
@@ -70,21 +72,20 @@ that does not have it, and nothing else in it changes. Everybody starts on the o
 })
 
 function planCompose(flags: string): PlannedFile {
-  if (existsSync(COMPOSE)) return { path: COMPOSE, what: 'there', text: undefined }
+  if (existsSync(COMPOSE)) return { path: COMPOSE, what: 'there' }
   const directory = dirname(flags)
   const source = isAbsolute(directory) ? directory : `./${directory}`
   return { path: COMPOSE, what: 'new', text: composeFor(source, basename(flags)) }
 }
 
-/** A reader sees the file of before or the one of after. */
-function write({ path, what, text }: PlannedFile): void {
-  if (text === undefined) return
+/** A flag that is added is a change as any other: with a line in the history, it is nobody's edit by hand. */
+async function write({ path, text, edit }: PlannedFile, by: HistoryNote): Promise<void> {
   try {
     mkdirSync(dirname(path), { recursive: true })
-    if (what === 'new') return writeFileSync(path, text, { flag: 'wx', mode: 0o644 })
-    const next = `${path}.switchback-init`
-    writeFileSync(next, text, { flag: 'wx', mode: statSync(path).mode })
-    renameSync(next, path)
+    if (text !== undefined) writeFileSync(path, text, { flag: 'wx', mode: 0o644 })
+    if (edit !== undefined) {
+      await apply(edit, { file: path, by: { ...by, reason: 'added by switchback init' } })
+    }
   } catch (error) {
     throw usageError(
       `cannot write ${quote(path)}: ${oneLine(error)}`,
