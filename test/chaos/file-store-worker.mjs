@@ -4,7 +4,8 @@
 // holds what its predecessor's notes say.
 import { existsSync, openSync, readFileSync, writeSync } from 'node:fs'
 import { setImmediate } from 'node:timers/promises'
-import { ANY, fileCache, NEVER } from '../../build/cache/index.js'
+import { ANY, NEVER } from '../../dist/backend.mjs'
+import { fileCache } from '../../dist/index.mjs'
 
 const [mode, directory, notes, slot, life] = process.argv.slice(2)
 const KEYS = 40

@@ -6,7 +6,7 @@ import { once } from 'node:events'
 import { join } from 'node:path'
 import { expect, onTestFinished, test } from 'vitest'
 
-const BIN = join(import.meta.dirname, '..', '..', 'build', 'cli', 'bin.js')
+const BIN = join(import.meta.dirname, '..', '..', 'dist', 'cli', 'bin.js')
 
 /** What the doctor ends with, and what it says of Redis. */
 async function doctor(url: string): Promise<{ code: number; finding: Record<string, string> }> {

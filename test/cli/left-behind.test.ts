@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import { expect, test } from 'vitest'
 import { flagsFixture } from '../support/flagd-server.ts'
 
-const BIN = join(import.meta.dirname, '..', '..', 'build', 'cli', 'bin.js')
+const BIN = join(import.meta.dirname, '..', '..', 'dist', 'cli', 'bin.js')
 const PORTS = '--evaluation-port 0 --management-port 0 --sync-port 0 --ofrep-port 0'
 
 // npm and npx end the shell at SIGTERM, and the program in it would stay with its ports.

@@ -208,7 +208,7 @@ describe('a process', () => {
     await source.close()
     console.log('closed')
   `
-  const module = new URL('../../build/flags/index.js', import.meta.url).href
+  const module = new URL('../../dist/index.mjs', import.meta.url).href
 
   it.each(['rpc', 'in-process'])('ends by itself after close, flagd gone, %s', async (mode) => {
     const file = new FlagsFile()

@@ -3,7 +3,8 @@
 // and must not find anything older. It goes on until it is told to end, and tells how far it is.
 import { openSync, readSync, writeSync } from 'node:fs'
 import { setImmediate } from 'node:timers/promises'
-import { ANY, fileCache, NEVER } from '../../build/cache/index.js'
+import { ANY, NEVER } from '../../dist/backend.mjs'
+import { fileCache } from '../../dist/index.mjs'
 
 const [role, directory, acksPath, first, count, damaged] = process.argv.slice(2)
 let warned = 0

@@ -1,6 +1,6 @@
 // A process with file caches of its own, which does what it is told over IPC.
 import { createRequire, syncBuiltinESMExports } from 'node:module'
-import { fileCache } from '../../build/cache/index.js'
+import { fileCache } from '../../dist/index.mjs'
 
 const caches = new Map()
 

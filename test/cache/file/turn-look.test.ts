@@ -14,7 +14,7 @@ function elsewhere(directory: string, body: string): void {
     [
       '--input-type=module',
       '--eval',
-      `import { fileCache } from './build/cache/index.js'
+      `import { fileCache } from './dist/index.mjs'
        const cache = fileCache({ directory: ${JSON.stringify(directory)} })
        await cache.${body}`,
     ],
