@@ -1,6 +1,7 @@
 import { readFile, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
 import { expect, it, onTestFinished } from 'vitest'
-import { flagsFile } from '../rollout/support.ts'
+import { flagsFile, temporaryDirectory, usual } from '../rollout/support.ts'
 import { fakeProcess, type FakeProcess, type FakeSays } from '../support/fake-process.ts'
 import { startFlagd } from '../support/flagd.ts'
 import { runCommand } from '../support/run-command.ts'
@@ -41,6 +42,33 @@ it('of a file that cannot be read, tells what is still served', async () => {
     /flagd +still answers (on to 10, off to 90|off to 90, on to 10) of 100 test/,
   )
   expect(stdout).toContain(`${new URL(url).host} still sends 10 of 100 test users to the new side`)
+})
+
+it('of YAML, tells that it is read and not edited, and so does the doctor', async () => {
+  const cwd = await temporaryDirectory()
+  const file = join(cwd, 'flags.yaml')
+  await writeFile(
+    file,
+    'flags:\n  use-redis:\n    state: ENABLED\n    variants: { on: true, off: false }\n',
+  )
+  const { code, stdout, stderr } = await runCommand(['status', '--no-flagd', '--file', file])
+  expect(code).toBe(1)
+  expect(stdout).toMatch(
+    /file +is YAML, which flagd and the processes read, and switchback does not/,
+  )
+  expect(stderr).toContain('write "state: DISABLED" into the flag')
+  const doctor = await runCommand(['doctor', '--no-flagd', '--file', file])
+  expect(doctor.stdout).toMatch(/warning {2}edits +".*flags.yaml" is YAML/)
+  expect(doctor.stdout).not.toContain('can replace')
+})
+
+it('of an empty default variant, says what flagd takes it for: the default of the code', async () => {
+  const cwd = await temporaryDirectory()
+  const file = join(cwd, 'flags.json')
+  await writeFile(file, usual.replace('"defaultVariant": "off"', '"defaultVariant": ""'))
+  const { stdout } = await runCommand(['status', '--no-flagd', '--file', file])
+  expect(stdout).toContain('ENABLED, default of the code')
+  expect(stdout).toContain('without one, the default of the code')
 })
 
 it('of a rule that fails, tells that its share decides nothing, and the report books no share for it', async () => {

@@ -63,7 +63,7 @@ const notSettable: [name: string, text: string, because: RegExp][] = [
     fileOf({ targeting: { if: [{ '==': [{ var: 'plan' }, 'x'] }, 'onn', split()] } }),
     /"onn" is not one of the variants/,
   ],
-  ['a split of one', fileOf({ targeting: { fractional: [['onn', 100]] } }), /1 entries, not two/],
+  ['a split of one', fileOf({ targeting: { fractional: [['onn', 100]] } }), /1 entry, not two/],
   [
     'a shared rule that is gone',
     fileOf({ targeting: { if: [{ $ref: 'gone' }, 'on', split()] } }),

@@ -170,6 +170,7 @@ test.each([false, true])(
     expect(`${(refused as Error).message} ${(refused as { hint: string }).hint}`).not.toMatch(
       /echo|mv /,
     )
+    expect((refused as { hint: string }).hint).toContain('write "state: DISABLED" into the flag')
     expect(await readFile(yaml, 'utf8')).toBe(text)
   },
 )

@@ -353,6 +353,19 @@ describe('validate', () => {
     expect(validate(fileWith({ targeting: split }), { flag: 'f' })).toEqual([])
   })
 
+  it('variants of the edited flag that are all true, or all false', () => {
+    for (const value of [true, false]) {
+      const text = fileWith({ variants: { on: value, off: value }, targeting: split })
+      expect(validate(text)).toEqual([])
+      const [finding] = validate(text, { flag: 'f' })
+      expect(finding).toMatchObject({ code: 'variants-one-sided', severity: 'error' })
+      expect(finding?.message).toContain(`none of its variants is ${!value} ("on = ${value}", "off`)
+    }
+    const named = fileWith({ variants: { on: true, off: false, control: false }, targeting: split })
+    expect(validate(named, { flag: 'f' })).toEqual([])
+    expect(validate(fileWith({ variants: {}, defaultVariant: null }), { flag: 'f' })).toEqual([])
+  })
+
   it('rules with two operators and operators with the wrong number of operands', () => {
     expect(codes(fileWith({ targeting: { if: [pilot, 'on'], or: [1] } }))).toEqual([
       'operator-count',

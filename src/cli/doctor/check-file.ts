@@ -34,7 +34,19 @@ export async function checkFile(path: string, flag: string): Promise<DoctorFindi
           `${path}:${worst.line}:${worst.column}: ${worst.message}`,
           findings.length > 1 ? 'run switchback validate to see all of them' : worst.fix,
         )
-  return [content, ...checkFlag(text, flag), ...checkPlace(place), ...(await checkRights(place))]
+  const edits = checkYaml(text, path) ?? checkPlace(place)
+  return [content, ...checkFlag(text, flag), ...edits, ...(await checkRights(place))]
+}
+
+/** What flagd serves, and no command here edits. */
+function checkYaml(text: string, path: string): DoctorFinding[] | undefined {
+  try {
+    readFlags(text, path)
+  } catch (error) {
+    if (!isSwitchbackError(error)) throw error
+    if (error.code === 'SB_FLAGS_YAML') return [warning('edits', error.message, error.hint ?? '')]
+  }
+  return undefined
 }
 
 function checkFlag(text: string, flag: string): DoctorFinding[] {

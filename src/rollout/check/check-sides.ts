@@ -7,19 +7,26 @@ import {
   valueOf,
 } from '../file/document.ts'
 import { flagEntries, flagNode } from '../file/flag-members.ts'
+import { missingSide } from '../split/split.ts'
 import { type Report, someOf } from './findings.ts'
 
 const fix = 'write "variants": { "on": true, "off": false }'
 
-/** Finds variants that no app can use as a side: it asks for true or false. */
+/** Finds variants that no app can use as a side, since it asks for true or false, or that are one side only. */
 export function checkSides(document: FlagsDocument, flag: string, report: Report): void {
   const [, definition] = flagEntries(document).findLast(([name]) => name === flag) ?? []
   if (definition === undefined) return
-  const problem = sidesProblem(flag, definition)
-  if (problem === undefined) return
-  const { message } = problem
   const node = property(definition, 'variants') ?? document.root
-  report({ code: 'variants-not-boolean', flag, node, message, fix })
+  const problem = sidesProblem(flag, definition)
+  if (problem !== undefined) {
+    report({ code: 'variants-not-boolean', flag, node, message: problem.message, fix })
+    return
+  }
+  const missing = missingSide(definition)
+  if (missing === '') return
+  const names = someOf(entriesOf(node).map(([name, { value }]) => `${name} = ${value}`))
+  const message = `flag ${quote(flag)} cannot move users between the sides: ${missing} (${names})`
+  report({ code: 'variants-one-sided', flag, node, message, fix })
 }
 
 /**

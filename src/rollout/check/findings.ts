@@ -43,6 +43,7 @@ export type FindingCode =
   | 'moving-split'
   | 'javascript-differs'
   | 'variants-not-boolean'
+  | 'variants-one-sided'
   | 'number-too-large'
   | 'refused'
   | 'operator-count'

@@ -54,7 +54,7 @@ export function readFlags(text: string, file?: string): FlagsDocument {
       'SB_FLAGS_YAML',
       `${quote(file)} is YAML: flagd serves it, switchback does not edit it`,
       {
-        hint: 'change the weights in it by hand, or keep the flags as JSON; switchback validate checks both',
+        hint: 'change the weights in it by hand, or keep the flags as JSON; switchback validate checks both. To have everyone on the old side now, write "state: DISABLED" into the flag',
       },
     )
   }

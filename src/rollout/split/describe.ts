@@ -48,7 +48,9 @@ export function describe(document: FlagsDocument, flag: string): Description {
   const split = shape.kind === 'unknown' || shape.kind === 'none' ? undefined : shape.split
   const segments = shape.kind === 'segment first' || shape.kind === 'nested' ? shape.segments : []
   const defaultNode = property(definition, 'defaultVariant')
-  const defaultVariant = defaultNode?.type === 'string' ? String(defaultNode.value) : undefined
+  // flagd takes an empty name for none.
+  const named = defaultNode?.type === 'string' && defaultNode.value !== ''
+  const defaultVariant = named ? String(defaultNode.value) : undefined
   const disabled = property(definition, 'state')?.value === 'DISABLED'
   const moving = readsTime(valueOf(property(definition, 'targeting') ?? definition))
   const common = {

@@ -11,7 +11,7 @@ import {
 import { flagEntries, flagNode } from '../file/flag-members.ts'
 import { quote } from '../../errors.ts'
 import { folded } from '../../flagfile/index.ts'
-import { readSplit, sidesOf, type Split } from './split.ts'
+import { missingSide, readSplit, sidesOf, type Split } from './split.ts'
 
 /** A condition that gives its users one variant before the split. */
 export interface Segment {
@@ -123,7 +123,8 @@ export function shapeOf(document: FlagsDocument, flag: string): Shape {
   const sides = sidesOf(definition)
   if (sides === undefined) {
     const node = property(definition, 'variants') ?? definition
-    return unknown('it is unclear which variant is on and which is off', node)
+    const unclear = 'it is unclear which variant is on and which is off'
+    return unknown(missingSide(definition) || unclear, node)
   }
   const targeting = property(definition, 'targeting')
   if (targeting === undefined || targeting.type === 'null') return { kind: 'none' }

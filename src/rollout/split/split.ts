@@ -46,6 +46,14 @@ export function sidesOf(flag: JsonNode): Sides | undefined {
   return !booleans && names.has('on') && names.has('off') ? { on: 'on', off: 'off' } : undefined
 }
 
+/** Why a flag whose variants are all true, or all false, has one side only; `''` when it has both, or others. */
+export function missingSide(flag: JsonNode): string {
+  const values = entriesOf(property(flag, 'variants')).map(([, node]) => node.value)
+  const [first] = values
+  if (typeof first !== 'boolean' || values.some((value) => value !== first)) return ''
+  return `none of its variants is ${!first}`
+}
+
 /** A `fractional` as a two-way split, or why it is not one. */
 export function readSplit(
   node: JsonNode,
@@ -56,7 +64,8 @@ export function readSplit(
   const bucketing = parts[0]?.type === 'array' ? undefined : parts[0]
   const entries = bucketing === undefined ? parts : parts.slice(1)
   if (entries.length !== 2) {
-    return { reason: `its split has ${entries.length} entries, not two`, node: list }
+    const count = entries.length === 1 ? '1 entry' : `${entries.length} entries`
+    return { reason: `its split has ${count}, not two`, node: list }
   }
   const read: SplitEntry[] = []
   for (const entry of entries) {

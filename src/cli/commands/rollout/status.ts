@@ -63,10 +63,11 @@ the remote has), on one line.`,
         stdout.write(`${style.bold(flag)}  ${file}\n`)
         const row = createRows(stdout, style)
         const still = await stillServed({ flag, flagd, processes, signal })
-        row(
-          'file',
-          style.red('cannot be read: flagd and the processes keep the last flags they read'),
-        )
+        const why =
+          error.code === 'SB_FLAGS_YAML'
+            ? 'is YAML, which flagd and the processes read, and switchback does not edit'
+            : 'cannot be read: flagd and the processes keep the last flags they read'
+        row('file', style.red(why))
         if (still.flagd !== '') row('flagd', still.flagd)
         row('apps', processes === undefined ? howToName : still.apps)
       }
