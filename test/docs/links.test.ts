@@ -22,6 +22,13 @@ function prose(text: string): string {
   return text.replaceAll(/^( *)(```+)[\s\S]*?^\1\2$/gmu, '').replaceAll(/`[^`\n]*`/gu, 'code')
 }
 
+function linksOf(text: string): string[] {
+  return [
+    ...prose(text).matchAll(/\]\(([^)\s]+)\)/gu),
+    ...prose(text).matchAll(/<img [^>]*src="([^"]+)"/gu),
+  ].map(([, link]) => link!)
+}
+
 /** The anchors that GitHub makes of the headings, and those that stand in the text. */
 function anchors(text: string): Set<string> {
   const found = new Set<string>()
@@ -38,11 +45,7 @@ function anchors(text: string): Set<string> {
 
 it.each(pages())('%s links to what there is', (page) => {
   const text = read(page)
-  const links = [
-    ...prose(text).matchAll(/\]\(([^)\s]+)\)/gu),
-    ...prose(text).matchAll(/<img [^>]*src="([^"]+)"/gu),
-  ].map(([, link]) => link!)
-  const broken = links.filter((link) => {
+  const broken = linksOf(text).filter((link) => {
     if (/^[a-z]+:/u.test(link)) return false
     const [path = '', anchor] = link.split('#')
     const target = path === '' ? page : join(dirname(page), path)
@@ -50,6 +53,31 @@ it.each(pages())('%s links to what there is', (page) => {
     return anchor !== undefined && target.endsWith('.md') && !anchors(read(target)).has(anchor)
   })
   expect(broken).toEqual([])
+})
+
+const REPOSITORY =
+  /^https:\/\/github\.com\/openfeature-switchback\/switchback\/(?:blob|raw|tree)\/main\//u
+
+/** Whether the package has it: by `files` of package.json, as npm reads them. */
+function isPacked(path: string): boolean {
+  const { files } = JSON.parse(read('package.json')) as { readonly files: readonly string[] }
+  const matches = (glob: string): boolean =>
+    glob === path.replace(/[^/]+(?=\.md$)/u, '*') ||
+    `${path}/`.startsWith(`${glob}/`) ||
+    glob.startsWith(`${path}/`)
+  return files.some(matches) && !files.includes(`!${path}`)
+}
+
+it.each(pages().filter(isPacked))('%s links in the package to what is packed', (page) => {
+  const links = linksOf(read(page)).filter((link) => !/^[a-z]+:|^#/u.test(link))
+  const targets = links.map((link) => join(dirname(page), link.split('#')[0]!))
+  expect(targets.filter((target) => !isPacked(target))).toEqual([])
+})
+
+it.each(pages())('%s links in the repository to what there is', (page) => {
+  const links = linksOf(read(page)).filter((link) => REPOSITORY.test(link))
+  const paths = links.map((link) => link.replace(REPOSITORY, '').split('#')[0]!)
+  expect(paths.filter((path) => !existsSync(join(ROOT, path)))).toEqual([])
 })
 
 it('finds a link that leads nowhere', () => {

@@ -211,7 +211,7 @@ const INTRODUCTION = `# Metrics
 
 ${GENERATED}
 
-\`createTelemetry()\` counts; \`telemetry.prometheus()\` is the text that you serve as \`/metrics\` ([how](integrate.md#metrics-events-and-logs)). The reference service serves it on \`METRICS_PORT\` (3002). Ready to load: [alerts](../deploy/prometheus/alerts.yml) and [a dashboard](../deploy/grafana/dashboard.json).
+\`createTelemetry()\` counts; \`telemetry.prometheus()\` is the text that you serve as \`/metrics\` ([how](integrate.md#metrics-events-and-logs)). The reference service serves it on \`METRICS_PORT\` (3002). Ready to load: [alerts](https://github.com/openfeature-switchback/switchback/blob/main/deploy/prometheus/alerts.yml) and [a dashboard](https://github.com/openfeature-switchback/switchback/blob/main/deploy/grafana/dashboard.json).
 
 - No label holds a key, a user or a value.
 - Times are in seconds; timestamps are seconds since 1970. Histograms have the buckets 50 us to 5 s and the label \`le\`.
