@@ -3,6 +3,7 @@ import { mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileS
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { expect, it } from 'vitest'
+import { parse as parsePlanText } from 'yaml'
 
 // The code of README and of the pages must compile against the library as it is: all blocks in one program.
 const ROOT = join(import.meta.dirname, '..', '..')
@@ -139,4 +140,31 @@ it('the code of README and docs/ compiles', () => {
   } finally {
     rmSync(directory, { recursive: true, force: true })
   }
+})
+
+it('each switch of a sample gets the flags that move its users', () => {
+  const without = PAGES.flatMap(blocks).filter(({ code }) =>
+    [...code.matchAll(/\bcreate(?:Cache)?Switch(?:<\w+>)?\(\{([\s\S]*?)\n *\}\)/gu)].some(
+      ([, options = '']) => !/^ *flags\b/mu.test(options),
+    ),
+  )
+  expect(without.map(({ file }) => file)).toEqual([])
+})
+
+it('the plan of a page is about the switch, the flag and the method of its code', () => {
+  const text = readFileSync(join(ROOT, 'docs', 'any-implementation.md'), 'utf8')
+  const [, plan = ''] = /```yaml\n([\s\S]*?)```/u.exec(text) ?? []
+  const { flag, switch: name, method } = parsePlanText(plan) as Record<string, string>
+  const [first] = blocks('docs/any-implementation.md')
+  expect(first!.code).toContain(`flag: '${flag}'`)
+  expect(first!.code).toContain(`name: '${name}'`)
+  expect(first!.code).toContain(`${method}: {`)
+})
+
+/** ioredis prints the stack of each failed attempt of a client that nobody listens to. */
+it('each client of a sample has somebody who hears its errors', () => {
+  const deaf = PAGES.flatMap(blocks).filter(
+    ({ code }) => /\bnew (?:Redis|Cluster)\(/u.test(code) && !/\bredisCache\(\{ client/u.test(code),
+  )
+  expect(deaf.map(({ file }) => file)).toEqual([])
 })

@@ -37,6 +37,17 @@ function ofCluster(options: object): Promise<readonly SwitchbackError[]> {
   return warningsOf(new Cluster(nodes, { ...options, lazyConnect: true } as object))
 }
 
+test('a client that nobody listens to prints no stacks in an outage: the events of its side say it', async () => {
+  const redis = new Redis({ ...SAFE, port: 1, lazyConnect: true })
+  const cluster = new Cluster([{ host: '127.0.0.1', port: 1 }], { lazyConnect: true })
+  for (const client of [redis, cluster]) {
+    const caches = [redisCache({ client }), redisCache({ client, prefix: 'other:' })]
+    expect(client.listenerCount('error')).toBe(1)
+    await Promise.all(caches.map((cache) => cache.close()))
+    client.disconnect()
+  }
+})
+
 describe('the check of the client given', () => {
   test('is silent about a safe one', async () => {
     expect(await ofNode(SAFE)).toEqual([])

@@ -26,6 +26,9 @@ export interface Given {
   readonly findings: readonly Finding[]
 }
 
+/** Those of ioredis, which prints a stack for each error that nobody listens to: the events of the side say it. */
+const heard = new WeakSet<RedisClient>()
+
 const METHODS = ['get', 'mget', 'evalsha', 'eval', 'on', 'off'] as const
 
 /** @throws SwitchbackError `SB_REDIS_CLIENT` when it is none that is known. */
@@ -33,6 +36,10 @@ export function givenClient(given: unknown): Given {
   const missing = METHODS.filter((method) => !has(given, method))
   if (missing.length === 0) {
     const client = given as RedisClient
+    if (!heard.has(client)) {
+      heard.add(client)
+      client.on('error', () => undefined)
+    }
     return { client, findings: findingsOfIoredis(client) }
   }
   if (has(given, 'customCommand')) return ofGlide(given as GlideClient)
