@@ -117,9 +117,11 @@ class Store implements KeyvStore {
     return this.#part.cache
   }
 
-  /** Keyv puts its namespace before each key, as the cache's does. */
+  /** Keyv puts its namespace, if it has one, before each key, as the cache's does. */
   #name(key: string): string {
-    const prefix = `${this.namespace ?? ''}:`
+    const { namespace } = this
+    if (namespace === undefined || namespace === '') return key
+    const prefix = `${namespace}:`
     return key.length > prefix.length && key.startsWith(prefix) ? key.slice(prefix.length) : key
   }
 }
