@@ -1,5 +1,10 @@
 import { OpenFeature } from '@openfeature/server-sdk'
-import type { EvaluationContext } from '@openfeature/server-sdk'
+import type {
+  EvaluationContext,
+  Hook,
+  Provider,
+  TransactionContextPropagator,
+} from '@openfeature/server-sdk'
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
 import { createDecider, FileProvider, flagsFromEnvironment } from '../../src/flags/index.ts'
 import type {
@@ -8,6 +13,7 @@ import type {
   DecisionContext,
   FlagsSource,
 } from '../../src/flags/index.ts'
+import { setUpTransactionContext } from '../../src/flags/decide/transaction-context.ts'
 import { FlagsFile, rule, split } from '../support/flags-files.ts'
 import { SyncServer } from '../support/flags-sync-server.ts'
 
@@ -107,6 +113,58 @@ describe.each(['file', 'in-process'])('%s', (mode) => {
     }) as typeof client
     await decide({ flag: 'half', client: wrapped })
     expect(asked).toEqual([{ targetingKey: 'u', feature: 'avatars' }])
+  })
+
+  it('has the hooks that were added to its provider see each evaluation', async () => {
+    const provider = OpenFeature.getProvider(domain()) as Provider & { hooks?: Hook[] }
+    const seen: string[] = []
+    const hook: Hook = { before: ({ flagKey }) => void seen.push(flagKey) }
+    if (provider.hooks === undefined) provider.hooks = [hook]
+    else provider.hooks.push(hook)
+    try {
+      await decide({ flag: 'half', domain: domain() })
+    } finally {
+      provider.hooks.pop()
+    }
+    expect(seen).toEqual(['half'])
+    expect(decide({ flag: 'half', domain: domain() })).not.toBeInstanceOf(Promise)
+  })
+
+  it('asks with what a propagator of the application gives to everybody', async () => {
+    setUpTransactionContext()
+    const { _transactionContextPropagator: usual } = OpenFeature as unknown as {
+      _transactionContextPropagator: TransactionContextPropagator
+    }
+    OpenFeature.setTransactionContextPropagator({
+      getTransactionContext: () => ({ ...usual.getTransactionContext(), plan: 'gold' }),
+      setTransactionContext: usual.setTransactionContext.bind(usual),
+    })
+    try {
+      expect(await decide({ flag: 'gold', domain: domain() })).toMatchObject({ side: 'on' })
+    } finally {
+      OpenFeature.setTransactionContextPropagator(usual)
+    }
+    expect(decide({ flag: 'gold', domain: domain() })).not.toBeInstanceOf(Promise)
+  })
+
+  it.each(['client', 'provider'])('asks a method of the %s that was replaced', async (of) => {
+    const client = OpenFeature.getClient(domain())
+    const provider = OpenFeature.getProvider(domain())
+    const [target, method] =
+      of === 'client'
+        ? [Object.getPrototypeOf(client) as object, 'getBooleanDetails']
+        : [provider as object, 'resolveBooleanEvaluation']
+    const own = Object.getOwnPropertyDescriptor(target, method)
+    const answer = { flagKey: 'half', flagMetadata: {}, value: true, reason: 'DOUBLE' }
+    Object.defineProperty(target, method, { value: async () => answer, configurable: true })
+    try {
+      const decision = await decide({ flag: 'nowhere', domain: domain() })
+      expect(decision).toMatchObject({ side: 'on', reason: 'DOUBLE' })
+    } finally {
+      if (own === undefined) Reflect.deleteProperty(target, method)
+      else Object.defineProperty(target, method, own)
+    }
+    expect(decide({ flag: 'half', domain: domain() })).not.toBeInstanceOf(Promise)
   })
 
   it('gives a provider that was replaced no say', async () => {

@@ -49,6 +49,8 @@ export class FlagdConnection {
   /** Evaluates as flagd does, whichever resolver is used. */
   readonly resolve: Resolve
   readonly hooks: NonNullable<Provider['hooks']>
+  /** How many of them flagd's provider has itself. */
+  readonly ownHooks: number
   /** `undefined` where OpenFeature's client has to be asked. */
   readonly resolveHere: ResolveHere | undefined
   readonly #provider: FlagdProvider
@@ -64,6 +66,7 @@ export class FlagdConnection {
     this.#listener = listener
     this.#flags = flags
     this.hooks = provider.hooks ?? []
+    this.ownHooks = this.hooks.length
     disableReconnect(provider)
     const ours = flags !== undefined && insteadOfEvaluator(provider, (text) => this.#take(text))
     this.resolve = ours ? resolveBy(flags) : provider

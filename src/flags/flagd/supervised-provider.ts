@@ -131,7 +131,10 @@ export class SupervisedProvider implements Provider, ConnectionListener {
 
   /** At once, and past OpenFeature's client; `undefined` where only that can answer. */
   resolveHere(flag: string, context: EvaluationContext): ResolutionDetails<boolean> | undefined {
-    return this.#current?.resolveHere?.(flag, context)
+    const current = this.#current
+    // Somebody has added one, and the client calls them all.
+    if (current?.hooks.length !== current?.ownHooks) return undefined
+    return current?.resolveHere?.(flag, context)
   }
 
   async resolveStringEvaluation(
