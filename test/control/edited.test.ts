@@ -1,4 +1,5 @@
 import { readFile, rename, writeFile } from 'node:fs/promises'
+import { setImmediate as nextTurn } from 'node:timers/promises'
 import { expect, test } from 'vitest'
 import type { ControlHistory, ControlState } from '../../src/control/index.ts'
 import { flagsActuator } from '../../src/guard/index.ts'
@@ -114,5 +115,24 @@ test('the page shows it as the last change, and one click takes it back', async 
     expect(complaints).toEqual([])
   } finally {
     await browser.close()
+  }
+})
+
+test('what is served of a flag that flagd refuses cannot be told, and ends nothing', async () => {
+  await using room = await startRoom({ share: 50 })
+  const { file } = room
+  const processes = { metrics: ['http://127.0.0.1:1/metrics'] }
+  const ask = { file, flag: 'use-redis', flagd: 'http://127.0.0.1:1', processes }
+  const guard = flagsActuator(ask)
+  const lost: unknown[] = []
+  const note = (reason: unknown): void => void lost.push(reason)
+  process.on('unhandledRejection', note)
+  try {
+    await edit(file, (text) => text.replace('"defaultVariant": "off"', '"defaultVariant": "zz"'))
+    await expect(guard.served()).rejects.toMatchObject({ code: 'SB_FLAGS_INVALID' })
+    await nextTurn()
+    expect(lost).toEqual([])
+  } finally {
+    process.off('unhandledRejection', note)
   }
 })

@@ -166,16 +166,13 @@ export function flagsActuator(options: FlagsActuatorOptions): Actuator {
     async served() {
       const document = await loadFlags(file)
       const ask = { flag, ...(typeof flagd === 'string' ? { url: flagd } : {}) }
+      // Before anything is under way: what this throws would leave its promise without a handler.
+      const expected = processes === undefined ? undefined : expectationOf(document, flag)
       const [served, decided] = await Promise.all([
         flagd === false ? undefined : compareServed(document, ask),
-        processes === undefined
+        processes === undefined || expected === undefined
           ? undefined
-          : confirmProcesses({
-              flag,
-              processes,
-              expected: expectationOf(document, flag),
-              once: true,
-            }),
+          : confirmProcesses({ flag, processes, expected, once: true }),
       ])
       // A replica that does not answer is reported as lost; one that does not report may still
       // follow.
