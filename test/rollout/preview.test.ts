@@ -108,6 +108,39 @@ describe('preview', () => {
     expect(moves.joins).toEqual({ count: 1, examples: ['user_1'] })
   })
 
+  it('counts a user once who is listed twice, and says so', async () => {
+    const twice = ['a', { targetingKey: 'b', plan: 'x' }, 'a', { targetingKey: 'b', plan: 'x' }]
+    const users = [...twice, ['a', 'c'], { targetingKey: 'b', plan: 'y' }]
+    const moves = await preview({ flag, before: at(0), after: at(100), users })
+    expect(moves).toMatchObject({ users: 4, repeated: 3, joins: { count: 4 } })
+    const made = await preview({ flag, before: at(0), after: at(100), users: 10 })
+    expect(made).toMatchObject({ users: 10, repeated: 0 })
+  })
+
+  it('says which attributes of the rule no user has', async () => {
+    const split = { fractional: [{ cat: [{ var: 'tenant.id' }, 'x'] }, ['on', 1], ['off', 1]] }
+    const beta = { in: [{ var: ['plan', 'none'] }, ['beta']] }
+    const known = { '!=': [{ var: 'targetingKey' }, { var: '$flagd.flagKey' }] }
+    const document = readFlags(
+      JSON.stringify({
+        $evaluators: { emails: { in: ['@x', { var: 'email' }] } },
+        flags: {
+          [flag]: {
+            state: 'ENABLED',
+            variants: { on: true, off: false },
+            defaultVariant: 'off',
+            targeting: { if: [{ and: [beta, known, { $ref: 'emails' }] }, 'on', split] },
+          },
+        },
+      }),
+    )
+    const ask = async (users: number | User[]): Promise<readonly string[]> =>
+      (await preview({ flag, before: document, after: document, users })).lacking
+    expect(await ask(['a', 'b'])).toEqual(['email', 'plan', 'tenant'])
+    expect(await ask(['a', { targetingKey: 'b', plan: 'x', tenant: { id: 7 } }])).toEqual(['email'])
+    expect((await preview({ flag, before: at(1), after: at(2), users: ['a'] })).lacking).toEqual([])
+  })
+
   it('reads the same users wherever the pieces of the stream end', async () => {
     const text = 'a\n{"targetingKey":"é","plan":"x"}\r\n\r\n  b \rc\r\r\nd\r'
     const bytes = Buffer.from(text)
@@ -166,6 +199,10 @@ describe('preview', () => {
     ['NUL', 'a\nb\0c\n', 'line 2 is not a user: "b\\u0000c"', 'UTF-8'],
     ['UTF-16', utf16('user_1\nuser_2\n'), 'line 1 is not a user', 'iconv -f UTF-16 -t UTF-8'],
     ['Latin-1', Buffer.from('a\nRen\u00E9\n', 'latin1'), 'line 2 is not a user: "Ren', 'iconv'],
+    ['a header', 'user_id\nuser_1\n', 'line 1 is not a user: "user_id"', 'tail -n +2'],
+    ['a header after a mark', '\uFEFFid\r\n7\r\n', 'line 1 is not a user: "id"', 'tail -n +2'],
+    ['a table', 'userId;plan\n7;beta\n', 'line 1 is not a user', "cut -d ';' -f1"],
+    ['another table', 'customer-id,name\n7,x\n', 'line 1', "cut -d ',' -f1"],
     ['no line', '', 'the list of users has no user', 'one user a line'],
     ['empty lines', '\uFEFF\n \r\n', 'the list of users has no user', 'one user a line'],
   ])('%s is no list of users', async (_, content, message, hint) => {
@@ -181,7 +218,19 @@ describe('preview', () => {
   })
 
   it('takes as a key what only has such words and signs in it', async () => {
-    const keys = ['nullable', 'a"b"', 'x[1]', '42', 'Null', 'é']
+    const keys = [
+      'david',
+      'grid',
+      'a,b',
+      'user',
+      'id',
+      'nullable',
+      'a"b"',
+      'x[1]',
+      '42',
+      'Null',
+      'é',
+    ]
     const read: User[] = []
     const input = Readable.from([Buffer.from(`\uFEFF${keys.join('\n')}`)], { objectMode: false })
     for await (const users of parseUsers(input)) read.push(...users)

@@ -70,8 +70,9 @@ export async function runPreview(options: Previewing): Promise<number> {
   const surprising = moves.leaves.count > 0 && !shrinking
   const code = surprising ? exitCode.refused : exitCode.done
   if (values.json) {
-    const { users, on, variants, joins, leaves, movesByItself } = moves
-    const document = { users, on, variants, joins, leaves, moves: moves.moves, movesByItself }
+    const { users, repeated, lacking, on, variants, joins, leaves, movesByItself } = moves
+    const counted = { users, repeated, lacking, on, variants, joins, leaves }
+    const document = { ...counted, moves: moves.moves, movesByItself }
     printJson(io.stdout, {
       ok: !surprising,
       command: options.command,
@@ -86,6 +87,19 @@ export async function runPreview(options: Previewing): Promise<number> {
   stdout.write(`${style.bold(flag)}  ${options.title}\n`)
   for (const [label, text] of options.rows) row(label, text)
   row('users', `${count(moves.users)} in ${seconds.toFixed(1)} s`)
+  const { repeated, lacking } = moves
+  if (repeated > 0) {
+    const lines = repeated === 1 ? 'line names' : 'lines name'
+    row('repeated', `${count(repeated)} ${lines} a user again, who is counted once`)
+  }
+  if (lacking.length > 0) {
+    const names = lacking.map((name) => quote(name)).join(', ')
+    const with_ = values.users === undefined ? 'with --users give' : 'give'
+    row(
+      'lacking',
+      style.yellow(`no user has ${names}, which the rule reads: ${with_} users with it`),
+    )
+  }
   row('on', `${count(moves.on.before)} -> ${count(moves.on.after)}`)
   row('join', movedText(moves.joins))
   row('leave', surprising ? style.red(movedText(moves.leaves)) : movedText(moves.leaves))

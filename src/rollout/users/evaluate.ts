@@ -103,6 +103,26 @@ export function syntheticUser(document: FlagsDocument, flag: string): (index: nu
   }
 }
 
+/** The attributes that the flag's rule reads, shared rules included; of `tenant.id` that is `tenant`. */
+export function attributesOf(document: FlagsDocument, flag: string): ReadonlySet<string> {
+  const names = new Set<string>()
+  const read = (rule: unknown): void => {
+    if (typeof rule !== 'object' || rule === null) return
+    for (const [operator, operand] of Object.entries(rule)) {
+      read(operand)
+      if (operator !== 'var') continue
+      const [name] = Array.isArray(operand) ? operand : [operand]
+      const [attribute = ''] = typeof name === 'string' ? name.split('.') : []
+      if (attribute !== '' && !NOT_GIVEN.has(attribute)) names.add(attribute)
+    }
+  }
+  read(definitionOf(document, flag).targeting)
+  return names
+}
+
+/** What flagd itself puts into each context. */
+const NOT_GIVEN: ReadonlySet<string> = new Set(['targetingKey', '$flagd'])
+
 function bucketingAttributes(document: FlagsDocument, flag: string): string[] {
   const targeting = property(flagNode(document, flag), 'targeting')
   if (targeting?.type !== 'object' || !targeting.children?.length) return []

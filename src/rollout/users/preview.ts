@@ -1,6 +1,6 @@
 import { setImmediate } from 'node:timers/promises'
 import type { FlagsDocument } from '../file/document.ts'
-import { type Answer, createEvaluator, movesByItself } from './evaluate.ts'
+import { type Answer, attributesOf, createEvaluator, movesByItself } from './evaluate.ts'
 import { syntheticUser, type User } from './evaluate.ts'
 import { flagNode } from '../file/flag-members.ts'
 import { sidesOf } from '../split/split.ts'
@@ -25,9 +25,16 @@ export interface PreviewOptions {
   readonly signal?: AbortSignal
 }
 
+/** A Set has room for 16 million. Of more users than this a repetition may be counted. */
+const MOST_KNOWN = 10_000_000
+
 /** Who moves when one flags document replaces another. */
 export interface Preview {
   readonly users: number
+  /** How often a user was listed again, with the same attributes: counted once. */
+  readonly repeated: number
+  /** The attributes that the rule reads and that no user has, by name: its conditions on them met nobody. */
+  readonly lacking: readonly string[]
   /** How many are `on` before and after. */
   readonly on: { readonly before: number; readonly after: number }
   /** How many get each variant before and after. */
@@ -68,7 +75,20 @@ export async function preview(options: PreviewOptions): Promise<Preview> {
   let users = 0
   let moves = 0
 
+  const lacking = new Set([...attributesOf(before, flag), ...attributesOf(after, flag)])
+  const seen = new Set<string>()
+  let repeated = 0
+  const isKnown = (user: User): boolean => {
+    const name = typeof user === 'string' ? user : JSON.stringify(user)
+    if (seen.has(name)) return true
+    if (seen.size < MOST_KNOWN) seen.add(name)
+    return false
+  }
+
   const ask = (user: User): void => {
+    if (lacking.size > 0 && typeof user !== 'string') {
+      for (const name of lacking) if (Object.hasOwn(user, name)) lacking.delete(name)
+    }
     const old = evaluateBefore(user)
     const now = evaluateAfter === undefined ? old : evaluateAfter(user)
     users++
@@ -110,7 +130,8 @@ export async function preview(options: PreviewOptions): Promise<Preview> {
   } else {
     for await (const some of source) {
       for (const user of isList(some) ? some : [some]) {
-        ask(user)
+        if (isKnown(user)) repeated++
+        else ask(user)
         if (timeToBreathe()) await breathe()
       }
     }
@@ -119,6 +140,8 @@ export async function preview(options: PreviewOptions): Promise<Preview> {
   onProgress?.(users)
   return {
     users,
+    repeated,
+    lacking: [...lacking].toSorted(),
     on: { before: counts.before.of(onBefore), after: counts.after.of(onAfter) },
     variants: {
       before: counts.before.all(),

@@ -21,7 +21,9 @@ export async function* parseUsers(input: Readable): AsyncGenerator<readonly User
       number++
       const line = raw.trim()
       if (line === '') continue
-      if (NO_USER.test(line)) throw noUser(line, number)
+      if (NO_USER.test(line) || (!some && users.length === 0 && isHeader(line))) {
+        throw noUser(line, number)
+      }
       users.push(line.startsWith('{') ? parseContext(line, number) : line)
     }
     some ||= users.length > 0
@@ -54,6 +56,16 @@ export async function* parseUsers(input: Readable): AsyncGenerator<readonly User
  */
 const NO_USER = /^["[]|^(?:null|true|false)$|[\0\uFFFD]/u
 
+/** The first line of a table: the name of a column that has ids, alone or before others. */
+function isHeader(line: string): boolean {
+  const [first = '', ...others] = line.split(/[,;\t]/)
+  const names = others.length === 0 ? COLUMN : ANY_COLUMN
+  return names.test(first.trim())
+}
+
+const COLUMN = /^(?:[A-Za-z]+[_ -](?:id|Id|ID)|[a-z]+(?:Id|ID)|id|ID|uuid|targeting_?[kK]ey)$/u
+const ANY_COLUMN = new RegExp(`${COLUMN.source}|^(?:user|name|email|key)$`, 'iu')
+
 function noUser(line: string, number: number): SwitchbackError {
   return new SwitchbackError('SB_USERS_INVALID', `line ${number} is not a user: ${quote(line)}`, {
     hint: remedyOf(line),
@@ -68,7 +80,16 @@ function remedyOf(line: string): string {
   if (line.startsWith('"')) {
     return `${ONE_A_LINE}; without quotes: jq -r for JSON, cut -d, -f1 | tr -d '"' for CSV`
   }
+  if (isHeader(line)) {
+    const separator = /[,;\t]/.exec(line)?.[0]
+    const column = separator === undefined ? '' : ` | cut -d ${separatorText(separator)} -f1`
+    return `it is the header of a table: leave it out with tail -n +2${column}`
+  }
   return ONE_A_LINE
+}
+
+function separatorText(separator: string): string {
+  return separator === '\t' ? "$'\\t'" : `'${separator}'`
 }
 
 const ONE_A_LINE =
