@@ -222,7 +222,7 @@ describe('set', () => {
       '--file',
       'flags/use-redis.json',
     ])
-    expect(code).toBe(1)
+    expect(code).toBe(2)
     expect(stderr).toContain('line 3, column 3: comments are not allowed')
   })
 
@@ -371,7 +371,7 @@ describe('a file that cannot be read as one', () => {
     for (const argv of [['status'], ['set', '25', '--yes']]) {
       const { code, stderr } = await here.run([...argv, '--file', bad])
       expect(stderr).toContain(`${bad}${message}`)
-      expect(code).toBe(1)
+      expect(code).toBe(2)
     }
   })
 

@@ -67,8 +67,8 @@ const EXIT_CODES = `## Exit codes
 | code | meaning |
 | --- | --- |
 | 0 | done |
-| 1 | refused, or something wrong was found, as in a flags file that flagd would refuse |
-| 2 | bad input: the command line, a flag that the file does not have, a list of users, a file that does not exist |
+| 1 | refused, or something wrong was found: by \`validate\`, \`status\`, \`doctor\` |
+| 2 | bad input: the command line, a flag that the file does not have, a list of users, a flags file that does not exist or that flagd would refuse |
 | 3 | written, but not confirmed in time by flagd or by every process |
 | 130, 143 | interrupted by Ctrl-C or SIGTERM |
 

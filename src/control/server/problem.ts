@@ -19,6 +19,7 @@ export interface ProblemBody {
 /** Errors caused by another edit or an unusual file, not by a wrong request. */
 const CONFLICTS = new Set([
   'SB_FLAGS_CHANGED',
+  'SB_FLAGS_INVALID',
   'SB_FLAGS_REFUSED',
   'SB_FLAGS_SYNTAX',
   'SB_FLAGS_TOO_LARGE',

@@ -15,7 +15,12 @@ export function isBroken(error: unknown): error is SwitchbackError {
   return isSwitchbackError(error) && BROKEN.has(error.code)
 }
 
-const BROKEN = new Set(['SB_FLAGS_SYNTAX', 'SB_FLAGS_REFUSED', 'SB_FILE_MISSING'])
+const BROKEN = new Set([
+  'SB_FLAGS_SYNTAX',
+  'SB_FLAGS_INVALID',
+  'SB_FLAGS_REFUSED',
+  'SB_FILE_MISSING',
+])
 
 /**
  * The last text that was written, with everyone on the old side, in place of a file that is broken

@@ -1,7 +1,7 @@
 import { isDeepStrictEqual } from 'node:util'
 import { quote, SwitchbackError } from '../../errors.ts'
 import { type FlagsDocument, type JsonPath, valueOf } from '../file/document.ts'
-import { atPlace } from '../file/flag-members.ts'
+import { atPlace, flagNode } from '../file/flag-members.ts'
 import type { Change, FlagsEdit } from '../file/edit.ts'
 import { pointer } from '../check/findings.ts'
 import { flagChanges } from '../file/flag-diff.ts'
@@ -38,6 +38,7 @@ export function undo(
       each.before !== each.after,
   )
   if (entry === undefined) {
+    flagNode(document, flag)
     throw new SwitchbackError(
       'SB_UNDO_NOTHING',
       `the history has no edit of ${quote(flag)} to undo`,

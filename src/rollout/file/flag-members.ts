@@ -1,6 +1,7 @@
 import { closestName } from '../../closest.ts'
 import { quote, SwitchbackError } from '../../errors.ts'
 import { compareTexts, folded } from '../../flagfile/index.ts'
+import { article } from '../check/findings.ts'
 import {
   entriesOf,
   type FlagsDocument,
@@ -82,12 +83,18 @@ export function flagNames(document: FlagsDocument): string[] {
 /**
  * The definition of one flag.
  *
- * @throws {SwitchbackError} `SB_FLAG_UNKNOWN` when the file has no such flag.
+ * @throws {SwitchbackError} `SB_FLAG_UNKNOWN` when the file has no such flag; `SB_FLAGS_INVALID` when it has none at
+ * all, since it is not an object of flags.
  */
 export function flagNode(document: FlagsDocument, flag: string): JsonNode {
   const entries = flagEntries(document)
   const [, node] = entries.findLast(([name]) => name === flag) ?? []
   if (node?.type === 'object') return node
+  if (node !== undefined) {
+    const hint = 'write { "state": "ENABLED", "variants": { "on": true, "off": false }, ... }'
+    throw notOf(`the flag ${quote(flag)} is ${article(node)}, not an object`, hint)
+  }
+  requireFlags(document)
   const names = entries.map(([name]) => name)
   const near = closestName(flag, names)
   const guess = near === undefined ? '' : `did you mean ${quote(near)}? `
@@ -97,6 +104,20 @@ export function flagNode(document: FlagsDocument, flag: string): JsonNode {
         ? '"flags" is empty'
         : `${guess}its flags: ${names.slice(0, 8).map(quote).join(', ')}${names.length > 8 ? ', ...' : ''}`,
   })
+}
+
+function requireFlags(document: FlagsDocument): void {
+  const { root } = document
+  const hint = 'write { "flags": { ... } }'
+  if (root.type !== 'object') throw notOf(`the file is ${article(root)}, not an object`, hint)
+  const flags = flagsOf(document)
+  if (flags === undefined) throw notOf('the file has no "flags"', hint)
+  if (['object', 'array', 'null'].includes(flags.type)) return
+  throw notOf(`"flags" is ${article(flags)}, not an object`, hint)
+}
+
+function notOf(message: string, hint: string): SwitchbackError {
+  return new SwitchbackError('SB_FLAGS_INVALID', message, { hint })
 }
 
 /** The node at a place, if there is one. */

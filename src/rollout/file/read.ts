@@ -2,6 +2,7 @@ import { isSwitchbackError, quote, SwitchbackError } from '../../errors.ts'
 import { readFlagsFile } from '../../flagfile/index.ts'
 import type { FlagsFile } from '../place/place.ts'
 import { type FlagsDocument, readFlags } from './document.ts'
+import { flagNode } from './flag-members.ts'
 
 export interface ReadOptions {
   /**
@@ -24,6 +25,15 @@ export async function loadFlags(
   return readFlags(await readText(file, options), String(file))
 }
 
+/**
+ * For a question to which the answer would otherwise be "nothing".
+ *
+ * @throws {SwitchbackError} as {@link loadFlags}, and `SB_FLAG_UNKNOWN`, `SB_FLAGS_INVALID`
+ */
+export async function requireFlag(file: FlagsFile, flag: string): Promise<void> {
+  flagNode(await loadFlags(file), flag)
+}
+
 /** The text of a flags file; refuses what is not UTF-8, which an edit would destroy. */
 export async function readText(file: FlagsFile, options: ReadOptions = {}): Promise<string> {
   if (typeof file !== 'string') return file.read(options)
@@ -40,12 +50,10 @@ export async function readText(file: FlagsFile, options: ReadOptions = {}): Prom
         hint: missingHint,
       })
     }
-    throw new SwitchbackError('SB_FILE_UNREADABLE', `cannot read ${quote(file)}: ${code}`, {
+    const why = code === 'EISDIR' ? 'it is a directory' : code
+    throw new SwitchbackError('SB_FILE_UNREADABLE', `cannot read ${quote(file)}: ${why}`, {
       cause: error,
-      hint:
-        code === 'EACCES'
-          ? 'make it readable; flagd may not be able to read it either'
-          : 'check the path',
+      hint: HINTS[code] ?? 'check the path',
     })
   }
   try {
@@ -56,4 +64,9 @@ export async function readText(file: FlagsFile, options: ReadOptions = {}): Prom
       hint: 'save it as UTF-8',
     })
   }
+}
+
+const HINTS: Readonly<Record<string, string>> = {
+  EACCES: 'make it readable; flagd may not be able to read it either',
+  EISDIR: 'name the flags file in it',
 }

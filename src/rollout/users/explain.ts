@@ -18,6 +18,7 @@ import {
   valueOf,
 } from '../file/document.ts'
 import { flagNode } from '../file/flag-members.ts'
+import { refusalIn } from '../file/refused.ts'
 import type { UserContext } from './evaluate.ts'
 
 /** Why one user gets this result. */
@@ -77,8 +78,14 @@ export interface Bucket {
  * @throws {SwitchbackError} `SB_FLAG_UNKNOWN`; `SB_FLAGS_INVALID` for a file that flagd refuses
  */
 export function explain(document: FlagsDocument, flag: string, user: UserContext): Explanation {
-  const definition = readFlagSet(document.text, 'the flags file').flags.get(flag)
   const node = flagNode(document, flag)
+  const refusal = refusalIn(document.text)
+  if (refusal !== undefined) {
+    const { line, column, message, fix } = refusal
+    const what = `line ${line}, column ${column}: ${message}`
+    throw new SwitchbackError('SB_FLAGS_INVALID', what, { hint: fix })
+  }
+  const definition = readFlagSet(document.text, 'the flags file').flags.get(flag)
   if (definition === undefined) {
     throw new SwitchbackError('SB_FLAG_UNKNOWN', `flagd ignores the flag ${quote(flag)}`, {
       hint: 'run switchback validate to see what is wrong',

@@ -5,6 +5,7 @@ import {
   historyFile,
   loadFlags,
   behindLinks,
+  requireFlag,
   type FlagsFile,
   readHistory,
 } from '../../../rollout/index.ts'
@@ -53,6 +54,7 @@ from, to, before, after, changes, pilot, undoes, warning; unwritten: true on one
       .filter((entry) => concerns(entry, flag))
       .slice(-limit)
       .toReversed()
+    if (entries.length === 0) await requireFlag(place, flag)
     if (values.json) {
       printJson(stdout, {
         ok: true,

@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises'
 import { quote } from '../../../errors.ts'
 import { type AuditEntry, guardFiles } from '../../../guard/index.ts'
-import { behindLinks, concerns, readHistory } from '../../../rollout/index.ts'
+import { behindLinks, concerns, readHistory, requireFlag } from '../../../rollout/index.ts'
 import { type Command, exitCode, usageError } from '../../framework/command.ts'
 import { defineCommand } from '../../framework/define.ts'
 import { reportMarkdown } from '../../reporting/markdown.ts'
@@ -26,6 +26,7 @@ new side, or at the first change. --json prints what the report is made of.`,
     const place = await behindLinks(file)
     const now = Date.now()
     const all = (await readHistory(place)).filter((entry) => concerns(entry, flag))
+    if (all.length === 0) await requireFlag(place, flag)
     const since = values.since === undefined ? beginOf(all) : timeOf(values.since, now)
     const within = ({ at }: { readonly at: string }): boolean => Date.parse(at) >= since
     const history = all.filter(within)
