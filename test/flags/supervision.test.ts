@@ -193,9 +193,12 @@ describe('a process', () => {
     const { flagsFromEnvironment } = await import(process.argv[1])
     const source = await flagsFromEnvironment(process.env)
     const decider = source.createDecider({ flag: 'use-redis' })
-    let decision
-    do decision = await decider.decide({ targetingKey: 'u' })
-    while (process.env.WAIT && decision.source === 'default')
+    let decision = await decider.decide({ targetingKey: 'u' })
+    // Before the first flags have come, an answer may be that there are none.
+    while (process.env.WAIT && decision.side === 'off') {
+      await new Promise((resolve) => setTimeout(resolve, 10))
+      decision = await decider.decide({ targetingKey: 'u' })
+    }
     console.log(decision.side)
     if (process.env.WAIT) await new Promise((resolve) => {
       const timer = setInterval(() => {
