@@ -84,7 +84,7 @@ export const mutations = [
     from: 'const latest = isNamed(cell, found) ||',
     to: 'const latest = (named && found.token !== "") ||',
     // Only another machine's file store can hold anything else.
-    tests: [schedule('names the machine that holds the value')],
+    tests: [privateSides('whose push has not come yet')],
   },
   {
     name: 'own side second: the standby is told first',

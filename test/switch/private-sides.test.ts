@@ -22,11 +22,7 @@ describe.each(KINDS)('machines with a %s side of their own, and one Redis', (kin
 
   beforeAll(async () => {
     pods = [1, 2, 3].map((n) => fleet.start({ kind, directory: `${kind} ${n}` }))
-    // A lone machine has nobody to follow: they meet at Redis.
-    for (const { offUser, cache } of pods) {
-      await offUser.get(fleet.key())
-      await until('it follows Redis', () => cache.health().follower?.live === true)
-    }
+    await follow(pods)
   })
 
   test.each(['offUser', 'onUser'] as const)(
@@ -154,6 +150,29 @@ test('a connection that has become deaf proves nothing: Redis is asked', async (
   }
 })
 
+test.each(KINDS)(
+  '%s: a tombstone names what another machine holds, whose push has not come yet',
+  async (kind) => {
+    const path = await deafPath()
+    try {
+      const options = { kind, prefix: `${kind} named:` }
+      const reader = fleet.start({ ...options, directory: `${kind} reader`, port: path.port })
+      const writer = fleet.start({ ...options, directory: `${kind} writer` })
+      await follow([reader, writer])
+      const key = fleet.key()
+      await reader.offUser.set(key, 'v1')
+      path.deafen()
+      await writer.offUser.set(key, 'v2')
+      expect(await reader.onUser.get(key)).toBeUndefined()
+      expect(await writer.onUser.get(key)).toBe('v2')
+      expect(await reader.onUser.get(key)).toBe('v2')
+      await reader.cache.close()
+    } finally {
+      await path.close()
+    }
+  },
+)
+
 test('who joins a load from before a write that this machine was not told of does not take its value', async () => {
   const path = await deafPath()
   try {
@@ -202,6 +221,14 @@ test('Redis dies: no request fails, and a write is seen on its machine', async (
   await two.told()
   for (const key of keys) expect(await two.offUser.getOrSet(key, () => 'v2')).toBe('v2')
 })
+
+/** A lone machine has nobody to follow: they meet at Redis. */
+async function follow(pods: readonly Pod[]): Promise<void> {
+  for (const { offUser } of pods) await offUser.get(fleet.key())
+  for (const { cache } of pods) {
+    await until('it follows Redis', () => cache.health().follower?.live === true)
+  }
+}
 
 interface DeafPath {
   readonly port: number

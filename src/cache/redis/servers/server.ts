@@ -11,6 +11,8 @@ const RECHECK_MS = 50
 export interface ServerParts {
   /** The connection to the server as it is now; `undefined` while there is none. */
   readonly node: () => RedisNode | undefined
+  /** Has the client of a cluster look where its slots are. */
+  readonly find?: () => Promise<unknown>
   /** Not one of a cluster, whose client finds the new master by itself. */
   readonly lone: boolean
   /** Of a cluster in a pair: keeps the pair's state, and an era that all cells of the cluster share. */
@@ -88,7 +90,7 @@ export class Server extends ServerState {
     this.#askedAt = performance.now()
     const head = this.#parts.head?.()
     if (head?.trusted === false) await head.ask()
-    const node = this.#node()
+    const node = this.#parts.node() ?? (await this.#found())
     const newConnection = !this.connected
     const attached = this.#attach(node)
     let answered = false
@@ -163,7 +165,9 @@ export class Server extends ServerState {
     return detach
   }
 
-  #node(): RedisNode {
+  /** The client hears that its slots are old by what it sends, and nothing else is sent to a node that it lacks. */
+  async #found(): Promise<RedisNode> {
+    await this.#parts.find?.().catch(() => undefined)
     const node = this.#parts.node()
     if (node !== undefined) return node
     throw new SwitchbackError('SB_REDIS_UNREACHABLE', 'The Redis node of this key is not known.', {

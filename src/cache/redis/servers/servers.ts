@@ -210,15 +210,21 @@ export class Servers {
   #add(client: RedisCluster, address: string): Server {
     const node = (): RedisNode | undefined =>
       client.nodes('master').find((one) => addressOf(one) === address)
-    const server = this.#server(node, () => stateNameOn(client, address, this.#options.stateName))
+    const name = (): string => stateNameOn(client, address, this.#options.stateName)
+    const server = this.#server(node, name, () => client.get(name()))
     this.#servers.set(address, server)
     return server
   }
 
-  #server(node: () => RedisNode | undefined, key: string | (() => string)): Server {
+  #server(
+    node: () => RedisNode | undefined,
+    key: string | (() => string),
+    find?: () => Promise<unknown>,
+  ): Server {
     const { tombstoneTtl, owner, others } = this.#options
     return new Server({
       node,
+      ...(find === undefined ? {} : { find }),
       lone: typeof key === 'string',
       ...(typeof key === 'string' ? {} : { head: () => this.#pairHead }),
       question: () => ({
