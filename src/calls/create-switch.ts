@@ -113,7 +113,7 @@ export function createSwitch<T extends object>(options: SwitchOptions<T>): Switc
       name: labels[side],
       breaker: options.breaker ?? {},
       deadlineMs,
-      probe: async () => options.probe?.(options[side], side),
+      probe: options.probe && (async () => options.probe?.(options[side], side)),
       isFailure,
       notify,
     })

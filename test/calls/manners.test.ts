@@ -411,6 +411,39 @@ describe('a side that is out', () => {
   })
 })
 
+describe('a side without a probe', () => {
+  test('is back only when a call has succeeded there, and then once', async () => {
+    const events: string[] = []
+    let dead = true
+    const vendor = createSwitch<{ read(): Promise<string> }>({
+      off: { read: async () => 'old' },
+      on: {
+        read: async () => {
+          if (dead) throw new Error('no route')
+          return 'new'
+        },
+      },
+      decider: new FixedDecider(USERS),
+      methods: { read: { kind: 'read', fallback: true } },
+      breaker: { window: 3, failures: 3, probeIntervalMs: 1 },
+      onEvent: ({ type }) => events.push(type),
+    })
+    const forAnn = vendor.for(ann)
+    // Each time that the breaker closes by itself, the side is tried again, and opens it again.
+    for (let tried = 0; tried < 3;) {
+      for (let i = 0; i < 3; i++) expect(await forAnn.read()).toBe('old')
+      if (!vendor.health().on.ok) tried++
+      await until('it is tried again', () => vendor.health().on.ok)
+    }
+    expect(events).toEqual(['side-out'])
+    dead = false
+    await until('it serves', async () => (await forAnn.read()) === 'new')
+    expect(await forAnn.read()).toBe('new')
+    expect(events).toEqual(['side-out', 'side-back'])
+    await vendor.close()
+  })
+})
+
 describe('streams', () => {
   test('who stops early ends the source', async () => {
     let ended = false

@@ -14,8 +14,8 @@ export interface CallSideParts {
   readonly name: string
   readonly breaker: BreakerOptions
   readonly deadlineMs: number
-  /** One request that proves that the side can serve again. */
-  readonly probe: () => Promise<unknown>
+  /** One request that proves that the side can serve again. @default after a while it is tried by a call */
+  readonly probe?: (() => Promise<unknown>) | undefined
   readonly isFailure: IsFailure
   readonly notify: Notify
 }
@@ -28,6 +28,10 @@ export class CallSide {
   readonly #isFailure: IsFailure
   readonly #breaker: Breaker
   readonly #probes: Deadlines
+  readonly #notify: Notify
+  readonly #probed: boolean
+  /** Epoch milliseconds since when it was told to be out; 0: it was told to be back. */
+  #toldOut = 0
 
   constructor({ side, service, name, breaker, ...parts }: CallSideParts) {
     const { deadlineMs, probe, isFailure, notify } = parts
@@ -36,18 +40,22 @@ export class CallSide {
     this.name = name
     this.#isFailure = isFailure
     this.#probes = new Deadlines(deadlineMs, `the probe of ${name}`)
+    this.#notify = notify
+    this.#probed = probe !== undefined
     this.#breaker = new Breaker({
       ...breaker,
       probe: () =>
-        this.#probes.hold(probe()).then(
+        this.#probes.hold(probe?.() ?? Promise.resolve()).then(
           () => undefined,
           (error: unknown) => {
             if (isTimeout(error) || this.means(error, 'probe')) throw error
           },
         ),
-      onOpen: (detail) => notify({ type: 'side-out', side, backend: name, detail }),
-      onClose: (outMs) =>
-        notify({ type: 'side-back', side, backend: name, detail: `after ${outMs} ms` }),
+      onOpen: (detail) => this.#tellOut(detail),
+      // Without a probe it only means that calls are tried there again.
+      onClose: () => {
+        if (this.#probed) this.#tellBack()
+      },
     })
   }
 
@@ -75,6 +83,7 @@ export class CallSide {
 
   succeeded(): void {
     this.#breaker.succeeded()
+    if (this.#toldOut !== 0 && this.usable) this.#tellBack()
   }
 
   failed(error: unknown): void {
@@ -84,5 +93,17 @@ export class CallSide {
   close(): void {
     this.#breaker.close()
     this.#probes.close()
+  }
+
+  #tellOut(detail: string): void {
+    if (this.#toldOut !== 0) return
+    this.#toldOut = Date.now()
+    this.#notify({ type: 'side-out', side: this.side, backend: this.name, detail })
+  }
+
+  #tellBack(): void {
+    const detail = `after ${Date.now() - this.#toldOut} ms`
+    this.#toldOut = 0
+    this.#notify({ type: 'side-back', side: this.side, backend: this.name, detail })
   }
 }
