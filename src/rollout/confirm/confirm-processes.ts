@@ -1,5 +1,4 @@
 import { setMaxListeners } from 'node:events'
-import { setTimeout as sleep } from 'node:timers/promises'
 import {
   type ProcessesOptions,
   type ProcessReading,
@@ -8,6 +7,7 @@ import {
 } from '../../scrape/index.ts'
 import type { Expectation } from '../users/expectation.ts'
 import { judgeProcess, type ProcessVerdict } from './judge-process.ts'
+import { AskingPace } from './asking-pace.ts'
 
 export interface ConfirmProcessesOptions {
   readonly flag: string
@@ -68,12 +68,11 @@ export interface SeenTraffic {
 
 /** A process that is silent for this long is reported, and not waited for when all others agree. */
 const PATIENCE_MS = 1500
-const SHORTEST_PAUSE_MS = 10
-const LONGEST_PAUSE_MS = 500
 
 /**
  * Asks every process until it decides what the file says. Each has its own loop, so that one that
- * hangs delays no other. Never throws for what a process does; an abort ends it with what is known.
+ * hangs delays no other. One is asked often; the others hardly until one has it, and then at once: a fleet
+ * that is asked all the time gets its flags later. Never throws for what a process does; an abort ends it with what is known.
  *
  * @throws {SwitchbackError} `SB_METRICS_URL_INVALID`
  */
@@ -87,7 +86,11 @@ export async function confirmProcesses(
   const end = new AbortController()
   // Each process that is asked listens to it, and Node.js warns from eleven on.
   setMaxListeners(0, end.signal)
-  const stop = (): void => end.abort()
+  const pace = new AskingPace(sources.length)
+  const stop = (): void => {
+    end.abort()
+    pace.wake()
+  }
   const timeoutMs = options.timeoutMs ?? (sources.some(({ slow }) => slow) ? 45_000 : 5000)
   const timers = [
     setTimeout(stop, options.once === true ? PATIENCE_MS + 500 : timeoutMs),
@@ -108,20 +111,25 @@ export async function confirmProcesses(
     each?.addEventListener('abort', stop, { once: true })
   }
   let lastMs: number | undefined
+  let scout: ProcessSource | undefined
   const loop = async (source: ProcessSource): Promise<void> => {
-    let pause = SHORTEST_PAUSE_MS
+    let pause = 0
     while (!end.signal.aborted) {
       const asked = performance.now()
       await roll.ask(source, end.signal)
       if (roll.agrees(source)) {
         lastMs = performance.now() - since
+        pace.arrived()
         break
       }
       if (options.once === true) break
-      if (performance.now() - start > PATIENCE_MS) await giveUp()
-      // A process that answers slowly must not be kept busy with answering.
-      pause = Math.min(LONGEST_PAUSE_MS, Math.max(pause * 1.5, performance.now() - asked))
-      await sleep(pause, undefined, { signal: end.signal }).catch(() => {})
+      const waited = performance.now() - start
+      if (waited > PATIENCE_MS) await giveUp()
+      if (end.signal.aborted) break
+      if (!roll.isSilent(source) && !source.slow) scout ??= source
+      const first = scout === source && waited < PATIENCE_MS
+      pause = pace.next(pause, performance.now() - asked, first)
+      if (await pace.rest(pause)) pause = 0
     }
     if (performance.now() - start > PATIENCE_MS) await giveUp()
   }
