@@ -60,6 +60,7 @@ export async function checkRedis(question: RedisQuestion): Promise<DoctorFinding
     await redis.connect()
     const mode = await redis.info('server').catch(() => '')
     if (/^redis_mode:cluster/m.test(mode)) return [nodeOfCluster(shown)]
+    if (/^redis_mode:sentinel/m.test(mode)) return [sentinel(shown)]
     const prefixes = prefixesOf(settings)
     const user = userOf(redis)
     const missing = await rightsMissing(redis, prefixes, question)
@@ -193,6 +194,14 @@ function nodeOfCluster(shown: string): DoctorFinding {
     check,
     `${shown} is a node of a Redis Cluster, and a URL is used as a single Redis: each node has a part of the keys only`,
     "pass a Cluster client instead: redisCache({ client: new Cluster([{ host, port }]) }), with Cluster from 'ioredis'",
+  )
+}
+
+function sentinel(shown: string): DoctorFinding {
+  return problem(
+    check,
+    `${shown} is a Sentinel, which has no keys: nothing of it is used, and the old side serves all users`,
+    'pass a client instead: redisCache({ client: new Redis({ sentinels: [{ host, port }], name }) })',
   )
 }
 

@@ -179,8 +179,8 @@ function isPort(text: string): boolean {
 
 function isDecodable(text: string): boolean {
   try {
-    decodeURIComponent(text)
-    return true
+    // The result is used: bundlers drop a call of it otherwise.
+    return decodeURIComponent(text) !== undefined
   } catch {
     // A % that begins no escape.
     return false
