@@ -73,3 +73,9 @@ function causeOf(error: unknown): string {
     return textOf(error)
   }
 }
+
+/** What happened, and what to do: two sentences, whichever way the message ends. */
+export function withHint({ message, hint = '' }: SwitchbackError): string {
+  if (hint === '') return message
+  return `${message}${/[.!?:]$/u.test(message) ? '' : '.'} ${hint}`
+}

@@ -1,4 +1,4 @@
-import { SwitchbackError } from '../errors.ts'
+import { SwitchbackError, withHint } from '../errors.ts'
 import { safeListener } from '../listeners.ts'
 
 export type OnWarning = (warning: SwitchbackError) => void
@@ -28,8 +28,8 @@ export class Warnings {
 }
 
 /** One line, which begins with its code. */
-function warn({ code, message, hint }: SwitchbackError): void {
-  console.warn(`${code}: ${message} ${hint}`.trimEnd())
+function warn(warning: SwitchbackError): void {
+  console.warn(`${warning.code}: ${withHint(warning)}`)
 }
 
 /** @param where what the processes share */

@@ -1,4 +1,5 @@
 import type { CacheBackend } from '../cache/index.ts'
+import { withHint } from '../errors.ts'
 import { deciderOf, type FlagChoice, registerFlagGauges } from '../flags/index.ts'
 import { safeListener } from '../listeners.ts'
 import { otherSide, type Side } from '../side.ts'
@@ -72,9 +73,9 @@ export function createCacheSwitch(options: CacheSwitchOptions & FlagChoice): Cac
   const pair = pairOf(name, backends)
   for (const side of ['off', 'on'] as const) {
     const backend = options[side]
-    backend.onWarning?.(({ code, message, hint = '' }) => {
-      const detail = `${message} ${hint}`.trimEnd()
-      notify({ type: 'warning', side, backend: backend.name, code, detail })
+    backend.onWarning?.((warning) => {
+      const detail = withHint(warning)
+      notify({ type: 'warning', side, backend: backend.name, code: warning.code, detail })
     })
     backend.join?.({
       pair,

@@ -1,7 +1,7 @@
 import { Cluster, Redis } from 'ioredis'
 import { describe, expect, test } from 'vitest'
 import { redisCache } from '../../../src/cache/index.ts'
-import type { SwitchbackError } from '../../../src/errors.ts'
+import { SwitchbackError, withHint } from '../../../src/errors.ts'
 import { withWarnings } from '../../support/with-warnings.ts'
 
 const SAFE = {
@@ -46,6 +46,15 @@ test('a client that nobody listens to prints no stacks in an outage: the events 
     await Promise.all(caches.map((cache) => cache.close()))
     client.disconnect()
   }
+})
+
+test.each([
+  ['the connection was lost', 'the connection was lost. Check it.'],
+  ['It was lost.', 'It was lost. Check it.'],
+])('a warning says what happened and what to do in two sentences: %s', (message, told) => {
+  const hint = 'Check it.'
+  expect(withHint(new SwitchbackError('SB_REDIS_UNREACHABLE', message, { hint }))).toBe(told)
+  expect(withHint(new SwitchbackError('SB_REDIS_UNREACHABLE', message))).toBe(message)
 })
 
 describe('the check of the client given', () => {
