@@ -36,8 +36,12 @@ export const STORE_FAULTS: Faults = {
       // Either at once, or file by file.
       if (random() < 0.5 && existsSync(store)) renameSync(store, aside)
       const gone = existsSync(aside) ? aside : store
-      // Somebody may make a file there meanwhile.
-      rmSync(gone, { recursive: true, force: true, maxRetries: 50, retryDelay: 5 })
+      try {
+        rmSync(gone, { recursive: true, force: true, maxRetries: 50, retryDelay: 5 })
+      } catch (error) {
+        // All is gone, and somebody makes it anew as fast as it goes.
+        if ((error as NodeJS.ErrnoException).code !== 'ENOTEMPTY') throw error
+      }
     },
   },
   /** Of the host's lane, since it stops processes. */
