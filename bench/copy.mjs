@@ -1,7 +1,7 @@
 // How fast `cache.copy()` is beside pipelining alone: `node bench/copy.mjs [keys] [rounds] [plain|cells]`, in turns.
 // `plain`: the application's own keys, as it wrote them; `cells`: what the switch has written.
 import { spawnSync } from 'node:child_process'
-import { closeSync, mkdtempSync, openSync, rmSync, writeSync } from 'node:fs'
+import { closeSync, mkdtempSync, openSync, readFileSync, rmSync, writeSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
@@ -37,31 +37,39 @@ const portOf = (url) => new URL(url).port
 
 try {
   writeCommands()
-  const rates = {}
+  const ways = {}
   for (let round = 1; round <= rounds; round += 1) {
-    const one = await withRedis(undefined, (source) =>
-      withRedis(undefined, (target) => runRound(source, target)),
+    const one = await withRedis(undefined, (source, from) =>
+      withRedis(undefined, (target, to) => runRound(source, target, from.pid, to.pid)),
     )
-    for (const [name, rate] of Object.entries(one)) (rates[name] ??= []).push(rate)
-    const shown = Object.entries(one).map(([name, rate]) => `${name} ${Math.round(rate)}/s`)
+    for (const [name, found] of Object.entries(one)) (ways[name] ??= []).push(found)
+    const shown = Object.entries(one).map(([name, { rate, cpu }]) => {
+      return `${name} ${Math.round(rate)}/s (${cpu.map((us) => us.toFixed(1)).join(' + ')} us)`
+    })
     console.log(`round ${round}: ${shown.join('; ')}`)
   }
   const median = (all) => all.toSorted((x, y) => x - y)[all.length >> 1]
   console.log(
-    `medians of ${rounds} rounds, ${keys} ${plain ? 'keys of the application' : 'cells'}:`,
+    `medians of ${rounds} rounds, ${keys} ${plain ? 'keys of the application' : 'cells'}: keys a second, how many times copy's; processor time a key of client, source and target, how many times less than copy's`,
   )
-  const copied = median(rates['cache.copy()'])
-  for (const [name, all] of Object.entries(rates)) {
-    const ratios = all.map((rate, i) => rate / rates['cache.copy()'][i])
-    console.log(`| ${name} | ${Math.round(median(all))} | ${median(ratios).toFixed(1)} |`)
+  const own = ways['cache.copy()']
+  const total = ({ cpu }) => cpu.reduce((sum, us) => sum + us)
+  for (const [name, all] of Object.entries(ways)) {
+    const rate = median(all.map((one) => one.rate))
+    const faster = median(all.map((one, i) => one.rate / own[i].rate))
+    const cpu = [0, 1, 2].map((i) => median(all.map((one) => one.cpu[i])).toFixed(1))
+    const less = median(all.map((one, i) => total(own[i]) / total(one)))
+    console.log(
+      `| ${name} | ${Math.round(rate)} | ${faster.toFixed(1)} | ${cpu.join(' + ')} | ${less.toFixed(1)} |`,
+    )
   }
-  console.log(`Node ${process.version}, ${copied > 0 ? 'all copied' : ''}`)
+  console.log(`Node ${process.version}, all copied`)
 } finally {
   rmSync(directory, { recursive: true, force: true })
 }
 
-/** Keys a second of each way. */
-async function runRound(source, target) {
+/** Of each way, keys a second and microseconds of processor time a key, of client, source and target. */
+async function runRound(source, target, sourcePid, targetPid) {
   if (plain) pipe(source)
   const cache = createCacheSwitch({
     flag: 'f',
@@ -76,11 +84,14 @@ async function runRound(source, target) {
     // A young era moves nothing: that is waited for, not measured.
     await delay(6000)
     if (!plain) await fill(cache, target)
-    const rates = {}
+    const ways = {}
     const time = async (name, run) => {
       const startedAt = performance.now()
+      const before = spent(sourcePid, targetPid)
       await run()
-      rates[name] = (keys / (performance.now() - startedAt)) * 1000
+      const rate = (keys / (performance.now() - startedAt)) * 1000
+      const after = spent(sourcePid, targetPid)
+      ways[name] = { rate, cpu: after.map((us, i) => (us - before[i]) / keys) }
       await to.flushdb()
     }
     await time('redis-cli --pipe, SET only', () => pipe(target, ASIDE))
@@ -88,21 +99,31 @@ async function runRound(source, target) {
       pipelined(portOf(source), portOf(target), ASIDE, PATTERN),
     )
     await time('ioredis, SCAN, PTTL, DUMP, RESTORE', () => withClient(from, to))
-    const cpu = process.cpuUsage()
+    const rss = () => process.memoryUsage().rss / 2 ** 20
+    const before = rss()
+    let peak = before
     await time('cache.copy()', async () => {
-      const report = await cache.copy({ from: 'off', to: 'on' })
+      const onProgress = () => (peak = Math.max(peak, rss()))
+      const report = await cache.copy({ from: 'off', to: 'on', onProgress })
       if (report.copied !== keys) throw new Error(JSON.stringify(report))
     })
-    const { user, system } = process.cpuUsage(cpu)
-    const { rss } = process.memoryUsage()
-    const each = ((user + system) / keys).toFixed(1)
-    console.log(`copy takes ${each} us of processor time a key; ${Math.round(rss / 2 ** 20)} MiB`)
-    return rates
+    console.log(`${Math.round(before)} MiB resident before copy, ${Math.round(peak)} at its peak`)
+    return ways
   } finally {
     await cache.close()
     from.disconnect()
     to.disconnect()
   }
+}
+
+/** Microseconds of processor time of this process and its children that have ended, and of both servers. */
+function spent(...servers) {
+  const own = process.cpuUsage()
+  const ticks = (pid, from) => {
+    const fields = readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ')[1].split(' ')
+    return (Number(fields[from]) + Number(fields[from + 1])) * 10_000
+  }
+  return [own.user + own.system + ticks('self', 13), ...servers.map((pid) => ticks(pid, 11))]
 }
 
 function writeCommands() {

@@ -30,8 +30,6 @@ export interface WriteOptions {
    * false refuses it. What it throws fails the write. @default it may be made
    */
   readonly stands?: () => boolean
-  /** May wait for the end of the turn, and share a command with others of it: one of many. @default false */
-  readonly together?: boolean
 }
 
 export interface WriteResult {
@@ -88,9 +86,9 @@ export interface CacheBackend {
   /**
    * Before a value that somebody else wrote (`EXPIRY_UNKNOWN`) moves to the other side: when it ends. From now on the
    * store knows that it was there, so that its deletion by somebody else is seen. `undefined`: it cannot be told, or
-   * the cell has another token by now. @param together as `WriteOptions.together` @default nobody else writes
+   * the cell has another token by now. @default nobody else writes
    */
-  claim?(key: string, cell: Cell, together?: boolean): MaybePromise<number | undefined>
+  claim?(key: string, cell: Cell): MaybePromise<number | undefined>
   /** Programs without the switch write and delete here too. @default false */
   readonly outsiders?: boolean
   /** Invalidates every key of this backend's namespace, in bounded batches. */
@@ -157,7 +155,25 @@ export interface CacheBackend {
    * @default never
    */
   hides?(key: string): MaybePromise<boolean>
+  /** For who copies many. @default one after another */
+  readonly many?: ManyCells
   close(): Promise<void>
+}
+
+/** What a backend does with one cell, for many with few commands. Each rejects as a whole, be it that a part was done. */
+export interface ManyCells {
+  read(keys: readonly string[]): Promise<readonly Cell[]>
+  /** Conditional writes. `undefined`: this one failed. @param within as {@link WriteOptions.within} */
+  write(writes: readonly ManyWrite[], within: number): Promise<readonly (WriteResult | undefined)[]>
+  /** As {@link CacheBackend.claim}; `undefined` also: this one failed. */
+  claim?(keys: readonly string[], cells: readonly Cell[]): Promise<readonly (number | undefined)[]>
+}
+
+export interface ManyWrite {
+  readonly key: string
+  readonly entry: Entry
+  /** What the store must still have: its token and era. */
+  readonly seen: Cell
 }
 
 export interface NamesPage {

@@ -86,8 +86,6 @@ export class PinnedOperation {
   outcome: Outcome = 'miss'
   servedBy: Side | 'origin' | 'none' = 'none'
   reach: Reach = 'all'
-  /** One of many: see `WriteOptions.together`. */
-  together = false
 
   constructor(
     operation: Operation,

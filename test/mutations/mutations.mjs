@@ -65,7 +65,7 @@ export const mutations = [
   {
     name: 'back-fills are unconditional',
     file: 'src/switch/reads/moves.ts',
-    from: 'await active.write(key, entry, missed.token, missed.era, stands, together)',
+    from: 'await active.write(key, entry, missed.token, missed.era, stands)',
     to: "await active.write(key, entry, missed === undefined ? missed : '*')",
     rule: 'fillIsConditional',
     tests: [schedule('a back-fill that read v1 lands after v2 was set')],
@@ -223,7 +223,7 @@ export const mutations = [
   {
     name: 'expiry is renewed when a value moves',
     file: 'src/switch/reads/moves.ts',
-    from: 'await active.write(key, entry, missed.token, missed.era, stands, together)',
+    from: 'await active.write(key, entry, missed.token, missed.era, stands)',
     to: 'await active.write(key, { ...entry, expiresAt: entry.expiresAt + 1000 }, missed.token)',
     tests: [schedule('moving over does not renew it')],
   },
@@ -269,8 +269,8 @@ export const mutations = [
   {
     name: 'late writes are not refused',
     file: 'src/switch/sides/guarded-side.ts',
-    from: '{ expect, within: this.deadlineMs, era, stands, together }',
-    to: '{ expect, within: this.deadlineMs + 1e9, era, stands, together }',
+    from: '{ expect, within: this.deadlineMs, era, stands }',
+    to: '{ expect, within: this.deadlineMs + 1e9, era, stands }',
     rule: 'lateWritesRefused',
     tests: [schedule('a set that lands late is refused')],
   },
@@ -552,8 +552,8 @@ export const mutations = [
   {
     name: 'a move without the era of its miss',
     file: 'src/switch/reads/moves.ts',
-    from: 'await active.write(key, entry, missed.token, missed.era, stands, together)',
-    to: 'await active.write(key, entry, missed.token, undefined, stands, together)',
+    from: 'await active.write(key, entry, missed.token, missed.era, stands)',
+    to: 'await active.write(key, entry, missed.token, undefined, stands)',
     rule: 'fillNamesEra',
     args: ['--faults', 'flushall,restart-empty,restart-snapshot'],
     tests: [order('the era of the miss')],

@@ -9,6 +9,7 @@ import type {
   InvalidateOptions,
   InvalidateResult,
   Ledger,
+  ManyCells,
   MaybePromise,
   Membership,
   WriteOptions,
@@ -38,6 +39,7 @@ export class GatedBackend implements CacheBackend {
   readonly renew?: () => Promise<void>
   readonly names?: NonNullable<CacheBackend['names']>
   readonly follow?: (listener: ChangeListener) => Following
+  readonly many?: ManyCells
   readonly shared: boolean
   readonly onEra?: (listener: (heard: Heard) => MaybePromise<EraVerdict>) => () => void
   readonly calls: Record<Step, number> = { read: 0, write: 0, invalidate: 0 }
@@ -50,6 +52,14 @@ export class GatedBackend implements CacheBackend {
     if (inner.board !== undefined) this.board = inner.board
     if (inner.follow !== undefined) this.follow = inner.follow.bind(inner)
     if (inner.names !== undefined) this.names = inner.names.bind(inner)
+    const { many } = inner
+    if (many !== undefined) {
+      this.many = {
+        ...(many.claim !== undefined && { claim: many.claim.bind(many) }),
+        read: (keys) => this.#through('read', () => many.read(keys)),
+        write: (writes, within) => this.#through('write', () => many.write(writes, within)),
+      }
+    }
     if (inner.renew !== undefined) this.renew = inner.renew.bind(inner)
     if (inner.onEra !== undefined) this.onEra = inner.onEra.bind(inner)
   }

@@ -4,7 +4,7 @@ import { storageKey } from '../storage-key.ts'
 import { openText } from './cell-reads.ts'
 import { foreignData } from './errors.ts'
 import type { CellLayout, LayoutScripts, Place } from './layout.ts'
-import { manyOf } from './many/many-scripts.ts'
+import { PUTS_SCRIPT } from './many/many-scripts.ts'
 import { BOARD_READ } from './pair/board.ts'
 import { FOLLOWER_ASK } from './pair/follower.ts'
 import { PUT_SCRIPT, TOMBSTONE_SCRIPT } from './scripts.ts'
@@ -13,15 +13,13 @@ import type { ServerState } from './servers/server-state.ts'
 /** Under the prefix, and no key's name: a key that begins with `#` is always hashed, to 44 characters. */
 const STATE_NAME = '#state'
 
-const PUTS = manyOf(PUT_SCRIPT, 1)
-
 export const DEFAULT_PREFIX = 'switchback:cache:'
 
 /** Each cell is one text under a prefix of the switch's own. */
 export class OwnLayout implements CellLayout {
   readonly scripts: LayoutScripts = {
     put: PUT_SCRIPT,
-    puts: PUTS,
+    puts: PUTS_SCRIPT,
     tombstone: TOMBSTONE_SCRIPT,
     clear: TOMBSTONE_SCRIPT,
     ask: FOLLOWER_ASK,

@@ -1,20 +1,20 @@
-import {
-  ANY,
-  type Board,
-  type CacheBackend,
-  type ChangeListener,
-  type Entry,
-  type Following,
-  type InvalidateOptions,
-  type InvalidateResult,
-  type Membership,
-  type NamesPage,
-  type WriteOptions,
-  type WriteResult,
+import type {
+  Board,
+  CacheBackend,
+  ChangeListener,
+  Entry,
+  Following,
+  InvalidateOptions,
+  InvalidateResult,
+  ManyCells,
+  Membership,
+  NamesPage,
+  WriteOptions,
+  WriteResult,
 } from '../backend.ts'
 import type { SwitchbackError } from '../../errors.ts'
 import { ENVELOPE_VERSION, timeDigits, tombstoneEnvelope, valueEnvelope } from '../envelope.ts'
-import { type Cell, NEVER } from '../cell.ts'
+import type { Cell } from '../cell.ts'
 import { digestOf } from '../plain-value.ts'
 import { type OnWarning, Warnings } from '../warn.ts'
 import { RedisBoard } from './pair/board.ts'
@@ -28,8 +28,8 @@ import { canFollow, Follower } from './pair/follower.ts'
 import { checkOptions, checkRedisNames, type RedisCacheOptions } from './options.ts'
 import type { CellLayout, Place } from './layout.ts'
 import { OwnLayout } from './own-layout.ts'
-import { TurnPuts } from './many/turn-puts.ts'
-import { TurnRuns } from './many/turn-runs.ts'
+import { ClusterCells } from './many/cluster-cells.ts'
+import { ServerCells } from './many/many-cells.ts'
 import { prefixOf } from './state-name.ts'
 import { PlainLayout } from './plain/plain-layout.ts'
 import { isUseless, missingRights, type RightsQuestion, rightsWarning, userOf } from './rights.ts'
@@ -99,9 +99,6 @@ class RedisCache extends CellReads implements CacheBackend {
   readonly name: string
   readonly #disconnect: () => void
   readonly #scripts: Scripts
-  /** Of one server only. */
-  readonly #turnPuts: TurnPuts | undefined
-  readonly #turnClaims: TurnRuns | undefined
   #asked: RightsQuestion
   /** A command was refused for want of a right, and what is missing was not looked at since. */
   #refused = false
@@ -110,7 +107,8 @@ class RedisCache extends CellReads implements CacheBackend {
   readonly shared: boolean = true
   readonly board: Board
   since?: (key: string) => number
-  claim?: (key: string, cell: Cell, together?: boolean) => Promise<number | undefined>
+  claim?: (key: string, cell: Cell) => Promise<number | undefined>
+  readonly many: ManyCells
   readonly outsiders: boolean
   /** A cluster cannot be followed: each of its masters would have to be. */
   readonly follow?: (listener: ChangeListener) => Following
@@ -134,12 +132,6 @@ class RedisCache extends CellReads implements CacheBackend {
     layout.onForeign = () => this.#sawForeign()
     const { single, head } = this.servers
     const { scripts, stateName, watched } = layout
-    if (!isCluster(client) && single !== undefined) {
-      const tombstoneTtl = (): number => this.tombstoneTtl
-      const parts = { client, server: single, stateName, tombstoneTtl, failure }
-      this.#turnPuts = new TurnPuts(scripts.puts, parts)
-      if (scripts.claims !== undefined) this.#turnClaims = new TurnRuns(scripts.claims, parts)
-    }
     if (single === undefined) {
       const read = (key: string): Promise<Cell> => this.read(key)
       this.board = new ClusterBoard({ client, stateName, server: head!, read })
@@ -156,8 +148,14 @@ class RedisCache extends CellReads implements CacheBackend {
       }
     }
     const { claim } = scripts
-    if (claim !== undefined)
-      this.claim = (key, cell, together) => this.#claim(claim, key, cell, together)
+    if (claim !== undefined) this.claim = (key, cell) => this.#claim(claim, key, cell)
+    if (isCluster(client) || single === undefined) this.many = new ClusterCells(client, this)
+    else {
+      const tombstoneTtl = (): number => this.tombstoneTtl
+      const onForeign = (): void => this.#sawForeign()
+      const parts = { client, server: single, layout, tombstoneTtl, failure, onForeign }
+      this.many = new ServerCells(parts)
+    }
   }
 
   async write(key: string, entry: Entry, options: WriteOptions): Promise<WriteResult> {
@@ -167,8 +165,7 @@ class RedisCache extends CellReads implements CacheBackend {
     const { expect: condition, era } = options
     const within = this.starting === undefined ? options.within : await this.#left(options.within)
     const run = { script: this.layout.scripts.put, name, beside, envelope, within, condition, era }
-    const together = options.together === true && condition !== ANY
-    const outcome = await ((together ? this.#turnPuts : undefined) ?? this.#scripts).run(run)
+    const outcome = await this.#scripts.run(run)
     if (outcome === OUTCOME.foreign) {
       this.#sawForeign()
       return { written: false, token: '', foreign: true }
@@ -365,21 +362,12 @@ class RedisCache extends CellReads implements CacheBackend {
   async #claim(
     script: Script,
     key: string,
-    { token, payload, writtenAt, era = '' }: Cell,
-    together: boolean = false,
+    { token, writtenAt, era = '' }: Cell,
   ): Promise<number | undefined> {
-    const names = this.layout.namesOf(key)
+    const keys = [...this.layout.namesOf(key), ...this.servers.stateKeys]
     const head = `${ENVELOPE_VERSION}v${token}`
-    const at = timeDigits(writtenAt)
-    if (together && this.#turnClaims !== undefined) {
-      const units = payload.length
-      const run = { names, args: [token, head, at], units, deadline: NEVER, era }
-      const reply = await this.#turnClaims.run(run)
-      return reply === '' ? undefined : Number(reply)
-    }
-    const args = [token, '', head, at, String(Math.ceil(this.tombstoneTtl)), era]
+    const args = [token, '', head, timeDigits(writtenAt), String(Math.ceil(this.tombstoneTtl)), era]
     try {
-      const keys = [...names, ...this.servers.stateKeys]
       const reply = await evaluate(this.client, script, keys, args)
       return reply === '' ? undefined : Number(reply)
     } catch (error) {

@@ -59,13 +59,12 @@ export class CopyKey {
     const key = keyNamed(name)
     const gone = retired !== undefined
     const op = new PinnedOperation('get', key, this.#decision, to, from, 'invalidate', gone, 0)
-    op.together = true
     const found = await this.#coherence.read(op)
     if (op.place !== to) return to.usable && op.outcome === 'fell_back' ? REFUSED : FAILED
     const size = op.cell.payload.length
     if (found) return { what: 'present', size }
     const missed = op.cell
-    if (missed.token === FOREIGN) return { what: 'foreign', size: 0 }
+    if (missed.token === FOREIGN) return FOREIGN_THERE
     const taken = dryRun ? 'nothing' : await this.#moves.takeOver(op, false)
     if (taken === 'moved') return { what: 'copied', size: op.cell.payload.length }
     // Why not: the protocol itself only needs to know that it is so.
@@ -74,15 +73,16 @@ export class CopyKey {
     const isValue = there.state === 'value'
     const isForeign = there.token === FOREIGN || (await hides(isValue ? to : from, key))
     if (isForeign === undefined) return FAILED
-    if (isForeign) return { what: 'foreign', size: 0 }
+    if (isForeign) return FOREIGN_THERE
     if (!isValue) return { what: 'expired', size: 0 }
     return { what: dryRun ? 'copied' : 'refused', size: there.payload.length }
   }
 }
 
 /** An invalidation of the key is pending, or all of the side is distrusted. */
-const REFUSED: KeyResult = { what: 'refused', size: 0 }
+export const REFUSED: KeyResult = { what: 'refused', size: 0 }
 const FAILED: KeyResult = { what: 'failed', size: 0 }
+export const FOREIGN_THERE: KeyResult = { what: 'foreign', size: 0 }
 
 async function read(side: GuardedSide, key: string): Promise<Cell | undefined> {
   try {

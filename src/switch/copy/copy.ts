@@ -2,7 +2,8 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { oneLine, SwitchbackError } from '../../errors.ts'
 import { checkNames, type NamesOf, requireOption } from '../../options.ts'
 import { otherSide, type Side } from '../../side.ts'
-import { type Copied, CopyKey, type CopyKeyParts } from './copy-key.ts'
+import { CopyGroup } from './copy-group.ts'
+import type { Copied, CopyKeyParts } from './copy-key.ts'
 import { Groups } from './groups.ts'
 
 export interface CopyOptions {
@@ -52,7 +53,7 @@ const FIRST_KEYS = 20
 const MOST_KEYS = 500
 const MOST_UNITS = 4_194_304
 /** As many begin in one turn, and share commands. */
-const GROUP = 125
+const GROUP = 100
 /** A key that was refused or failed is tried again, since that often passes: a young era, a restart. */
 const PATIENCE_MS = 10_000
 const PAUSE_MS = 500
@@ -70,7 +71,7 @@ export async function copy(parts: CopyKeyParts, options: CopyOptions): Promise<C
   }
   const hint = 'the side is retired, and is not read any more'
   requireOption(parts.retired === undefined, 'copy', 'from', from, hint)
-  const one = new CopyKey(parts, to)
+  const group = new CopyGroup(parts, to)
   const matches = match === undefined ? undefined : globOf(match)
   const counts = { copied: 0, present: 0, refused: 0, expired: 0, foreign: 0, failed: 0 }
   let [begun, scanned, skipped, patience, most] = [0, 0, 0, PATIENCE_MS, FIRST_KEYS]
@@ -95,7 +96,7 @@ export async function copy(parts: CopyKeyParts, options: CopyOptions): Promise<C
       }))
   /** The names to try again. */
   const run = async (names: readonly string[], last: boolean): Promise<string[]> => {
-    const results = await Promise.all(names.map((name) => one.run(name, dryRun)))
+    const results = await group.run(names, dryRun)
     const again: string[] = []
     let units = 0
     for (const [i, { what, size }] of results.entries()) {

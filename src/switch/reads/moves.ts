@@ -64,7 +64,7 @@ export class Moves {
       const since = this.#debts.trustedSince(standby.side, key, trusted, changes)
       const alive = found.state === 'value' && found.writtenAt >= since
       if (!alive) return 'nothing'
-      const latest = isNamed(cell, found) || (blank && this.#mayMove(op, found))
+      const latest = isNamed(cell, found) || (blank && this.mayMove(op, found))
       return latest ? this.#take(op, cell, found) : 'nothing'
     }
     let read: MaybePromise<Cell | undefined>
@@ -116,7 +116,10 @@ export class Moves {
    * A shared store that began its era while a write was between its legs may have lost that write's value, and
    * its writer need not have heard of it: the other store's value is only served until no such write is left.
    */
-  #isYoung({ active, standby, fence }: PinnedOperation, missed: Cell): boolean {
+  isYoung(
+    { active, standby, fence }: Pick<PinnedOperation, 'active' | 'standby' | 'fence'>,
+    missed: Cell,
+  ): boolean {
     if (!this.#debts.fencesByEra || missed.state === 'tombstone') return false
     return fence > active.backend.now() - active.deadlineMs - standby.deadlineMs - LEGS_MS
   }
@@ -125,20 +128,15 @@ export class Moves {
    * A side that other machines do not see need not know what they wrote to the shared one, where its value
    * moves only if it is confirmed by there being nothing.
    */
-  #mayMove({ standby, key }: PinnedOperation, found: Cell): boolean {
+  mayMove({ standby, key }: Pick<PinnedOperation, 'standby' | 'key'>, found: Cell): boolean {
     const follower = this.#follower
     return follower?.side !== standby.side || follower.mayMove(key, found)
   }
 
   /** With the expiry that only its store knows; `undefined`: the store has something else by now. */
-  async #dated(
-    { standby, key, together }: PinnedOperation,
-    found: Cell,
-  ): Promise<Cell | undefined> {
+  async #dated({ standby, key }: PinnedOperation, found: Cell): Promise<Cell | undefined> {
     try {
-      const expiresAt = await standby.hold(
-        Promise.resolve(standby.backend.claim?.(key, found, together)),
-      )
+      const expiresAt = await standby.hold(Promise.resolve(standby.backend.claim?.(key, found)))
       return expiresAt === undefined ? undefined : { ...found, expiresAt }
     } catch {
       // Its store is out: the value is served all the same.
@@ -147,19 +145,19 @@ export class Moves {
   }
 
   async #fillFrom(op: PinnedOperation, missed: Cell, found: Cell): Promise<Moved> {
-    const { active, standby, key, together } = op
+    const { active, standby, key } = op
     let entry: Cell | undefined = found
     // Asked first: what is checked here must hold at the write.
     if (found.expiresAt === EXPIRY_UNKNOWN) entry = await this.#dated(op, found)
     if (entry === undefined) return NOT_WRITTEN
     const fenced = this.#debts.trustedFrom(active.side, key) !== op.fence
-    if (fenced || !this.#mayReplace(active, missed) || this.#isYoung(op, missed)) return NOT_WRITTEN
+    if (fenced || !this.#mayReplace(active, missed) || this.isYoung(op, missed)) return NOT_WRITTEN
     if (!this.#debts.vouchedFor(standby.side)) return NOT_WRITTEN
     const follower = active.side === this.#follower?.side ? this.#follower : undefined
     if (follower?.changedSince(key, op.heardUntil) === true) return NOT_WRITTEN
     try {
       const stands = this.#debts.stands(op, active, op.fence)
-      const result = await active.write(key, entry, missed.token, missed.era, stands, together)
+      const result = await active.write(key, entry, missed.token, missed.era, stands)
       const known = follower?.filled(op, result.token)
       this.#recorder.event(active.side, result.written ? 'backfill' : 'fill_refused')
       return { ...result, known }

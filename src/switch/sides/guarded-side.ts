@@ -99,11 +99,10 @@ export class GuardedSide {
     expect: string,
     era = '',
     stands: () => boolean = MAY_BE,
-    together = false,
   ): MaybePromise<WriteResult> {
     try {
       if (!stands()) return NOT_WRITTEN
-      const options = { expect, within: this.deadlineMs, era, stands, together }
+      const options = { expect, within: this.deadlineMs, era, stands }
       return this.#watch(this.backend.write(key, entry, options))
     } catch (error) {
       throw this.#failed(error)

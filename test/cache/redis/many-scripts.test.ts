@@ -2,13 +2,7 @@
 import * as fc from 'fast-check'
 import { Redis } from 'ioredis'
 import { afterAll, beforeAll, describe, expect, onTestFinished, test, vi } from 'vitest'
-import {
-  ANY,
-  type CacheBackend,
-  NEVER,
-  redisCache,
-  type WriteResult,
-} from '../../../src/cache/index.ts'
+import { ABSENT, ANY, type CacheBackend, NEVER, redisCache } from '../../../src/cache/index.ts'
 import {
   ERA_AT,
   sealEnvelope,
@@ -22,7 +16,7 @@ import {
   PLAIN_PUT,
   PLAIN_PUTS,
 } from '../../../src/cache/redis/plain/plain-scripts.ts'
-import { manyOf } from '../../../src/cache/redis/many/many-scripts.ts'
+import { PUTS_SCRIPT } from '../../../src/cache/redis/many/many-scripts.ts'
 import { evaluate, PUT_SCRIPT, type Script } from '../../../src/cache/redis/scripts.ts'
 import { inFull } from '../../support/full.ts'
 import { startRedis, type TestRedis } from '../../support/redis-server.ts'
@@ -186,7 +180,7 @@ const WRITES = ['0', '1', '6', 'error']
 const KINDS: Readonly<Record<string, Kind>> = {
   'writes of cells': {
     single: PUT_SCRIPT,
-    all: manyOf(PUT_SCRIPT, 1),
+    all: PUTS_SCRIPT,
     names: 1,
     argsOf: put,
     met: WRITES,
@@ -253,7 +247,8 @@ describe.each(Object.entries(KINDS))('%s', (_, { single, all, names, argsOf, met
         const answers = (await Promise.all(args.map(run))).map(answerOf)
         const keys = [...cases.flatMap((__, i) => namesOf(i)), 'state']
         const shared = [String(deadline), '60000', era]
-        const found = await evaluate(many, all, keys, [...shared, ...args.flat()])
+        const packed = args.flatMap(([expected, head, ...rest]) => [`${head}${expected}`, ...rest])
+        const found = await evaluate(many, all, keys, [...shared, ...packed])
         const each = Array.isArray(found) ? found : cases.map(() => found)
         expect(each.map(answerOf)).toEqual(answers)
         expect(await everything(many)).toEqual(await everything(one))
@@ -270,16 +265,14 @@ describe.each(Object.entries(KINDS))('%s', (_, { single, all, names, argsOf, met
 describe.each([
   ['cells', {}],
   ['plain values', { values: 'plain' } as const],
-])('writes of one turn: %s', (kind, options) => {
+])('many writes: %s', (kind, options) => {
   const prefix = `${kind}:`
   const open = (): CacheBackend => withWarnings(redisCache({ client: one, prefix, ...options }))
-  const writeAll = (cache: CacheBackend, keys: readonly string[], payload: string) =>
-    Promise.allSettled(
-      keys.map(async (key) => {
-        const entry = { payload, expiresAt: Date.now() + HOUR }
-        return await cache.write(key, entry, { expect: '', within: 10_000, together: true })
-      }),
-    )
+  const writeAll = (cache: CacheBackend, keys: readonly string[], payload: string) => {
+    const entry = { payload, expiresAt: Date.now() + HOUR }
+    const writes = keys.map((key) => ({ key, entry, seen: ABSENT }))
+    return cache.many!.write(writes, 10_000)
+  }
   /** How many commands named a key of the test: what the cache asks each second by itself names none. */
   const sentWith = (command: 'eval' | 'evalsha'): (() => number) => {
     const spy = vi.spyOn(one, command)
@@ -309,8 +302,8 @@ describe.each([
     evals()
     const written = await writeAll(cache, keysFrom(0, 100), '"v"')
     expect(evals()).toBe(1)
-    const outcomes = written.map((each) => (each as PromiseFulfilledResult<WriteResult>).value)
-    for (const [i, outcome] of outcomes.entries()) {
+    for (const [i, each] of written.entries()) {
+      const outcome = each!
       const read = await cache.read(`k${i}`)
       if (i === 7) expect([outcome.written, read.token]).toEqual([false, taken.token])
       else if (i === 8) expect(outcome).toEqual({ written: false, token: '', foreign: true })
@@ -335,8 +328,10 @@ describe.each([
     await one.config('SET', 'maxmemory', '1')
     try {
       const written = await writeAll(cache, keysFrom(0, 20), '"v"')
-      const codes = written.map((each) => (each as PromiseRejectedResult).reason?.code)
-      expect(codes).toEqual(codes.map(() => 'SB_REDIS_OUT_OF_MEMORY'))
+      expect(written).toEqual(keysFrom(0, 20).map(() => undefined))
+      const entry = { payload: '"v"', expiresAt: NEVER }
+      const alone = cache.write('k0', entry, { expect: '', within: 10_000 })
+      await expect(alone).rejects.toMatchObject({ code: 'SB_REDIS_OUT_OF_MEMORY' })
       expect((await one.keys('*')).toSorted()).toEqual(before)
     } finally {
       await one.config('SET', 'maxmemory', '0')
@@ -352,12 +347,10 @@ describe.each([
     // Its state is gone with all else, which no process has heard.
     await one.flushall()
     const lost = await writeAll(cache, keys, '"v"')
-    const refused = { status: 'fulfilled', value: { written: false, token: '' } }
+    const refused = { written: false, token: '' }
     expect(lost).toEqual(keys.map(() => refused))
     const written = await writeAll(cache, keys, '"v"')
-    const isWritten = (each: PromiseSettledResult<WriteResult>): boolean =>
-      each.status === 'fulfilled' && each.value.written
-    expect(written.every(isWritten)).toBe(true)
+    expect(written.every((each) => each?.written)).toBe(true)
     await cache.close()
   })
 })

@@ -122,7 +122,24 @@ if left < 0 then redis.call('SET', KEYS[1], mark)
 else redis.call('SET', KEYS[1], mark, 'PX', string.format('%.0f', left + ttl)) end
 return string.format('%.0f', ends)
 `)
-export const PLAIN_CLAIMS: Script = manyOf(PLAIN_CLAIM, 2)
+/** A value that the switch has never touched. */
+const CLAIM_NEW = `
+  local name, value = KEYS[i * 2 + 2]
+  if redis.pcall('GET', KEYS[i * 2 + 1]) == false then value = redis.pcall('GET', name) end
+  if type(value) == 'string' then
+    local digest = redis.sha1hex(value)
+    if sub(redis.sha1hex(digest), 1, ${TOKEN_LENGTH}) == sub(head, ${WRITTEN_AT + 1}) then
+      local left = redis.call('PTTL', name)
+      local ends = format('%.0f', left < 0 and ${NEVER} or now + left)
+      local mark = sub(head, 1, ${WRITTEN_AT}) .. tail .. ARGV[3] .. ends .. '${CLAIMED}000000040|' .. digest
+      local set
+      if left < 0 then set = redis.pcall('SET', KEYS[i * 2 + 1], mark)
+      else set = redis.pcall('SET', KEYS[i * 2 + 1], mark, 'PX', format('%.0f', left + ttl)) end
+      if set.ok then answer = ends end
+    end
+  end
+`
+export const PLAIN_CLAIMS: Script = manyOf(PLAIN_CLAIM, 2, false, CLAIM_NEW)
 
 const texts = `
 local companion, value = redis.pcall('GET', KEYS[1]), redis.pcall('GET', KEYS[2])
