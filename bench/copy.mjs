@@ -1,6 +1,8 @@
 // How fast `cache.copy()` is beside pipelining alone: `node bench/copy.mjs [keys] [rounds] [plain|cells]`, in turns.
 // `plain`: the application's own keys, as it wrote them; `cells`: what the switch has written.
-import { spawnSync } from 'node:child_process'
+import { spawn } from 'node:child_process'
+import { randomBytes } from 'node:crypto'
+import { once } from 'node:events'
 import { closeSync, mkdtempSync, openSync, readFileSync, rmSync, writeSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -36,7 +38,6 @@ const value = (i) =>
 const portOf = (url) => new URL(url).port
 
 try {
-  writeCommands()
   const ways = {}
   for (let round = 1; round <= rounds; round += 1) {
     const one = await withRedis(undefined, (source, from) =>
@@ -70,7 +71,10 @@ try {
 
 /** Of each way, keys a second and microseconds of processor time a key, of client, source and target. */
 async function runRound(source, target, sourcePid, targetPid) {
-  if (plain) pipe(source)
+  if (plain) {
+    writeCommands()
+    await pipe(source)
+  }
   const cache = createCacheSwitch({
     flag: 'f',
     decider: nobody,
@@ -83,7 +87,11 @@ async function runRound(source, target, sourcePid, targetPid) {
   try {
     // A young era moves nothing: that is waited for, not measured.
     await delay(6000)
-    if (!plain) await fill(cache, target)
+    if (!plain) {
+      const era = await from.hget(`${PREFIX}#state`, 'era')
+      writeCommands((i) => cell(i, era))
+      await pipe(source)
+    }
     const ways = {}
     const time = async (name, run) => {
       const startedAt = performance.now()
@@ -92,7 +100,8 @@ async function runRound(source, target, sourcePid, targetPid) {
       const rate = (keys / (performance.now() - startedAt)) * 1000
       const after = spent(sourcePid, targetPid)
       ways[name] = { rate, cpu: after.map((us, i) => (us - before[i]) / keys) }
-      await to.flushdb()
+      console.log(name, Math.round(rate), ways[name].cpu.map((us) => us.toFixed(1)).join(' + '))
+      await to.flushdb('ASYNC')
     }
     await time('redis-cli --pipe, SET only', () => pipe(target, ASIDE))
     await time('raw sockets, SCAN, PTTL, DUMP, RESTORE', () =>
@@ -126,12 +135,12 @@ function spent(...servers) {
   return [own.user + own.system + ticks('self', 13), ...servers.map((pid) => ticks(pid, 11))]
 }
 
-function writeCommands() {
+function writeCommands(textOf = value) {
   const file = openSync(commands, 'w')
   for (let from = 0; from < keys; from += 10_000) {
     let text = ''
     for (let i = from; i < Math.min(from + 10_000, keys); i += 1) {
-      const words = ['SET', `${PREFIX}user:${i}`, value(i), 'EX', '3600']
+      const words = ['SET', `${PREFIX}user:${i}`, textOf(i), 'EX', '3720']
       const parts = words.map((word) => `$${Buffer.byteLength(word)}\r\n${word}\r\n`)
       text += `*${words.length}\r\n${parts.join('')}`
     }
@@ -140,30 +149,23 @@ function writeCommands() {
   closeSync(file)
 }
 
-/** What redis-cli does with commands that it has already. */
-function pipe(url, db = 0) {
+/** What redis-cli does with commands that it has already. A process that stood still meanwhile would end the era. */
+async function pipe(url, db = 0) {
   const file = openSync(commands)
   const args = ['-p', portOf(url), '-n', String(db), '--pipe']
-  const { status } = spawnSync('redis-cli', args, { stdio: [file, 'ignore', 'inherit'] })
+  const [status] = await once(
+    spawn('redis-cli', args, { stdio: [file, 'ignore', 'inherit'] }),
+    'exit',
+  )
   closeSync(file)
   if (status !== 0) throw new Error('redis-cli --pipe failed')
 }
 
-/** As the switch writes them. What that leaves on the other side is taken away: a first flip finds nothing there. */
-async function fill(cache, target) {
-  for (let i = 0; i < keys; i += 500) {
-    const some = Array.from({ length: Math.min(500, keys - i) }, (_, k) => i + k)
-    await cache.setMany(
-      some.map((k) => [`user:${k}`, value(k)]),
-      { ttl: '1h' },
-    )
-  }
-  const redis = new Redis(target)
-  for (let i = 0; i < keys; i += 500) {
-    const some = Array.from({ length: Math.min(500, keys - i) }, (_, k) => i + k)
-    await redis.unlink(some.map((k) => `${PREFIX}user:${k}`))
-  }
-  redis.disconnect()
+/** As the switch writes it in that era. */
+function cell(i, era) {
+  const [now, payload] = [Date.now(), JSON.stringify(value(i))]
+  const token = randomBytes(9).toString('base64url')
+  return `2v${token}${now}${era}${now + 3_600_000}............${String(payload.length).padStart(9, '0')}|${payload}`
 }
 
 /** The same with the client that most have. */

@@ -71,6 +71,14 @@ export const mutations = [
     tests: [schedule('a back-fill that read v1 lands after v2 was set')],
   },
   {
+    name: 'copied groups are written unconditionally',
+    file: 'src/cache/redis/many/many-cells.ts',
+    from: 'const args = [head + seen.token, tail]',
+    to: "const args = [head + '*', tail]",
+    rule: 'fillIsConditional',
+    tests: [{ file: 'test/switch/copy-group.test.ts', title: 'not overwritten' }],
+  },
+  {
     name: 'back-fill over a tombstone',
     file: 'src/switch/reads/moves.ts',
     from: "if (cell.state === 'absent') return true",

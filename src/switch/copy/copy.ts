@@ -113,6 +113,8 @@ export async function copy(parts: CopyKeyParts, options: CopyOptions): Promise<C
     let left = await run(names, patience <= 0)
     while (left.length > 0) {
       await pause()
+      // They hold the cursor back: who goes on from there tries them again.
+      signal?.throwIfAborted()
       left = await run(left, patience <= 0 || isOver())
     }
     scanned += names.length
