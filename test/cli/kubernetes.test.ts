@@ -267,7 +267,7 @@ describe('a ConfigMap', () => {
       object['data'] = { 'use-redis.json': '{"flags": {' }
     })
     const broken = await here.run(['rollback'])
-    expect(broken.code).toBe(1)
+    expect(broken.code).toBe(2)
     expect(broken.stderr).toContain('switchback rollback --restore')
     const restored = await here.json(['rollback', '--restore'])
     expect(restored).toMatchObject({ ok: true, action: 'restore' })
