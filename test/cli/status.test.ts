@@ -35,7 +35,7 @@ it('of a file that cannot be read, tells what is still served', async () => {
   await writeFile(file, '{ "flags": {')
   const args = ['status', '--file', file, '--flagd', flagd.url, '--metrics', url]
   const { stdout, stderr, code } = await runCommand(args)
-  expect(code).toBe(1)
+  expect(code).toBe(2)
   expect(stderr).toContain('error: ')
   expect(stdout).toContain('flagd and the processes keep the last flags they read')
   expect(stdout).toMatch(
