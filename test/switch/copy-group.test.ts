@@ -154,11 +154,18 @@ describe.each([
 })
 
 describe('what happens amid a group', () => {
-  /** The new side stands still before it is written to. */
-  const gated = async (prefix: string): Promise<{ actor: PairActor; on: GatedBackend }> => {
-    const on = new GatedBackend(redisCache({ url: b.url, prefix }))
-    const actor = await made(redisCache({ url: a.url, prefix }), on)
-    return { actor, on }
+  let databases = 0
+
+  /** The new side stands still before it is written to. The keys have a database of their own: one page, one group. */
+  const gated = async (): Promise<{
+    actor: PairActor
+    on: GatedBackend
+    sides: [string, string]
+  }> => {
+    databases += 1
+    const sides: [string, string] = [`${a.url}/${databases}`, `${b.url}/${databases}`]
+    const on = new GatedBackend(redisCache({ url: sides[1] }))
+    return { actor: await made(redisCache({ url: sides[0] }), on), on, sides }
   }
 
   test.each([
@@ -167,14 +174,11 @@ describe('what happens amid a group', () => {
     ['deleted', 'offUser', undefined],
   ] as const)(
     'a key that is %s is not overwritten by what was read before',
-    async (what, user, value) => {
-      const { actor, on } = await gated(`amid ${what}:`)
+    async (_, user, value) => {
+      const { actor, on, sides } = await gated()
       const keys = Array.from({ length: 15 }, (_, i) => `k${i}`)
       await actor.offUser.setMany(keys.map((key) => [key, 'old'] as const))
-      const other = await made(
-        redisCache({ url: a.url, prefix: `amid ${what}:` }),
-        redisCache({ url: b.url, prefix: `amid ${what}:` }),
-      )
+      const other = await made(redisCache({ url: sides[0] }), redisCache({ url: sides[1] }))
       const gate = on.hold('write', 'before')
       const copying = actor.cache.copy(WAY)
       await gate.reached
@@ -192,7 +196,7 @@ describe('what happens amid a group', () => {
   )
 
   test('a store that is emptied between the look and the write takes nothing of what was seen', async () => {
-    const { actor, on } = await gated('emptied:')
+    const { actor, on, sides } = await gated()
     await actor.offUser.setMany([
       ['k1', 'v'],
       ['k2', 'v'],
@@ -201,13 +205,13 @@ describe('what happens amid a group', () => {
     const stop = new AbortController()
     const copying = actor.cache.copy({ ...WAY, signal: stop.signal })
     await gate.reached
-    const to = new Redis(b.url)
-    await to.flushall()
+    const to = new Redis(sides[1])
+    await to.flushdb()
     stop.abort()
     gate.open()
     const stopped = await copying
     expect(stopped).toMatchObject({ ended: 'aborted', copied: 0, refused: 0 })
-    expect(await to.exists('emptied:k1', 'emptied:k2')).toBe(0)
+    expect(await to.keys('*k?')).toEqual([])
     // Who goes on from there passes over nothing.
     const rest = await actor.cache.copy({ ...WAY, after: stopped.cursor })
     expect(rest).toMatchObject({ ended: 'done', copied: 2, refused: 0 })
