@@ -45,6 +45,7 @@ export interface KubernetesApiOptions {
 const MOST_BYTES = 8 * 1024 * 1024
 /** For a busy server, one that is restarting behind its load balancer, or one that has not read its Roles yet. */
 const PAUSES_MS = [100, 400, 1500]
+/** Refused before anything was done. */
 const RETRYABLE = new Set([403, 429])
 
 /** The two calls of the Kubernetes API that a change needs. */
@@ -102,7 +103,7 @@ export class KubernetesApi {
       }
       const pause = PAUSES_MS[attempt]
       // What was sent with PUT may have arrived: only the caller can tell by looking again.
-      const sure = method === 'GET' || status === 429 || status === 403
+      const sure = method === 'GET' || RETRYABLE.has(status)
       if (!retryable || !sure || pause === undefined) throw this.#error(of, answer)
       await sleep(pause * (0.75 + Math.random() / 2), undefined, signal && { signal })
     }

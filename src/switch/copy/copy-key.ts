@@ -1,4 +1,4 @@
-import { type Cell, FOREIGN, keyNamed } from '../../cache/index.ts'
+import { FOREIGN, keyNamed, type MaybePromise } from '../../cache/index.ts'
 import type { Decision } from '../../flags/index.ts'
 import { otherSide, type Side } from '../../side.ts'
 import { noTelemetry } from '../../telemetry/index.ts'
@@ -68,10 +68,11 @@ export class CopyKey {
     const taken = dryRun ? 'nothing' : await this.#moves.takeOver(op, false)
     if (taken === 'moved') return { what: 'copied', size: op.cell.payload.length }
     // Why not: the protocol itself only needs to know that it is so.
-    const there = op.standbyCell ?? (await read(from, key))
+    const there = op.standbyCell ?? (await answer(() => from.read(key)))
     if (there === undefined) return FAILED
     const isValue = there.state === 'value'
-    const isForeign = there.token === FOREIGN || (await hides(isValue ? to : from, key))
+    const isForeign =
+      there.token === FOREIGN || (await answer(() => hides(isValue ? to : from, key)))
     if (isForeign === undefined) return FAILED
     if (isForeign) return FOREIGN_THERE
     if (!isValue) return { what: 'expired', size: 0 }
@@ -84,17 +85,13 @@ export const REFUSED: KeyResult = { what: 'refused', size: 0 }
 const FAILED: KeyResult = { what: 'failed', size: 0 }
 export const FOREIGN_THERE: KeyResult = { what: 'foreign', size: 0 }
 
-async function read(side: GuardedSide, key: string): Promise<Cell | undefined> {
-  try {
-    return await side.read(key)
-  } catch {
-    return undefined
-  }
+function hides(side: GuardedSide, key: string): Promise<boolean> {
+  return side.hold(Promise.resolve(side.backend.hides?.(key) ?? false))
 }
 
-async function hides(side: GuardedSide, key: string): Promise<boolean | undefined> {
+async function answer<T>(ask: () => MaybePromise<T>): Promise<T | undefined> {
   try {
-    return await side.hold(Promise.resolve(side.backend.hides?.(key) ?? false))
+    return await ask()
   } catch {
     return undefined
   }

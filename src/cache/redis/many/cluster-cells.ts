@@ -1,7 +1,7 @@
-import type { Writable } from 'node:stream'
 import type { CacheBackend, ManyCells, ManyWrite, WriteResult } from '../../backend.ts'
 import type { Cell } from '../../cell.ts'
 import type { RedisClient } from '../connection/client.ts'
+import { TurnCork } from '../connection/turn-cork.ts'
 
 type Single = Pick<CacheBackend, 'read' | 'write' | 'claim'>
 
@@ -38,15 +38,11 @@ export class ClusterCells implements ManyCells {
     return settled(this.#corked(() => writes.map(write)))
   }
 
-  /** What is sent meanwhile goes out behind it: a system call for each command costs more than the rest. */
+  /** A system call for each command costs more than the rest. */
   #corked<T>(send: () => T): T {
-    const streams = streamsOf(this.#client)
-    for (const stream of streams) stream.cork()
-    try {
-      return send()
-    } finally {
-      for (const stream of streams) stream.uncork()
-    }
+    const nodes = 'nodes' in this.#client ? this.#client.nodes('master') : []
+    for (const node of nodes) new TurnCork(node).hold()
+    return send()
   }
 }
 
@@ -56,12 +52,4 @@ async function settled<T>(all: readonly Promise<T>[]): Promise<readonly (T | und
   if (first?.status === 'rejected' && ends.every(({ status }) => status === 'rejected'))
     throw first.reason
   return ends.map((end) => (end.status === 'fulfilled' ? end.value : undefined))
-}
-
-function streamsOf(client: RedisClient): readonly Writable[] {
-  const nodes = 'nodes' in client ? client.nodes('master') : []
-  return nodes.flatMap((node) => {
-    const { stream } = node as { readonly stream?: Writable | null }
-    return typeof stream?.cork === 'function' ? [stream] : []
-  })
 }

@@ -12,7 +12,7 @@ export interface ServerParts {
   /** The connection to the server as it is now; `undefined` while there is none. */
   readonly node: () => RedisNode | undefined
   /** Has the client of a cluster look where its slots are. */
-  readonly find?: () => Promise<unknown>
+  readonly find?: (() => Promise<unknown>) | undefined
   /** Not one of a cluster, whose client finds the new master by itself. */
   readonly lone: boolean
   /** Of a cluster in a pair: keeps the pair's state, and an era that all cells of the cluster share. */

@@ -224,7 +224,7 @@ export class Servers {
     const { tombstoneTtl, owner, others } = this.#options
     return new Server({
       node,
-      ...(find === undefined ? {} : { find }),
+      find,
       lone: typeof key === 'string',
       ...(typeof key === 'string' ? {} : { head: () => this.#pairHead }),
       question: () => ({
