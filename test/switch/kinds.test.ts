@@ -79,23 +79,29 @@ describe('whoever began after a delete gets nothing from a load that began befor
     expect(await late).toBe('v2')
   })
 
-  test('the delete left a fence instead of a tombstone, and the fill from before it lands', async () => {
-    const loader = world.actor({ machine: 'fenced join' })
-    const deleter = world.actor({ machine: 'fenced join' })
-    const key = world.key()
-    const fill = loader.off.hold('write', 'before')
-    const early = loader.offUser.getOrSet(key, () => 'v1')
-    await fill.reached
-    // What a delete leaves that the files do not take.
-    await deleter.off.ledger!.fence('off', deleter.off.now() + 1000)
+  test.each(['off', 'on'] as const)(
+    'the delete left a fence on the %s side instead of a tombstone, and the fill from before it lands',
+    async (side) => {
+      const loader = world.actor({ machine: `fenced ${side}` })
+      const deleter = world.actor({ machine: `fenced ${side}` })
+      const key = world.key()
+      const user = side === 'off' ? loader.offUser : loader.onUser
+      await user.get(key)
+      const missed = loader[side].calls.read
+      const fill = loader[side].hold('write', 'before')
+      const early = user.getOrSet(key, () => 'v1')
+      await fill.reached
+      // What a delete leaves that the side does not take.
+      await deleter.off.ledger!.fence(side, deleter[side].now() + 1000)
 
-    const late = loader.offUser.getOrSet(key, () => 'v2')
-    await until('it has missed', () => loader.off.calls.read === 2)
-    await new Promise((resolve) => setTimeout(resolve, 20))
-    fill.open()
-    expect(await early).toBe('v1')
-    expect(await late).toBe('v2')
-  })
+      const late = user.getOrSet(key, () => 'v2')
+      await until('it has missed', () => loader[side].calls.read === missed + 2)
+      await new Promise((resolve) => setTimeout(resolve, 20))
+      fill.open()
+      expect(await early).toBe('v1')
+      expect(await late).toBe('v2')
+    },
+  )
 
   test('the load outlived the tombstone', async () => {
     const loader = world.actor({ machine: 'outlived', tombstoneTtl: 100 })

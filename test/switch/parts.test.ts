@@ -6,6 +6,8 @@ import { Boards } from '../../src/switch/truth/boards.ts'
 import { Debts } from '../../src/switch/truth/debts.ts'
 import { MemoryLedger } from '../../src/switch/truth/memory-ledger.ts'
 import { Origin } from '../../src/switch/reads/origin.ts'
+import { GuardedSide } from '../../src/switch/sides/guarded-side.ts'
+import { Upkeep } from '../../src/switch/background/upkeep.ts'
 import { RepeatMisses } from '../../src/telemetry/counts/repeat-misses.ts'
 
 describe('origin', () => {
@@ -192,6 +194,58 @@ test('of two stores that are out, whichever answers within five seconds is told 
   } finally {
     boards.close()
     vi.useRealTimers()
+  }
+})
+
+test.each([false, true])(
+  'what is delivered is pending until the store has taken it: %s',
+  async (done) => {
+    const told: number[] = []
+    const settled: string[] = []
+    const sideOf = (side: 'off' | 'on'): object => ({
+      side,
+      usable: true,
+      backend: { name: 'any', now: () => 5000, tombstoneTtl: 1000 },
+      // By its own clock, of which this process knows an estimate.
+      invalidate: async (_key: string, _successor: string, notBefore: number) => {
+        told.push(notBefore)
+        return { done, existed: false, token: '' }
+      },
+    })
+    const settle = (): boolean => settled.push('k') > 0
+    const debts = {
+      count: (side: string) => (side === 'on' ? 1 - settled.length : 0),
+      list: async () => [{ key: 'k', notBefore: 4000, settle }],
+      handOver: async () => undefined,
+      mendFence: async () => undefined,
+    }
+    const sides = { off: sideOf('off'), on: sideOf('on') }
+    const parts = { sides, debts, intervalMs: 1e9, recorder: { event: () => {} }, notify: () => {} }
+    const upkeep = new Upkeep(parts as never)
+    await upkeep.repay()
+    await upkeep.close()
+    expect(told).toEqual([4000])
+    expect(settled).toEqual(done ? ['k'] : [])
+  },
+)
+
+test('a tombstone may have ended by the clock of the process, or by that of its store', () => {
+  let now = 1_000_000
+  const backend = { name: 'any', tombstoneTtl: 60_000, now: () => now }
+  const parts = { backend, deadlineMs: 100, breaker: {}, recorder: {}, notify: () => {} }
+  const side = new GuardedSide({ side: 'on', ...parts } as never)
+  try {
+    const at = performance.now()
+    expect(side.outlived(at, now)).toBe(false)
+    expect(side.outlived(at - 30_000, now)).toBe(true)
+    now += 30_001
+    expect(side.outlived(at, 1_000_000)).toBe(true)
+    expect(side.outlived(at, 0)).toBe(false)
+    // Set back by an hour while a loader ran.
+    now -= 3_600_000
+    expect(side.outlived(at - 30_000, 1_000_000)).toBe(true)
+  } finally {
+    side.close()
   }
 })
 

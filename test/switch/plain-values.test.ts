@@ -10,6 +10,7 @@ import {
   adaptCache,
   type CacheBackend,
   fileCache,
+  memoryCache,
   type PlainStore,
   redisCache,
 } from '../../src/cache/index.ts'
@@ -505,13 +506,17 @@ describe('plain values in Redis', () => {
     }
   })
 
-  test('files as the other side: what was deleted before Redis was met, or is newer than a copy, stays so', async () => {
+  const stays = 'what was deleted before Redis was met, or is newer than a copy, stays so'
+  test.each(['files', 'memory'])(`%s as the other side: ${stays}`, async (other) => {
     const name = fresh()
     const lone = await startRedis()
     const { port } = new URL(lone.url)
     await lone.kill()
     const cache = createCacheSwitch({
-      off: fileCache({ directory: join(directory, name.replace(':', '')) }),
+      off:
+        other === 'memory'
+          ? memoryCache()
+          : fileCache({ directory: join(directory, name.replace(':', '')) }),
       on: redisCache({ url: lone.url, values: 'plain' }),
       decider: new FixedDecider({ on: 'on' }),
       maxOwed: 1,

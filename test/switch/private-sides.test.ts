@@ -1,10 +1,12 @@
 import { connect, createServer, type Server, type Socket } from 'node:net'
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { memoryCache } from '../../src/cache/index.ts'
 import { readinessOf } from '../../src/app/index.ts'
 import { createTelemetry } from '../../src/telemetry/index.ts'
 import { deferred } from '../support/deferred.ts'
 import { Fleet, type OldSide, type Pod } from '../support/fleet.ts'
+import { GatedBackend } from '../support/gated-backend.ts'
 import { until } from '../support/until.ts'
 
 let fleet: Fleet
@@ -110,6 +112,20 @@ test('a load that began before another machine wrote is not stored', async () =>
     return 'v1'
   })
   expect(loaded).toBe('v1')
+  expect(await reader.offUser.get(key)).toBeUndefined()
+})
+
+test('what another machine writes while a load is being stored is not taken for known', async () => {
+  const off = new GatedBackend(memoryCache({ tombstoneTtl: 60_000 }))
+  const [reader, writer] = [await fleet.pod({ off }), await fleet.pod()]
+  const key = fleet.key()
+  const stored = off.hold('write', 'after')
+  const loading = reader.offUser.getOrSet(key, () => 'v1')
+  await stored.reached
+  await writer.offUser.set(key, 'v2')
+  await reader.told()
+  stored.open()
+  expect(await loading).toBe('v1')
   expect(await reader.offUser.get(key)).toBeUndefined()
 })
 

@@ -55,3 +55,21 @@ test('whoever was left behind is served by Redis again when it has reconnected',
   expect(await left.onUser.get(key)).toBe('v2')
   expect(left.events.filter(({ type }) => type === 'fenced')).toMatchObject([{ side: 'on' }])
 })
+
+test('a machine whose files are gone has Redis begin another era: what was pending there is forgotten', async () => {
+  const options = { prefix: 'emptied:' }
+  const before = world.actor({
+    ...options,
+    machine: 'emptied 1',
+    deadlineMs: { off: 2000, on: 50 },
+  })
+  const key = world.key()
+  await before.onUser.set(key, 'v1')
+  const held = before.on.hold('invalidate', 'before')
+  await before.onUser.delete(key)
+  expect(before.cache.health().on.owed).toBe(1)
+
+  const after = world.actor({ ...options, machine: 'emptied 2' })
+  expect(await after.onUser.get(key)).toBeUndefined()
+  held.open()
+})

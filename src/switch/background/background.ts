@@ -33,12 +33,6 @@ export class Background {
     this.#start(standby, async () => {
       const own = await active.read(key)
       if (own.token !== activeToken) return
-      // A later delete may have left a fence or a pending invalidation there instead of a
-      // tombstone.
-      if (debts.trustedFrom(standby.side, key) !== op.standbyFence) {
-        this.#parts.recorder.event(standby.side, 'mirror_refused')
-        return
-      }
       const stands = debts.stands(op, standby, op.standbyFence)
       const { written } = await standby.write(key, entry, standbyToken, era, stands)
       this.#parts.recorder.event(standby.side, written ? 'mirrored' : 'mirror_refused')

@@ -150,8 +150,7 @@ export class Moves {
     // Asked first: what is checked here must hold at the write.
     if (found.expiresAt === EXPIRY_UNKNOWN) entry = await this.#dated(op, found)
     if (entry === undefined) return NOT_WRITTEN
-    const fenced = this.#debts.trustedFrom(active.side, key) !== op.fence
-    if (fenced || !this.#mayReplace(active, missed) || this.isYoung(op, missed)) return NOT_WRITTEN
+    if (!this.#mayReplace(active, missed) || this.isYoung(op, missed)) return NOT_WRITTEN
     if (!this.#debts.vouchedFor(standby.side)) return NOT_WRITTEN
     const follower = active.side === this.#follower?.side ? this.#follower : undefined
     if (follower?.changedSince(key, op.heardUntil) === true) return NOT_WRITTEN

@@ -108,9 +108,7 @@ export class Coherence extends CoherentReads {
     const { place, key, cell } = op
     if (place === undefined) return NOT_FILLED
     const follower = place.side === this.follower?.side ? this.follower : undefined
-    const changed = follower?.changedSince(key, op.heardUntil) === true
-    // Another fence than at the miss, or the side is out by now, or an invalidation is pending.
-    if (changed || this.debts.trustedFrom(place.side, key) !== op.fence) {
+    if (follower?.changedSince(key, op.heardUntil) === true) {
       this.recorder.event(place.side, 'fill_refused')
       return NOT_FILLED
     }
@@ -145,7 +143,6 @@ export class Coherence extends CoherentReads {
   async #fillOther(op: PinnedOperation, entry: Entry): Promise<void> {
     const { standby, standbyCell: seen, key } = op
     if (op.place !== op.active || seen === undefined || this.follower?.others === true) return
-    if (this.debts.trustedFrom(standby.side, key) !== op.standbyFence) return
     const stands = this.debts.stands(op, standby, op.standbyFence)
     const { written } = await standby.write(key, entry, seen.token, seen.era, stands)
     this.recorder.event(standby.side, written ? 'fill' : 'fill_refused')

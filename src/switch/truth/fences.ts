@@ -10,7 +10,7 @@ import { otherSide, type Side } from '../../side.ts'
 import type { PinnedOperation } from '../operation.ts'
 import type { GuardedSide } from '../sides/guarded-side.ts'
 import { ONE_STORE } from './boards.ts'
-import { Trust } from './trust.ts'
+import { NEVER_TRUSTED, Trust } from './trust.ts'
 
 const RESET_REASON =
   'the store has begun another era, being cleared, replaced or restarted: what is older in it is not trusted'
@@ -64,25 +64,26 @@ export class Fences extends Trust {
    * of its own.
    */
   fencedBefore(side: Side, key?: string): number {
+    const { backend } = this.parts.sides[side]
+    const since = key === undefined ? 0 : (backend.since?.(key) ?? 0)
     try {
-      return this.#fenceOf(side, key)
+      return Math.max(this.memory.fencedBefore(side), since, this.ledger.fencedBefore(side))
     } catch (error) {
       return this.cannotRead(error)
     }
   }
 
   /**
-   * For a store that writes when its turn has come (`WriteOptions.stands`): whether the side's fence is still
-   * the one of the miss, and that still counts. Who raised another one reckoned with its own deadline, and others
-   * may wait for longer.
+   * What a conditional write asks before it is sent, and once more when its turn has come (`WriteOptions.stands`):
+   * whether the side's fence is still the one of the miss, which still counts. A later delete may have left a fence
+   * or a pending invalidation instead of a tombstone; who raised a fence reckoned with its own deadline.
    */
   stands(op: PinnedOperation, place: GuardedSide, fence: number): () => boolean {
-    return () => op.isRecent(place) && this.#fenceOf(place.side, op.key) === fence
-  }
-
-  #fenceOf(side: Side, key?: string): number {
-    const since = key === undefined ? 0 : (this.parts.sides[side].backend.since?.(key) ?? 0)
-    return Math.max(this.memory.fencedBefore(side), since, this.ledger.fencedBefore(side))
+    const { side } = place
+    return () => {
+      if (!op.isRecent(place) || this.trustedFrom(side, op.key) === NEVER_TRUSTED) return false
+      return this.fencedBefore(side, op.key) === fence
+    }
   }
 
   /**
