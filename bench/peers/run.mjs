@@ -27,7 +27,7 @@ const SECTIONS = [
   'operator',
 ]
 /** Which are run when they are asked for, or a part of them: they take minutes. */
-const MORE = ['growth']
+const MORE = ['growth', 'majors']
 const PARTS = ['inFlight', 'entries', 'processes', 'machines', 'pairs', 'outage']
 const IN_PARTS = PARTS.map((part) => `growth.${part}`)
 /** What takes longer is ended, with all that it has started, and said. */
