@@ -127,6 +127,11 @@ export interface CacheBackend {
   /** Names the cells of this store where several caches share a server: its prefix. @default '' */
   readonly space?: string
   /**
+   * Names where the cells are: two backends of this process with the same name certainly share them all, which is
+   * refused for caches of different names. `''`: that is not known, or no fault. @default ''
+   */
+  readonly place?: string
+  /**
    * Where the backend's warnings go, those of its creation included; the switch makes events of them.
    * Without a listener they go to stderr.
    */

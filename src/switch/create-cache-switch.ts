@@ -12,7 +12,7 @@ import {
 import { Background } from './background/background.ts'
 import { Boards } from './truth/boards.ts'
 import { type CacheSwitch, SwitchedCache } from './cache-switch.ts'
-import { checkOptions } from './check-options.ts'
+import { checkOptions, checkPlaces, notePlaces } from './check-options.ts'
 import { Coherence } from './truth/coherence.ts'
 import { Debts } from './truth/debts.ts'
 import { eventOf, logEvent, type Notify } from './events.ts'
@@ -44,6 +44,9 @@ const SETTLE_MS = 1000
  */
 export function createCacheSwitch(options: CacheSwitchOptions & FlagChoice): CacheSwitch {
   checkOptions(options)
+  const name = options.name ?? 'cache'
+  const backends = [options.off, options.on]
+  checkPlaces(name, backends)
   const recorder = options.telemetry ?? noTelemetry
   const listener = safeListener('onEvent', options.onEvent ?? logEvent)
   const tell: Notify = (notice) => listener(eventOf(notice))
@@ -52,7 +55,6 @@ export function createCacheSwitch(options: CacheSwitchOptions & FlagChoice): Cac
   const notify: Notify = (notice) => {
     if (!closing) tell(notice)
   }
-  const name = options.name ?? 'cache'
 
   const decider = deciderOf(options, name, ({ level, message }) =>
     notify({ type: 'flags', level, detail: message }),
@@ -68,7 +70,6 @@ export function createCacheSwitch(options: CacheSwitchOptions & FlagChoice): Cac
     })
   const sides = { off: guard('off'), on: guard('on') }
   const ledger = options.off.ledger ?? options.on.ledger
-  const backends = [options.off, options.on]
   const haveBoards = ledger === undefined && backends.every(({ board }) => board !== undefined)
   const pair = pairOf(name, backends)
   for (const side of ['off', 'on'] as const) {
@@ -182,6 +183,8 @@ export function createCacheSwitch(options: CacheSwitchOptions & FlagChoice): Cac
     registerFlagGauges({ recorder, decider, flag: options.flag }),
   ]
 
+  const leavePlaces = notePlaces(name, backends)
+
   return new SwitchedCache({
     name,
     sides,
@@ -207,6 +210,7 @@ export function createCacheSwitch(options: CacheSwitchOptions & FlagChoice): Cac
     },
     close: async () => {
       closing = true
+      leavePlaces()
       await underWay.close()
       for (const stop of unsubscribe) stop?.()
       for (const remove of removeGauges) remove()

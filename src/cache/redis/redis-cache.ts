@@ -19,6 +19,7 @@ import { digestOf } from '../plain-value.ts'
 import { type OnWarning, Warnings } from '../warn.ts'
 import { RedisBoard } from './pair/board.ts'
 import { ClusterBoard } from './pair/cluster-board.ts'
+import { databaseName } from './connection/address.ts'
 import { unsafeClient } from './connection/check-client.ts'
 import { warnOfLosses } from './connection/client-events.ts'
 import { givenClient } from './clients/given.ts'
@@ -73,6 +74,8 @@ const REFUSED = /\bNOPERM\b|can't run this command|permissions/u
 
 interface Connection {
   readonly client: RedisClient
+  /** What the application passed, or the client itself. */
+  readonly given: object
   readonly disconnect: () => void
 }
 
@@ -82,7 +85,7 @@ function connectionOf(options: RedisCacheOptions, onWarning: OnWarning): Connect
     const { client, findings } = givenClient(options.client)
     const unsafe = unsafeClient(findings)
     if (unsafe !== undefined) onWarning(unsafe)
-    return { client, disconnect: () => undefined }
+    return { client, given: options.client, disconnect: () => undefined }
   }
   const address = parseRedisUrl(options.url)
   const client = createClient(address)
@@ -92,11 +95,12 @@ function connectionOf(options: RedisCacheOptions, onWarning: OnWarning): Connect
     stopWarning()
     client.disconnect()
   }
-  return { client, disconnect }
+  return { client, given: client, disconnect }
 }
 
 class RedisCache extends CellReads implements CacheBackend {
   readonly name: string
+  readonly #given: object
   readonly #disconnect: () => void
   readonly #scripts: Scripts
   #asked: RightsQuestion
@@ -117,7 +121,7 @@ class RedisCache extends CellReads implements CacheBackend {
 
   constructor(
     name: string,
-    { client, disconnect }: Connection,
+    { client, given, disconnect }: Connection,
     layout: CellLayout,
     tombstoneTtl: number,
     warnings: Warnings,
@@ -126,6 +130,7 @@ class RedisCache extends CellReads implements CacheBackend {
     this.name = name
     this.outsiders = layout.outsiders
     this.#asked = { prefix: layout.ownPrefix, paired: false, plain: layout.outsiders }
+    this.#given = given
     this.#disconnect = disconnect
     const failure = (error: unknown): SwitchbackError => this.#writeFailure(error)
     this.#scripts = new Scripts(client, this.servers, () => Math.ceil(this.tombstoneTtl), failure)
@@ -285,6 +290,13 @@ class RedisCache extends CellReads implements CacheBackend {
 
   get space(): string {
     return this.layout.space
+  }
+
+  /** Plain values have the application's own keys, which do not meet however many caches use them. */
+  get place(): string {
+    if (this.outsiders) return ''
+    const prefix = keyPrefixOf(this.client) + this.layout.prefix
+    return `${databaseName(this.client, this.#given)} ${prefix}`
   }
 
   onEra(listener: EraListener): () => void {
