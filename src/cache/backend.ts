@@ -208,8 +208,11 @@ export interface Heard {
   readonly again: boolean
   /** This process had heard another era of this server before. */
   readonly changed: boolean
-  /** Other machines use the store, each with a side of its own; `met`: that was news to the store. @default none */
-  readonly others?: 'met' | 'known'
+  /**
+   * Other machines use the store, each with a side of its own; `met`: that was news to the store; `perhaps`: this
+   * one is new, and it is not yet known whether the one before it is gone. @default none
+   */
+  readonly others?: 'met' | 'known' | 'perhaps'
   /** What {@link Membership.stand} said before the question was sent. */
   readonly asked?: Stand | undefined
 }

@@ -81,7 +81,7 @@ export function createCacheSwitch(options: CacheSwitchOptions & FlagChoice): Cac
     backend.join?.({
       pair,
       owner: () => ledger?.place ?? '',
-      others: () => follower?.others === true,
+      others: () => follower?.noted === true,
       stand: () => debts.stand(side),
       paired: haveBoards,
       readable: (payload) => values.decode(payload) !== undefined,

@@ -71,11 +71,30 @@ describe('while no process of the machine runs', () => {
     expect(await later.onUser.get(key)).toBe('v2')
   })
 
+  test('nor does one whose files are deleted time and again: it is not taken for others', async () => {
+    const key = world.key()
+    for (const round of [1, 2, 3]) {
+      const actor = await begin({ machine: 'again', deadlineMs: { off: 2000, on: 200 } })
+      expect(await actor.onUser.get(key)).toBeUndefined()
+      await actor.onUser.set(key, `v${round}`)
+      world.redis.freeze()
+      await actor.offUser.set(key, 'newer')
+      expect(actor.cache.health().on.owed).toBe(1)
+      await actor.cache.close()
+      rmSync(join(world.directory, 'again'), { recursive: true })
+      world.redis.thaw()
+      expect(actor.events.map(({ type }) => type)).not.toContain('others-met')
+    }
+  })
+
   test('in a fleet it does: others would have to load all anew whenever a machine is added', async () => {
     const key = world.key()
     const options = { prefix: 'fleet of files:' }
-    await begin({ ...options, machine: 'two' })
+    const first = await begin({ ...options, machine: 'two' })
     const second = await begin({ ...options, machine: 'three' })
+    for (const { events } of [first, second]) {
+      await until('they have met', () => events.some(({ type }) => type === 'others-met'))
+    }
     await second.onUser.set(key, 'v1')
     const third = await begin({ ...options, machine: 'four' })
     expect(await third.onUser.get(key)).toBe('v1')

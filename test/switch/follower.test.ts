@@ -324,7 +324,7 @@ test('a store that refuses to be followed is reported, and the value used as bef
 })
 
 describe('a machine with files', () => {
-  const heard = (others?: 'met' | 'known'): Heard =>
+  const heard = (others?: 'met' | 'known' | 'perhaps'): Heard =>
     ({ ...(others && { others }), asked: { era: 1, fence: 0, at: now() } }) as Heard
   const ledger = { others: false, meetOthers: vi.fn<() => void>() }
 
@@ -337,6 +337,21 @@ describe('a machine with files', () => {
     expect(alone.follower.health()).toBeUndefined()
     expect(alone.follower.reach).toBe('all')
     alone.follower.close()
+  })
+
+  test('that may have met others follows them, and says so once it is known', () => {
+    const meetOthers = vi.fn<() => void>()
+    const one = new Stage({ others: false, meetOthers })
+    one.follower.heard(heard('perhaps'))
+    expect([one.follower.others, one.follower.noted]).toEqual([true, false])
+    one.follower.heard(heard())
+    expect([one.follower.others, one.follower.noted]).toEqual([true, false])
+    expect([meetOthers.mock.calls.length, one.events.length]).toEqual([0, 0])
+    one.follower.heard(heard('known'))
+    one.follower.heard(heard('known'))
+    expect(one.follower.noted).toBe(true)
+    expect([meetOthers.mock.calls.length, one.events.length]).toEqual([1, 1])
+    one.follower.close()
   })
 
   test('that meets others doubts what it has since it was last known to be alone', async () => {

@@ -60,7 +60,9 @@ export class Follower {
   #following: Following = NOBODY
   /** No other machine has written to the shared store, and none can without being noticed. */
   #alone = true
-  /** That was so for sure at this time. */
+  /** Others are known, and the ledger too knows of them. */
+  #noted = false
+  /** This process was alone for sure at this time. */
   #aloneAt = Number.NEGATIVE_INFINITY
   readonly #known = new Map<string, Known>()
   /** The number of the last change of each name, the oldest first. */
@@ -86,25 +88,33 @@ export class Follower {
     this.#timer = setInterval(() => this.#watch(), PROOF_MS).unref()
     // Nobody sees what another process has in its memory.
     const { ledger } = parts.own.backend
-    if (ledger === undefined || ledger.others === true) this.#meetOthers()
+    this.#noted = ledger === undefined || ledger.others === true
+    if (this.#noted) this.#meetOthers()
   }
 
-  /** Whether other machines are known to use the shared store. */
+  /** Whether other machines may use the shared store. */
   get others(): boolean {
     return !this.#alone
+  }
+
+  /** Whether it is known that they do. */
+  get noted(): boolean {
+    return this.#noted
   }
 
   /** The shared store has reported who uses it. */
   heard({ others, asked, changed }: Heard): void {
     if (changed) this.#lost = true
-    if (!this.#alone) return
+    if (this.#noted) return
     if (others === undefined) {
-      this.#aloneAt = asked?.at ?? this.#aloneAt
+      if (this.#alone) this.#aloneAt = asked?.at ?? this.#aloneAt
       return
     }
+    if (this.#alone) this.#meetOthers()
+    if (others === 'perhaps') return
+    this.#noted = true
     const { notify, own, shared } = this.#parts
     own.backend.ledger?.meetOthers?.()
-    this.#meetOthers()
     const detail = `other machines use ${shared.backend.name} too, under the same prefix: from now on ${own.backend.name} follows what they write there. If they are another application, give each its own prefix`
     notify({ type: 'others-met', side: own.side, backend: own.backend.name, detail })
   }

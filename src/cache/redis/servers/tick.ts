@@ -3,7 +3,10 @@ import { type BoardState, CALM_MS, type Heard, LICENCE_MS, type Word } from '../
 import type { RedisNode } from '../connection/client.ts'
 import { evaluate, script, type Script } from '../scripts.ts'
 
-/** For how long after its last sign of life a machine counts as running, where a new one takes its place. */
+/**
+ * For how long after its last sign of life a machine counts as running, where a new one takes its place: it may be
+ * that one, with new files. If it does run, it says so within a second.
+ */
 const OWNER_MS = 3000
 
 /**
@@ -38,13 +41,18 @@ before = tonumber(before[1] or 0)
 local last = redis.pcall('HSET', K, 'last', num(now))
 if type(last) == 'table' and last.err and not string.find(last.err, 'OOM', 1, true) then return last end
 local me = redis.call('HMGET', K, 'id', 'era', 'since', 'ttl', 'owner', 'seen',
-  'licence', 'peer', 'said', 'owing', 'noted', 'n', 'others', 'board', 'adopted')
+  'licence', 'peer', 'said', 'owing', 'noted', 'n', 'others', 'board', 'adopted', 'came')
 local owner, others = ARGV[4], me[13] or ''
 if others == '' then
   local another = owner ~= '' and me[5] and me[5] ~= owner
+  local function recent(at) return at and now - tonumber(at) < ${OWNER_MS} end
   if ARGV[9] == 'others' then others = '1'
-  elseif another and (ARGV[9] ~= 'new' or now - tonumber(me[6] or 0) < ${OWNER_MS}) then others = 'met' end
-  if others ~= '' then redis.pcall('HSET', K, 'others', '1') end
+  elseif another and ARGV[9] ~= 'new' then others = 'met'
+  elseif another and recent(me[6]) then
+    others = 'perhaps'
+    redis.pcall('HSET', K, 'came', num(now))
+  elseif recent(me[16]) then others = 'perhaps' end
+  if others == '1' or others == 'met' then redis.pcall('HSET', K, 'others', '1') end
 end
 if owner ~= '' then redis.pcall('HSET', K, 'owner', owner, 'seen', num(now)) end
 local ttl = math.max(tonumber(me[4] or 0), tonumber(ARGV[3]))
@@ -209,6 +217,6 @@ export async function tick(
     owed: Number(owed),
     peer,
     adopted: adopted === '1',
-    ...(met !== '' && { others: met === 'met' ? 'met' : 'known' }),
+    ...(met !== '' && { others: met === '1' ? 'known' : (met as 'met' | 'perhaps') }),
   }
 }
