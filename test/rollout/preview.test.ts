@@ -217,6 +217,43 @@ describe('preview', () => {
     )
   })
 
+  it.each(['david,pro', 'David;pro', 'DAVID,pro', 'grid\t1', 'sid,a', 'madrid,x', 'Ingrid,y'])(
+    'takes %j for a user: no column is called so',
+    async (line) => {
+      const read: User[] = []
+      const input = Readable.from([Buffer.from(`${line}\nb,pro\n`)], { objectMode: false })
+      for await (const users of parseUsers(input)) read.push(...users)
+      expect(read).toEqual([line, 'b,pro'])
+    },
+  )
+
+  const columns = [
+    'userId',
+    'UserID',
+    'user_id',
+    'USER_ID',
+    'id',
+    'Id',
+    'ID',
+    'customerId',
+    'userid',
+  ]
+  it.each([
+    ...columns,
+    'UUID',
+    'Email',
+    'externalUserId',
+    'User Id',
+    'TARGETING_KEY',
+    'targetingkey',
+  ])('takes %j before others for a column', async (column) => {
+    const input = Readable.from([Buffer.from(`${column},plan\n7,pro\n`)], { objectMode: false })
+    const reading = async (): Promise<void> => {
+      for await (const users of parseUsers(input)) expect(users).toEqual([])
+    }
+    await expect(reading()).rejects.toThrow('line 1 is not a user')
+  })
+
   it('takes as a key what only has such words and signs in it', async () => {
     const keys = [
       'david',

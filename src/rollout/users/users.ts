@@ -59,12 +59,16 @@ const NO_USER = /^["[]|^(?:null|true|false)$|[\0\uFFFD]/u
 /** The first line of a table: the name of a column that has ids, alone or before others. */
 function isHeader(line: string): boolean {
   const [first = '', ...others] = line.split(/[,;\t]/)
-  const names = others.length === 0 ? COLUMN : ANY_COLUMN
-  return names.test(first.trim())
+  const name = first.trim()
+  if (COLUMN.test(name)) return true
+  return others.length > 0 && (ID_COLUMN.test(name) || WORD_COLUMN.test(name))
 }
 
 const COLUMN = /^(?:[A-Za-z]+[_ -](?:id|Id|ID)|[a-z]+(?:Id|ID)|id|ID|uuid|targeting_?[kK]ey)$/u
-const ANY_COLUMN = new RegExp(`${COLUMN.source}|^(?:user|name|email|key)$`, 'iu')
+/** Before others also in any case, but never whatever ends in these letters: david is a user. */
+const ID_COLUMN = /^[A-Za-z]*[a-z](?:Id|ID)$/u
+const WORD_COLUMN =
+  /^(?:(?:user|customer|account|member|client|tenant)?id|uuid|guid|targeting[_ -]?key|user|name|email|key)$/iu
 
 function noUser(line: string, number: number): SwitchbackError {
   return new SwitchbackError('SB_USERS_INVALID', `line ${number} is not a user: ${quote(line)}`, {
