@@ -726,7 +726,7 @@ export const mutations = [
     from: '(foreign === true || !named)',
     to: '(foreign === true || (named && !named))',
     rule: 'movesLand',
-    tests: [privateSides('FLUSHALL')],
+    tests: [privateSides('that nobody has heard of')],
   },
   {
     name: 'a store with the invalidation pending settles a doubt',

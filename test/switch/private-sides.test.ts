@@ -142,6 +142,21 @@ test('FLUSHALL: what was known before is not confirmed by there being nothing', 
   expect(await reader.onUser.get(key)).toBeUndefined()
 })
 
+test('FLUSHALL that nobody has heard of: only the script that would move a value there knows', async () => {
+  const path = await deafPath()
+  try {
+    const [reader, writer] = [await fleet.pod({ port: path.port }), await fleet.pod()]
+    const key = fleet.key()
+    await reader.offUser.set(key, 'v1')
+    path.deafen()
+    await writer.onUser.set(key, 'v2')
+    await fleet.redis.command('FLUSHALL')
+    expect(await reader.onUser.get(key)).toBeUndefined()
+  } finally {
+    await path.close()
+  }
+})
+
 test('a connection that has become deaf proves nothing: Redis is asked', async () => {
   const path = await deafPath()
   const telemetry = createTelemetry()
