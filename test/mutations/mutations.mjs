@@ -1029,6 +1029,7 @@ export const mutations = [
     to: '(foreign === true ? 0 : 0)',
     args: REAL,
     tests: [{ file: 'test/switch/foreign-data.test.ts' }],
+    safe: 'a repayment beside it waits for the slowest fill too; where it is gone, its tombstone refuses that fill',
   },
   {
     name: 'the script of a tombstone does not look whether it is too early',
