@@ -77,7 +77,7 @@ export async function bundle({ root, build, out }) {
     },
   )
   const page = join(cli, 'page')
-  await make({ input: { main: 'src/control/page/main.ts' }, platform: 'browser' }, { dir: page })
+  await make({ input: { main: 'src/control/page/page.ts' }, platform: 'browser' }, { dir: page })
   for (const [from, to] of [
     ['uPlot.iife.min.js', 'uplot.js'],
     ['uPlot.min.css', 'uplot.css'],

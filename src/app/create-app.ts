@@ -12,7 +12,7 @@ import { reportRequests } from './http/request-report.ts'
 import { resource } from './http/resource.ts'
 import type { UserRepository } from './users/user-repository.ts'
 import { userRoutes } from './users/user-routes.ts'
-import { Users } from './users/users.ts'
+import { Users } from './users/cached-users.ts'
 
 export interface AppOptions {
   readonly cache: CacheSwitch

@@ -15,9 +15,9 @@ import {
 } from './call/call.ts'
 import type { CallSide } from './call/call-side.ts'
 import type { CallInfo, CallStage } from './options.ts'
-import type { MethodPlan } from './call/plan.ts'
+import type { MethodPlan } from './call/method-plan.ts'
 import type { Shadow } from './shadow/shadow.ts'
-import { isStream, overlay, relay } from './call/streams.ts'
+import { isStream, overlay, relay } from './call/relayed-streams.ts'
 
 /** A user whose decision is made, for all calls on their behalf. */
 export interface Pinned {

@@ -18,10 +18,10 @@ import {
 } from '../telemetry/index.ts'
 import { Calls, type Pinned } from './calls.ts'
 import { CallSide } from './call/call-side.ts'
-import { checkOptions } from './check-options.ts'
+import { checkOptions } from './check-switch-options.ts'
 import { CALL_STAGES, type SwitchOptions } from './options.ts'
 import { requireFreeName, takeName } from './names.ts'
-import { type GivenMethod, type MethodPlan, planOf, requireThat } from './call/plan.ts'
+import { type GivenMethod, type MethodPlan, planOf, requireThat } from './call/method-plan.ts'
 import { Shadow } from './shadow/shadow.ts'
 import { switched } from './switched.ts'
 

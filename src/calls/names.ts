@@ -1,5 +1,5 @@
 import { noTelemetry, type Recorder } from '../telemetry/index.ts'
-import { requireThat } from './call/plan.ts'
+import { requireThat } from './call/method-plan.ts'
 
 /** Names in use, by what counts them. */
 const TAKEN = new WeakMap<Recorder, Set<string>>()

@@ -1,6 +1,6 @@
 import type { DecisionContext } from '../flags/index.ts'
 import type { Calls } from './calls.ts'
-import type { MethodPlan } from './call/plan.ts'
+import type { MethodPlan } from './call/method-plan.ts'
 
 const CONTEXT = Symbol('context')
 

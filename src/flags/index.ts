@@ -1,7 +1,7 @@
 // Flags: asks OpenFeature which side serves a user. Sets up the provider from the environment,
 // finds the evaluation context, and remembers decisions, so that a known user costs no evaluation
 // and keeps the side when the flag service is gone. Only reads flags; `rollout` edits them.
-export type { ClientChoice } from './client.ts'
+export type { ClientChoice } from './openfeature-client.ts'
 export { deciderOf } from './decide/choice.ts'
 export type { FlagChoice } from './decide/choice.ts'
 export type { ConfigurationState, FlagConfiguration, Refusal } from './source/configuration.ts'
@@ -18,7 +18,7 @@ export type {
 export type { FlagsEvent, OnFlagsEvent } from './flags-event.ts'
 export { FileProvider } from './source/file-provider.ts'
 export type { FileProviderOptions } from './source/file-provider.ts'
-export { registerFlagGauges } from './gauges.ts'
+export { registerFlagGauges } from './flag-gauges.ts'
 export { readFlagdEnvironment } from './flagd/flagd-environment.ts'
 export type { Environment } from './environment.ts'
 export type { FlagdSettings } from './flagd/flagd-environment.ts'

@@ -1,8 +1,8 @@
 import { ProviderEvents } from '@openfeature/server-sdk'
 import { quote } from '../errors.ts'
-import { clientOf } from './client.ts'
-import type { ClientChoice } from './client.ts'
-import { evaluateString } from './decide/evaluation.ts'
+import { clientOf } from './openfeature-client.ts'
+import type { ClientChoice } from './openfeature-client.ts'
+import { evaluateString } from './decide/provider-evaluation.ts'
 import { safely } from './flags-event.ts'
 import type { OnFlagsEvent } from './flags-event.ts'
 

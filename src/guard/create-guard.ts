@@ -11,13 +11,13 @@ import { Notifier } from './notify/notifier.ts'
 import { receiversOf } from './notify/receivers.ts'
 import type { Plan } from './plan/plan.ts'
 import { prometheusSource } from './samples/prometheus-api.ts'
-import { replicaSource } from './samples/replicas.ts'
-import type { Selector } from './samples/selector.ts'
-import type { MetricsSource } from './samples/source.ts'
+import { replicaSource } from './samples/replica-source.ts'
+import type { Selector } from './samples/metric-selector.ts'
+import type { MetricsSource } from './samples/metrics-source.ts'
 import { publishStatus } from './status/status-file.ts'
 import type { GuardStatus } from './status/status.ts'
-import { flagStore } from './act/flag-store.ts'
-import { viewOf } from './status/view.ts'
+import { flagStore } from './act/flag-state-store.ts'
+import { viewOf } from './status/guard-summary.ts'
 
 export interface CreateGuardOptions {
   readonly plan: Plan

@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { isSwitchbackError, messageOf, SwitchbackError } from '../errors.ts'
 import type { Split } from './act/actuator.ts'
-import { RolloutDriver } from './act/driver.ts'
+import { RolloutDriver } from './act/rollout-driver.ts'
 import { Eyes } from './watch/eyes.ts'
 import { FlagLook } from './watch/flag-look.ts'
 import type { GuardOptions } from './options.ts'

@@ -30,9 +30,9 @@ export { type Incident, Judge } from './rule/index.ts'
 export { prometheusSource, type PrometheusSourceOptions } from './samples/prometheus-api.ts'
 export { quantile } from './samples/quantile.ts'
 export type { ArmReading, Reading, Selected } from './samples/reading.ts'
-export { replicaSource, type ReplicaSourceOptions } from './samples/replicas.ts'
-export { parseSelector } from './samples/selector.ts'
-export type { MetricsSource, Poll } from './samples/source.ts'
+export { replicaSource, type ReplicaSourceOptions } from './samples/replica-source.ts'
+export { parseSelector } from './samples/metric-selector.ts'
+export type { MetricsSource, Poll } from './samples/metrics-source.ts'
 export { HEARD_WITHIN_MS } from './status/status-file.ts'
 export {
   fileStore,

@@ -3,7 +3,7 @@ import type { AuditEntry } from './status/audit.ts'
 import type { Lease } from './act/lease.ts'
 import type { Notifier } from './notify/notifier.ts'
 import type { Plan } from './plan/plan.ts'
-import type { MetricsSource } from './samples/source.ts'
+import type { MetricsSource } from './samples/metrics-source.ts'
 import type { GuardStatus } from './status/status.ts'
 import type { StateStore } from './act/state-store.ts'
 

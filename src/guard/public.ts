@@ -11,12 +11,12 @@ export type { CustomMetric, Limit, NotifyPlan, Plan, ReceiverPlan, Sources } fro
 export type { GuardMessage, NotifyOn } from './notify/message.ts'
 export { parsePlan } from './plan/parse.ts'
 export type { Watched } from './samples/reading.ts'
-export type { Selector } from './samples/selector.ts'
+export type { Selector } from './samples/metric-selector.ts'
 export type { GuardPosition, GuardStatus, ToldIncident } from './status/status.ts'
 export { readStatus } from './status/status-file.ts'
 export type { PublishedStatus } from './status/status-file.ts'
-export { viewOf } from './status/view.ts'
-export type { GuardMode, GuardSummary } from './status/view.ts'
+export { viewOf } from './status/guard-summary.ts'
+export type { GuardMode, GuardSummary } from './status/guard-summary.ts'
 export type { RunningGuard } from './guard.ts'
 export type {
   Answer,
@@ -28,9 +28,9 @@ export type {
   Sight,
   Verdict,
 } from './rule/index.ts'
-export type { Failure } from './samples/source.ts'
+export type { Failure } from './samples/metrics-source.ts'
 export type { Paused, Phase } from './act/state-store.ts'
-export type { WorstReplica } from './rule/evidence/evidence.ts'
+export type { WorstReplica } from './rule/evidence/e-process.ts'
 export type { Waits } from './rule/verdict.ts'
 export type { Share } from './rule/words.ts'
 export type { Series } from '../scrape/index.ts'

@@ -55,7 +55,7 @@ export {
   type OfrepClient,
   parseFlagdUrl,
   type Served,
-} from './confirm/ofrep.ts'
+} from './confirm/ofrep-client.ts'
 export { addPilot, pilotsOf, removePilot } from './edits/pilot.ts'
 export { type Moved, preview, type Preview, type PreviewOptions } from './users/preview.ts'
 export { findProbes, type Probe, type Probes } from './users/probes.ts'
@@ -71,7 +71,7 @@ export type { LineChange } from './file/edit.ts'
 export type { Expectation } from './users/expectation.ts'
 export type { ConditionStep, DecidingLine, RuleLine } from './users/explain.ts'
 export type { FileLock } from './file/lock.ts'
-export type { OfrepOptions } from './confirm/ofrep.ts'
+export type { OfrepOptions } from './confirm/ofrep-client.ts'
 export type { PilotOptions } from './edits/pilot.ts'
 export type { ProbeSearch } from './users/probes.ts'
 export type { ReadOptions } from './file/read.ts'

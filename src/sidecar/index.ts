@@ -3,5 +3,5 @@
 // one. `test/flagd` holds both to the same expectations, and the sidecar to recorded answers of
 // flagd.
 export { startSidecar } from './sidecar.ts'
-export type { SidecarLogEntry } from './flags/flags-file.ts'
+export type { SidecarLogEntry } from './flags/watched-flags-file.ts'
 export type { Sidecar, SidecarOptions, SidecarPorts } from './sidecar.ts'

@@ -7,7 +7,7 @@ import type { Follower } from './truth/follower.ts'
 import type { CacheHealth } from './sides/health.ts'
 import type { OnOperation } from './operation.ts'
 import { closedError } from './background/under-way.ts'
-import { CallerView, type ViewParts } from './view.ts'
+import { CallerView, type ViewParts } from './cache-view.ts'
 
 /** The operations of a cache, on behalf of one caller. */
 export type CacheView = Omit<CacheService, 'close' | typeof Symbol.asyncDispose>

@@ -12,7 +12,7 @@ import {
 import { Background } from './background/background.ts'
 import { Boards } from './truth/boards.ts'
 import { type CacheSwitch, SwitchedCache } from './cache-switch.ts'
-import { checkOptions, checkPlaces, notePlaces } from './check-options.ts'
+import { checkOptions, checkPlaces, notePlaces } from './check-cache-switch-options.ts'
 import { Coherence } from './truth/coherence.ts'
 import { Debts } from './truth/debts.ts'
 import { eventOf, logEvent, type Notify } from './events.ts'

@@ -4,5 +4,5 @@
  */
 export * from './public.ts'
 export { registerCoherenceGauges, type Stage } from './gauges/coherence-gauges.ts'
-export { Comparisons } from './counts/comparisons.ts'
+export { Comparisons } from './counts/comparison-counts.ts'
 export { FLAGS_UP, registerHealthGauges, registerSideGauges } from './gauges/health-gauges.ts'

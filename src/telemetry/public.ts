@@ -4,7 +4,7 @@
  *
  * @packageDocumentation
  */
-export type { CallComparison, CallOutcome, CallRecorder } from './counts/calls.ts'
+export type { CallComparison, CallOutcome, CallRecorder } from './counts/call-counts.ts'
 export type { DecisionCount } from './counts/decisions.ts'
 export { evaluationHook } from './evaluation-hook.ts'
 export type {

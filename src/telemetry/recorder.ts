@@ -1,5 +1,5 @@
 import type { Side } from '../side.ts'
-import type { CallRecorder } from './counts/calls.ts'
+import type { CallRecorder } from './counts/call-counts.ts'
 import type { LabelledValue } from './gauges/gauges.ts'
 
 /** The operation that business code called. */

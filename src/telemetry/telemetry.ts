@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto'
 import { checkNames, type NamesOf } from '../options.ts'
-import { type CallRecorder, CallsCounts, merged } from './counts/calls.ts'
+import { type CallRecorder, CallsCounts, merged } from './counts/call-counts.ts'
 import { Counts } from './counts/counts.ts'
 import { renderPrometheus } from './output/prometheus.ts'
 import { snapshotFamilies } from './output/families.ts'

@@ -1,7 +1,7 @@
 import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { describe, expect, it, onTestFinished } from 'vitest'
-import { KubernetesApi } from '../../src/cli/kubernetes/api.ts'
+import { KubernetesApi } from '../../src/cli/kubernetes/kubernetes-api.ts'
 import { findCluster } from '../../src/cli/kubernetes/kubeconfig.ts'
 import { GuardLease, guardLeasePath } from '../../src/cli/places/guard-lease.ts'
 import { openPlace } from '../../src/cli/places/open-place.ts'

@@ -3,7 +3,7 @@ import { describe, expect, test } from 'vitest'
 import { parse } from 'yaml'
 import { createSwitch } from '../../src/calls/index.ts'
 import type { FlagDecider } from '../../src/flags/index.ts'
-import { registerFlagGauges } from '../../src/flags/gauges.ts'
+import { registerFlagGauges } from '../../src/flags/flag-gauges.ts'
 import { registerCoherenceGauges } from '../../src/telemetry/gauges/coherence-gauges.ts'
 import {
   registerHealthGauges,

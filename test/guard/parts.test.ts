@@ -13,7 +13,7 @@ import {
   readStatus,
 } from '../../src/guard/index.ts'
 import type { AuditEntry, GuardState, GuardStatus, RunningGuard } from '../../src/guard/index.ts'
-import { flagStore } from '../../src/guard/act/flag-store.ts'
+import { flagStore } from '../../src/guard/act/flag-state-store.ts'
 import type { FlagsPlace } from '../../src/rollout/index.ts'
 import { deploy, directory } from './deployment.ts'
 import type { Deployment } from './deployment.ts'

@@ -760,7 +760,7 @@ export const mutations = [
   },
   {
     name: 'the connection of a follower is believed in any era',
-    file: 'src/cache/redis/pair/follower.ts',
+    file: 'src/cache/redis/pair/redis-following.ts',
     from: "return this.#era !== '' && this.#era === this.#parts.server.heard?.name",
     to: "return this.#era !== ''",
     safe: 'each question names the era, and a flush ends the connection: it only lasts until the next proof',
@@ -1287,7 +1287,7 @@ export const mutations = [
   // ---- src/switch/namespace.ts
   {
     name: 'namespace: each user has the generations from a side of their own',
-    file: 'src/switch/view.ts',
+    file: 'src/switch/cache-view.ts',
     from: '{ ...this.#caller, side: generations.side }',
     to: '{ ...this.#caller }',
     args: NAMESPACE,
@@ -1295,7 +1295,7 @@ export const mutations = [
   },
   {
     name: 'namespace: the other side has no copy of its generation',
-    file: 'src/switch/view.ts',
+    file: 'src/switch/cache-view.ts',
     from: "const ON_BOTH = { current: 'mirror' } as const",
     to: "const ON_BOTH = { current: 'invalidate' } as const",
     args: NAMESPACE,
@@ -1308,7 +1308,7 @@ export const mutations = [
   },
   {
     name: 'namespace: its generation ends with the default TTL',
-    file: 'src/switch/view.ts',
+    file: 'src/switch/cache-view.ts',
     from: 'values.encode(value), Number.POSITIVE_INFINITY, values',
     to: 'values.encode(value), values.ttlOf(undefined), values',
     args: NAMESPACE,

@@ -13,7 +13,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { afterAll, beforeAll, expect, it } from 'vitest'
-import { nodeDriver } from '../../src/cache/file/sqlite/driver.ts'
+import { nodeDriver } from '../../src/cache/file/sqlite/sqlite-driver.ts'
 
 // The packed package in an empty folder, with its one peer: what `npm i openfeature-switchback` gives. The
 // peer is taken from this checkout, so that no registry is asked. The longer ones: npm run test:consumers.

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import { type CacheBackend, memoryCache } from '../../src/cache/index.ts'
 import { TurnReads } from '../../src/cache/redis/cell-reads.ts'
-import type { RedisNode } from '../../src/cache/redis/connection/client.ts'
+import type { RedisNode } from '../../src/cache/redis/connection/redis-client.ts'
 import {
   type CacheSwitchOptions,
   createCacheSwitch,

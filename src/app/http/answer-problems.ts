@@ -5,7 +5,7 @@ import {
   expectationHandler,
   type OddRequestOptions,
 } from '../../odd-requests.ts'
-import { Problem, PROBLEM_CONTENT_TYPE, problemBody } from './problem.ts'
+import { Problem, PROBLEM_CONTENT_TYPE, problemBody } from './service-problem.ts'
 
 /** Messages of our own where the framework's would reveal internals. */
 const DETAILS: Readonly<Record<string, string>> = {

@@ -1,4 +1,4 @@
-import { Problem } from '../http/problem.ts'
+import { Problem } from '../http/service-problem.ts'
 
 /** Longest user id, in UTF-16 code units. */
 export const MAX_USER_ID_LENGTH = 256

@@ -2,7 +2,7 @@ import type { FastifyInstance, FastifyRequest } from 'fastify'
 import { resource } from '../http/resource.ts'
 import { asUser, type CacheTrace } from '../http/request-scope.ts'
 import { userIdOf } from './user-id.ts'
-import type { Users } from './users.ts'
+import type { Users } from './cached-users.ts'
 
 declare module 'fastify' {
   interface FastifyRequest {

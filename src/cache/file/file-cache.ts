@@ -25,7 +25,7 @@ import {
   TOMBSTONE,
   VALUE,
 } from './cells.ts'
-import { sqliteDriver } from './sqlite/driver.ts'
+import { sqliteDriver } from './sqlite/sqlite-driver.ts'
 import { makeRoom, raiseFloor } from './eviction.ts'
 import { FileLedger } from './ledger/ledger.ts'
 import { type OnWarning, Warnings } from '../warn.ts'

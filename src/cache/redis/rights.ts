@@ -1,5 +1,5 @@
 import { SwitchbackError } from '../../errors.ts'
-import { isCluster, type RedisClient, type RedisNode } from './connection/client.ts'
+import { isCluster, type RedisClient, type RedisNode } from './connection/redis-client.ts'
 import { script, type Script } from './scripts.ts'
 
 /** Used inside of scripts, on a lone side and beside another Redis. */

@@ -1,7 +1,7 @@
 import { ANY } from '../backend.ts'
 import { NEVER } from '../cell.ts'
 import type { Envelope } from '../envelope.ts'
-import type { RedisClient } from './connection/client.ts'
+import type { RedisClient } from './connection/redis-client.ts'
 import { evaluate, OUTCOME, type Script, scriptAnswer } from './scripts.ts'
 import type { Servers } from './servers/servers.ts'
 import { TurnCork } from './connection/turn-cork.ts'

@@ -1,6 +1,6 @@
 import type { NamesPage } from '../backend.ts'
-import type { RedisClient, RedisNode } from './connection/client.ts'
-import { redisError } from './errors.ts'
+import type { RedisClient, RedisNode } from './connection/redis-client.ts'
+import { redisError } from './redis-errors.ts'
 
 /** Keys that Redis looks at in one step of a scan. */
 const SCAN_COUNT = 500

@@ -8,7 +8,7 @@ import {
   TOKEN_AT,
   WRITTEN_AT,
 } from '../envelope.ts'
-import type { RedisClient } from './connection/client.ts'
+import type { RedisClient } from './connection/redis-client.ts'
 
 /**
  * Both scripts touch one cell; judge time by the server's own clock, so that a late command refuses

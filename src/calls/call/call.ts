@@ -4,7 +4,7 @@ import { isTimeout } from '../../switch/index.ts'
 import type { CallOutcome } from '../../telemetry/index.ts'
 import type { CallSide } from './call-side.ts'
 import type { CallInfo, CallStage } from '../options.ts'
-import type { MethodPlan } from './plan.ts'
+import type { MethodPlan } from './method-plan.ts'
 import { type Signalled, withSignal } from './signals.ts'
 
 /**

@@ -3,7 +3,7 @@ import { oneLine } from '../../errors.ts'
 import type { Notify } from '../../switch/index.ts'
 import type { CallSide } from '../call/call-side.ts'
 import { differences } from './differences.ts'
-import type { MethodPlan } from '../call/plan.ts'
+import type { MethodPlan } from '../call/method-plan.ts'
 import { withoutSignal, withSignal } from '../call/signals.ts'
 
 export interface ShadowParts {

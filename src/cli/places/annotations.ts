@@ -1,6 +1,6 @@
 import { gunzipSync, gzipSync } from 'node:zlib'
 import { type HistoryEntry, parseHistory } from '../../rollout/index.ts'
-import type { KubernetesObject } from '../kubernetes/api.ts'
+import type { KubernetesObject } from '../kubernetes/kubernetes-api.ts'
 
 /** What is kept on the object itself, so that it is written together with the flags or not at all. */
 const PREFIX = 'openfeature-switchback'

@@ -1,5 +1,5 @@
 import { quote, SwitchbackError } from '../../errors.ts'
-import type { KubernetesObject } from '../kubernetes/api.ts'
+import type { KubernetesObject } from '../kubernetes/kubernetes-api.ts'
 import type { ObjectKind } from './object-place.ts'
 
 export interface ConfigMapOptions {

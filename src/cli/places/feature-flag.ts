@@ -1,6 +1,6 @@
 import { quote, SwitchbackError } from '../../errors.ts'
 import { inline, type JsonValue } from '../../rollout/index.ts'
-import type { KubernetesObject } from '../kubernetes/api.ts'
+import type { KubernetesObject } from '../kubernetes/kubernetes-api.ts'
 import type { ObjectKind } from './object-place.ts'
 
 interface FeatureFlag extends KubernetesObject {

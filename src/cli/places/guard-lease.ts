@@ -7,7 +7,7 @@ import {
   type KubernetesApi,
   type KubernetesObject,
   type ObjectPath,
-} from '../kubernetes/api.ts'
+} from '../kubernetes/kubernetes-api.ts'
 
 /** What the guard that acts knows, on the Lease itself: the guard that takes over goes on with it. */
 const STATE = 'openfeature-switchback/guard'

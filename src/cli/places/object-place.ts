@@ -19,7 +19,7 @@ import {
   type KubernetesApi,
   type KubernetesObject,
   type ObjectPath,
-} from '../kubernetes/api.ts'
+} from '../kubernetes/kubernetes-api.ts'
 import { historyOf, keeperOf, lastGoodOf, noted } from './annotations.ts'
 import { GuardLease, statusOn } from './guard-lease.ts'
 

@@ -1,7 +1,7 @@
 import { ARITHMETIC } from './arithmetic.ts'
 import { compile } from '../rules/compile.ts'
 import { COMPARISON_OPERATORS } from './comparisons.ts'
-import { CONTROL } from './control.ts'
+import { CONTROL } from './control-flow.ts'
 import { splitOf } from '../rules/compile-fractional.ts'
 import { isList } from '../json.ts'
 import type { JsonValue } from '../json.ts'

@@ -1,4 +1,4 @@
-import { memberOf, whole } from '../rules/context.ts'
+import { memberOf, whole } from '../rules/rule-context.ts'
 import { integer, strictNumber } from '../rules/convert.ts'
 import { isList, isObject } from '../json.ts'
 import type { JsonValue } from '../json.ts'

@@ -1,4 +1,4 @@
-import { flagKeyIn, memberOf } from './context.ts'
+import { flagKeyIn, memberOf } from './rule-context.ts'
 import { isList, isObject } from '../json.ts'
 import type { JsonObject, JsonValue } from '../json.ts'
 import { murmur3 } from './murmur3.ts'

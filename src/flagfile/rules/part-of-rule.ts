@@ -1,5 +1,5 @@
 import { compile } from './compile.ts'
-import { enter } from './context.ts'
+import { enter } from './rule-context.ts'
 import type { JsonObject, JsonValue } from '../json.ts'
 import { beginWork } from './panic.ts'
 

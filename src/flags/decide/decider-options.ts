@@ -1,5 +1,5 @@
 import { checkNames, type NamesOf, requireOption } from '../../options.ts'
-import type { ClientChoice } from '../client.ts'
+import type { ClientChoice } from '../openfeature-client.ts'
 import type { OnFlagsEvent } from '../flags-event.ts'
 import type { LiveSplitOptions } from './live-split.ts'
 

@@ -1,5 +1,5 @@
-import { memoryKeyOf, targetingKeyIn } from './context.ts'
-import { type Answer, NOT_ANSWERED } from './answer.ts'
+import { memoryKeyOf, targetingKeyIn } from './decision-context.ts'
+import { type Answer, NOT_ANSWERED } from './flag-answer.ts'
 import type { Decision, DecisionContext } from './decision.ts'
 import type { Side } from '../../side.ts'
 import { transactionContext } from './transaction-context.ts'

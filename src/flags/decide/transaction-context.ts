@@ -1,6 +1,6 @@
 import { AsyncLocalStorageTransactionContextPropagator, OpenFeature } from '@openfeature/server-sdk'
 import type { EvaluationContext } from '@openfeature/server-sdk'
-import { targetingKeyIn } from './context.ts'
+import { targetingKeyIn } from './decision-context.ts'
 import type { DecisionContext } from './decision.ts'
 
 const PROBE = 'switchback-transaction-context-probe'

@@ -4,8 +4,8 @@ import { LATENCY_BOUNDS } from '../../metrics.ts'
 import { metricsUrl } from '../../scrape/index.ts'
 import type { MetricRule } from '../rule/index.ts'
 import type { Watched } from '../samples/reading.ts'
-import { parseSelector } from '../samples/selector.ts'
-import type { Selector } from '../samples/selector.ts'
+import { parseSelector } from '../samples/metric-selector.ts'
+import type { Selector } from '../samples/metric-selector.ts'
 import {
   BUILT_IN,
   CUSTOM,

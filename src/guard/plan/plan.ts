@@ -1,7 +1,7 @@
 import type { BlindnessSettings, JudgeSettings, MetricRule } from '../rule/index.ts'
 import type { NotifyOn } from '../notify/message.ts'
 import type { Watched } from '../samples/reading.ts'
-import type { Selector } from '../samples/selector.ts'
+import type { Selector } from '../samples/metric-selector.ts'
 
 /** What the guard may do, and when. See {@link parsePlan} for the file. */
 export interface Plan {

@@ -1,5 +1,5 @@
 import { effectiveBuckets, stratumOf } from './count/buckets.ts'
-import type { EvidenceReading, WorstReplica } from './evidence/evidence.ts'
+import type { EvidenceReading, WorstReplica } from './evidence/e-process.ts'
 import type { MetricEvidence } from './evidence/metric.ts'
 import { RATIO } from './settings.ts'
 import type { ResolvedSettings, Step } from './settings.ts'

@@ -4,8 +4,8 @@ import { type Missing, missingOf } from './needed.ts'
 import { readingOf } from './reading.ts'
 import type { Reading, Watched } from './reading.ts'
 import { droppedBy } from './relabelling.ts'
-import type { Selector } from './selector.ts'
-import type { Failure, MetricsSource } from './source.ts'
+import type { Selector } from './metric-selector.ts'
+import type { Failure, MetricsSource } from './metrics-source.ts'
 
 export interface PrometheusSourceOptions extends PrometheusOptions {
   /** PromQL matchers that pick the app's replicas, e.g. `job="shop"`. @default '' */

@@ -1,7 +1,7 @@
 import { quote, SwitchbackError } from '../../errors.ts'
 import { USER_BUCKETS } from '../../metrics.ts'
 import type { Series } from '../../scrape/index.ts'
-import type { Selector } from './selector.ts'
+import type { Selector } from './metric-selector.ts'
 
 /** Which operations are read: those of the cache, or of a switch for any implementation. */
 export interface Watched {

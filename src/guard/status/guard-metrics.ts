@@ -1,7 +1,7 @@
 import type { AlarmCode } from './alarms.ts'
 import type { AuditAction, AuditEntry } from './audit.ts'
 import type { GuardStatus } from './status.ts'
-import { type GuardMode, viewOf } from './view.ts'
+import { type GuardMode, viewOf } from './guard-summary.ts'
 
 const MODES: readonly GuardMode[] = ['acting', 'advising', 'yielded', 'blind', 'standby', 'stopped']
 

@@ -1,5 +1,5 @@
 import { readFile, rename, writeFile } from 'node:fs/promises'
-import type { GuardSummary } from './view.ts'
+import type { GuardSummary } from './guard-summary.ts'
 
 /** What a guard tells those who do not run it: the page, the terminal, a person. */
 export interface PublishedStatus {

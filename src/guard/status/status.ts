@@ -1,7 +1,7 @@
 import type { Alarm, EndedAlarm } from './alarms.ts'
 import type { Eyes } from '../watch/eyes.ts'
 import type { Disagreement, Sight, Verdict } from '../rule/index.ts'
-import type { Failure } from '../samples/source.ts'
+import type { Failure } from '../samples/metrics-source.ts'
 import type { Paused, Phase } from '../act/state-store.ts'
 
 /** An incident in one sentence. */

@@ -13,7 +13,7 @@ import type {
   Step,
   Verdict,
 } from '../rule/index.ts'
-import type { Failure, Poll } from '../samples/source.ts'
+import type { Failure, Poll } from '../samples/metrics-source.ts'
 import { ShareAlarm } from './share-alarm.ts'
 import { outText, sidesOut } from './sides-out.ts'
 import type { SideOutOn } from './sides-out.ts'

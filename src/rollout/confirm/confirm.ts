@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { isSwitchbackError } from '../../errors.ts'
 import { type Answer, evaluationError } from '../users/evaluate.ts'
-import { createOfrepClient, type OfrepClient, type Served } from './ofrep.ts'
+import { createOfrepClient, type OfrepClient, type Served } from './ofrep-client.ts'
 import type { Probe, Probes } from '../users/probes.ts'
 
 export interface ConfirmOptions {

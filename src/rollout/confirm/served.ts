@@ -1,6 +1,6 @@
 import { askIfThere } from './confirm.ts'
 import type { FlagsDocument } from '../file/document.ts'
-import { createOfrepClient } from './ofrep.ts'
+import { createOfrepClient } from './ofrep-client.ts'
 import { boundaryProbes } from '../users/probes.ts'
 
 /** What flagd serves, compared with what the file says. */

@@ -14,7 +14,7 @@ import {
 } from './history.ts'
 import { lockFile } from '../file/lock.ts'
 import type { FlagsFile } from '../place/place.ts'
-import { hashOfKnown, knownText, outsideEntries } from './outside.ts'
+import { hashOfKnown, knownText, outsideEntries } from './outside-changes.ts'
 
 /**
  * Appends an edit, preceded by any outside change since the entry before. The caller holds the lock

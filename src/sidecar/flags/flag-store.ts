@@ -2,8 +2,8 @@ import { setImmediate } from 'node:timers/promises'
 import type { FlagSet } from '../../flagfile/index.ts'
 import { FlagView } from './flag-view.ts'
 import type { FlagChanges } from './flag-view.ts'
-import { parseFlagSelector } from './selector.ts'
-import type { FlagSelector } from './selector.ts'
+import { parseFlagSelector } from './flag-selector.ts'
+import type { FlagSelector } from './flag-selector.ts'
 import { StoredFlag } from './stored-flag.ts'
 
 export type FlagListener = (changes: FlagChanges) => void

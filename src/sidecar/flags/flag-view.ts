@@ -1,6 +1,6 @@
 import { compareTexts } from '../../flagfile/index.ts'
 import { goString } from '../../flagfile/index.ts'
-import type { FlagSelector } from './selector.ts'
+import type { FlagSelector } from './flag-selector.ts'
 import type { StoredFlag } from './stored-flag.ts'
 
 export type FlagChange = 'write' | 'update' | 'delete'

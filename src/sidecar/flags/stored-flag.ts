@@ -1,4 +1,4 @@
-import { NO_FLAG_SET } from './selector.ts'
+import { NO_FLAG_SET } from './flag-selector.ts'
 import type { JsonObject } from '../../flagfile/index.ts'
 import { compactJson, compileFlag, goJson, goString } from '../../flagfile/index.ts'
 import type { CompiledFlag, Evaluation, FlagDefinition } from '../../flagfile/index.ts'

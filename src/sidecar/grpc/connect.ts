@@ -1,6 +1,6 @@
 import { status } from '@grpc/grpc-js'
-import { EvaluationError, spoken } from '../evaluation.ts'
-import type { EvaluationCalls, ResolveRequest, Version } from '../evaluation.ts'
+import { EvaluationError, spoken } from '../evaluation-calls.ts'
+import type { EvaluationCalls, ResolveRequest, Version } from '../evaluation-calls.ts'
 import { endOfValue, membersOf, skipBlanks } from '../http/first-json-value.ts'
 import {
   allowedCrossOrigin,
@@ -17,7 +17,7 @@ import type { JsonObject, JsonValue } from '../../flagfile/index.ts'
 import { evaluationV1, evaluationV2, VALUE_TYPES } from './protocol.ts'
 import type { ValueTypeName } from './protocol.ts'
 import { decoded } from '../http/request-context.ts'
-import { SELECTOR_HEADER } from '../flags/selector.ts'
+import { SELECTOR_HEADER } from '../flags/flag-selector.ts'
 import { fromStruct, toStruct } from './struct.ts'
 import type { Struct } from './struct.ts'
 

@@ -5,16 +5,16 @@ import type {
   ServerWritableStream,
   UntypedServiceImplementation,
 } from '@grpc/grpc-js'
-import { EvaluationError, selectorOf, spoken } from '../evaluation.ts'
-import type { EvaluationCalls, ResolveRequest, Version } from '../evaluation.ts'
+import { EvaluationError, selectorOf, spoken } from '../evaluation-calls.ts'
+import type { EvaluationCalls, ResolveRequest, Version } from '../evaluation-calls.ts'
 import type { FlagStore } from '../flags/flag-store.ts'
 import type { FlagChange, FlagChanges } from '../flags/flag-view.ts'
 import { isObject } from '../../flagfile/index.ts'
 import type { JsonObject } from '../../flagfile/index.ts'
 import { VALUE_TYPES } from './protocol.ts'
 import type { ValueTypeName } from './protocol.ts'
-import { SELECTOR_HEADER } from '../flags/selector.ts'
-import type { OpenStreams } from './streams.ts'
+import { SELECTOR_HEADER } from '../flags/flag-selector.ts'
+import type { OpenStreams } from './open-streams.ts'
 import { toStruct } from './struct.ts'
 import type { Struct } from './struct.ts'
 

@@ -4,10 +4,10 @@ import type {
   ServerWritableStream,
   UntypedServiceImplementation,
 } from '@grpc/grpc-js'
-import { EvaluationError, selectorOf } from '../evaluation.ts'
+import { EvaluationError, selectorOf } from '../evaluation-calls.ts'
 import type { FlagStore } from '../flags/flag-store.ts'
-import { SELECTOR_HEADER } from '../flags/selector.ts'
-import type { OpenStreams } from './streams.ts'
+import { SELECTOR_HEADER } from '../flags/flag-selector.ts'
+import type { OpenStreams } from './open-streams.ts'
 import type { Struct } from './struct.ts'
 
 interface SyncRequest {

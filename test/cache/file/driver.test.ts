@@ -9,7 +9,7 @@ import {
   libsqlDriver,
   nodeDriver,
   sqliteDriver,
-} from '../../../src/cache/file/sqlite/driver.ts'
+} from '../../../src/cache/file/sqlite/sqlite-driver.ts'
 import {
   errorCode,
   isBusy,
@@ -30,7 +30,7 @@ it('takes the driver in Node.js where there is one', () => {
 })
 
 it('loading it warns nobody', () => {
-  const driver = new URL('../../../build/cache/file/sqlite/driver.js', import.meta.url)
+  const driver = new URL('../../../build/cache/file/sqlite/sqlite-driver.js', import.meta.url)
   const program = `import { sqliteDriver } from '${driver.href}'; sqliteDriver().open(':memory:')`
   const { status, stderr } = spawnSync(process.execPath, ['--input-type=module', '-e', program], {
     encoding: 'utf8',

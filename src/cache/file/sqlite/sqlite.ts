@@ -1,4 +1,4 @@
-import { sqliteDriver } from './driver.ts'
+import { sqliteDriver } from './sqlite-driver.ts'
 
 /** What is used of SQLite, in libsql's words, which are better-sqlite3's. */
 export interface Sqlite {

@@ -1,6 +1,6 @@
 import { SwitchbackError } from '../../../errors.ts'
 import { type Finding, findingsOfIoredis } from '../connection/check-client.ts'
-import type { RedisClient } from '../connection/client.ts'
+import type { RedisClient } from '../connection/redis-client.ts'
 import { type GlideClient, glideNode } from './glide.ts'
 import { findingsOfGlide } from './glide-options.ts'
 import { type NodeRedisCluster, NodeRedisClusterClient } from './node-redis-cluster.ts'

@@ -1,4 +1,4 @@
-import type { RedisCluster, RedisNode } from '../connection/client.ts'
+import type { RedisCluster, RedisNode } from '../connection/redis-client.ts'
 import { emitterOf, type NodeRedisClient, NodeRedisNode, refuse } from './node-redis.ts'
 import { RawNode } from './raw-node.ts'
 

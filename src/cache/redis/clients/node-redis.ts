@@ -1,4 +1,4 @@
-import type { RedisNode } from '../connection/client.ts'
+import type { RedisNode } from '../connection/redis-client.ts'
 import { RawNode, replyError, type Send } from './raw-node.ts'
 import { NodeRedisTracking } from './node-redis-tracking.ts'
 

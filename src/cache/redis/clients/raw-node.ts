@@ -1,4 +1,4 @@
-import type { RedisNode } from '../connection/client.ts'
+import type { RedisNode } from '../connection/redis-client.ts'
 
 /** Sends one command as it stands, and has its reply in strings, numbers, `null` and lists of these. */
 export type Send = (args: readonly string[]) => Promise<unknown>

@@ -1,6 +1,6 @@
 import { EventEmitter } from 'node:events'
 import { SwitchbackError } from '../../../errors.ts'
-import type { RedisNode } from '../connection/client.ts'
+import type { RedisNode } from '../connection/redis-client.ts'
 import { evaluate, script, type Script } from '../scripts.ts'
 import { RawNode, type Send } from './raw-node.ts'
 

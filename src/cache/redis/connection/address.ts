@@ -1,4 +1,4 @@
-import { isCluster, type RedisClient } from './client.ts'
+import { isCluster, type RedisClient } from './redis-client.ts'
 
 /** As ioredis fills them in. */
 interface AddressOptions {

@@ -1,5 +1,5 @@
 import { SwitchbackError } from '../../../errors.ts'
-import { isCluster, type RedisClient } from './client.ts'
+import { isCluster, type RedisClient } from './redis-client.ts'
 
 /** The options that matter, as ioredis fills them in. */
 interface ClientOptions {

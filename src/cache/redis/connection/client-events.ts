@@ -1,6 +1,6 @@
 import type { SwitchbackError } from '../../../errors.ts'
-import type { OwnClient, RedisClient } from './client.ts'
-import { redisError } from '../errors.ts'
+import type { OwnClient, RedisClient } from './redis-client.ts'
+import { redisError } from '../redis-errors.ts'
 import { transportFault } from './transport.ts'
 import type { RedisAddress } from './url.ts'
 

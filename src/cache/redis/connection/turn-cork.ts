@@ -1,5 +1,5 @@
 import type { Writable } from 'node:stream'
-import type { RedisClient } from './client.ts'
+import type { RedisClient } from './redis-client.ts'
 
 /**
  * Sends the commands of one turn of the event loop in one write: a system call per command costs

@@ -1,6 +1,6 @@
 import type { CacheBackend, ManyCells, ManyWrite, WriteResult } from '../../backend.ts'
 import type { Cell } from '../../cell.ts'
-import type { RedisClient } from '../connection/client.ts'
+import type { RedisClient } from '../connection/redis-client.ts'
 import { TurnCork } from '../connection/turn-cork.ts'
 
 type Single = Pick<CacheBackend, 'read' | 'write' | 'claim'>

@@ -1,4 +1,4 @@
-import type { RedisNode } from '../connection/client.ts'
+import type { RedisNode } from '../connection/redis-client.ts'
 import { evaluate, type Script } from '../scripts.ts'
 import { ERROR_MARK } from './many-scripts.ts'
 

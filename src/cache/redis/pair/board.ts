@@ -8,8 +8,8 @@ import {
   type Word,
 } from '../../backend.ts'
 import type { Cell } from '../../cell.ts'
-import type { RedisClient } from '../connection/client.ts'
-import { redisError } from '../errors.ts'
+import type { RedisClient } from '../connection/redis-client.ts'
+import { redisError } from '../redis-errors.ts'
 import { evaluate, script, type Script } from '../scripts.ts'
 import type { Server } from '../servers/server.ts'
 

@@ -10,7 +10,7 @@ import {
   WRITTEN_AT,
 } from '../../envelope.ts'
 import { digestOf, goneOf, isJson, type PlainCodec, tokenOfForeign } from '../../plain-value.ts'
-import { foreignPlain } from '../errors.ts'
+import { foreignPlain } from '../redis-errors.ts'
 import type { CellLayout, LayoutScripts, Place } from '../layout.ts'
 import { COMPANIONS, PLAIN_SPACE, PlainNames } from './plain-names.ts'
 import {

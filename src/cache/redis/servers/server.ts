@@ -1,7 +1,7 @@
 import { quote, SwitchbackError } from '../../../errors.ts'
 import type { EraVerdict, Stand, Word } from '../../backend.ts'
-import type { RedisNode } from '../connection/client.ts'
-import { isReadOnly, nodeOfCluster, redisError } from '../errors.ts'
+import type { RedisNode } from '../connection/redis-client.ts'
+import { isReadOnly, nodeOfCluster, redisError } from '../redis-errors.ts'
 import { ServerState } from './server-state.ts'
 import { tick, type TickAnswer, type TickQuestion } from './tick.ts'
 

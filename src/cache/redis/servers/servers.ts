@@ -5,8 +5,8 @@ import {
   type RedisClient,
   type RedisCluster,
   type RedisNode,
-} from '../connection/client.ts'
-import { isWrongType, redisError } from '../errors.ts'
+} from '../connection/redis-client.ts'
+import { isWrongType, redisError } from '../redis-errors.ts'
 import { keySlot } from './key-slot.ts'
 import { Server } from './server.ts'
 import type { TickAnswer } from './tick.ts'

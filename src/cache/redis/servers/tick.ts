@@ -1,6 +1,6 @@
 import { createHash, randomBytes } from 'node:crypto'
 import { type BoardState, CALM_MS, type Heard, LICENCE_MS, type Word } from '../../backend.ts'
-import type { RedisNode } from '../connection/client.ts'
+import type { RedisNode } from '../connection/redis-client.ts'
 import { evaluate, script, type Script } from '../scripts.ts'
 
 /**

@@ -1,7 +1,7 @@
 import { quote } from '../../../errors.ts'
 import { type Command, exitCode, usageError } from '../../framework/command.ts'
 import { commands } from '../../commands.ts'
-import { completions } from '../../framework/completion.ts'
+import { completions } from '../../framework/completion-script.ts'
 import { defineCommand } from '../../framework/define.ts'
 
 export const command: Command = defineCommand({

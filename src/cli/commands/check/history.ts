@@ -12,7 +12,7 @@ import {
 import { type Command, exitCode, usageError } from '../../framework/command.ts'
 import { defineCommand } from '../../framework/define.ts'
 import { displayPath, printJson } from '../../framework/format.ts'
-import { outsideText } from '../../changing/outside.ts'
+import { outsideText } from '../../changing/outside-text.ts'
 import type { Style } from '../../framework/style.ts'
 import { fileOptions, findFlagsFile } from '../../changing/target.ts'
 

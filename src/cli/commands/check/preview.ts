@@ -3,7 +3,7 @@ import { type Command, usageError } from '../../framework/command.ts'
 import { defineCommand } from '../../framework/define.ts'
 import { percent } from '../../framework/format.ts'
 import { previewOptions, runPreview } from '../../changing/previewing.ts'
-import { readShare } from '../../changing/share.ts'
+import { readShare } from '../../changing/read-share.ts'
 import { fileOptions, findFlagsFile } from '../../changing/target.ts'
 
 export const command: Command = defineCommand({

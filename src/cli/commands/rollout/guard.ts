@@ -33,7 +33,7 @@ import { statusText } from '../../guarding/status-text.ts'
 import { listenForMetrics } from '../../guarding/listen.ts'
 import { sharedNotes } from '../../guarding/shared-notes.ts'
 import { giveOrder } from '../../guarding/orders.ts'
-import { testNotify, withReceivers } from '../../guarding/receivers.ts'
+import { testNotify, withReceivers } from '../../guarding/with-receivers.ts'
 import type { Style } from '../../framework/style.ts'
 import { findTarget, followed, targetOptions, whoAmI } from '../../changing/target.ts'
 

@@ -2,7 +2,7 @@ import { changeShare } from '../../../rollout/index.ts'
 import { askOptions, changeJson, changeOptions, runChange } from '../../changing/changing.ts'
 import { type Command, usageError } from '../../framework/command.ts'
 import { defineCommand } from '../../framework/define.ts'
-import { readShare } from '../../changing/share.ts'
+import { readShare } from '../../changing/read-share.ts'
 import { processHelp, processOptions } from '../../changing/processes-option.ts'
 import { targetOptions } from '../../changing/target.ts'
 

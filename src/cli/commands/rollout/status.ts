@@ -21,7 +21,7 @@ import { type Command, exitCode } from '../../framework/command.ts'
 import { defineCommand } from '../../framework/define.ts'
 import { ago, createRows, percent, printJson } from '../../framework/format.ts'
 import type { Style } from '../../framework/style.ts'
-import { outsideText } from '../../changing/outside.ts'
+import { outsideText } from '../../changing/outside-text.ts'
 import {
   findProcesses,
   howToName,

@@ -7,7 +7,7 @@ import { type Command, exitCode, usageError } from '../../framework/command.ts'
 import { defineCommand } from '../../framework/define.ts'
 import { createRows, printJson } from '../../framework/format.ts'
 import { codeFor, composeFor } from '../../initiating/code.ts'
-import { type PlannedFile, planFlags } from '../../initiating/flags-file.ts'
+import { type PlannedFile, planFlags } from '../../initiating/planned-flags-file.ts'
 import { findProject } from '../../initiating/project.ts'
 
 const COMPOSE = 'compose.switchback.yaml'

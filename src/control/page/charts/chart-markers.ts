@@ -1,6 +1,6 @@
 import type UPlot from 'uplot'
 import type { ControlHistory } from '../../state/state.ts'
-import { percent } from '../format.ts'
+import { percent } from '../page-format.ts'
 
 /**
  * A line for each change: red for a rollback or an edit that moved users who should have stayed,

@@ -1,4 +1,4 @@
-import { ms, percent, rate, share } from '../format.ts'
+import { ms, percent, rate, share } from '../page-format.ts'
 
 /** What a chart shows and how. */
 export interface ChartSpec {

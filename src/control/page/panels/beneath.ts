@@ -2,7 +2,7 @@ import { sinceText } from '../../since-text.ts'
 import type { ControlState } from '../../state/state.ts'
 import { isEnough, sideName } from '../side-name.ts'
 import { byId, h, whenChanged } from '../dom.ts'
-import { ago, ms, rate, share } from '../format.ts'
+import { ago, ms, rate, share } from '../page-format.ts'
 import { processText, servedText } from './serving.ts'
 
 type Tone = '' | 'tick-ok' | 'tick-bad' | 'tick-watch'

@@ -1,7 +1,7 @@
 import type { DiffLine, PreviewAnswer } from '../../state/state.ts'
 import { myName, rememberName } from '../api.ts'
 import { byId, h } from '../dom.ts'
-import { percent } from '../format.ts'
+import { percent } from '../page-format.ts'
 
 /** Shows the diff and asks; `undefined` when the person cancels. */
 export function confirmChange(

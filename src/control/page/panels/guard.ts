@@ -2,7 +2,7 @@ import type { GuardMetric, GuardPlan, GuardReading } from '../../guard-view.ts'
 import type { ControlState } from '../../state/state.ts'
 import { byId, h, setAttribute, setText, whenChanged } from '../dom.ts'
 import { clock } from '../../../clock.ts'
-import { odds, share } from '../format.ts'
+import { odds, share } from '../page-format.ts'
 import { guardOrders } from './guard-orders.ts'
 import { guardSilentS } from '../guard-silence.ts'
 

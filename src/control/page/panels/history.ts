@@ -1,7 +1,7 @@
 import type { ControlHistory, ControlState } from '../../state/state.ts'
 import { byId, h, whenChanged } from '../dom.ts'
 import { clock } from '../../../clock.ts'
-import { day } from '../format.ts'
+import { day } from '../page-format.ts'
 import { changeText } from './last-change.ts'
 
 const SHOWN = 50

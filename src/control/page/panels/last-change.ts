@@ -2,7 +2,7 @@ import type { BeforeAfter, ChangeEffect } from '../../state/change-reading.ts'
 import type { ControlHistory, ControlState } from '../../state/state.ts'
 import { ApiError, requestUndo } from '../api.ts'
 import { byId, h, setText, whenChanged } from '../dom.ts'
-import { ago, ms, percent, share } from '../format.ts'
+import { ago, ms, percent, share } from '../page-format.ts'
 import { isEnough, isEnoughForP99, WINDOW_S } from '../side-name.ts'
 
 /** What was changed last, by whom, and what all users have experienced since. */

@@ -1,7 +1,7 @@
 import type { ChangeAnswer, ControlInfo, ControlState } from '../../state/state.ts'
 import { ApiError, requestRollback } from '../api.ts'
 import { byId, h, setAttribute, setText } from '../dom.ts'
-import { wholeMs } from '../format.ts'
+import { wholeMs } from '../page-format.ts'
 
 const goBack = 'everyone to the old side'
 

@@ -1,6 +1,6 @@
 import type { ControlState } from '../../state/state.ts'
 import { byId, h, setAttribute, whenChanged } from '../dom.ts'
-import { percent } from '../format.ts'
+import { percent } from '../page-format.ts'
 import { sideName } from '../side-name.ts'
 
 /** Which users are served by which side: according to the file, flagd and the traffic. */

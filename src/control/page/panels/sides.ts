@@ -2,7 +2,7 @@ import type { ArmReading } from '../../metrics/index.ts'
 import type { ControlState } from '../../state/state.ts'
 import { isEnough, isEnoughForP99, sideName } from '../side-name.ts'
 import { byId, h, setAttribute, setText } from '../dom.ts'
-import { ms, rate, share } from '../format.ts'
+import { ms, rate, share } from '../page-format.ts'
 
 interface Row {
   readonly name: string

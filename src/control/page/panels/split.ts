@@ -2,7 +2,7 @@ import type { ChangeAnswer, ControlState, PreviewAnswer } from '../../state/stat
 import { ApiError, askPreview, requestShare } from '../api.ts'
 import { confirmChange } from './confirm.ts'
 import { byId, h, setAttribute, setText } from '../dom.ts'
-import { percent, wholeMs } from '../format.ts'
+import { percent, wholeMs } from '../page-format.ts'
 
 const STEPS = [0, 1, 5, 10, 25, 50, 100] as const
 /** While the slider is being dragged, no preview is requested. */

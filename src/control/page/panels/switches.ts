@@ -4,7 +4,7 @@ import type { SwitchReading } from '../../state/switches.ts'
 import { ApiError, requestRollback } from '../api.ts'
 import { byId, h, setAttribute, setText, whenChanged } from '../dom.ts'
 import { clock } from '../../../clock.ts'
-import { ms, percent, rate, share } from '../format.ts'
+import { ms, percent, rate, share } from '../page-format.ts'
 import { isEnough } from '../side-name.ts'
 
 interface Row {

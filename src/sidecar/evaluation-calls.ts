@@ -6,7 +6,7 @@ import type { SidecarMetrics } from './sidecar-metrics.ts'
 import type { ValueTypeName } from './grpc/protocol.ts'
 import { resolve, resolveAll } from './resolve.ts'
 import type { ErrorCode, Resolution } from './resolve.ts'
-import { parseFlagSelector, SelectorError } from './flags/selector.ts'
+import { parseFlagSelector, SelectorError } from './flags/flag-selector.ts'
 import { toStruct } from './grpc/struct.ts'
 
 export type Version = 'v1' | 'v2'

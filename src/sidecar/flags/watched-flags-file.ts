@@ -2,7 +2,7 @@ import { extname, join, resolve } from 'node:path'
 import { SwitchbackError, quote } from '../../errors.ts'
 import { FileWatch, filesOf, readFlagSet } from '../../flagfile/index.ts'
 import type { FlagStore } from './flag-store.ts'
-import { readSource } from './source.ts'
+import { readSource } from './source-files.ts'
 
 export interface SidecarLogEntry {
   readonly level: 'info' | 'error'

@@ -19,7 +19,7 @@ import { contextOfBody } from './request-context.ts'
 import { requestPath } from './request-path.ts'
 import { resolve, resolveAll } from '../resolve.ts'
 import type { ErrorCode, Resolution } from '../resolve.ts'
-import { parseFlagSelector, SELECTOR_HEADER, SelectorError } from '../flags/selector.ts'
+import { parseFlagSelector, SELECTOR_HEADER, SelectorError } from '../flags/flag-selector.ts'
 
 const FLAGS = '/ofrep/v1/evaluate/flags'
 

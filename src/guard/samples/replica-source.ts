@@ -9,8 +9,8 @@ import {
 } from '../../scrape/index.ts'
 import { readingOf } from './reading.ts'
 import type { Reading, Watched } from './reading.ts'
-import type { Selector } from './selector.ts'
-import type { Failure, MetricsSource } from './source.ts'
+import type { Selector } from './metric-selector.ts'
+import type { Failure, MetricsSource } from './metrics-source.ts'
 
 export interface ReplicaSourceOptions {
   /** Metrics URLs; a name with several addresses (a headless service) is a replica at each of them. */

@@ -1,6 +1,6 @@
 import type { FastifyInstance } from 'fastify'
 import type { AuditLine } from '../audit-line.ts'
-import { httpProblemOf } from './problem.ts'
+import { httpProblemOf } from './control-problem.ts'
 
 /** Reports each request that would change something, refused ones too. */
 export function audit(app: FastifyInstance, tell: (line: AuditLine) => void): void {

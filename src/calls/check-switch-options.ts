@@ -1,6 +1,6 @@
 import { checkNames, type NamesOf } from '../options.ts'
 import { checkBreaker } from '../switch/index.ts'
-import { requireMs, requireThat } from './call/plan.ts'
+import { requireMs, requireThat } from './call/method-plan.ts'
 import { CALL_STAGES, type SwitchBase, type SwitchOptions } from './options.ts'
 
 const OPTIONS: NamesOf<SwitchBase<object> & { readonly methods: unknown }> = {

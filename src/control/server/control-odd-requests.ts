@@ -6,7 +6,7 @@ import {
   expectationHandler,
   type OddRequestOptions,
 } from '../../odd-requests.ts'
-import { PROBLEM_CONTENT_TYPE, type ProblemBody } from './problem.ts'
+import { PROBLEM_CONTENT_TYPE, type ProblemBody } from './control-problem.ts'
 
 const DETAILS = {
   broken: 'the request is not valid HTTP',

@@ -1,7 +1,7 @@
 import type { ChangeListener, Following } from '../../backend.ts'
 import type { Cell } from '../../cell.ts'
-import { isCluster, type RedisClient, type RedisNode } from '../connection/client.ts'
-import { redisError } from '../errors.ts'
+import { isCluster, type RedisClient, type RedisNode } from '../connection/redis-client.ts'
+import { redisError } from '../redis-errors.ts'
 import { evaluate, FOREIGN, script, type Script } from '../scripts.ts'
 import type { Server } from '../servers/server.ts'
 
