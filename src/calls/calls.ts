@@ -4,7 +4,7 @@ import type { Side } from '../side.ts'
 import { closedError, type Notify, type UnderWay } from '../switch/index.ts'
 import { type CallRecorder, noTelemetry, type Recorder } from '../telemetry/index.ts'
 import {
-  ask,
+  askSide,
   begin,
   type Call,
   isPaired,
@@ -125,7 +125,7 @@ export class Calls {
         (error: unknown) => this.#failed(call, error),
       )
     }
-    return ask(
+    return askSide(
       call,
       call.own,
       call.startedAt,
@@ -145,7 +145,7 @@ export class Calls {
 
   #askOther(call: Call): Promise<unknown> {
     const { other } = call
-    return ask(
+    return askSide(
       call,
       other,
       performance.now(),

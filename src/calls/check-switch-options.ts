@@ -24,7 +24,7 @@ const OPTIONS: NamesOf<SwitchBase<object> & { readonly methods: unknown }> = {
 }
 
 /** @throws {SwitchbackError} `SB_OPTION_INVALID` for an option that cannot work */
-export function checkOptions<T extends object>(options: SwitchOptions<T>): void {
+export function checkSwitchOptions<T extends object>(options: SwitchOptions<T>): void {
   checkNames('createSwitch', options, OPTIONS)
   for (const side of ['off', 'on'] as const) {
     const service: unknown = options[side]

@@ -18,7 +18,7 @@ import {
 } from '../telemetry/index.ts'
 import { Calls, type Pinned } from './calls.ts'
 import { CallSide } from './call/call-side.ts'
-import { checkOptions } from './check-switch-options.ts'
+import { checkSwitchOptions } from './check-switch-options.ts'
 import { CALL_STAGES, type SwitchOptions } from './options.ts'
 import { requireFreeName, takeName } from './names.ts'
 import { type GivenMethod, type MethodPlan, planOf, requireThat } from './call/method-plan.ts'
@@ -87,7 +87,7 @@ export function controlsOf<T extends object>(service: Switched<T>): SwitchContro
  * await search.find(query)
  */
 export function createSwitch<T extends object>(options: SwitchOptions<T>): Switched<T> {
-  checkOptions(options)
+  checkSwitchOptions(options)
   const { off, on, flag, flags, deadlineMs = 1000, isFailure = () => true } = options
   const recorder = options.telemetry ?? noTelemetry
   const name = options.name ?? flag ?? 'switch'

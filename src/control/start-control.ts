@@ -13,8 +13,8 @@ import type { AuditLine } from './audit-line.ts'
 import { audit } from './server/request-audit.ts'
 import { Changer } from './server/changer.ts'
 import { EventHub } from './server/event-hub.ts'
-import { answerBrokenRequest, answerExpectation } from './server/control-odd-requests.ts'
-import { answerProblems, sendProblem } from './server/control-problem.ts'
+import { answerBrokenControlRequest, answerExpectation } from './server/control-odd-requests.ts'
+import { answerControlProblems, sendControlProblem } from './server/control-problem.ts'
 import { isLoopback, protect } from './server/protection.ts'
 import { apiRoutes } from './server/routes.ts'
 
@@ -88,13 +88,13 @@ export async function startControl(options: ControlOptions): Promise<Control> {
     ajv: { customOptions: { coerceTypes: false, removeAdditional: false } },
     // Without a name they get the same answer as any wrong name.
     http: { requireHostHeader: false },
-    clientErrorHandler: answerBrokenRequest,
-    frameworkErrors: (error, _request, reply) => void sendProblem(error, reply),
+    clientErrorHandler: answerBrokenControlRequest,
+    frameworkErrors: (error, _request, reply) => void sendControlProblem(error, reply),
   })
   // First, so that it records refused requests too.
   audit(app, (line) => onAudit?.(line))
   protect(app, { token, hosts: [host, ...allowedHosts] })
-  answerProblems(app)
+  answerControlProblems(app)
   app.server.on('checkExpectation', answerExpectation)
   serveAssets(app, assets)
   const version = await versionOf()

@@ -3,7 +3,7 @@
  * takes them. Nothing else in the project knows.
  */
 export { compileFlag } from './rules/compile-flag.ts'
-export type { CompiledFlag, Evaluation } from './rules/compile-flag.ts'
+export type { CompiledFlag, FlagEvaluation } from './rules/compile-flag.ts'
 export { integer } from './rules/convert.ts'
 export { decodeFlags } from './read/decode.ts'
 export { FileWatch, filesOf } from './file-watch.ts'

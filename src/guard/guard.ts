@@ -1,13 +1,13 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { isSwitchbackError, messageOf, SwitchbackError } from '../errors.ts'
-import type { Split } from './act/actuator.ts'
+import type { SplitReading } from './act/actuator.ts'
 import { RolloutDriver } from './act/rollout-driver.ts'
 import { Eyes } from './watch/eyes.ts'
 import { FlagLook } from './watch/flag-look.ts'
 import type { GuardOptions } from './options.ts'
-import { Position } from './act/position.ts'
+import { RolloutPosition } from './act/position.ts'
 import { problemAndRemedy, Records } from './act/records.ts'
-import { percent } from './rule/index.ts'
+import { sharePercent } from './rule/index.ts'
 import { statusOf } from './status/status.ts'
 import type { GuardStatus, ToldIncident } from './status/status.ts'
 import type { GuardState } from './act/state-store.ts'
@@ -50,7 +50,7 @@ export class Guard implements RunningGuard {
   readonly #options: GuardOptions
   readonly #dryRun: boolean
   readonly #now: () => number
-  readonly #position: Position
+  readonly #position: RolloutPosition
   readonly #eyes: Eyes
   readonly #records: Records
   readonly #flag: FlagLook
@@ -68,7 +68,7 @@ export class Guard implements RunningGuard {
     this.#options = options
     this.#dryRun = dryRun
     this.#now = now
-    this.#position = new Position(plan.steps)
+    this.#position = new RolloutPosition(plan.steps)
     this.#eyes = new Eyes(plan, () => options.source.named ?? [])
     const parts = { ...options, dryRun, now, position: this.#position, eyes: this.#eyes }
     this.#records = new Records(parts)
@@ -242,7 +242,7 @@ export class Guard implements RunningGuard {
   #resumedText(known: Stopped, by: string): string {
     const { epoch } = this.#eyes
     const alpha = this.#options.plan.judge.alpha ?? 0.01
-    const most = percent(Math.min(1, epoch * alpha))
+    const most = sharePercent(Math.min(1, epoch * alpha))
     return `${resumedText(known, by)}; of ${epoch} attempts of a healthy rollout at most ${most} are taken back`
   }
 
@@ -304,7 +304,7 @@ export class Guard implements RunningGuard {
     if (typeof split !== 'object' || split === null || !('percent' in split)) {
       return refuse(messageOf(split))
     }
-    const { percent: share, detail } = split as Split
+    const { percent: share, detail } = split as SplitReading
     if (share === undefined) return refuse(`the rule is not a split (${detail})`)
     const out = whoIsOut(this.#eyes.look(await this.#options.source.poll(signal)))
     if (out !== '') return refuse(out)

@@ -5,10 +5,10 @@
 export * from './public.ts'
 export {
   type Actuator,
-  type ChangeEffect,
+  type WriteEffect,
   flagsActuator,
   type FlagsActuatorOptions,
-  type Split,
+  type SplitReading,
 } from './act/actuator.ts'
 export { fileAudit } from './status/audit.ts'
 export { createSharedGuard, notifierOf } from './create-guard.ts'
@@ -29,7 +29,7 @@ export type { GuardOptions } from './options.ts'
 export { type Incident, Judge } from './rule/index.ts'
 export { prometheusSource, type PrometheusSourceOptions } from './samples/prometheus-api.ts'
 export { quantile } from './samples/quantile.ts'
-export type { ArmReading, Reading, Selected } from './samples/reading.ts'
+export type { ArmCounters, Reading, Selected } from './samples/reading.ts'
 export { replicaSource, type ReplicaSourceOptions } from './samples/replica-source.ts'
 export { parseSelector } from './samples/metric-selector.ts'
 export type { MetricsSource, Poll } from './samples/metrics-source.ts'

@@ -9,7 +9,7 @@ export { fetchPieces, fetchText, type FetchOptions } from './fetch-text.ts'
 export { metricsUrl } from './metrics-url.ts'
 export {
   isProcessMetric,
-  type LiveSplit,
+  type ScrapedSplit,
   type ProcessReading,
   processReadingOf,
 } from './process-reading.ts'

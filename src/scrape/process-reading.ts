@@ -2,7 +2,7 @@ import type { Side } from '../side.ts'
 import type { Series } from './exposition.ts'
 
 /** What one cache of a process decides about a flag. */
-export interface LiveSplit {
+export interface ScrapedSplit {
   /** The cache's name, which its decisions have as the attribute `feature`; `''` without one. */
   readonly feature: string
   /** Probe users asked for, and how many of them go to the new side. */
@@ -23,7 +23,7 @@ export interface ProcessReading {
   /** Distinguishes one process from the next at the same address; `''` where it is unknown. */
   readonly instance: string
   /** One for each cache on this flag; empty when the process knows nothing of the flag. */
-  readonly splits: readonly LiveSplit[]
+  readonly splits: readonly ScrapedSplit[]
   /** It decides the flag, even if it cannot report the result at the moment. */
   readonly knowsFlag: boolean
   /** Other flags that the process decides. */
@@ -171,7 +171,7 @@ function take(
 }
 
 /** Impossible counts are treated as missing. */
-function splitOf(feature: string, { probes, on, since, info }: Parts): LiveSplit | undefined {
+function splitOf(feature: string, { probes, on, since, info }: Parts): ScrapedSplit | undefined {
   if (probes === undefined || on === undefined) return undefined
   if (!(probes > 0) || !(on >= 0) || !(on <= probes)) return undefined
   return {

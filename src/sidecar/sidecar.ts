@@ -6,7 +6,7 @@ import type { Endpoint } from './http/endpoint.ts'
 import { EvaluationCalls } from './evaluation-calls.ts'
 import { evaluationService } from './grpc/evaluation-service.ts'
 import { FlagStore } from './flags/flag-store.ts'
-import { FlagsFile } from './flags/watched-flags-file.ts'
+import { WatchedFlagsFile } from './flags/watched-flags-file.ts'
 import type { SidecarLogEntry } from './flags/watched-flags-file.ts'
 import { managementHandler } from './http/management.ts'
 import { SidecarMetrics } from './sidecar-metrics.ts'
@@ -82,7 +82,7 @@ export async function startSidecar(options: SidecarOptions): Promise<Sidecar> {
   const serviceOf = (version: 'v1' | 'v2'): UntypedServiceImplementation =>
     evaluationService({ version, store, evaluation, streams, keepAlive })
   const endpoints: Endpoint[] = []
-  const files: FlagsFile[] = []
+  const files: WatchedFlagsFile[] = []
   const stop = async (deadline: number): Promise<void> => {
     for (const file of files) file.close()
     streams.end()
@@ -94,7 +94,7 @@ export async function startSidecar(options: SidecarOptions): Promise<Sidecar> {
   }
   try {
     for (const [priority, path] of [options.file].flat().entries()) {
-      files.push(await FlagsFile.open({ path, priority, store, onLog }))
+      files.push(await WatchedFlagsFile.open({ path, priority, store, onLog }))
     }
     const evaluationPort = await open(
       grpcEndpoint(

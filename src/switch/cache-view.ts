@@ -22,7 +22,7 @@ import { deleteMany, getMany, setMany } from './many.ts'
 import { type Generations, NamespaceView } from './namespace.ts'
 import { type OnOperation, PinnedOperation } from './operation.ts'
 import type { StandbyPolicy } from './options.ts'
-import { OPERATIONS } from './tracing.ts'
+import { OPERATION_CHANNEL } from './tracing.ts'
 import { closedError, type UnderWay } from './background/under-way.ts'
 import type { Values } from './values.ts'
 
@@ -66,19 +66,20 @@ export class CallerView implements CacheView {
   }
 
   get<T = unknown>(key: string): Promise<T | undefined> {
-    if (OPERATIONS.hasSubscribers) return this.#traced('get', (view) => view.#readOnly('get', key))
+    if (OPERATION_CHANNEL.hasSubscribers)
+      return this.#traced('get', (view) => view.#readOnly('get', key))
     return this.#readOnly<T>('get', key)
   }
 
   async has(key: string): Promise<boolean> {
-    const read = OPERATIONS.hasSubscribers
+    const read = OPERATION_CHANNEL.hasSubscribers
       ? this.#traced('has', (view) => view.#readOnly('has', key))
       : this.#readOnly('has', key)
     return (await read) !== undefined
   }
 
   getOrSet<T>(key: string, load: Loader<T>, options?: GetOrSetOptions): Promise<T> {
-    if (OPERATIONS.hasSubscribers) {
+    if (OPERATION_CHANNEL.hasSubscribers) {
       return this.#traced('getOrSet', (view) => view.#getOrSet(key, load, options))
     }
     return this.#getOrSet(key, load, options)
@@ -156,7 +157,7 @@ export class CallerView implements CacheView {
 
   #write<T>(operation: string, work: (view: CallerView) => Promise<T>): Promise<T> {
     const { underWay } = this.#parts
-    return OPERATIONS.hasSubscribers
+    return OPERATION_CHANNEL.hasSubscribers
       ? this.#traced(operation, (view) => underWay.hold(() => work(view)))
       : underWay.hold(() => work(this))
   }
@@ -170,7 +171,7 @@ export class CallerView implements CacheView {
       onOperation?.(info)
     }
     const view = new CallerView(this.#parts, { ...this.#caller, onOperation: told })
-    return OPERATIONS.tracePromise(() => work(view), trace)
+    return OPERATION_CHANNEL.tracePromise(() => work(view), trace)
   }
 
   async #set(key: string, value: unknown, options?: SetOptions): Promise<void> {

@@ -44,7 +44,7 @@ const LIMITS = {
 const METHODS = ['read', 'write', 'invalidate', 'clear', 'now', 'ping', 'close'] as const
 
 /** @throws SwitchbackError `SB_OPTION_INVALID` */
-export function checkOptions(options: CacheSwitchOptions): void {
+export function checkCacheSwitchOptions(options: CacheSwitchOptions): void {
   const call = 'createCacheSwitch'
   checkNames(call, options, OPTIONS)
   const require = (holds: boolean, option: string, value: unknown, hint: string): void =>

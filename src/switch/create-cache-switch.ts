@@ -12,7 +12,7 @@ import {
 import { Background } from './background/background.ts'
 import { Boards } from './truth/boards.ts'
 import { type CacheSwitch, SwitchedCache } from './cache-switch.ts'
-import { checkOptions, checkPlaces, notePlaces } from './check-cache-switch-options.ts'
+import { checkCacheSwitchOptions, checkPlaces, notePlaces } from './check-cache-switch-options.ts'
 import { Coherence } from './truth/coherence.ts'
 import { Debts } from './truth/debts.ts'
 import { eventOf, logEvent, type Notify } from './events.ts'
@@ -43,7 +43,7 @@ const SETTLE_MS = 1000
  * @throws SwitchbackError `SB_OPTION_INVALID` for an option that cannot work.
  */
 export function createCacheSwitch(options: CacheSwitchOptions & FlagChoice): CacheSwitch {
-  checkOptions(options)
+  checkCacheSwitchOptions(options)
   const name = options.name ?? 'cache'
   const backends = [options.off, options.on]
   checkPlaces(name, backends)

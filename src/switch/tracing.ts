@@ -1,5 +1,5 @@
 import { tracingChannel, type TracingChannel } from 'node:diagnostics_channel'
 import type { OperationTrace } from './operation.ts'
 
-export const OPERATIONS: TracingChannel<string, OperationTrace> =
+export const OPERATION_CHANNEL: TracingChannel<string, OperationTrace> =
   tracingChannel('switchback:operation')

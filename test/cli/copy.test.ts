@@ -8,7 +8,7 @@ import { fileURLToPath } from 'node:url'
 import { Redis } from 'ioredis'
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
 import { redisCache } from '../../src/cache/index.ts'
-import { type OpenStore, reach } from '../../src/cli/copying/stores.ts'
+import { type CopyStore, reach } from '../../src/cli/copying/stores.ts'
 import { SwitchbackError } from '../../src/errors.ts'
 import { licensed, makePairActor, type PairActor } from '../support/pair.ts'
 import { startRedis, type TestRedis } from '../support/redis-server.ts'
@@ -190,7 +190,7 @@ describe('switchback copy', () => {
 
   test('it waits at the start for a store that is not there yet, and names the one that stays away', async () => {
     const backend = redisCache({ url: a.url })
-    const store = { backend, shown: 'redis://here', close: () => undefined } as OpenStore
+    const store = { backend, shown: 'redis://here', close: () => undefined } as CopyStore
     const away = new SwitchbackError('SB_REDIS_UNREACHABLE', 'not connected')
     const { signal } = new AbortController()
     const ping = vi.spyOn(backend, 'ping').mockRejectedValueOnce(away).mockRejectedValueOnce(away)

@@ -6,7 +6,7 @@ import { headlineOf, type HeadlineInput } from '../../src/control/state/headline
 import { armReading, type FleetReading } from '../../src/control/metrics/index.ts'
 import { COLUMNS } from '../../src/control/page/charts/columns.ts'
 import type { ProcessesReading } from '../../src/control/state/process-judge.ts'
-import { Series } from '../../src/control/state/series.ts'
+import { RecentSeries } from '../../src/control/state/series.ts'
 import type { ProcessAnswer, ProcessReading } from '../../src/scrape/index.ts'
 import type { WayBack } from '../../src/control/state/way-back.ts'
 
@@ -311,7 +311,7 @@ describe('the headline', () => {
 })
 
 test('the effect of a change: the minute before against what came after, the mixed seconds left out', () => {
-  const series = new Series()
+  const series = new RecentSeries()
   for (let second = 0; second < 400; second++) {
     const point = COLUMNS.map((name) => {
       if (name === 'at') return second

@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs'
 import { expect, test } from 'vitest'
 import { compileFlag, readFlagSet } from '../../src/flagfile/index.ts'
-import type { Evaluation, JsonObject } from '../../src/flagfile/index.ts'
+import type { FlagEvaluation, JsonObject } from '../../src/flagfile/index.ts'
 import { FlagStore } from '../../src/sidecar/flags/flag-store.ts'
 import { resolve } from '../../src/sidecar/resolve.ts'
 
@@ -51,6 +51,6 @@ test.each([
   expect(resolve(store.view(), 'rule', 'Int', {}).value).toBe(value)
 })
 
-function said({ errorCode, reason, variant }: Evaluation): string {
+function said({ errorCode, reason, variant }: FlagEvaluation): string {
   return errorCode === '' ? `${reason} ${variant}` : errorCode
 }

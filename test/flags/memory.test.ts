@@ -2,7 +2,7 @@ import fc from 'fast-check'
 import { setFlagsFromString } from 'node:v8'
 import { runInNewContext } from 'node:vm'
 import { describe, expect, it } from 'vitest'
-import { Answers } from '../../src/flags/decide/flag-answer.ts'
+import { FlagAnswers } from '../../src/flags/decide/flag-answer.ts'
 import { memoryKeyOf } from '../../src/flags/decide/decision-context.ts'
 import type { DecisionContext } from '../../src/flags/index.ts'
 import { Memory, elapsed } from '../../src/flags/decide/remembered.ts'
@@ -91,7 +91,12 @@ describe('the key of a context', () => {
 })
 
 describe('the memory', () => {
-  const answer = new Answers().of({ side: 'on', variant: 'on', reason: 'STATIC', errorCode: '' })
+  const answer = new FlagAnswers().of({
+    side: 'on',
+    variant: 'on',
+    reason: 'STATIC',
+    errorCode: '',
+  })
   const entry = (at: number): Remembered => ({ decision: answer.remembered, answer, at, epoch: 0 })
 
   it('is bounded, returns what was stored last, and keeps the recent half', () => {
@@ -149,7 +154,7 @@ describe('the memory', () => {
 })
 
 it('makes equal answers one, and a provider of endless reasons does not fill the memory', () => {
-  const answers = new Answers()
+  const answers = new FlagAnswers()
   const of = (reason: string): object =>
     answers.of({ side: 'on', variant: 'v', reason, errorCode: '' })
   expect(of('a')).toBe(of('a'))

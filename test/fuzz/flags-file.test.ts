@@ -6,7 +6,7 @@ import { isSwitchbackError } from '../../src/errors.ts'
 import { definitionHash, readFlagSet } from '../../src/flagfile/index.ts'
 import type { JsonObject } from '../../src/flagfile/index.ts'
 import { LoadedFlags } from '../../src/flags/source/loaded-flags.ts'
-import { entriesOf, property, textOf } from '../../src/rollout/file/document.ts'
+import { entriesOf, property, sourceTextOf } from '../../src/rollout/file/document.ts'
 import { flagNames, type FlagsDocument, readFlags, readText } from '../../src/rollout/index.ts'
 import { addPilot, createEvaluator, describe as describeFlag } from '../../src/rollout/index.ts'
 import { type FlagsEdit, removePilot, rollBack, setShare } from '../../src/rollout/index.ts'
@@ -137,6 +137,6 @@ function outside(document: FlagsDocument, flag: string): (readonly [string, stri
   const flags = property(document.root, 'flags')
   const rest = entriesOf(document.root).filter(([, node]) => node !== flags)
   return [...rest, ...entriesOf(flags).filter(([key]) => key !== flag)].map(
-    ([key, node]) => [key, textOf(document, node)] as const,
+    ([key, node]) => [key, sourceTextOf(document, node)] as const,
   )
 }

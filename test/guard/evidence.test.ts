@@ -7,7 +7,7 @@ import {
   effectiveBuckets,
   emptyPair,
   expectedRate,
-  growthOf,
+  evidenceRate,
   increment,
   logFactorial,
   logSumExp,
@@ -366,7 +366,7 @@ describe('the estimate', () => {
     const bets = [0.001, 0.003, 0.007]
     const nothing = new Float64Array(18)
     const grows = (treatmentRate: number): Float64Array =>
-      growthOf(margin, bets, { ...pace, treatmentRate })
+      evidenceRate(margin, bets, { ...pace, treatmentRate })
     expect(secondsUntil(nothing, undefined, grows(0.02), 1, 3)).toBeUndefined()
     const better = secondsUntil(nothing, undefined, grows(0.001), 1, 3)!
     expect(better).toBeGreaterThan(10)

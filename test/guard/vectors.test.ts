@@ -1,7 +1,7 @@
 // The evidence agrees with the simulation that the rule was designed with: five series of 420 seconds.
 import { readFile } from 'node:fs/promises'
 import { describe, expect, test } from 'vitest'
-import { Evidence, RATIO, stratumOf, Tally } from '../../src/guard/rule/index.ts'
+import { EProcess, RATIO, stratumOf, Tally } from '../../src/guard/rule/index.ts'
 import type { ArmPair } from '../../src/guard/rule/index.ts'
 
 interface Series {
@@ -47,7 +47,7 @@ describe('the evidence', async () => {
     'of series %i is that of the simulation',
     (_, { direction, add, slotS, polls }) => {
       const tally = new Tally({ buckets: 32, fixedEffect: 1, slotS })
-      const evidence = new Evidence(direction, { ratio: RATIO, add }, tally)
+      const evidence = new EProcess(direction, { ratio: RATIO, add }, tally)
       let checks = 0
       for (const [at, { rate, want, pair }] of polls.entries()) {
         if (evidence.isWatchDue(at)) evidence.openWatch(at, rate)

@@ -4,7 +4,7 @@ import type { Script } from './scripts.ts'
 import type { ServerState } from './servers/server-state.ts'
 
 /** Where a cell is; with a key of its own for the value, that, and the value if it is written. */
-export interface Place {
+export interface CellPlace {
   readonly name: string
   readonly beside?: { readonly name: string; readonly text: string }
 }
@@ -51,9 +51,9 @@ export interface CellLayout {
   /** The names of a cell: where it is, and where its value has a key of its own, that. */
   namesOf(key: string): readonly string[]
   /** @param payload what is to be written */
-  placeOf(key: string, payload?: string): Place
+  placeOf(key: string, payload?: string): CellPlace
   /** Of a name under {@link cleared}; `undefined`: it is not a cell's. */
-  cellOf(name: string): Place | undefined
+  cellOf(name: string): CellPlace | undefined
   /** As `storageKey`, of a name under the prefix; `undefined`: there is no value of this cache. */
   keyOf(name: string): string | undefined
   /** The cells (`storageKey`) that a change of this name may be of. */

@@ -68,7 +68,7 @@ export function checkRedisNames(options: RedisCacheOptions): void {
 }
 
 /** @throws SwitchbackError `SB_REDIS_OPTIONS` */
-export function checkOptions(
+export function checkRedisOptions(
   options: RedisCacheOptions,
   prefix: string,
   tombstoneTtl: number,

@@ -3,7 +3,7 @@ import { ABSENT, type Cell } from '../cell.ts'
 import { storageKey } from '../storage-key.ts'
 import { openText } from './cell-reads.ts'
 import { foreignData } from './redis-errors.ts'
-import type { CellLayout, LayoutScripts, Place } from './layout.ts'
+import type { CellLayout, LayoutScripts, CellPlace } from './layout.ts'
 import { PUTS_SCRIPT } from './many/many-scripts.ts'
 import { BOARD_READ } from './pair/board.ts'
 import { FOLLOWER_ASK } from './pair/redis-following.ts'
@@ -56,11 +56,11 @@ export class OwnLayout implements CellLayout {
     return [this.prefix + storageKey(key)]
   }
 
-  placeOf(key: string): Place {
+  placeOf(key: string): CellPlace {
     return { name: this.prefix + storageKey(key) }
   }
 
-  cellOf(name: string): Place | undefined {
+  cellOf(name: string): CellPlace | undefined {
     return name.startsWith(this.stateName) ? undefined : { name }
   }
 

@@ -25,9 +25,9 @@ import { warnOfLosses } from './connection/client-events.ts'
 import { givenClient } from './clients/given.ts'
 import { createClient, isCluster, type RedisClient } from './connection/redis-client.ts'
 import { isReadOnly, isWrongType, outOfMemory, redisError } from './redis-errors.ts'
-import { canFollow, Follower } from './pair/redis-following.ts'
-import { checkOptions, checkRedisNames, type RedisCacheOptions } from './options.ts'
-import type { CellLayout, Place } from './layout.ts'
+import { canFollow, RedisFollowing } from './pair/redis-following.ts'
+import { checkRedisOptions, checkRedisNames, type RedisCacheOptions } from './options.ts'
+import type { CellLayout, CellPlace } from './layout.ts'
 import { OwnLayout } from './own-layout.ts'
 import { ClusterCells } from './many/cluster-cells.ts'
 import { ServerCells } from './many/many-cells.ts'
@@ -60,7 +60,7 @@ export function redisCache(options: RedisCacheOptions): CacheBackend {
   const plain = options.values === 'plain'
   const { name = 'redis', tombstoneTtl = DEFAULT_TOMBSTONE_TTL_MS } = options
   const prefix = prefixOf(options)
-  checkOptions(options, prefix, tombstoneTtl)
+  checkRedisOptions(options, prefix, tombstoneTtl)
   const warnings = new Warnings()
   const connection = connectionOf(options, warnings.tell)
   const layout = plain
@@ -149,7 +149,7 @@ class RedisCache extends CellReads implements CacheBackend {
       if (canFollow(client)) {
         const toldAs = (changed: string): readonly string[] => layout.toldAs(changed)
         const asked = { ...cells, client, watched, toldAs, script: scripts.ask }
-        this.follow = (listener) => new Follower({ ...asked, listener })
+        this.follow = (listener) => new RedisFollowing({ ...asked, listener })
       }
     }
     const { claim } = scripts
@@ -192,7 +192,7 @@ class RedisCache extends CellReads implements CacheBackend {
     if (this.starting !== undefined) await this.starting
     const nodes = isCluster(this.client) ? this.client.nodes('master') : [this.client]
     const { cleared, scripts } = this.layout
-    const clear = (place: Place): Promise<InvalidateResult> =>
+    const clear = (place: CellPlace): Promise<InvalidateResult> =>
       this.#bury(place, '', Number.POSITIVE_INFINITY, 0, scripts.clear)
     for (const node of nodes) {
       for await (const names of scanKeys(node, this.client, cleared, signal)) {
@@ -352,7 +352,7 @@ class RedisCache extends CellReads implements CacheBackend {
   }
 
   async #bury(
-    { name, beside }: Place,
+    { name, beside }: CellPlace,
     successor: string,
     within: number,
     notBefore: number,

@@ -14,7 +14,12 @@ import { cellCases } from './cell-cases.ts'
 import { failureCases } from './failure-cases.ts'
 import { ledgerCases } from './ledger-cases.ts'
 import { raceCases } from './race-cases.ts'
-import { type ConformanceCase, type ConformanceOptions, type MakeBackend, Stand } from './stand.ts'
+import {
+  type ConformanceCase,
+  type ConformanceOptions,
+  type MakeBackend,
+  CaseBackends,
+} from './stand.ts'
 import { textCases } from './text-cases.ts'
 import { timeCases } from './time-cases.ts'
 
@@ -47,7 +52,7 @@ export function backendConformance(
   return cases.map(([name, check]) => ({
     name,
     async run() {
-      const stand = new Stand(makeBackend, options)
+      const stand = new CaseBackends(makeBackend, options)
       try {
         await check(stand)
       } catch (error) {

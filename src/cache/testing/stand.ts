@@ -55,7 +55,7 @@ export interface ConformanceCase {
 export const LONG = 600_000
 
 /** The backends of one case, closed at its end. */
-export class Stand {
+export class CaseBackends {
   readonly #make: MakeBackend
   readonly #shared: boolean
   readonly #outOfReach: ConformanceOptions['outOfReach']
@@ -127,7 +127,7 @@ function inJson(backend: CacheBackend): CacheBackend {
   })
 }
 
-export type Check = (stand: Stand) => Promise<void>
+export type Check = (stand: CaseBackends) => Promise<void>
 
 /** By name. */
 export type Cases = Readonly<Record<string, Check>>

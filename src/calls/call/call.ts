@@ -53,7 +53,7 @@ export function mayFallBack(call: Call): boolean {
  *
  * @param since `performance.now()` from which on it is waited for
  */
-export function ask(
+export function askSide(
   call: Call,
   side: CallSide,
   since: number,

@@ -26,10 +26,10 @@ import { sharedNotes, sharedStatus } from '../guarding/shared-notes.ts'
  * What the guard of the control page may do: `act` changes the split, `ask` widens only after an
  * approval, `watch` shows the evidence and changes nothing.
  */
-export type GuardMode = 'act' | 'ask' | 'watch'
+export type GuardBesideMode = 'act' | 'ask' | 'watch'
 
 export interface GuardBesideOptions {
-  readonly mode: GuardMode
+  readonly mode: GuardBesideMode
   readonly plan: Plan
   readonly target: Pick<Target, 'flag' | 'file' | 'flagd'>
   /** E.g. `guard of ann@host`. */

@@ -6,7 +6,7 @@ import { quote, SwitchbackError } from '../../errors.ts'
 import type { Side } from '../../side.ts'
 import { pairOf } from '../../switch/index.ts'
 import { type Environment, usageError } from '../framework/command.ts'
-import { connected, hasOthers, look, nothingThere } from '../stores/look.ts'
+import { connected, hasOthers, lookAtRedis, nothingThere } from '../stores/look.ts'
 import { openRedis } from '../stores/open-redis.ts'
 import { type NamedRedis, namedRedis, type RedisValues } from '../stores/options.ts'
 
@@ -17,7 +17,7 @@ export interface StoreNames extends RedisValues {
   readonly name: string
 }
 
-export interface OpenStore {
+export interface CopyStore {
   readonly backend: CacheBackend
   /** Which one it is, for people and without a password. */
   readonly shown: string
@@ -40,7 +40,7 @@ export async function openStores(
   names: StoreNames,
   env: Environment,
   from: Side,
-): Promise<Readonly<Record<Side, OpenStore>>> {
+): Promise<Readonly<Record<Side, CopyStore>>> {
   const { 'old-redis': old, 'cache-dir': directory, name } = names
   if (old !== undefined && directory !== undefined) {
     const remedy = 'give --old-redis URL, or --cache-dir DIR for files'
@@ -53,7 +53,10 @@ export async function openStores(
   if (offRedis?.url === onRedis.url) {
     throw usageError('both sides are the same Redis', 'name another one with --old-redis')
   }
-  const [onLook, offLook] = await Promise.all([look(onRedis), offRedis && look(offRedis)])
+  const [onLook, offLook] = await Promise.all([
+    lookAtRedis(onRedis),
+    offRedis && lookAtRedis(offRedis),
+  ])
   const source = from === 'on' ? onRedis : offRedis
   const found = from === 'on' ? onLook : offLook
   if (source !== undefined && found?.used === false) throw nothingThere(source, found.hasOthers)
@@ -73,7 +76,7 @@ export async function openStores(
 }
 
 /** Until the store answers, as long as a copy waits for a side too; what it refuses is told at once. */
-export async function reach(store: OpenStore, side: Side, signal: AbortSignal): Promise<void> {
+export async function reach(store: CopyStore, side: Side, signal: AbortSignal): Promise<void> {
   const deadline = performance.now() + PATIENCE_MS
   for (;;) {
     try {
@@ -94,7 +97,7 @@ export async function reach(store: OpenStore, side: Side, signal: AbortSignal): 
 }
 
 /** Wrong files would be new ones, and with them all that Redis has would be distrusted. */
-function openFiles(directory: string, name: string, on: OpenStore): OpenStore {
+function openFiles(directory: string, name: string, on: CopyStore): CopyStore {
   const backend = fileCache({ directory, maxEntries: NO_BOUND, maxBytes: NO_BOUND })
   const { database } = storeFiles(resolve(directory), 'cache', pairOf(name, [backend, on.backend]))
   if (!existsSync(database)) {
@@ -111,7 +114,7 @@ function openFiles(directory: string, name: string, on: OpenStore): OpenStore {
   }
 }
 
-function openSide(redis: NamedRedis, isCluster: boolean): OpenStore {
+function openSide(redis: NamedRedis, isCluster: boolean): CopyStore {
   const { url, shown: address, settings } = redis
   const { backend, cluster, close } = openRedis(redis, isCluster)
   const shown = settings.values === 'plain' ? `${address} (plain values)` : address

@@ -5,7 +5,7 @@ import { quote, SwitchbackError } from '../../errors.ts'
 import type { GuardMetrics } from '../../guard/index.ts'
 import { usageError } from '../framework/command.ts'
 
-export interface ListenOptions {
+export interface MetricsListenOptions {
   /** `3003` on loopback, or `0.0.0.0:3003`. */
   readonly address: string
   readonly metrics: GuardMetrics
@@ -15,7 +15,7 @@ export interface ListenOptions {
 
 /** Serves the guard's `/metrics`, and `/healthz`, which is 503 when it no longer looks. */
 export async function listenForMetrics(
-  options: ListenOptions,
+  options: MetricsListenOptions,
 ): Promise<AsyncDisposable & { readonly url: string }> {
   const { host, port } = parseAddress(options.address)
   const { metrics, lateMs } = options

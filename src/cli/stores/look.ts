@@ -11,7 +11,7 @@ import { usageError } from '../framework/command.ts'
 import { type NamedRedis, optionOf } from './options.ts'
 
 /** What is found in a Redis before a switch opens it, which would begin a state of its own there. */
-export interface Look {
+export interface RedisLook {
   readonly isCluster: boolean
   /** A switch with these settings has used it. Not looked for in a Cluster, where each master has a state. */
   readonly used: boolean
@@ -26,7 +26,7 @@ interface Scanned {
 /** What a switch keeps for itself, under any prefix. */
 const OF_A_SWITCH: RegExp = new RegExp(`#state|^${PLAIN_SPACE}`)
 
-export async function look({ url, settings }: NamedRedis): Promise<Look> {
+export async function lookAtRedis({ url, settings }: NamedRedis): Promise<RedisLook> {
   return connected(url, async (redis) => {
     if (await isClusterNode(redis)) return { isCluster: true, used: true, hasOthers: false }
     // With the commands that its user may use for the cache too. Where it may not: as if it were there.

@@ -13,7 +13,7 @@ export function share(value: number | null | undefined): string {
 }
 
 /** Per cent with the decimals that were set: `12.5 %`. */
-export function percent(value: number | null | undefined): string {
+export function percentText(value: number | null | undefined): string {
   return value === null || value === undefined ? dash : `${Number(value.toFixed(3))} %`
 }
 
@@ -46,7 +46,7 @@ export function day(at: number): string {
 }
 
 /** `just now`, `4 min ago`, `3 h ago`, `2 d ago` */
-export function ago(at: number, now: number): string {
+export function agoText(at: number, now: number): string {
   const seconds = Math.max(0, Math.round((now - at) / 1000))
   if (seconds < 5) return 'just now'
   if (seconds < 90) return `${seconds} s ago`

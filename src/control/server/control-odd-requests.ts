@@ -6,7 +6,7 @@ import {
   expectationHandler,
   type OddRequestOptions,
 } from '../../odd-requests.ts'
-import { PROBLEM_CONTENT_TYPE, type ProblemBody } from './control-problem.ts'
+import { PROBLEM_CONTENT_TYPE, type ControlProblemBody } from './control-problem.ts'
 
 const DETAILS = {
   broken: 'the request is not valid HTTP',
@@ -15,11 +15,11 @@ const DETAILS = {
 
 const OPTIONS: OddRequestOptions = {
   headers: { 'Content-Type': PROBLEM_CONTENT_TYPE, 'X-Content-Type-Options': 'nosniff' },
-  problem: (status, odd): ProblemBody => {
+  problem: (status, odd): ControlProblemBody => {
     const [title, detail] = [STATUS_CODES[status] ?? 'Error', DETAILS[odd]]
     return { type: 'about:blank', title, status, detail, code: 'SB_CONTROL_REQUEST', hint: '' }
   },
 }
 
-export const answerBrokenRequest: BrokenRequestHandler = brokenRequestHandler(OPTIONS)
+export const answerBrokenControlRequest: BrokenRequestHandler = brokenRequestHandler(OPTIONS)
 export const answerExpectation: ExpectationHandler = expectationHandler(OPTIONS)

@@ -5,7 +5,7 @@ import { isSwitchbackError, SwitchbackError } from '../../errors.ts'
 export const PROBLEM_CONTENT_TYPE = 'application/problem+json; charset=utf-8'
 
 /** The answer to a failed request (RFC 9457), with the code and hint of the error. */
-export interface ProblemBody {
+export interface ControlProblemBody {
   readonly type: 'about:blank'
   readonly title: string
   readonly status: number
@@ -57,7 +57,7 @@ export function httpStatusOf(error: unknown): number {
   return status !== undefined && status >= 400 && status < 500 ? status : 500
 }
 
-export function httpProblemOf(error: unknown): ProblemBody {
+export function httpProblemOf(error: unknown): ControlProblemBody {
   const status = httpStatusOf(error)
   const own = isSwitchbackError(error)
   const message = error instanceof Error ? error.message : ''
@@ -72,7 +72,7 @@ export function httpProblemOf(error: unknown): ProblemBody {
   }
 }
 
-export function sendProblem(error: unknown, reply: FastifyReply): FastifyReply {
+export function sendControlProblem(error: unknown, reply: FastifyReply): FastifyReply {
   const problem = httpProblemOf(error)
   if (problem.status === 401) reply.header('www-authenticate', 'Bearer realm="switchback"')
   if (problem.status === 429) reply.header('retry-after', '5')
@@ -80,8 +80,8 @@ export function sendProblem(error: unknown, reply: FastifyReply): FastifyReply {
 }
 
 /** Every error and every unknown address of the server is answered with a problem. */
-export function answerProblems(app: FastifyInstance): void {
-  app.setErrorHandler((error, _request, reply) => sendProblem(error, reply))
+export function answerControlProblems(app: FastifyInstance): void {
+  app.setErrorHandler((error, _request, reply) => sendControlProblem(error, reply))
   app.setNotFoundHandler((request: FastifyRequest, reply) => {
     const known = ['GET', 'POST'].find(
       (method) =>
@@ -89,7 +89,7 @@ export function answerProblems(app: FastifyInstance): void {
         app.hasRoute({ method: method as 'GET', url: request.url.split('?', 1)[0] ?? '' }),
     )
     if (known !== undefined) reply.header('allow', known)
-    return sendProblem(
+    return sendControlProblem(
       known === undefined
         ? new SwitchbackError('SB_CONTROL_NOT_FOUND', 'this address does not exist', {
             hint: 'see /openapi.json',

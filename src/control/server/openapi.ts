@@ -1,4 +1,4 @@
-import { object, ref, requestSchemas, type Schema, schemas, text } from './schemas.ts'
+import { objectSchema, ref, requestSchemas, type Schema, schemas, text } from './schemas.ts'
 
 const problem = {
   description: 'Refused or failed (RFC 9457)',
@@ -86,7 +86,7 @@ export function openApi(version: string): Schema {
           responses: {
             '200': {
               description: 'It runs',
-              content: { 'application/json': { schema: object({ status: text }) } },
+              content: { 'application/json': { schema: objectSchema({ status: text }) } },
             },
           },
         },

@@ -6,7 +6,7 @@ const lines = { type: 'array', items: text } as const
 
 export type Schema = Readonly<Record<string, unknown>>
 
-export function object(
+export function objectSchema(
   properties: Readonly<Record<string, Schema>>,
   optional: readonly string[] = [],
 ): Schema {
@@ -73,7 +73,7 @@ export const requestSchemas: Readonly<
   ]),
 }
 
-const arm = object({
+const arm = objectSchema({
   operations: { ...number, description: 'a second' },
   bad: numberOrNull,
   errors: numberOrNull,
@@ -88,15 +88,15 @@ const arm = object({
   lost: number,
 })
 const level = { enum: ['ok', 'watch', 'trouble', 'unknown'] }
-const finding = object({ level, sentence: text })
-const evidence = object({ logEvidence: number, logThreshold: number })
-const beforeAfter = object({ before: numberOrNull, after: numberOrNull })
-const diff = listOf(object({ kind: { enum: ['removed', 'added'] }, line: text }))
-const bySide = (schema: Schema): Schema => object({ off: schema, on: schema })
+const finding = objectSchema({ level, sentence: text })
+const evidence = objectSchema({ logEvidence: number, logThreshold: number })
+const beforeAfter = objectSchema({ before: numberOrNull, after: numberOrNull })
+const diff = listOf(objectSchema({ kind: { enum: ['removed', 'added'] }, line: text }))
+const bySide = (schema: Schema): Schema => objectSchema({ off: schema, on: schema })
 
 /** What is answered, by name. */
 export const schemas: Readonly<Record<string, Schema>> = {
-  Problem: object({
+  Problem: objectSchema({
     type: text,
     title: text,
     status: number,
@@ -104,16 +104,16 @@ export const schemas: Readonly<Record<string, Schema>> = {
     code: text,
     hint: text,
   }),
-  State: object({
+  State: objectSchema({
     at: { ...number, description: 'epoch milliseconds' },
     boot: text,
-    headline: object({ level, sentence: text, findings: listOf(finding) }),
-    flag: object({
+    headline: objectSchema({ level, sentence: text, findings: listOf(finding) }),
+    flag: objectSchema({
       name: text,
       file: text,
       hash: text,
       description: orNull(
-        object(
+        objectSchema(
           {
             state: text,
             shape: text,
@@ -126,9 +126,9 @@ export const schemas: Readonly<Record<string, Schema>> = {
           ['share', 'defaultVariant'],
         ),
       ),
-      error: orNull(object({ code: text, message: text, hint: text })),
+      error: orNull(objectSchema({ code: text, message: text, hint: text })),
       trouble: text,
-      served: object({
+      served: objectSchema({
         state: { enum: ['same', 'different', 'unreachable', 'unknown', 'unasked'] },
         url: text,
         detail: text,
@@ -136,15 +136,15 @@ export const schemas: Readonly<Record<string, Schema>> = {
         agreeing: number,
         since: number,
       }),
-      edited: orNull(object({ at: number, warning: text, unwritten: text })),
+      edited: orNull(objectSchema({ at: number, warning: text, unwritten: text })),
     }),
-    fleet: object(
+    fleet: objectSchema(
       {
         of: { enum: ['cache', 'switch'] },
         hasCache: { type: 'boolean' },
-        arms: object({ off: ref('Arm'), on: ref('Arm'), all: ref('Arm') }),
+        arms: objectSchema({ off: ref('Arm'), on: ref('Arm'), all: ref('Arm') }),
         replicas: listOf(
-          object({
+          objectSchema({
             url: text,
             live: { type: 'boolean' },
             error: text,
@@ -161,13 +161,13 @@ export const schemas: Readonly<Record<string, Schema>> = {
       },
       ['arms'],
     ),
-    processes: object({
+    processes: objectSchema({
       known: number,
       agreeing: number,
       untold: number,
       newSide: text,
       list: listOf(
-        object({
+        objectSchema({
           process: text,
           agrees: { type: 'boolean' },
           silent: { type: 'boolean' },
@@ -177,7 +177,7 @@ export const schemas: Readonly<Record<string, Schema>> = {
         }),
       ),
     }),
-    flagOutages: object({
+    flagOutages: objectSchema({
       told: { ...number, description: 'processes that say whether they reach their flags' },
       down: number,
       process: text,
@@ -185,7 +185,7 @@ export const schemas: Readonly<Record<string, Schema>> = {
       backAt: numberOrNull,
     }),
     switches: listOf(
-      object({
+      objectSchema({
         name: text,
         flag: text,
         share: numberOrNull,
@@ -195,7 +195,7 @@ export const schemas: Readonly<Record<string, Schema>> = {
         known: number,
         agreeing: number,
         methods: listOf(
-          object({
+          objectSchema({
             name: text,
             off: ref('CallArm'),
             on: ref('CallArm'),
@@ -206,7 +206,7 @@ export const schemas: Readonly<Record<string, Schema>> = {
         ),
       }),
     ),
-    wayBack: object({
+    wayBack: objectSchema({
       state: { enum: ['open', 'waiting', 'back', 'not-back', 'unsure'] },
       sentence: text,
       next: text,
@@ -214,7 +214,7 @@ export const schemas: Readonly<Record<string, Schema>> = {
     guard: orNull(ref('Guard')),
     point: listOf(numberOrNull),
     effect: orNull(
-      object({
+      objectSchema({
         id: text,
         bad: beforeAfter,
         p99: beforeAfter,
@@ -224,43 +224,44 @@ export const schemas: Readonly<Record<string, Schema>> = {
     ),
   }),
   Arm: arm,
-  CallArm: object({
+  CallArm: objectSchema({
     operations: { ...number, description: 'a second' },
     errors: numberOrNull,
     fallbacks: numberOrNull,
     p99: { ...numberOrNull, description: 'milliseconds' },
   }),
-  Guard: object(
+  Guard: objectSchema(
     {
       mode: { enum: ['acting', 'advising', 'yielded', 'blind', 'standby', 'stopped'] },
       answer: { enum: ['regressed', 'safe', 'undecided', 'starved'] },
       sentence: text,
       metrics: listOf(
-        object(
+        objectSchema(
           {
             id: text,
             harm: evidence,
             safety: evidence,
-            treatment: object({ bad: number, total: number }),
-            control: object({ bad: number, total: number }),
+            treatment: objectSchema({ bad: number, total: number }),
+            control: objectSchema({ bad: number, total: number }),
             heldBack: text,
           },
           ['safety'],
         ),
       ),
-      plan: object({ steps: listOf(number), heldS: number, minHoldS: number, intervalMs: number }, [
-        'intervalMs',
-      ]),
+      plan: objectSchema(
+        { steps: listOf(number), heldS: number, minHoldS: number, intervalMs: number },
+        ['intervalMs'],
+      ),
       waits: lines,
       lateMs: number,
-      incidents: listOf(object({ at: number, sentence: text })),
+      incidents: listOf(objectSchema({ at: number, sentence: text })),
       epoch: number,
       elsewhere: { ...text, description: 'who acts, when it is not the guard beside the page' },
       alarms: lines,
       ended: { ...lines, description: 'alarms that are over' },
       awaiting: { ...number, description: 'a share that waits for approval' },
       next: { ...number, description: 'the share of the next step' },
-      paused: object({ who: text, since: number }),
+      paused: objectSchema({ who: text, since: number }),
       holding: { ...text, description: 'the alarm in which it takes no step' },
       at: number,
     },
@@ -269,7 +270,7 @@ export const schemas: Readonly<Record<string, Schema>> = {
     ),
   ),
   History: listOf(
-    object({
+    objectSchema({
       id: text,
       at: number,
       action: text,
@@ -282,8 +283,8 @@ export const schemas: Readonly<Record<string, Schema>> = {
       known: { type: 'boolean' },
     }),
   ),
-  Series: object({ boot: text, columns: lines, points: listOf(listOf(numberOrNull)) }),
-  Info: object({
+  Series: objectSchema({ boot: text, columns: lines, points: listOf(listOf(numberOrNull)) }),
+  Info: objectSchema({
     version: text,
     flag: text,
     file: text,
@@ -292,7 +293,7 @@ export const schemas: Readonly<Record<string, Schema>> = {
     operator: text,
     boot: text,
   }),
-  Preview: object({
+  Preview: objectSchema({
     from: numberOrNull,
     to: numberOrNull,
     hash: text,
@@ -302,9 +303,9 @@ export const schemas: Readonly<Record<string, Schema>> = {
     diff,
     sentence: text,
   }),
-  Approved: object({ approved: number }),
-  Ordered: object({ ordered: text }),
-  Change: object({
+  Approved: objectSchema({ approved: number }),
+  Ordered: objectSchema({ ordered: text }),
+  Change: objectSchema({
     action: text,
     from: numberOrNull,
     to: numberOrNull,
@@ -313,7 +314,7 @@ export const schemas: Readonly<Record<string, Schema>> = {
     servedMs: numberOrNull,
     lastMs: numberOrNull,
     movers: number,
-    processes: orNull(object({ known: number, deciding: number, lastMs: numberOrNull })),
+    processes: orNull(objectSchema({ known: number, deciding: number, lastMs: numberOrNull })),
     cause: text,
     hint: text,
     warning: text,

@@ -1,6 +1,6 @@
 import type { HistoryEntry } from '../../rollout/index.ts'
 import { WINDOW_S } from '../metrics/replica.ts'
-import type { Series } from './series.ts'
+import type { RecentSeries } from './series.ts'
 
 /** A line of the audit log, as the page shows it. */
 export interface ChangeReading {
@@ -57,7 +57,7 @@ export function changeReading(entry: HistoryEntry): ChangeReading {
 }
 
 /** Numbers whose window still includes seconds before the change count for neither. */
-export function effectOf(change: ChangeReading, series: Series, now: number): ChangeEffect {
+export function effectOf(change: ChangeReading, series: RecentSeries, now: number): ChangeEffect {
   const at = change.at / 1000
   const from = at + WINDOW_S + 1
   const to = Math.min(now / 1000, at + AFTER_S)

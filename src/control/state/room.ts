@@ -13,7 +13,7 @@ import {
 import { headlineOf } from './headline.ts'
 import { Fleet } from '../metrics/index.ts'
 import { ProcessJudge } from './process-judge.ts'
-import { pointOf, Series } from './series.ts'
+import { pointOf, RecentSeries } from './series.ts'
 import type { FlagsFile } from '../../rollout/index.ts'
 import type { ControlHistory, ControlState } from './state.ts'
 import { Switches } from './switches.ts'
@@ -45,7 +45,7 @@ const RESOLVE_MS = 5000
  */
 export class Room {
   readonly boot: string = randomBytes(6).toString('base64url')
-  readonly series: Series = new Series()
+  readonly series: RecentSeries = new RecentSeries()
   readonly #fleet: Fleet
   readonly #watch: FlagWatch
   readonly #judge: ProcessJudge

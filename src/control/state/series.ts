@@ -26,7 +26,7 @@ function rounded(value: number | null, index: number): number | null {
 }
 
 /** The last half hour, a point a second. */
-export class Series {
+export class RecentSeries {
   #points: SeriesPoint[] = []
 
   push(point: SeriesPoint): void {

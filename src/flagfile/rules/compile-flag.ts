@@ -10,7 +10,7 @@ import type { JsonValue } from '../json.ts'
 import { beginWork, panic } from './panic.ts'
 
 /** What flagd answers for one flag and one user. */
-export interface Evaluation {
+export interface FlagEvaluation {
   /**
    * `FALLBACK`: the flag has no default variant, and no rule decided: the code's default applies.
    * `DISABLED`: likewise.
@@ -25,14 +25,14 @@ export interface Evaluation {
 }
 
 /** Evaluates one flag for an evaluation context. Never throws. */
-export type CompiledFlag = (context: EvaluationContext) => Evaluation
+export type CompiledFlag = (context: EvaluationContext) => FlagEvaluation
 
 const FALLBACK = none('FALLBACK')
 const DISABLED = none('DISABLED')
-const PARSE_ERROR: Evaluation = { ...none('ERROR'), errorCode: 'PARSE_ERROR' }
-const GENERAL: Evaluation = { ...none('ERROR'), errorCode: 'GENERAL' }
+const PARSE_ERROR: FlagEvaluation = { ...none('ERROR'), errorCode: 'PARSE_ERROR' }
+const GENERAL: FlagEvaluation = { ...none('ERROR'), errorCode: 'GENERAL' }
 
-function none(reason: Evaluation['reason']): Evaluation {
+function none(reason: FlagEvaluation['reason']): FlagEvaluation {
   return { reason, variant: '', value: undefined, errorCode: '' }
 }
 
@@ -51,7 +51,7 @@ export function compileFlag(flag: FlagDefinition): CompiledFlag {
   }
   const byDefault = nobody ?? variantOf(flag, defaultVariant, 'DEFAULT')
   const rule = compileRule(targeting)
-  const known = new Map<string, Evaluation>()
+  const known = new Map<string, FlagEvaluation>()
   for (const variant of Object.keys(flag.variants ?? {})) {
     if (PLAIN.test(variant)) known.set(variant, variantOf(flag, variant, 'TARGETING_MATCH'))
   }
@@ -99,7 +99,7 @@ function variantOf(
   { variants }: FlagDefinition,
   variant: string,
   reason: 'STATIC' | 'TARGETING_MATCH' | 'DEFAULT',
-): Evaluation {
+): FlagEvaluation {
   if (variants === undefined || !Object.hasOwn(variants, variant)) return GENERAL
   const value = variants[variant] as JsonValue
   // Null is no value of any type.

@@ -2,8 +2,8 @@ import { compile } from './compile.ts'
 import {
   distributionOf,
   fractional,
-  share,
-  shareOf,
+  variantFor,
+  variantAt,
   standardBucketing,
   standardHash,
 } from './fractional.ts'
@@ -32,7 +32,7 @@ export function splitOf(operand: JsonValue, depth: number): Run {
     if (distribution === undefined) return () => null
     return (data) => {
       const hash = standardHash(data)
-      return hash === undefined ? null : shareOf(hash, distribution)
+      return hash === undefined ? null : variantAt(hash, distribution)
     }
   }
   const distribution = distributionOf(rest)
@@ -41,6 +41,6 @@ export function splitOf(operand: JsonValue, depth: number): Run {
     if (named !== null && typeof named !== 'string') return fractional([named, ...rest], data)
     const bucketBy = named ?? standardBucketing(data)
     if (bucketBy === undefined || distribution === undefined || !isObject(data)) return null
-    return share(bucketBy, distribution)
+    return variantFor(bucketBy, distribution)
   }
 }

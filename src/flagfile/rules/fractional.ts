@@ -32,12 +32,12 @@ export function distributionOf(entries: readonly JsonValue[]): Distribution | un
 }
 
 /** What a user with this value of the bucketing attribute gets. */
-export function share(bucketBy: string, distribution: Distribution): JsonValue {
-  return shareOf(murmur3(bucketBy), distribution)
+export function variantFor(bucketBy: string, distribution: Distribution): JsonValue {
+  return variantAt(murmur3(bucketBy), distribution)
 }
 
 /** @param hash of the value */
-export function shareOf(hash: number, { entries, total }: Distribution): JsonValue {
+export function variantAt(hash: number, { entries, total }: Distribution): JsonValue {
   const bucket = bucketOf(hash, total)
   let end = 0
   for (const { variant, weight } of entries) {
@@ -87,5 +87,5 @@ export function fractional(values: JsonValue, data: JsonValue): JsonValue {
   const bucketBy = named ? first : standardBucketing(data)
   if (bucketBy === undefined) return null
   const distribution = distributionOf(named || first === null ? rest : values)
-  return distribution === undefined ? null : share(bucketBy, distribution)
+  return distribution === undefined ? null : variantFor(bucketBy, distribution)
 }

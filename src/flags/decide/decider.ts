@@ -1,7 +1,7 @@
 import type { Client } from '@openfeature/server-sdk'
 import { quote } from '../../errors.ts'
-import { Answers, NOT_ANSWERED, UNANSWERED } from './flag-answer.ts'
-import type { Answer } from './flag-answer.ts'
+import { FlagAnswers, NOT_ANSWERED, UNANSWERED } from './flag-answer.ts'
+import type { FlagAnswer } from './flag-answer.ts'
 import { clientOf } from '../openfeature-client.ts'
 import { evaluationContext } from './decision-context.ts'
 import { completeOptions } from './decider-options.ts'
@@ -40,7 +40,7 @@ class RememberingDecider extends RememberedDecisions implements FlagDecider {
   readonly #client: Client
   readonly #service: ServiceWatch
   readonly #split: LiveSplitWatch | undefined
-  readonly #answers = new Answers()
+  readonly #answers = new FlagAnswers()
   readonly #flights = new Map<string, Promise<Decision>>()
   /** The first epoch whose answer `on` still counts: users may have lost the new side with it. */
   #countsFrom = 0
@@ -195,7 +195,7 @@ class RememberingDecider extends RememberedDecisions implements FlagDecider {
    * Gives the last known answer, or `instead` when there is none that counts, until the background
    * retry: the next operations do not wait.
    */
-  #hold(trial: Trial, instead: Answer, answered: boolean = false): Decision {
+  #hold(trial: Trial, instead: FlagAnswer, answered: boolean = false): Decision {
     const known = this.memory.get(trial.key)
     if (
       known === undefined ||
@@ -253,7 +253,7 @@ class RememberingDecider extends RememberedDecisions implements FlagDecider {
     if (result.ok) this.#accept(trial, result)
   }
 
-  #accept(trial: Trial, result: Evaluation<boolean> & { readonly ok: true }): Answer {
+  #accept(trial: Trial, result: Evaluation<boolean> & { readonly ok: true }): FlagAnswer {
     const { value, variant, reason } = result
     const answer = this.#answers.of({
       side: value ? 'on' : 'off',
@@ -267,7 +267,7 @@ class RememberingDecider extends RememberedDecisions implements FlagDecider {
     return answer
   }
 
-  #learned(trial: Trial, answer: Answer, at: number): void {
+  #learned(trial: Trial, answer: FlagAnswer, at: number): void {
     const { key, epoch } = trial
     const known = this.memory.get(key)
     // A later request may have been answered earlier.

@@ -2,7 +2,7 @@ import type { Decision } from './decision.ts'
 import type { Side } from '../../side.ts'
 
 /** One answer of the flag, in the three ways in which it may be given again. Shared and frozen. */
-export interface Answer {
+export interface FlagAnswer {
   readonly live: Decision
   readonly remembered: Decision
   readonly held: Decision
@@ -19,11 +19,11 @@ export interface AnswerParts {
 const MAX_SHARED = 256
 
 /** Makes equal answers one object: a million users share a handful. */
-export class Answers {
-  readonly #shared = new Map<string, Answer>()
-  readonly #last: { [side in Side]?: Answer } = {}
+export class FlagAnswers {
+  readonly #shared = new Map<string, FlagAnswer>()
+  readonly #last: { [side in Side]?: FlagAnswer } = {}
 
-  of(parts: AnswerParts): Answer {
+  of(parts: AnswerParts): FlagAnswer {
     const { side, variant, reason, errorCode } = parts
     const last = this.#last[side]
     // Most follow one of the same kind.
@@ -37,7 +37,7 @@ export class Answers {
     return this.#named(parts)
   }
 
-  #named(parts: AnswerParts): Answer {
+  #named(parts: AnswerParts): FlagAnswer {
     const name = JSON.stringify([parts.side, parts.variant, parts.reason, parts.errorCode])
     const known = this.#shared.get(name)
     if (known !== undefined) return (this.#last[parts.side] = known)
@@ -61,7 +61,7 @@ export const NOT_ANSWERED: Decision = Object.freeze({
 })
 
 /** Remembered for these users, so that their next operation does not wait again. */
-export const UNANSWERED: Answer = {
+export const UNANSWERED: FlagAnswer = {
   live: NOT_ANSWERED,
   remembered: NOT_ANSWERED,
   held: NOT_ANSWERED,

@@ -1,5 +1,5 @@
 import { memoryKeyOf, targetingKeyIn } from './decision-context.ts'
-import { type Answer, NOT_ANSWERED } from './flag-answer.ts'
+import { type FlagAnswer, NOT_ANSWERED } from './flag-answer.ts'
 import type { Decision, DecisionContext } from './decision.ts'
 import type { Side } from '../../side.ts'
 import { transactionContext } from './transaction-context.ts'
@@ -8,7 +8,7 @@ import { transactionContext } from './transaction-context.ts'
 export interface Remembered {
   /** What to give: the answer as remembered, or as held. */
   readonly decision: Decision
-  readonly answer: Answer
+  readonly answer: FlagAnswer
   /** When its evaluation began, by {@link ticks}. */
   readonly at: number
   /** The configuration that it was evaluated under. */
@@ -119,7 +119,7 @@ export abstract class RememberedDecisions {
   protected remember(
     key: string,
     decision: Decision,
-    answer: Answer,
+    answer: FlagAnswer,
     at: number,
     epoch: number,
   ): Remembered {

@@ -34,7 +34,7 @@ export interface ConnectionListener {
 }
 
 type Changed = EventDetails<ProviderEvents.ConfigurationChanged>
-export type Resolve = Pick<
+export type ProviderResolve = Pick<
   Provider,
   | 'resolveBooleanEvaluation'
   | 'resolveStringEvaluation'
@@ -47,7 +47,7 @@ type ResolveHere = (flag: string, context: EvaluationContext) => ResolutionDetai
 /** One flagd provider, for one connection. */
 export class FlagdConnection {
   /** Evaluates as flagd does, whichever resolver is used. */
-  readonly resolve: Resolve
+  readonly resolve: ProviderResolve
   readonly hooks: NonNullable<Provider['hooks']>
   /** How many of them flagd's provider has itself. */
   readonly ownHooks: number
@@ -132,7 +132,7 @@ function hereBy(
   return (flag, context) => flags.resolve('boolean', flag, false, { ...context, ...enrichment() })
 }
 
-function resolveBy(flags: LoadedFlags): Resolve {
+function resolveBy(flags: LoadedFlags): ProviderResolve {
   return {
     resolveBooleanEvaluation: async (flag, value, context) =>
       flags.resolve('boolean', flag, value, context),

@@ -21,18 +21,18 @@ export interface Actuator {
   check?(): Promise<void>
   /** How long a change may need until the processes have it, in ms. @default none: it is confirmed or late */
   readonly reachMs?: number
-  read(): Promise<Split>
+  read(): Promise<SplitReading>
   /** Why what is read may not be what all others have, or could not be changed; `''` where all is well. */
   trouble?(): string
   /** Rejects when the share is no longer `from`: somebody else was faster. */
-  setShare(percent: number, from: number, reason: string): Promise<ChangeEffect>
+  setShare(percent: number, from: number, reason: string): Promise<WriteEffect>
   /** Routes all users to `off`, however many others are editing. */
-  rollBack(reason: string): Promise<ChangeEffect>
+  rollBack(reason: string): Promise<WriteEffect>
   /** Whether flagd and the replicas follow the file; `undefined` when none can be asked. */
   served(): Promise<{ readonly same: boolean | undefined; readonly detail: string }>
 }
 
-export interface Split {
+export interface SplitReading {
   /** Share of `on` in percent; undefined when the rule is not understood. */
   readonly percent: number | undefined
   /** The rule is a split and nothing else, so the share of users seen must be the share set. */
@@ -50,7 +50,7 @@ export interface Split {
 }
 
 /** The result of a change. */
-export interface ChangeEffect {
+export interface WriteEffect {
   /** Whether flagd serves it and every replica decides it; undefined when none was asked. */
   readonly confirmed: boolean | undefined
   /** Milliseconds until the last test user had the new answer. */
@@ -86,7 +86,7 @@ function effectOf({
   confirmation,
   processes,
   ...result
-}: ChangeResult): ChangeEffect {
+}: ChangeResult): WriteEffect {
   const missing = (processes?.lagging ?? []).some(
     ({ on, silent, pending }) => on !== undefined || silent || pending,
   )

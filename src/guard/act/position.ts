@@ -7,7 +7,7 @@ export type PositionState = Pick<
 >
 
 /** Where the rollout is, as far as this guard knows. */
-export class Position implements PositionState {
+export class RolloutPosition implements PositionState {
   phase: Phase = 'baseline'
   /** The share, in percent, that the file should have. */
   percent = 0

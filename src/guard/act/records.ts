@@ -1,5 +1,5 @@
 import { isSwitchbackError, messageOf } from '../../errors.ts'
-import type { ChangeEffect } from './actuator.ts'
+import type { WriteEffect } from './actuator.ts'
 import { type Alarm, Alarms } from '../status/alarms.ts'
 import { auditNumbers } from '../status/audit.ts'
 import type { AuditAction, AuditEntry } from '../status/audit.ts'
@@ -7,7 +7,7 @@ import type { Eyes } from '../watch/eyes.ts'
 import type { GuardOptions } from '../options.ts'
 import { planChanges, planLines } from '../plan/plan-changes.ts'
 import type { PlanLines } from '../plan/plan-changes.ts'
-import type { Position } from './position.ts'
+import type { RolloutPosition } from './position.ts'
 
 const SAVE_EVERY_MS = 15_000
 
@@ -17,14 +17,14 @@ export interface RecordsOptions extends Pick<
 > {
   readonly dryRun: boolean
   readonly now: () => number
-  readonly position: Position
+  readonly position: RolloutPosition
   readonly eyes: Eyes
 }
 
 /** What was done, if it does not concern the share that the guard is at. */
 export interface Deed {
   readonly from?: number
-  readonly effect?: ChangeEffect
+  readonly effect?: WriteEffect
   readonly alarm?: Alarm
 }
 

@@ -1,9 +1,9 @@
-import type { ChangeEffect, Split } from './actuator.ts'
+import type { WriteEffect, SplitReading } from './actuator.ts'
 import type { Alarm } from '../status/alarms.ts'
 import type { Eyes } from '../watch/eyes.ts'
 import type { FlagLook } from '../watch/flag-look.ts'
 import type { GuardOptions } from '../options.ts'
-import type { Position } from './position.ts'
+import type { RolloutPosition } from './position.ts'
 import { problemAndRemedy } from './records.ts'
 import { lasting } from '../rule/index.ts'
 import type { Records } from './records.ts'
@@ -14,7 +14,7 @@ const TOO_LONG_S = 6 * 3600
 export interface DriverOptions extends Pick<GuardOptions, 'plan' | 'actuator' | 'store'> {
   readonly dryRun: boolean
   readonly now: () => number
-  readonly position: Position
+  readonly position: RolloutPosition
   readonly eyes: Eyes
   readonly records: Records
   readonly flag: FlagLook
@@ -54,7 +54,7 @@ export class RolloutDriver {
   }
 
   /** Somebody else changed the split. */
-  async yieldTo({ percent, detail }: Split): Promise<void> {
+  async yieldTo({ percent, detail }: SplitReading): Promise<void> {
     const { position, eyes, records } = this.#options
     const from = position.percent
     if (percent === undefined && position.stopped) return
@@ -219,7 +219,7 @@ export class RolloutDriver {
    * Notes what is about to be written, so that after a crash our own edit is not mistaken for a
    * person's. Once begun, a change is not interrupted: it ends by its own deadline.
    */
-  async #act(to: number, change: () => Promise<ChangeEffect>): Promise<ChangeEffect> {
+  async #act(to: number, change: () => Promise<WriteEffect>): Promise<WriteEffect> {
     const { position, records } = this.#options
     position.intent = to
     await records.save()

@@ -1,4 +1,4 @@
-import { lasting, percent } from '../rule/index.ts'
+import { lasting, sharePercent } from '../rule/index.ts'
 import { type Plan, watchedText } from './plan.ts'
 
 /** A plan as lines for people, by name: what a changed plan is told by. */
@@ -12,7 +12,7 @@ export function planLines(plan: Plan): PlanLines {
     settle: lasting(judge.settleS ?? 10),
     users: String(plan.minUsers),
     operations: String(judge.minOperations ?? 30),
-    alpha: percent(judge.alpha ?? 0.01),
+    alpha: sharePercent(judge.alpha ?? 0.01),
     evidence: String(judge.advanceEvidence ?? 20),
     baseline: String(judge.baselineOperations ?? 3000),
     baselineTime: lasting(plan.baselineS),
@@ -20,7 +20,7 @@ export function planLines(plan: Plan): PlanLines {
     interval: `${plan.intervalMs} ms`,
     'lost.after': lasting(blindness.alarmAfterS ?? 30),
     'lost.giveUpAfter': lasting(blindness.giveUpAfterS ?? 600),
-    'lost.quorum': percent(blindness.quorum ?? 0.5),
+    'lost.quorum': sharePercent(blindness.quorum ?? 0.5),
     'lost.then': plan.lost,
     ...(plan.watched && { watches: watchedText(plan.watched) }),
     sources: sources.prometheus?.url ?? sources.replicas.join(', '),
@@ -30,7 +30,7 @@ export function planLines(plan: Plan): PlanLines {
     if (receivers.length > 0) lines[`notify.${on}`] = counted(receivers.length)
   }
   for (const { id, harm, patienceS, designEffect } of plan.metrics) {
-    lines[`${id}.harm`] = percent(harm)
+    lines[`${id}.harm`] = sharePercent(harm)
     lines[`${id}.patience`] = lasting(patienceS)
     if (id === 'degraded') lines['degraded.late'] = `${plan.lateS * 1000} ms`
     if (designEffect !== undefined) lines[`${id}.designEffect`] = String(designEffect)

@@ -1,6 +1,6 @@
 import type { ResolvedSettings, Step } from './settings.ts'
 import type { MetricVerdict, Waits } from './verdict.ts'
-import { about, between, lasting, percent, percentOf } from './words.ts'
+import { about, between, lasting, sharePercent, badPercentOf } from './words.ts'
 
 /**
  * - `regressed`: treatment is worse than tolerated; go back.
@@ -118,7 +118,7 @@ function comes({ seconds }: Waits): boolean {
 
 /** `failed 1.3 % on the new side, 0 % on the old side, in 3 slots within 6 s`. */
 function harmText({ id, harm, worst }: MetricVerdict): string {
-  const [on, off] = [percentOf(harm.treatment), percentOf(harm.control)]
+  const [on, off] = [badPercentOf(harm.treatment), badPercentOf(harm.control)]
   const rates = `${id} ${on} on the new side, ${off} on the old side`
   const slots = harm.slots >= 12 ? '' : `, in ${harm.slots} slots within ${lasting(harm.spanS)}`
   return rates + slots + worstText(worst)
@@ -126,7 +126,7 @@ function harmText({ id, harm, worst }: MetricVerdict): string {
 
 function worstText(worst: MetricVerdict['worst']): string {
   if (worst === undefined || (!worst.alone && worst.share < 0.8)) return ''
-  return `; ${percent(worst.share)} of it on replica ${worst.replica}: look there first`
+  return `; ${sharePercent(worst.share)} of it on replica ${worst.replica}: look there first`
 }
 
 /** The longest wait says how long the step takes; the others are behind it. */

@@ -13,12 +13,12 @@ export function controlOf({ badControl, control }: Stratum): Share {
   return { bad: badControl, total: control }
 }
 
-export function percentOf({ bad, total }: Share): string {
-  return total === 0 ? 'no operations' : percent(bad / total)
+export function badPercentOf({ bad, total }: Share): string {
+  return total === 0 ? 'no operations' : sharePercent(bad / total)
 }
 
 /** `0.012` as `1.2 %`. */
-export function percent(share: number): string {
+export function sharePercent(share: number): string {
   return `${Number((share * 100).toPrecision(3))} %`
 }
 

@@ -1,4 +1,4 @@
-import type { ArmReading, Reading, Selected } from './reading.ts'
+import type { ArmCounters, Reading, Selected } from './reading.ts'
 
 /** What one replica did between two readings. */
 export interface Difference {
@@ -41,7 +41,7 @@ function anyFell(before: Float64Array, now: Float64Array | undefined): boolean {
   return before.some((value, i) => (now?.[i] ?? 0) < value)
 }
 
-function fell(before: ArmReading, now: ArmReading): boolean {
+function fell(before: ArmCounters, now: ArmCounters): boolean {
   return (
     anyFell(before.operations, now.operations) ||
     anyFell(before.failed, now.failed) ||
@@ -58,7 +58,7 @@ function minus(now: Float64Array, before: Float64Array | undefined): Float64Arra
   return now.map((value, i) => value - (before?.[i] ?? 0))
 }
 
-function subtractArm(before: ArmReading, now: ArmReading): ArmReading {
+function subtractArm(before: ArmCounters, now: ArmCounters): ArmCounters {
   return {
     operations: minus(now.operations, before.operations),
     failed: minus(now.failed, before.failed),

@@ -22,7 +22,7 @@ export interface Reading {
   readonly instance: string
   readonly startedAt: number
   readonly userWindows: number
-  readonly arms: Readonly<Record<'off' | 'on', ArmReading>>
+  readonly arms: Readonly<Record<'off' | 'on', ArmCounters>>
   /** Backends that the replica cannot reach, by side; it says so by an open breaker. */
   readonly out: readonly SideOut[]
   /** By text of the selector. */
@@ -37,7 +37,7 @@ export interface SideOut {
   readonly since: number
 }
 
-export interface ArmReading {
+export interface ArmCounters {
   /** By user bucket. */
   readonly operations: Float64Array
   /** Nobody served the caller. */

@@ -1,4 +1,4 @@
-import { lasting, percent } from '../rule/index.ts'
+import { lasting, sharePercent } from '../rule/index.ts'
 import type { Incident } from '../rule/index.ts'
 
 const DONE: Readonly<Record<string, string>> = {
@@ -14,5 +14,5 @@ export function incidentText({ metric, bad, lastedS, patienceS, harm, allowed }:
     lastedS <= patienceS
       ? 'one incident proves nothing'
       : `longer than the ${lasting(patienceS)} that prove nothing`
-  return `${what}; ${so} (harm so far ${percent(harm)} of ${percent(allowed)})`
+  return `${what}; ${so} (harm so far ${sharePercent(harm)} of ${sharePercent(allowed)})`
 }

@@ -1,4 +1,4 @@
-import type { Actuator, ChangeEffect, Split } from '../act/actuator.ts'
+import type { Actuator, WriteEffect, SplitReading } from '../act/actuator.ts'
 import type { Alarms } from '../status/alarms.ts'
 import { problemAndRemedy } from '../act/records.ts'
 
@@ -38,7 +38,7 @@ export class FlagLook {
   }
 
   /** The split, or undefined when it cannot be read. */
-  async split(now: number): Promise<Split | undefined> {
+  async split(now: number): Promise<SplitReading | undefined> {
     const { actuator, alarms } = this.#options
     try {
       const split = await actuator.read()
@@ -75,7 +75,7 @@ export class FlagLook {
   }
 
   /** An unconfirmed change is an alarm at once, or as soon as it is late; the next look may clear it. */
-  async expect({ confirmed, detail }: ChangeEffect, now: number): Promise<void> {
+  async expect({ confirmed, detail }: WriteEffect, now: number): Promise<void> {
     const { actuator, alarms } = this.#options
     const { reachMs = 0 } = actuator
     this.#askedAt = now

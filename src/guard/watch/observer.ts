@@ -3,7 +3,7 @@ import { likelihoodOfWell, sum } from '../rule/index.ts'
 import type { ArmPair, Disagreement, Stratum } from '../rule/index.ts'
 import { difference } from '../samples/difference.ts'
 import type { Difference } from '../samples/difference.ts'
-import type { ArmReading, Reading } from '../samples/reading.ts'
+import type { ArmCounters, Reading } from '../samples/reading.ts'
 
 /** What all replicas did between two polls, as the judge wants it. */
 export interface Observation {
@@ -99,7 +99,7 @@ export class Observer {
 
   #pair(id: string, { arms, selected }: Difference): ArmPair | undefined {
     const { off, on } = arms
-    const pair = (pick: (arm: ArmReading) => Float64Array): ArmPair => ({
+    const pair = (pick: (arm: ArmCounters) => Float64Array): ArmPair => ({
       control: { bad: pick(off), total: off.operations },
       treatment: { bad: pick(on), total: on.operations },
     })

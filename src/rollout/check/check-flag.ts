@@ -31,7 +31,7 @@ export function checkFlag({ flag, node, keyNode, shared, report }: FlagCheck): v
     })
     return
   }
-  checkNames(node, flagFields, flag, report)
+  checkFieldNames(node, flagFields, flag, report)
   checkMetadata(property(node, 'metadata'), flag, report)
   checkState(flag, node, keyNode, report)
   const variants = checkVariants(flag, node, report)
@@ -161,7 +161,7 @@ function checkDefault(
 }
 
 /** Finds fields that flagd does not know and therefore ignores. */
-export function checkNames(
+export function checkFieldNames(
   node: JsonNode,
   known: readonly string[],
   flag: string,

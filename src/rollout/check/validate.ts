@@ -10,7 +10,7 @@ import {
   walk,
 } from '../file/document.ts'
 import { compareFlags } from './check-changes.ts'
-import { checkFlag, checkMetadata, checkNames } from './check-flag.ts'
+import { checkFlag, checkMetadata, checkFieldNames } from './check-flag.ts'
 import { checkShared } from './check-shared.ts'
 import { checkSides } from './check-sides.ts'
 import { article, createReport, type Finding, findingAt, type Report } from './findings.ts'
@@ -136,7 +136,7 @@ function checkFile(document: FlagsDocument, report: Report): void {
     })
     return
   }
-  checkNames(root, fileFields, '', report)
+  checkFieldNames(root, fileFields, '', report)
   checkMetadata(property(root, 'metadata'), '', report)
   const shared = checkShared(property(root, '$evaluators'), report)
   checkNumbers(root, report)

@@ -31,7 +31,7 @@ function beforeOf(document: FlagsDocument, flag: string): Expectation | undefine
 const graceMs = 500
 
 /** What is known of a write while its history is still being written. */
-export interface Written {
+export interface WrittenAt {
   /** `performance.now()`, from which the times of the answers count. */
   readonly at: number
 }
@@ -46,7 +46,7 @@ export interface Written {
 export async function ask(
   edit: FlagsEdit,
   options: ChangeOptions,
-  written: Written | undefined,
+  written: WrittenAt | undefined,
   once = false,
 ): Promise<Answers> {
   const { flag, flagd, timeoutMs, processes, onLag, signal } = options

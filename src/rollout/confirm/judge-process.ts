@@ -1,4 +1,4 @@
-import type { LiveSplit, ProcessAnswer, ProcessReading } from '../../scrape/index.ts'
+import type { ScrapedSplit, ProcessAnswer, ProcessReading } from '../../scrape/index.ts'
 import type { Expectation } from '../users/expectation.ts'
 
 /** Whether a process decides what the file says. */
@@ -77,7 +77,7 @@ function whyRetired({ stages }: ProcessReading, expected: Expectation, feature: 
   return ''
 }
 
-function decides(split: LiveSplit, expected: Expectation): boolean {
+function decides(split: ScrapedSplit, expected: Expectation): boolean {
   const { on, probes, kind, hash, feature } = split
   const count = expected.on(feature)
   if (kind === 'sample') return isLikely(on, probes, count / expected.probes)
@@ -119,7 +119,7 @@ function refusalOf({ refused }: ProcessReading): string {
 }
 
 function causeOf(
-  split: LiveSplit,
+  split: ScrapedSplit,
   reading: ProcessReading,
   { expected, before }: JudgeOptions,
   refuses: string,
@@ -149,7 +149,7 @@ function causeOf(
 }
 
 /** E.g. `25 %`, or `25 % of a sample`. */
-function percent({ on, probes, kind }: LiveSplit): string {
+function percent({ on, probes, kind }: ScrapedSplit): string {
   const share = `${Math.round((on / probes) * 100)} %`
   return kind === 'sample' ? `${share} of a sample` : share
 }

@@ -6,7 +6,7 @@ import {
   type JsonValue,
   pathOf,
   property,
-  textOf,
+  sourceTextOf,
   valueOf,
 } from '../file/document.ts'
 import { flagNode } from '../file/flag-members.ts'
@@ -90,7 +90,7 @@ function inFront(
   const opening = `${inline(condition)}, ${inline(on)}, `
   const list = property(rule, 'if')
   if (list?.type === 'array') {
-    const own = textOf(document, list)
+    const own = sourceTextOf(document, list)
     const start = (list.children?.[0]?.offset ?? list.offset + 1) - list.offset
     const text = own.slice(0, start) + opening + own.slice(start)
     const change = changeAt(document, pathOf(list), [
@@ -100,7 +100,7 @@ function inFront(
     ])
     return { ...change, text }
   }
-  const text = `{ "if": [${opening}${textOf(document, rule)}] }`
+  const text = `{ "if": [${opening}${sourceTextOf(document, rule)}] }`
   return { ...changeAt(document, path, { if: [condition, on, valueOf(rule)] }), text }
 }
 
@@ -154,7 +154,7 @@ function withoutSegment(document: FlagsDocument, condition: JsonNode, list: Json
   if (parts.length === 3 && next !== undefined && rule !== undefined) {
     return {
       ...changeAt(document, pathOf(rule), valueOf(next)),
-      text: textOf(document, next),
+      text: sourceTextOf(document, next),
     }
   }
   const left = valueOf(list) as readonly JsonValue[]

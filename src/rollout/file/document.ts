@@ -188,7 +188,7 @@ export function valueOf(node: JsonNode): JsonValue {
 }
 
 /** The source text of a node. */
-export function textOf(document: FlagsDocument, node: JsonNode): string {
+export function sourceTextOf(document: FlagsDocument, node: JsonNode): string {
   return document.text.slice(node.offset, node.offset + node.length)
 }
 

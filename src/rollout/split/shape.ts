@@ -37,7 +37,7 @@ export type Shape =
   | { readonly kind: 'unknown'; readonly reason: string; readonly at: Position }
 
 /** The end of a rule: a variant, a split, the default, or something not understood. */
-export type Outcome =
+export type RuleOutcome =
   | { readonly kind: 'variant'; readonly variant: string; readonly node: JsonNode }
   | { readonly kind: 'split'; readonly node: JsonNode; readonly list: JsonNode }
   | { readonly kind: 'default'; readonly node: JsonNode }
@@ -45,7 +45,7 @@ export type Outcome =
 
 /** An outcome, the conditions on the way to it, and its depth. */
 export interface Leaf {
-  readonly outcome: Outcome
+  readonly outcome: RuleOutcome
   readonly condition: JsonNode | undefined
   readonly depth: number
 }
@@ -56,7 +56,7 @@ export function leaves(
   condition: JsonNode | undefined = undefined,
   depth = 0,
 ): Leaf[] {
-  const leaf = (outcome: Outcome): Leaf[] => [{ outcome, condition, depth }]
+  const leaf = (outcome: RuleOutcome): Leaf[] => [{ outcome, condition, depth }]
   if (rule.type === 'string' || rule.type === 'boolean') {
     return leaf({ kind: 'variant', variant: String(rule.value), node: rule })
   }

@@ -1,6 +1,6 @@
 import { quote, SwitchbackError } from '../../errors.ts'
 import { compileFlag, definitionHash, probeUsers, readFlagSet } from '../../flagfile/index.ts'
-import type { Evaluation } from '../../flagfile/index.ts'
+import type { FlagEvaluation } from '../../flagfile/index.ts'
 import type { FlagsDocument } from '../file/document.ts'
 
 /** What a process must decide when it decides as a flags file says. */
@@ -26,7 +26,7 @@ interface Decided {
 }
 
 /** A process asks for a boolean. */
-function errorOf({ errorCode, value }: Evaluation): string {
+function errorOf({ errorCode, value }: FlagEvaluation): string {
   if (errorCode !== '') return errorCode
   return value === undefined || typeof value === 'boolean' ? '' : 'TYPE_MISMATCH'
 }

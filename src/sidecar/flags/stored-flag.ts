@@ -1,7 +1,7 @@
 import { NO_FLAG_SET } from './flag-selector.ts'
 import type { JsonObject } from '../../flagfile/index.ts'
 import { compactJson, compileFlag, goJson, goString } from '../../flagfile/index.ts'
-import type { CompiledFlag, Evaluation, FlagDefinition } from '../../flagfile/index.ts'
+import type { CompiledFlag, FlagEvaluation, FlagDefinition } from '../../flagfile/index.ts'
 
 /** A flag in force. */
 export class StoredFlag {
@@ -22,7 +22,7 @@ export class StoredFlag {
   }
 
   /** Compiled on first use: of thousands of flags, most are never asked for. */
-  evaluate(context: JsonObject): Evaluation {
+  evaluate(context: JsonObject): FlagEvaluation {
     this.#evaluate ??= compileFlag(this.definition)
     return this.#evaluate(context)
   }

@@ -25,7 +25,7 @@ const POLL_MS = 50
 const SETTLE_MS = 100
 
 /** Keeps the store in line with the flags file, and at the last good state while it is broken. */
-export class FlagsFile {
+export class WatchedFlagsFile {
   readonly #path: string
   /** As it was given: the name of its source. */
   readonly #name: string
@@ -56,7 +56,7 @@ export class FlagsFile {
   }
 
   /** @throws SwitchbackError `SB_FLAGS_FILE_MISSING` */
-  static async open(options: FlagsFileOptions): Promise<FlagsFile> {
+  static async open(options: FlagsFileOptions): Promise<WatchedFlagsFile> {
     if (!(await hasFiles(options.path))) {
       throw new SwitchbackError(
         'SB_FLAGS_FILE_MISSING',
@@ -66,7 +66,7 @@ export class FlagsFile {
         },
       )
     }
-    const file = new FlagsFile(options)
+    const file = new WatchedFlagsFile(options)
     await file.#watch.check()
     return file
   }

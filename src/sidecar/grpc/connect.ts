@@ -7,7 +7,7 @@ import {
   closeAfter,
   notFound,
   readBody,
-  refuse,
+  refuseRequest,
   send,
   sendJson,
 } from '../http/http.ts'
@@ -48,10 +48,10 @@ export function connectHandler({ evaluation, maxRequestBytes }: ConnectOptions):
     const path = (request.url ?? '').split('?', 1)[0] as string
     const [, version, method = ''] = PATH.exec(path) ?? []
     if (!isVersion(version) || !isMethod(version, method)) return notFound(response)
-    if (request.method !== 'POST') return refuse(response, 405, '', { allow: 'POST' })
+    if (request.method !== 'POST') return refuseRequest(response, 405, '', { allow: 'POST' })
     const type = (request.headers['content-type'] ?? '').toLowerCase()
     const codec = codecOf(type)
-    if (codec === undefined) return refuse(response, 415, '', { 'accept-post': ACCEPTED })
+    if (codec === undefined) return refuseRequest(response, 415, '', { 'accept-post': ACCEPTED })
     const body = await readBody(request, maxRequestBytes)
     if (body === undefined) return void response.destroy()
     if (body.cut) closeAfter(response)

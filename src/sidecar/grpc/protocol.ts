@@ -175,23 +175,23 @@ const definition: PackageDefinition = fromJSON(
   { longs: Number, enums: String },
 )
 
-export type Service = ServiceDefinition
-export type Method = MethodDefinition<object, object>
+export type GrpcService = ServiceDefinition
+export type GrpcMethod = MethodDefinition<object, object>
 
-function service(name: string): Service {
-  return definition[name] as Service
+function service(name: string): GrpcService {
+  return definition[name] as GrpcService
 }
 
 /** The service for a server, which reads contexts as deep as flagd does. */
-export function readingContexts(service: Service): Service {
+export function readingContexts(service: GrpcService): GrpcService {
   const methods = Object.entries(service).map(([name, method]) => {
     if (!name.startsWith('Resolve')) return [name, method]
     const requestDeserialize = name === 'ResolveAll' ? readResolveAllRequest : readResolveRequest
     return [name, { ...method, requestDeserialize }]
   })
-  return Object.fromEntries(methods) as Service
+  return Object.fromEntries(methods) as GrpcService
 }
 
-export const evaluationV1: Service = service('flagd.evaluation.v1.Service')
-export const evaluationV2: Service = service('flagd.evaluation.v2.Service')
-export const flagSync: Service = service('flagd.sync.v1.FlagSyncService')
+export const evaluationV1: GrpcService = service('flagd.evaluation.v1.Service')
+export const evaluationV2: GrpcService = service('flagd.evaluation.v2.Service')
+export const flagSync: GrpcService = service('flagd.sync.v1.FlagSyncService')

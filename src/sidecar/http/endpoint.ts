@@ -6,7 +6,7 @@ import { SwitchbackError, quote } from '../../errors.ts'
 import { withoutDeadStreams } from './dead-streams.ts'
 import { httpServer } from './http.ts'
 import type { HttpHandler } from './http.ts'
-import type { Service } from '../grpc/protocol.ts'
+import type { GrpcService } from '../grpc/protocol.ts'
 
 /** Something that listens on a port. */
 export interface Endpoint {
@@ -40,7 +40,7 @@ export async function httpEndpoint(
 }
 
 export interface GrpcEndpointOptions {
-  readonly services: readonly (readonly [Service, UntypedServiceImplementation])[]
+  readonly services: readonly (readonly [GrpcService, UntypedServiceImplementation])[]
   /** Larger requests are answered RESOURCE_EXHAUSTED. */
   readonly maxRequestBytes: number
   /**

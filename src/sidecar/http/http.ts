@@ -100,7 +100,7 @@ export function closeAfter(response: ServerResponse): void {
 }
 
 /** Answers a request whose body was not read. */
-export function refuse(
+export function refuseRequest(
   response: ServerResponse,
   status: number,
   text: string = '',
@@ -111,11 +111,14 @@ export function refuse(
 }
 
 export function notFound(response: ServerResponse): void {
-  refuse(response, 404, '404 page not found\n', { ...TEXT, 'x-content-type-options': 'nosniff' })
+  refuseRequest(response, 404, '404 page not found\n', {
+    ...TEXT,
+    'x-content-type-options': 'nosniff',
+  })
 }
 
 export function badRequest(response: ServerResponse): void {
-  refuse(response, 400, '400 Bad Request', TEXT)
+  refuseRequest(response, 400, '400 Bad Request', TEXT)
 }
 
 export const JSON_TYPE: Readonly<Record<string, string>> = { 'content-type': 'application/json' }

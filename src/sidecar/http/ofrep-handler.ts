@@ -9,7 +9,7 @@ import {
   JSON_TYPE,
   notFound,
   readBody,
-  refuse,
+  refuseRequest,
   send,
 } from './http.ts'
 import type { HttpHandler } from './http.ts'
@@ -23,22 +23,23 @@ import { parseFlagSelector, SELECTOR_HEADER, SelectorError } from '../flags/flag
 
 const FLAGS = '/ofrep/v1/evaluate/flags'
 
-export interface OfrepOptions {
+export interface OfrepHandlerOptions {
   readonly store: FlagStore
   /** Largest request body in bytes. */
   readonly maxRequestBytes: number
 }
 
 /** OpenFeature's Remote Evaluation Protocol, answered as flagd does. */
-export function ofrepHandler({ store, maxRequestBytes }: OfrepOptions): HttpHandler {
+export function ofrepHandler({ store, maxRequestBytes }: OfrepHandlerOptions): HttpHandler {
   return async (request, response) => {
     const target = requestPath(request.url ?? '')
     if (target.kind === 'bad') return badRequest(response)
     if (allowedCrossOrigin(request, response)) return
-    if (target.kind === 'moved') return refuse(response, 301, '', { location: target.location })
+    if (target.kind === 'moved')
+      return refuseRequest(response, 301, '', { location: target.location })
     const question = questionOf(target.path)
     if (question === undefined) return notFound(response)
-    if (request.method !== 'POST') return refuse(response, 405)
+    if (request.method !== 'POST') return refuseRequest(response, 405)
     const context = await contextOf(request, response, maxRequestBytes, question)
     if (context === undefined) return
     const view = viewOf(store, request)

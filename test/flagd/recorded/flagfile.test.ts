@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import { isSwitchbackError } from '../../../src/errors.ts'
 import { compileFlag, definitionHash, readFlagSet } from '../../../src/flagfile/index.ts'
-import type { Evaluation, FlagSet } from '../../../src/flagfile/index.ts'
+import type { FlagEvaluation, FlagSet } from '../../../src/flagfile/index.ts'
 import { ANSWERS, contentOf, FILES, POPULATION, rightOnes } from './load.ts'
 import { ROLLOUT_KINDS, SPLITS, SYNC } from './load.ts'
 import type { GrpcAnswer, RecordedAnswer, RecordedFile } from './load.ts'
@@ -121,7 +121,7 @@ function agrees(answer: RecordedAnswer): boolean {
 const CODES: Readonly<Record<string, number>> = { GENERAL: 2, TYPE_MISMATCH: 3, PARSE_ERROR: 15 }
 const NOT_FOUND = 5
 
-function same(evaluation: Evaluation | undefined, right: GrpcAnswer): boolean {
+function same(evaluation: FlagEvaluation | undefined, right: GrpcAnswer): boolean {
   if (evaluation === undefined) return right.code === NOT_FOUND
   if (evaluation.errorCode !== '') return right.code === CODES[evaluation.errorCode]
   const typed = evaluation.value === undefined || typeof evaluation.value === 'boolean'

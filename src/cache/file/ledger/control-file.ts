@@ -23,7 +23,7 @@ import {
 } from './control-reader.ts'
 
 /** The content of the file after it was made again. */
-export interface ControlState {
+export interface ControlFileContent {
   readonly commits: number
   readonly tombstoneTtl: number
   /** When the ledger was lost, by the host's clock; 0 when it was not. */
@@ -100,7 +100,7 @@ export class ControlFile extends ControlReader {
   }
 
   /** Makes the file again, in place. */
-  format({ commits, tombstoneTtl, lostAt, owed }: ControlState): void {
+  format({ commits, tombstoneTtl, lostAt, owed }: ControlFileContent): void {
     const whole = this.isWhole()
     const numbers = new Float64Array(COUNT)
     numbers[GENERATION] = freshNumber()

@@ -1,5 +1,5 @@
 import { SwitchbackError } from '../../../errors.ts'
-import { type Finding, findingsOfIoredis } from '../connection/check-client.ts'
+import { type ClientFinding, findingsOfIoredis } from '../connection/check-client.ts'
 import type { RedisClient } from '../connection/redis-client.ts'
 import { type GlideClient, glideNode } from './glide.ts'
 import { findingsOfGlide } from './glide-options.ts'
@@ -23,7 +23,7 @@ export interface Given {
   /** The client itself where it is one of ioredis: nothing stands between it and a hit. */
   readonly client: RedisClient
   /** What prolongs an outage, and the remedy. */
-  readonly findings: readonly Finding[]
+  readonly findings: readonly ClientFinding[]
 }
 
 /** Those of ioredis, which prints a stack for each error that nobody listens to: the events of the side say it. */

@@ -1,16 +1,16 @@
 import {
   CONNECT_REMEDY_MS,
-  type Finding,
+  type ClientFinding,
   LONGEST_CONNECT_TIMEOUT_MS,
 } from '../connection/check-client.ts'
-import { configOf, type GlideClient } from './glide.ts'
+import { glideConfigOf, type GlideClient } from './glide.ts'
 
 const LONGEST_REQUEST_MS = 1000
 
 /** Reads and writes go to the primary whatever `readFrom` says, and past a client side cache. */
-export function findingsOfGlide(client: GlideClient): readonly Finding[] {
-  const { requestTimeout, advancedConfiguration, readOnly } = configOf(client)
-  const findings: Finding[] = []
+export function findingsOfGlide(client: GlideClient): readonly ClientFinding[] {
+  const { requestTimeout, advancedConfiguration, readOnly } = glideConfigOf(client)
+  const findings: ClientFinding[] = []
   // While it is disconnected, a command waits for the connection for so long.
   if (Number(requestTimeout ?? 0) > LONGEST_REQUEST_MS) {
     findings.push([

@@ -30,7 +30,7 @@ const CODES: Readonly<Record<string, string>> = {
 export function glideNode(client: GlideClient): WatchedNode {
   return new WatchedNode(
     (args) => client.customCommand(args as string[], AS_STRINGS).catch(refuse),
-    { username: configOf(client).credentials?.username },
+    { username: glideConfigOf(client).credentials?.username },
     () => (client as unknown as { readonly isClosed?: boolean }).isClosed !== true,
   )
 }
@@ -42,7 +42,7 @@ export interface GlideConfig {
   readonly readOnly?: boolean
 }
 
-export function configOf(client: GlideClient): GlideConfig {
+export function glideConfigOf(client: GlideClient): GlideConfig {
   return (client as unknown as { readonly config?: GlideConfig }).config ?? {}
 }
 

@@ -1,6 +1,6 @@
 import {
   CONNECT_REMEDY_MS,
-  type Finding,
+  type ClientFinding,
   LONGEST_CONNECT_TIMEOUT_MS,
   LONGEST_RETRY_DELAY_MS,
 } from '../connection/check-client.ts'
@@ -27,15 +27,15 @@ interface ClusterOptions {
 
 const RETRIES = '(n) => Math.min(n * 50, 500)'
 
-export function findingsOfNode(options: NodeOptions): readonly Finding[] {
+export function findingsOfNode(options: NodeOptions): readonly ClientFinding[] {
   return [...ofNode(options, '')]
 }
 
-export function findingsOfCluster({ defaults = {} }: ClusterOptions): readonly Finding[] {
+export function findingsOfCluster({ defaults = {} }: ClusterOptions): readonly ClientFinding[] {
   return [...ofNode(defaults, 'defaults.')]
 }
 
-function* ofNode(options: NodeOptions, at: string): Generator<Finding> {
+function* ofNode(options: NodeOptions, at: string): Generator<ClientFinding> {
   const { socket = {} } = options
   if (options.disableOfflineQueue !== true) {
     yield ['commands pile up while disconnected', `\`${at}disableOfflineQueue: true\``]

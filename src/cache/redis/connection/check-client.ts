@@ -22,14 +22,14 @@ export const LONGEST_CONNECT_TIMEOUT_MS = 2000
 export const CONNECT_REMEDY_MS = 1000
 
 /** What is wrong with a client, and the remedy. */
-export type Finding = readonly [string, string]
+export type ClientFinding = readonly [string, string]
 
 /**
  * Names, in one warning (`SB_REDIS_CLIENT_UNSAFE`), which options of the application's client
  * prolong an outage or serve stale values, and what to set instead. Coherence does not depend on
  * the client's options, except for reads from replicas.
  */
-export function unsafeClient(findings: readonly Finding[]): SwitchbackError | undefined {
+export function unsafeClient(findings: readonly ClientFinding[]): SwitchbackError | undefined {
   if (findings.length === 0) return undefined
   return new SwitchbackError(
     'SB_REDIS_CLIENT_UNSAFE',
@@ -38,12 +38,12 @@ export function unsafeClient(findings: readonly Finding[]): SwitchbackError | un
   )
 }
 
-export function findingsOfIoredis(client: RedisClient): readonly Finding[] {
+export function findingsOfIoredis(client: RedisClient): readonly ClientFinding[] {
   const options = client.options as ClientOptions
   return [...(isCluster(client) ? ofCluster(options) : ofNode(options))]
 }
 
-function* ofNode(options: ClientOptions): Generator<Finding> {
+function* ofNode(options: ClientOptions): Generator<ClientFinding> {
   yield* ofResending(options, '')
   yield* ofConnection(options, '')
   yield* ofQueue(options)
@@ -53,7 +53,7 @@ function* ofNode(options: ClientOptions): Generator<Finding> {
   }
 }
 
-function* ofCluster(options: ClientOptions): Generator<Finding> {
+function* ofCluster(options: ClientOptions): Generator<ClientFinding> {
   const { redisOptions = {}, scaleReads } = options
   // A node's connection is not made again, so its commands end with it, unless this is set.
   if (typeof options.clusterNodeRetryStrategy === 'function') {
@@ -75,7 +75,7 @@ function* ofCluster(options: ClientOptions): Generator<Finding> {
 }
 
 /** A client that keeps the commands of a lost connection sends them again, or (ioredis 6) forgets them. */
-function* ofResending(options: ClientOptions, at: string): Generator<Finding> {
+function* ofResending(options: ClientOptions, at: string): Generator<ClientFinding> {
   if (options.maxRetriesPerRequest === 0) return
   yield ['commands outlive the connection they were sent on', `\`${at}maxRetriesPerRequest: 0\``]
   if (options.autoResendUnfulfilledCommands === false) return
@@ -85,7 +85,7 @@ function* ofResending(options: ClientOptions, at: string): Generator<Finding> {
   ]
 }
 
-function* ofConnection(options: ClientOptions, at: string): Generator<Finding> {
+function* ofConnection(options: ClientOptions, at: string): Generator<ClientFinding> {
   if (!(Number(options.commandTimeout) > 0) && !(Number(options.socketTimeout) > 0)) {
     yield ['commands pile up while Redis hangs', `\`${at}socketTimeout: 1000\``]
   }
@@ -94,12 +94,12 @@ function* ofConnection(options: ClientOptions, at: string): Generator<Finding> {
   }
 }
 
-function* ofQueue(options: ClientOptions): Generator<Finding> {
+function* ofQueue(options: ClientOptions): Generator<ClientFinding> {
   if (options.enableOfflineQueue === false) return
   yield ['commands pile up while disconnected', '`enableOfflineQueue: false`']
 }
 
-function* ofBackOff(name: string, strategy: unknown): Generator<Finding> {
+function* ofBackOff(name: string, strategy: unknown): Generator<ClientFinding> {
   const delay = longestDelay(strategy)
   if (delay <= LONGEST_RETRY_DELAY_MS) return
   yield [

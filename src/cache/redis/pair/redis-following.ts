@@ -36,7 +36,7 @@ interface Duplicable extends RedisNode {
   duplicate(options: object): Connection
 }
 
-export interface FollowerParts {
+export interface RedisFollowingParts {
   readonly client: RedisNode
   readonly server: Server
   /** What the names of all that belongs to cells begin with. */
@@ -67,9 +67,9 @@ export function canFollow(client: RedisClient): client is Duplicable {
  * The proof counts only while the server takes a tick and is in the era in which the connection was made:
  * a replica, and a master that was replaced, prove nothing.
  */
-export class Follower implements Following {
+export class RedisFollowing implements Following {
   provenAt: number = Number.NEGATIVE_INFINITY
-  readonly #parts: FollowerParts
+  readonly #parts: RedisFollowingParts
   readonly #timer: NodeJS.Timeout
   #connection: Connection | undefined
   /** The server's era when the present connection was made; `''` while there is none. */
@@ -80,7 +80,7 @@ export class Follower implements Following {
   #refused = false
   #closed = false
 
-  constructor(parts: FollowerParts) {
+  constructor(parts: RedisFollowingParts) {
     this.#parts = parts
     this.#timer = setInterval(() => this.#round(), PROOF_MS).unref()
     this.#round()

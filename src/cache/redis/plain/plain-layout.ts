@@ -11,7 +11,7 @@ import {
 } from '../../envelope.ts'
 import { digestOf, goneOf, isJson, type PlainCodec, tokenOfForeign } from '../../plain-value.ts'
 import { foreignPlain } from '../redis-errors.ts'
-import type { CellLayout, LayoutScripts, Place } from '../layout.ts'
+import type { CellLayout, LayoutScripts, CellPlace } from '../layout.ts'
 import { COMPANIONS, PLAIN_SPACE, PlainNames } from './plain-names.ts'
 import {
   CLAIMED,
@@ -81,14 +81,14 @@ export class PlainLayout implements CellLayout {
     return [this.#names.companionOf(value), value]
   }
 
-  placeOf(key: string, payload?: string): Place {
+  placeOf(key: string, payload?: string): CellPlace {
     const value = this.#names.valueOf(key)
     const text = payload === undefined ? '' : this.#codec.encode(payload)
     if (!isWellFormed(text)) throw halfASurrogate()
     return { name: this.#names.companionOf(value), beside: { name: value, text } }
   }
 
-  cellOf(name: string): Place | undefined {
+  cellOf(name: string): CellPlace | undefined {
     const value = this.#names.ofChanged(name)
     return value === undefined ? undefined : { name, beside: { name: value, text: '' } }
   }

@@ -4,7 +4,7 @@ import { isSwitchbackError, quote } from '../../../errors.ts'
 import { type AuditLine, type ControlOptions, startControl } from '../../../control/index.ts'
 import { parsePlan, type Plan } from '../../../guard/index.ts'
 import { type Command, type Environment, exitCode, usageError } from '../../framework/command.ts'
-import { guardBeside, type GuardMode } from '../../controlling/guard-beside.ts'
+import { guardBeside, type GuardBesideMode } from '../../controlling/guard-beside.ts'
 import { defineCommand } from '../../framework/define.ts'
 import { METRICS, metricsOption } from '../../changing/metrics-option.ts'
 import { namedMetrics } from '../../changing/processes-option.ts'
@@ -110,7 +110,7 @@ export const command: Command = defineCommand({
   },
 })
 
-function guardMode(value: string | undefined): GuardMode | 'off' {
+function guardMode(value: string | undefined): GuardBesideMode | 'off' {
   const modes = ['act', 'ask', 'watch', 'off'] as const
   const mode = modes.find((each) => each === (value ?? 'watch'))
   if (mode !== undefined) return mode

@@ -1,6 +1,6 @@
 import type UPlot from 'uplot'
 import type { ControlHistory } from '../../state/state.ts'
-import { percent } from '../page-format.ts'
+import { percentText } from '../page-format.ts'
 
 /**
  * A line for each change: red for a rollback or an edit that moved users who should have stayed,
@@ -45,6 +45,6 @@ export function drawMarkers(plot: UPlot, changes: ControlHistory, named: boolean
 }
 
 function markerText({ action, to }: ControlHistory[number]): string {
-  if (action === 'outside') return to === null ? 'by hand' : `${percent(to)} by hand`
-  return to === null ? action : percent(to)
+  if (action === 'outside') return to === null ? 'by hand' : `${percentText(to)} by hand`
+  return to === null ? action : percentText(to)
 }

@@ -1,4 +1,4 @@
-import { ms, percent, rate, share } from '../page-format.ts'
+import { ms, percentText, rate, share } from '../page-format.ts'
 
 /** What a chart shows and how. */
 export interface ChartSpec {
@@ -33,7 +33,7 @@ export const CHARTS: readonly ChartSpec[] = [
     columns: ['share', 'seen'],
     names: ['set', 'seen'],
     format: (value) =>
-      percent(value === null || value === undefined ? value : Number(value.toFixed(1))),
+      percentText(value === null || value === undefined ? value : Number(value.toFixed(1))),
     stepped: true,
     // The names of the changes stand above the line.
     range: fromZero(5, 1.6),

@@ -2,7 +2,7 @@ import { sinceText } from '../../since-text.ts'
 import type { ControlState } from '../../state/state.ts'
 import { isEnough, sideName } from '../side-name.ts'
 import { byId, h, whenChanged } from '../dom.ts'
-import { ago, ms, rate, share } from '../page-format.ts'
+import { agoText, ms, rate, share } from '../page-format.ts'
 import { processText, servedText } from './serving.ts'
 
 type Tone = '' | 'tick-ok' | 'tick-bad' | 'tick-watch'
@@ -30,7 +30,7 @@ function rowsOf({
 }: ControlState): [name: string, text: string, tone: Tone][] {
   const { served, description } = flag
   const { tone, text } = servedText(served)
-  const since = served.state === 'same' ? '' : `, ${ago(served.since, at)}`
+  const since = served.state === 'same' ? '' : `, ${agoText(served.since, at)}`
   const live = fleet.replicas.filter(({ live: up }) => up).length
   const total = fleet.replicas.length
   const rows: [string, string, Tone][] = [

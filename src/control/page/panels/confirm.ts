@@ -1,7 +1,7 @@
 import type { DiffLine, PreviewAnswer } from '../../state/state.ts'
 import { myName, rememberName } from '../api.ts'
 import { byId, h } from '../dom.ts'
-import { percent } from '../page-format.ts'
+import { percentText } from '../page-format.ts'
 
 /** Shows the diff and asks; `undefined` when the person cancels. */
 export function confirmChange(
@@ -17,11 +17,11 @@ export function confirmChange(
   })
   const reason = h('input', { type: 'text', name: 'reason', maxlength: '200', autocomplete: 'off' })
   name.value = myName()
-  const move = `${percent(preview.from)} to ${percent(preview.to)}`
+  const move = `${percentText(preview.from)} to ${percentText(preview.to)}`
   const agree = h(
     'button',
     { class: 'primary', type: 'submit', id: 'agree' },
-    `Set ${percent(preview.to)}`,
+    `Set ${percentText(preview.to)}`,
   )
   return new Promise((resolve) => {
     const form = h(

@@ -2,7 +2,7 @@ import type { BeforeAfter, ChangeEffect } from '../../state/change-reading.ts'
 import type { ControlHistory, ControlState } from '../../state/state.ts'
 import { ApiError, requestUndo } from '../api.ts'
 import { byId, h, setText, whenChanged } from '../dom.ts'
-import { ago, ms, percent, share } from '../page-format.ts'
+import { agoText, ms, percentText, share } from '../page-format.ts'
 import { isEnough, isEnoughForP99, WINDOW_S } from '../side-name.ts'
 
 /** What was changed last, by whom, and what all users have experienced since. */
@@ -31,7 +31,7 @@ export function lastChange(): {
     back.disabled = true
     try {
       const answer = await requestUndo()
-      const move = `${percent(answer.from)} \u2192 ${percent(answer.to)}`
+      const move = `${percentText(answer.from)} \u2192 ${percentText(answer.to)}`
       const missing = answer.confirmed ? '' : `, but NOT everywhere yet: ${answer.cause}`
       setText(outcome, `Undone: ${move}${missing}`)
     } catch (error) {
@@ -57,7 +57,7 @@ export function lastChange(): {
       if (last === undefined) return
       const why = last.reason === '' ? '' : `: ${last.reason}`
       const who = last.action === 'outside' ? 'with an editor or another tool' : `by ${last.who}`
-      setText(when, `${ago(last.at, state.at)} ${who}${why}`)
+      setText(when, `${agoText(last.at, state.at)} ${who}${why}`)
       const felt = state.effect
       const rows =
         felt === null ? '' : JSON.stringify([texts(felt.bad, share), texts(felt.p99, ms)])
@@ -72,7 +72,7 @@ export function lastChange(): {
 
 /** `10 % -> 25 %`, `rolled back from 25 %` */
 export function changeText({ action, from, to, known }: ControlHistory[number]): string {
-  const move = `${percent(from)} \u2192 ${percent(to)}`
+  const move = `${percentText(from)} \u2192 ${percentText(to)}`
   switch (action) {
     case 'rollback':
       return `Rolled back: ${move}`
@@ -91,7 +91,7 @@ export function changeText({ action, from, to, known }: ControlHistory[number]):
     default:
       // Of an edit by hand before the first line of the history the share before is unknown.
       if (!known) return 'The file was edited by hand'
-      return from === to ? `Edited by hand, still ${percent(to)}` : `Edited by hand: ${move}`
+      return from === to ? `Edited by hand, still ${percentText(to)}` : `Edited by hand: ${move}`
   }
 }
 

@@ -1,6 +1,6 @@
 import type { ControlState } from '../../state/state.ts'
 import { byId, h, setAttribute, whenChanged } from '../dom.ts'
-import { percent } from '../page-format.ts'
+import { percentText } from '../page-format.ts'
 import { sideName } from '../side-name.ts'
 
 /** Which users are served by which side: according to the file, flagd and the traffic. */
@@ -27,11 +27,11 @@ export function serving(): { update(state: ControlState): void } {
         off: sideName('off', fleet.backends.off) + where,
       }
       whenChanged(on, `${share} ${names.on}`, () => [
-        known ? `${percent(share)} ` : '? ',
+        known ? `${percentText(share)} ` : '? ',
         h('small', {}, names.on),
       ])
       whenChanged(off, `${share} ${names.off}`, () => [
-        known ? `${percent(100 - share)} ` : '? ',
+        known ? `${percentText(100 - share)} ` : '? ',
         h('small', {}, names.off),
       ])
       fill.style.width = `${share ?? 0}%`
@@ -39,7 +39,7 @@ export function serving(): { update(state: ControlState): void } {
       setAttribute(
         bar,
         'aria-label',
-        `${percent(share)} of the users are routed to the new side, the others to the old side`,
+        `${percentText(share)} of the users are routed to the new side, the others to the old side`,
       )
       const seen = point[2]
       const pilots = description?.pilots ?? 0

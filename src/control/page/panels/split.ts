@@ -2,7 +2,7 @@ import type { ChangeAnswer, ControlState, PreviewAnswer } from '../../state/stat
 import { ApiError, askPreview, requestShare } from '../api.ts'
 import { confirmChange } from './confirm.ts'
 import { byId, h, setAttribute, setText } from '../dom.ts'
-import { percent, wholeMs } from '../page-format.ts'
+import { percentText, wholeMs } from '../page-format.ts'
 
 const STEPS = [0, 1, 5, 10, 25, 50, 100] as const
 /** While the slider is being dragged, no preview is requested. */
@@ -57,13 +57,13 @@ export function splitControl(): { update(state: ControlState): void } {
     range.disabled = number.disabled = now === undefined
     if (document.activeElement !== number) number.value = value === undefined ? '' : String(value)
     range.value = String(value ?? 0)
-    setAttribute(range, 'aria-valuetext', percent(value))
+    setAttribute(range, 'aria-valuetext', percentText(value))
     for (const button of steps)
       setAttribute(button, 'aria-pressed', String(Number(button.dataset['step']) === value))
     const changed = wanted !== undefined && wanted !== now
     // Not while the preview is loading: the Tab key would skip it.
     review.disabled = !changed
-    setText(review, changed ? `Review ${percent(now)} \u2192 ${percent(wanted)}` : 'Review')
+    setText(review, changed ? `Review ${percentText(now)} \u2192 ${percentText(wanted)}` : 'Review')
     reset.hidden = !changed
     if (!changed) {
       setText(
@@ -171,7 +171,7 @@ export function splitControl(): { update(state: ControlState): void } {
 }
 
 function outcomeText(answer: ChangeAnswer): [tone: string, text: string] {
-  const move = `${percent(answer.from)} \u2192 ${percent(answer.to)}`
+  const move = `${percentText(answer.from)} \u2192 ${percentText(answer.to)}`
   if (!answer.confirmed)
     return ['failed', `${move} is written, but NOT everywhere yet: ${answer.cause}. ${answer.hint}`]
   const { servedMs, processes, warning } = answer

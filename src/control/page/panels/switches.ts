@@ -4,7 +4,7 @@ import type { SwitchReading } from '../../state/switches.ts'
 import { ApiError, requestRollback } from '../api.ts'
 import { byId, h, setAttribute, setText, whenChanged } from '../dom.ts'
 import { clock } from '../../../clock.ts'
-import { ms, percent, rate, share } from '../page-format.ts'
+import { ms, percentText, rate, share } from '../page-format.ts'
 import { isEnough } from '../side-name.ts'
 
 interface Row {
@@ -59,7 +59,7 @@ function switchRow(): Row {
         answer.confirmed
           ? [
               'done',
-              `Back: ${percent(answer.from)} \u2192 ${percent(answer.to)}, and all confirm it.`,
+              `Back: ${percentText(answer.from)} \u2192 ${percentText(answer.to)}, and all confirm it.`,
             ]
           : ['failed', `NOT back yet: ${answer.cause}. ${answer.hint}`],
       (error: unknown): [string, string] => [
@@ -98,7 +98,7 @@ function factsOf({
   agreeing,
 }: SwitchReading): Node[] {
   const fact = (text: string, tone = ''): Node => h('span', { class: `fact ${tone}` }, text)
-  const split = part === null ? unknown : `${percent(part)} ${sideOf('on', names.on)}`
+  const split = part === null ? unknown : `${percentText(part)} ${sideOf('on', names.on)}`
   const out = (['on', 'off'] as const).flatMap((side) => {
     const since = outSince[side]
     if (since === null) return []

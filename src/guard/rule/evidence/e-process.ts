@@ -58,7 +58,7 @@ export interface WorstReplica {
  * more evidence than healthy hours have eaten: `E = sum_watch mass * mean_j exp(L_j,k / (D / 4^k))`.
  * Dividing by `D` when the evidence is read, not as it is gathered, keeps the false alarms down.
  */
-export class Evidence {
+export class EProcess {
   readonly margin: Margin
   readonly #direction: Direction
   readonly #tally: Tally

@@ -28,7 +28,7 @@ export function expectedRate(
 }
 
 /** What one second at this pace adds, by scale and bet. */
-export function growthOf(margin: Margin, bets: readonly number[], pace: Pace): Float64Array {
+export function evidenceRate(margin: Margin, bets: readonly number[], pace: Pace): Float64Array {
   const counts = {
     badTreatment: pace.treatmentRate * pace.treatment,
     treatment: pace.treatment,

@@ -2,8 +2,8 @@ import { Baseline } from './baseline.ts'
 import type { BaselineState } from './baseline.ts'
 import { stratumOf } from '../count/buckets.ts'
 import type { ArmPair } from '../count/buckets.ts'
-import { expectedRate, growthOf, secondsUntil } from './estimate.ts'
-import { Evidence } from './e-process.ts'
+import { expectedRate, evidenceRate, secondsUntil } from './estimate.ts'
+import { EProcess } from './e-process.ts'
 import type { EvidenceReading, EvidenceState } from './e-process.ts'
 import { IncidentWatch } from '../count/incidents.ts'
 import type { Incident } from '../count/incidents.ts'
@@ -40,7 +40,7 @@ export class MetricEvidence {
   readonly rule: MetricRule
   baseline: Baseline = new Baseline()
   readonly recent: RecentOperations = new RecentOperations()
-  harm!: Evidence
+  harm!: EProcess
   /** Of harm, and of safety: settling does not count for the latter. */
   tallies!: { readonly harm: Tally; readonly safety: Tally }
   /** Treatment operations of the step. */
@@ -49,7 +49,7 @@ export class MetricEvidence {
   readonly #strata = new Strata()
   readonly #incidents = new IncidentWatch()
   /** By the next share that it is about. It goes on over the steps. */
-  #safety!: Map<number, Evidence>
+  #safety!: Map<number, EProcess>
   #share = 0
   #settled = false
 
@@ -73,7 +73,7 @@ export class MetricEvidence {
       safety: new Tally(options, state?.safetyTally),
     }
     const margin = { ratio: RATIO, add: rule.harm }
-    this.harm = new Evidence('harm', margin, this.tallies.harm, state?.harm)
+    this.harm = new EProcess('harm', margin, this.tallies.harm, state?.harm)
     const saved = new Map(state?.safety)
     this.#safety = new Map(
       this.#shares.map((share) => [share, this.#evidenceFor(share, saved.get(share))]),
@@ -133,7 +133,7 @@ export class MetricEvidence {
   }
 
   /** Evidence that the next share is safe. */
-  safetyFor(next: number): Evidence {
+  safetyFor(next: number): EProcess {
     let evidence = this.#safety.get(next)
     // A share that no plan named before, e.g. of a first step chosen by hand.
     if (evidence === undefined) this.#safety.set(next, (evidence = this.#evidenceFor(next)))
@@ -142,7 +142,7 @@ export class MetricEvidence {
 
   /** Seconds until a reading's evidence is enough, at the pace of the last minute; undefined: never. */
   secondsUntil(
-    evidence: Evidence,
+    evidence: EProcess,
     { watch, effect }: EvidenceReading,
     need: number,
   ): number | undefined {
@@ -157,7 +157,7 @@ export class MetricEvidence {
       treatmentRate: expectedRate(seen.badTreatment, seen.treatment, rate, rule.harm),
       controlRate: rate,
     }
-    const growth = growthOf(evidence.margin, evidence.bets(rate), pace)
+    const growth = evidenceRate(evidence.margin, evidence.bets(rate), pace)
     const missing = need - Math.log(watch?.mass ?? 1)
     return secondsUntil(evidence.logs, watch?.logs, growth, effect.whole, missing)
   }
@@ -176,7 +176,7 @@ export class MetricEvidence {
       treatmentRate: expected,
       controlRate: rate,
     }
-    const growth = growthOf(evidence.margin, evidence.bets(rate), pace)
+    const growth = evidenceRate(evidence.margin, evidence.bets(rate), pace)
     const proven = secondsUntil(evidence.logs, undefined, growth, this.rule.designEffect ?? 1, need)
     return proven === undefined ? undefined : Math.max(proven, operations / (share * all))
   }
@@ -228,9 +228,9 @@ export class MetricEvidence {
     for (const evidence of this.#safety.values()) evidence.endStrata()
   }
 
-  #evidenceFor(share: number, state?: EvidenceState): Evidence {
+  #evidenceFor(share: number, state?: EvidenceState): EProcess {
     const margin: Margin = { ratio: RATIO, add: this.rule.harm / share }
-    return new Evidence('safety', margin, this.tallies.safety, state)
+    return new EProcess('safety', margin, this.tallies.safety, state)
   }
 
   #harmSoFar(): Omit<Incident, 'bad' | 'lastedS'> {
