@@ -1045,6 +1045,7 @@ export const mutations = [
     from: "const limit = successor === '' ? Number.POSITIVE_INFINITY : left",
     to: 'const limit = within > 0 ? Number.POSITIVE_INFINITY : left',
     rule: 'lateNamesRefused',
+    tests: [{ file: 'test/cache/redis/late-writes.test.ts', title: 'tombstone that names it' }],
   },
   {
     name: 'what waited for the first connection has its whole time after it',
