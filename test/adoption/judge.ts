@@ -11,6 +11,8 @@ export interface Op {
   readonly side: Side
   readonly began: number
   ended: number
+  /** The switch was asked for it. If not, its library gave it what it asked for another one. */
+  asked: boolean
   /** The user's side did not answer, or nobody could vouch for it. */
   unanswered: boolean
   /** The value was there. */

@@ -79,6 +79,7 @@ export class Scene {
       if (op === undefined) return
       op.unanswered ||= BAD.has(outcome)
       op.hit ||= outcome === 'hit'
+      op.asked = true
       op.notes.push(`${operation} ${outcome}${elsewhere === true ? ', the other side served' : ''}`)
     },
     event: (side, event) => this.#sideEvent(side, event),
@@ -254,6 +255,7 @@ export class Scene {
       const isOlder = write.acknowledgedAt < read.began && write.savedAt > value.at
       const happened = { lost: this.#lost, repaid: this.#repaid }
       if (!isOlder || isAllowed(write, read, value, this.#options, happened)) continue
+      if (this.#options.unconditional === true && this.#joined(read, write.acknowledgedAt)) continue
       const who = `a user of the ${read.side} side of the ${read.by} version`
       const from = `loaded by the ${value.op.by} version for a user of ${value.op.side}`
       this.violations.push(
@@ -275,19 +277,33 @@ export class Scene {
     return all.map(({ text }) => `  ${text}`).join('\n')
   }
 
+  /** Whether the library gave the result of a call that it began before the write was acknowledged, for another reader. */
+  #joined({ id, by, began, asked }: Op, acknowledgedAt: number): boolean {
+    return (
+      by === 'new' &&
+      !asked &&
+      this.#ops.some((leader) => {
+        const { id: of, kind, by: whose, asked: led } = leader
+        const isLeader = of === id && kind === 'read' && whose === 'new' && led
+        return isLeader && leader.began < acknowledgedAt && leader.ended >= began
+      })
+    )
+  }
+
   #upTo(n: number): number {
     return Math.floor(this.#random() * n)
   }
 }
 
 function newOp(id: string, kind: Op['kind'], by: Version, side: Side, began: number): Op {
-  const found = { unanswered: false, hit: false, storedOn: [], owedBy: [], notes: [] }
+  const found = { asked: false, unanswered: false, hit: false, storedOn: [], owedBy: [], notes: [] }
   return { id, kind, by, side, began, ended: NEVER, ...found }
 }
 
 /** Where the switch has found or stored the value, for certain. What the old program sees tells the switch nothing. */
 function sidesOf(read: Op, value: Loaded): readonly Side[] {
-  if (read.by === 'old') return []
+  // Nor what the library gives of a call of its own that it has joined.
+  if (read.by === 'old' || !read.asked) return []
   if (read.hit) return [read.side]
   // Its own load, or one that it has joined.
   if (value.op.ended > read.began) return read.storedOn
