@@ -1,6 +1,9 @@
 import { type IncomingMessage, type ServerResponse, STATUS_CODES } from 'node:http'
 import type { Socket } from 'node:net'
 
+/** Of the answers to failed requests (RFC 9457). */
+export const PROBLEM_CONTENT_TYPE = 'application/problem+json; charset=utf-8'
+
 /** Requests that no route ever sees: bytes that are not HTTP, or an `Expect` that cannot be met. */
 export type OddRequest = 'broken' | 'expectation'
 

@@ -9,26 +9,21 @@ import { Redis } from 'ioredis'
 import { createClient } from 'redis'
 import { createCacheSwitch, memoryCache, redisCache } from '../../dist/index.mjs'
 import { compare } from '../measure.mjs'
-import { openBentocache, openCacheManager } from './redis-peers.mjs'
+import { openBentocache, openCacheManager, withJson } from './redis-peers.mjs'
 import { costTable } from './report.mjs'
-import { FLAG, flagsSource, TTL, usersOf, VALUE, withStage } from './stage.mjs'
+import { FLAG, knownUsers, TTL, VALUE, withStage } from './stage.mjs'
 
 const USERS = 1000
 const [NODE] = process.versions.node.split('.').map(Number)
 
 export const measure = ({ rounds }) =>
   withStage(async (stage) => {
-    const source = await flagsSource(stage, 'in-process')
-    const decider = source.createDecider({ flag: FLAG, feature: 'users', rememberMs: 3_600_000 })
-    stage.atEnd(() => decider.close())
-    const users = await usersOf(decider, 'on', USERS)
-    const user = (i) => users[i % USERS]
-    const key = (i) => `profile:${user(i).targetingKey}`
+    const { decider, user, key } = await knownUsers(stage, USERS)
 
     const clients = { 'ioredis 6': ioredis, 'node-redis 6': nodeRedis, 'GLIDE 2': glide }
     const contenders = {}
     for (const [name, open] of Object.entries(clients)) {
-      contenders[`${name} + JSON`] = plain(await open(stage))
+      contenders[`${name} + JSON`] = withJson(await open(stage))
       contenders[`Switchback on ${name}`] = await switched(stage, decider, name, open)
     }
     contenders['bentocache 1, Redis'] = byKey(openBentocache(stage, 'L2'))
@@ -89,16 +84,6 @@ async function glide({ redisUrl, atEnd }) {
     get: (key) => client.get(key),
     set: (key, text) =>
       client.set(key, text, { expiry: { type: TimeUnit.Milliseconds, count: TTL } }),
-  }
-}
-
-function plain({ get, set }) {
-  return {
-    get: async (key) => {
-      const text = await get(key)
-      return text === null ? undefined : JSON.parse(text)
-    },
-    set: (key, value) => set(key, JSON.stringify(value)),
   }
 }
 

@@ -13,7 +13,7 @@ import {
 import { createCacheSwitch, createSwitch, createTelemetry } from '../../dist/index.mjs'
 import { compare, cpuOver } from '../measure.mjs'
 import { aim, costTable, named } from './report.mjs'
-import { FLAG, flagsSource, usersOf, withStage } from './stage.mjs'
+import { FLAG, knownUsers, withStage } from './stage.mjs'
 
 const USERS = 1000
 const DIRECT = 'the implementation, called directly'
@@ -50,12 +50,7 @@ const asyncNoop = (name) => ({
 
 export const measure = ({ rounds }) =>
   withStage(async (stage) => {
-    const source = await flagsSource(stage, 'in-process')
-    // What it costs to ask the flag again about these users is not the machinery's: see "decision".
-    const decider = source.createDecider({ flag: FLAG, feature: 'users', rememberMs: 3_600_000 })
-    stage.atEnd(() => decider.close())
-    const users = await usersOf(decider, 'on', USERS)
-    const user = (i) => users[i % USERS]
+    const { decider, users, user } = await knownUsers(stage, USERS)
     const prepare = async () => {
       for (const one of users) await decider.decide(one)
     }

@@ -9,17 +9,27 @@ import { Redis } from 'ioredis'
 import { Keyv } from 'keyv'
 import { TTL } from './stage.mjs'
 
+/** A client's own `get` and `set` of texts, with JSON. */
+export function withJson({ get, set }) {
+  return {
+    get: async (key) => {
+      const text = await get(key)
+      return text === null ? undefined : JSON.parse(text)
+    },
+    set: (key, value) => set(key, JSON.stringify(value)),
+  }
+}
+
 /** Bare ioredis + JSON: what a hit costs when nobody looks after anything. */
 export function openIoredis({ redisUrl, atEnd }) {
   const redis = new Redis(redisUrl)
   atEnd(() => redis.disconnect())
   return {
     redis,
-    get: async (key) => {
-      const text = await redis.get(key)
-      return text === null ? undefined : JSON.parse(text)
-    },
-    set: (key, value) => redis.set(key, JSON.stringify(value), 'PX', TTL),
+    ...withJson({
+      get: (key) => redis.get(key),
+      set: (key, text) => redis.set(key, text, 'PX', TTL),
+    }),
   }
 }
 
@@ -27,13 +37,10 @@ export function openIoredis({ redisUrl, atEnd }) {
 export async function openNodeRedis({ redisUrl, atEnd }) {
   const redis = await createClient({ url: redisUrl }).connect()
   atEnd(() => redis.destroy())
-  return {
-    get: async (key) => {
-      const text = await redis.get(key)
-      return text === null ? undefined : JSON.parse(text)
-    },
-    set: (key, value) => redis.set(key, JSON.stringify(value), { PX: TTL }),
-  }
+  return withJson({
+    get: (key) => redis.get(key),
+    set: (key, text) => redis.set(key, text, { PX: TTL }),
+  })
 }
 
 /** On the same ioredis as everybody else. */

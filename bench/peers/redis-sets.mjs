@@ -9,9 +9,9 @@ import { Redis } from 'ioredis'
 import { ANY, fileCache } from '../../build/cache/index.js'
 import { createCacheSwitch, redisCache } from '../../dist/index.mjs'
 import { compare, throughputShare } from '../measure.mjs'
-import { openIoredis } from './redis-peers.mjs'
+import { openIoredis, withJson } from './redis-peers.mjs'
 import { aim, costTable, named, percent, timesAim } from './report.mjs'
-import { FLAG, flagsSource, TTL, usersOf, VALUE, withStage } from './stage.mjs'
+import { FLAG, knownUsers, TTL, VALUE, withStage } from './stage.mjs'
 
 const USERS = 1000
 const BARE = { ioredis: 'ioredis + JSON', 'node-redis 6': 'node-redis 6 + JSON' }
@@ -22,12 +22,7 @@ const load = () => Promise.resolve(VALUE)
 
 export const measure = ({ rounds }) =>
   withStage(async (stage) => {
-    const source = await flagsSource(stage, 'in-process')
-    const decider = source.createDecider({ flag: FLAG, feature: 'users', rememberMs: 3_600_000 })
-    stage.atEnd(() => decider.close())
-    const users = await usersOf(decider, 'on', USERS)
-    const user = (i) => users[i % USERS]
-    const key = (i) => `profile:${user(i).targetingKey}`
+    const { decider, user, key } = await knownUsers(stage, USERS)
 
     const nodeRedis = async () => {
       const client = await createClient({ url: stage.redisUrl }).connect()
@@ -44,13 +39,10 @@ export const measure = ({ rounds }) =>
     const second = await nodeRedis()
     const bare = {
       ioredis: openIoredis(stage),
-      'node-redis 6': {
-        get: async (name) => {
-          const text = await second.get(name)
-          return text === null ? undefined : JSON.parse(text)
-        },
-        set: (name, value) => second.set(name, JSON.stringify(value), { PX: TTL }),
-      },
+      'node-redis 6': withJson({
+        get: (name) => second.get(name),
+        set: (name, text) => second.set(name, text, { PX: TTL }),
+      }),
     }
     const caches = Object.fromEntries(
       CLIENTS.map((client) => {

@@ -105,6 +105,16 @@ export function openSwitch(stage, { name, decider, telemetry, onEvent }) {
   return { cache, off, on }
 }
 
+/** Users of Redis, whose decisions are remembered throughout: what an evaluation costs is in `decision`. */
+export async function knownUsers(stage, count) {
+  const source = await flagsSource(stage, 'in-process')
+  const decider = source.createDecider({ flag: FLAG, feature: 'users', rememberMs: 3_600_000 })
+  stage.atEnd(() => decider.close())
+  const users = await usersOf(decider, 'on', count)
+  const user = (i) => users[i % count]
+  return { decider, users, user, key: (i) => `profile:${user(i).targetingKey}` }
+}
+
 /** `count` users whom the flag gave this side, as evaluation contexts. */
 export async function usersOf(decider, side, count) {
   const users = []

@@ -278,16 +278,12 @@ export class Scene {
   }
 
   /** Whether the library gave the result of a call that it began before the write was acknowledged, for another reader. */
-  #joined({ id, by, began, asked }: Op, acknowledgedAt: number): boolean {
-    return (
-      by === 'new' &&
-      !asked &&
-      this.#ops.some((leader) => {
-        const { id: of, kind, by: whose, asked: led } = leader
-        const isLeader = of === id && kind === 'read' && whose === 'new' && led
-        return isLeader && leader.began < acknowledgedAt && leader.ended >= began
-      })
+  #joined(read: Op, acknowledgedAt: number): boolean {
+    if (read.asked || read.by === 'old') return false
+    const leaders = this.#ops.filter(
+      ({ id, kind, asked }) => id === read.id && kind === 'read' && asked,
     )
+    return leaders.some(({ began, ended }) => began < acknowledgedAt && ended >= read.began)
   }
 
   #upTo(n: number): number {

@@ -12,13 +12,10 @@ const FILES = readdirSync(SRC, { recursive: true, encoding: 'utf8' }).filter((fi
 /** Declared twice, and why. */
 const TWICE: Readonly<Record<string, string>> = {
   Answer: 'both are public: of the guard, and of preview',
-  Environment: 'the same, in the command line and in flags',
   JsonValue: 'the same, of flags as flagd reads them and of the document',
-  PROBLEM_CONTENT_TYPE: 'the same, of the service and of the control page',
   WINDOW_S: 'the same, and the page is built for the browser',
   WriteOptions: 'both are public: of a backend, and of the place of flags',
   command: 'each command is one',
-  skipBlanks: 'the same, over text and over character codes',
 }
 
 /** Named by what they say of their room. */

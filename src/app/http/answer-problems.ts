@@ -4,8 +4,9 @@ import {
   brokenRequestHandler,
   expectationHandler,
   type OddRequestOptions,
+  PROBLEM_CONTENT_TYPE,
 } from '../../odd-requests.ts'
-import { Problem, PROBLEM_CONTENT_TYPE, problemBody } from './service-problem.ts'
+import { Problem, problemBody } from './service-problem.ts'
 
 /** Messages of our own where the framework's would reveal internals. */
 const DETAILS: Readonly<Record<string, string>> = {

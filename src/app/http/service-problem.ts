@@ -1,7 +1,5 @@
 import { STATUS_CODES } from 'node:http'
 
-export const PROBLEM_CONTENT_TYPE = 'application/problem+json; charset=utf-8'
-
 /** The body of an error answer (RFC 9457). */
 export interface ProblemBody {
   readonly type: 'about:blank'

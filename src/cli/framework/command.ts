@@ -1,5 +1,6 @@
 import type { Readable } from 'node:stream'
 import { SwitchbackError } from '../../errors.ts'
+import type { Environment } from '../../flags/index.ts'
 import type { Style } from './style.ts'
 
 /** One command of `switchback`. CONTRIBUTING.md says how to add one. */
@@ -31,7 +32,7 @@ export interface CommandIo {
   readonly style: Style
 }
 
-export type Environment = Readonly<Record<string, string | undefined>>
+export type { Environment }
 
 /** The part of a writable stream that commands use. */
 export interface Output {

@@ -5,8 +5,9 @@ import {
   type ExpectationHandler,
   expectationHandler,
   type OddRequestOptions,
+  PROBLEM_CONTENT_TYPE,
 } from '../../odd-requests.ts'
-import { PROBLEM_CONTENT_TYPE, type ControlProblemBody } from './control-problem.ts'
+import type { ControlProblemBody } from './control-problem.ts'
 
 const DETAILS = {
   broken: 'the request is not valid HTTP',

@@ -1,8 +1,7 @@
 import { STATUS_CODES } from 'node:http'
 import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { isSwitchbackError, SwitchbackError } from '../../errors.ts'
-
-export const PROBLEM_CONTENT_TYPE = 'application/problem+json; charset=utf-8'
+import { PROBLEM_CONTENT_TYPE } from '../../odd-requests.ts'
 
 /** The answer to a failed request (RFC 9457), with the code and hint of the error. */
 export interface ControlProblemBody {

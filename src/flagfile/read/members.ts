@@ -38,8 +38,11 @@ export function rawItems(text: string, start: number): string[] {
 
 export function skipBlanks(text: string, start: number): number {
   let at = start
-  while (at < text.length && ' \t\r\n'.includes(text[at] as string)) at++
-  return at
+  for (;;) {
+    const code = text.charCodeAt(at)
+    if (code !== 32 && code !== 10 && code !== 13 && code !== 9) return at
+    at++
+  }
 }
 
 const ENDS = ' \t\r\n,]}'

@@ -1,7 +1,8 @@
 import { status } from '@grpc/grpc-js'
 import { EvaluationError, spoken } from '../evaluation-calls.ts'
 import type { EvaluationCalls, ResolveRequest, Version } from '../evaluation-calls.ts'
-import { endOfValue, membersOf, skipBlanks } from '../http/first-json-value.ts'
+import { skipBlanks } from '../../flagfile/index.ts'
+import { endOfValue, membersOf } from '../http/first-json-value.ts'
 import {
   allowedCrossOrigin,
   closeAfter,

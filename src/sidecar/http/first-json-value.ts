@@ -1,3 +1,5 @@
+import { skipBlanks } from '../../flagfile/index.ts'
+
 /**
  * Finds the ends of JSON values as Go's decoder does: it reads one value and ignores what follows,
  * accepts member names in any case, and uses the last of repeated members. `JSON.parse` does none
@@ -67,15 +69,6 @@ export function membersOf(text: string): Member[] {
     at = skipBlanks(text, skipBlanks(text, end) + 1)
   }
   return members
-}
-
-export function skipBlanks(text: string, start: number): number {
-  let at = start
-  for (;;) {
-    const code = text.charCodeAt(at)
-    if (code !== 32 && code !== 10 && code !== 13 && code !== 9) return at
-    at++
-  }
 }
 
 const QUOTE = 34

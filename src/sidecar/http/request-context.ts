@@ -1,5 +1,5 @@
-import { endOfValue, INCOMPLETE, INVALID, membersOf, skipBlanks } from './first-json-value.ts'
-import { isObject } from '../../flagfile/index.ts'
+import { endOfValue, INCOMPLETE, INVALID, membersOf } from './first-json-value.ts'
+import { isObject, skipBlanks } from '../../flagfile/index.ts'
 import type { JsonObject, JsonValue } from '../../flagfile/index.ts'
 
 /** Why a body has no context. `cut` is one that ends before its JSON does, `blank` one without any. */
