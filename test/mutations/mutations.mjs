@@ -10,7 +10,12 @@ const kinds = { file: 'test/switch/kinds.test.ts' }
 const follower = { file: 'test/switch/follower.test.ts' }
 const privateSides = (title) => ({ file: 'test/switch/private-sides.test.ts', title })
 const twoStores = (title) => ({ file: 'test/switch/two-stores.test.ts', title })
-const cluster = (title) => ({ file: 'test/switch/two-stores-cluster.test.ts', title })
+const cluster = (title) => ({
+  file: 'test/switch/two-stores-cluster.test.ts',
+  title,
+  full: true,
+})
+const board = (title) => ({ file: 'test/cache/redis/board.test.ts', title })
 const PAIR_FAULTS = 'hang,cut,kill,flushall,evict-state,restart-empty,restart-snapshot,freeze,close'
 const PAIR = ['--pair', '--faults', PAIR_FAULTS]
 const REAL = ['--real-files', '1']
@@ -1145,9 +1150,24 @@ export const mutations = [
     file: 'src/cache/redis/pair/board.ts',
     from: 'if (peer !== stamp || era !== server.heard?.name) return undefined',
     to: 'if (peer !== stamp) return undefined',
-    also: [['if (era !== server.heard?.name) await server.ask()', '']],
+    also: [
+      ['if (era !== server.heard?.name) await server.ask()', ''],
+      ['return open(texts, era)', 'return open(texts, server.heard!.name)'],
+    ],
     rule: 'eraWithCell',
     args: PAIR,
+    tests: [board('hears the era with the cell')],
+  },
+  {
+    // Nothing old is served: the cell is opened in the era that came with it, and no write is sent in another one
+    // than was heard. But what is loaded is not stored either, until a tick.
+    name: 'two Redis: without a licence, another era is not asked about',
+    file: 'src/cache/redis/pair/board.ts',
+    from: 'if (peer !== stamp || era !== server.heard?.name) return undefined',
+    to: 'if (peer !== stamp) return undefined',
+    also: [['if (era !== server.heard?.name) await server.ask()', '']],
+    args: PAIR,
+    tests: [board('hears the era with the cell')],
   },
   {
     name: 'two Redis: a step of a clock ends no licence',
@@ -1182,6 +1202,7 @@ export const mutations = [
     to: '',
     rule: 'movesAskAgain',
     args: PAIR,
+    tests: [twoStores('while a process stands still that has read v1 on B')],
   },
   {
     name: 'two Redis: clear does not wait for moves that were sent',
@@ -1190,6 +1211,7 @@ export const mutations = [
     to: 'await sleep(LICENCE_MS + 0 * Math.max(off.deadlineMs, on.deadlineMs) + SLACK_MS)',
     rule: 'clearOutwaitsMoves',
     args: PAIR,
+    tests: [twoStores('while v1 is on its way to B')],
   },
   {
     name: 'two Redis: clear empties each store when that one alone is fenced',
@@ -1262,7 +1284,7 @@ export const mutations = [
     file: 'src/cache/redis/servers/server-state.ts',
     from: 'const of = heads.name + own.name',
     to: 'const of = own.name',
-    tests: [cluster('clear() ends for every process at once')],
+    tests: [cluster('ends for every process at once')],
   },
   {
     name: 'a Cluster of a pair: the head is not asked before a cell is read without a licence',
@@ -1321,6 +1343,7 @@ export const mutations = [
     from: 'joined = true\n        await beginning\n',
     to: 'return await beginning\n',
     args: NAMESPACE,
+    tests: [many('takes what there is after it')],
   },
   {
     name: 'namespace: the generation that its side did not take goes to the other one',
@@ -1328,6 +1351,7 @@ export const mutations = [
     from: 'if (await this.#set(first, ENDED + other)) return first',
     to: 'await this.#set(first, first)\n    if (other !== first) return first',
     args: [...NAMESPACE, '--seed', '51000'],
+    tests: [many('one that Redis has taken without an answer')],
   },
   {
     name: 'namespace: a generation begins before the last one has ended',
@@ -1335,6 +1359,7 @@ export const mutations = [
     from: 'await this.#set(ENDED + first, ENDED + other)\n',
     to: '',
     args: NAMESPACE,
+    tests: [many('nobody uses a new one while')],
   },
   // ---- src/cache/redis/plain
   {
@@ -1382,6 +1407,7 @@ export const mutations = [
     from: "${setTombstone('companion')}redis.call('DEL', KEYS[2])\n",
     to: "${setTombstone('companion')}",
     args: PLAIN,
+    tests: [plainValues('leaves what others wrote')],
   },
   {
     name: 'plain: clear() deletes what others wrote',
@@ -1443,6 +1469,6 @@ export const mutations = [
     file: 'src/cache/redis/plain/plain-scripts.ts',
     from: 'local ends = left < 0 and ${NEVER} or now + left',
     to: 'local ends = ${NEVER}',
-    tests: [plainValues('keep the expiry that they had')],
+    tests: [plainValues('have the same expiry')],
   },
 ]

@@ -171,9 +171,10 @@ function preempt({ files }) {
 }
 
 function* test({ tests = [] }) {
-  for (const { file, title } of tests) {
+  for (const { file, title, full } of tests) {
     const args = ['vitest', 'run', file, ...(title === undefined ? [] : ['-t', title])]
-    const { found, output, seconds } = timed('npx', args)
+    // Some files are in no other run.
+    const { found, output, seconds } = timed('npx', args, full ? { SWITCHBACK_FULL: '1' } : {})
     // A title is a pattern: what matches nothing passes.
     const none = /No test files found/u.test(output) || !/\d+ (?:passed|failed)/u.test(output)
     if (none) {

@@ -5,7 +5,7 @@ import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
 import type { CacheNamespace } from '../../src/cache/index.ts'
 import type { CacheView } from '../../src/switch/index.ts'
 import { deferred } from '../support/deferred.ts'
-import { type Actor, World } from '../support/world.ts'
+import { type Actor, until, World } from '../support/world.ts'
 import { inFull } from '../support/full.ts'
 
 /** A busy machine is no outage. */
@@ -215,6 +215,70 @@ describe('a namespace', () => {
     tells.open()
     await alsoClearing
     expect(await reader.offUser.namespace(name).get('k')).toBeUndefined()
+  })
+
+  test('nobody uses a new one while somebody has the last one from the other side', async () => {
+    const [one, writer, reader] = [world.actor(PATIENT), world.actor(PATIENT), world.actor(PATIENT)]
+    const name = world.key()
+    await one.offUser.namespace(name).set('k', 'v0')
+    await until('the file side has a copy', async () => {
+      return (await one.off.inner.read(`${name}:#generation`)).state === 'value'
+    })
+    const tells = one.off.hold('invalidate', 'before')
+    const clearing = one.offUser.namespace(name).clear()
+    await tells.reached
+    await writer.offUser.namespace(name).set('k', 'v1')
+    // Redis is out for this process.
+    vi.spyOn(reader.on, 'read').mockRejectedValue(new Error('out'))
+    expect(await reader.offUser.namespace(name).get('k')).not.toBe('v0')
+    tells.open()
+    await clearing
+  })
+
+  test('who joins a beginning takes what there is after it, not what it began', async () => {
+    const [one, other] = [world.actor(PATIENT), world.actor(PATIENT)]
+    const name = world.key()
+    const tells = holdSecond(one, 'invalidate')
+    const clearing = one.offUser.namespace(name).clear()
+    await tells.reached
+    await other.offUser.namespace(name).set('k', 'v1')
+    await other.offUser.namespace(name).clear()
+    // What a process that was killed in its clear leaves behind.
+    await other.onUser.set(`${name}:#generation`, 'clearing x')
+    const look = one.on.hold('read', 'after')
+    const loading = one.offUser.namespace(name).getOrSet('k', () => 'v2')
+    await look.reached
+    look.open()
+    await new Promise((resolve) => setImmediate(resolve))
+    tells.open()
+    await clearing
+    expect(await loading).toBe('v2')
+  })
+
+  test('one that Redis has taken without an answer is used by nobody after a clear', async () => {
+    const [one, other] = [world.actor(PATIENT), world.actor(PATIENT)]
+    const name = world.key()
+    const [reached, opened] = [deferred<void>(), deferred<void>()]
+    const write = one.on.write.bind(one.on)
+    let writes = 0
+    vi.spyOn(one.on, 'write').mockImplementation(async (...given) => {
+      const written = await write(...given)
+      writes += 1
+      if (writes !== 2) return written
+      reached.resolve()
+      await opened.promise
+      throw new Error('no answer')
+    })
+    const clearing = one.offUser.namespace(name).clear()
+    await reached.promise
+    await other.offUser.namespace(name).set('k', 'v1')
+    await other.offUser.namespace(name).clear()
+    opened.resolve()
+    await clearing
+    for (const { offUser, onUser } of [one, other]) {
+      for (const user of [offUser, onUser])
+        expect(await user.namespace(name).get('k')).toBeUndefined()
+    }
   })
 
   test('a load from before a clear is found by nobody', async () => {

@@ -5,6 +5,7 @@ import { createCacheSwitch, type SwitchEvent } from '../../src/switch/index.ts'
 import { deferred } from '../support/deferred.ts'
 import { FixedDecider } from '../support/fixed-decider.ts'
 import { Pair, type PairActor } from '../support/pair.ts'
+import type { TestRedis } from '../support/redis-server.ts'
 import { startTcpProxy, type TcpProxy } from '../support/tcp-proxy.ts'
 import { until } from '../support/until.ts'
 
@@ -261,6 +262,80 @@ describe('one process is cut off from B', () => {
     await neverV1(key)
     proxy.accept()
     await neverV1(key)
+  })
+
+  /** A `clear` has begun the era there, long ago: its process stood still, and goes on with the other store. */
+  async function cleared(redis: TestRedis): Promise<void> {
+    await redis.command('HSET', STATE, 'since', '1600000000000')
+  }
+
+  test('clear() while a process stands still that has read v1 on B: it does not move to A', async () => {
+    await cleared(pair.a)
+    // While it stands still, no time of its own ends.
+    const slow = pair.actor({ deadlineMs: { off: 300, on: 30_000 } }, proxy.port)
+    const writer = pair.actor()
+    await pair.licensed(slow, writer)
+    const key = pair.key()
+    await slow.onUser.getOrSet(key, () => 'v1')
+    vi.spyOn(writer.off, 'renew').mockResolvedValueOnce(undefined)
+    const [reached, opened] = [deferred<boolean>(), deferred<void>()]
+    const read = slow.on.read.bind(slow.on)
+    vi.spyOn(slow.on, 'read').mockImplementation(async (name) => {
+      const cell = await read(name)
+      // It hears no more of B.
+      proxy.stall()
+      reached.resolve(true)
+      await opened.promise
+      return cell
+    })
+    let reading: Promise<unknown> = Promise.resolve()
+    await until('it has read v1 under a licence', async () => {
+      await pair.licensed(slow)
+      reading = slow.offUser.get(key)
+      return Promise.race([reached.promise, reading.then(() => false)])
+    })
+    await writer.cache.clear()
+    opened.resolve()
+    // It began before.
+    expect(await reading).toBe('v1')
+    expect(await writer.offUser.get(key)).toBeUndefined()
+  })
+
+  test('clear() while v1 is on its way to B: there it counts no more, however late', async () => {
+    await cleared(pair.b)
+    const deadlineMs = 2000
+    const slow = pair.actor({ deadlineMs }, proxy.port)
+    const writer = pair.actor({ deadlineMs })
+    await pair.licensed(slow, writer)
+    const key = pair.key()
+    await slow.offUser.getOrSet(key, () => 'v1')
+    // B knows the script.
+    await slow.onUser.set('another', 'v1')
+    vi.spyOn(writer.on, 'renew').mockResolvedValueOnce(undefined)
+    const sent = deferred<boolean>()
+    const write = slow.on.write.bind(slow.on)
+    vi.spyOn(slow.on, 'write').mockImplementationOnce(async (...given) => {
+      proxy.stall('there')
+      const written = write(...given)
+      sent.resolve(true)
+      return written
+    })
+    let reading: Promise<unknown> = Promise.resolve()
+    await until('v1 is sent', async () => {
+      await pair.licensed(slow)
+      reading = slow.onUser.get(key)
+      return Promise.race([sent.promise, reading.then(() => false)])
+    })
+    await writer.cache.clear()
+    proxy.resume()
+    await reading
+    await until('it has landed', () =>
+      slow.on.ping()!.then(
+        () => true,
+        () => false,
+      ),
+    )
+    expect(await writer.onUser.get(key)).toBeUndefined()
   })
 
   test('retired: a process that has left the switch would not know of what B did not take', async () => {

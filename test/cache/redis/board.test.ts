@@ -323,7 +323,10 @@ describe('a read without a licence', () => {
     try {
       await another.ping()
       await another.renew!()
+      const era = backend.era!()
       expect(await board.read('k', stampOf(1))).toMatchObject({ state: 'absent' })
+      // What is loaded for it is stored.
+      expect(backend.era!()).not.toBe(era)
     } finally {
       await another.close()
     }
