@@ -199,6 +199,29 @@ describe('the page in Chromium', () => {
     await setShare(page, 10)
   })
 
+  test('a review that was asked for while somebody else changes the share speaks of the new one', async () => {
+    await using opened = await openPage(browser, room.url)
+    const { page } = opened
+    const asked = deferred<void>()
+    const release = deferred<void>()
+    await page.route('**/api/preview', async (route) => {
+      asked.resolve()
+      await release.promise
+      await route.continue()
+    })
+    await page.click('button[data-step="50"]')
+    await page.click('#review')
+    await asked.promise
+    await room.post('/api/share', { share: 25 })
+    await shows(page, '#review', /^Review 25 % → 50 %$/)
+    release.resolve()
+    await shows(page, '#confirm-title', /^Change the share from 25 % to 50 %\?$/)
+    await page.keyboard.press('Escape')
+    await page.unroute('**/api/preview')
+    await page.reload()
+    await setShare(page, 10)
+  })
+
   test('the guard says what it waits for, and which incidents were survived', async () => {
     guard = quiet
     await using opened = await openPage(browser, room.url)

@@ -130,6 +130,23 @@ describe('every process confirms', () => {
     expect(causes).toEqual(['does not answer within 1.5 s', 'refuses the connection'])
   })
 
+  it('says of a process that hangs for how long, also when it was itself kept from its work', async () => {
+    const file = await flagsFile()
+    const good = await following(file)
+    const frozen = await started({ on: 10, frozen: true })
+    frozen.onAsk = () => {
+      frozen.onAsk = undefined
+      // As on a machine that is busy: all that was due meanwhile is due at once.
+      Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 1800)
+    }
+    const { processes } = await changeShare({
+      ...options(file, [good, frozen], { timeoutMs: 3_600_000 }),
+      percent: 25,
+    })
+    const causes = new Set(processes?.lagging.map(({ cause }) => cause))
+    expect([...causes]).toEqual(['does not answer within 1.5 s'])
+  })
+
   it('gives up processes soon after flagd is known not to serve it', async () => {
     const file = await flagsFile()
     const bad = await started({ on: 10 })

@@ -98,7 +98,9 @@ describe("when the host's clock is set an hour ahead", () => {
     'what a %s left has ended before the other side was told: the old value was moved there, and goes',
     async (act) => {
       const machine = `ahead after a ${act}`
-      const [writer, reader] = [world.actor({ machine }), world.actor({ machine })]
+      // Longer than a busy machine stands still: past the deadline the other side is told later.
+      const patient = { machine, deadlineMs: 10_000 }
+      const [writer, reader] = [world.actor(patient), world.actor(patient)]
       const key = world.key()
       await writer.onUser.set(key, 'v1')
       const told = writer.on.hold('invalidate', 'before')

@@ -24,7 +24,8 @@ export function timeCases(options: ConformanceOptions): Cases {
       const expiresAt = backend.now() + 150
       await put(backend, 'k', '1', expiresAt)
       await readUntil(backend, 'k', (cell) => {
-        const now = backend.now()
+        // A backend reckons its store's clock low, by as long as an answer took: the one here may know better.
+        const now = Math.max(backend.now(), Date.now())
         if (cell.state === 'value') assert.equal(cell.expiresAt, expiresAt)
         else assert.ok(now >= expiresAt - 5, `${cell.state} ${expiresAt - now} ms early`)
         if (cell.state === 'expired') {
@@ -49,8 +50,15 @@ export function timeCases(options: ConformanceOptions): Cases {
     },
     'an expired cell yields to its token': async (stand) => {
       const backend = await stand.backend()
-      await put(backend, 'k', '1', backend.now() + 30)
-      const cell = await readUntil(backend, 'k', ({ state }) => state !== 'value')
+      const expiresAt = backend.now() + 30
+      await put(backend, 'k', '1', expiresAt)
+      // A store that drops what has expired may be ahead of the clock that this process reckons with.
+      let due = false
+      const cell = await readUntil(backend, 'k', ({ state }) => {
+        const wasDue = due
+        due = backend.now() >= expiresAt
+        return wasDue && state !== 'value'
+      })
       assert.equal(cell.state, 'expired')
       assert.equal((await putIf(backend, 'k', '2', 'x'.repeat(TOKEN_LENGTH))).written, false)
       assert.equal((await putIf(backend, 'k', '2', cell.token)).written, true)

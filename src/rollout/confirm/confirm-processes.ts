@@ -159,6 +159,8 @@ class RollCall {
   readonly #options: ConfirmProcessesOptions
   readonly #writtenAt: number
   readonly #verdicts: Map<ProcessSource, readonly ProcessVerdict[]>
+  /** Those whose first answer, or its deadline, is still to come. */
+  readonly #unheard: Set<ProcessSource>
   /** By instance, so that one process under two names is counted once. */
   readonly #owner = new Map<string, ProcessSource>()
   readonly #traffic = new Map<ProcessSource, Traffic>()
@@ -168,6 +170,7 @@ class RollCall {
     const { since = performance.now() } = options
     this.#writtenAt = Date.now() - (performance.now() - since)
     this.#verdicts = new Map(sources.map((source) => [source, [unheard(source)]]))
+    this.#unheard = new Set(sources)
   }
 
   async ask(source: ProcessSource, signal: AbortSignal): Promise<void> {
@@ -188,6 +191,7 @@ class RollCall {
       const old = source.slow && !once && answer.at < this.#writtenAt
       verdicts.push(old ? notYetScraped(verdict) : verdict)
     }
+    this.#unheard.delete(source)
     this.#verdicts.set(source, verdicts)
   }
 
@@ -199,6 +203,7 @@ class RollCall {
   }
 
   leave(source: ProcessSource): void {
+    this.#unheard.delete(source)
     this.#verdicts.delete(source)
     this.#traffic.delete(source)
   }
@@ -217,6 +222,7 @@ class RollCall {
 
   /** Whether all answers agree while some process does not answer or does not know. */
   get onlySilentLag(): boolean {
+    if (this.#unheard.size > 0) return false
     const told = this.#all.filter(({ on, pending }) => on !== undefined || pending)
     return !this.isComplete && told.every(({ agrees }) => agrees)
   }

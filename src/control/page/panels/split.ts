@@ -87,33 +87,39 @@ export function splitControl(): { update(state: ControlState): void } {
     }
     render()
   }
-  const look = async (): Promise<void> => {
-    if (wanted === undefined) return
+  /** False: it is out of date before it is there, since the share or what is wanted has changed. */
+  const look = async (): Promise<boolean> => {
+    if (wanted === undefined) return true
     asking = new AbortController()
     const { signal } = asking
     try {
       const answer = await askPreview(wanted, signal)
-      if (signal.aborted) return
+      if (signal.aborted) return false
       looked = answer
       const losing = answer.leaves > 0 && (answer.to ?? 0) >= (answer.from ?? 0)
       setText(preview, `${answer.sentence}${losing ? ', although the share grows!' : ''}`)
       setAttribute(preview, 'data-tone', losing ? 'trouble' : '')
     } catch (error) {
-      if (signal.aborted) return
+      if (signal.aborted) return false
       setText(preview, messageOf(error))
       setAttribute(preview, 'data-tone', 'trouble')
     }
     render()
+    return true
+  }
+  /** What a review of this choice shows. Somebody else may change the share meanwhile: then it is asked once more. */
+  const reviewed = async (share: number): Promise<PreviewAnswer | undefined> => {
+    if (wanted !== share || looked !== undefined) return looked
+    clearTimeout(timer)
+    return (await look()) ? looked : reviewed(share)
   }
   const confirm = async (): Promise<void> => {
-    if (looked === undefined) {
-      clearTimeout(timer)
-      await look()
-    }
-    if (looked === undefined || wanted === undefined) return
-    const { hash } = looked
     const share = wanted
-    const agreed = await confirmChange(looked)
+    if (share === undefined) return
+    const answer = await reviewed(share)
+    if (answer === undefined || wanted !== share) return
+    const { hash } = answer
+    const agreed = await confirmChange(answer)
     if (agreed === undefined) {
       review.focus()
       return
@@ -122,12 +128,12 @@ export function splitControl(): { update(state: ControlState): void } {
     setText(outcome, 'Writing, and waiting until all confirm it \u2026')
     review.disabled = true
     try {
-      const answer = await requestShare({ share, hash, reason: agreed.reason })
-      const [tone, text] = outcomeText(answer)
+      const changed = await requestShare({ share, hash, reason: agreed.reason })
+      const [tone, text] = outcomeText(changed)
       // An answer may take as long as flagd does. A choice made since then stays, and the ticks
       // know the share better than an old answer.
       if (wanted === share) {
-        now = answer.to ?? now
+        now = changed.to ?? now
         want(undefined)
       }
       setAttribute(outcome, 'data-outcome', tone)
