@@ -104,7 +104,7 @@ export class RedisFollowing implements Following {
       if (!server.trusted) await server.ask()
       const reply = await evaluate(client, ask, [...names, stateName], [])
       const [era, ...texts] = reply as [string, ...(string | null)[]]
-      if (era !== server.heard?.name) {
+      if (typeof era !== 'string' || era !== server.heard?.name) {
         await server.ask()
         return undefined
       }
@@ -162,11 +162,13 @@ export class RedisFollowing implements Following {
       await connection.call('CLIENT', ...on, ...prefixes)
       await connection.subscribe(CHANNEL)
       if (this.#connection !== connection) return
+      this.#ended = 0
+      // Another era has begun, by a clear() say, of which this process has not heard: that is no refusal.
       if (typeof era !== 'string' || era !== server.heard?.name) {
-        throw new Error('the store is in another era')
+        await server.ask()
+        return this.#lose(connection)
       }
       this.#refused = false
-      this.#ended = 0
       listener.began()
       this.#era = era
       void this.#prove(connection)
