@@ -770,6 +770,17 @@ export const mutations = [
     to: "return this.#era !== ''",
     safe: 'each question names the era, and a flush ends the connection: it only lasts until the next proof',
   },
+  {
+    name: 'a follower does not ask for an era that it has not heard of',
+    file: 'src/cache/redis/pair/redis-following.ts',
+    from: "if (typeof era !== 'string' || era !== server.heard?.name) {\n        await server.ask()\n        return this.#lose(connection)\n      }",
+    to: "if (typeof era !== 'string' || era !== server.heard?.name) throw new Error('another era')",
+    also: [
+      ['      this.#ended = 0\n', ''],
+      ['      this.#refused = false\n', '      this.#refused = false\n      this.#ended = 0\n'],
+    ],
+    tests: [{ file: 'test/cache/redis/following.test.ts' }],
+  },
   // ---- src/cache/file
   {
     name: 'a commit into a replaced database is acknowledged',
