@@ -89,11 +89,9 @@ describe('the shipped assembly under one scheduler', () => {
   })
 
   test('some schedules in a namespace, which is cleared often', { timeout: 600_000 }, async () => {
-    // 328: a generation that begins before the last one has ended; 544: one that was replaced before it was joined;
-    // 51045, 51058, 80828: one that its side had taken after all, beside the one that the other side got.
+    // 778: a generation that begins before the last one has ended. What else is rare is in `many.test.ts`.
     const options: PlanOptions = { ...OPTIONS, policies: ['invalidate'], faults: FAULTS }
-    const known = [328, 544, 51_045, 51_058, 80_828]
-    for (const seed of [...known, ...Array.from({ length: NAMESPACE_SEEDS }, (_, i) => i + 1)]) {
+    for (const seed of [778, ...Array.from({ length: NAMESPACE_SEEDS }, (_, i) => i + 1)]) {
       const { problems } = await run(withNamespace(makePlan(seed, options), seed), { seed })
       const again = `npm run test:simulation -- --namespace --policy invalidate --seed ${seed}`
       expect(problems, again).toEqual([])

@@ -147,10 +147,13 @@ test('FLUSHALL that nobody has heard of: only the script that would move a value
   try {
     const [reader, writer] = [await fleet.pod({ port: path.port }), await fleet.pod()]
     const key = fleet.key()
+    // Of an old era: the value was written in it.
+    await fleet.redis.command('HSET', 'fleet:#state', 'since', '1600000000000')
+    await reader.told()
     await reader.offUser.set(key, 'v1')
     path.deafen()
     await writer.onUser.set(key, 'v2')
-    await fleet.redis.command('FLUSHALL')
+    path.beforeRead(() => fleet.redis.command('FLUSHALL'))
     expect(await reader.onUser.get(key)).toBeUndefined()
   } finally {
     await path.close()
@@ -275,12 +278,15 @@ interface DeafPath {
   readonly port: number
   /** Nothing reaches a follower any more; whatever else is connected notices nothing. */
   deafen(): void
+  /** Does it once, when somebody reads next: the answer is from after it, whatever else is asked meanwhile. */
+  beforeRead(work: () => Promise<unknown>): void
   close(): Promise<void>
 }
 
 /** A way to Redis on which the connections of followers can become deaf. */
 async function deafPath(): Promise<DeafPath> {
   let deaf = false
+  let before: (() => Promise<unknown>) | undefined
   const sockets = new Set<Socket>()
   const server: Server = createServer((client) => {
     const redis = connect(fleet.redis.port, '127.0.0.1')
@@ -291,7 +297,14 @@ async function deafPath(): Promise<DeafPath> {
     }
     client.on('data', (bytes) => {
       follows ||= bytes.includes('TRACKING')
-      redis.write(bytes)
+      const work = bytes.includes('mget') ? before : undefined
+      if (work === undefined) return void redis.write(bytes)
+      before = undefined
+      client.pause()
+      void work().then(() => {
+        redis.write(bytes)
+        client.resume()
+      })
     })
     redis.on('data', (bytes) => {
       if (!(deaf && follows)) client.write(bytes)
@@ -306,6 +319,9 @@ async function deafPath(): Promise<DeafPath> {
     port: (server.address() as { readonly port: number }).port,
     deafen: () => {
       deaf = true
+    },
+    beforeRead: (work) => {
+      before = work
     },
     close: async () => {
       for (const socket of sockets) socket.destroy()
