@@ -1,4 +1,4 @@
-import { InMemoryProvider, OpenFeature } from '@openfeature/server-sdk'
+import { InMemoryProvider, OpenFeature, ProviderEvents } from '@openfeature/server-sdk'
 import type { Provider } from '@openfeature/server-sdk'
 import { afterEach, describe, expect, it } from 'vitest'
 import { memoryCache } from '../../src/cache/index.ts'
@@ -137,7 +137,44 @@ describe('sources', () => {
   })
 })
 
+describe('a provider that OpenFeature would refuse', () => {
+  it.each([
+    ['runs in browsers', { runsOn: 'client' }],
+    ['has no name', { metadata: undefined }],
+  ])(
+    'is refused where it %s: the default provider of the application would decide',
+    async (_, odd) => {
+      const provider = Object.assign(new InMemoryProvider({}), odd) as unknown as Provider
+      await expect(flagsFromEnvironment({}, { provider })).rejects.toMatchObject({
+        code: 'SB_OPTION_INVALID',
+        hint: 'give an OpenFeature server provider',
+      })
+    },
+  )
+})
+
 describe('a start that fails', () => {
+  it('and is closed says nothing more', async () => {
+    let ready = (): void => {}
+    class Late extends InMemoryProvider {
+      initialize = (): Promise<void> => new Promise((resolve) => (ready = resolve))
+    }
+    const told: string[] = []
+    const source = await flagsFromEnvironment(
+      {},
+      { provider: new Late(), startMs: 1, onEvent: ({ message }) => told.push(message) },
+    )
+    await source.close()
+    const settled = new Promise((resolve) =>
+      OpenFeature.getClient(source.domain).addHandler(ProviderEvents.Ready, resolve),
+    )
+    ready()
+    await settled
+    expect(told).toEqual([
+      'provider in-memory: not ready within 1 ms; waiting until it says that it is ready',
+    ])
+  })
+
   it('is told with its cause, and a decider that comes later tells it as well', async () => {
     class Broken extends InMemoryProvider {
       initialize = async (): Promise<void> => {
@@ -151,7 +188,7 @@ describe('a start that fails', () => {
     )
     open.push(source)
     expect(told).toEqual([
-      "provider in-memory: Cannot find package 'evaluator' imported from /srv/app/bundle.js; retrying",
+      "provider in-memory: Cannot find package 'evaluator' imported from /srv/app/bundle.js; waiting until it says that it is ready",
     ])
     const decider = source.createDecider({ flag: 'f' })
     open.push(decider)

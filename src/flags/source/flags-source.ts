@@ -93,6 +93,7 @@ export async function flagsFromEnvironment(
   const closeDomain = openDomain(domain)
   noteMode(provider, mode)
   const begun = performance.now()
+  let closing: Promise<void> | undefined
   await within(startMs, OpenFeature.setProviderAndWait(domain, provider), {
     missed: 'not ready',
     ref: true,
@@ -100,9 +101,12 @@ export async function flagsFromEnvironment(
       noteProblem(provider, problem)
       // The provider of a file says most of its problems itself.
       if (!told.includes(problem)) {
-        onEvent({ level: 'warn', message: `${description}: ${problem}; retrying` })
+        // Whether a provider that was handed in tries again is its own affair.
+        const next = mode === 'provider' ? 'waiting until it says that it is ready' : 'retrying'
+        onEvent({ level: 'warn', message: `${description}: ${problem}; ${next}` })
       }
       tellReady(OpenFeature.getClient(domain), () => {
+        if (closing !== undefined) return
         const seconds = Math.round((performance.now() - begun) / 1000)
         onEvent({
           level: 'info',
@@ -112,7 +116,6 @@ export async function flagsFromEnvironment(
     },
   })
 
-  let closing: Promise<void> | undefined
   // It stays in place: operations under way keep the sides of their users, and a provider that
   // hangs must not keep the service from stopping.
   const close = (): Promise<void> => {
@@ -158,8 +161,15 @@ function check(env: Environment, options: FlagsSourceOptions): void {
   requireOption(named, call, 'domain', domain, 'give a name, or leave it out for one of its own')
   const timed = typeof startMs === 'number' && startMs >= 0
   requireOption(timed, call, 'startMs', startMs, 'give milliseconds; it is 2,000 without')
-  const usable = provider === undefined || typeof provider?.resolveBooleanEvaluation === 'function'
+  const usable = provider === undefined || isServerProvider(provider)
   requireOption(usable, call, 'provider', provider, 'give an OpenFeature server provider')
+}
+
+/** OpenFeature refuses any other, and asks the application's default provider in its place. */
+function isServerProvider(provider: Provider): boolean {
+  if (typeof provider?.resolveBooleanEvaluation !== 'function') return false
+  const { metadata, runsOn = 'server' } = provider
+  return typeof metadata?.name === 'string' && runsOn === 'server'
 }
 
 const NO_KEEP_ALIVE_MS = 2_000_000_000
