@@ -7,7 +7,8 @@ import { FlagLook } from './watch/flag-look.ts'
 import type { GuardOptions } from './options.ts'
 import { RolloutPosition } from './act/position.ts'
 import { problemAndRemedy, Records } from './act/records.ts'
-import { sharePercent } from './rule/index.ts'
+import { planLines } from './plan/plan-changes.ts'
+import { sharePercent, unseen } from './rule/index.ts'
 import { statusOf } from './status/status.ts'
 import type { GuardStatus, ToldIncident } from './status/status.ts'
 import type { GuardState } from './act/state-store.ts'
@@ -212,7 +213,7 @@ export class Guard implements RunningGuard {
     const resumed = (stopped || edited) && resume && asked
     if (resumed) await this.#refuseWhileOut(signal)
     const gapS = known === undefined ? 0 : Math.max(0, (this.#now() - known.savedAt) / 1000)
-    const anew = this.#eyes.begin(known, gapS)
+    const anew = this.#eyes.begin(known && this.#expecting(known), gapS)
     if (resumed || anew.length > 0) this.#eyes.beginEpoch(resumed ? undefined : anew)
     this.#position.begin(split.percent, resumed ? undefined : known, from)
     if (!this.#eyes.judging) this.#position.rejudge()
@@ -232,6 +233,13 @@ export class Guard implements RunningGuard {
       await this.#epoch(`another measure of ${what}: its evidence and baseline begin at nothing`)
     }
     await this.#records.save()
+  }
+
+  /** What another plan expected to hear is not missing. */
+  #expecting(known: GuardState): GuardState {
+    const { sources } = planLines(this.#options.plan)
+    const same = known.plan === undefined || known.plan['sources'] === sources
+    return same ? known : { ...known, blindness: unseen }
   }
 
   async #epoch(what: string): Promise<void> {

@@ -246,7 +246,7 @@ describe('from users to the flags file and back: a cold start is no harm', () =>
         world.audit.find(({ action }) => action === 'incident')
       await until(world, 'word of it', () => told() !== undefined)
       expect(told()?.reason).toMatch(
-        /^\d+ operations degraded within .* \(harm so far .* % of 0.2 %\)$/,
+        /^\d+ operations degraded within .* \(harm so far .* %, allowed 0.2 %\)$/,
       )
       // As long as a slot and more: what was seen would have to be enough by now.
       await setTimeout(6000)

@@ -106,6 +106,21 @@ describe('a rollout', () => {
     expect(made.changes).toEqual(['0'])
   })
 
+  test('far above what is allowed, it does not say that it is close to it', async () => {
+    const made = world(2)
+    const guard = await atStep(made)
+    made.on.fellBack = 0.2
+    const said: string[] = []
+    await made.until(guard, (status) => {
+      said.push(viewOf(status).sentence)
+      return status.phase === 'rolled back'
+    })
+    expect(said.join('\n')).not.toMatch(/a little worse|close to/)
+    expect(said.join('\n')).toContain(
+      'the new side is worse, by about as much as is allowed or by more',
+    )
+  })
+
   test('an outage is taken back within seconds', async () => {
     const made = world(3)
     const guard = await atStep(made, '', 5)
@@ -128,7 +143,7 @@ describe('a rollout', () => {
       await made.run(guard, 60)
       expect(made.audit.findLast(({ action }) => action === 'incident')?.reason).toMatch(
         new RegExp(
-          `^\\d+ operations ${metric} within 1 s; one incident proves nothing \\(harm so far [\\d.]+ % of [\\d.]+ %\\)$`,
+          `^\\d+ operations ${metric} within 1 s; one incident proves nothing \\(harm so far [\\d.]+ %, allowed [\\d.]+ %\\)$`,
         ),
       )
     }
@@ -353,6 +368,26 @@ describe('beginning again', () => {
     expect(made.audit.at(-1)).toMatchObject({ epoch: 2 })
   }, 30_000)
 
+  test('what a step takes is foretold by the traffic that was seen, and the last step is no first one', async () => {
+    const made = world(24)
+    const first = await atStep(made)
+    made.on.failed = 1
+    await made.until(first, ({ phase }) => phase === 'rolled back')
+    await first.close()
+    made.on.failed = 0.0005
+    await made.run(made.guard('', { resume: true }), 2)
+    const advanced = made.audit.findLast(({ action }) => action === 'advance')
+    expect(advanced?.reason).toMatch(/^the baseline of the old side is known; late is above 25 ms$/)
+
+    const slow = world(24)
+    slow.perSecond = 1
+    const guard = slow.guard('steps: [1, 100]\nbaseline: 100')
+    await slow.until(guard, ({ percent }) => percent === 1, 300)
+    expect(slow.find('advance')?.reason).toMatch(
+      /; at this traffic a step of 1 % takes about \d+ (h|days)$/,
+    )
+  })
+
   test('while the fault is still there it goes back again, and not on what was seen before', async () => {
     const made = world(25)
     const first = await atStep(made)
@@ -466,11 +501,28 @@ describe('blindness', () => {
     await made.run(guard, 120)
     expect(guard.status).toMatchObject({ percent: 0, phase: 'baseline' })
     expect(guard.status.alarms).toMatchObject([{ code: 'metrics-lost' }])
-    expect(guard.status.alarms[0]?.message).toContain('app-2:9464 refuses the connection')
+    expect(guard.status.alarms[0]?.message).toMatch(
+      /^metrics of 1 of 3 replicas only for \d+ s \(.*app-2:9464 refuses the connection\)$/,
+    )
     made.down.delete(1)
     await made.until(guard, ({ percent }) => percent === 25)
     expect(guard.status.alarms).toMatchObject([{ code: 'replica-silent' }])
     expect(guard.status.alarms[0]?.message).toContain('app-2:9464')
+  })
+
+  test('a replica that the plan no longer names is not missed by the next start', async () => {
+    const made = world(13, 3)
+    made.named = [0, 1, 2].map((index) => `app-${index}:9464`)
+    made.down.add(1).add(2)
+    const first = made.guard('replicas: [http://app-0:9464, http://app-1:9464, http://app-2:9464]')
+    await made.run(first, 40)
+    expect(first.status.alarms).toMatchObject([{ code: 'metrics-lost' }])
+    await first.close()
+    for (const gone of made.replicas.splice(1)) gone.close()
+    made.named = ['app-0:9464']
+    const next = made.guard('replicas: [http://app-0:9464]')
+    await made.run(next, 2)
+    expect(next.status).toMatchObject({ alarms: [], sight: 'seeing' })
   })
 
   const mismatched = ({ alarms }: GuardStatus): boolean =>

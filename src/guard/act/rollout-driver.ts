@@ -137,7 +137,8 @@ export class RolloutDriver {
     const seconds = takes(first)
     if (seconds <= TOO_LONG_S) return ''
     const how = Number.isFinite(seconds) ? `takes about ${lasting(seconds)}` : 'cannot be decided'
-    const better = plan.steps.findIndex((_, i) => i > first && takes(i) <= TOO_LONG_S)
+    // The last step decides on nothing, so nobody is advised to begin with it.
+    const better = plan.steps.slice(0, -1).findIndex((_, i) => i > first && takes(i) <= TOO_LONG_S)
     const advice =
       better < 0 ? '' : `; a first step of ${plan.steps[better]} % takes ${lasting(takes(better))}`
     return `; at this traffic a step of ${plan.steps[first]} % ${how}${advice}`

@@ -26,7 +26,7 @@ const PACE_S = 60
 const CAUSES: Readonly<Record<Waits['cause'], string>> = {
   traffic: 'not enough operations on the new side',
   clusters: 'errors come in clusters, by user or in time',
-  margin: 'the new side is a little worse, close to what is allowed',
+  margin: 'the new side is worse, by about as much as is allowed or by more',
 }
 
 export function answerOf(

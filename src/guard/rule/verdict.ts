@@ -15,7 +15,7 @@ export interface Waits {
   readonly seconds: number | undefined
   /** More operations on the new side, as many as that takes; undefined when it never comes. */
   readonly operations: number | undefined
-  /** Why it takes so long: few operations, errors in clusters, or a new side that is a little worse. */
+  /** Why it takes so long: few operations, errors in clusters, or a new side that is worse. */
   readonly cause: 'traffic' | 'clusters' | 'margin'
 }
 

@@ -47,7 +47,7 @@ export function lasting(seconds: number): string {
 
 /** E.g. `about 640`: two digits are more than an estimate knows. */
 export function about(count: number): string {
-  return `about ${Number(Math.max(1, count).toPrecision(2))}`
+  return `about ${Number(Math.max(1, Math.ceil(count)).toPrecision(2))}`
 }
 
 function round(value: number): number {

@@ -179,7 +179,8 @@ export class Eyes {
     const { sight, silent, blindS, state } = this.sight
     const lost = sight === 'blind' || sight === 'lost'
     const failures = this.failures.map(({ replica, message }) => `${replica} ${message}`)
-    const why = failures.length === 0 ? '' : ` (${failures.join('; ')})`
+    const told = failures.length === 0 ? silent.join(', ') : failures.join('; ')
+    const why = told === '' ? '' : ` (${told})`
     const alarmAfterS = this.#plan.blindness.alarmAfterS ?? 30
     const quiet = silent.filter((name) => now / 1000 - (state.heard[name] ?? 0) >= alarmAfterS)
     const limits = this.broken.map(
@@ -189,7 +190,7 @@ export class Eyes {
     const odd = this.disagreements.map(({ replica, what }) => `${replica} ${what}`)
     await alarms.set(
       'metrics-lost',
-      lost ? `no metrics for ${Math.round(blindS)} s${why}` : '',
+      lost ? `${lostText(this.sight)} for ${Math.round(blindS)} s${why}` : '',
       now,
     )
     const calm = sight !== 'seeing' || quiet.length === 0
@@ -212,4 +213,11 @@ export class Eyes {
     }
     return ''
   }
+}
+
+/** `no metrics`, or of how many replicas there are some. */
+function lostText({ state, silent }: SightReport): string {
+  const known = Object.keys(state.heard).length
+  const heard = known - silent.length
+  return heard === 0 ? 'no metrics' : `metrics of ${heard} of ${known} replicas only`
 }

@@ -162,10 +162,11 @@ export class MetricEvidence {
     return secondsUntil(evidence.logs, watch?.logs, growth, effect.whole, missing)
   }
 
-  /** How long a step would take, nothing being known of treatment; undefined: for ever. */
+  /** How long a step would take, nothing being known of treatment; undefined: for ever; 0: not known yet. */
   foresee(share: number, next: number, need: number, operations: number): number | undefined {
     const { control, treatment, seconds } = this.recent.sum
-    const all = seconds <= 0 ? 0 : (control + treatment) / seconds
+    if (seconds <= 0) return 0
+    const all = (control + treatment) / seconds
     if (all === 0) return undefined
     const { rate } = this.baseline
     const evidence = this.#evidenceFor(next)
