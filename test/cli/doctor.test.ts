@@ -125,6 +125,19 @@ describe('doctor', () => {
     })
   })
 
+  it('says why flagd is not asked, and whose provider it means', async () => {
+    const here = await place()
+    const env = { FLAGD_OFFLINE_FLAG_SOURCE_PATH: here.file, FLAGD_RESOLVER: 'in-process' }
+    const inFiles = await runCommand(['doctor'], { env })
+    expect(inFiles.stdout).toMatch(
+      /skipped {2}served +FLAGD_OFFLINE_FLAG_SOURCE_PATH: the processes read this file themselves/,
+    )
+    expect(inFiles.stdout).toContain(`a process with the FLAGD_* of this shell: file ${here.file}`)
+    expect((await here.run()).stdout).toMatch(
+      /ok +provider +a process with the FLAGD_\* of this shell: rpc at localhost:8013\n/,
+    )
+  })
+
   it('looks at all the rest where there is no flags file', async () => {
     const here = await place()
     await rm(here.file)

@@ -61,8 +61,11 @@ test('what it writes can be validated, moved and rolled back', async () => {
   expect(first.out).toMatch(/require\('fastify'\)/)
   expect(first.out).toMatch(/npm i openfeature-switchback/)
   expect(await run('validate')).toMatchObject({ code: 0 })
-  expect(await run('set', '5', '--yes', '--no-flagd')).toMatchObject({ code: 0, err: '' })
-  expect(readFileSync(FLAGS, 'utf8')).toMatch(/\[\s*"on",\s*5\s*\]/)
+  const set = await run('set', '5', '--yes', '--no-flagd')
+  expect(set).toMatchObject({ code: 0, err: '' })
+  // A change is one line, as the documents show it.
+  expect(set.out).toContain('+ "targeting": { "fractional": [["on", 5], ["off", 95]] }')
+  expect(readFileSync(FLAGS, 'utf8')).toContain('[["on", 5], ["off", 95]]')
   expect(await run('rollback', '--no-flagd')).toMatchObject({ code: 0, err: '' })
 
   // Again: nothing changes.

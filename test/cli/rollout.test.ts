@@ -281,6 +281,9 @@ describe('rollback and undo', () => {
       ['on', 0],
       ['off', 100],
     ])
+    // Once more, since not all had it.
+    await here.run(['rollback', '--flagd', 'http://127.0.0.1:1', '--timeout', '0.2'])
+    expect((await here.run(['status'])).stdout).toMatch(/^ {2}last {6}rollback 0 % again by /m)
   })
 })
 

@@ -182,6 +182,9 @@ describe('rollback, and what everybody says of it', () => {
     expect(code).toBe(3)
     expect(stdout).toMatch(/NOT back yet .*flagd does not answer .*; 1 of 3 processes decide it/)
     expect(stdout).toMatch(/lagging {3}127[.\d:]+ still on the old split at 100 %/)
+    expect(stdout).toMatch(
+      /next {6}a process that is restarted while no flagd answers begins on the old side$/m,
+    )
     await shows('#headline', /^Trouble: NOT back yet: flagd does not answer; 2 of 3 processes/)
     expect(await textOf(page, '#rollback')).not.toMatch(/all users/)
     expect(await world.apps[1]?.readyz()).toMatchObject({ checks: { flags: { ok: false } } })

@@ -100,7 +100,7 @@ function trafficText(processes: ProcessConfirmation | undefined): string {
   return `${Math.max(1, Math.round(onShare * 100))} % of operations still go to the new side${nameOf(newSide)}`
 }
 
-function nextSteps({ confirmation, processes }: ChangeResult, { flag }: Target): string[] {
+function nextSteps({ confirmation, edit, processes }: ChangeResult, { flag }: Target): string[] {
   const steps: string[] = []
   if (confirmation?.confirmed === false) steps.push(confirmation.hint)
   const lagging = processes?.lagging ?? []
@@ -117,7 +117,11 @@ function nextSteps({ confirmation, processes }: ChangeResult, { flag }: Target):
   }
   if (lagging.some(({ silent, refuses, on }) => !silent && refuses === '' && on !== undefined)) {
     const connected = confirmation?.confirmed === true ? ' or restart it' : ''
-    steps.push(`see why a process does not follow "${flag}": its /readyz and log${connected}`)
+    steps.push(
+      confirmation?.confirmed === false && BACK.has(edit.action)
+        ? 'a process that is restarted while no flagd answers begins on the old side'
+        : `see why a process does not follow "${flag}": its /readyz and log${connected}`,
+    )
   }
   return steps.filter((step) => step !== '')
 }

@@ -1,5 +1,6 @@
 import { isSwitchbackError } from '../../errors.ts'
 import { readFlagdEnvironment } from '../../flags/index.ts'
+import { addressText } from '../../reachable.ts'
 import type { Environment } from '../framework/command.ts'
 import { type DoctorFinding, ok, problem, warning } from './finding.ts'
 
@@ -22,11 +23,8 @@ export function checkEnvironment(env: Environment): DoctorFinding[] {
         ),
       )
     }
-    const port = settings.mode === 'file' ? undefined : settings.address
-    const text =
-      settings.mode === 'file'
-        ? `mode file, ${settings.path}`
-        : `mode ${settings.mode}, ${JSON.stringify(port)}`
+    const where = settings.mode === 'file' ? settings.path : `at ${addressText(settings.address)}`
+    const text = `a process with the FLAGD_* of this shell: ${settings.mode} ${where}`
     return found.length > 0 ? found : [ok(check, text)]
   } catch (error) {
     if (!isSwitchbackError(error)) throw error

@@ -26,12 +26,17 @@ const FLAG = {
   },
 }
 
+/** The split in one line, as each change of it shows it. */
+const ONE_LINE = '"targeting": { "fractional": [["on", 0], ["off", 100]] }'
+
 /** A new file, or the flag in the one that is named or the only one in flags/. */
 export async function planFlags(flag: string, named: string | undefined): Promise<PlannedFile> {
   const path = named ?? (await findFile(flag))
   if (!existsSync(path)) {
-    const document = { $schema: 'https://flagd.dev/schema/v0/flags.json', flags: { [flag]: FLAG } }
-    return { path, what: 'new', text: `${JSON.stringify(document, undefined, 2)}\n` }
+    const flags = { [flag]: { ...FLAG, targeting: null } }
+    const document = { $schema: 'https://flagd.dev/schema/v0/flags.json', flags }
+    const text = JSON.stringify(document, undefined, 2)
+    return { path, what: 'new', text: `${text.replace('"targeting": null', ONE_LINE)}\n` }
   }
   try {
     const document = await loadFlags(path)

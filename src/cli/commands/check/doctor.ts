@@ -46,7 +46,7 @@ environment, Redis, which switch has used it, what its user may do and its memor
     ],
   ],
   async run({ values, env, stdout, style }) {
-    const { flag, file, flagd } = await findWhatIsThere(values, env)
+    const { flag, file, flagd, fileMode } = await findWhatIsThere(values, env)
     const ports = readPorts(values.ports, env)
     const settings = settingsOf(values)
     const { 'old-redis': old } = values
@@ -54,7 +54,9 @@ environment, Redis, which switch has used it, what its user may do and its memor
     const findings = (
       await Promise.all([
         typeof file === 'string' ? checkFile(file, flag) : [missing(file)],
-        flagd === false ? [skipped('served', '--no-flagd')] : checkFlagd(flagd, ports, file, flag),
+        flagd === false
+          ? [skipped('served', whyNotAsked(values, fileMode))]
+          : checkFlagd(flagd, ports, file, flag),
         checkEnvironment(env),
         checkRedis({
           side: 'on',
@@ -79,6 +81,13 @@ environment, Redis, which switch has used it, what its user may do and its memor
     return problems > 0 ? exitCode.refused : exitCode.done
   },
 })
+
+function whyNotAsked(values: { readonly 'no-flagd'?: boolean }, fileMode: boolean): string {
+  if (values['no-flagd']) return '--no-flagd'
+  return fileMode
+    ? 'FLAGD_OFFLINE_FLAG_SOURCE_PATH: the processes read this file themselves, there is no flagd to ask'
+    : 'no flagd is named'
+}
 
 function missing({ message, hint }: SwitchbackError): DoctorFinding {
   return problem('flags file', message, hint ?? '')

@@ -219,7 +219,9 @@ function lastText(entry: HistoryEntry, style: Style): string {
     const text = `${outsideText(entry)}, seen ${ago(at)}`
     return warning === undefined ? text : style.red(text)
   }
-  const move = from === undefined || to === undefined ? '' : ` ${from} % -> ${to} %`
+  const known = from !== undefined && to !== undefined
+  // Written again with the same share, because not all had it.
+  const move = !known ? '' : from === to ? ` ${to} % again` : ` ${from} % -> ${to} %`
   return `${action}${move} by ${who}, ${ago(at)}${reason === undefined ? '' : `: ${reason}`}`
 }
 
