@@ -1216,6 +1216,18 @@ export const mutations = [
     tests: [twoStores('while a process stands still that has read v1 on B')],
   },
   {
+    name: 'two Redis: clear does not wait for moves that were sent, where one store is only noted as owed',
+    file: 'src/switch/truth/boards.ts',
+    from: 'if (await this.owe(side, undefined, guarded.mayLandUntil())) break',
+    to: 'if (await this.owe(side, undefined, guarded.mayLandUntil())) return true',
+    tests: [
+      {
+        file: 'test/switch/two-stores.test.ts',
+        name: 'is only noted as owed',
+      },
+    ],
+  },
+  {
     name: 'two Redis: clear does not wait for moves that were sent',
     file: 'src/switch/truth/boards.ts',
     from: 'await sleep(LICENCE_MS + Math.max(off.deadlineMs, on.deadlineMs) + SLACK_MS)',

@@ -338,6 +338,49 @@ describe('one process is cut off from B', () => {
     expect(await writer.onUser.get(key)).toBeUndefined()
   })
 
+  test('clear() while v1 is on its way to B, and A is only noted as owed', async () => {
+    await cleared(pair.b)
+    const deadlineMs = 2000
+    const slow = pair.actor({ deadlineMs }, proxy.port)
+    const writer = pair.actor({ deadlineMs })
+    await pair.licensed(slow, writer)
+    const key = pair.key()
+    await slow.offUser.getOrSet(key, () => 'v1')
+    await slow.onUser.set('another', 'v1')
+    // B is as it was after a new era of long ago; A cannot be told for a while.
+    vi.spyOn(writer.on, 'renew').mockResolvedValueOnce(undefined)
+    vi.spyOn(writer.off, 'renew').mockRejectedValue(new Error('cut off'))
+    const noted = deferred<void>()
+    const note = writer.on.board.note.bind(writer.on.board)
+    vi.spyOn(writer.on.board, 'note')
+      .mockImplementation(async (...given) => {
+        const answer = await note(...given)
+        noted.resolve()
+        return answer
+      })
+      .mockRejectedValueOnce(new Error('busy'))
+    const sent = deferred<boolean>()
+    const write = slow.on.write.bind(slow.on)
+    vi.spyOn(slow.on, 'write').mockImplementationOnce(async (...given) => {
+      proxy.stall('there')
+      const written = write(...given)
+      sent.resolve(true)
+      return written
+    })
+    await pair.licensed(slow)
+    const clearing = writer.cache.clear()
+    await noted.promise
+    const reading = slow.onUser.get(key)
+    expect(await Promise.race([sent.promise, reading.then(() => false)])).toBe(true)
+    await clearing
+    proxy.resume()
+    await reading
+    const answers = async (): Promise<boolean> => (await slow.on.ping()) === undefined
+    await until('it is connected, and what was sent has landed', () => answers().catch(() => false))
+    expect(await writer.onUser.get(key)).toBeUndefined()
+    expect(await slow.onUser.get(key)).toBeUndefined()
+  })
+
   test('retired: a process that has left the switch would not know of what B did not take', async () => {
     const writer = pair.actor({ retire: 'off' }, proxy.port)
     await pair.licensed(writer)

@@ -134,7 +134,7 @@ export class Boards {
         await this.renew(side)
         break
       } catch {
-        if (await this.owe(side, undefined, guarded.mayLandUntil())) return true
+        if (await this.owe(side, undefined, guarded.mayLandUntil())) break
       }
       if (performance.now() > giveUp) return false
       await sleep(CONTACT_MS)
