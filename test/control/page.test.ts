@@ -129,6 +129,8 @@ describe('the page in Chromium', () => {
     await shows(page, '#last', /Rolled back: 25 % → 0 %/)
     await page.click('text=Undo this change')
     await until('undone', async () => (await shareIn(room.file)) === 25)
+    // Nobody reads any more that all users are back.
+    await page.waitForSelector('#back-result', { state: 'hidden' })
     await setShare(page, 10)
     expect(complaints).toEqual([])
   })

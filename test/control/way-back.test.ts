@@ -151,3 +151,10 @@ describe('whether all users are on the old side', () => {
     expect(wayBackOf(at({ description: disabled })).state).toBe('back')
   })
 })
+
+test('where all follow, nobody is sent to restart those that do not', () => {
+  const { state, next } = wayBackOf(given('same', reports(0, 0), traffic(1, 99)))
+  expect(state).toBe('not-back')
+  expect(next).toMatch(/^All follow; these are the operations of the last \d+ s\./)
+  expect(wayBackOf(given('same', reports(0, 0.25), traffic(1, 99))).next).toContain('/readyz')
+})

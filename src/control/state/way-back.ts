@@ -61,8 +61,8 @@ export function wayBackOf(input: WayBackInput): WayBack {
     untold.length > 0 ? `${untold[0]?.process} ${untold[0]?.cause}` : '',
     trafficOn ? trafficText(traffic, processes.newSide) : '',
   ].filter((reason) => reason !== '')
-  const next = nextStep(input, refusing.length > 0, silent.length > 0)
   const told0 = told && onNow.length === 0 && untold.length === 0 && silent.length === 0
+  const next = nextStep(input, refusing.length > 0, silent.length > 0, told0)
   const late = now - changedAt > TRAFFIC_GRACE_MS
   // The rates of the last seconds lag behind processes that report their decisions.
   const trafficCounts = trafficOn && (late || (!told0 && (gone || !young)))
@@ -103,7 +103,12 @@ function trafficText(share: number, newSide: string): string {
   return `${percent} % of operations still go to the new side${name}`
 }
 
-function nextStep({ flag }: WayBackInput, refused: boolean, silent: boolean): string {
+function nextStep(
+  { flag }: WayBackInput,
+  refused: boolean,
+  silent: boolean,
+  follow: boolean,
+): string {
   if (refused)
     return 'Correct what the process refuses (switchback validate), then roll back again.'
   if (flag.served.state === 'unreachable') {
@@ -113,5 +118,8 @@ function nextStep({ flag }: WayBackInput, refused: boolean, silent: boolean): st
     return 'Restart flagd: its file watch may have failed, or it reads another file (switchback doctor).'
   }
   if (silent) return 'Restart or end the process that does not answer: it keeps its side.'
+  if (follow) {
+    return `All follow; these are the operations of the last ${WINDOW_S} s. If they go on, a process is not named to this page.`
+  }
   return 'Look at /readyz and the log of the processes, and restart those that do not follow.'
 }

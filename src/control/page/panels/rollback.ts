@@ -20,6 +20,8 @@ export function rollbackButton(info: () => ControlInfo | undefined): {
   let running = false
   /** A rollback that was not confirmed: what is shown follows the updates until it is. */
   let pending = false
+  /** What is shown says that all are back, and an update has said so too. */
+  let back: 'no' | 'told' | 'seen' = 'no'
   byId('back').append(button)
   button.addEventListener('click', () => void run())
 
@@ -64,6 +66,7 @@ export function rollbackButton(info: () => ControlInfo | undefined): {
   }
 
   function show(outcome: string, title: string, detail: string, ...more: readonly Node[]): void {
+    back = outcome === 'done' ? 'told' : 'no'
     const close = h('button', { class: 'link close', type: 'button' }, 'Close')
     close.addEventListener('click', () => {
       pending = false
@@ -103,6 +106,12 @@ export function rollbackButton(info: () => ControlInfo | undefined): {
       setAttribute(button, 'data-idle', String(wayBack.state === 'back'))
       if (running) return
       setText(below, belowText())
+      if (wayBack.state !== 'open' && back === 'told') back = 'seen'
+      // Widened again since: nobody is to read that all users are on the old side.
+      if (wayBack.state === 'open' && back === 'seen') {
+        back = 'no'
+        result.hidden = true
+      }
       if (!pending) return
       // The split was widened again: the rollback is no longer awaited.
       if (wayBack.state === 'open') pending = false
