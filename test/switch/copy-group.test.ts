@@ -57,78 +57,82 @@ describe.each([
     'tombstone without memory of it',
   ] as const
 
-  test('what is copied together is what is copied one by one: the same report, and the same values', async () => {
-    const [one, many] = await Promise.all(
-      [1, 2].map(async (which) => {
-        const prefix = `${kind} ${which}:`
-        const off = redisCache({ url: a.url, prefix, ...old })
-        const on = redisCache({ url: b.url, prefix })
-        return which === 1 ? made(oneByOne(off), oneByOne(on)) : made(off, on)
-      }),
-    )
-    const [from, to] = [new Redis(a.url), new Redis(b.url)]
-    const prepare = async (
-      actor: PairActor,
-      prefix: string,
-      key: string,
-      step: (typeof STEPS)[number],
-    ): Promise<void> => {
-      const value = `value of ${key}`
-      if (step === 'set on the old side') await actor.offUser.set(key, value, { ttl: '1h' })
-      else if (step === 'set on the new side') await actor.onUser.set(key, value)
-      else if (step === 'deleted') {
-        await actor.offUser.set(key, value)
-        await actor.offUser.delete(key)
-      } else if (step === 'moved already') {
-        await actor.offUser.set(key, value)
-        await actor.onUser.get(key)
-      } else if (step === 'set twice') {
-        await actor.onUser.set(key, 'older')
-        await actor.offUser.set(key, value)
-      } else if (step === 'another program on the old side')
-        await from.set(prefix + key, JSON.stringify(value), 'EX', 3600)
-      else if (step === 'another program on the new side') {
-        await actor.offUser.set(key, value)
-        await to.set(prefix + key, 'not of the switch')
-      } else if (step === 'a hash on the old side') await from.hset(prefix + key, 'a', 'hash')
-      else if (step === 'tombstone without memory of it') {
-        await actor.offUser.set(key, value)
-        await to.del(prefix + key)
-      }
-    }
-    let round = 0
-    const property = fc.asyncProperty(
-      fc.array(fc.constantFrom(...STEPS), { minLength: 30, maxLength: 60 }),
-      fc.boolean(),
-      async (steps, dryRun) => {
-        round += 1
-        const keys = steps.map((_, i) => `r${round} k${i}`)
-        const told = async (actor: PairActor, which: number) => {
+  test(
+    'what is copied together is what is copied one by one: the same report, and the same values',
+    async () => {
+      const [one, many] = await Promise.all(
+        [1, 2].map(async (which) => {
           const prefix = `${kind} ${which}:`
-          await Promise.all(keys.map((key, i) => prepare(actor, prefix, key, steps[i]!)))
-          const report = await actor.cache.copy({ ...WAY, match: `r${round} *`, dryRun })
-          const cells = await Promise.all(keys.map((key) => actor.on.read(key)))
-          return {
-            report: { ...report, ms: 0, cursor: '', scanned: 0, skipped: 0 } as CopyReport,
-            cells: cells.map(({ state, payload, expiresAt }) => [
-              state,
-              payload,
-              expiresAt === NEVER ? 'never' : Math.round(expiresAt / 1_800_000),
-            ]),
-          }
+          const off = redisCache({ url: a.url, prefix, ...old })
+          const on = redisCache({ url: b.url, prefix })
+          return which === 1 ? made(oneByOne(off), oneByOne(on)) : made(off, on)
+        }),
+      )
+      const [from, to] = [new Redis(a.url), new Redis(b.url)]
+      const prepare = async (
+        actor: PairActor,
+        prefix: string,
+        key: string,
+        step: (typeof STEPS)[number],
+      ): Promise<void> => {
+        const value = `value of ${key}`
+        if (step === 'set on the old side') await actor.offUser.set(key, value, { ttl: '1h' })
+        else if (step === 'set on the new side') await actor.onUser.set(key, value)
+        else if (step === 'deleted') {
+          await actor.offUser.set(key, value)
+          await actor.offUser.delete(key)
+        } else if (step === 'moved already') {
+          await actor.offUser.set(key, value)
+          await actor.onUser.get(key)
+        } else if (step === 'set twice') {
+          await actor.onUser.set(key, 'older')
+          await actor.offUser.set(key, value)
+        } else if (step === 'another program on the old side')
+          await from.set(prefix + key, JSON.stringify(value), 'EX', 3600)
+        else if (step === 'another program on the new side') {
+          await actor.offUser.set(key, value)
+          await to.set(prefix + key, 'not of the switch')
+        } else if (step === 'a hash on the old side') await from.hset(prefix + key, 'a', 'hash')
+        else if (step === 'tombstone without memory of it') {
+          await actor.offUser.set(key, value)
+          await to.del(prefix + key)
         }
-        const [alone, together] = await Promise.all([told(one!, 1), told(many!, 2)])
-        expect(together).toEqual(alone)
-        for (const [what, count] of Object.entries(together.report))
-          if (Number(count) > 0) seen.add(what)
-      },
-    )
-    const seen = new Set<string>()
-    await fc.assert(property, { numRuns: inFull(4, 40) })
-    expect([...seen]).toEqual(expect.arrayContaining([...met]))
-    from.disconnect()
-    to.disconnect()
-  })
+      }
+      let round = 0
+      const property = fc.asyncProperty(
+        fc.array(fc.constantFrom(...STEPS), { minLength: 30, maxLength: 60 }),
+        fc.boolean(),
+        async (steps, dryRun) => {
+          round += 1
+          const keys = steps.map((_, i) => `r${round} k${i}`)
+          const told = async (actor: PairActor, which: number) => {
+            const prefix = `${kind} ${which}:`
+            await Promise.all(keys.map((key, i) => prepare(actor, prefix, key, steps[i]!)))
+            const report = await actor.cache.copy({ ...WAY, match: `r${round} *`, dryRun })
+            const cells = await Promise.all(keys.map((key) => actor.on.read(key)))
+            return {
+              report: { ...report, ms: 0, cursor: '', scanned: 0, skipped: 0 } as CopyReport,
+              cells: cells.map(({ state, payload, expiresAt }) => [
+                state,
+                payload,
+                expiresAt === NEVER ? 'never' : Math.round(expiresAt / 1_800_000),
+              ]),
+            }
+          }
+          const [alone, together] = await Promise.all([told(one!, 1), told(many!, 2)])
+          expect(together).toEqual(alone)
+          for (const [what, count] of Object.entries(together.report))
+            if (Number(count) > 0) seen.add(what)
+        },
+      )
+      const seen = new Set<string>()
+      await fc.assert(property, { numRuns: inFull(4, 40) })
+      expect([...seen]).toEqual(expect.arrayContaining([...met]))
+      from.disconnect()
+      to.disconnect()
+    },
+    inFull(60_000, 600_000),
+  )
 
   test('it takes a command for a hundred keys and not one for each', async () => {
     const prefix = `few ${kind}:`
