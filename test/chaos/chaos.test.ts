@@ -11,7 +11,7 @@ const seed = Number(process.env['SWITCHBACK_SEED'] ?? Math.floor(Math.random() *
 
 /** What `npm test` has time for; `npm run test:chaos` gives each profile its time and every fault. */
 const SLICES = inFull(['everything'], ['everything', 'cluster', 'sentinel'])
-const SECONDS = 2
+const SECONDS = inFull(2, 10)
 const FAULTS = 2
 
 for (const name of SLICES) {
