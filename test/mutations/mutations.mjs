@@ -1220,12 +1220,7 @@ export const mutations = [
     file: 'src/switch/truth/boards.ts',
     from: 'if (await this.owe(side, undefined, guarded.mayLandUntil())) break',
     to: 'if (await this.owe(side, undefined, guarded.mayLandUntil())) return true',
-    tests: [
-      {
-        file: 'test/switch/two-stores.test.ts',
-        name: 'is only noted as owed',
-      },
-    ],
+    tests: [twoStores('is only noted as owed')],
   },
   {
     name: 'two Redis: clear does not wait for moves that were sent',

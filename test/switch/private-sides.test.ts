@@ -169,12 +169,7 @@ test('a connection that has become deaf proves nothing: Redis is asked', async (
     await reader.offUser.set(key, 'v1')
     path.deafen()
     await writer.onUser.set(key, 'v2')
-    const written = performance.now()
-    // The answer to a question from before may still come, and proves that moment for a second.
-    await until('it has noticed', () => {
-      const { live } = reader.cache.health().follower!
-      return !live && performance.now() - written > 1000
-    })
+    await noticed(reader)
     const health = reader.cache.health()
     expect(health).toMatchObject({ ok: false, on: { ok: true } })
     expect(readinessOf(health).checks['follower']).toMatchObject({ ok: false, what: 'redis' })
@@ -221,12 +216,7 @@ test('who joins a load from before a write that this machine was not told of doe
     const leading = reader.offUser.getOrSet(key, () => origin.promise)
     path.deafen()
     await writer.onUser.set(key, 'v2')
-    const written = performance.now()
-    // The answer to a question from before may still come, and proves that moment for a second.
-    await until('it has noticed', () => {
-      const { live } = reader.cache.health().follower!
-      return !live && performance.now() - written > 1000
-    })
+    await noticed(reader)
     const joining = reader.offUser.getOrSet(key, () => 'a load of its own')
     await nextTurn()
     origin.resolve('v1')
@@ -281,6 +271,15 @@ interface DeafPath {
   /** Does it once, when somebody reads next: the answer is from after it, whatever else is asked meanwhile. */
   beforeRead(work: () => Promise<unknown>): void
   close(): Promise<void>
+}
+
+/** After it became deaf. The answer to a question from before may still come, and proves that moment for a second. */
+async function noticed({ cache }: Pod): Promise<void> {
+  const since = performance.now()
+  await until('it has noticed', () => {
+    const { live } = cache.health().follower!
+    return !live && performance.now() - since > 1000
+  })
 }
 
 /** A way to Redis on which the connections of followers can become deaf. */

@@ -269,6 +269,25 @@ describe('one process is cut off from B', () => {
     await redis.command('HSET', STATE, 'since', '1600000000000')
   }
 
+  /** Its next write to B is sent, and stays on the way until the proxy goes on. */
+  function onItsWay({ on }: PairActor): Promise<boolean> {
+    const sent = deferred<boolean>()
+    const write = on.write.bind(on)
+    vi.spyOn(on, 'write').mockImplementationOnce(async (...given) => {
+      proxy.stall('there')
+      const written = write(...given)
+      sent.resolve(true)
+      return written
+    })
+    return sent.promise
+  }
+
+  /** It is connected again, and what was sent before has landed. */
+  async function landed({ on }: PairActor): Promise<void> {
+    const answers = async (): Promise<boolean> => (await on.ping()) === undefined
+    await until('what was sent has landed', () => answers().catch(() => false))
+  }
+
   test('clear() while a process stands still that has read v1 on B: it does not move to A', async () => {
     await cleared(pair.a)
     // While it stands still, no time of its own ends.
@@ -312,29 +331,17 @@ describe('one process is cut off from B', () => {
     // B knows the script.
     await slow.onUser.set('another', 'v1')
     vi.spyOn(writer.on, 'renew').mockResolvedValueOnce(undefined)
-    const sent = deferred<boolean>()
-    const write = slow.on.write.bind(slow.on)
-    vi.spyOn(slow.on, 'write').mockImplementationOnce(async (...given) => {
-      proxy.stall('there')
-      const written = write(...given)
-      sent.resolve(true)
-      return written
-    })
+    const sent = onItsWay(slow)
     let reading: Promise<unknown> = Promise.resolve()
     await until('v1 is sent', async () => {
       await pair.licensed(slow)
       reading = slow.onUser.get(key)
-      return Promise.race([sent.promise, reading.then(() => false)])
+      return Promise.race([sent, reading.then(() => false)])
     })
     await writer.cache.clear()
     proxy.resume()
     await reading
-    await until('it has landed', () =>
-      slow.on.ping()!.then(
-        () => true,
-        () => false,
-      ),
-    )
+    await landed(slow)
     expect(await writer.onUser.get(key)).toBeUndefined()
   })
 
@@ -359,24 +366,16 @@ describe('one process is cut off from B', () => {
         return answer
       })
       .mockRejectedValueOnce(new Error('busy'))
-    const sent = deferred<boolean>()
-    const write = slow.on.write.bind(slow.on)
-    vi.spyOn(slow.on, 'write').mockImplementationOnce(async (...given) => {
-      proxy.stall('there')
-      const written = write(...given)
-      sent.resolve(true)
-      return written
-    })
+    const sent = onItsWay(slow)
     await pair.licensed(slow)
     const clearing = writer.cache.clear()
     await noted.promise
     const reading = slow.onUser.get(key)
-    expect(await Promise.race([sent.promise, reading.then(() => false)])).toBe(true)
+    expect(await Promise.race([sent, reading.then(() => false)])).toBe(true)
     await clearing
     proxy.resume()
     await reading
-    const answers = async (): Promise<boolean> => (await slow.on.ping()) === undefined
-    await until('it is connected, and what was sent has landed', () => answers().catch(() => false))
+    await landed(slow)
     expect(await writer.onUser.get(key)).toBeUndefined()
     expect(await slow.onUser.get(key)).toBeUndefined()
   })

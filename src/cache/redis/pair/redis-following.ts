@@ -104,7 +104,7 @@ export class RedisFollowing implements Following {
       if (!server.trusted) await server.ask()
       const reply = await evaluate(client, ask, [...names, stateName], [])
       const [era, ...texts] = reply as [string, ...(string | null)[]]
-      if (typeof era !== 'string' || era !== server.heard?.name) {
+      if (era !== server.heard?.name) {
         await server.ask()
         return undefined
       }
